@@ -1,0 +1,44 @@
+//! The per-run counter block. Counters are always right: records may be lost, counters never.
+
+use crate::abi::ring;
+
+/// One slot of the run table (`RUNS`, array map). The programs add to it atomically; the sensor reads it.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "user",
+    derive(zerocopy::FromBytes, zerocopy::IntoBytes, zerocopy::Immutable, zerocopy::KnownLayout)
+)]
+pub struct RunBlock {
+    /// Which run owns the slot now; 0 = free. A tag with another generation is stale and ignored.
+    pub generation: u32,
+    pub reserved: u32,
+    /// Records generated per ring = the last sequence number given out.
+    pub generated: [u64; ring::COUNT],
+    /// Records for which the ring had no room, per ring. generated = delivered + lost.
+    pub lost: [u64; ring::COUNT],
+    /// Tasks born (threads included) and, of those, new processes.
+    pub tasks_born: u64,
+    pub processes_born: u64,
+    /// Tasks that entered from outside (cgroup attach, seed).
+    pub processes_entered: u64,
+    /// Processes ended (last thread gone).
+    pub processes_ended: u64,
+    pub execs: u64,
+    /// Moves between cgroups, inside or outside of the run.
+    pub cgroup_moves: u64,
+    pub cgroups_made: u64,
+    pub connects: u64,
+    pub sends: u64,
+    pub opens: u64,
+    /// Opens that asked to write.
+    pub opens_for_write: u64,
+    /// Opens that made the file.
+    pub creates: u64,
+    pub unlinks: u64,
+    pub renames: u64,
+    /// Processes that could not be tagged in `PROCESS_TAGS` (table full): their network acts go unseen.
+    pub untagged_processes: u64,
+}
+shared!(RunBlock);
+const _: () = assert!(size_of::<RunBlock>() == 8 + 8 * 19);

@@ -1,0 +1,84 @@
+//! Kernel struct offsets that the programs need. The sensor resolves them from `/sys/kernel/btf/vmlinux` and patches
+//! them into the read-only global [`GLOBAL`] before the programs load; each is an index into it.
+
+/// Marks a field that this kernel does not have. Programs that need it are not loaded.
+pub const ABSENT: u32 = u32::MAX;
+
+/// Name of the global array in the BPF objects.
+pub const GLOBAL: &str = "OFFSETS";
+
+macro_rules! offsets {
+    ($($name:ident = $type:literal . $($field:literal).+ ;)+) => {
+        offsets!(@count 0u32; $($name)+);
+        /// What each offset is: constant name, struct, path of fields in it.
+        pub const FIELDS: [(&str, &str, &[&str]); COUNT] = [$((stringify!($name), $type, &[$($field),+])),+];
+    };
+    (@count $n:expr; $head:ident $($tail:ident)*) => {
+        pub const $head: usize = ($n) as usize;
+        offsets!(@count $n + 1; $($tail)*);
+    };
+    (@count $n:expr;) => {
+        /// Number of offsets.
+        pub const COUNT: usize = ($n) as usize;
+    };
+}
+
+offsets! {
+    TASK_PID = "task_struct"."pid";
+    TASK_TGID = "task_struct"."tgid";
+    TASK_GROUP_LEADER = "task_struct"."group_leader";
+    TASK_REAL_PARENT = "task_struct"."real_parent";
+    TASK_START_BOOT = "task_struct"."start_boottime";
+    TASK_EXIT_CODE = "task_struct"."exit_code";
+    TASK_SIGNAL = "task_struct"."signal";
+    TASK_CRED = "task_struct"."cred";
+    TASK_MM = "task_struct"."mm";
+    TASK_FS = "task_struct"."fs";
+    TASK_FILES = "task_struct"."files";
+    TASK_CGROUPS = "task_struct"."cgroups";
+    TASK_FLAGS = "task_struct"."flags";
+    SIGNAL_LIVE = "signal_struct"."live";
+    SIGNAL_FLAGS = "signal_struct"."flags";
+    SIGNAL_GROUP_EXIT_CODE = "signal_struct"."group_exit_code";
+    CRED_UID = "cred"."uid";
+    CRED_GID = "cred"."gid";
+    CRED_EUID = "cred"."euid";
+    MM_ARG_START = "mm_struct"."arg_start";
+    MM_ARG_END = "mm_struct"."arg_end";
+    MM_EXE_FILE = "mm_struct"."exe_file";
+    FS_PWD = "fs_struct"."pwd";
+    FILES_FDT = "files_struct"."fdt";
+    FDT_FD = "fdtable"."fd";
+    FDT_MAX_FDS = "fdtable"."max_fds";
+    FILE_PATH = "file"."f_path";
+    FILE_INODE = "file"."f_inode";
+    FILE_FLAGS = "file"."f_flags";
+    FILE_MODE = "file"."f_mode";
+    PATH_MNT = "path"."mnt";
+    PATH_DENTRY = "path"."dentry";
+    DENTRY_NAME = "dentry"."d_name";
+    DENTRY_PARENT = "dentry"."d_parent";
+    DENTRY_INODE = "dentry"."d_inode";
+    QSTR_NAME = "qstr"."name";
+    INODE_NUMBER = "inode"."i_ino";
+    INODE_SB = "inode"."i_sb";
+    INODE_GENERATION = "inode"."i_generation";
+    INODE_LINKS = "inode"."i_nlink";
+    INODE_MODE = "inode"."i_mode";
+    SB_DEVICE = "super_block"."s_dev";
+    VFSMOUNT_ROOT = "vfsmount"."mnt_root";
+    MOUNT_MNT = "mount"."mnt";
+    MOUNT_PARENT = "mount"."mnt_parent";
+    MOUNT_MOUNTPOINT = "mount"."mnt_mountpoint";
+    BPRM_FILE = "linux_binprm"."file";
+    CSS_SET_DFL_CGRP = "css_set"."dfl_cgrp";
+    CGROUP_KN = "cgroup"."kn";
+    KN_ID = "kernfs_node"."id";
+    CGROUP_PARENT = "cgroup"."self"."parent";
+    REGS_DI = "pt_regs"."di";
+    REGS_SI = "pt_regs"."si";
+    REGS_DX = "pt_regs"."dx";
+    REGS_R10 = "pt_regs"."r10";
+    REGS_ORIG_AX = "pt_regs"."orig_ax";
+    REGS_CS = "pt_regs"."cs";
+}

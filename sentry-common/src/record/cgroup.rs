@@ -1,0 +1,31 @@
+//! Cgroup life around a run.
+
+use super::text::ArgumentText;
+use crate::abi::RecordHeader;
+
+/// The destination is a cgroup of this run.
+pub const DESTINATION_IN_RUN: u32 = 1;
+/// The process was in the run before the move.
+pub const MEMBER_BEFORE: u32 = 2;
+/// The process was born into a cgroup outside of the run (`CLONE_INTO_CGROUP`); there was no move.
+pub const AT_BIRTH: u32 = 4;
+
+/// A process of the run changed its cgroup, or one from outside entered it (`CGROUP_MOVE`); a cgroup was made
+/// (`CGROUP_MAKE`) or removed (`CGROUP_REMOVE`) under the run's. For a move the header names the process that was
+/// moved, not the one that wrote to `cgroup.procs`.
+#[repr(C)]
+#[derive(Clone, Copy)]
+#[cfg_attr(
+    feature = "user",
+    derive(zerocopy::FromBytes, zerocopy::IntoBytes, zerocopy::Immutable, zerocopy::KnownLayout)
+)]
+pub struct CgroupRecord {
+    pub header: RecordHeader,
+    /// The cgroup moved to, made or removed.
+    pub cgroup: u64,
+    pub flags: u32,
+    pub reserved: u32,
+    /// Path below the cgroup mount, as the tracepoint gives it.
+    pub path: ArgumentText,
+}
+shared!(CgroupRecord);

@@ -1,0 +1,80 @@
+//! Process life: fork, exec, exit, and processes found when a cgroup was tagged.
+
+use super::text::{ArgvText, PathText};
+use crate::abi::RecordHeader;
+
+/// A file as the kernel knows it.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "user",
+    derive(zerocopy::FromBytes, zerocopy::IntoBytes, zerocopy::Immutable, zerocopy::KnownLayout)
+)]
+pub struct FileKey {
+    pub inode: u64,
+    /// Kernel-internal device number: major << 20 | minor.
+    pub device: u32,
+    pub generation: u32,
+    /// Link count when the record was made; 0 = the file has no name any more.
+    pub links: u32,
+    /// File type and permission bits (`i_mode`).
+    pub mode: u32,
+}
+shared!(FileKey);
+const _: () = assert!(size_of::<FileKey>() == 24);
+
+/// A new task that is the first of its process. The header names the parent (the caller of fork).
+#[repr(C)]
+#[derive(Clone, Copy)]
+#[cfg_attr(
+    feature = "user",
+    derive(zerocopy::FromBytes, zerocopy::IntoBytes, zerocopy::Immutable, zerocopy::KnownLayout)
+)]
+pub struct ForkRecord {
+    pub header: RecordHeader,
+    pub child_tgid: u32,
+    pub reserved: u32,
+    pub child_start_boot_ns: u64,
+    pub child_cgroup: u64,
+}
+shared!(ForkRecord);
+const _: () = assert!(size_of::<ForkRecord>() == 72);
+
+/// A new program image (`EXEC`), or a process that was there before the tag (`SEED`).
+#[repr(C)]
+#[derive(Clone, Copy)]
+#[cfg_attr(
+    feature = "user",
+    derive(zerocopy::FromBytes, zerocopy::IntoBytes, zerocopy::Immutable, zerocopy::KnownLayout)
+)]
+pub struct ExecRecord {
+    pub header: RecordHeader,
+    pub parent_tgid: u32,
+    pub uid: u32,
+    pub parent_start_boot_ns: u64,
+    pub cgroup: u64,
+    pub gid: u32,
+    /// `euid` after the exec.
+    pub euid: u32,
+    pub file: FileKey,
+    pub path: PathText,
+    pub cwd: PathText,
+    pub argv: ArgvText,
+}
+shared!(ExecRecord);
+
+/// The last thread of a process ended.
+#[repr(C)]
+#[derive(Clone, Copy)]
+#[cfg_attr(
+    feature = "user",
+    derive(zerocopy::FromBytes, zerocopy::IntoBytes, zerocopy::Immutable, zerocopy::KnownLayout)
+)]
+pub struct ExitRecord {
+    pub header: RecordHeader,
+    /// As `wait(2)` encodes it: code << 8 | signal.
+    pub status: u32,
+    pub reserved: u32,
+}
+shared!(ExitRecord);
+const _: () = assert!(size_of::<ExitRecord>() == 56);

@@ -1,0 +1,22 @@
+//! Rows of the tables that user space and the programs share.
+
+/// Largest number of runs at one time.
+pub const RUN_SLOTS: u32 = 1024;
+/// Largest number of cgroups (roots and their descendants) that belong to runs.
+pub const RUN_CGROUPS: u32 = 16_384;
+/// Largest number of tagged processes at one time.
+pub const PROCESS_TAGS: u32 = 65_536;
+
+/// Says which run a cgroup (`RUN_CGROUPS`), task (`TASK_TAGS`) or process (`PROCESS_TAGS`) belongs to.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "user",
+    derive(zerocopy::FromBytes, zerocopy::IntoBytes, zerocopy::Immutable, zerocopy::KnownLayout)
+)]
+pub struct RunTag {
+    pub slot: u32,
+    pub generation: u32,
+}
+shared!(RunTag);
+const _: () = assert!(size_of::<RunTag>() == 8);

@@ -1,0 +1,1 @@
+//! Fixed windows over counter readings and events.

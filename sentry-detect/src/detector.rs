@@ -1,0 +1,1 @@
+//! The core's one entry: feed events and readings of a run, get findings.

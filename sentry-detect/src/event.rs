@@ -1,0 +1,135 @@
+//! Events: decoded, enriched, owned facts about what a run did.
+
+use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
+
+use crate::run::{AgentIdentity, ProcessKey, RunId};
+
+/// One fact.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Event {
+    /// Unique and stable: `<run>-<ring>-<sequence>`, e.g. `0199…-c-17`.
+    pub id: String,
+    pub run: RunId,
+    pub agent: AgentIdentity,
+    /// Which ring it came through, and its number there.
+    pub ring: Ring,
+    pub sequence: u64,
+    /// Unix time, ns.
+    pub time_unix_ns: u64,
+    /// The acting process.
+    pub process: Process,
+    pub kind: EventKind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Ring {
+    Critical,
+    Bulk,
+}
+
+/// What is known of a process. Fields that were never seen are `None`, not guessed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Process {
+    pub key: ProcessKey,
+    pub tid: u32,
+    pub parent: Option<ProcessKey>,
+    pub executable: Option<File>,
+    pub argv: Option<Argv>,
+    pub cwd: Option<Path>,
+    pub uid: Option<u32>,
+    pub gid: Option<u32>,
+    pub euid: Option<u32>,
+    /// Was in the cgroup before the tag.
+    pub pre_existing: bool,
+}
+
+/// A file object.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct File {
+    pub path: Path,
+    /// Absent when only the program's own argument is known.
+    pub key: Option<FileKey>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct FileKey {
+    pub device_major: u32,
+    pub device_minor: u32,
+    pub inode: u64,
+    pub generation: u32,
+    pub links: u32,
+    pub mode: u32,
+}
+
+/// Bytes that the kernel calls a path, and how far they can be believed.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Path {
+    /// Lossless where the bytes are UTF-8; other bytes as `\xNN`, a backslash as `\\`.
+    pub text: String,
+    pub source: PathSource,
+    pub truncated: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PathSource {
+    /// Walked from the kernel's own object.
+    Kernel,
+    /// What the program passed, made absolute by text alone; links in it are not followed.
+    Argument,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Argv {
+    /// Escaped as [`Path::text`].
+    pub arguments: Vec<String>,
+    pub truncated: bool,
+    pub full_length_bytes: u64,
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum EventKind {
+    /// The acting process made a child process.
+    Fork { child: ProcessKey },
+    /// The acting process became a new program; `Event::process` describes the new image.
+    Exec,
+    /// The last thread ended.
+    Exit { code: Option<u32>, signal: Option<u32> },
+    /// Was there before the tag.
+    Seed,
+    /// Changed cgroup. `in_run`: the destination is the run's; `member_before`: it was in the run before.
+    CgroupMove { cgroup: u64, path: String, in_run: bool, member_before: bool, at_birth: bool },
+    CgroupMake { cgroup: u64, path: String },
+    CgroupRemove { cgroup: u64, path: String },
+    /// connect(2), before its result is known.
+    Connect { destination: Endpoint },
+    /// A datagram with its own destination.
+    Send { destination: Endpoint },
+    Open { file: File, intent: OpenIntent, created: bool, attempt: bool },
+    Unlink { file: File, attempt: bool },
+    Rename { file: File, new_path: Path, attempt: bool },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Endpoint {
+    pub address: IpAddr,
+    pub port: u16,
+    /// IANA protocol number; 6 = TCP, 17 = UDP.
+    pub protocol: u16,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OpenIntent {
+    pub read: bool,
+    pub write: bool,
+    pub truncate: bool,
+    pub append: bool,
+    /// O_PATH: a handle only.
+    pub path_only: bool,
+    /// `f_flags` as the kernel has them.
+    pub raw: u32,
+}

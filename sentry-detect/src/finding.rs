@@ -1,0 +1,34 @@
+//! What we report.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    run::{AgentIdentity, RunId},
+    runaway::{RunawaySignal, Severity},
+};
+
+/// A runaway signal tied to a run, with its evidence. OCSF Detection Finding (2004).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Finding {
+    /// `<run>-f-<n>`.
+    pub id: String,
+    pub run: RunId,
+    pub agent: AgentIdentity,
+    pub time_unix_ns: u64,
+    /// When the counted behaviour began (start of the first window that counted).
+    pub since_unix_ns: u64,
+    pub signal: RunawaySignal,
+    /// Ids of events that show it, newest last; at most 32.
+    pub evidence: Vec<String>,
+    /// ATT&CK / ATLAS / OWASP-ASI tags, e.g. `attack:T1499`, `owasp-asi:ASI08`.
+    pub tags: Vec<String>,
+    /// False when records of this run were lost before the finding.
+    pub complete: bool,
+}
+
+impl Finding {
+    #[must_use]
+    pub fn severity(&self) -> Severity {
+        self.signal.severity
+    }
+}

@@ -1,0 +1,1 @@
+//! Much CPU, little variety of acts.

@@ -1,0 +1,1 @@
+//! Births outrun what a working agent does.

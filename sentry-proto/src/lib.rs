@@ -1,0 +1,8 @@
+//! The gRPC contract of Agent Sentry: generated types, conversions to and from the domain, OCSF rendering.
+#![forbid(unsafe_code)]
+
+/// Generated from `proto/agentsentry/v1/*.proto`.
+pub mod v1 {
+    #![expect(clippy::all, reason = "generated code")]
+    tonic::include_proto!("agentsentry.v1");
+}
