@@ -6,3 +6,5 @@ pub mod v1 {
     #![expect(clippy::all, reason = "generated code")]
     tonic::include_proto!("agentsentry.v1");
 }
+
+pub mod convert;

@@ -1,0 +1,174 @@
+//! Any event and finding, for the property tests of this crate.
+
+use std::net::IpAddr;
+
+use proptest::{collection::vec, option, prelude::*};
+use sentry_detect::{
+    event::{Argv, Endpoint, Event, EventKind, File, FileKey, OpenIntent, Path, PathSource, Process, Ring},
+    finding::Finding,
+    run::{AgentIdentity, ProcessKey, RunId},
+    runaway::{RunawaySignal, Severity, Term},
+};
+
+/// Text with what breaks careless JSON writers: controls, quotes, escapes, astral characters, NUL.
+fn text() -> impl Strategy<Value = String> {
+    prop_oneof![
+        Just(String::new()),
+        "[a-z/._-]{1,24}",
+        Just("/tmp/\\xff\\xfe".to_owned()),
+        Just("a\"b\\\\c\u{0}\u{1f}\u{7f}\u{2028}\u{1f600}\r\n\t".to_owned()),
+        any::<String>(),
+    ]
+}
+
+fn key() -> impl Strategy<Value = ProcessKey> {
+    (any::<u32>(), any::<u64>()).prop_map(|(tgid, start_boot_ns)| ProcessKey { tgid, start_boot_ns })
+}
+
+fn path() -> impl Strategy<Value = Path> {
+    (text(), any::<bool>(), any::<bool>()).prop_map(|(text, kernel, truncated)| Path {
+        text,
+        source: if kernel { PathSource::Kernel } else { PathSource::Argument },
+        truncated,
+    })
+}
+
+fn file() -> impl Strategy<Value = File> {
+    let key = any::<(u32, u32, u64, u32, u32, u32)>().prop_map(
+        |(device_major, device_minor, inode, generation, links, mode)| FileKey {
+            device_major,
+            device_minor,
+            inode,
+            generation,
+            links,
+            mode,
+        },
+    );
+    (path(), option::of(key)).prop_map(|(path, key)| File { path, key })
+}
+
+fn endpoint() -> impl Strategy<Value = Endpoint> {
+    any::<(IpAddr, u16, u16)>().prop_map(|(address, port, protocol)| Endpoint { address, port, protocol })
+}
+
+fn process() -> impl Strategy<Value = Process> {
+    let argv = (vec(text(), 0..5), any::<bool>(), any::<u64>()).prop_map(
+        |(arguments, truncated, full_length_bytes)| Argv { arguments, truncated, full_length_bytes },
+    );
+    (
+        (key(), any::<u32>(), option::of(key()), option::of(file()), option::of(argv), option::of(path())),
+        any::<(Option<u32>, Option<u32>, Option<u32>, bool)>(),
+    )
+        .prop_map(|((key, tid, parent, executable, argv, cwd), (uid, gid, euid, pre_existing))| {
+            Process { key, tid, parent, executable, argv, cwd, uid, gid, euid, pre_existing }
+        })
+}
+
+fn kind() -> impl Strategy<Value = EventKind> {
+    let intent = any::<(bool, bool, bool, bool, bool, u32)>().prop_map(
+        |(read, write, truncate, append, path_only, raw)| OpenIntent {
+            read,
+            write,
+            truncate,
+            append,
+            path_only,
+            raw,
+        },
+    );
+    prop_oneof![
+        key().prop_map(|child| EventKind::Fork { child }),
+        Just(EventKind::Exec),
+        any::<(Option<u32>, Option<u32>)>().prop_map(|(code, signal)| EventKind::Exit { code, signal }),
+        Just(EventKind::Seed),
+        (any::<u64>(), text(), any::<(bool, bool, bool)>()).prop_map(
+            |(cgroup, path, (in_run, member_before, at_birth))| EventKind::CgroupMove {
+                cgroup,
+                path,
+                in_run,
+                member_before,
+                at_birth,
+            }
+        ),
+        (any::<u64>(), text()).prop_map(|(cgroup, path)| EventKind::CgroupMake { cgroup, path }),
+        (any::<u64>(), text()).prop_map(|(cgroup, path)| EventKind::CgroupRemove { cgroup, path }),
+        endpoint().prop_map(|destination| EventKind::Connect { destination }),
+        endpoint().prop_map(|destination| EventKind::Send { destination }),
+        (file(), intent, any::<bool>(), any::<bool>()).prop_map(|(file, intent, created, attempt)| {
+            EventKind::Open { file, intent, created, attempt }
+        }),
+        (file(), any::<bool>()).prop_map(|(file, attempt)| EventKind::Unlink { file, attempt }),
+        (file(), path(), any::<bool>()).prop_map(|(file, new_path, attempt)| EventKind::Rename {
+            file,
+            new_path,
+            attempt
+        }),
+    ]
+}
+
+pub(crate) fn event() -> impl Strategy<Value = Event> {
+    (text(), text(), text(), text(), any::<(bool, u64, u64)>(), process(), kind()).prop_map(
+        |(id, run, agent_id, name, (critical, sequence, time_unix_ns), process, kind)| Event {
+            id,
+            run: RunId(run),
+            agent: AgentIdentity { id: agent_id, name },
+            ring: if critical { Ring::Critical } else { Ring::Bulk },
+            sequence,
+            time_unix_ns,
+            process,
+            kind,
+        },
+    )
+}
+
+fn signal() -> impl Strategy<Value = RunawaySignal> {
+    let severity = prop_oneof![
+        Just(Severity::Informational),
+        Just(Severity::Low),
+        Just(Severity::Medium),
+        Just(Severity::High),
+        Just(Severity::Critical),
+    ];
+    // Any bit pattern: NaN and infinities have no JSON number.
+    let number = || any::<u64>().prop_map(f64::from_bits);
+    let term = (text(), number(), text(), option::of(number())).prop_map(|(name, value, unit, limit)| Term {
+        name,
+        value,
+        unit,
+        limit,
+    });
+    (text(), number(), severity, text(), vec(term, 0..6)).prop_map(
+        |(rule, confidence, severity, summary, arithmetic)| RunawaySignal {
+            rule,
+            confidence,
+            severity,
+            summary,
+            arithmetic,
+        },
+    )
+}
+
+pub(crate) fn finding() -> impl Strategy<Value = Finding> {
+    let tag = prop_oneof![
+        Just("attack:T1499".to_owned()),
+        Just("attack:T1499.001".to_owned()),
+        Just("owasp-asi:ASI08".to_owned()),
+        Just("atlas:AML.T0029".to_owned()),
+        text(),
+    ];
+    ((text(), text(), text(), text()), any::<(u64, u64, bool)>(), signal(), vec(text(), 0..4), vec(tag, 0..5))
+        .prop_map(
+            |((id, run, agent_id, name), (time_unix_ns, since_unix_ns, complete), signal, evidence, tags)| {
+                Finding {
+                    id,
+                    run: RunId(run),
+                    agent: AgentIdentity { id: agent_id, name },
+                    time_unix_ns,
+                    since_unix_ns,
+                    signal,
+                    evidence,
+                    tags,
+                    complete,
+                }
+            },
+        )
+}
