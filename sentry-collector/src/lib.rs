@@ -1,1 +1,28 @@
+//! The collector: an unprivileged server that takes what sensors report, stores each item exactly once and answers
+//! questions about it. The modules stand in the order the data flows.
+//!
+//! ```text
+//! gRPC Feed → ingest (check, refuse holes) → store (one writer, commit, then acknowledge) → api (readers, JSON)
+//! ```
+//!
+//! Limits: messages of 4 MiB, 64 MiB of items in flight over all streams, one live stream per sensor, HTTP bodies of
+//! 16 KiB, pages of 1000 items. Every refusal names what was refused and why.
+#![forbid(unsafe_code)]
 
+pub mod cli;
+
+pub mod config;
+
+pub mod tls;
+
+pub mod metrics;
+
+pub mod ingest;
+
+pub mod store;
+
+pub mod api;
+
+pub mod app;
+
+pub mod exit;

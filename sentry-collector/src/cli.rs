@@ -1,0 +1,73 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+/// Where the configuration is looked for when none is named.
+pub const DEFAULT_CONFIG: &str = "/etc/agentsentry/collector.yaml";
+
+const AFTER_HELP: &str = "\
+Examples:
+  sentry-collector                                      all defaults, loopback only
+  sentry-collector --config /etc/agentsentry/collector.yaml
+  sentry-collector --data-dir ./data --listen-grpc 127.0.0.1:0 --listen-http 127.0.0.1:0
+  sentry-collector --listen-grpc unix:/run/agentsentry/collector.sock
+  sentry-collector config check --config collector.yaml
+
+When both listeners are bound, one JSON line on standard output names them:
+  {\"grpc\":\"127.0.0.1:4319\",\"http\":\"127.0.0.1:8440\"}
+SIGTERM and SIGINT drain: what came in is committed and acknowledged, then the process ends with 0.
+
+Exit codes:
+  0   ended after a drain, or the check passed
+  1   a stage died, or any other failure
+  64  the command line is wrong
+  66  a file that was named does not exist or cannot be read
+  73  the data directory cannot be created or is in use
+  74  the store or a listener failed
+  78  the configuration is invalid";
+
+/// Stores what sensors report and answers for it.
+#[derive(Debug, Parser)]
+#[command(name = "sentry-collector", version, after_help = AFTER_HELP)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// Configuration file; without it /etc/agentsentry/collector.yaml is read if it exists.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Where sensors connect: IP:PORT or unix:/PATH; port 0 picks one.
+    #[arg(long, global = true, value_name = "ADDRESS")]
+    pub listen_grpc: Option<String>,
+    /// Where the HTTP API listens: IP:PORT; port 0 picks one.
+    #[arg(long, global = true, value_name = "ADDRESS")]
+    pub listen_http: Option<String>,
+    /// Directory of the store; made if it is missing.
+    #[arg(long, global = true, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// Form of the log on standard error; its level is set by RUST_LOG (default: info).
+    #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text)]
+    pub log_format: LogFormat,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    Text,
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Looks at the configuration without opening anything.
+    Config {
+        #[command(subcommand)]
+        command: ConfigCommand,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Reads the configuration and everything it names; prints what holds, or what is wrong and where.
+    Check,
+}

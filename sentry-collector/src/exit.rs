@@ -1,0 +1,41 @@
+//! What the process says with its exit code. The numbers follow `sysexits.h` and are a promise to scripts.
+
+use std::{error::Error, fmt::Write as _, process::ExitCode};
+
+/// Why the process ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// Everything done, or drained after a signal.
+    Ok = 0,
+    /// A stage died, or something that has no code of its own.
+    Other = 1,
+    /// The command line is wrong.
+    Usage = 64,
+    /// A file that was named does not exist or cannot be read.
+    NoInput = 66,
+    /// The data directory cannot be created or belongs to another collector.
+    CannotCreate = 73,
+    /// The store or a listener failed.
+    Io = 74,
+    /// The configuration is invalid.
+    Config = 78,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+/// The error and everything under it, on one line.
+#[must_use]
+pub fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(next) = source {
+        // Writing to a String cannot fail.
+        drop(write!(text, ": {next}"));
+        source = next.source();
+    }
+    text
+}

@@ -1,0 +1,121 @@
+//! TLS material: read, checked once, handed to both servers. Client certificates are always asked for.
+
+use std::{fmt, fs, io, path::PathBuf, sync::Arc};
+
+use serde::Deserialize;
+use tokio_rustls::rustls::{
+    self, RootCertStore, ServerConfig,
+    crypto::ring,
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
+    server::{VerifierBuilderError, WebPkiClientVerifier},
+};
+use tonic::transport::{Certificate, Identity, ServerTlsConfig};
+
+use std::time::Duration;
+
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Which files hold the material, PEM each.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TlsFiles {
+    /// Certificate chain of this collector, leaf first.
+    pub cert: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
+    /// The authorities whose client certificates are accepted.
+    pub client_ca: PathBuf,
+}
+
+/// Checked material.
+pub struct Tls {
+    cert_pem: Vec<u8>,
+    key_pem: Vec<u8>,
+    client_ca_pem: Vec<u8>,
+    server: Arc<ServerConfig>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    #[error("cannot read {}", path.display())]
+    Unreadable { path: PathBuf, source: io::Error },
+    #[error("{} holds no {what} in PEM form", path.display())]
+    Pem { path: PathBuf, what: &'static str, source: rustls::pki_types::pem::Error },
+    #[error("{} holds no usable authority", path.display())]
+    Authority { path: PathBuf, source: rustls::Error },
+    #[error("{} gives no verifier of clients", path.display())]
+    Verifier { path: PathBuf, source: VerifierBuilderError },
+    #[error("the certificate {} and the key {} do not work together", cert.display(), key.display())]
+    Pair { cert: PathBuf, key: PathBuf, source: rustls::Error },
+}
+
+// === impl Tls ===
+
+impl Tls {
+    /// # Errors
+    /// Where a file cannot be read or does not hold what its key says.
+    pub fn load(files: &TlsFiles) -> Result<Self, TlsError> {
+        let cert_pem = read(&files.cert)?;
+        let key_pem = read(&files.key)?;
+        let client_ca_pem = read(&files.client_ca)?;
+        let chain = certificates(&files.cert, &cert_pem)?;
+        let key = PrivateKeyDer::from_pem_slice(&key_pem).map_err(|source| TlsError::Pem {
+            path: files.key.clone(),
+            what: "private key",
+            source,
+        })?;
+        let mut roots = RootCertStore::empty();
+        for authority in certificates(&files.client_ca, &client_ca_pem)? {
+            roots
+                .add(authority)
+                .map_err(|source| TlsError::Authority { path: files.client_ca.clone(), source })?;
+        }
+        let provider = Arc::new(ring::default_provider());
+        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
+            .build()
+            .map_err(|source| TlsError::Verifier { path: files.client_ca.clone(), source })?;
+        let mut server = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .and_then(|builder| builder.with_client_cert_verifier(verifier).with_single_cert(chain, key))
+            .map_err(|source| TlsError::Pair {
+                cert: files.cert.clone(),
+                key: files.key.clone(),
+                source,
+            })?;
+        server.alpn_protocols = vec![b"http/1.1".to_vec()];
+        Ok(Self { cert_pem, key_pem, client_ca_pem, server: Arc::new(server) })
+    }
+
+    /// For the gRPC server.
+    pub(crate) fn grpc(&self) -> ServerTlsConfig {
+        ServerTlsConfig::new()
+            .identity(Identity::from_pem(&self.cert_pem, &self.key_pem))
+            .client_ca_root(Certificate::from_pem(&self.client_ca_pem))
+            .timeout(HANDSHAKE_TIMEOUT)
+    }
+
+    /// For the HTTP server.
+    pub(crate) fn http(&self) -> Arc<ServerConfig> {
+        Arc::clone(&self.server)
+    }
+}
+
+impl fmt::Debug for Tls {
+    // The key must not reach a log.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tls").finish_non_exhaustive()
+    }
+}
+
+fn read(path: &PathBuf) -> Result<Vec<u8>, TlsError> {
+    fs::read(path).map_err(|source| TlsError::Unreadable { path: path.clone(), source })
+}
+
+fn certificates(path: &PathBuf, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let failed = |source| TlsError::Pem { path: path.clone(), what: "certificate", source };
+    let found: Vec<_> = CertificateDer::pem_slice_iter(pem).collect::<Result<_, _>>().map_err(failed)?;
+    if found.is_empty() {
+        return Err(failed(rustls::pki_types::pem::Error::NoItemsFound));
+    }
+    Ok(found)
+}
