@@ -1,0 +1,30 @@
+//! Outgoing destinations. Tiers A, B and C.
+#![no_std]
+#![no_main]
+
+use aya_ebpf::{macros::cgroup_sock_addr, programs::SockAddrContext};
+use sentry_ebpf::probes::network;
+
+#[unsafe(link_section = "license")]
+#[unsafe(no_mangle)]
+static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";
+
+#[cgroup_sock_addr(connect4)]
+pub fn connect_ipv4(ctx: SockAddrContext) -> i32 {
+    network::connect(&ctx)
+}
+
+#[cgroup_sock_addr(connect6)]
+pub fn connect_ipv6(ctx: SockAddrContext) -> i32 {
+    network::connect(&ctx)
+}
+
+#[cgroup_sock_addr(sendmsg4)]
+pub fn send_ipv4(ctx: SockAddrContext) -> i32 {
+    network::send(&ctx)
+}
+
+#[cgroup_sock_addr(sendmsg6)]
+pub fn send_ipv6(ctx: SockAddrContext) -> i32 {
+    network::send(&ctx)
+}

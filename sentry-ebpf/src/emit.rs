@@ -1,0 +1,155 @@
+//! Reserve → fill → submit, or count the loss. The only place that touches the rings.
+//!
+//! Records are built in the reservation: programs are preemptible (since 5.11), so a per-CPU scratch buffer would be
+//! shared by two programs at once.
+
+use aya_ebpf::{
+    helpers::generated::{bpf_get_current_pid_tgid, bpf_ktime_get_boot_ns},
+    maps::ring_buf::RingBufEntry,
+    programs::SockAddrContext,
+};
+use sentry_common::{
+    abi::{RecordHeader, SCHEMA_VERSION, ring},
+    record::network::NetworkRecord,
+};
+
+use crate::{
+    count,
+    gate::Run,
+    kernel::task,
+    maps::{BULK, CRITICAL},
+};
+
+/// A reserved record of type `T`, header filled. Dropping it without [`Record::submit`] does not pass the verifier.
+pub struct Record<T: 'static>(RingBufEntry<T>);
+
+/// Who acts.
+#[derive(Clone, Copy)]
+pub struct Actor {
+    pub tgid: u32,
+    pub tid: u32,
+    pub start_boot_ns: u64,
+}
+
+impl Actor {
+    /// The current task.
+    #[inline(always)]
+    pub fn current(task: *const u8) -> Self {
+        // SAFETY: no preconditions.
+        let id = unsafe { bpf_get_current_pid_tgid() };
+        Self { tgid: (id >> 32) as u32, tid: id as u32, start_boot_ns: task::process_start(task) }
+    }
+
+    /// The current process in a cgroup program, where only the look-up by process is allowed. The start time is left
+    /// to user space, which knows the process from its birth.
+    #[inline(always)]
+    pub fn current_in_cgroup_program() -> Option<Self> {
+        // SAFETY: no preconditions.
+        let id = unsafe { bpf_get_current_pid_tgid() };
+        let tgid = (id >> 32) as u32;
+        // No process: the kernel connects on its own behalf.
+        if tgid == 0 { None } else { Some(Self { tgid, tid: id as u32, start_boot_ns: 0 }) }
+    }
+
+    /// Another task.
+    #[inline(always)]
+    pub fn of(task: *const u8) -> Self {
+        Self { tgid: task::tgid(task), tid: task::pid(task), start_boot_ns: task::process_start(task) }
+    }
+}
+
+/// A record in the critical ring.
+#[inline(always)]
+pub fn critical<T: 'static>(run: &Run, kind: u16, actor: Actor) -> Option<Record<T>> {
+    let sequence = count::next(run, |block| &raw mut block.generated[ring::CRITICAL]);
+    match CRITICAL.reserve_untyped::<T>(0) {
+        Some(entry) => Some(Record::start(entry, run, kind, ring::CRITICAL, sequence, actor)),
+        None => {
+            count::add(run, |block| &raw mut block.lost[ring::CRITICAL]);
+            None
+        }
+    }
+}
+
+/// A record in the bulk ring.
+#[inline(always)]
+pub fn bulk<T: 'static>(run: &Run, kind: u16, actor: Actor) -> Option<Record<T>> {
+    let sequence = count::next(run, |block| &raw mut block.generated[ring::BULK]);
+    match BULK.reserve_untyped::<T>(0) {
+        Some(entry) => Some(Record::start(entry, run, kind, ring::BULK, sequence, actor)),
+        None => {
+            count::add(run, |block| &raw mut block.lost[ring::BULK]);
+            None
+        }
+    }
+}
+
+/// Copies the destination of a `bpf_sock_addr` context, whose fields the verifier lets be read one by one.
+#[inline(always)]
+pub fn write_destination(ctx: &SockAddrContext, fields: &mut NetworkRecord) {
+    let address = ctx.sock_addr;
+    // SAFETY: the context is valid during the program; each field is one aligned 4-byte read.
+    unsafe {
+        let family = (&raw const (*address).user_family).read_volatile();
+        fields.family = family as u16;
+        fields.socket_type = (&raw const (*address).type_).read_volatile() as u16;
+        fields.protocol = (&raw const (*address).protocol).read_volatile() as u16;
+        fields.port = u16::from_be((&raw const (*address).user_port).read_volatile() as u16);
+        let words = if family == AF_INET6 {
+            [
+                (&raw const (*address).user_ip6[0]).read_volatile(),
+                (&raw const (*address).user_ip6[1]).read_volatile(),
+                (&raw const (*address).user_ip6[2]).read_volatile(),
+                (&raw const (*address).user_ip6[3]).read_volatile(),
+            ]
+        } else {
+            [(&raw const (*address).user_ip4).read_volatile(), 0, 0, 0]
+        };
+        fields.address.as_mut_ptr().cast::<[u32; 4]>().write_unaligned(words);
+    }
+}
+
+/// `AF_INET6`.
+const AF_INET6: u32 = 10;
+
+impl<T: 'static> Record<T> {
+    #[inline(always)]
+    fn start(
+        mut entry: RingBufEntry<T>,
+        run: &Run,
+        kind: u16,
+        ring: usize,
+        sequence: u64,
+        actor: Actor,
+    ) -> Self {
+        // SAFETY: every record type starts with a header (repr(C), first field).
+        unsafe {
+            entry.as_mut_ptr().cast::<RecordHeader>().write(RecordHeader {
+                schema: SCHEMA_VERSION,
+                kind,
+                ring: ring as u32,
+                run_slot: run.tag.slot,
+                run_generation: run.tag.generation,
+                sequence,
+                time_boot_ns: bpf_ktime_get_boot_ns(),
+                tgid: actor.tgid,
+                tid: actor.tid,
+                start_boot_ns: actor.start_boot_ns,
+            });
+        }
+        Self(entry)
+    }
+
+    /// The record's memory. Fields not written hold old ring bytes, so write every field that will be read.
+    #[inline(always)]
+    pub fn fields(&mut self) -> &mut T {
+        // SAFETY: reserved, writable, aligned to 8; all fields are integers, for which any bytes are valid.
+        unsafe { &mut *self.0.as_mut_ptr() }
+    }
+
+    /// Publishes with the default wake-up.
+    #[inline(always)]
+    pub fn submit(self) {
+        self.0.submit(0);
+    }
+}

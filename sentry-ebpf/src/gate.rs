@@ -1,0 +1,104 @@
+//! "Is this task in a run?": the first thing every program asks.
+//!
+//! A run is a cgroup subtree and its lineage. The task's own tag answers for both: it is set when a task enters one of
+//! the run's cgroups and copied at fork, and leaving the cgroup does not shed it. Cost for an untagged task: one failed
+//! task-storage look-up (about 5 ns on 6.18).
+
+use aya_ebpf::{bindings::BPF_ANY, helpers::generated::bpf_get_current_task_btf};
+use sentry_common::{counter::RunBlock, fault, table::RunTag};
+
+use crate::{
+    count,
+    maps::{PROCESS_TAGS, RUN_CGROUPS, RUNS, TASK_TAGS},
+};
+
+/// A run that the acting task belongs to.
+#[derive(Clone, Copy)]
+pub struct Run {
+    pub tag: RunTag,
+    pub(crate) block: *mut RunBlock,
+}
+
+/// The current task, as a pointer the verifier trusts.
+#[inline(always)]
+pub fn current_task() -> *const u8 {
+    // SAFETY: no preconditions.
+    unsafe { bpf_get_current_task_btf() }.cast_const().cast()
+}
+
+/// The run of the current task.
+#[inline(always)]
+pub fn current() -> Option<Run> {
+    of_task(current_task())
+}
+
+/// The run of `task` (a BTF program's argument).
+#[inline(always)]
+pub fn of_task(task: *const u8) -> Option<Run> {
+    // SAFETY: callers pass trusted task pointers.
+    let tag = unsafe { TASK_TAGS.get(task) };
+    if tag.is_null() {
+        return None;
+    }
+    // SAFETY: not null, points to a map value.
+    resolve(unsafe { *tag })
+}
+
+/// The run of the current process, for programs without task storage.
+#[inline(always)]
+pub fn of_process(tgid: u32) -> Option<Run> {
+    // SAFETY: the value is copied at once.
+    let tag = unsafe { PROCESS_TAGS.get(tgid) }.copied()?;
+    resolve(tag)
+}
+
+/// The run that owns a cgroup.
+#[inline(always)]
+pub fn of_cgroup(cgroup: u64) -> Option<Run> {
+    // SAFETY: the value is copied at once.
+    let tag = unsafe { RUN_CGROUPS.get(cgroup) }.copied()?;
+    resolve(tag)
+}
+
+/// Drops tags of runs that have ended.
+#[inline(always)]
+fn resolve(tag: RunTag) -> Option<Run> {
+    let block = RUNS.get_ptr_mut(tag.slot)?;
+    // SAFETY: points to a map value; a torn read is impossible for an aligned u32.
+    if unsafe { (*block).generation } != tag.generation {
+        return None;
+    }
+    Some(Run { tag, block })
+}
+
+/// Makes `task` a member. False when it could not be remembered (counted).
+#[inline(always)]
+pub fn tag_task(task: *const u8, run: &Run) -> bool {
+    let mut tag = run.tag;
+    // SAFETY: callers pass trusted task pointers.
+    let stored = unsafe { TASK_TAGS.get_or_insert(task, &mut tag) };
+    if stored.is_null() {
+        count::fault(fault::TASK_STORAGE_FULL);
+        return false;
+    }
+    // A task of an ended run may have a stale tag.
+    // SAFETY: not null, points to a map value.
+    unsafe { *stored = run.tag };
+    true
+}
+
+/// Makes the process a member for the programs that go by process.
+#[inline(always)]
+pub fn tag_process(tgid: u32, run: &Run) {
+    if PROCESS_TAGS.insert(tgid, run.tag, BPF_ANY.into()).is_err() {
+        count::fault(fault::PROCESS_TAGS_FULL);
+        count::add(run, |block| &raw mut block.untagged_processes);
+    }
+}
+
+/// Forgets an ended process.
+#[inline(always)]
+pub fn untag_process(tgid: u32) {
+    // Absent is fine: it could not be tagged.
+    let _absent_is_fine = PROCESS_TAGS.remove(tgid);
+}

@@ -1,0 +1,60 @@
+//! `struct file` and inodes.
+
+use sentry_common::{offset as o, record::process::FileKey};
+
+use super::{read, read_pointer};
+use crate::offsets::of;
+
+/// `FMODE_CREATED`: the open made the file (same bit on 5.10–6.18).
+pub const MODE_CREATED: u32 = 1 << 20;
+/// `__FMODE_EXEC` in `f_flags`: opened by execve, not by the program.
+pub const FLAG_EXEC: u32 = 1 << 5;
+
+/// The file's `struct path`.
+#[inline(always)]
+pub fn path(file: *const u8) -> *const u8 {
+    file.wrapping_add(of(o::FILE_PATH))
+}
+
+#[inline(always)]
+pub fn flags(file: *const u8) -> u32 {
+    read(file, of(o::FILE_FLAGS)).unwrap_or(0)
+}
+
+#[inline(always)]
+pub fn mode(file: *const u8) -> u32 {
+    read(file, of(o::FILE_MODE)).unwrap_or(0)
+}
+
+/// Identity of an open file.
+#[inline(always)]
+pub fn key(file: *const u8) -> FileKey {
+    match read_pointer(file, of(o::FILE_INODE)) {
+        Some(inode) => inode_key(inode),
+        None => FileKey::default(),
+    }
+}
+
+/// Identity of the file behind a name; zeroes for a negative dentry.
+#[inline(always)]
+pub fn dentry_key(dentry: *const u8) -> FileKey {
+    match read_pointer(dentry, of(o::DENTRY_INODE)) {
+        Some(inode) => inode_key(inode),
+        None => FileKey::default(),
+    }
+}
+
+#[inline(always)]
+fn inode_key(inode: *const u8) -> FileKey {
+    let device = match read_pointer(inode, of(o::INODE_SB)) {
+        Some(sb) => read(sb, of(o::SB_DEVICE)).unwrap_or(0),
+        None => 0,
+    };
+    FileKey {
+        inode: read(inode, of(o::INODE_NUMBER)).unwrap_or(0),
+        device,
+        generation: read(inode, of(o::INODE_GENERATION)).unwrap_or(0),
+        links: read(inode, of(o::INODE_LINKS)).unwrap_or(0),
+        mode: u32::from(read::<u16>(inode, of(o::INODE_MODE)).unwrap_or(0)),
+    }
+}

@@ -1,0 +1,112 @@
+//! `task_struct` and what hangs on it.
+
+use sentry_common::offset as o;
+
+use super::{read, read_pointer};
+use crate::offsets::of;
+
+/// Thread id in the initial pid namespace.
+#[inline(always)]
+pub fn pid(task: *const u8) -> u32 {
+    read(task, of(o::TASK_PID)).unwrap_or(0)
+}
+
+/// Thread-group id in the initial pid namespace.
+#[inline(always)]
+pub fn tgid(task: *const u8) -> u32 {
+    read(task, of(o::TASK_TGID)).unwrap_or(0)
+}
+
+/// Start of the process (its leader), `CLOCK_BOOTTIME` ns.
+#[inline(always)]
+pub fn process_start(task: *const u8) -> u64 {
+    match read_pointer(task, of(o::TASK_GROUP_LEADER)) {
+        Some(leader) => read(leader, of(o::TASK_START_BOOT)).unwrap_or(0),
+        None => 0,
+    }
+}
+
+/// The parent process: tgid and start.
+#[inline(always)]
+pub fn parent(task: *const u8) -> (u32, u64) {
+    match read_pointer(task, of(o::TASK_REAL_PARENT)) {
+        Some(parent) => (tgid(parent), process_start(parent)),
+        None => (0, 0),
+    }
+}
+
+/// uid, gid, euid in the initial user namespace.
+#[inline(always)]
+pub fn credentials(task: *const u8) -> (u32, u32, u32) {
+    match read_pointer(task, of(o::TASK_CRED)) {
+        Some(cred) => (
+            read(cred, of(o::CRED_UID)).unwrap_or(u32::MAX),
+            read(cred, of(o::CRED_GID)).unwrap_or(u32::MAX),
+            read(cred, of(o::CRED_EUID)).unwrap_or(u32::MAX),
+        ),
+        None => (u32::MAX, u32::MAX, u32::MAX),
+    }
+}
+
+/// True when `task` leads its process.
+#[inline(always)]
+pub fn is_leader(task: *const u8) -> bool {
+    pid(task) == tgid(task)
+}
+
+/// Threads of the process that have not begun to exit (`signal->live`). At `sched_process_exit` the exiting thread is
+/// already subtracted (seen on 6.1–6.18), so 0 means the process ends.
+#[inline(always)]
+pub fn live_threads(task: *const u8) -> i32 {
+    match read_pointer(task, of(o::TASK_SIGNAL)) {
+        Some(signal) => read(signal, of(o::SIGNAL_LIVE)).unwrap_or(0),
+        None => 0,
+    }
+}
+
+/// How the process ends, as wait(2) encodes it.
+#[inline(always)]
+pub fn exit_status(task: *const u8) -> u32 {
+    /// `SIGNAL_GROUP_EXIT`: somebody ended the whole group; its code is the process's.
+    const GROUP_EXIT: u32 = 4;
+    if let Some(signal) = read_pointer(task, of(o::TASK_SIGNAL)) {
+        let flags: u32 = read(signal, of(o::SIGNAL_FLAGS)).unwrap_or(0);
+        if flags & GROUP_EXIT != 0 {
+            return read(signal, of(o::SIGNAL_GROUP_EXIT_CODE)).unwrap_or(0);
+        }
+    }
+    read(task, of(o::TASK_EXIT_CODE)).unwrap_or(0)
+}
+
+/// `mm->exe_file`.
+#[inline(always)]
+pub fn exe_file(task: *const u8) -> Option<*const u8> {
+    read_pointer(read_pointer(task, of(o::TASK_MM))?, of(o::MM_EXE_FILE))
+}
+
+/// Start and end of the argument vector in the task's memory.
+#[inline(always)]
+pub fn argv_range(task: *const u8) -> Option<(u64, u64)> {
+    let mm = read_pointer(task, of(o::TASK_MM))?;
+    Some((read(mm, of(o::MM_ARG_START))?, read(mm, of(o::MM_ARG_END))?))
+}
+
+/// The working directory's `struct path`.
+#[inline(always)]
+pub fn working_directory(task: *const u8) -> Option<*const u8> {
+    let fs = read_pointer(task, of(o::TASK_FS))?;
+    Some(fs.wrapping_add(of(o::FS_PWD)))
+}
+
+/// The open file behind a descriptor of the current task.
+#[inline(always)]
+pub fn open_file(task: *const u8, fd: u32) -> Option<*const u8> {
+    let files = read_pointer(task, of(o::TASK_FILES))?;
+    let table = read_pointer(files, of(o::FILES_FDT))?;
+    let max: u32 = read(table, of(o::FDT_MAX_FDS))?;
+    if fd >= max {
+        return None;
+    }
+    let array = read_pointer(table, of(o::FDT_FD))?;
+    read_pointer(array, fd as usize * size_of::<usize>())
+}

@@ -1,0 +1,27 @@
+//! Kernel side. The modules stand in the order of an event: gate → kernel facts → emit; `probes` holds one hook family
+//! per file, `bin/*` only attaches them, one object per capability.
+//!
+//! No unsafe in `probes`: kernel memory arrives through `kernel`, the rings through `emit`.
+#![no_std]
+#![feature(core_intrinsics)]
+#![expect(internal_features, reason = "atomic_xadd: see `count`")]
+
+pub mod maps;
+
+pub mod offsets;
+
+pub mod gate;
+
+pub mod kernel;
+
+pub mod emit;
+
+pub mod count;
+
+pub mod probes;
+
+#[cfg(target_arch = "bpf")]
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
+    loop {}
+}

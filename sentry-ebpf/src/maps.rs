@@ -1,0 +1,104 @@
+//! Every map, once. Sizes of the rings are set by the sensor at load.
+
+use aya_ebpf::{
+    bindings::{BPF_F_NO_PREALLOC, bpf_map_type::BPF_MAP_TYPE_TASK_STORAGE, task_struct},
+    btf_maps::{Array, HashMap, PerCpuArray, RingBuf},
+    helpers::generated::bpf_task_storage_get,
+    macros::btf_map,
+};
+use sentry_common::{
+    counter::RunBlock,
+    fault,
+    table::{self, RunTag},
+};
+
+/// cgroup id → run. Written by the sensor (tag) and `cgroup_mkdir`; read at fork and attach.
+#[btf_map]
+pub static RUN_CGROUPS: HashMap<u64, RunTag, { table::RUN_CGROUPS as usize }> = HashMap::new();
+
+/// tgid → run, for programs that may not use task storage (cgroup hooks) and for the sensor.
+#[btf_map]
+pub static PROCESS_TAGS: HashMap<u32, RunTag, { table::PROCESS_TAGS as usize }> = HashMap::new();
+
+/// slot → counters. Written by all programs, read by the sensor.
+#[btf_map]
+pub static RUNS: Array<RunBlock, { table::RUN_SLOTS as usize }> = Array::new();
+
+/// Process and cgroup records: never flooded by file or network activity.
+#[btf_map]
+pub static CRITICAL: RingBuf<u64, { 16 << 20 }> = RingBuf::new();
+
+/// File and network records.
+#[btf_map]
+pub static BULK: RingBuf<u64, { 32 << 20 }> = RingBuf::new();
+
+/// fault → count, per CPU.
+#[btf_map]
+pub static FAULTS: PerCpuArray<u64, { fault::COUNT as usize }> = PerCpuArray::new();
+
+/// task → run: the lineage tag. It lives and dies with the task.
+#[unsafe(link_section = ".maps")]
+#[unsafe(export_name = "TASK_TAGS")]
+pub static TASK_TAGS: TaskStorage<RunTag> = TaskStorage::new();
+
+/// `BPF_MAP_TYPE_TASK_STORAGE`, which aya-ebpf 0.2 has no type for. The fields are the map's definition in BTF.
+#[repr(C)]
+pub struct TaskStorage<T> {
+    r#type: *const [i32; BPF_MAP_TYPE_TASK_STORAGE as usize],
+    key: *const i32,
+    value: *const T,
+    max_entries: *const [i32; 0],
+    map_flags: *const [i32; BPF_F_NO_PREALLOC as usize],
+}
+
+// SAFETY: the struct is a definition read by the loader; no program reads its fields.
+unsafe impl<T> Sync for TaskStorage<T> {}
+
+impl<T> TaskStorage<T> {
+    const fn new() -> Self {
+        Self {
+            r#type: core::ptr::null(),
+            key: core::ptr::null(),
+            value: core::ptr::null(),
+            max_entries: core::ptr::null(),
+            map_flags: core::ptr::null(),
+        }
+    }
+
+    /// The value of `task`, or null.
+    ///
+    /// # Safety
+    /// `task` is a pointer that the verifier knows as a `task_struct` (argument of a BTF program or
+    /// `bpf_get_current_task_btf`).
+    #[inline(always)]
+    pub unsafe fn get(&self, task: *const u8) -> *mut T {
+        // SAFETY: by contract; the helper checks the map.
+        unsafe {
+            bpf_task_storage_get(
+                core::ptr::from_ref(self).cast_mut().cast(),
+                task.cast_mut().cast::<task_struct>(),
+                core::ptr::null_mut(),
+                0,
+            )
+            .cast()
+        }
+    }
+
+    /// The value of `task`, made from `value` if it had none. Null when there is no memory.
+    ///
+    /// # Safety
+    /// As for [`Self::get`].
+    #[inline(always)]
+    pub unsafe fn get_or_insert(&self, task: *const u8, value: &mut T) -> *mut T {
+        // SAFETY: by contract; `value` lives on the stack during the call.
+        unsafe {
+            bpf_task_storage_get(
+                core::ptr::from_ref(self).cast_mut().cast(),
+                task.cast_mut().cast::<task_struct>(),
+                core::ptr::from_mut(value).cast(),
+                aya_ebpf::bindings::BPF_LOCAL_STORAGE_GET_F_CREATE.into(),
+            )
+            .cast()
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! Cgroups around a run.
+
+use aya_ebpf::bindings::BPF_ANY;
+use sentry_common::{
+    fault, kind,
+    record::cgroup::{CgroupRecord, DESTINATION_IN_RUN, MEMBER_BEFORE},
+};
+
+use crate::{
+    count,
+    emit::{self, Actor},
+    gate::{self, Run},
+    kernel::{cgroup, task, user},
+    maps::RUN_CGROUPS,
+};
+
+/// Hook: `tp_btf/cgroup_attach_task(dst_cgrp, path, task, threadgroup)`, after the move. Fires for every hierarchy;
+/// only v2 ids are in the table, and the destination is checked against the task's v2 cgroup.
+///
+/// A process that enters becomes a member; one that leaves stays one, and both are reported.
+#[inline(always)]
+pub fn cgroup_attach_task(destination: *const u8, path: *const u8, member: *const u8) {
+    let id = cgroup::id(destination);
+    let before = gate::of_task(member);
+    let after = gate::of_cgroup(id);
+    let Some(run) = before.or(after) else { return };
+    if cgroup::of_task(member) != id {
+        return;
+    }
+    let actor = Actor::of(member);
+    let in_run = after.is_some_and(|after| after.tag == run.tag);
+    if before.is_none() {
+        gate::tag_task(member, &run);
+        if task::is_leader(member) {
+            gate::tag_process(actor.tgid, &run);
+            count::add(&run, |block| &raw mut block.processes_entered);
+        }
+    }
+    count::add(&run, |block| &raw mut block.cgroup_moves);
+    let flags =
+        if in_run { DESTINATION_IN_RUN } else { 0 } | if before.is_some() { MEMBER_BEFORE } else { 0 };
+    report(&run, kind::CGROUP_MOVE, actor, id, flags, path);
+}
+
+/// Hook: `tp_btf/cgroup_mkdir(cgrp, path)`. A cgroup made below a run's is the run's.
+#[inline(always)]
+pub fn cgroup_mkdir(made: *const u8, path: *const u8) {
+    let Some(run) = gate::of_cgroup(cgroup::parent_id(made)) else { return };
+    let id = cgroup::id(made);
+    if RUN_CGROUPS.insert(id, run.tag, BPF_ANY.into()).is_err() {
+        count::fault(fault::RUN_CGROUPS_FULL);
+    }
+    count::add(&run, |block| &raw mut block.cgroups_made);
+    report(&run, kind::CGROUP_MAKE, Actor::current(gate::current_task()), id, DESTINATION_IN_RUN, path);
+}
+
+/// Hook: `tp_btf/cgroup_rmdir(cgrp, path)`. Ids can be reused, so the row goes at once.
+#[inline(always)]
+pub fn cgroup_rmdir(removed: *const u8, path: *const u8) {
+    let id = cgroup::id(removed);
+    let Some(run) = gate::of_cgroup(id) else { return };
+    // Absent is fine: the sensor may have removed the row.
+    let _absent_is_fine = RUN_CGROUPS.remove(id);
+    report(&run, kind::CGROUP_REMOVE, Actor::current(gate::current_task()), id, DESTINATION_IN_RUN, path);
+}
+
+#[inline(always)]
+fn report(run: &Run, kind: u16, actor: Actor, cgroup: u64, flags: u32, path: *const u8) {
+    if let Some(mut record) = emit::critical::<CgroupRecord>(run, kind, actor) {
+        let fields = record.fields();
+        fields.cgroup = cgroup;
+        fields.flags = flags;
+        fields.reserved = 0;
+        user::write_kernel_text(path, &mut fields.path);
+        record.submit();
+    }
+}

@@ -1,0 +1,29 @@
+//! A process ends.
+
+use sentry_common::{kind, record::process::ExitRecord};
+
+use crate::{
+    count,
+    emit::{self, Actor},
+    gate,
+    kernel::task,
+};
+
+/// Hook: `tp_btf/sched_process_exit(task, …)` (5.5+; from 6.16 with a further argument that is not used here).
+/// Reports the last thread only.
+#[inline(always)]
+pub fn sched_process_exit(current: *const u8) {
+    let Some(run) = gate::of_task(current) else { return };
+    if task::live_threads(current) > 0 {
+        return;
+    }
+    count::add(&run, |block| &raw mut block.processes_ended);
+    let actor = Actor::current(current);
+    gate::untag_process(actor.tgid);
+    if let Some(mut record) = emit::critical::<ExitRecord>(&run, kind::EXIT, actor) {
+        let fields = record.fields();
+        fields.status = task::exit_status(current);
+        fields.reserved = 0;
+        record.submit();
+    }
+}

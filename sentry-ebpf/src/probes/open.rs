@@ -1,0 +1,50 @@
+//! A file is opened.
+
+use sentry_common::{
+    kind,
+    record::file::{ATTEMPT, CREATED, OpenRecord},
+};
+
+use crate::{
+    count,
+    emit::{self, Actor},
+    gate::{self, Run},
+    kernel::{file, path},
+};
+
+/// `O_ACCMODE`; 0 = read only.
+const ACCESS_MODE: u32 = 3;
+
+/// Hooks: LSM `file_open(file)` (tier A), fentry on `security_file_open(file)` (tier B). The object is open for the
+/// caller unless a later check refuses, so the record is marked as an attempt.
+#[inline(always)]
+pub fn file_open(opened: *const u8) {
+    let Some(run) = gate::current() else { return };
+    report(&run, opened, ATTEMPT);
+}
+
+/// The opened object, whoever found it.
+#[inline(always)]
+pub(crate) fn report(run: &Run, opened: *const u8, flags: u32) {
+    let open_flags = file::flags(opened);
+    // The exec record tells of the program file.
+    if open_flags & file::FLAG_EXEC != 0 {
+        return;
+    }
+    let created = if file::mode(opened) & file::MODE_CREATED != 0 { CREATED } else { 0 };
+    count::add(run, |block| &raw mut block.opens);
+    if open_flags & ACCESS_MODE != 0 {
+        count::add(run, |block| &raw mut block.opens_for_write);
+    }
+    if created != 0 {
+        count::add(run, |block| &raw mut block.creates);
+    }
+    let actor = Actor::current(gate::current_task());
+    let Some(mut record) = emit::bulk::<OpenRecord>(run, kind::OPEN, actor) else { return };
+    let fields = record.fields();
+    fields.file = file::key(opened);
+    fields.open_flags = open_flags;
+    fields.flags = flags | created;
+    path::write(file::path(opened), &mut fields.path);
+    record.submit();
+}
