@@ -3,8 +3,15 @@
 
 /// Generated from `proto/agentsentry/v1/*.proto`.
 pub mod v1 {
-    #![expect(clippy::all, reason = "generated code")]
+    #![expect(
+        clippy::all,
+        clippy::allow_attributes,
+        clippy::allow_attributes_without_reason,
+        reason = "generated code"
+    )]
     tonic::include_proto!("agentsentry.v1");
 }
 
 pub mod convert;
+
+pub mod ocsf;
