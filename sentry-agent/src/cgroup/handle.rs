@@ -1,0 +1,224 @@
+//! One control group, held by its open directory.
+
+use std::{
+    io,
+    os::{fd::OwnedFd, unix::ffi::OsStrExt as _},
+    path::{Path, PathBuf},
+};
+
+use rustix::{fs::AtFlags, io::Errno};
+
+use super::{CgroupError, CgroupEvents, CgroupRoot, files, parse};
+
+/// A group below the root of the hierarchy.
+#[derive(Debug)]
+pub struct Cgroup {
+    root: CgroupRoot,
+    dir: OwnedFd,
+    below: PathBuf,
+    id: u64,
+}
+
+impl Cgroup {
+    /// Takes the open directory `dir` of the group at `below` under the mount.
+    pub(super) fn new(root: CgroupRoot, dir: OwnedFd, below: PathBuf) -> Result<Self, CgroupError> {
+        let path = root.mount().join(&below);
+        let id = rustix::fs::fstat(&dir)
+            .map_err(|error| CgroupError::io("read the inode of cgroup", &path, error))?
+            .st_ino;
+        if id == root.id() {
+            return Err(CgroupError::IsRoot { path });
+        }
+        let cgroup = Self { root, dir, below, id };
+        let kind = cgroup.read("cgroup.type")?;
+        match kind.trim() {
+            "domain" | "domain threaded" => Ok(cgroup),
+            other => Err(CgroupError::NotDomain { path, kind: other.into() }),
+        }
+    }
+
+    /// The kernel's number of this group: what BPF programs report as `cgroup_id`.
+    #[must_use]
+    pub fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// Where it was when it was opened, below the mount, without a leading slash.
+    #[must_use]
+    pub fn below(&self) -> &Path {
+        &self.below
+    }
+
+    /// Where it was when it was opened.
+    #[must_use]
+    pub fn path(&self) -> PathBuf {
+        self.root.mount().join(&self.below)
+    }
+
+    #[must_use]
+    pub fn root(&self) -> &CgroupRoot {
+        &self.root
+    }
+
+    /// Processes of the whole subtree, sorted. Zombies are among them on some kernels.
+    ///
+    /// # Errors
+    /// Where a file cannot be read. A child that goes away meanwhile is passed over.
+    pub fn procs(&self) -> Result<Vec<u32>, CgroupError> {
+        let mut found = Vec::new();
+        self.walk(|below, dir| {
+            match files::read(dir, "cgroup.procs") {
+                Ok(text) => found.extend(parse::process_ids(&text)),
+                // A threaded child: the kernel lists its processes in the domain above.
+                Err(error) if error.raw_os_error() == Some(Errno::OPNOTSUPP.raw_os_error()) => {}
+                Err(error) => return Err(self.file_error("read", &below.join("cgroup.procs"), error)),
+            }
+            Ok(())
+        })?;
+        found.sort_unstable();
+        found.dedup();
+        Ok(found)
+    }
+
+    /// Moves a process with all its threads into this group.
+    ///
+    /// # Errors
+    /// Where the kernel refuses (no such process, no permission) or the group is gone.
+    pub fn add(&self, pid: u32) -> Result<(), CgroupError> {
+        self.write("cgroup.procs", &pid.to_string())
+    }
+
+    /// What the kernel says about the subtree now.
+    ///
+    /// # Errors
+    /// Where the file cannot be read.
+    pub fn events(&self) -> Result<CgroupEvents, CgroupError> {
+        Ok(CgroupEvents::parse(&self.read("cgroup.events")?))
+    }
+
+    /// Whether a live process is in the subtree. A group that is gone has none.
+    ///
+    /// # Errors
+    /// Where the file cannot be read or lacks the field.
+    pub fn populated(&self) -> Result<bool, CgroupError> {
+        match self.events() {
+            Ok(events) => events.populated.ok_or_else(|| self.format_error("cgroup.events", "populated")),
+            Err(error) if error.is_gone() => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// CPU time of the subtree since the group was made, µs; members that left are counted up to then.
+    ///
+    /// # Errors
+    /// Where the file cannot be read or lacks the field.
+    pub fn cpu_usage_usec(&self) -> Result<u64, CgroupError> {
+        parse::keyed_number(&self.read("cpu.stat")?, "usage_usec")
+            .ok_or_else(|| self.format_error("cpu.stat", "usage_usec"))
+    }
+
+    /// Removes the group and what is below it. Members must be gone.
+    ///
+    /// # Errors
+    /// Where a process is still in it (`EBUSY`), or the path meanwhile belongs to another group.
+    pub fn remove(&self) -> Result<(), CgroupError> {
+        let mut below = Vec::new();
+        match self.walk(|path, _dir| {
+            below.push(path.to_path_buf());
+            Ok(())
+        }) {
+            Err(error) if error.is_gone() => return Ok(()),
+            other => other?,
+        }
+        // The walk names a parent before its children; the group itself comes first.
+        for child in below.iter().skip(1).rev() {
+            self.remove_at(&self.dir, child)?;
+        }
+        self.remove_self()
+    }
+
+    fn remove_self(&self) -> Result<(), CgroupError> {
+        let path = self.path();
+        let parent = self.below.parent().unwrap_or(Path::new(""));
+        let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
+        let dir = match files::open_dir(self.root.dir(), parent) {
+            Err(Errno::NOENT) => return Ok(()),
+            other => other.map_err(|error| CgroupError::io("open cgroup", &path, error))?,
+        };
+        let name = Path::new(self.below.file_name().unwrap_or_default());
+        match rustix::fs::statat(&dir, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) if stat.st_ino == self.id => self.remove_at(&dir, name),
+            // Removed or replaced: this group is gone already.
+            Ok(_) | Err(Errno::NOENT) => Ok(()),
+            Err(error) => Err(CgroupError::io("read the inode of cgroup", path, error)),
+        }
+    }
+
+    fn remove_at(&self, dir: &OwnedFd, name: &Path) -> Result<(), CgroupError> {
+        match rustix::fs::unlinkat(dir, name, AtFlags::REMOVEDIR) {
+            Ok(()) | Err(Errno::NOENT) => Ok(()),
+            Err(error) => Err(CgroupError::io("remove cgroup", self.path().join(name), error)),
+        }
+    }
+
+    /// Calls `visit` with every group of the subtree, parents first, and its path below this one.
+    pub(super) fn walk(
+        &self,
+        mut visit: impl FnMut(&Path, &OwnedFd) -> Result<(), CgroupError>,
+    ) -> Result<(), CgroupError> {
+        let mut pending = vec![PathBuf::new()];
+        while let Some(below) = pending.pop() {
+            let at_top = below.as_os_str().is_empty();
+            let opened;
+            let dir = if at_top {
+                &self.dir
+            } else {
+                opened = match files::open_dir(&self.dir, &below) {
+                    Err(Errno::NOENT | Errno::NODEV) => continue,
+                    other => other.map_err(|error| self.file_error("open cgroup", &below, error.into()))?,
+                };
+                &opened
+            };
+            match visit(&below, dir) {
+                Err(error) if error.is_gone() && !at_top => continue,
+                other => other?,
+            }
+            match files::children(dir) {
+                Ok(names) => pending.extend(names.into_iter().map(|name| below.join(name))),
+                Err(Errno::NOENT | Errno::NODEV) => {}
+                Err(error) => return Err(self.file_error("list", &below, error.into())),
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn dir(&self) -> &OwnedFd {
+        &self.dir
+    }
+
+    pub(super) fn read(&self, name: &str) -> Result<String, CgroupError> {
+        files::read(&self.dir, name).map_err(|error| self.file_error("read", Path::new(name), error))
+    }
+
+    pub(super) fn write(&self, name: &str, value: &str) -> Result<(), CgroupError> {
+        files::write(&self.dir, name, value)
+            .map_err(|error| self.file_error("write to", Path::new(name), error))
+    }
+
+    pub(super) fn format_error(&self, name: &str, field: &'static str) -> CgroupError {
+        CgroupError::Format { path: self.path().join(name), field }
+    }
+
+    /// `what` failed on `below`; a group that was removed is told apart from a file this kernel does not have.
+    pub(super) fn file_error(&self, what: &'static str, below: &Path, source: io::Error) -> CgroupError {
+        let names_this = below.as_os_str().as_bytes().iter().filter(|byte| **byte == b'/').count() == 0;
+        let gone = files::means_gone(&source) && (!names_this || self.is_removed());
+        let path = self.path().join(below);
+        if gone { CgroupError::Gone { path } } else { CgroupError::io(what, path, source) }
+    }
+
+    /// A removed directory has no links left and no `cgroup.procs`.
+    fn is_removed(&self) -> bool {
+        matches!(files::open_file(&self.dir, "cgroup.procs"), Err(Errno::NOENT | Errno::NODEV))
+    }
+}

@@ -1,0 +1,156 @@
+//! The hierarchy: where it is mounted, and groups made or opened in it.
+
+use std::{
+    fs, io,
+    os::fd::OwnedFd,
+    path::{Component, Path, PathBuf},
+    sync::Arc,
+};
+
+use rustix::{
+    fs::{Mode, OFlags},
+    io::Errno,
+};
+
+use super::{CgroupError, RUNS_DIR, files, handle::Cgroup, parse};
+
+const MOUNTINFO: &str = "/proc/self/mountinfo";
+
+/// `CGROUP2_SUPER_MAGIC`.
+const CGROUP2_MAGIC: i64 = 0x6367_7270;
+
+/// The cgroup v2 hierarchy of this host.
+#[derive(Debug, Clone)]
+pub struct CgroupRoot {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    mount: PathBuf,
+    dir: OwnedFd,
+    inode: u64,
+}
+
+impl CgroupRoot {
+    /// Finds the mount in the mount table of this process. A mount that another one covers is passed over.
+    ///
+    /// # Errors
+    /// Where there is none, or it cannot be opened.
+    pub fn find() -> Result<Self, CgroupError> {
+        let text =
+            fs::read_to_string(MOUNTINFO).map_err(|source| CgroupError::io("read", MOUNTINFO, source))?;
+        let mut first_error = None;
+        for mount in parse::cgroup2_mounts(&text) {
+            match Self::at(&mount) {
+                Ok(root) => return Ok(root),
+                Err(error) => first_error = first_error.or(Some(error)),
+            }
+        }
+        Err(first_error.unwrap_or(CgroupError::NoMount { path: MOUNTINFO.into() }))
+    }
+
+    /// The hierarchy that is mounted at `mount`.
+    ///
+    /// # Errors
+    /// Where `mount` cannot be opened or is not a cgroup v2 file system.
+    pub fn at(mount: &Path) -> Result<Self, CgroupError> {
+        let root = Self::open_at(mount)?;
+        let stat = rustix::fs::fstatfs(&root.inner.dir)
+            .map_err(|error| CgroupError::io("read the file system type of", mount, error))?;
+        if i64::from(stat.f_type) != CGROUP2_MAGIC {
+            return Err(CgroupError::NotCgroup2 { path: mount.into() });
+        }
+        Ok(root)
+    }
+
+    /// Any directory as a hierarchy; tests use it on a plain tree of files.
+    pub(super) fn open_at(mount: &Path) -> Result<Self, CgroupError> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let dir = rustix::fs::open(mount, flags, Mode::empty())
+            .map_err(|error| CgroupError::io("open the cgroup mount", mount, error))?;
+        let inode = rustix::fs::fstat(&dir)
+            .map_err(|error| CgroupError::io("read the inode of", mount, error))?
+            .st_ino;
+        Ok(Self { inner: Arc::new(Inner { mount: mount.into(), dir, inode }) })
+    }
+
+    #[must_use]
+    pub fn mount(&self) -> &Path {
+        &self.inner.mount
+    }
+
+    /// Id of the root cgroup, as BPF programs see it.
+    #[must_use]
+    pub fn id(&self) -> u64 {
+        self.inner.inode
+    }
+
+    pub(super) fn dir(&self) -> &OwnedFd {
+        &self.inner.dir
+    }
+
+    /// Makes the group of a run: `<mount>/agentsentry/<run>`.
+    ///
+    /// # Errors
+    /// Where `run` is not one path component, exists already or cannot be made.
+    pub fn create(&self, run: &str) -> Result<Cgroup, CgroupError> {
+        let mut components = Path::new(run).components();
+        if !matches!((components.next(), components.next()), (Some(Component::Normal(_)), None)) {
+            return Err(CgroupError::BadName { path: run.into() });
+        }
+        let mode = Mode::from_raw_mode(0o755);
+        let parent = Path::new(RUNS_DIR);
+        match rustix::fs::mkdirat(&self.inner.dir, parent, mode) {
+            Ok(()) | Err(Errno::EXIST) => {}
+            Err(error) => return Err(CgroupError::io("make cgroup", self.mount().join(parent), error)),
+        }
+        let below = parent.join(run);
+        rustix::fs::mkdirat(&self.inner.dir, &below, mode)
+            .map_err(|error| CgroupError::io("make cgroup", self.mount().join(&below), error))?;
+        self.open_below(&below)
+    }
+
+    /// Opens an existing group: `path` is absolute in the file system, or relative to the mount.
+    ///
+    /// # Errors
+    /// Where it is outside of the mount, the root, not a domain group, or cannot be opened.
+    pub fn open(&self, path: &Path) -> Result<Cgroup, CgroupError> {
+        let below = if path.is_absolute() { self.below_mount(path)? } else { path.to_path_buf() };
+        let below: PathBuf = below.components().filter(|part| !matches!(part, Component::CurDir)).collect();
+        if below.components().any(|part| !matches!(part, Component::Normal(_))) {
+            return Err(self.outside(path));
+        }
+        if below.as_os_str().is_empty() {
+            return Err(CgroupError::IsRoot { path: self.mount().into() });
+        }
+        self.open_below(&below)
+    }
+
+    /// The path of an absolute argument below the mount; links before the mount are followed.
+    fn below_mount(&self, path: &Path) -> Result<PathBuf, CgroupError> {
+        let canonical = |path: &Path| {
+            fs::canonicalize(path).map_err(|source| match source.kind() {
+                io::ErrorKind::NotFound => CgroupError::Gone { path: path.into() },
+                _ => CgroupError::io("open cgroup", path, source),
+            })
+        };
+        let real = canonical(path)?;
+        let below = real.strip_prefix(canonical(self.mount())?).map_err(|_not_below| self.outside(path))?;
+        Ok(below.to_path_buf())
+    }
+
+    fn open_below(&self, below: &Path) -> Result<Cgroup, CgroupError> {
+        let path = self.mount().join(below);
+        let dir = files::open_dir(&self.inner.dir, below).map_err(|error| match error {
+            Errno::NOENT => CgroupError::Gone { path: path.clone() },
+            Errno::XDEV | Errno::LOOP => self.outside(&path),
+            other => CgroupError::io("open cgroup", &path, other),
+        })?;
+        Cgroup::new(self.clone(), dir, below.to_path_buf())
+    }
+
+    fn outside(&self, path: &Path) -> CgroupError {
+        CgroupError::Outside { path: path.into(), mount: self.mount().into() }
+    }
+}

@@ -1,0 +1,174 @@
+//! Freeze, thaw, kill, and waiting until the kernel says it is so.
+
+use std::{
+    collections::BTreeSet,
+    os::fd::AsFd as _,
+    time::{Duration, Instant},
+};
+
+use rustix::{
+    event::{PollFd, PollFlags, Timespec},
+    io::Errno,
+    process::{Pid, PidfdFlags, Signal},
+};
+
+use super::{Cgroup, CgroupError, CgroupEvents, files};
+
+/// Pause between two readings: it starts here and doubles.
+const FIRST_PAUSE: Duration = Duration::from_micros(100);
+
+/// The kernel announces changes of `cgroup.events` at most every 10 ms, so a wait re-reads sooner than it is told.
+const LONGEST_PAUSE: Duration = Duration::from_millis(4);
+
+/// Processes that are signalled per turn where `cgroup.kill` is missing; bounds the descriptors in use.
+const SIGNAL_BATCH: usize = 256;
+
+impl Cgroup {
+    /// Stops every task of the subtree and waits until the kernel says `frozen 1`.
+    ///
+    /// # Errors
+    /// [`CgroupError::Timeout`] where the tasks did not stop within `limit`: the request stands, `thaw` undoes it.
+    pub fn freeze(&self, limit: Duration) -> Result<(), CgroupError> {
+        self.write("cgroup.freeze", "1")?;
+        self.wait("frozen", limit, |events| events.frozen)
+    }
+
+    /// Undoes a freeze and waits until the kernel says `frozen 0`. A group that is gone is not frozen.
+    ///
+    /// # Errors
+    /// Where the group stays frozen, as it does below a frozen parent.
+    pub fn thaw(&self, limit: Duration) -> Result<(), CgroupError> {
+        match self.write("cgroup.freeze", "0") {
+            Err(error) if error.is_gone() => Ok(()),
+            Err(error) => Err(error),
+            Ok(()) => self.wait("thawed", limit, |events| events.frozen.map(|frozen| !frozen)),
+        }
+    }
+
+    /// Whether all tasks are stopped now.
+    ///
+    /// # Errors
+    /// Where the file cannot be read or lacks the field.
+    pub fn is_frozen(&self) -> Result<bool, CgroupError> {
+        self.events()?.frozen.ok_or_else(|| self.format_error("cgroup.events", "frozen"))
+    }
+
+    /// Kills every process of the subtree, those that are being born included, and does not wait for their end.
+    /// Frozen groups too. Kernels before 5.14 have no `cgroup.kill`: there the group is frozen and each process is
+    /// signalled, until it is empty or `limit` has passed.
+    ///
+    /// # Errors
+    /// Where the kernel refuses. A group that is gone has nothing to kill.
+    pub fn kill(&self, limit: Duration) -> Result<(), CgroupError> {
+        match self.write("cgroup.kill", "1") {
+            Err(error) if error.is_gone() => Ok(()),
+            Err(CgroupError::Io { source, .. })
+                if source.raw_os_error() == Some(Errno::NOENT.raw_os_error()) =>
+            {
+                self.kill_each(limit)
+            }
+            other => other,
+        }
+    }
+
+    /// Waits until no live process is left. Zombies do not count.
+    ///
+    /// # Errors
+    /// [`CgroupError::Timeout`] after `limit`.
+    pub fn wait_empty(&self, limit: Duration) -> Result<(), CgroupError> {
+        self.wait("empty", limit, |events| events.populated.map(|populated| !populated))
+    }
+
+    /// Without `cgroup.kill`. Frozen tasks make no children, and a fatal signal ends them all the same.
+    pub(super) fn kill_each(&self, limit: Duration) -> Result<(), CgroupError> {
+        let end = Instant::now() + limit;
+        self.write("cgroup.freeze", "1")?;
+        let killed = loop {
+            self.signal_all(Signal::KILL)?;
+            match self.wait_empty(LONGEST_PAUSE) {
+                Err(CgroupError::Timeout { .. }) if Instant::now() < end => {}
+                other => break other,
+            }
+        };
+        let thawed = self.write("cgroup.freeze", "0");
+        killed.and(thawed)
+    }
+
+    fn signal_all(&self, signal: Signal) -> Result<(), CgroupError> {
+        for batch in self.procs()?.chunks(SIGNAL_BATCH) {
+            let open: Vec<_> = batch
+                .iter()
+                .filter_map(|&pid| {
+                    let pid = Pid::from_raw(i32::try_from(pid).ok()?)?;
+                    Some((pid, rustix::process::pidfd_open(pid, PidfdFlags::empty()).ok()?))
+                })
+                .collect();
+            // A number may have been reused before it was opened; what is still listed now is a member.
+            let members: BTreeSet<u32> = self.procs()?.into_iter().collect();
+            for (pid, fd) in &open {
+                if !members.contains(&pid.as_raw_nonzero().get().unsigned_abs()) {
+                    continue;
+                }
+                match rustix::process::pidfd_send_signal(fd, signal) {
+                    Ok(()) | Err(Errno::SRCH) => {}
+                    Err(error) => {
+                        return Err(CgroupError::io("signal a process of cgroup", self.path(), error));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits until `reached` holds of `cgroup.events`; a field that is missing is an error, not a wait.
+    fn wait(
+        &self,
+        wanted: &'static str,
+        limit: Duration,
+        reached: impl Fn(&CgroupEvents) -> Option<bool>,
+    ) -> Result<(), CgroupError> {
+        let start = Instant::now();
+        let mut pause = FIRST_PAUSE;
+        let file = match files::open_file(self.dir(), "cgroup.events") {
+            Ok(file) => file,
+            Err(error) => {
+                return self
+                    .gone_is_empty(wanted, self.file_error("open", "cgroup.events".as_ref(), error.into()));
+            }
+        };
+        loop {
+            let text = match files::read_all(file.as_fd()) {
+                Ok(text) => text,
+                Err(error) => {
+                    let error = self.file_error("read", "cgroup.events".as_ref(), error);
+                    return self.gone_is_empty(wanted, error);
+                }
+            };
+            let events = CgroupEvents::parse(&text);
+            if reached(&events).ok_or_else(|| self.format_error("cgroup.events", wanted))? {
+                return Ok(());
+            }
+            let waited = start.elapsed();
+            if waited >= limit {
+                return Err(CgroupError::Timeout {
+                    path: self.path(),
+                    wanted,
+                    waited_ms: u64::try_from(waited.as_millis()).unwrap_or(u64::MAX),
+                    state: text.trim().replace('\n', ", "),
+                });
+            }
+            let timeout = pause.min(limit - waited);
+            let timeout = Timespec { tv_sec: 0, tv_nsec: i64::from(timeout.subsec_nanos()) };
+            match rustix::event::poll(&mut [PollFd::new(&file, PollFlags::PRI)], Some(&timeout)) {
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(error) => return Err(CgroupError::io("poll cgroup.events of", self.path(), error)),
+            }
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
+    /// A group that went away is empty and thawed; it is not frozen.
+    fn gone_is_empty(&self, wanted: &'static str, error: CgroupError) -> Result<(), CgroupError> {
+        if error.is_gone() && wanted != "frozen" { Ok(()) } else { Err(error) }
+    }
+}
