@@ -1,8 +1,29 @@
 //! What to do about a finding, as a value; the act is the sensor's.
+//!
+//! [`Decider`] holds where a run stands:
+//!
+//! ```text
+//!           freeze                 kill
+//! Running ─────────▶ Frozen ─────────────────▶ Ended
+//!    ▲  ◀───────────    │                        │
+//!    │      thaw        ▼                        │
+//!    └────────────── restart ◀───────────────────┘
+//! ```
+//!
+//! A finding of high or critical severity and enough confidence goes down the whole ladder, Freeze (unless frozen), Kill,
+//! and Restart while restarts are left; any other is Observe. An ended run gets no decision. Mode changes nothing of it:
+//! in observe mode the same decisions are made, and the run stands where they would have put it.
 
 use serde::{Deserialize, Serialize};
 
-use crate::run::{Mode, RunId};
+use crate::{
+    finding::Finding,
+    run::{Mode, RunId},
+    runaway::{
+        Severity,
+        settings::{Limits, Settings},
+    },
+};
 
 /// One step of the ladder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -64,4 +85,134 @@ pub enum OutcomeKind {
     Refused { why: String },
     /// Tried, and the state it aims at was not reached.
     Failed { why: String },
+}
+
+/// Least severity that leads to acts.
+const ACT_SEVERITY: Severity = Severity::High;
+
+/// Makes the decisions about one run.
+#[derive(Clone, Debug)]
+pub struct Decider {
+    run: RunId,
+    mode: Mode,
+    act_min_confidence: f64,
+    standing: Standing,
+    restart_limit: u32,
+    restarts: u32,
+    decisions: u64,
+}
+
+/// Where the decisions so far have put a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    Running,
+    Frozen,
+    /// Killed and not started again.
+    Ended,
+}
+
+impl Decider {
+    /// With the default confidence to act; see [`Self::with_settings`].
+    #[must_use]
+    pub fn new(run: RunId, mode: Mode, restart_limit: u32) -> Self {
+        Self {
+            run,
+            mode,
+            act_min_confidence: Limits::default().act_min_confidence,
+            standing: Standing::Running,
+            restart_limit,
+            restarts: 0,
+            decisions: 0,
+        }
+    }
+
+    #[must_use]
+    pub fn with_settings(self, settings: &Settings) -> Self {
+        Self { act_min_confidence: settings.limits().act_min_confidence, ..self }
+    }
+
+    /// Decisions on a finding, in the order to act in.
+    pub fn on_finding(&mut self, finding: &Finding, now_unix_ns: u64) -> Vec<Decision> {
+        let signal = &finding.signal;
+        let acts = signal.severity >= ACT_SEVERITY && signal.confidence >= self.act_min_confidence;
+        let why = format!("{} (confidence {:.2}): {}", signal.rule, signal.confidence, signal.summary);
+        let ladder: &[Action] = match (self.standing, acts) {
+            (Standing::Ended, _) => &[],
+            (_, false) => &[Action::Observe],
+            (Standing::Running, true) => &[Action::Freeze, Action::Kill],
+            (Standing::Frozen, true) => &[Action::Kill],
+        };
+        let mut decisions: Vec<_> = (ladder.iter())
+            .map(|&action| self.on_ground_of(finding, action, why.clone(), now_unix_ns))
+            .collect();
+        if self.standing == Standing::Ended && !decisions.is_empty() && self.restarts < self.restart_limit {
+            self.restarts += 1;
+            let why = format!("restart {} of {} after the kill", self.restarts, self.restart_limit);
+            decisions.push(self.on_ground_of(finding, Action::Restart, why, now_unix_ns));
+        }
+        decisions
+    }
+
+    /// A decision that a person took, here or at the collector; always to be enforced. `origin` as in
+    /// [`Decision::origin`]. A restart by hand uses up none of the limit.
+    pub fn by_hand(&mut self, action: Action, origin: String, reason: String, now_unix_ns: u64) -> Decision {
+        self.decide(action, Mode::Enforce, None, origin, reason, now_unix_ns)
+    }
+
+    /// Corrects the standing by what really happened: an action that was refused or failed has not moved the run, so the
+    /// next finding may try again.
+    pub fn on_outcome(&mut self, outcome: &Outcome) {
+        if matches!(outcome.result, OutcomeKind::Applied | OutcomeKind::WouldApply) {
+            return;
+        }
+        self.standing = match (outcome.action, self.standing) {
+            (Action::Freeze, Standing::Frozen) | (Action::Kill, _) => Standing::Running,
+            (Action::Thaw, Standing::Running) => Standing::Frozen,
+            (Action::Restart, Standing::Running) => Standing::Ended,
+            (_, standing) => standing,
+        };
+    }
+
+    #[must_use]
+    pub fn standing(&self) -> Standing {
+        self.standing
+    }
+
+    fn on_ground_of(
+        &mut self,
+        finding: &Finding,
+        action: Action,
+        reason: String,
+        now_unix_ns: u64,
+    ) -> Decision {
+        let origin = format!("detector:{}", finding.signal.rule);
+        self.decide(action, self.mode, Some(finding.id.clone()), origin, reason, now_unix_ns)
+    }
+
+    fn decide(
+        &mut self,
+        action: Action,
+        mode: Mode,
+        finding: Option<String>,
+        origin: String,
+        reason: String,
+        time_unix_ns: u64,
+    ) -> Decision {
+        self.standing = self.standing.after(action);
+        self.decisions += 1;
+        let id = format!("{}-d-{}", self.run, self.decisions);
+        Decision { id, run: self.run.clone(), action, mode, finding, origin, reason, time_unix_ns }
+    }
+}
+
+impl Standing {
+    fn after(self, action: Action) -> Self {
+        match (self, action) {
+            (standing, Action::Observe) => standing,
+            (_, Action::Restart) => Self::Running,
+            (_, Action::Kill) | (Self::Ended, Action::Freeze | Action::Thaw) => Self::Ended,
+            (Self::Running | Self::Frozen, Action::Freeze) => Self::Frozen,
+            (Self::Running | Self::Frozen, Action::Thaw) => Self::Running,
+        }
+    }
 }

@@ -94,24 +94,57 @@ pub struct Argv {
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum EventKind {
     /// The acting process made a child process.
-    Fork { child: ProcessKey },
+    Fork {
+        child: ProcessKey,
+    },
     /// The acting process became a new program; `Event::process` describes the new image.
     Exec,
     /// The last thread ended.
-    Exit { code: Option<u32>, signal: Option<u32> },
+    Exit {
+        code: Option<u32>,
+        signal: Option<u32>,
+    },
     /// Was there before the tag.
     Seed,
     /// Changed cgroup. `in_run`: the destination is the run's; `member_before`: it was in the run before.
-    CgroupMove { cgroup: u64, path: String, in_run: bool, member_before: bool, at_birth: bool },
-    CgroupMake { cgroup: u64, path: String },
-    CgroupRemove { cgroup: u64, path: String },
+    CgroupMove {
+        cgroup: u64,
+        path: String,
+        in_run: bool,
+        member_before: bool,
+        at_birth: bool,
+    },
+    CgroupMake {
+        cgroup: u64,
+        path: String,
+    },
+    CgroupRemove {
+        cgroup: u64,
+        path: String,
+    },
     /// connect(2), before its result is known.
-    Connect { destination: Endpoint },
+    Connect {
+        destination: Endpoint,
+    },
     /// A datagram with its own destination.
-    Send { destination: Endpoint },
-    Open { file: File, intent: OpenIntent, created: bool, attempt: bool },
-    Unlink { file: File, attempt: bool },
-    Rename { file: File, new_path: Path, attempt: bool },
+    Send {
+        destination: Endpoint,
+    },
+    Open {
+        file: File,
+        intent: OpenIntent,
+        created: bool,
+        attempt: bool,
+    },
+    Unlink {
+        file: File,
+        attempt: bool,
+    },
+    Rename {
+        file: File,
+        new_path: Path,
+        attempt: bool,
+    },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

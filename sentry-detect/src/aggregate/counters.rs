@@ -24,3 +24,46 @@ pub struct Counters {
     pub lost_critical: u64,
     pub lost_bulk: u64,
 }
+
+impl Counters {
+    /// What was added since an earlier reading. A counter that went back counts as unchanged.
+    #[must_use]
+    pub fn since(&self, earlier: &Self) -> Self {
+        macro_rules! subtract {
+            ($($field:ident),+ $(,)?) => { Self { $($field: self.$field.saturating_sub(earlier.$field)),+ } };
+        }
+        subtract!(
+            tasks_born,
+            processes_born,
+            processes_entered,
+            processes_ended,
+            execs,
+            cgroup_moves,
+            cgroups_made,
+            connects,
+            sends,
+            opens,
+            opens_for_write,
+            creates,
+            unlinks,
+            renames,
+            cpu_usec,
+            lost_critical,
+            lost_bulk,
+        )
+    }
+
+    /// Acts that also come as events which [`crate::detector::RunDetector`] counts by object.
+    #[must_use]
+    pub fn acts(&self) -> u64 {
+        [self.processes_born, self.execs, self.opens, self.unlinks, self.renames, self.connects, self.sends]
+            .into_iter()
+            .fold(0, u64::saturating_add)
+    }
+
+    /// True when no record of the run was lost.
+    #[must_use]
+    pub fn complete(&self) -> bool {
+        self.lost_critical == 0 && self.lost_bulk == 0
+    }
+}

@@ -1,5 +1,15 @@
 //! Windows: what a run did in a slice of time.
+//!
+//! Counter readings become [`window::Window`]s; events become tables over the newest slices of a horizon.
 
 pub mod counters;
 
 pub mod window;
+
+mod slices;
+
+pub(crate) mod acts;
+
+pub(crate) mod commands;
+
+pub(crate) mod cores;

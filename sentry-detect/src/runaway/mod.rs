@@ -1,4 +1,9 @@
 //! Detectors: windows in, [`RunawaySignal`]s out.
+//!
+//! A rule holds when every term of its arithmetic that has a limit reaches it (`value >= limit`); terms without a limit
+//! are what those were calculated from. So a finding can be checked with nothing but itself at hand.
+
+pub mod settings;
 
 pub mod spawn_storm;
 
@@ -20,6 +25,13 @@ pub struct RunawaySignal {
     pub arithmetic: Vec<Term>,
 }
 
+impl RunawaySignal {
+    /// The verdict: all terms that have a limit reach it.
+    fn when_held(self) -> Option<Self> {
+        self.arithmetic.iter().all(Term::holds).then_some(self)
+    }
+}
+
 /// One named number of a calculation.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Term {
@@ -29,6 +41,24 @@ pub struct Term {
     pub unit: String,
     /// The limit it was held against, if any.
     pub limit: Option<f64>,
+}
+
+impl Term {
+    /// A number that others were calculated from.
+    pub(crate) fn given(name: &str, value: f64, unit: &str) -> Self {
+        Self { name: name.to_owned(), value, unit: unit.to_owned(), limit: None }
+    }
+
+    /// A number that has to reach a limit.
+    pub(crate) fn limited(name: &str, value: f64, unit: &str, limit: f64) -> Self {
+        Self { limit: Some(limit), ..Self::given(name, value, unit) }
+    }
+
+    /// Reaches its limit, or has none.
+    #[must_use]
+    pub fn holds(&self) -> bool {
+        self.limit.is_none_or(|limit| self.value >= limit)
+    }
 }
 
 /// OCSF `severity_id`.
