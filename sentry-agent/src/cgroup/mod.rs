@@ -78,4 +78,4 @@ impl CgroupError {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -1,1 +1,173 @@
-//! .
+//! Decision → act → verified outcome.
+//!
+//! Shape: [`Enforcer::act`] takes a [`Decision`] and a [`Target`], passes the fence (`fence`), acts (`freeze`, `kill`)
+//! and returns an [`Outcome`] that says what the kernel confirmed, how long it took and how many processes it reached.
+//! Observe mode takes the same path and stops before the call that would change something.
+//!
+//! A run is its cgroup and its lineage. Members that left the cgroup are reached one by one through pidfds: opened
+//! first, identified second, signalled third, so that a reused process id is never hit.
+//!
+//! Limits: freezing a member outside of the cgroup is SIGSTOP, which it cannot refuse but a parent can see, and which
+//! is remembered in memory only: a sensor that restarts in between does not continue it. Restart is not done here; the
+//! supervisor of the command does it.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use sentry_detect::{
+    decision::{Action, Decision, Outcome, OutcomeKind},
+    run::{Mode, ProcessKey, RunId},
+};
+
+use crate::cgroup::{Cgroup, CgroupError};
+
+mod process;
+
+mod fence;
+
+mod freeze;
+
+mod kill;
+
+/// Lineage members of a run as they are known at the moment of the call; they may be outside of its cgroup.
+pub type Members = Box<dyn Fn() -> Vec<ProcessKey> + Send + Sync>;
+
+/// What a decision is about.
+pub struct Target {
+    pub cgroup: Arc<Cgroup>,
+    pub members: Members,
+    /// Whether the run is tagged now; the enforcer touches nothing else.
+    pub tagged: bool,
+}
+
+/// How long an act may wait for the kernel's confirmation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    pub freeze: Duration,
+    pub kill: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { freeze: Duration::from_secs(2), kill: Duration::from_secs(5) }
+    }
+}
+
+/// Turns decisions into outcomes. Blocking; one value serves all runs.
+#[derive(Debug, Default)]
+pub struct Enforcer {
+    limits: Limits,
+    /// Members outside of their cgroup that a freeze stopped, and a thaw has to continue.
+    stopped: Mutex<HashMap<RunId, BTreeSet<ProcessKey>>>,
+}
+
+/// What an act reached.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Reach {
+    processes: u64,
+    survivors: u64,
+}
+
+/// Why an act did not reach its aim.
+#[derive(Debug, thiserror::Error)]
+enum ActError {
+    #[error(transparent)]
+    Refused(#[from] fence::Refusal),
+    #[error(transparent)]
+    Cgroup(#[from] CgroupError),
+    #[error("{survivors} of {processes} processes are still alive after {waited_ms} ms; kill again")]
+    Survivors { processes: u64, survivors: u64, waited_ms: u64 },
+    #[error("{left} members outside of the cgroup did not stop within {waited_ms} ms; kill the run instead")]
+    NotStopped { processes: u64, left: u64, waited_ms: u64 },
+}
+
+impl Enforcer {
+    #[must_use]
+    pub fn new(limits: Limits) -> Self {
+        Self { limits, stopped: Mutex::default() }
+    }
+
+    /// Acts on the decision, or in observe mode does everything but the act.
+    #[must_use]
+    pub fn act(&self, decision: &Decision, target: &Target) -> Outcome {
+        let queued = Duration::from_nanos(now_unix_ns().saturating_sub(decision.time_unix_ns));
+        let start = Instant::now();
+        let result = self.try_act(decision, target);
+        let took = queued + start.elapsed();
+        let (result, reach) = match result {
+            Ok(reach) if decision.mode == Mode::Observe => (OutcomeKind::WouldApply, reach),
+            Ok(reach) => (OutcomeKind::Applied, reach),
+            Err(ActError::Refused(refusal)) => {
+                (OutcomeKind::Refused { why: refusal.to_string() }, Reach::default())
+            }
+            Err(error) => (OutcomeKind::Failed { why: chain(&error) }, error.reach()),
+        };
+        Outcome {
+            decision: decision.id.clone(),
+            run: decision.run.clone(),
+            action: decision.action,
+            result,
+            time_unix_ns: now_unix_ns(),
+            took_ns: u64::try_from(took.as_nanos()).unwrap_or(u64::MAX),
+            processes: reach.processes,
+            survivors: reach.survivors,
+        }
+    }
+
+    /// Forgets what was stopped for a run that has ended.
+    pub fn forget(&self, run: &RunId) {
+        self.stopped.lock().unwrap_or_else(PoisonError::into_inner).remove(run);
+    }
+
+    fn try_act(&self, decision: &Decision, target: &Target) -> Result<Reach, ActError> {
+        fence::target(target)?;
+        let dry = decision.mode == Mode::Observe;
+        match decision.action {
+            Action::Observe => Ok(Reach::default()),
+            Action::Freeze => self.freeze(&decision.run, target, dry),
+            Action::Thaw => self.thaw(&decision.run, target, dry),
+            Action::Kill => self.kill(&decision.run, target, dry),
+            Action::Restart => Err(fence::Refusal::Restart.into()),
+        }
+    }
+}
+
+impl ActError {
+    fn reach(&self) -> Reach {
+        match *self {
+            Self::Survivors { processes, survivors, .. } => Reach { processes, survivors },
+            Self::NotStopped { processes, .. } => Reach { processes, survivors: 0 },
+            Self::Refused(_) | Self::Cgroup(_) => Reach::default(),
+        }
+    }
+}
+
+/// An error with its causes on one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}
+
+fn now_unix_ns() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn count<T>(items: &[T]) -> u64 {
+    items.len() as u64
+}
+
+#[cfg(test)]
+mod tests;
