@@ -10,8 +10,8 @@ pub const GLOBAL: &str = "OFFSETS";
 macro_rules! offsets {
     ($($name:ident = $type:literal . $($field:literal).+ ;)+) => {
         offsets!(@count 0u32; $($name)+);
-        /// What each offset is: constant name, struct, path of fields in it.
-        pub const FIELDS: [(&str, &str, &[&str]); COUNT] = [$((stringify!($name), $type, &[$($field),+])),+];
+        /// What each offset is: struct, path of fields in it.
+        pub const FIELDS: [(&str, &[&str]); COUNT] = [$(($type, &[$($field),+])),+];
     };
     (@count $n:expr; $head:ident $($tail:ident)*) => {
         pub const $head: usize = ($n) as usize;

@@ -4,7 +4,7 @@
 //! shared by two programs at once.
 
 use aya_ebpf::{
-    helpers::generated::{bpf_get_current_pid_tgid, bpf_ktime_get_boot_ns},
+    helpers::generated::{bpf_get_current_pid_tgid, bpf_get_current_task, bpf_ktime_get_boot_ns},
     maps::ring_buf::RingBufEntry,
     programs::SockAddrContext,
 };
@@ -40,15 +40,19 @@ impl Actor {
         Self { tgid: (id >> 32) as u32, tid: id as u32, start_boot_ns: task::process_start(task) }
     }
 
-    /// The current process in a cgroup program, where only the look-up by process is allowed. The start time is left
-    /// to user space, which knows the process from its birth.
+    /// The current process in a cgroup program, which gets no trusted task pointer.
     #[inline(always)]
     pub fn current_in_cgroup_program() -> Option<Self> {
         // SAFETY: no preconditions.
         let id = unsafe { bpf_get_current_pid_tgid() };
         let tgid = (id >> 32) as u32;
-        // No process: the kernel connects on its own behalf.
-        if tgid == 0 { None } else { Some(Self { tgid, tid: id as u32, start_boot_ns: 0 }) }
+        if tgid == 0 {
+            // No process: the kernel connects on its own behalf.
+            return None;
+        }
+        // SAFETY: no preconditions; the address is only read through probe reads.
+        let task = unsafe { bpf_get_current_task() } as *const u8;
+        Some(Self { tgid, tid: id as u32, start_boot_ns: task::process_start(task) })
     }
 
     /// Another task.
@@ -84,18 +88,18 @@ pub fn bulk<T: 'static>(run: &Run, kind: u16, actor: Actor) -> Option<Record<T>>
     }
 }
 
-/// Copies the destination of a `bpf_sock_addr` context, whose fields the verifier lets be read one by one.
+/// Copies the destination of a `bpf_sock_addr` context. The verifier lets an IPv4 program read only the IPv4 address
+/// and an IPv6 program only the IPv6 one.
 #[inline(always)]
-pub fn write_destination(ctx: &SockAddrContext, fields: &mut NetworkRecord) {
+pub fn write_destination<const IPV6: bool>(ctx: &SockAddrContext, fields: &mut NetworkRecord) {
     let address = ctx.sock_addr;
     // SAFETY: the context is valid during the program; each field is one aligned 4-byte read.
     unsafe {
-        let family = (&raw const (*address).user_family).read_volatile();
-        fields.family = family as u16;
+        fields.family = (&raw const (*address).user_family).read_volatile() as u16;
         fields.socket_type = (&raw const (*address).type_).read_volatile() as u16;
         fields.protocol = (&raw const (*address).protocol).read_volatile() as u16;
         fields.port = u16::from_be((&raw const (*address).user_port).read_volatile() as u16);
-        let words = if family == AF_INET6 {
+        let words = if IPV6 {
             [
                 (&raw const (*address).user_ip6[0]).read_volatile(),
                 (&raw const (*address).user_ip6[1]).read_volatile(),
@@ -108,9 +112,6 @@ pub fn write_destination(ctx: &SockAddrContext, fields: &mut NetworkRecord) {
         fields.address.as_mut_ptr().cast::<[u32; 4]>().write_unaligned(words);
     }
 }
-
-/// `AF_INET6`.
-const AF_INET6: u32 = 10;
 
 impl<T: 'static> Record<T> {
     #[inline(always)]

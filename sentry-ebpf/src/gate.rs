@@ -60,6 +60,16 @@ pub fn of_cgroup(cgroup: u64) -> Option<Run> {
     resolve(tag)
 }
 
+/// True when the cgroup belongs to this run.
+#[inline(always)]
+pub fn owns_cgroup(run: &Run, cgroup: u64) -> bool {
+    // SAFETY: the value is copied at once.
+    match unsafe { RUN_CGROUPS.get(cgroup) } {
+        Some(tag) => *tag == run.tag,
+        None => false,
+    }
+}
+
 /// Drops tags of runs that have ended.
 #[inline(always)]
 fn resolve(tag: RunTag) -> Option<Run> {

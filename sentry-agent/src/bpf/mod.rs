@@ -1,1 +1,17 @@
-//! .
+//! The programs: what this kernel can do, loading, attaching, and typed access to the shared tables.
+
+pub mod objects;
+
+pub mod offsets;
+
+pub mod load;
+
+pub mod capability;
+
+pub mod programs;
+
+pub mod tables;
+
+pub use capability::{Capabilities, doctor};
+pub use load::LoadError;
+pub use programs::{Programs, RingSizes};

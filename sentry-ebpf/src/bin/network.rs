@@ -11,20 +11,20 @@ static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";
 
 #[cgroup_sock_addr(connect4)]
 pub fn connect_ipv4(ctx: SockAddrContext) -> i32 {
-    network::connect(&ctx)
+    network::connect::<false>(&ctx)
 }
 
 #[cgroup_sock_addr(connect6)]
 pub fn connect_ipv6(ctx: SockAddrContext) -> i32 {
-    network::connect(&ctx)
+    network::connect::<true>(&ctx)
 }
 
 #[cgroup_sock_addr(sendmsg4)]
 pub fn send_ipv4(ctx: SockAddrContext) -> i32 {
-    network::send(&ctx)
+    network::send::<false>(&ctx)
 }
 
 #[cgroup_sock_addr(sendmsg6)]
 pub fn send_ipv6(ctx: SockAddrContext) -> i32 {
-    network::send(&ctx)
+    network::send::<true>(&ctx)
 }

@@ -23,14 +23,10 @@ pub fn write(path: *const u8, out: &mut PathText) {
 #[inline(always)]
 pub fn write_child(directory: *const u8, dentry: Option<*const u8>, out: &mut PathText) {
     out.length = 0;
-    out.flags = 0;
-    let (Some(mount), Some(dentry)) = (read_pointer(directory, of(o::PATH_MNT)), dentry) else {
-        out.flags = UNREADABLE;
-        return;
+    out.flags = match (read_pointer(directory, of(o::PATH_MNT)), dentry) {
+        (Some(mount), Some(dentry)) => walk(mount, dentry, out),
+        _ => UNREADABLE,
     };
-    let (length, flags) = walk(mount, dentry, &mut out.bytes);
-    out.length = length as u32;
-    out.flags = flags;
 }
 
 /// An empty path.
@@ -40,51 +36,58 @@ pub fn write_none(out: &mut PathText) {
     out.flags = 0;
 }
 
+/// Appends components until the root; returns the path's flags.
 #[inline(always)]
-fn walk(
-    mut mount: *const u8,
-    mut dentry: *const u8,
-    bytes: &mut [u8; PATH_CAPACITY + PATH_SLACK],
-) -> (usize, u32) {
-    let mut length = 0usize;
+fn walk(mut mount: *const u8, mut dentry: *const u8, out: &mut PathText) -> u32 {
     for _ in 0..STEPS {
-        let Some(root) = read_pointer(mount, of(o::VFSMOUNT_ROOT)) else { return (length, UNREADABLE) };
+        let Some(root) = read_pointer(mount, of(o::VFSMOUNT_ROOT)) else { return UNREADABLE };
         if root == dentry {
             let this = mount.wrapping_sub(of(o::MOUNT_MNT));
-            let Some(parent) = read_pointer(this, of(o::MOUNT_PARENT)) else { return (length, UNREADABLE) };
+            let Some(parent) = read_pointer(this, of(o::MOUNT_PARENT)) else { return UNREADABLE };
             if parent == this {
-                return (length, 0);
+                return 0;
             }
-            let Some(mountpoint) = read_pointer(this, of(o::MOUNT_MOUNTPOINT)) else {
-                return (length, UNREADABLE);
-            };
+            let Some(mountpoint) = read_pointer(this, of(o::MOUNT_MOUNTPOINT)) else { return UNREADABLE };
             dentry = mountpoint;
             mount = parent.wrapping_add(of(o::MOUNT_MNT));
             continue;
         }
-        let Some(parent) = read_pointer(dentry, of(o::DENTRY_PARENT)) else { return (length, UNREADABLE) };
+        let Some(parent) = read_pointer(dentry, of(o::DENTRY_PARENT)) else { return UNREADABLE };
         let Some(name) = read_pointer(dentry, of(o::DENTRY_NAME) + of(o::QSTR_NAME)) else {
-            return (length, UNREADABLE);
+            return UNREADABLE;
         };
-        if length >= PATH_CAPACITY {
-            return (length, TRUNCATED);
+        if let Err(flags) = append(name, out) {
+            return flags;
         }
-        // SAFETY: length < PATH_CAPACITY, and PATH_SLACK bytes stand behind it.
-        let read = unsafe {
-            bpf_probe_read_kernel_str(
-                bytes.as_mut_ptr().add(length).cast(),
-                PATH_SLACK as u32,
-                name.cast_mut().cast(),
-            )
-        };
-        if read <= 0 {
-            return (length, UNREADABLE);
-        }
-        length += read as usize;
         if parent == dentry {
-            return (length, DETACHED);
+            return DETACHED;
         }
         dentry = parent;
     }
-    (length, TRUNCATED)
+    TRUNCATED
+}
+
+#[inline(always)]
+fn append(name: *const u8, out: &mut PathText) -> Result<(), u32> {
+    // VERIFIER: the running length is read back from the record at each step, as an unknown number. Kept in a register
+    // its range differs on every path through the loop, and 6.18 gives up after a million instructions.
+    // SAFETY: a reference is readable.
+    let length = unsafe { (&raw const out.length).read_volatile() } as usize;
+    if length >= PATH_CAPACITY {
+        return Err(TRUNCATED);
+    }
+    // SAFETY: length < PATH_CAPACITY, and PATH_SLACK bytes stand behind it.
+    let read = unsafe {
+        bpf_probe_read_kernel_str(
+            out.bytes.as_mut_ptr().add(length).cast(),
+            PATH_SLACK as u32,
+            name.cast_mut().cast(),
+        )
+    };
+    if read <= 0 {
+        return Err(UNREADABLE);
+    }
+    // SAFETY: as above.
+    unsafe { (&raw mut out.length).write_volatile((length + read as usize) as u32) };
+    Ok(())
 }

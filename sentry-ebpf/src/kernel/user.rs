@@ -1,8 +1,6 @@
 //! Memory of the current program. It can change under our eyes: only for what the kernel has no copy of.
 
-use aya_ebpf::helpers::generated::{
-    bpf_probe_read_kernel_str, bpf_probe_read_user, bpf_probe_read_user_str,
-};
+use aya_ebpf::helpers::generated::{bpf_probe_read_kernel_str, bpf_probe_read_user, bpf_probe_read_user_str};
 use sentry_common::record::text::{
     ARGUMENT_CAPACITY, ARGV_CAPACITY, ArgumentText, ArgvText, TRUNCATED, UNREADABLE,
 };
@@ -38,11 +36,7 @@ pub fn write_no_argv(out: &mut ArgvText) {
 pub fn write_argument(pointer: u64, out: &mut ArgumentText) {
     // SAFETY: the buffer has ARGUMENT_CAPACITY bytes; the helper checks the source.
     let read = unsafe {
-        bpf_probe_read_user_str(
-            out.bytes.as_mut_ptr().cast(),
-            ARGUMENT_CAPACITY as u32,
-            pointer as *mut _,
-        )
+        bpf_probe_read_user_str(out.bytes.as_mut_ptr().cast(), ARGUMENT_CAPACITY as u32, pointer as *mut _)
     };
     finish(read, out);
 }

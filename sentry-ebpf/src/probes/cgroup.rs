@@ -21,25 +21,27 @@ use crate::{
 #[inline(always)]
 pub fn cgroup_attach_task(destination: *const u8, path: *const u8, member: *const u8) {
     let id = cgroup::id(destination);
-    let before = gate::of_task(member);
-    let after = gate::of_cgroup(id);
-    let Some(run) = before.or(after) else { return };
-    if cgroup::of_task(member) != id {
-        return;
-    }
-    let actor = Actor::of(member);
-    let in_run = after.is_some_and(|after| after.tag == run.tag);
-    if before.is_none() {
+    if let Some(run) = gate::of_task(member) {
+        if cgroup::of_task(member) == id {
+            let inside = if gate::owns_cgroup(&run, id) { DESTINATION_IN_RUN } else { 0 };
+            moved(&run, member, id, MEMBER_BEFORE | inside, path);
+        }
+    } else if let Some(run) = gate::of_cgroup(id)
+        && cgroup::of_task(member) == id
+    {
         gate::tag_task(member, &run);
         if task::is_leader(member) {
-            gate::tag_process(actor.tgid, &run);
+            gate::tag_process(task::tgid(member), &run);
             count::add(&run, |block| &raw mut block.processes_entered);
         }
+        moved(&run, member, id, DESTINATION_IN_RUN, path);
     }
-    count::add(&run, |block| &raw mut block.cgroup_moves);
-    let flags =
-        if in_run { DESTINATION_IN_RUN } else { 0 } | if before.is_some() { MEMBER_BEFORE } else { 0 };
-    report(&run, kind::CGROUP_MOVE, actor, id, flags, path);
+}
+
+#[inline(always)]
+fn moved(run: &Run, member: *const u8, cgroup: u64, flags: u32, path: *const u8) {
+    count::add(run, |block| &raw mut block.cgroup_moves);
+    report(run, kind::CGROUP_MOVE, Actor::of(member), cgroup, flags, path);
 }
 
 /// Hook: `tp_btf/cgroup_mkdir(cgrp, path)`. A cgroup made below a run's is the run's.

@@ -11,7 +11,7 @@ use sentry_common::{
 use crate::{
     count,
     emit::{self, Actor},
-    gate,
+    gate::{self, Run},
     kernel::{cgroup, task, user},
 };
 
@@ -22,22 +22,31 @@ use crate::{
 #[inline(always)]
 pub fn sched_process_fork(parent: *const u8, child: *const u8) {
     let child_cgroup = cgroup::of_task(child);
-    let cgroup_run = gate::of_cgroup(child_cgroup);
-    let inherited = gate::of_task(parent);
-    let Some(run) = inherited.or(cgroup_run) else { return };
-    gate::tag_task(child, &run);
-    count::add(&run, |block| &raw mut block.tasks_born);
-    if !task::is_leader(child) {
-        return;
-    }
-    let child_tgid = task::tgid(child);
-    gate::tag_process(child_tgid, &run);
-    if inherited.is_some() {
-        count::add(&run, |block| &raw mut block.processes_born);
-    } else {
+    if let Some(run) = gate::of_task(parent) {
+        if born(&run, parent, child, child_cgroup) {
+            count::add(&run, |block| &raw mut block.processes_born);
+            if !gate::owns_cgroup(&run, child_cgroup) {
+                report_birth_outside(&run, child, child_cgroup);
+            }
+        }
+    } else if let Some(run) = gate::of_cgroup(child_cgroup)
+        && born(&run, parent, child, child_cgroup)
+    {
         count::add(&run, |block| &raw mut block.processes_entered);
     }
-    if let Some(mut record) = emit::critical::<ForkRecord>(&run, kind::FORK, Actor::current(parent)) {
+}
+
+/// Makes the child a member; true when it is a process, not a thread.
+#[inline(always)]
+fn born(run: &Run, parent: *const u8, child: *const u8, child_cgroup: u64) -> bool {
+    gate::tag_task(child, run);
+    count::add(run, |block| &raw mut block.tasks_born);
+    if !task::is_leader(child) {
+        return false;
+    }
+    let child_tgid = task::tgid(child);
+    gate::tag_process(child_tgid, run);
+    if let Some(mut record) = emit::critical::<ForkRecord>(run, kind::FORK, Actor::current(parent)) {
         let fields = record.fields();
         fields.child_tgid = child_tgid;
         fields.reserved = 0;
@@ -45,15 +54,13 @@ pub fn sched_process_fork(parent: *const u8, child: *const u8) {
         fields.child_cgroup = child_cgroup;
         record.submit();
     }
-    if inherited.is_some() && cgroup_run.is_none_or(|other| other.tag != run.tag) {
-        report_birth_outside(&run, child, child_cgroup);
-    }
+    true
 }
 
 /// Lineage says member, cgroup says otherwise: a fact of its own. Only for births that are moves
 /// (`CLONE_INTO_CGROUP`): a child that shares its already departed parent's cgroup is no news.
 #[inline(always)]
-fn report_birth_outside(run: &gate::Run, child: *const u8, child_cgroup: u64) {
+fn report_birth_outside(run: &Run, child: *const u8, child_cgroup: u64) {
     if child_cgroup == cgroup::of_task(gate::current_task()) {
         return;
     }

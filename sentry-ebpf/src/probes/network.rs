@@ -12,20 +12,20 @@ use crate::{
 /// Programs: `cgroup/connect4`, `cgroup/connect6` (4.17+): connect(2) and TCP Fast Open, before the kernel acts. The
 /// address is the kernel's copy. Returns 1 (allow).
 #[inline(always)]
-pub fn connect(ctx: &SockAddrContext) -> i32 {
+pub fn connect<const IPV6: bool>(ctx: &SockAddrContext) -> i32 {
     if let Some((run, actor)) = member() {
         count::add(&run, |block| &raw mut block.connects);
-        report(&run, actor, kind::CONNECT, ctx);
+        report::<IPV6>(&run, actor, kind::CONNECT, ctx);
     }
     1
 }
 
 /// Programs: `cgroup/sendmsg4`, `cgroup/sendmsg6` (4.18+): a UDP datagram with an address of its own. Returns 1.
 #[inline(always)]
-pub fn send(ctx: &SockAddrContext) -> i32 {
+pub fn send<const IPV6: bool>(ctx: &SockAddrContext) -> i32 {
     if let Some((run, actor)) = member() {
         count::add(&run, |block| &raw mut block.sends);
-        report(&run, actor, kind::SEND, ctx);
+        report::<IPV6>(&run, actor, kind::SEND, ctx);
     }
     1
 }
@@ -37,8 +37,8 @@ fn member() -> Option<(Run, Actor)> {
 }
 
 #[inline(always)]
-fn report(run: &Run, actor: Actor, kind: u16, ctx: &SockAddrContext) {
+fn report<const IPV6: bool>(run: &Run, actor: Actor, kind: u16, ctx: &SockAddrContext) {
     let Some(mut record) = emit::bulk::<NetworkRecord>(run, kind, actor) else { return };
-    emit::write_destination(ctx, record.fields());
+    emit::write_destination::<IPV6>(ctx, record.fields());
     record.submit();
 }

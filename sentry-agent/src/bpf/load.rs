@@ -1,0 +1,170 @@
+//! One object → loaded programs, with maps shared between the objects.
+
+use std::{
+    borrow::Cow,
+    io,
+    path::{Path, PathBuf},
+    sync::atomic::{AtomicU32, Ordering},
+};
+
+use aya::{Btf, Ebpf, EbpfError, EbpfLoader, programs::ProgramError};
+use nix::mount::{MsFlags, mount};
+
+use super::{offsets::Offsets, programs::RingSizes};
+
+/// Why the programs are not running.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    #[error(
+        "this build of sentry has no BPF programs in it; build it with `cargo xtask build`, which installs the BPF toolchain"
+    )]
+    NoPrograms,
+    #[error(
+        "no kernel type information at {path}; the kernel must be built with CONFIG_DEBUG_INFO_BTF=y (any current distribution kernel is)",
+        path = path.display()
+    )]
+    NoBtf { path: PathBuf },
+    #[error("{path} is not readable as BTF ({reason}); boot a distribution kernel or report its version", path = path.display())]
+    BadBtf { path: PathBuf, reason: String },
+    #[error("this kernel lacks structure fields the programs need: {}; report its version", missing.join(", "))]
+    MissingFields { missing: Vec<String> },
+    #[error(
+        "no permission to load BPF programs; run the sensor as root, or with CAP_BPF, CAP_PERFMON, CAP_NET_ADMIN and CAP_SYS_ADMIN"
+    )]
+    Permission,
+    #[error("cannot use the BPF file system at {path}; mount it with `mount -t bpf bpf {path}`", path = path.display())]
+    BpfFs {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error("the kernel refused BPF object {object}; `sentry doctor` shows what this kernel can do")]
+    Object {
+        object: &'static str,
+        #[source]
+        source: Box<EbpfError>,
+    },
+    #[error("the kernel refused program {program} of BPF object {object}{log}")]
+    Program {
+        object: &'static str,
+        program: &'static str,
+        /// Last lines of the verifier's log, if it wrote one.
+        log: String,
+        #[source]
+        source: io::Error,
+    },
+    #[error("BPF object {object} has no {what} named {name}; the objects and the sensor are from different builds")]
+    Absent { object: &'static str, what: &'static str, name: &'static str },
+    #[error("cannot {doing} BPF table {table}")]
+    Table {
+        doing: &'static str,
+        table: &'static str,
+        #[source]
+        source: Box<aya::maps::MapError>,
+    },
+    #[error("cannot open the cgroup v2 root {path}", path = path.display())]
+    CgroupRoot {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error("cannot run the task iterator that finds processes already in a cgroup")]
+    Seed {
+        #[source]
+        source: io::Error,
+    },
+}
+
+impl LoadError {
+    /// A program or map that was refused for lack of privilege.
+    pub(super) fn is_permission(&self) -> bool {
+        let mut source: Option<&(dyn std::error::Error + 'static)> = Some(self);
+        while let Some(error) = source {
+            if let Some(io) = error.downcast_ref::<io::Error>() {
+                return io.raw_os_error() == Some(nix::libc::EPERM);
+            }
+            source = error.source();
+        }
+        false
+    }
+}
+
+/// The refusal of a program, with the end of the verifier's log: its last lines name the instruction and the rule.
+pub(super) fn refused(object: &'static str, program: &'static str) -> impl Fn(ProgramError) -> LoadError {
+    /// Lines kept.
+    const TAIL: usize = 12;
+    move |error| {
+        let (source, log) = match error {
+            ProgramError::LoadError { io_error, verifier_log } => {
+                let text = verifier_log.to_string();
+                let lines: Vec<&str> = text.lines().collect();
+                let tail = &lines[lines.len().saturating_sub(TAIL)..];
+                (io_error, if tail.is_empty() { String::new() } else { format!("; verifier: {}", tail.join(" | ")) })
+            }
+            ProgramError::SyscallError(error) => (error.io_error, String::new()),
+            other => (io::Error::other(other), String::new()),
+        };
+        LoadError::Program { object, program, log, source }
+    }
+}
+
+const BPF_FS: &str = "/sys/fs/bpf";
+static NEXT: AtomicU32 = AtomicU32::new(0);
+
+/// Names of the maps in every object; the first object makes them, the others adopt them.
+const SHARED: [&str; 7] =
+    ["RUN_CGROUPS", "PROCESS_TAGS", "RUNS", "CRITICAL", "BULK", "FAULTS", "TASK_TAGS"];
+
+/// Loads objects that share their maps. The maps are pinned only while this exists: the loader can adopt a map by its
+/// pin alone, and nothing stays behind after a crash but an empty-handed directory.
+pub(super) struct Loader<'a> {
+    btf: &'a Btf,
+    offsets: &'a Offsets,
+    rings: RingSizes,
+    pins: PathBuf,
+}
+
+impl<'a> Loader<'a> {
+    pub(super) fn new(btf: &'a Btf, offsets: &'a Offsets, rings: RingSizes) -> Result<Self, LoadError> {
+        let root = Path::new(BPF_FS);
+        let fail = |source| LoadError::BpfFs { path: root.to_owned(), source };
+        if !is_bpf_fs(root) {
+            mount(Some("bpf"), root, Some("bpf"), MsFlags::empty(), None::<&str>)
+                .map_err(|errno| fail(errno.into()))?;
+        }
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let pins = root.join(format!("agentsentry-{}-{number}", std::process::id()));
+        std::fs::create_dir(&pins).map_err(fail)?;
+        Ok(Self { btf, offsets, rings, pins })
+    }
+
+    pub(super) fn load(&self, object: &'static str, bytes: &[u8]) -> Result<Ebpf, LoadError> {
+        if bytes.is_empty() {
+            return Err(LoadError::NoPrograms);
+        }
+        let mut loader = EbpfLoader::new();
+        loader
+            .btf(Some(self.btf))
+            .allow_unsupported_maps()
+            .override_global("OFFSETS", &self.offsets.values[..], true)
+            .map_max_entries("CRITICAL", self.rings.critical_bytes)
+            .map_max_entries("BULK", self.rings.bulk_bytes);
+        for name in SHARED {
+            loader.map_pin_path(name, Cow::Owned(self.pins.join(name)));
+        }
+        loader.load(bytes).map_err(|source| LoadError::Object { object, source: Box::new(source) })
+    }
+}
+
+impl Drop for Loader<'_> {
+    fn drop(&mut self) {
+        for name in SHARED {
+            drop(std::fs::remove_file(self.pins.join(name)));
+        }
+        drop(std::fs::remove_dir(&self.pins));
+    }
+}
+
+fn is_bpf_fs(path: &Path) -> bool {
+    nix::sys::statfs::statfs(path).is_ok_and(|stat| stat.filesystem_type() == nix::sys::statfs::BPF_FS_MAGIC)
+}

@@ -1,0 +1,94 @@
+//! Kernel struct offsets from BTF, in the order the programs expect ([`sentry_common::offset::FIELDS`]).
+
+use std::{collections::HashMap, path::Path};
+
+use btfparse::{Offset, Readable, TypeInformation, TypeVariant};
+use sentry_common::offset;
+
+use super::LoadError;
+
+/// Offsets for the programs, and the fields this kernel lacks ("struct.field"): a program that reads one is refused by
+/// the verifier or reads nothing, so a missing field must be named, never guessed.
+#[derive(Clone, Debug)]
+pub struct Offsets {
+    pub values: [u32; offset::COUNT],
+    pub missing: Vec<String>,
+}
+
+/// Resolves all offsets. About 0.1 s on a 6.18 host.
+///
+/// # Errors
+/// When the file is missing or is no BTF.
+pub fn resolve(btf: &Path) -> Result<Offsets, LoadError> {
+    if !btf.exists() {
+        return Err(LoadError::NoBtf { path: btf.to_owned() });
+    }
+    let bad = |reason: String| LoadError::BadBtf { path: btf.to_owned(), reason };
+    let bytes = Bytes(std::fs::read(btf).map_err(|error| bad(error.to_string()))?);
+    let types = TypeInformation::new(&bytes).map_err(|error| bad(error.message().to_owned()))?;
+    // By struct name: a function or typedef may share it, so the type's own look-up by name will not do.
+    let wanted: std::collections::HashSet<&str> = offset::FIELDS.iter().map(|(name, ..)| *name).collect();
+    let mut ids = HashMap::new();
+    for (id, variant) in types.get() {
+        if let TypeVariant::Struct(definition) = variant
+            && let Some(name) = definition.name()
+            && wanted.contains(name.as_str())
+            && *definition.size() > 0
+        {
+            ids.entry(name.as_str()).or_insert(*id);
+        }
+    }
+    let mut offsets = Offsets { values: [offset::ABSENT; offset::COUNT], missing: Vec::new() };
+    for (index, (name, fields)) in offset::FIELDS.iter().enumerate() {
+        let path = fields.join(".");
+        let found = ids.get(*name).and_then(|id| types.offset_of(*id, &path).ok());
+        match found {
+            Some((_, Offset::ByteOffset(bytes))) => offsets.values[index] = bytes,
+            _ => offsets.missing.push(format!("{name}.{path}")),
+        }
+    }
+    Ok(offsets)
+}
+
+/// The file in memory: the parser reads a few bytes at a time.
+struct Bytes(Vec<u8>);
+
+impl Readable for Bytes {
+    fn read(&self, offset: u64, buffer: &mut [u8]) -> btfparse::Result<()> {
+        let start = usize::try_from(offset).unwrap_or(usize::MAX);
+        let source = start.checked_add(buffer.len()).and_then(|end| self.0.get(start..end));
+        let source =
+            source.ok_or_else(|| btfparse::Error::new(btfparse::ErrorKind::EOF, "read past the end"))?;
+        buffer.copy_from_slice(source);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_kernel_has_every_field() {
+        let path = Path::new("/sys/kernel/btf/vmlinux");
+        assert!(path.exists(), "this test needs a kernel with BTF");
+        let offsets = resolve(path).unwrap();
+        assert_eq!(offsets.missing, Vec::<String>::new());
+        // The first field of `struct cgroup` is its css; the walk to the parent relies on it.
+        assert!(offsets.values.iter().all(|value| *value < 1 << 16));
+    }
+
+    #[test]
+    fn a_missing_file_is_named() {
+        let error = resolve(Path::new("/nonexistent/vmlinux")).unwrap_err();
+        assert!(error.to_string().contains("/nonexistent/vmlinux"), "{error}");
+    }
+
+    #[test]
+    fn a_file_that_is_no_btf_is_refused() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), b"not BTF at all").unwrap();
+        assert!(matches!(resolve(file.path()), Err(LoadError::BadBtf { .. })));
+    }
+}

@@ -1,0 +1,110 @@
+//! Typed access to the tables that the programs share with the sensor.
+
+use aya::{
+    Ebpf,
+    maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray},
+};
+use sentry_common::{counter::RunBlock, fault, table::RunTag};
+
+use super::LoadError;
+
+/// Handles of the shared maps.
+pub struct Tables {
+    run_cgroups: HashMap<MapData, u64, RunTag>,
+    process_tags: HashMap<MapData, u32, RunTag>,
+    runs: Array<MapData, RunBlock>,
+    faults: PerCpuArray<MapData, u64>,
+}
+
+impl Tables {
+    pub(super) fn take(core: &mut Ebpf) -> Result<Self, LoadError> {
+        Ok(Self {
+            run_cgroups: take(core, "RUN_CGROUPS")?,
+            process_tags: take(core, "PROCESS_TAGS")?,
+            runs: take(core, "RUNS")?,
+            faults: take(core, "FAULTS")?,
+        })
+    }
+
+    /// Gives a slot to a run; its counters start at zero. Generation 0 frees the slot: every tag of the old generation
+    /// is void from then on.
+    ///
+    /// # Errors
+    /// When the kernel refuses the write.
+    pub fn set_run(&mut self, slot: u32, generation: u32) -> Result<(), LoadError> {
+        let block = RunBlock { generation, ..RunBlock::default() };
+        self.runs.set(slot, block, 0).map_err(table("write", "RUNS"))
+    }
+
+    /// The counters of a slot.
+    ///
+    /// # Errors
+    /// When the kernel refuses the read.
+    pub fn run(&self, slot: u32) -> Result<RunBlock, LoadError> {
+        self.runs.get(&slot, 0).map_err(table("read", "RUNS"))
+    }
+
+    /// Makes a cgroup part of a run.
+    ///
+    /// # Errors
+    /// When the table is full.
+    pub fn add_cgroup(&mut self, cgroup: u64, tag: RunTag) -> Result<(), LoadError> {
+        self.run_cgroups.insert(cgroup, tag, 0).map_err(table("write", "RUN_CGROUPS"))
+    }
+
+    /// Which run a cgroup belongs to.
+    #[must_use]
+    pub fn cgroup(&self, cgroup: u64) -> Option<RunTag> {
+        self.run_cgroups.get(&cgroup, 0).ok()
+    }
+
+    /// Removes all rows of a run, from the cgroup and process tables.
+    pub fn forget(&mut self, tag: RunTag) {
+        let cgroups: Vec<u64> =
+            self.run_cgroups.iter().filter_map(Result::ok).filter(|row| row.1 == tag).map(|row| row.0).collect();
+        for cgroup in cgroups {
+            // A row that is gone already is what we want.
+            drop(self.run_cgroups.remove(&cgroup));
+        }
+        for tgid in self.members(tag) {
+            drop(self.process_tags.remove(&tgid));
+        }
+    }
+
+    /// Live processes of a run, by its lineage, wherever their cgroup is.
+    #[must_use]
+    pub fn members(&self, tag: RunTag) -> Vec<u32> {
+        self.process_tags
+            .iter()
+            .filter_map(Result::ok)
+            .filter(|row| row.1 == tag)
+            .map(|row| row.0)
+            .collect()
+    }
+
+    /// The run of a process.
+    #[must_use]
+    pub fn process(&self, tgid: u32) -> Option<RunTag> {
+        let tag = self.process_tags.get(&tgid, 0).ok()?;
+        (self.run(tag.slot).ok()?.generation == tag.generation).then_some(tag)
+    }
+
+    /// Kernel-side failures since load, by [`fault`].
+    #[must_use]
+    pub fn faults(&self) -> [u64; fault::COUNT as usize] {
+        std::array::from_fn(|index| {
+            self.faults
+                .get(&u32::try_from(index).unwrap_or(u32::MAX), 0)
+                .map_or(0, |counts| counts.iter().sum())
+        })
+    }
+}
+
+fn take<T: TryFrom<Map, Error = MapError>>(core: &mut Ebpf, name: &'static str) -> Result<T, LoadError> {
+    let map = core.take_map(name).ok_or(LoadError::Absent { object: "core", what: "map", name })?;
+    T::try_from(map).map_err(table("open", name))
+}
+
+fn table(doing: &'static str, table: &'static str) -> impl Fn(MapError) -> LoadError {
+    move |source| LoadError::Table { doing, table, source: Box::new(source) }
+}
