@@ -1,1 +1,137 @@
-//! .
+//! What the sensor runs with: defaults, then the file, then flags; one valid [`Config`] before anything opens.
+//!
+//! - `file`: the YAML as typed, where wrong values are found with their line and column.
+//! - `defaults`: the one table of defaults; the example file is printed from it.
+//! - `validate`: the layers put together and checked against each other.
+//!
+//! Limits: the file may have 1 MiB. A key that is not known is an error, so that a mistyped rule is never a rule that
+//! does not hold.
+
+use std::{fmt, io, path::PathBuf};
+
+use sentry_detect::{run::Mode, runaway::settings::Settings};
+
+pub mod defaults;
+
+mod file;
+
+mod validate;
+
+pub use validate::Flags;
+
+/// A valid configuration.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    pub sensor: Sensor,
+    pub journal: Journal,
+    pub rings: Rings,
+    pub collector: Collector,
+    pub detect: Settings,
+    pub agents: Vec<Agent>,
+}
+
+/// This sensor and its places.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sensor {
+    /// Letters, digits, `.`, `_` and `-`; at most 128.
+    pub id: String,
+    pub state_dir: PathBuf,
+    pub socket: PathBuf,
+    /// Group whose members may use the socket; `None`: root alone.
+    pub group: Option<String>,
+}
+
+/// The local store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Journal {
+    /// Items that the collector has not acknowledged.
+    pub spool_bytes: u64,
+    /// All items kept for questions and reports.
+    pub keep_bytes: u64,
+}
+
+/// Ring buffers between the kernel and the sensor; each a power of two.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rings {
+    pub critical_bytes: u32,
+    pub bulk_bytes: u32,
+}
+
+/// Where items are streamed to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Collector {
+    Disabled,
+    Enabled { endpoint: Endpoint, tls: Option<TlsFiles> },
+}
+
+/// Address of a collector.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Endpoint {
+    /// `http://HOST:PORT`
+    Http { host: String, port: u16 },
+    /// `https://HOST:PORT`
+    Https { host: String, port: u16 },
+    /// `unix:/PATH`
+    Unix(PathBuf),
+}
+
+/// PEM files of mutual TLS; absolute paths.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// Who signed the collector's certificate.
+    pub ca: PathBuf,
+    /// This sensor's certificate and key; both or none.
+    pub identity: Option<(PathBuf, PathBuf)>,
+}
+
+/// What holds for the runs of one agent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Agent {
+    pub name: String,
+    /// The least that its runs get: a run may ask for `enforce`, it cannot ask `enforce` away.
+    pub mode: Mode,
+    /// How often a killed run may be started again.
+    pub restart_limit: u32,
+}
+
+/// Why there is no valid configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    #[error("cannot read the configuration {}; name an existing file with --config", path.display())]
+    Unreadable {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error("the configuration {} is larger than {limit_bytes} bytes", path.display())]
+    TooLarge { path: PathBuf, limit_bytes: u64 },
+    #[error("{}:{line}:{column}: {what}", path.display())]
+    Invalid { path: PathBuf, line: u64, column: u64, what: String },
+    #[error("invalid value {value:?} for {flag}: {what}")]
+    Flag { flag: &'static str, value: String, what: String },
+}
+
+// === impl Config ===
+
+impl Config {
+    /// What holds for an agent of this name.
+    #[must_use]
+    pub fn agent(&self, name: &str) -> Option<&Agent> {
+        self.agents.iter().find(|agent| agent.name == name)
+    }
+}
+
+// === impl Endpoint ===
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Http { host, port } => write!(f, "http://{host}:{port}"),
+            Self::Https { host, port } => write!(f, "https://{host}:{port}"),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,119 @@
+//! The one table of defaults. The example file is printed from it, so the two cannot differ.
+
+use sentry_detect::runaway::settings::Limits;
+
+/// Read when no file is named; it may be missing.
+pub const CONFIG_FILE: &str = "/etc/agentsentry/config.yaml";
+pub const STATE_DIR: &str = "/var/lib/agentsentry";
+pub const SOCKET: &str = "/run/agentsentry/sensor.sock";
+pub const GROUP: &str = "agentsentry";
+
+pub(super) const SPOOL_BYTES: u64 = 256 << 20;
+pub(super) const KEEP_BYTES: u64 = 1 << 30;
+pub(super) const CRITICAL_BYTES: u32 = 4 << 20;
+pub(super) const BULK_BYTES: u32 = 16 << 20;
+
+/// A complete file with every default and what it means. Parsing it gives the defaults.
+#[must_use]
+pub fn example() -> String {
+    let mut out = String::new();
+    for row in TABLE {
+        let indent = "  ".repeat(row.depth);
+        for line in row.comment.lines() {
+            out.push_str(&format!("{indent}# {line}\n"));
+        }
+        let value = (row.value)();
+        let mark = if row.optional { "# " } else { "" };
+        let space = if value.is_empty() { "" } else { " " };
+        out.push_str(&format!("{indent}{mark}{}:{space}{value}\n", row.key));
+    }
+    out.push_str(&detect());
+    out.push_str(AGENTS);
+    out
+}
+
+/// The detectors' own table of defaults.
+fn detect() -> String {
+    let mut out = String::from("\n# Thresholds of the detectors.\ndetect:\n");
+    if let Ok(text) = serde_saphyr::to_string(&Limits::default()) {
+        for line in text.lines() {
+            out.push_str(&format!("  {line}\n"));
+        }
+    }
+    out
+}
+
+struct Row {
+    depth: usize,
+    key: &'static str,
+    value: fn() -> String,
+    comment: &'static str,
+    /// Printed as a comment: the default is that it is absent.
+    optional: bool,
+}
+
+const fn row(depth: usize, key: &'static str, value: fn() -> String, comment: &'static str) -> Row {
+    Row { depth, key, value, comment, optional: false }
+}
+
+const fn optional(depth: usize, key: &'static str, value: fn() -> String, comment: &'static str) -> Row {
+    Row { depth, key, value, comment, optional: true }
+}
+
+fn mib(bytes: u64) -> String {
+    format!("{} MiB", bytes >> 20)
+}
+
+const TABLE: &[Row] = &[
+    row(
+        0,
+        "version",
+        || "1".into(),
+        "Agent Sentry sensor configuration. Everything but the version is optional.",
+    ),
+    row(0, "sensor", String::new, ""),
+    optional(
+        1,
+        "id",
+        || "build-host-7".into(),
+        "Name of this sensor; by default made of the host name and the machine id.",
+    ),
+    row(1, "state_dir", || STATE_DIR.into(), "Ledger, journal and keys."),
+    row(1, "socket", || SOCKET.into(), "Where `sentry` commands reach the sensor."),
+    row(1, "group", || GROUP.into(), "Members of this group may use the socket. \"\": root alone."),
+    row(0, "journal", String::new, ""),
+    row(
+        1,
+        "spool_bytes",
+        || mib(SPOOL_BYTES),
+        "Items that wait for the collector. What does not fit is counted and reported as a gap.",
+    ),
+    row(
+        1,
+        "keep_bytes",
+        || mib(KEEP_BYTES),
+        "History for `events`, `findings` and `report`; the oldest goes first.",
+    ),
+    row(0, "rings", String::new, "Buffers between the kernel and the sensor: powers of two."),
+    row(1, "critical_bytes", || mib(CRITICAL_BYTES.into()), "Process life and cgroup changes."),
+    row(1, "bulk_bytes", || mib(BULK_BYTES.into()), "Files and network."),
+    row(
+        0,
+        "collector",
+        || "disabled".into(),
+        "Where findings and events are streamed to. `disabled`, or:\n\
+         collector:\n  \
+           endpoint: https://collector.example:4319   # or http://HOST:PORT, or unix:/PATH\n  \
+           tls: {ca: /etc/agentsentry/ca.pem, cert: /etc/agentsentry/sensor.pem, key: /etc/agentsentry/sensor.key}\n  \
+           allow_plaintext_remote: false              # http to another host needs this",
+    ),
+];
+
+const AGENTS: &str = "
+# What holds for the runs of an agent, by name.
+# agents:
+#   - name: claude
+#     mode: enforce          # or observe: decide and record, do not act
+#     restart: {limit: 1}    # how often a killed run may be started again
+agents: []
+";

@@ -1,0 +1,186 @@
+//! Golden texts of what a person sees when a file is wrong.
+#![expect(clippy::unwrap_used, reason = "a failed test may panic")]
+
+use std::path::Path;
+
+use super::*;
+
+fn parse_with(text: &str, flags: &Flags) -> Result<Config, String> {
+    Config::parse(Path::new("c.yaml"), Some(text), flags).map_err(|error| error.to_string())
+}
+
+fn parse(text: &str) -> Result<Config, String> {
+    parse_with(text, &Flags::default())
+}
+
+#[test]
+fn the_example_is_the_defaults() {
+    let example = defaults::example();
+    let absent = Config::parse(Path::new("c.yaml"), None, &Flags::default()).unwrap();
+    assert_eq!(parse(&example).unwrap(), absent);
+    assert!(example.contains("cpu_min_cores: 0.8") && example.contains("# id: build-host-7"), "{example}");
+    // Every optional line and every commented block is valid too, once its mark is taken away.
+    let with_id = example.replace("  # id: build-host-7", "  id: build-host-7");
+    assert_eq!(parse(&with_id).unwrap().sensor.id, "build-host-7");
+    let agents =
+        example.replace("agents: []\n", "").replace("# agents:", "agents:").replace("#   - ", "  - ");
+    let agents = agents.replace("#     ", "    ");
+    assert_eq!(parse(&agents).unwrap().agent("claude").unwrap().restart_limit, 1);
+}
+
+#[test]
+fn a_full_file_is_understood() {
+    let config = parse(
+        "version: 1
+sensor: {id: s-1, state_dir: /s, socket: /s/x.sock, group: ''}
+journal: {spool_bytes: 2 MiB, keep_bytes: 4194304}
+rings: {critical_bytes: 64KiB, bulk_bytes: 1 MiB}
+collector:
+  endpoint: https://collector.example:4319
+  tls: {ca: /ca, cert: /cert, key: /key}
+detect: {cpu_min_cores: 2}
+agents:
+  - {name: claude, mode: enforce, restart: {limit: 3}}
+  - name: codex
+",
+    )
+    .unwrap();
+    assert_eq!(config.sensor.group, None);
+    assert_eq!(config.journal, Journal { spool_bytes: 2 << 20, keep_bytes: 4 << 20 });
+    assert_eq!(config.rings, Rings { critical_bytes: 1 << 16, bulk_bytes: 1 << 20 });
+    assert!((config.detect.limits().cpu_min_cores - 2.0).abs() < 1e-9);
+    let endpoint = Endpoint::Https { host: "collector.example".into(), port: 4319 };
+    let tls = TlsFiles { ca: "/ca".into(), identity: Some(("/cert".into(), "/key".into())) };
+    assert_eq!(config.collector, Collector::Enabled { endpoint, tls: Some(tls) });
+    let claude = Agent { name: "claude".into(), mode: Mode::Enforce, restart_limit: 3 };
+    assert_eq!(config.agent("claude"), Some(&claude));
+    assert_eq!(config.agent("codex").map(|agent| agent.mode), Some(Mode::Observe));
+    assert_eq!(config.agent("other"), None);
+}
+
+#[test]
+fn flags_win_over_the_file() {
+    let flags = Flags {
+        state_dir: Some("/flag".into()),
+        group: Some("wheel".into()),
+        collector: Some("http://127.0.0.1:99".into()),
+        ..Flags::default()
+    };
+    let config =
+        parse_with("version: 1\nsensor: {state_dir: /file, group: a}\ncollector: disabled\n", &flags);
+    let config = config.unwrap();
+    assert_eq!(
+        (config.sensor.state_dir.as_path(), config.sensor.group.as_deref()),
+        (Path::new("/flag"), Some("wheel"))
+    );
+    let endpoint = Endpoint::Http { host: "127.0.0.1".into(), port: 99 };
+    assert_eq!(config.collector, Collector::Enabled { endpoint, tls: None });
+    let off = Flags { collector: Some("disabled".into()), ..Flags::default() };
+    let config = parse_with("version: 1\ncollector: {endpoint: 'unix:/x'}\n", &off).unwrap();
+    assert_eq!(config.collector, Collector::Disabled);
+    let wrong = Flags { collector: Some("tcp://x:1".into()), ..Flags::default() };
+    assert_eq!(
+        parse_with("version: 1\n", &wrong).unwrap_err(),
+        "invalid value \"tcp://x:1\" for --collector: \"tcp://x:1\" is not an endpoint: its scheme is not known; write \
+         http://HOST:PORT, https://HOST:PORT or unix:/PATH"
+    );
+}
+
+#[test]
+fn errors_say_where_and_what() {
+    let golden = [
+        ("", "1:1: the file is empty; begin with `version: 1`"),
+        ("sensor: {}\n", "1:1: missing field `version`"),
+        ("version: 2\n", "1:10: version 2 is not known to this sensor, which reads version 1"),
+        (
+            "version: 1\nsensr: {}\n",
+            "2:1: unknown field `sensr`, expected one of version, sensor, journal, rings, collector, detect, agents",
+        ),
+        (
+            "version: 1\nsensor:\n  idd: x\n",
+            "3:3: unknown field `idd`, expected one of id, state_dir, socket, group",
+        ),
+        (
+            "version: 1\nsensor:\n  id: 'a b'\n",
+            "3:7: \"a b\" is not a name: use letters, digits, `.`, `_` and `-`, a letter or digit first, at most 128",
+        ),
+        (
+            "version: 1\nsensor:\n  socket: run/x.sock\n",
+            "3:11: the path \"run/x.sock\" is relative; write it from the root",
+        ),
+        ("version: 1\nversion: 1\n", "2:1: duplicate mapping key: version"),
+        (
+            "version: 1\njournal:\n  keep_bytes: 12 MB\n",
+            "3:15: \"12 MB\" is not a size; write bytes, or a number with KiB, MiB or GiB",
+        ),
+        (
+            "version: 1\njournal:\n  keep_bytes: 12\n",
+            "3:15: 12 bytes is out of range; give 1 MiB to 1024 GiB",
+        ),
+        (
+            "version: 1\nrings:\n  bulk_bytes: 3 MiB\n",
+            "3:15: 3145728 bytes is not a ring size; give a power of two from 64 KiB to 1 GiB",
+        ),
+        ("version: 1\ncollector: off\n", "2:12: \"off\" is neither `disabled` nor a map with `endpoint`"),
+        (
+            "version: 1\ncollector:\n  endpoint: http://c.example:1\n",
+            "3:13: c.example is another host and http is not protected; use https with `tls`, or set `collector.allow_plaintext_remote: true` if the network itself is protected",
+        ),
+        (
+            "version: 1\ncollector:\n  endpoint: https://c.example:1\n",
+            "3:13: https needs `collector.tls` with at least `ca` in the configuration",
+        ),
+        (
+            "version: 1\ncollector:\n  endpoint: https://c.example:1\n  tls: {ca: /a, key: /k}\n",
+            "4:8: `tls` has one of `cert` and `key`; give both, or none",
+        ),
+        (
+            "version: 1\ncollector:\n  endpoint: unix:/x\n  tls: {ca: /a}\n",
+            "3:13: `tls` has no meaning here; write https, or remove it",
+        ),
+        (
+            "version: 1\ncollector:\n  endpint: unix:/x\n",
+            "3:3: unknown field `endpint`, expected one of endpoint, tls, allow_plaintext_remote",
+        ),
+        (
+            "version: 1\ndetect:\n  cpu_min_cores: -1\n",
+            "3:3: setting `cpu_min_cores` is -1; set it to a number from 0.05 to 1024",
+        ),
+        (
+            "version: 1\ndetect:\n  cpu_cores: 1\n",
+            "3:3: unknown field `cpu_cores`, expected one of storm_horizon_ms, storm_net_processes, storm_births_per_s, exec_loop_hold_ms, exec_loop_execs_per_s, exec_loop_repeated_share, cpu_hold_ms, cpu_min_cores, cpu_full_variety, cpu_min_confidence, cool_down_ms, act_min_confidence",
+        ),
+        (
+            "version: 1\nagents:\n  - name: a\n  - name: a\n",
+            "4:11: the agent `a` is listed twice; keep one of the two",
+        ),
+        (
+            "version: 1\nagents:\n  - name: a\n    mode: kill\n",
+            "4:11: unknown variant `kill`, expected one of observe, enforce",
+        ),
+        (
+            "version: 1\nagents:\n  - name: a\n    restart: {limit: 1000}\n",
+            "4:22: a restart limit of 1000 is too high; give 0 to 100",
+        ),
+        ("version: 1\nagents: [\n", "2:9: unclosed bracket '['"),
+    ];
+    let mut wrong = Vec::new();
+    for (text, expected) in golden {
+        let found = parse(text).unwrap_err();
+        if found != format!("c.yaml:{expected}") {
+            wrong.push(format!("{text:?}\n  expected {expected}\n  found    {found}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn a_named_file_must_exist_and_be_small() {
+    let dir = tempfile::tempdir().unwrap();
+    let flags = |name: &str| Flags { config: Some(dir.path().join(name)), ..Flags::default() };
+    assert!(matches!(Config::load(&flags("missing")), Err(ConfigError::Unreadable { .. })));
+    std::fs::write(dir.path().join("large"), vec![b'#'; (1 << 20) + 1]).unwrap();
+    assert!(matches!(Config::load(&flags("large")), Err(ConfigError::TooLarge { .. })));
+    std::fs::write(dir.path().join("good"), "version: 1\n").unwrap();
+    assert!(Config::load(&flags("good")).is_ok());
+}

@@ -1,0 +1,252 @@
+//! Defaults, file and flags put together, and checked against each other.
+
+use std::{
+    fs,
+    io::{self, Read as _},
+    net::IpAddr,
+    path::{Path, PathBuf},
+};
+
+use sha2::{Digest as _, Sha256};
+
+use super::{
+    Agent, Collector, Config, ConfigError, Endpoint, Journal, Rings, Sensor, TlsFiles, defaults,
+    file::{AgentFile, CollectorFile, EnabledFile, File, Identifier},
+};
+
+const MAX_FILE_BYTES: u64 = 1 << 20;
+
+/// Values from the command line; each wins over the file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Flags {
+    /// A file that must exist. Without it the default file is read if it exists.
+    pub config: Option<PathBuf>,
+    pub state_dir: Option<PathBuf>,
+    pub socket: Option<PathBuf>,
+    pub group: Option<String>,
+    /// An endpoint, or `disabled`.
+    pub collector: Option<String>,
+}
+
+impl Config {
+    /// Reads the file that the flags name, or the default one.
+    ///
+    /// # Errors
+    /// Where the file or a flag is missing or invalid.
+    pub fn load(flags: &Flags) -> Result<Self, ConfigError> {
+        let (path, text) = match &flags.config {
+            Some(path) => (path.as_path(), Some(read(path)?)),
+            None => (Path::new(defaults::CONFIG_FILE), read_if_there(Path::new(defaults::CONFIG_FILE))?),
+        };
+        Self::parse(path, text.as_deref(), flags)
+    }
+
+    /// `path` names the text in errors; `None` is a missing default file.
+    pub(super) fn parse(path: &Path, text: Option<&str>, flags: &Flags) -> Result<Self, ConfigError> {
+        // An absent file says the same as one that has only its version.
+        let file = parse_yaml(path, text.unwrap_or("version: 1\n"))?;
+        let collector = match &flags.collector {
+            Some(value) => collector_flag(value, file.collector)?,
+            None => collector_file(path, file.collector)?,
+        };
+        let group = flags.group.clone().or(file.sensor.group).unwrap_or_else(|| defaults::GROUP.into());
+        Ok(Self {
+            sensor: Sensor {
+                id: file.sensor.id.map_or_else(default_id, |id| id.0),
+                state_dir: place(
+                    "--state-dir",
+                    &flags.state_dir,
+                    file.sensor.state_dir,
+                    defaults::STATE_DIR,
+                )?,
+                socket: place("--socket", &flags.socket, file.sensor.socket, defaults::SOCKET)?,
+                group: (!group.is_empty()).then_some(group),
+            },
+            journal: Journal {
+                spool_bytes: file.journal.spool_bytes.map_or(defaults::SPOOL_BYTES, |bytes| bytes.0),
+                keep_bytes: file.journal.keep_bytes.map_or(defaults::KEEP_BYTES, |bytes| bytes.0),
+            },
+            rings: Rings {
+                critical_bytes: file.rings.critical_bytes.map_or(defaults::CRITICAL_BYTES, |bytes| bytes.0),
+                bulk_bytes: file.rings.bulk_bytes.map_or(defaults::BULK_BYTES, |bytes| bytes.0),
+            },
+            collector,
+            detect: file.detect,
+            agents: agents(path, file.agents)?,
+        })
+    }
+}
+
+fn read_if_there(path: &Path) -> Result<Option<String>, ConfigError> {
+    match read(path) {
+        Err(ConfigError::Unreadable { source, .. }) if source.kind() == io::ErrorKind::NotFound => Ok(None),
+        other => other.map(Some),
+    }
+}
+
+fn read(path: &Path) -> Result<String, ConfigError> {
+    let mut text = String::new();
+    fs::File::open(path)
+        .and_then(|file| file.take(MAX_FILE_BYTES + 1).read_to_string(&mut text))
+        .map_err(|source| ConfigError::Unreadable { path: path.into(), source })?;
+    if text.len() as u64 > MAX_FILE_BYTES {
+        return Err(ConfigError::TooLarge { path: path.into(), limit_bytes: MAX_FILE_BYTES });
+    }
+    Ok(text)
+}
+
+fn parse_yaml(path: &Path, text: &str) -> Result<File, ConfigError> {
+    if text.trim().is_empty() {
+        let what = "the file is empty; begin with `version: 1`".into();
+        return Err(ConfigError::Invalid { path: path.into(), line: 1, column: 1, what });
+    }
+    let options = serde_saphyr::options! { with_snippet: false, strict_booleans: true };
+    serde_saphyr::from_str_with_options(text, options).map_err(|error| {
+        let at = error.location();
+        // The library ends its message with the place, which stands in front already, and with advice to programmers.
+        let what = error.without_snippet().to_string();
+        let what = what.split(" at line ").next().unwrap_or(&what);
+        let what = what.split(", set DuplicateKeyPolicy").next().unwrap_or(what).to_owned();
+        ConfigError::Invalid {
+            path: path.into(),
+            line: at.map_or(1, |at| at.line()),
+            column: at.map_or(1, |at| at.column()),
+            what,
+        }
+    })
+}
+
+fn invalid(path: &Path, at: serde_saphyr::Location, what: String) -> ConfigError {
+    ConfigError::Invalid { path: path.into(), line: at.line(), column: at.column(), what }
+}
+
+fn place(
+    name: &'static str,
+    flag: &Option<PathBuf>,
+    file: Option<super::file::AbsolutePath>,
+    default: &str,
+) -> Result<PathBuf, ConfigError> {
+    match flag {
+        // A person types a path relative to where they are.
+        Some(path) => std::path::absolute(path).map_err(|error| ConfigError::Flag {
+            flag: name,
+            value: path.display().to_string(),
+            what: error.to_string(),
+        }),
+        None => Ok(file.map_or_else(|| default.into(), |path| path.0)),
+    }
+}
+
+fn collector_file(path: &Path, file: Option<CollectorFile>) -> Result<Collector, ConfigError> {
+    let Some(CollectorFile::Enabled(file)) = file else { return Ok(Collector::Disabled) };
+    let tls = match &file.tls {
+        None => None,
+        Some(spanned) => {
+            let tls = spanned.value.clone();
+            let identity = match (tls.cert, tls.key) {
+                (Some(cert), Some(key)) => Some((cert.0, key.0)),
+                (None, None) => None,
+                _ => {
+                    let what = "`tls` has one of `cert` and `key`; give both, or none".into();
+                    return Err(invalid(path, spanned.referenced, what));
+                }
+            };
+            Some(TlsFiles { ca: tls.ca.0, identity })
+        }
+    };
+    let endpoint = file.endpoint.value;
+    check_transport(&endpoint, tls.is_some(), file.allow_plaintext_remote)
+        .map_err(|what| invalid(path, file.endpoint.referenced, what))?;
+    Ok(Collector::Enabled { endpoint, tls })
+}
+
+/// An endpoint given as a flag takes the file's TLS material and permission along.
+fn collector_flag(value: &str, file: Option<CollectorFile>) -> Result<Collector, ConfigError> {
+    if value == "disabled" {
+        return Ok(Collector::Disabled);
+    }
+    let wrong = |what| ConfigError::Flag { flag: "--collector", value: value.into(), what };
+    let endpoint: Endpoint = value.parse().map_err(wrong)?;
+    let (tls, allow) = match file {
+        Some(CollectorFile::Enabled(EnabledFile { tls, allow_plaintext_remote, .. })) => {
+            (tls.map(|tls| tls.value), allow_plaintext_remote)
+        }
+        Some(CollectorFile::Disabled) | None => (None, false),
+    };
+    let tls = tls.filter(|_| matches!(endpoint, Endpoint::Https { .. })).map(|tls| TlsFiles {
+        ca: tls.ca.0,
+        identity: tls.cert.zip(tls.key).map(|(cert, key)| (cert.0, key.0)),
+    });
+    check_transport(&endpoint, tls.is_some(), allow).map_err(wrong)?;
+    Ok(Collector::Enabled { endpoint, tls })
+}
+
+fn check_transport(endpoint: &Endpoint, has_tls: bool, allow_plaintext: bool) -> Result<(), String> {
+    match endpoint {
+        Endpoint::Https { .. } if !has_tls => {
+            Err("https needs `collector.tls` with at least `ca` in the configuration".into())
+        }
+        Endpoint::Http { .. } | Endpoint::Unix(_) if has_tls => {
+            Err("`tls` has no meaning here; write https, or remove it".into())
+        }
+        Endpoint::Http { host, .. } if !allow_plaintext && !is_loopback(host) => Err(format!(
+            "{host} is another host and http is not protected; use https with `tls`, or set \
+             `collector.allow_plaintext_remote: true` if the network itself is protected"
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn is_loopback(host: &str) -> bool {
+    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    bare.eq_ignore_ascii_case("localhost")
+        || bare.parse::<IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback())
+}
+
+fn agents(path: &Path, files: Vec<AgentFile>) -> Result<Vec<Agent>, ConfigError> {
+    let mut agents: Vec<Agent> = Vec::with_capacity(files.len());
+    for file in files {
+        let Identifier(name) = file.name.value;
+        if agents.iter().any(|agent| agent.name == name) {
+            let what = format!("the agent `{name}` is listed twice; keep one of the two");
+            return Err(invalid(path, file.name.referenced, what));
+        }
+        agents.push(Agent { name, mode: file.mode, restart_limit: file.restart.limit.0 });
+    }
+    Ok(agents)
+}
+
+/// `<host name>-<12 hex digits>`. The machine id itself is a secret of the host (machine-id(5)), so only a digest of it
+/// is shown.
+fn default_id() -> String {
+    let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let machine = fs::read_to_string("/etc/machine-id").unwrap_or_default();
+    id_of(host.trim(), machine.trim())
+}
+
+fn id_of(host: &str, machine: &str) -> String {
+    let short = host.split('.').next().unwrap_or_default();
+    let name: String = short.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').take(63).collect();
+    let name = name.trim_start_matches('-');
+    let name = if name.is_empty() { "sensor" } else { name };
+    if machine.is_empty() {
+        return name.to_owned();
+    }
+    let digest = Sha256::digest(format!("agentsentry sensor id\n{machine}"));
+    let hex: String = digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
+    format!("{name}-{hex}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_id_is_stable_and_hides_the_machine_id() {
+        let id = id_of("build-7.example.org", "0123456789abcdef0123456789abcdef");
+        assert_eq!(id, id_of("build-7", "0123456789abcdef0123456789abcdef"));
+        assert!(id.starts_with("build-7-") && id.len() == 20 && !id.contains("0123456789ab"), "{id}");
+        assert_eq!(id_of("", ""), "sensor");
+        assert!(Identifier::try_from(id_of("--x y_z", "m")).is_ok());
+    }
+}
