@@ -99,6 +99,8 @@ pub struct Decider {
     standing: Standing,
     restart_limit: u32,
     restarts: u32,
+    /// The last kill did not empty the run.
+    survived: bool,
     decisions: u64,
 }
 
@@ -122,6 +124,7 @@ impl Decider {
             standing: Standing::Running,
             restart_limit,
             restarts: 0,
+            survived: false,
             decisions: 0,
         }
     }
@@ -162,13 +165,18 @@ impl Decider {
     /// Corrects the standing by what really happened: an action that was refused or failed has not moved the run, so the
     /// next finding may try again.
     pub fn on_outcome(&mut self, outcome: &Outcome) {
-        if matches!(outcome.result, OutcomeKind::Applied | OutcomeKind::WouldApply) {
+        let moved = matches!(outcome.result, OutcomeKind::Applied | OutcomeKind::WouldApply);
+        if outcome.action == Action::Kill {
+            self.survived = !moved;
+        }
+        if moved {
             return;
         }
         self.standing = match (outcome.action, self.standing) {
             (Action::Freeze, Standing::Frozen) | (Action::Kill, _) => Standing::Running,
             (Action::Thaw, Standing::Running) => Standing::Frozen,
-            (Action::Restart, Standing::Running) => Standing::Ended,
+            // A run that outlived its kill is not started twice, and is not ended either.
+            (Action::Restart, Standing::Running) if !self.survived => Standing::Ended,
             (_, standing) => standing,
         };
     }

@@ -117,6 +117,7 @@ impl RunDetector {
                 findings.push(self.finding(rule, signal, &window, counters.complete()));
             }
         }
+        self.evidence.reading(now_unix_ns);
         findings
     }
 
@@ -178,7 +179,7 @@ impl RunDetector {
             time_unix_ns: window.end_unix_ns,
             since_unix_ns: window.start_unix_ns,
             signal,
-            evidence: self.evidence.newest(rule.evidence()),
+            evidence: self.evidence.newest(rule.evidence(), window.start_unix_ns),
             tags: rule.tags().iter().map(|&tag| tag.to_owned()).collect(),
             complete,
         }

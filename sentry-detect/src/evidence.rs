@@ -1,20 +1,23 @@
 //! The newest event ids of a run, to show with a finding.
 //!
 //! Process acts and other acts have a ring of [`KEPT`] each, so that a flood of file acts does not push out the exec
-//! that began it. The text buffers are used again: after the first rounds an event costs a copy and no allocation. An
+//! that began it. An id belongs to the time of the reading before it came. The text buffers are used again: after the first rounds an event costs a copy and no allocation. An
 //! id longer than [`LONGEST`] bytes is not kept, as a cut one would name nothing.
 
 /// Ids kept per ring, and most in a finding.
 pub(crate) const KEPT: usize = 32;
+/// Forks and execs shown with [`Show::All`] even if they came before the window.
+const BEFORE: usize = 4;
 /// Longest id kept, bytes.
 const LONGEST: usize = 64;
 
 /// Whose ids to show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Show {
-    /// Forks and execs.
+    /// Forks and execs of the window.
     Processes,
-    /// The newest of both, half and half where there are enough.
+    /// All acts of the window, half of them forks and execs; and the last [`BEFORE`] of these though they came before, as
+    /// they may have begun it.
     All,
 }
 
@@ -24,35 +27,41 @@ pub(crate) struct Evidence {
     others: Ring,
     /// Ids taken so far: the order of arrival over both rings.
     arrived: u64,
+    /// Time of the newest reading.
+    reading_unix_ns: u64,
 }
 
 impl Evidence {
+    pub(crate) fn reading(&mut self, now_unix_ns: u64) {
+        self.reading_unix_ns = now_unix_ns;
+    }
+
     pub(crate) fn process(&mut self, id: &str) {
         self.arrived += 1;
-        self.processes.push(self.arrived, id);
+        self.processes.push(self.arrived, self.reading_unix_ns, id);
     }
 
     pub(crate) fn other(&mut self, id: &str) {
         self.arrived += 1;
-        self.others.push(self.arrived, id);
+        self.others.push(self.arrived, self.reading_unix_ns, id);
     }
 
     pub(crate) fn clear(&mut self) {
         *self = Self::default();
     }
 
-    /// At most [`KEPT`] ids, newest last.
-    pub(crate) fn newest(&self, show: Show) -> Vec<String> {
-        let (processes, others) = match show {
-            Show::Processes => (KEPT, 0),
-            Show::All => {
-                let others = self.others.slots.len().min(KEPT / 2);
-                let processes = self.processes.slots.len().min(KEPT - others);
-                (processes, KEPT - processes)
-            }
+    /// At most [`KEPT`] ids of the window from `since_unix_ns` on, newest last.
+    pub(crate) fn newest(&self, show: Show, since_unix_ns: u64) -> Vec<String> {
+        let (processes, others, before) = match show {
+            Show::Processes => (KEPT, 0, 0),
+            Show::All => (KEPT / 2, KEPT / 2, BEFORE),
         };
-        let mut slots: Vec<&Slot> =
-            self.processes.newest(processes).chain(self.others.newest(others)).collect();
+        let in_window = |slot: &Slot| slot.after_unix_ns >= since_unix_ns;
+        let processes = (self.processes.newest().take(processes).enumerate())
+            .filter(|(age, slot)| *age < before || in_window(slot))
+            .map(|(_, slot)| slot);
+        let others = self.others.newest().take(others).filter(|slot| in_window(slot));
+        let mut slots: Vec<&Slot> = processes.chain(others).collect();
         slots.sort_unstable_by_key(|slot| slot.arrived);
         slots.into_iter().map(|slot| slot.id.clone()).collect()
     }
@@ -66,32 +75,35 @@ struct Ring {
 }
 
 impl Ring {
-    fn push(&mut self, arrived: u64, id: &str) {
+    fn push(&mut self, arrived: u64, after_unix_ns: u64, id: &str) {
         if id.len() > LONGEST {
             return;
         }
         if self.slots.len() < KEPT {
             let mut text = String::with_capacity(LONGEST);
             text.push_str(id);
-            self.slots.push(Slot { arrived, id: text });
+            self.slots.push(Slot { arrived, after_unix_ns, id: text });
             return;
         }
         let slot = &mut self.slots[self.next];
         slot.arrived = arrived;
+        slot.after_unix_ns = after_unix_ns;
         slot.id.clear();
         slot.id.push_str(id);
         self.next = (self.next + 1) % KEPT;
     }
 
-    fn newest(&self, count: usize) -> impl Iterator<Item = &Slot> {
+    fn newest(&self) -> impl Iterator<Item = &Slot> {
         let (newer, older) = self.slots.split_at(self.next);
-        newer.iter().rev().chain(older.iter().rev()).take(count)
+        newer.iter().rev().chain(older.iter().rev())
     }
 }
 
 #[derive(Debug)]
 struct Slot {
     arrived: u64,
+    /// Time of the reading before it came.
+    after_unix_ns: u64,
     id: String,
 }
 
@@ -106,8 +118,8 @@ mod tests {
             evidence.process(&format!("p{n}"));
         }
         let expected: Vec<_> = (68..100).map(|n| format!("p{n}")).collect();
-        assert_eq!(evidence.newest(Show::Processes), expected);
-        assert_eq!(evidence.newest(Show::All), expected);
+        assert_eq!(evidence.newest(Show::Processes, 0), expected);
+        assert_eq!(evidence.newest(Show::All, 0), expected[16..]);
     }
 
     #[test]
@@ -117,20 +129,33 @@ mod tests {
         for n in 0..1000 {
             evidence.other(&format!("o{n}"));
         }
-        let all = evidence.newest(Show::All);
-        assert_eq!((all.len(), all[0].as_str(), all[31].as_str()), (32, "exec", "o999"));
-        assert_eq!(evidence.newest(Show::Processes), ["exec"]);
+        let all = evidence.newest(Show::All, 0);
+        assert_eq!((all.len(), all[0].as_str(), all[16].as_str()), (17, "exec", "o999"));
+        assert_eq!(evidence.newest(Show::Processes, 0), ["exec"]);
         for n in 0..1000 {
             evidence.process(&format!("p{n}"));
         }
-        let all = evidence.newest(Show::All);
+        let all = evidence.newest(Show::All, 0);
         assert_eq!((all[15].as_str(), all[16].as_str(), all[31].as_str()), ("o999", "p984", "p999"));
+    }
+
+    #[test]
+    fn only_what_came_in_the_window_is_shown_and_what_may_have_begun_it() {
+        let mut evidence = Evidence::default();
+        for n in 0..10 {
+            evidence.process(&format!("p{n}"));
+            evidence.other(&format!("o{n}"));
+        }
+        evidence.reading(100);
+        evidence.other("new");
+        assert_eq!(evidence.newest(Show::All, 100), ["p6", "p7", "p8", "p9", "new"]);
+        assert!(evidence.newest(Show::Processes, 100).is_empty());
     }
 
     #[test]
     fn an_id_too_long_is_not_kept() {
         let mut evidence = Evidence::default();
         evidence.other(&"x".repeat(LONGEST + 1));
-        assert!(evidence.newest(Show::All).is_empty());
+        assert!(evidence.newest(Show::All, 0).is_empty());
     }
 }

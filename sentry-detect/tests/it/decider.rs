@@ -1,0 +1,177 @@
+//! From findings to decisions: the ladder, its limits, and people's own decisions.
+
+use proptest::prelude::*;
+use sentry_detect::{
+    decision::{Action, Decider, Decision, Outcome, OutcomeKind, Standing},
+    finding::Finding,
+    run::Mode,
+    runaway::{RunawaySignal, Severity},
+};
+
+use crate::support::{START, agent, run_id, settings};
+
+fn finding(severity: Severity, confidence: f64) -> Finding {
+    Finding {
+        id: format!("{}-f-1", run_id()),
+        run: run_id(),
+        agent: agent(),
+        time_unix_ns: START,
+        since_unix_ns: START,
+        signal: RunawaySignal {
+            rule: "cpu-spin".to_owned(),
+            confidence,
+            severity,
+            summary: "It spins.".to_owned(),
+            arithmetic: Vec::new(),
+        },
+        evidence: Vec::new(),
+        tags: Vec::new(),
+        complete: true,
+    }
+}
+
+fn sure() -> Finding {
+    finding(Severity::High, 0.9)
+}
+
+fn actions(decisions: &[Decision]) -> Vec<Action> {
+    decisions.iter().map(|decision| decision.action).collect()
+}
+
+fn outcome(decision: &Decision, result: OutcomeKind) -> Outcome {
+    Outcome {
+        decision: decision.id.clone(),
+        run: decision.run.clone(),
+        action: decision.action,
+        result,
+        time_unix_ns: START,
+        took_ns: 1,
+        processes: 1,
+        survivors: 0,
+    }
+}
+
+#[test]
+fn a_sure_finding_goes_down_the_ladder() {
+    let mut decider = Decider::new(run_id(), Mode::Enforce, 1);
+    let decisions = decider.on_finding(&sure(), START + 5);
+    assert_eq!(actions(&decisions), [Action::Freeze, Action::Kill, Action::Restart]);
+    for (n, decision) in (1..).zip(&decisions) {
+        assert_eq!(decision.id, format!("{}-d-{n}", run_id()));
+        assert_eq!(decision.finding, Some(sure().id));
+        assert_eq!(decision.origin, "detector:cpu-spin");
+        assert_eq!((decision.mode, decision.time_unix_ns), (Mode::Enforce, START + 5));
+    }
+    assert_eq!(decisions[0].reason, "cpu-spin (confidence 0.90): It spins.");
+    assert_eq!(decisions[2].reason, "restart 1 of 1 after the kill");
+    // No restart is left the second time, and nothing at all the third.
+    assert_eq!(actions(&decider.on_finding(&sure(), START)), [Action::Freeze, Action::Kill]);
+    assert_eq!(decider.standing(), Standing::Ended);
+    assert_eq!(decider.on_finding(&sure(), START), []);
+}
+
+#[test]
+fn an_unsure_or_mild_finding_is_observed() {
+    let mut decider = Decider::new(run_id(), Mode::Enforce, 0);
+    for mild in [finding(Severity::High, 0.79), finding(Severity::Medium, 1.0)] {
+        assert_eq!(actions(&decider.on_finding(&mild, START)), [Action::Observe]);
+    }
+    assert_eq!(decider.standing(), Standing::Running);
+    let mut bold = decider.with_settings(&settings(|limits| limits.act_min_confidence = 0.7));
+    assert_eq!(
+        actions(&bold.on_finding(&finding(Severity::High, 0.79), START)),
+        [Action::Freeze, Action::Kill]
+    );
+}
+
+#[test]
+fn a_frozen_run_is_not_frozen_again() {
+    let mut decider = Decider::new(run_id(), Mode::Observe, 0);
+    let by_hand = decider.by_hand(Action::Freeze, "user:1000".to_owned(), "look at it".to_owned(), START);
+    assert_eq!((by_hand.mode, by_hand.finding, by_hand.origin.as_str()), (Mode::Enforce, None, "user:1000"));
+    assert_eq!(actions(&decider.on_finding(&sure(), START)), [Action::Kill]);
+}
+
+#[test]
+fn a_thawed_run_is_frozen_again() {
+    let mut decider = Decider::new(run_id(), Mode::Enforce, 0);
+    decider.by_hand(Action::Freeze, "user:0".to_owned(), String::new(), START);
+    decider.by_hand(Action::Thaw, "user:0".to_owned(), String::new(), START);
+    assert_eq!(actions(&decider.on_finding(&sure(), START)), [Action::Freeze, Action::Kill]);
+}
+
+#[test]
+fn a_kill_by_hand_ends_decisions_and_a_restart_begins_them_again() {
+    let mut decider = Decider::new(run_id(), Mode::Enforce, 0);
+    decider.by_hand(Action::Kill, "user:0".to_owned(), String::new(), START);
+    decider.by_hand(Action::Freeze, "user:0".to_owned(), String::new(), START);
+    assert_eq!(decider.on_finding(&sure(), START), []);
+    decider.by_hand(Action::Restart, "user:0".to_owned(), String::new(), START);
+    assert_eq!(actions(&decider.on_finding(&sure(), START)), [Action::Freeze, Action::Kill]);
+}
+
+#[test]
+fn a_kill_that_failed_is_tried_again() {
+    let mut decider = Decider::new(run_id(), Mode::Enforce, 1);
+    let decisions = decider.on_finding(&sure(), START);
+    decider.on_outcome(&outcome(&decisions[0], OutcomeKind::Applied));
+    decider.on_outcome(&outcome(&decisions[1], OutcomeKind::Failed { why: "two survive".to_owned() }));
+    decider.on_outcome(&outcome(&decisions[2], OutcomeKind::Refused { why: "still alive".to_owned() }));
+    let decisions = decider.on_finding(&sure(), START);
+    assert_eq!(actions(&decisions), [Action::Freeze, Action::Kill]);
+    for decision in &decisions {
+        decider.on_outcome(&outcome(decision, OutcomeKind::Applied));
+    }
+    assert_eq!(decider.on_finding(&sure(), START), []);
+}
+
+#[test]
+fn a_restart_that_failed_leaves_the_run_ended() {
+    let mut decider = Decider::new(run_id(), Mode::Enforce, 3);
+    let decisions = decider.on_finding(&sure(), START);
+    decider.on_outcome(&outcome(&decisions[1], OutcomeKind::Applied));
+    decider.on_outcome(&outcome(&decisions[2], OutcomeKind::Failed { why: "no such file".to_owned() }));
+    assert_eq!(decider.standing(), Standing::Ended);
+}
+
+fn any_findings() -> impl Strategy<Value = Vec<Finding>> {
+    let severity = prop_oneof![
+        Just(Severity::Informational),
+        Just(Severity::Medium),
+        Just(Severity::High),
+        Just(Severity::Critical),
+    ];
+    prop::collection::vec((severity, 0.5..1.0f64).prop_map(|(s, c)| finding(s, c)), 0..30)
+}
+
+proptest! {
+    #[test]
+    fn the_ladder_is_climbed_in_order_and_once(findings in any_findings(), restart_limit in 0..4u32) {
+        let mut decider = Decider::new(run_id(), Mode::Enforce, restart_limit);
+        let decisions: Vec<_> = findings.iter().flat_map(|finding| decider.on_finding(finding, START)).collect();
+        let acts: Vec<_> = actions(&decisions).into_iter().filter(|action| *action != Action::Observe).collect();
+        // Freeze, Kill, Restart in turn, without a repetition, from a Freeze on.
+        let turn = [Action::Freeze, Action::Kill, Action::Restart];
+        for (n, act) in acts.iter().enumerate() {
+            prop_assert_eq!(*act, turn[n % 3]);
+        }
+        let restarts = acts.iter().filter(|action| **action == Action::Restart).count();
+        prop_assert!(restarts <= restart_limit as usize);
+        for (n, decision) in (1..).zip(&decisions) {
+            prop_assert_eq!(&decision.id, &format!("{}-d-{n}", run_id()));
+        }
+    }
+
+    #[test]
+    fn observe_and_enforce_decide_the_same(findings in any_findings(), restart_limit in 0..4u32) {
+        let decide = |mode| {
+            let mut decider = Decider::new(run_id(), mode, restart_limit);
+            findings.iter().flat_map(|finding| decider.on_finding(finding, START)).collect::<Vec<_>>()
+        };
+        let (observed, enforced) = (decide(Mode::Observe), decide(Mode::Enforce));
+        prop_assert!(observed.iter().all(|decision| decision.mode == Mode::Observe));
+        let as_enforced: Vec<_> =
+            observed.into_iter().map(|decision| Decision { mode: Mode::Enforce, ..decision }).collect();
+        prop_assert_eq!(as_enforced, enforced);
+    }
+}

@@ -1,0 +1,11 @@
+//! The core from outside: traces in, findings and decisions out.
+
+mod support;
+
+mod traces;
+
+mod properties;
+
+mod decider;
+
+mod replay;

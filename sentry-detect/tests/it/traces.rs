@@ -1,0 +1,311 @@
+//! What agents do, well and badly, and what is found in it.
+
+use sentry_detect::{
+    aggregate::counters::Counters,
+    detector::RunDetector,
+    finding::Finding,
+    runaway::{Severity, Term, settings::Settings},
+};
+
+use crate::support::{MS, START, Trace, at_ms, detector, feed, findings, settings};
+
+fn found(trace: &Trace) -> Vec<Finding> {
+    findings(Settings::default(), &trace.inputs)
+}
+
+fn rules(found: &[Finding]) -> Vec<&str> {
+    found.iter().map(|finding| finding.signal.rule.as_str()).collect()
+}
+
+/// `:(){ :|:& };:` — each of the living makes two and ends, until no more than `most` may live.
+fn fork_bomb(trace: &mut Trace, most: u64, ticks: u64) {
+    let mut alive = 1;
+    for _ in 0..ticks {
+        for _ in 0..5 {
+            let parents = alive;
+            for _ in 0..parents * 2 {
+                if alive < most {
+                    trace.fork();
+                    alive += 1;
+                }
+            }
+            if alive < most {
+                (0..parents).for_each(|_| trace.exit());
+                alive -= parents;
+            }
+        }
+        trace.pass(100, 2.0);
+    }
+}
+
+#[test]
+fn a_fork_bomb_is_found_within_a_fraction_of_a_second() {
+    let mut trace = Trace::new();
+    fork_bomb(&mut trace, 4096, 10);
+    let found = found(&trace);
+    assert_eq!(rules(&found), ["spawn-storm"]);
+    let finding = &found[0];
+    assert!(at_ms(finding) <= 300, "found after {} ms", at_ms(finding));
+    assert_eq!(finding.severity(), Severity::Critical);
+    assert!(finding.signal.confidence >= 0.8);
+    assert_eq!(finding.id, "0198c0de-0000-7000-8000-000000000001-f-1");
+    assert_eq!(finding.tags, ["attack:T1499", "attack:T1499.001", "owasp-asi:ASI08"]);
+    assert_eq!(finding.since_unix_ns, START);
+    assert!(finding.complete && finding.evidence.len() == 32);
+    assert!(finding.signal.arithmetic.iter().all(Term::holds));
+}
+
+#[test]
+fn a_fork_bomb_under_a_process_limit_is_found() {
+    let mut trace = Trace::new();
+    fork_bomb(&mut trace, 100, 10);
+    assert_eq!(rules(&found(&trace)), ["spawn-storm"]);
+}
+
+#[test]
+fn a_fork_bomb_that_delays_the_readings_is_found() {
+    let mut trace = Trace::new();
+    trace.counters.processes_born += 5000;
+    trace.pass(4000, 2.0);
+    assert_eq!(rules(&found(&trace)), ["spawn-storm"]);
+}
+
+fn exec_loop(trace: &mut Trace, ticks: u64) {
+    for _ in 0..ticks {
+        for _ in 0..5 {
+            trace.spawn(&["/usr/bin/true"]);
+        }
+        trace.pass(100, 0.2);
+    }
+}
+
+#[test]
+fn an_exec_loop_is_found_once_and_again_after_the_cool_down() {
+    let mut trace = Trace::new();
+    exec_loop(&mut trace, 330);
+    let found = found(&trace);
+    assert_eq!(rules(&found), ["exec-loop", "exec-loop"]);
+    assert_eq!([at_ms(&found[0]), at_ms(&found[1])], [2000, 32_000]);
+    assert_eq!(found[0].severity(), Severity::High);
+    assert_eq!(found[0].signal.confidence, 1.0);
+    assert!(found[0].evidence.iter().all(|id| id.contains("-c-")));
+}
+
+#[test]
+fn a_loop_over_three_commands_between_other_work_is_found() {
+    let mut trace = Trace::new();
+    for n in 0..25 {
+        for _ in 0..3 {
+            trace.spawn(&["/usr/bin/curl", "-s", "http://127.0.0.1:1/"]);
+            trace.spawn(&["/usr/bin/sleep", "0.01"]);
+            trace.spawn(&["/usr/bin/test", "-f", "/tmp/done"]);
+        }
+        trace.spawn(&["/usr/bin/cat", &format!("/tmp/{n}")]);
+        trace.pass(100, 0.3);
+    }
+    assert_eq!(rules(&found(&trace)), ["exec-loop"]);
+}
+
+/// Python's start: many modules opened; then nothing but CPU.
+fn spinner(trace: &mut Trace, ticks: u64) {
+    trace.spawn(&["/usr/bin/python3", "spin.py"]);
+    for n in 0..200 {
+        trace.open(&format!("/usr/lib/python3.11/module{n}.py"));
+    }
+    for tick in 0..ticks {
+        trace.pass(100, [1.0, 0.97, 0.99][tick as usize % 3]);
+    }
+}
+
+#[test]
+fn a_spin_is_found_within_four_seconds() {
+    let mut trace = Trace::new();
+    spinner(&mut trace, 60);
+    let found = found(&trace);
+    assert_eq!(rules(&found), ["cpu-spin"]);
+    assert!((3000..=4000).contains(&at_ms(&found[0])), "found after {} ms", at_ms(&found[0]));
+    assert!(found[0].signal.confidence > 0.9);
+    assert!(found[0].evidence.iter().any(|id| id.contains("-c-")), "the exec is shown");
+    assert_eq!(found[0].tags, ["attack:T1496", "attack:T1496.001", "owasp-asi:ASI08"]);
+}
+
+#[test]
+fn a_shorter_hold_finds_a_spin_sooner() {
+    let mut trace = Trace::new();
+    spinner(&mut trace, 30);
+    let found = findings(settings(|limits| limits.cpu_hold_ms = 2000), &trace.inputs);
+    assert_eq!(rules(&found), ["cpu-spin"]);
+    assert!(at_ms(&found[0]) <= 2700, "found after {} ms", at_ms(&found[0]));
+}
+
+#[test]
+fn a_spin_in_an_agent_that_goes_on_working_a_little_is_found() {
+    let mut trace = Trace::new();
+    for tick in 0..60 {
+        if tick % 5 == 0 {
+            trace.connect([127, 0, 0, 1]);
+            trace.open("/home/dev/.agent/session.jsonl");
+        }
+        trace.pass(100, 1.02);
+    }
+    assert_eq!(rules(&found(&trace)), ["cpu-spin"]);
+}
+
+#[test]
+fn a_build_is_not_found() {
+    let mut trace = Trace::new();
+    // cargo build: bursts of rustc, each with its own command line and its own many files, all cores busy.
+    for tick in 0..300 {
+        let burst = if tick % 20 < 10 { 10 } else { 1 };
+        for n in 0..burst {
+            trace.spawn(&["/usr/bin/rustc", "--crate-name", &format!("crate_{tick}_{n}")]);
+        }
+        for n in 0..40 {
+            trace.open(&format!("/home/dev/.cargo/registry/src/{}/lib{n}.rs", tick / 3));
+        }
+        trace.pass(100, 1.95);
+    }
+    assert_eq!(rules(&found(&trace)), [""; 0]);
+}
+
+#[test]
+fn make_with_eight_jobs_is_not_found() {
+    let mut trace = Trace::new();
+    // Eight jobs of a shell, a driver, a compiler and an assembler each; 24 processes more at the widest.
+    for tick in 0..200 {
+        for job in 0..3 {
+            let unit = format!("{tick}_{job}.c");
+            (0..4).for_each(|_| trace.fork());
+            trace.exec(&["/bin/sh", "-c", &format!("gcc -c {unit}")]);
+            trace.exec(&["/usr/bin/gcc", "-c", &unit]);
+            trace.exec(&["/usr/lib/gcc/cc1", "-quiet", &unit]);
+            trace.exec(&["/usr/bin/as", "-o", &format!("/tmp/cc{tick}{job}.o")]);
+            for header in 0..30 {
+                trace.open(&format!("/usr/include/header{header}.h"));
+            }
+            trace.open(&unit);
+            if tick >= 2 {
+                (0..4).for_each(|_| trace.exit());
+            }
+        }
+        trace.pass(100, 2.0);
+    }
+    assert_eq!(rules(&found(&trace)), [""; 0]);
+}
+
+#[test]
+fn configure_is_not_found() {
+    let mut trace = Trace::new();
+    // Half of the commands are the same few over and over, at 80 execs/s.
+    for tick in 0..200 {
+        trace.spawn(&["/usr/bin/rm", "-f", "conftest.err", "conftest.o"]);
+        trace.spawn(&["/usr/bin/cat", "confdefs.h", "-"]);
+        trace.spawn(&["/usr/bin/gcc", "-c", "conftest.c"]);
+        trace.spawn(&["/usr/bin/sed", "-e", "s/^ *+/+/"]);
+        for n in 0..4 {
+            trace.spawn(&["/usr/lib/gcc/cc1", "-o", &format!("/tmp/cc{tick}{n}.s")]);
+        }
+        (0..20).for_each(|n| trace.open(&format!("/usr/include/header{n}{}.h", tick % 9)));
+        trace.pass(100, 1.5);
+    }
+    assert_eq!(rules(&found(&trace)), [""; 0]);
+}
+
+#[test]
+fn an_install_of_packages_is_not_found() {
+    let mut trace = Trace::new();
+    for tick in 0..250 {
+        for n in 0..30 {
+            trace.open(&format!("/home/dev/app/node_modules/package{tick}/file{n}.js"));
+        }
+        trace.connect([10, 0, 0, (tick % 8) as u8]);
+        // Install scripts come in bursts, half of them with the same words.
+        if tick % 50 >= 40 {
+            for n in 0..5 {
+                trace.spawn(&["/bin/sh", "-c", "node-gyp rebuild"]);
+                trace.spawn(&[
+                    "/usr/bin/node",
+                    &format!("/home/dev/app/node_modules/package{n}_{tick}/install.js"),
+                ]);
+            }
+        }
+        trace.pass(100, 1.3);
+    }
+    assert_eq!(rules(&found(&trace)), [""; 0]);
+}
+
+#[test]
+fn an_idle_agent_is_not_found() {
+    let mut trace = Trace::new();
+    for tick in 0..1200 {
+        if tick % 10 == 0 {
+            trace.connect([127, 0, 0, 1]);
+        }
+        trace.pass(100, if tick % 10 == 0 { 0.9 } else { 0.01 });
+    }
+    let mut detector = detector(Settings::default());
+    assert_eq!(feed(&mut detector, &trace.inputs), []);
+    assert!((89.0..91.0).contains(&detector.peak_cpu_percent()), "{}", detector.peak_cpu_percent());
+}
+
+#[test]
+fn a_test_suite_in_one_burst_is_not_found() {
+    let mut trace = Trace::new();
+    for tick in 0..50 {
+        if tick == 20 {
+            (0..90).for_each(|_| trace.spawn(&["/usr/bin/git", "status"]));
+        }
+        trace.pass(100, 0.5);
+    }
+    assert_eq!(rules(&found(&trace)), [""; 0]);
+}
+
+#[test]
+fn what_was_before_the_first_reading_does_not_count() {
+    let mut detector = detector(Settings::default());
+    let old = Counters { processes_born: 90_000, execs: 90_000, cpu_usec: 1 << 40, ..Counters::default() };
+    for n in 0..100 {
+        assert_eq!(detector.reading(START + n * 100 * MS, old), []);
+    }
+    assert_eq!(detector.peak_cpu_percent(), 0.0);
+}
+
+#[test]
+fn lost_records_make_a_finding_incomplete() {
+    let mut trace = Trace::new();
+    trace.counters.lost_bulk = 1;
+    spinner(&mut trace, 40);
+    let found = found(&trace);
+    assert_eq!(rules(&found), ["cpu-spin"]);
+    assert!(!found[0].complete);
+}
+
+#[test]
+fn lost_acts_are_taken_for_varied_ones() {
+    let mut trace = Trace::new();
+    for _ in 0..60 {
+        trace.counters.opens += 50;
+        trace.counters.lost_bulk += 50;
+        trace.pass(100, 2.0);
+    }
+    assert_eq!(rules(&found(&trace)), [""; 0]);
+}
+
+#[test]
+fn after_an_act_only_what_follows_counts() {
+    let mut detector = detector(settings(|limits| limits.cpu_hold_ms = 2000));
+    let spin = |detector: &mut RunDetector, from_ms: u64| {
+        let mut times = Vec::new();
+        for tick in 1..=30 {
+            let ms = from_ms + tick * 100;
+            let counters = Counters { cpu_usec: ms * 1000, ..Counters::default() };
+            times.extend(detector.reading(START + ms * MS, counters).iter().map(at_ms));
+        }
+        times
+    };
+    assert_eq!(spin(&mut detector, 0), [2100]);
+    detector.acted();
+    // A new origin, the whole hold time again, and no cool-down.
+    assert_eq!(spin(&mut detector, 3000), [5100]);
+    assert!((detector.peak_cpu_percent() - 100.0).abs() < 0.1);
+}

@@ -1,0 +1,104 @@
+//! What a run costs in memory, measured: by an allocator that counts what this thread holds.
+
+use std::{
+    alloc::{GlobalAlloc, Layout, System},
+    cell::Cell,
+};
+
+use sentry_detect::{
+    aggregate::counters::Counters,
+    detector::RunDetector,
+    event::{Argv, Event, EventKind, File, Path, PathSource, Process, Ring},
+    run::{AgentIdentity, ProcessKey, RunId},
+    runaway::settings::{Limits, Settings},
+};
+
+const MOST_BYTES: isize = 32 * 1024;
+const MS: u64 = 1_000_000;
+
+struct Counting;
+
+thread_local! {
+    static HELD_BYTES: Cell<isize> = const { Cell::new(0) };
+    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+}
+
+// SAFETY: every call goes to the system's allocator unchanged; counting touches only this thread's plain cells.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        HELD_BYTES.set(HELD_BYTES.get() + layout.size() as isize);
+        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
+        // SAFETY: the caller's promises are passed on.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        HELD_BYTES.set(HELD_BYTES.get() - layout.size() as isize);
+        // SAFETY: the caller's promises are passed on.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+fn event(n: u64, exec: bool) -> Event {
+    let text = format!("/srv/{}/{n}", "long-directory-name/".repeat(10));
+    let file = File { path: Path { text, source: PathSource::Kernel, truncated: false }, key: None };
+    let arguments = vec!["tool".to_owned(), n.to_string(), "x".repeat(500)];
+    Event {
+        id: format!("0198c0de-0000-7000-8000-000000000001-c-{n}"),
+        run: RunId(String::new()),
+        agent: AgentIdentity { id: String::new(), name: String::new() },
+        ring: Ring::Critical,
+        sequence: n,
+        time_unix_ns: n,
+        process: Process {
+            key: ProcessKey { tgid: 1, start_boot_ns: 1 },
+            tid: 1,
+            parent: None,
+            executable: Some(file.clone()),
+            argv: Some(Argv { arguments, truncated: false, full_length_bytes: 520 }),
+            cwd: None,
+            uid: None,
+            gid: None,
+            euid: None,
+            pre_existing: false,
+        },
+        kind: if exec { EventKind::Exec } else { EventKind::Unlink { file, attempt: false } },
+    }
+}
+
+/// The longest horizons, readings every 10 ms, and nothing that is ever the same twice.
+#[test]
+fn a_run_holds_at_most_32_kib_and_events_allocate_nothing() {
+    let limits = Limits { cpu_hold_ms: 30_000, exec_loop_hold_ms: 30_000, ..Limits::default() };
+    let Ok(settings) = Settings::new(limits) else { unreachable!("the limits are in range") };
+    let before = HELD_BYTES.get();
+    let run = RunId("0198c0de-0000-7000-8000-000000000001".to_owned());
+    let agent = AgentIdentity { id: "demo".to_owned(), name: "demo".to_owned() };
+    let mut detector = RunDetector::new(run, agent, settings, 0);
+    let (mut most, mut late_allocations, mut found) = (0, 0, 0);
+    for n in 1..=20_000 {
+        let event = event(n, n % 2 == 0);
+        let allocations = ALLOCATIONS.get();
+        detector.event(&event);
+        if n > 1000 {
+            late_allocations += ALLOCATIONS.get() - allocations;
+        }
+        drop(event);
+        let counters = Counters { execs: n / 2, unlinks: n / 2, cpu_usec: n * 10_000, ..Counters::default() };
+        found += detector.reading(n * 10 * MS, counters).len();
+        most = most.max(HELD_BYTES.get() - before);
+    }
+    let bytes = most + size_of::<RunDetector>() as isize;
+    assert!(bytes <= MOST_BYTES, "{bytes} bytes");
+    assert_eq!(late_allocations, 0);
+    assert_eq!(found, 0, "varied work");
+
+    let held = HELD_BYTES.get();
+    detector.acted();
+    assert!(HELD_BYTES.get() <= held);
+    drop(detector);
+    assert_eq!(HELD_BYTES.get(), before, "all is given back");
+}
