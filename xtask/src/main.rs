@@ -1,1 +1,68 @@
-fn main() {}
+//! `cargo xtask <command>`: the one entry point for building, testing and checking Agent Sentry.
+//!
+//! One file (or folder) per command; this file only dispatches. Every command says in a line what it does and why,
+//! keeps the output of the tools it starts under `target/xtask/`, and shows the tail of it when something fails.
+
+mod args;
+mod bpf;
+mod build;
+mod cargo;
+mod demo;
+mod host;
+mod lint;
+mod paths;
+mod run;
+mod setup;
+mod step;
+mod tally;
+mod test;
+mod tidy;
+mod vm;
+
+use std::process::ExitCode;
+
+use crate::args::Args;
+
+const USAGE: &str = "\
+usage: cargo xtask <command>
+
+  setup [--check | --print]                 install what is missing; --check only looks, --print only tells
+  build [--release]                         the BPF programs, then the workspace with them inside
+  run [-- CMD…]                             start a sensor (as root) and, with CMD, run it under the sensor's eyes
+  demo                                      from nothing to a stopped runaway: setup, build, `sentry demo`
+  test [--unit] [--host] [--vm] [FILTER]    all the tests, or the named parts of them
+  vm [KERNEL…] [--no-lsm] [-- FILTER]       the integration tests on the kernels of tests/vm/matrix.toml
+  lint                                      formatting, clippy, tidy, cargo-deny
+  tidy                                      size budgets, dependency arrows, test hygiene
+";
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args().skip(1);
+    let command = arguments.next().unwrap_or_default();
+    let args = Args::new(arguments);
+    let result = match command.as_str() {
+        "setup" => setup::command(args),
+        "build" => build::command(args),
+        "run" => run::command(args),
+        "demo" => demo::command(args),
+        "test" => test::command(args),
+        "vm" => vm::command(args),
+        "lint" => lint::command(args),
+        "tidy" => tidy::command(args),
+        "help" | "--help" | "-h" => {
+            print!("{USAGE}");
+            return ExitCode::SUCCESS;
+        }
+        _ => {
+            eprint!("{USAGE}");
+            return ExitCode::from(args::EX_USAGE);
+        }
+    };
+    match result {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("xtask {command}: {error:#}");
+            ExitCode::from(step::exit_code(&error))
+        }
+    }
+}

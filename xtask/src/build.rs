@@ -1,0 +1,45 @@
+//! `cargo xtask build`: the BPF programs, then the workspace with them inside.
+//!
+//! `sentry-agent/build.rs` looks for the objects in one fixed folder, whoever calls cargo, so a plain `cargo build`
+//! afterwards finds nothing to do, and the other way round.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+
+use crate::{args::Args, bpf, cargo, step};
+
+const AREA: &str = "build";
+
+/// What to build of the workspace.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum What {
+    Programs,
+    Release,
+    /// Also the tests, which compiles the dependencies once with the features that both need.
+    ProgramsAndTests,
+}
+
+pub(crate) fn command(mut args: Args) -> Result<ExitCode> {
+    let what = if args.flag("--release") { What::Release } else { What::Programs };
+    args.done()?;
+    build(what)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Builds everything.
+pub(crate) fn build(what: What) -> Result<()> {
+    bpf::build()?;
+    let mut command = cargo::workspace("build");
+    command.arg("--workspace");
+    match what {
+        What::Programs => {}
+        What::Release => {
+            command.arg("--release");
+        }
+        What::ProgramsAndTests => {
+            command.args(["--bins", "--lib", "--tests"]);
+        }
+    }
+    step::run(AREA, "compile the workspace, with the BPF objects inside the sensor", "build", &mut command)
+}

@@ -1,0 +1,141 @@
+//! What `setup` needs to know about the machine. Looking only; the decisions are in [`super::plan`].
+
+use std::process::Command;
+
+use crate::{
+    host::{BpfCompiler, Host},
+    step,
+};
+
+/// The packages that bring a BPF compiler on Debian.
+pub(super) const COMPILER_PACKAGES: [&str; 3] = ["rustc-web", "cargo-web", "libstd-rust-web-dev-bpf"];
+/// The LLVM that `bpf-linker` is linked against.
+pub(super) const LLVM_PACKAGE: &str = "llvm-22-dev";
+
+/// How packages can be installed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Privilege {
+    Root,
+    Sudo,
+    None,
+}
+
+/// What is there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Facts {
+    /// There is an apt to install with.
+    pub(super) apt: bool,
+    pub(super) privilege: Privilege,
+    pub(super) bpf_compiler: bool,
+    /// The compiler is a nightly, which brings no LLVM of the distribution with it.
+    pub(super) nightly: bool,
+    pub(super) bpf_linker: bool,
+    pub(super) llvm: bool,
+    pub(super) cxx: bool,
+    pub(super) qemu: bool,
+    pub(super) cpio: bool,
+    pub(super) busybox: bool,
+    pub(super) xz: bool,
+    /// The package lists were read just now.
+    pub(super) lists_fresh: bool,
+    /// With fresh lists: the distribution has the packages of the BPF toolchain.
+    pub(super) toolchain_packaged: bool,
+}
+
+impl Facts {
+    /// Looks at the machine. Starts other programs only where something turned out to be missing.
+    pub(super) fn gather(host: &Host) -> Self {
+        let compiler = host.bpf_compiler();
+        let mut facts = Self {
+            apt: host.file("/usr/bin/apt-get").is_file(),
+            privilege: Privilege::None,
+            bpf_compiler: compiler.is_some(),
+            nightly: compiler == Some(BpfCompiler::Nightly),
+            bpf_linker: host.bpf_linker().is_some(),
+            llvm: host.file("/usr/lib/llvm-22/bin/llvm-config").is_file(),
+            cxx: host.which("g++").is_some(),
+            qemu: host.which("qemu-system-x86_64").is_some(),
+            cpio: host.which("cpio").is_some(),
+            busybox: host.which("busybox").is_some(),
+            xz: host.which("xz").is_some(),
+            lists_fresh: false,
+            toolchain_packaged: true,
+        };
+        if !facts.complete() {
+            facts.privilege = match () {
+                () if host.is_root() => Privilege::Root,
+                () if host.has_sudo() => Privilege::Sudo,
+                () => Privilege::None,
+            };
+        }
+        facts
+    }
+
+    /// The same, after the package lists were refreshed: now the lists can be asked.
+    pub(super) fn after_refresh(mut self) -> Self {
+        self.lists_fresh = true;
+        self.toolchain_packaged = COMPILER_PACKAGES
+            .iter()
+            .chain([&LLVM_PACKAGE])
+            .all(|package| step::capture(Command::new("apt-cache").args(["show", package])).is_ok());
+        self
+    }
+
+    fn complete(&self) -> bool {
+        self.bpf_compiler && self.bpf_linker && self.qemu && self.cpio && self.busybox && self.xz
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+mod tests {
+    use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
+
+    use super::*;
+
+    fn machine(root: &Path) -> Host {
+        Host {
+            root: root.to_path_buf(),
+            path: vec![root.join("usr/bin")],
+            home: root.join("home"),
+            cargo_home: root.join("home/.cargo"),
+        }
+    }
+
+    fn put(root: &Path, path: &str, content: &str) {
+        let file = root.join(path);
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(&file, content).unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+
+    #[test]
+    fn an_empty_machine_has_nothing() {
+        let root = tempfile::tempdir().unwrap();
+        let facts = Facts::gather(&machine(root.path()));
+        assert!(!facts.apt && !facts.bpf_compiler && !facts.bpf_linker && !facts.qemu && !facts.busybox);
+        assert_eq!(facts.privilege, Privilege::None, "no /proc says root, and there is no sudo");
+    }
+
+    #[test]
+    fn a_full_machine_has_everything() {
+        let root = tempfile::tempdir().unwrap();
+        for program in ["apt-get", "cargo", "rustc", "qemu-system-x86_64", "cpio", "busybox", "xz"] {
+            put(root.path(), &format!("usr/bin/{program}"), "");
+        }
+        put(root.path(), "usr/bin/bpf-linker", "#!/bin/sh\necho bpf-linker 0.13.0\n");
+        put(root.path(), "usr/lib/rustlib/bpfel-unknown-none/lib/libcore-1.rlib", "");
+        let facts = Facts::gather(&machine(root.path()));
+        assert!(facts.complete(), "{facts:?}");
+        assert!(!facts.nightly);
+    }
+
+    #[test]
+    fn a_linker_of_another_version_or_without_its_library_counts_as_missing() {
+        let root = tempfile::tempdir().unwrap();
+        put(root.path(), "usr/bin/bpf-linker", "#!/bin/sh\necho bpf-linker 0.9.0\n");
+        assert!(!Facts::gather(&machine(root.path())).bpf_linker);
+        put(root.path(), "usr/bin/bpf-linker", "#!/bin/sh\nexit 127\n");
+        assert!(!Facts::gather(&machine(root.path())).bpf_linker);
+    }
+}

@@ -1,0 +1,118 @@
+//! Fetching a kernel once: `target/vm/kernels/<package pattern>/vmlinuz`.
+//!
+//! Trust comes from the archive's signature, not from the connection: `InRelease` is checked with the keys apt uses,
+//! it carries the hash of the package index, which carries the hash of the package. Delete the folder to get a newer
+//! kernel.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::{
+    host::Host,
+    paths,
+    step::{self, say},
+    vm::{
+        matrix::Kernel,
+        mirror::{self, Mirror},
+        packages,
+    },
+};
+
+const AREA: &str = "vm";
+const INDEX: &str = "main/binary-amd64/Packages.xz";
+
+/// The kernel's image, from the cache or the mirror.
+pub(super) fn fetch(kernel: &Kernel) -> Result<PathBuf> {
+    let dir = paths::target().join("vm/kernels").join(kernel.package.replace(['*', '/'], "_"));
+    let image = dir.join("vmlinuz");
+    if image.is_file() {
+        return Ok(image);
+    }
+    fs::create_dir_all(&dir).with_context(|| format!("cannot create {}", dir.display()))?;
+    let mirror = mirror::find()?;
+    let index = index(&mirror, kernel, &dir)?;
+    let package = packages::newest(&index, &kernel.package)
+        .with_context(|| format!("{} has no package {}", kernel.suite, kernel.package))?;
+    let deb = dir.join("kernel.deb");
+    let what = format!("fetch {} {}", package.name, package.version);
+    download(&what, &format!("{}/{}", mirror.uri, package.filename), &deb)?;
+    check_hash(&deb, &package.sha256)?;
+    unpack(&deb, &dir, &image)?;
+    fs::write(dir.join("origin"), format!("{} {} {}\n", package.name, package.version, package.sha256))?;
+    Ok(image)
+}
+
+fn index(mirror: &Mirror, kernel: &Kernel, dir: &Path) -> Result<String> {
+    let base = format!("{}/dists/{}", mirror.uri, kernel.suite);
+    let signed = dir.join("InRelease");
+    download(
+        &format!("look for a kernel {} in {}", kernel.package, kernel.suite),
+        &format!("{base}/InRelease"),
+        &signed,
+    )?;
+    let release = verified(mirror, &signed)?;
+    let hash = packages::release_hash(&release, INDEX)
+        .with_context(|| format!("the release file of {} names no {INDEX}", kernel.suite))?;
+    let packed = dir.join("Packages.xz");
+    download(&format!("fetch the package index of {}", kernel.suite), &format!("{base}/{INDEX}"), &packed)?;
+    check_hash(&packed, &hash)?;
+    let index = step::capture(Command::new("xz").arg("-dc").arg(&packed))?;
+    for file in [signed, packed] {
+        fs::remove_file(&file).with_context(|| format!("cannot remove {}", file.display()))?;
+    }
+    Ok(index)
+}
+
+/// The signed text of a release file.
+fn verified(mirror: &Mirror, signed: &Path) -> Result<String> {
+    if Host::this().which("gpgv").is_none() || !mirror.keyring.is_file() {
+        say(AREA, "the archive's signature is NOT checked: gpgv or its keyring is missing here");
+        return Ok(step::read_lossy(signed));
+    }
+    let mut gpgv = Command::new("gpgv");
+    gpgv.arg("--quiet").arg("--keyring").arg(&mirror.keyring).args(["--output", "-"]).arg(signed);
+    step::capture(&mut gpgv).context("the archive's release file is not signed by the keys that apt trusts")
+}
+
+fn download(what: &str, url: &str, to: &Path) -> Result<()> {
+    let helper = Path::new("/usr/lib/apt/apt-helper");
+    let mut command = if helper.is_file() {
+        // Knows the proxies that apt is configured with.
+        let mut command = Command::new(helper);
+        command.args(["download-file", url]).arg(to);
+        command
+    } else {
+        let mut command = Command::new("curl");
+        command.args(["--fail", "--silent", "--show-error", "--location", "--output"]).arg(to).arg(url);
+        command
+    };
+    step::run(AREA, what, "vm-download", &mut command)
+}
+
+fn check_hash(file: &Path, expected: &str) -> Result<()> {
+    let output = step::capture(Command::new("sha256sum").arg(file))?;
+    let found = output.split_whitespace().next().unwrap_or_default();
+    if found != expected {
+        bail!("{} has SHA-256 {found}, but the archive says {expected}", file.display());
+    }
+    Ok(())
+}
+
+fn unpack(deb: &Path, dir: &Path, image: &Path) -> Result<()> {
+    let tree = dir.join("tree");
+    step::capture(Command::new("dpkg-deb").arg("-x").arg(deb).arg(&tree))?;
+    let boot = fs::read_dir(tree.join("boot")).with_context(|| format!("{} has no /boot", deb.display()))?;
+    let vmlinuz = boot
+        .flatten()
+        .map(|entry| entry.path())
+        .find(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("vmlinuz-")))
+        .with_context(|| format!("{} has no /boot/vmlinuz-*", deb.display()))?;
+    fs::rename(&vmlinuz, image).with_context(|| format!("cannot place {}", image.display()))?;
+    fs::remove_dir_all(&tree).with_context(|| format!("cannot remove {}", tree.display()))?;
+    fs::remove_file(deb).with_context(|| format!("cannot remove {}", deb.display()))
+}

@@ -1,0 +1,149 @@
+//! `tests/vm/matrix.toml`: which kernels are booted and what they promise.
+
+use std::{fs, time::Duration};
+
+use anyhow::{Context as _, Result, bail};
+use toml::{Table, Value};
+
+use crate::paths;
+
+const KEYS: [&str; 6] = ["name", "suite", "package", "lsm", "promised", "timeout_s"];
+const DEFAULT_TIMEOUT_S: u64 = 900;
+
+/// One way to boot one kernel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Kernel {
+    pub(crate) name: String,
+    /// Debian suite whose archive has it.
+    pub(crate) suite: String,
+    /// Package name; one `*` stands for what changes from build to build.
+    pub(crate) package: String,
+    /// Boot with BPF among the security modules.
+    pub(crate) lsm: bool,
+    /// Capabilities that a test may not skip on this kernel.
+    pub(crate) promised: Vec<String>,
+    pub(crate) timeout: Duration,
+}
+
+pub(super) struct Matrix(Vec<Kernel>);
+
+impl Matrix {
+    pub(super) fn read() -> Result<Self> {
+        let path = paths::root().join("tests/vm/matrix.toml");
+        let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        Self::parse(&text).with_context(|| format!("{} is not a kernel matrix", path.display()))
+    }
+
+    fn parse(text: &str) -> Result<Self> {
+        let table: Table = text.parse()?;
+        let kernels = table.get("kernel").and_then(Value::as_array).context("there is no [[kernel]]")?;
+        kernels
+            .iter()
+            .map(|kernel| Kernel::parse(kernel.as_table().context("[[kernel]] is no table")?))
+            .collect::<Result<_>>()
+            .map(Self)
+    }
+
+    /// The kernels of these names, in the order of the file; all for no name.
+    pub(super) fn select(self, names: &[String]) -> Result<Vec<Kernel>> {
+        if let Some(unknown) = names.iter().find(|name| self.0.iter().all(|kernel| kernel.name != **name)) {
+            let known: Vec<&str> = self.0.iter().map(|kernel| kernel.name.as_str()).collect();
+            bail!("there is no kernel {unknown} in tests/vm/matrix.toml; it has {}", known.join(", "));
+        }
+        Ok(self.0.into_iter().filter(|kernel| names.is_empty() || names.contains(&kernel.name)).collect())
+    }
+}
+
+impl Kernel {
+    /// Boots without BPF among the security modules; what depends on it is promised no more.
+    pub(super) fn take_lsm_away(&mut self) {
+        if self.lsm {
+            self.lsm = false;
+            self.name.push_str("-no-lsm");
+            self.promised.retain(|capability| !capability.starts_with("lsm"));
+        }
+    }
+
+    fn parse(table: &Table) -> Result<Self> {
+        if let Some(unknown) = table.keys().find(|key| !KEYS.contains(&key.as_str())) {
+            bail!("unknown key {unknown}; known are {}", KEYS.join(", "));
+        }
+        let text = |key: &str| -> Result<String> {
+            let value = table.get(key).and_then(Value::as_str);
+            value.map(str::to_owned).with_context(|| format!("{key} has to be a string"))
+        };
+        let promised =
+            table.get("promised").and_then(Value::as_array).context("promised has to be a list")?;
+        let timeout = table.get("timeout_s").map(|value| {
+            let seconds = value.as_integer().and_then(|seconds| u64::try_from(seconds).ok());
+            seconds.context("timeout_s has to be a number of seconds")
+        });
+        Ok(Self {
+            name: text("name")?,
+            suite: text("suite")?,
+            package: text("package")?,
+            lsm: table.get("lsm").and_then(Value::as_bool).context("lsm has to be true or false")?,
+            promised: promised
+                .iter()
+                .map(|name| name.as_str().map(str::to_owned).context("promised has to list strings"))
+                .collect::<Result<_>>()?,
+            timeout: Duration::from_secs(timeout.transpose()?.unwrap_or(DEFAULT_TIMEOUT_S)),
+        })
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+mod tests {
+    use super::*;
+
+    const TWO: &str = r#"
+[[kernel]]
+name = "old"
+suite = "bookworm"
+package = "linux-image-6.1.*-cloud-amd64"
+lsm = true
+promised = ["lsm", "lsm_cgroup", "fentry"]
+
+[[kernel]]
+name = "new"
+suite = "trixie"
+package = "linux-image-6.12.*-cloud-amd64"
+lsm = false
+promised = []
+timeout_s = 5
+"#;
+
+    #[test]
+    fn selects_by_name_and_refuses_unknown_ones() {
+        let all = Matrix::parse(TWO).unwrap().select(&[]).unwrap();
+        assert_eq!(all.len(), 2);
+        assert_eq!(all[1].timeout, Duration::from_secs(5));
+        let one = Matrix::parse(TWO).unwrap().select(&["new".to_owned()]).unwrap();
+        assert_eq!(one[0].suite, "trixie");
+        let error = Matrix::parse(TWO).unwrap().select(&["6.1".to_owned()]).unwrap_err().to_string();
+        assert!(error.contains("old, new"), "{error}");
+    }
+
+    #[test]
+    fn a_kernel_without_lsm_promises_less() {
+        let mut kernel = Matrix::parse(TWO).unwrap().select(&[]).unwrap().remove(0);
+        kernel.take_lsm_away();
+        assert_eq!(kernel.name, "old-no-lsm");
+        assert_eq!(kernel.promised, ["fentry"]);
+    }
+
+    #[test]
+    fn refuses_unknown_keys_and_wrong_types() {
+        let misspelt = TWO.replace("timeout_s", "timeout");
+        assert!(Matrix::parse(&misspelt).is_err());
+        let wrong = TWO.replace("lsm = true", "lsm = \"yes\"");
+        assert!(Matrix::parse(&wrong).is_err());
+    }
+
+    #[test]
+    fn the_matrix_of_this_project_is_valid() {
+        let matrix = Matrix::read().unwrap();
+        assert!(matrix.0.iter().any(|kernel| kernel.lsm) && matrix.0.iter().any(|kernel| !kernel.lsm));
+    }
+}
