@@ -1,6 +1,6 @@
 //! What the process says with its exit code. The numbers follow `sysexits.h` and are a promise to scripts.
 
-use std::{error::Error, fmt::Write as _, process::ExitCode};
+use std::{error::Error, process::ExitCode};
 
 /// Why the process ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,8 +33,8 @@ pub fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(next) = source {
-        // Writing to a String cannot fail.
-        drop(write!(text, ": {next}"));
+        text.push_str(": ");
+        text.push_str(&next.to_string());
         source = next.source();
     }
     text

@@ -1,0 +1,79 @@
+//! What goes wrong, in one shape: `{"error":{"code":"…","message":"…"}}`.
+
+use axum::{
+    Json,
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+use serde_json::json;
+
+use crate::store::{StoreGone, pool::ReadError};
+
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ApiError {
+    #[error("{0}")]
+    BadRequest(String),
+    #[error("{0}")]
+    NotFound(String),
+    #[error("{0}")]
+    Conflict(String),
+    #[error("{0}")]
+    TooMany(String),
+    #[error("the method is not allowed here")]
+    Method,
+    #[error("the request has another content type than application/json")]
+    ContentType,
+    #[error("the request body is larger than 16384 bytes")]
+    TooLarge,
+    #[error("too many requests at once; try again")]
+    Busy,
+    #[error("the request took too long; it may still take effect, ask again")]
+    Timeout,
+    #[error("{0}")]
+    Unavailable(String),
+    #[error("the store failed; the log of the collector says how")]
+    Internal,
+}
+
+impl ApiError {
+    fn parts(&self) -> (StatusCode, &'static str) {
+        match self {
+            Self::BadRequest(_) => (StatusCode::BAD_REQUEST, "bad_request"),
+            Self::NotFound(_) => (StatusCode::NOT_FOUND, "not_found"),
+            Self::Conflict(_) => (StatusCode::CONFLICT, "conflict"),
+            Self::TooMany(_) => (StatusCode::TOO_MANY_REQUESTS, "too_many"),
+            Self::Method => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
+            Self::ContentType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type"),
+            Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "too_large"),
+            Self::Busy => (StatusCode::SERVICE_UNAVAILABLE, "busy"),
+            Self::Timeout => (StatusCode::SERVICE_UNAVAILABLE, "timeout"),
+            Self::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
+            Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
+        }
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let (status, code) = self.parts();
+        (status, Json(json!({"error": {"code": code, "message": self.to_string()}}))).into_response()
+    }
+}
+
+impl From<ReadError> for ApiError {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::TooSlow => Self::Unavailable(error.to_string()),
+            ReadError::Failed { .. } | ReadError::Gone => {
+                tracing::error!(error = crate::exit::chain(&error), "a query failed");
+                Self::Internal
+            }
+        }
+    }
+}
+
+impl From<StoreGone> for ApiError {
+    fn from(gone: StoreGone) -> Self {
+        Self::Unavailable(gone.to_string())
+    }
+}

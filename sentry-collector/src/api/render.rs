@@ -1,0 +1,225 @@
+//! Rows → JSON. Events and findings are OCSF; the rest is ours: snake_case, enum values in lower case, times in Unix
+//! milliseconds where the name ends in `_ms`, counts as numbers.
+
+use prost::{DecodeError, Message as _};
+use sentry_proto::{
+    ocsf::{self, HostContext},
+    v1,
+};
+use serde_json::{Value, json};
+
+use crate::store::{
+    job::CommandRow,
+    query::{AgentRow, GapRow, ItemRow, Items, RunRow, SensorRow},
+};
+
+const NS_PER_MS: u64 = 1_000_000;
+
+pub(crate) fn item(kind: Items, row: &ItemRow) -> Result<Value, DecodeError> {
+    let host =
+        HostContext { sensor: &row.sensor, version: &row.version, host: &row.host, boot_id: &row.boot_id };
+    let body = row.body.as_slice();
+    Ok(match kind {
+        Items::Events => ocsf::event(&v1::Event::decode(body)?, &host),
+        Items::Findings => ocsf::finding(&v1::Finding::decode(body)?, &host),
+        Items::Decisions => decision(&v1::Decision::decode(body)?, &row.sensor),
+        Items::Outcomes => {
+            let mut value = outcome(&v1::Outcome::decode(body)?);
+            value["sensor"] = json!(row.sensor);
+            value
+        }
+    })
+}
+
+fn decision(decision: &v1::Decision, sensor: &str) -> Value {
+    json!({
+        "id": decision.id,
+        "run": decision.run,
+        "sensor": sensor,
+        "action": name(decision.action().as_str_name(), "ACTION_"),
+        "mode": name(decision.mode().as_str_name(), "MODE_"),
+        "finding": decision.finding,
+        "origin": decision.origin,
+        "reason": decision.reason,
+        "time_ms": decision.time_unix_ns / NS_PER_MS,
+    })
+}
+
+pub(crate) fn outcome(outcome: &v1::Outcome) -> Value {
+    json!({
+        "decision": outcome.decision,
+        "run": outcome.run,
+        "action": name(outcome.action().as_str_name(), "ACTION_"),
+        "result": name(outcome.result().as_str_name(), "RESULT_"),
+        "why": outcome.why,
+        "time_ms": outcome.time_unix_ns / NS_PER_MS,
+        "took_ns": outcome.took_ns,
+        "processes": outcome.processes,
+        "survivors": outcome.survivors,
+    })
+}
+
+pub(crate) fn gap(row: &GapRow) -> Result<Value, DecodeError> {
+    let gap = v1::Gap::decode(row.body.as_slice())?;
+    let by_run: serde_json::Map<_, _> =
+        gap.items_by_run.into_iter().map(|(run, items)| (run, json!(items))).collect();
+    Ok(json!({
+        "id": format!("g-{}", row.id),
+        "sensor": row.sensor,
+        "epoch": row.epoch,
+        "first": row.first,
+        "last": row.last,
+        "lost": row.last - row.first + 1,
+        "reason": gap.reason,
+        "items_by_run": by_run,
+        // Not exact where a part of the gap as sent had been stored before.
+        "items_by_run_exact": !row.cut,
+        "received_ms": row.received_ms,
+    }))
+}
+
+pub(crate) fn run(row: &RunRow, connected: bool) -> Result<Value, DecodeError> {
+    let run = v1::Run::decode(row.body.as_slice())?;
+    Ok(json!({
+        "id": run.id,
+        "sensor": row.sensor,
+        "sensor_connected": connected,
+        "host": row.host,
+        "agent": agent_of(run.agent.as_ref()),
+        "state": name(run.state().as_str_name(), "RUN_STATE_"),
+        "mode": name(run.mode().as_str_name(), "MODE_"),
+        "command": run.command,
+        "uid": run.uid,
+        "cgroup": {"path": run.cgroup_path, "id": run.cgroup_id.to_string()},
+        "started_ms": run.started_unix_ns / NS_PER_MS,
+        "ended_ms": run.ended_unix_ns.map(|ns| ns / NS_PER_MS),
+        "updated_ms": row.updated_ms,
+        "counters": {
+            "execs": run.execs,
+            "processes_born": run.processes_born,
+            "processes_entered": run.processes_entered,
+            "processes_ended": run.processes_ended,
+            "connects": run.connects,
+            "sends": run.sends,
+            "opens": run.opens,
+            "opens_for_write": run.opens_for_write,
+            "creates": run.creates,
+            "unlinks": run.unlinks,
+            "renames": run.renames,
+            "cgroup_moves": run.cgroup_moves,
+            "findings": run.findings,
+        },
+        "completeness": completeness(&run, row),
+    }))
+}
+
+/// Whether "no finding" means that there was nothing: every way in which something of the run may be missing here.
+fn completeness(run: &v1::Run, row: &RunRow) -> Value {
+    let mut missing = Vec::new();
+    let mut rings = serde_json::Map::new();
+    for (ring, books) in [("critical", &run.critical), ("bulk", &run.bulk)] {
+        let books = (*books).unwrap_or_default();
+        if books.lost > 0 {
+            missing.push(format!("the {ring} ring lost {} records", books.lost));
+        }
+        if run.ended_unix_ns.is_some() && books.generated != books.delivered.saturating_add(books.lost) {
+            missing.push(format!("the books of the {ring} ring do not close"));
+        }
+        let books =
+            json!({"generated": books.generated, "delivered": books.delivered, "lost": books.lost});
+        rings.insert(ring.to_owned(), books);
+    }
+    if row.lost_items > 0 {
+        missing.push(format!("{} items were lost between sensor and collector", row.lost_items));
+    }
+    if row.lost_unnamed > 0 {
+        missing.push(format!("{} items of unknown runs were lost on this sensor meanwhile", row.lost_unnamed));
+    }
+    if row.pruned > 0 {
+        missing.push(format!("{} items were removed to keep retention_bytes", row.pruned));
+    }
+    if row.spool_lost {
+        missing.push("the sensor lost its spool while the run lived".to_owned());
+    }
+    json!({
+        "complete": missing.is_empty(),
+        "final": run.ended_unix_ns.is_some(),
+        "missing": missing,
+        "rings": rings,
+        "events_stored": row.events_stored,
+        "findings_stored": row.findings_stored,
+        "lost_in_gaps": row.lost_items,
+        "lost_in_unnamed_gaps": row.lost_unnamed,
+        "pruned": row.pruned,
+    })
+}
+
+pub(crate) fn agent(row: &AgentRow) -> Value {
+    json!({
+        "id": row.agent,
+        "name": row.name,
+        "first_seen_ms": row.first_seen_ms,
+        "last_seen_ms": row.last_seen_ms,
+        "runs": row.runs,
+        "runs_live": row.runs_live,
+        "findings": row.findings,
+    })
+}
+
+pub(crate) fn sensor(row: &SensorRow, connected: bool) -> Value {
+    let epochs: Vec<Value> = row
+        .epochs
+        .iter()
+        .map(|epoch| {
+            json!({
+                "epoch": epoch.epoch,
+                "acked": epoch.acked,
+                "lost": epoch.lost,
+                "began_ms": epoch.began_ms,
+            })
+        })
+        .collect();
+    json!({
+        "id": row.sensor,
+        "connected": connected,
+        "host": row.host,
+        "version": row.version,
+        "boot_id": row.boot_id,
+        "tier": row.tier,
+        "limits": serde_json::from_str::<Value>(&row.limits).unwrap_or(Value::Null),
+        "first_seen_ms": row.first_seen_ms,
+        "last_seen_ms": row.last_seen_ms,
+        "epochs": epochs,
+    })
+}
+
+pub(crate) fn command(row: &CommandRow) -> Result<Value, DecodeError> {
+    let action = v1::Action::try_from(row.action).unwrap_or(v1::Action::Unspecified);
+    let told = row.outcome.as_deref().map(v1::Outcome::decode).transpose()?;
+    let state = match (row.done_ms, row.delivered_ms) {
+        (Some(_), _) => "done",
+        (None, Some(_)) => "delivered",
+        (None, None) => "pending",
+    };
+    Ok(json!({
+        "key": row.key,
+        "run": row.run,
+        "sensor": row.sensor,
+        "action": name(action.as_str_name(), "ACTION_"),
+        "reason": row.reason,
+        "state": state,
+        "created_ms": row.created_ms,
+        "delivered_ms": row.delivered_ms,
+        "done_ms": row.done_ms,
+        "outcome": told.as_ref().map(outcome),
+    }))
+}
+
+fn agent_of(agent: Option<&v1::Agent>) -> Value {
+    agent.map_or(Value::Null, |agent| json!({"id": agent.id, "name": agent.name}))
+}
+
+/// `ACTION_FREEZE` → `freeze`.
+fn name(value: &str, prefix: &str) -> String {
+    value.strip_prefix(prefix).unwrap_or(value).to_ascii_lowercase()
+}

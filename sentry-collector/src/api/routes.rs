@@ -1,0 +1,67 @@
+//! Paths → handlers, and the limits that hold for all of them.
+
+use std::{sync::Arc, sync::atomic::Ordering::Relaxed, time::Duration};
+
+use axum::{
+    Router,
+    extract::{DefaultBodyLimit, Request, State},
+    middleware::{Next, from_fn_with_state},
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+use tokio::{sync::Semaphore, time::timeout};
+
+use super::{Api, answer::ApiError, commands, health, listings};
+use crate::metrics::Metrics;
+
+const BODY_BYTES: usize = 16 << 10;
+const REQUESTS: usize = 64;
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+#[derive(Clone)]
+struct Limits {
+    turns: Arc<Semaphore>,
+    metrics: Arc<Metrics>,
+}
+
+pub(crate) fn router(api: Api) -> Router {
+    let limits = Limits { turns: Arc::new(Semaphore::new(REQUESTS)), metrics: Arc::clone(&api.metrics) };
+    Router::new()
+        .route("/api/v1/sensors", get(listings::sensors))
+        .route("/api/v1/agents", get(listings::agents))
+        .route("/api/v1/runs", get(listings::runs))
+        .route("/api/v1/runs/{run}/{action}", post(commands::create))
+        .route("/api/v1/commands/{key}", get(commands::find))
+        .route("/api/v1/events", get(listings::events))
+        .route("/api/v1/findings", get(listings::findings))
+        .route("/api/v1/decisions", get(listings::decisions))
+        .route("/api/v1/outcomes", get(listings::outcomes))
+        .route("/api/v1/gaps", get(listings::gaps))
+        .layer(from_fn_with_state(limits.clone(), limit))
+        // Health and metrics answer also when the API is at its limit.
+        .route("/healthz", get(health::healthz))
+        .route("/readyz", get(health::readyz))
+        .route("/metrics", get(health::metrics))
+        .fallback(async |request: Request| ApiError::NotFound(format!("no path {:?}", request.uri().path())))
+        .method_not_allowed_fallback(async || ApiError::Method)
+        .layer(from_fn_with_state(limits, count))
+        .layer(DefaultBodyLimit::max(BODY_BYTES))
+        .with_state(api)
+}
+
+async fn limit(State(limits): State<Limits>, request: Request, next: Next) -> Response {
+    let Ok(_turn) = limits.turns.try_acquire() else {
+        limits.metrics.shed_requests.fetch_add(1, Relaxed);
+        return ApiError::Busy.into_response();
+    };
+    match timeout(TIMEOUT, next.run(request)).await {
+        Ok(response) => response,
+        Err(_elapsed) => ApiError::Timeout.into_response(),
+    }
+}
+
+async fn count(State(limits): State<Limits>, request: Request, next: Next) -> Response {
+    let response = next.run(request).await;
+    limits.metrics.answered(response.status().as_u16());
+    response
+}

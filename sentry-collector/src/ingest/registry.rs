@@ -1,0 +1,92 @@
+//! Who is connected now: one live stream per sensor, the newest wins.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering::Relaxed},
+};
+
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use crate::metrics::Metrics;
+
+#[derive(Debug)]
+pub(crate) struct Registry {
+    live: Mutex<HashMap<String, Live>>,
+    metrics: Arc<Metrics>,
+}
+
+#[derive(Debug)]
+struct Live {
+    generation: u64,
+    replaced: CancellationToken,
+    commands: Arc<Notify>,
+}
+
+/// A sensor's place in the registry; dropping it frees the place unless a newer stream took it.
+#[derive(Debug)]
+pub(crate) struct Seat {
+    registry: Arc<Registry>,
+    sensor: String,
+    generation: u64,
+    /// Cancelled when a newer stream of the same sensor came.
+    pub(crate) replaced: CancellationToken,
+    /// Woken when a command for this sensor was stored.
+    pub(crate) commands: Arc<Notify>,
+}
+
+// === impl Registry ===
+
+impl Registry {
+    pub(crate) fn new(metrics: Arc<Metrics>) -> Arc<Self> {
+        Arc::new(Self { live: Mutex::default(), metrics })
+    }
+
+    /// Takes the sensor's place and ends the stream that held it.
+    pub(crate) fn seat(self: &Arc<Self>, sensor: &str) -> Seat {
+        let replaced = CancellationToken::new();
+        let commands = Arc::new(Notify::new());
+        let mut live = self.lock();
+        let older = live.remove(sensor);
+        let generation = older.as_ref().map_or(0, |older| older.generation + 1);
+        live.insert(
+            sensor.to_owned(),
+            Live { generation, replaced: replaced.clone(), commands: Arc::clone(&commands) },
+        );
+        self.metrics.sensors_connected.store(live.len() as u64, Relaxed);
+        drop(live);
+        if let Some(older) = older {
+            self.metrics.replaced_streams.fetch_add(1, Relaxed);
+            older.replaced.cancel();
+        }
+        Seat { registry: Arc::clone(self), sensor: sensor.to_owned(), generation, replaced, commands }
+    }
+
+    /// Tells the sensor's stream, if there is one, that a command waits.
+    pub(crate) fn notify(&self, sensor: &str) {
+        if let Some(live) = self.lock().get(sensor) {
+            live.commands.notify_one();
+        }
+    }
+
+    pub(crate) fn connected(&self, sensor: &str) -> bool {
+        self.lock().contains_key(sensor)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Live>> {
+        // Nothing in a critical section panics half-way; the map is whole in any case.
+        self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+// === impl Seat ===
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let mut live = self.registry.lock();
+        if live.get(&self.sensor).is_some_and(|live| live.generation == self.generation) {
+            live.remove(&self.sensor);
+        }
+        self.registry.metrics.sensors_connected.store(live.len() as u64, Relaxed);
+    }
+}

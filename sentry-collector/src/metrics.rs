@@ -1,0 +1,124 @@
+//! What the collector counts about itself. Counters live as long as the process; labels have few values, never an id.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+/// Kinds of items, label `kind`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ItemKind {
+    Event,
+    Finding,
+    Decision,
+    Outcome,
+    Run,
+    Gap,
+}
+
+const KINDS: [&str; 6] = ["event", "finding", "decision", "outcome", "run", "gap"];
+
+/// Upper bounds of the histogram of items per commit.
+const COMMIT_BOUNDS: [u64; 8] = [1, 4, 16, 64, 256, 1024, 4096, 16384];
+
+/// How a request ended, label `status`.
+const CLASSES: [&str; 4] = ["2xx", "4xx", "5xx", "other"];
+
+#[derive(Debug, Default)]
+pub(crate) struct Metrics {
+    items: [AtomicU64; KINDS.len()],
+    pub(crate) duplicates: AtomicU64,
+    /// Items that gaps declared gone for ever.
+    pub(crate) lost_items: AtomicU64,
+    pub(crate) refused_streams: AtomicU64,
+    pub(crate) replaced_streams: AtomicU64,
+    pub(crate) commits: AtomicU64,
+    pub(crate) commit_failures: AtomicU64,
+    commit_items: [AtomicU64; COMMIT_BOUNDS.len()],
+    commit_items_sum: AtomicU64,
+    pub(crate) sensors_connected: AtomicU64,
+    pub(crate) stored_bytes: AtomicU64,
+    pub(crate) pruned_items: AtomicU64,
+    pub(crate) commands: AtomicU64,
+    pub(crate) command_results: AtomicU64,
+    requests: [AtomicU64; CLASSES.len()],
+    pub(crate) shed_requests: AtomicU64,
+}
+
+impl Metrics {
+    pub(crate) fn stored(&self, kind: ItemKind, count: u64) {
+        self.items[kind as usize].fetch_add(count, Relaxed);
+    }
+
+    pub(crate) fn committed(&self, items: u64) {
+        self.commits.fetch_add(1, Relaxed);
+        self.commit_items_sum.fetch_add(items, Relaxed);
+        if let Some(index) = COMMIT_BOUNDS.iter().position(|bound| items <= *bound) {
+            self.commit_items[index].fetch_add(1, Relaxed);
+        }
+    }
+
+    pub(crate) fn answered(&self, status: u16) {
+        let class = match status {
+            200..=299 => 0,
+            400..=499 => 1,
+            500..=599 => 2,
+            _ => 3,
+        };
+        self.requests[class].fetch_add(1, Relaxed);
+    }
+
+    /// Prometheus text format.
+    pub(crate) fn render(&self) -> String {
+        let mut text = String::with_capacity(4096);
+        family(&mut text, "items_total", "counter", "Items stored, by kind.");
+        for (kind, count) in KINDS.iter().zip(&self.items) {
+            sample(&mut text, &format!("items_total{{kind=\"{kind}\"}}"), count.load(Relaxed));
+        }
+        let plain = [
+            ("duplicate_items_total", "counter", "Items that came again and were ignored.", &self.duplicates),
+            ("gaps_total", "counter", "Gaps stored.", &self.items[ItemKind::Gap as usize]),
+            ("lost_items_total", "counter", "Items that stored gaps declare gone for ever.", &self.lost_items),
+            ("refused_streams_total", "counter", "Streams ended because of what they sent.", &self.refused_streams),
+            ("replaced_streams_total", "counter", "Streams ended by a newer one.", &self.replaced_streams),
+            ("commit_failures_total", "counter", "Commits that failed and were retried.", &self.commit_failures),
+            ("sensors_connected", "gauge", "Sensors with a live stream.", &self.sensors_connected),
+            ("stored_bytes", "gauge", "Bytes of the database in use.", &self.stored_bytes),
+            ("pruned_items_total", "counter", "Items removed to keep retention_bytes.", &self.pruned_items),
+            ("commands_total", "counter", "Commands accepted.", &self.commands),
+            ("command_results_total", "counter", "Results of commands stored.", &self.command_results),
+            ("api_shed_requests_total", "counter", "Requests refused at the limit.", &self.shed_requests),
+        ];
+        for (name, kind, help, value) in plain {
+            family(&mut text, name, kind, help);
+            sample(&mut text, name, value.load(Relaxed));
+        }
+        family(&mut text, "api_requests_total", "counter", "HTTP requests answered, by class of status.");
+        for (class, count) in CLASSES.iter().zip(&self.requests) {
+            sample(&mut text, &format!("api_requests_total{{status=\"{class}\"}}"), count.load(Relaxed));
+        }
+        self.render_commits(&mut text);
+        text
+    }
+
+    fn render_commits(&self, text: &mut String) {
+        let commits = self.commits.load(Relaxed);
+        family(text, "commits_total", "counter", "Commits of the writer.");
+        sample(text, "commits_total", commits);
+        family(text, "commit_items", "histogram", "Items per commit.");
+        let mut below = 0;
+        for (bound, count) in COMMIT_BOUNDS.iter().zip(&self.commit_items) {
+            below += count.load(Relaxed);
+            sample(text, &format!("commit_items_bucket{{le=\"{bound}\"}}"), below);
+        }
+        sample(text, "commit_items_bucket{le=\"+Inf\"}", commits.max(below));
+        sample(text, "commit_items_sum", self.commit_items_sum.load(Relaxed));
+        sample(text, "commit_items_count", commits.max(below));
+    }
+}
+
+fn family(text: &mut String, name: &str, kind: &str, help: &str) {
+    text.push_str(&format!("# HELP agentsentry_collector_{name} {help}\n"));
+    text.push_str(&format!("# TYPE agentsentry_collector_{name} {kind}\n"));
+}
+
+fn sample(text: &mut String, name: &str, value: u64) {
+    text.push_str(&format!("agentsentry_collector_{name} {value}\n"));
+}
