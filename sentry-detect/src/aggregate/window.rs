@@ -1,7 +1,7 @@
 //! Windows over counter readings: what was added between two of them.
 //!
 //! Readings come about every 100 ms, but any spacing will do; one that is not later than the newest is refused. At most
-//! [`CAPACITY`] are kept: readings closer together than a [`PARTS`]th of the longest horizon are merged, the newest
+//! [`CAPACITY`] are kept: readings closer together than a sixtieth of the longest horizon are merged, the newest
 //! always stands. So a horizon is met to within one such part, whatever the rate of readings.
 
 use std::collections::VecDeque;

@@ -4,7 +4,7 @@
 //! else, or the same few things. The verdict is a confidence made of two scores:
 //!
 //! - *CPU*: cores held over the hold time (the lesser of the average and of what nine of ten readings reached),
-//!   1.0 at [`FULL_SCORE`] times the limit.
+//!   1.0 at five quarters of the limit.
 //! - *Entropy*: Shannon entropy of (kind of act, object) as the number of equally frequent distinct acts it stands for
 //!   (2^H), 1.0 at full variety. Acts that the kernel counted but no event told of count as distinct ones: what is
 //!   not known speaks for the run.
