@@ -49,7 +49,9 @@ pub enum GrpcAddress {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
-    version: Version,
+    /// Checked while it is read.
+    #[serde(rename = "version")]
+    _version: Version,
     listen_grpc: Option<GrpcAddress>,
     listen_http: Option<HttpAddress>,
     data_dir: Option<PathBuf>,
@@ -91,7 +93,7 @@ pub enum ConfigError {
     #[error("`tls` has no meaning for the unix socket {}: remove it or listen on an address", path.display())]
     TlsOnUnix { path: PathBuf },
     #[error("cannot use `{key}`")]
-    Tls { key: &'static str, source: TlsError },
+    Tls { key: &'static str, source: Box<TlsError> },
 }
 
 // === impl Config ===
@@ -105,14 +107,14 @@ impl Config {
         let file = read(cli.config.as_deref())?;
         let listen_grpc = match &cli.listen_grpc {
             Some(value) => flag("--listen-grpc", value, GrpcAddress::try_from)?,
-            None => match file.listen_grpc {
-                Some(address) => address,
+            None => match &file.listen_grpc {
+                Some(address) => address.clone(),
                 None => flag("listen_grpc", DEFAULT_GRPC, GrpcAddress::try_from)?,
             },
         };
         let listen_http = match &cli.listen_http {
             Some(value) => flag("--listen-http", value, HttpAddress::try_from)?.0,
-            None => match file.listen_http {
+            None => match &file.listen_http {
                 Some(address) => address.0,
                 None => flag("listen_http", DEFAULT_HTTP, HttpAddress::try_from)?.0,
             },
@@ -220,7 +222,8 @@ impl ConfigError {
     #[must_use]
     pub fn exit(&self) -> Exit {
         match self {
-            Self::Unreadable { .. } | Self::Tls { source: TlsError::Unreadable { .. }, .. } => Exit::NoInput,
+            Self::Unreadable { .. } => Exit::NoInput,
+            Self::Tls { source, .. } if matches!(**source, TlsError::Unreadable { .. }) => Exit::NoInput,
             Self::Flag { .. } => Exit::Usage,
             Self::TooLarge { .. }
             | Self::Invalid { .. }
@@ -234,7 +237,9 @@ impl ConfigError {
 fn read(named: Option<&Path>) -> Result<File, ConfigError> {
     let path = named.unwrap_or(Path::new(DEFAULT_CONFIG));
     let opened = match fs::File::open(path) {
-        Err(error) if named.is_none() && error.kind() == io::ErrorKind::NotFound => return Ok(File::default()),
+        Err(error) if named.is_none() && error.kind() == io::ErrorKind::NotFound => {
+            return Ok(File::default());
+        }
         opened => opened,
     };
     let mut text = String::new();
@@ -248,16 +253,18 @@ fn read(named: Option<&Path>) -> Result<File, ConfigError> {
 }
 
 fn parse(path: &Path, text: &str) -> Result<File, ConfigError> {
-    serde_saphyr::from_str_with_options(text, serde_saphyr::options! { with_snippet: false }).map_err(|error| {
-        let at = error.location();
-        let what = error.without_snippet().to_string();
-        ConfigError::Invalid {
-            path: path.to_owned(),
-            line: at.map_or(1, |at| at.line()),
-            column: at.map_or(1, |at| at.column()),
-            what,
-        }
-    })
+    serde_saphyr::from_str_with_options(text, serde_saphyr::options! { with_snippet: false }).map_err(
+        |error| {
+            let at = error.location();
+            let what = error.without_snippet().to_string();
+            ConfigError::Invalid {
+                path: path.to_owned(),
+                line: at.map_or(1, |at| at.line()),
+                column: at.map_or(1, |at| at.column()),
+                what,
+            }
+        },
+    )
 }
 
 fn flag<T>(
@@ -270,7 +277,9 @@ fn flag<T>(
 
 fn refuse_plaintext(grpc: &GrpcAddress, http: SocketAddr, file: &File) -> Result<(), ConfigError> {
     match grpc {
-        GrpcAddress::Unix(path) if file.tls.is_some() => return Err(ConfigError::TlsOnUnix { path: path.clone() }),
+        GrpcAddress::Unix(path) if file.tls.is_some() => {
+            return Err(ConfigError::TlsOnUnix { path: path.clone() });
+        }
         GrpcAddress::Tcp(address)
             if !loopback(address.ip()) && file.tls.is_none() && !file.allow_plaintext_remote =>
         {
@@ -289,5 +298,5 @@ fn loopback(ip: IpAddr) -> bool {
 }
 
 fn load_tls(key: &'static str, files: Option<&TlsFiles>) -> Result<Option<Tls>, ConfigError> {
-    files.map(Tls::load).transpose().map_err(|source| ConfigError::Tls { key, source })
+    files.map(Tls::load).transpose().map_err(|source| ConfigError::Tls { key, source: Box::new(source) })
 }

@@ -75,10 +75,25 @@ impl Metrics {
         let plain = [
             ("duplicate_items_total", "counter", "Items that came again and were ignored.", &self.duplicates),
             ("gaps_total", "counter", "Gaps stored.", &self.items[ItemKind::Gap as usize]),
-            ("lost_items_total", "counter", "Items that stored gaps declare gone for ever.", &self.lost_items),
-            ("refused_streams_total", "counter", "Streams ended because of what they sent.", &self.refused_streams),
+            (
+                "lost_items_total",
+                "counter",
+                "Items that stored gaps declare gone for ever.",
+                &self.lost_items,
+            ),
+            (
+                "refused_streams_total",
+                "counter",
+                "Streams ended because of what they sent.",
+                &self.refused_streams,
+            ),
             ("replaced_streams_total", "counter", "Streams ended by a newer one.", &self.replaced_streams),
-            ("commit_failures_total", "counter", "Commits that failed and were retried.", &self.commit_failures),
+            (
+                "commit_failures_total",
+                "counter",
+                "Commits that failed and were retried.",
+                &self.commit_failures,
+            ),
             ("sensors_connected", "gauge", "Sensors with a live stream.", &self.sensors_connected),
             ("stored_bytes", "gauge", "Bytes of the database in use.", &self.stored_bytes),
             ("pruned_items_total", "counter", "Items removed to keep retention_bytes.", &self.pruned_items),

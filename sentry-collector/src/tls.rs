@@ -1,6 +1,11 @@
 //! TLS material: read, checked once, handed to both servers. Client certificates are always asked for.
 
-use std::{fmt, fs, io, path::PathBuf, sync::Arc};
+use std::{
+    fmt, fs, io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use serde::Deserialize;
 use tokio_rustls::rustls::{
@@ -10,8 +15,6 @@ use tokio_rustls::rustls::{
     server::{VerifierBuilderError, WebPkiClientVerifier},
 };
 use tonic::transport::{Certificate, Identity, ServerTlsConfig};
-
-use std::time::Duration;
 
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -77,11 +80,7 @@ impl Tls {
         let mut server = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .and_then(|builder| builder.with_client_cert_verifier(verifier).with_single_cert(chain, key))
-            .map_err(|source| TlsError::Pair {
-                cert: files.cert.clone(),
-                key: files.key.clone(),
-                source,
-            })?;
+            .map_err(|source| TlsError::Pair { cert: files.cert.clone(), key: files.key.clone(), source })?;
         server.alpn_protocols = vec![b"http/1.1".to_vec()];
         Ok(Self { cert_pem, key_pem, client_ca_pem, server: Arc::new(server) })
     }
@@ -107,12 +106,12 @@ impl fmt::Debug for Tls {
     }
 }
 
-fn read(path: &PathBuf) -> Result<Vec<u8>, TlsError> {
-    fs::read(path).map_err(|source| TlsError::Unreadable { path: path.clone(), source })
+fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
+    fs::read(path).map_err(|source| TlsError::Unreadable { path: path.to_owned(), source })
 }
 
-fn certificates(path: &PathBuf, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    let failed = |source| TlsError::Pem { path: path.clone(), what: "certificate", source };
+fn certificates(path: &Path, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let failed = |source| TlsError::Pem { path: path.to_owned(), what: "certificate", source };
     let found: Vec<_> = CertificateDer::pem_slice_iter(pem).collect::<Result<_, _>>().map_err(failed)?;
     if found.is_empty() {
         return Err(failed(rustls::pki_types::pem::Error::NoItemsFound));

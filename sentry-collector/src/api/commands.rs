@@ -35,7 +35,9 @@ pub(crate) async fn create(
         "freeze" => Action::Freeze,
         "thaw" => Action::Thaw,
         "kill" => Action::Kill,
-        _ => return Err(ApiError::NotFound(format!("no action {action:?}; there are freeze, thaw and kill"))),
+        _ => {
+            return Err(ApiError::NotFound(format!("no action {action:?}; there are freeze, thaw and kill")));
+        }
     };
     let Json(wanted) = body.map_err(refuse_body)?;
     let request = request(run, action, wanted)?;
@@ -65,10 +67,7 @@ pub(crate) async fn create(
     }
 }
 
-pub(crate) async fn find(
-    State(api): State<Api>,
-    Path(key): Path<String>,
-) -> Result<Json<Value>, ApiError> {
+pub(crate) async fn find(State(api): State<Api>, Path(key): Path<String>) -> Result<Json<Value>, ApiError> {
     match api.store.find_command(key.clone()).await? {
         Some(row) => show(&row),
         None => Err(ApiError::NotFound(format!("no command {key:?}"))),

@@ -18,9 +18,8 @@ pub(crate) async fn healthz() -> Json<Value> {
 
 pub(crate) async fn readyz(State(api): State<Api>) -> (StatusCode, Json<Value>) {
     let mut reasons = Vec::new();
-    if let Some(trouble) = api.store.trouble().borrow().clone() {
-        reasons.push(trouble);
-    }
+    let trouble = api.store.trouble().borrow().clone();
+    reasons.extend(trouble);
     if api.drain.is_cancelled() {
         reasons.push("the collector is shutting down".to_owned());
     }

@@ -17,7 +17,8 @@ pub(crate) struct Listing {
 
 pub(crate) const SENSORS: Listing = Listing { letter: 's', filters: &["since", "until"] };
 pub(crate) const AGENTS: Listing = Listing { letter: 'a', filters: &["agent", "since", "until"] };
-pub(crate) const RUNS: Listing = Listing { letter: 'r', filters: &["run", "agent", "sensor", "since", "until"] };
+pub(crate) const RUNS: Listing =
+    Listing { letter: 'r', filters: &["run", "agent", "sensor", "since", "until"] };
 pub(crate) const EVENTS: Listing =
     Listing { letter: 'e', filters: &["run", "agent", "sensor", "since", "until", "class_uid"] };
 pub(crate) const FINDINGS: Listing =

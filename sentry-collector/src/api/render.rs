@@ -125,15 +125,15 @@ fn completeness(run: &v1::Run, row: &RunRow) -> Value {
         if run.ended_unix_ns.is_some() && books.generated != books.delivered.saturating_add(books.lost) {
             missing.push(format!("the books of the {ring} ring do not close"));
         }
-        let books =
-            json!({"generated": books.generated, "delivered": books.delivered, "lost": books.lost});
+        let books = json!({"generated": books.generated, "delivered": books.delivered, "lost": books.lost});
         rings.insert(ring.to_owned(), books);
     }
     if row.lost_items > 0 {
         missing.push(format!("{} items were lost between sensor and collector", row.lost_items));
     }
     if row.lost_unnamed > 0 {
-        missing.push(format!("{} items of unknown runs were lost on this sensor meanwhile", row.lost_unnamed));
+        missing
+            .push(format!("{} items of unknown runs were lost on this sensor meanwhile", row.lost_unnamed));
     }
     if row.pruned > 0 {
         missing.push(format!("{} items were removed to keep retention_bytes", row.pruned));

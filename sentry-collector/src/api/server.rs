@@ -79,8 +79,8 @@ where
     let mut builder = Builder::new(TokioExecutor::new()).http1_only();
     builder.http1().timer(TokioTimer::new()).header_read_timeout(PATIENCE);
     let graceful = GracefulShutdown::new();
-    let connection =
-        graceful.watch(builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router)).into_owned());
+    let connection = graceful
+        .watch(builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router)).into_owned());
     let talk = async {
         if let Err(error) = connection.await {
             tracing::debug!(error, "HTTP connection failed");

@@ -77,7 +77,9 @@ fn element(der: &[u8]) -> Option<(u8, &[u8], &[u8])> {
     let (length, rest) = match short {
         0..=0x7f => (usize::from(short), rest),
         0x81 => rest.split_first().map(|(&length, rest)| (usize::from(length), rest))?,
-        0x82 => rest.split_first_chunk::<2>().map(|(length, rest)| (u16::from_be_bytes(*length).into(), rest))?,
+        0x82 => {
+            rest.split_first_chunk::<2>().map(|(length, rest)| (u16::from_be_bytes(*length).into(), rest))?
+        }
         _ => return None,
     };
     let (content, rest) = rest.split_at_checked(length)?;

@@ -14,7 +14,7 @@ const NS_PER_MS: u64 = 1_000_000;
 /// Items of one message, in order, without a hole between them.
 #[derive(Debug)]
 pub(crate) struct Batch {
-    pub(crate) first: u64,
+    /// Position of the last item.
     pub(crate) last: u64,
     pub(crate) entries: Vec<Entry>,
 }
@@ -74,7 +74,7 @@ impl Batch {
             next = entry.last + 1;
             entries.push(entry);
         }
-        Ok((!entries.is_empty()).then_some(Self { first, last: next - 1, entries }))
+        Ok((!entries.is_empty()).then_some(Self { last: next - 1, entries }))
     }
 }
 

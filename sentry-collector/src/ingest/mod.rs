@@ -11,3 +11,5 @@ pub(crate) mod registry;
 pub(crate) mod session;
 
 pub mod service;
+
+pub(crate) mod listen;

@@ -18,7 +18,7 @@ use tokio::{
     time::timeout,
 };
 use tokio_rustls::rustls::pki_types::CertificateDer;
-use tonic::{Status, Streaming};
+use tonic::{Code, Status, Streaming};
 
 use crate::{
     ingest::{
@@ -109,7 +109,8 @@ impl Session {
         };
         check_hello(&hello).map_err(|bad| End::With(Status::invalid_argument(bad.to_string())))?;
         if self.service.certified
-            && let Err(not_yours) = auth::check(self.chain.as_ref().map(|chain| chain.as_slice()), &hello.sensor)
+            && let Err(not_yours) =
+                auth::check(self.chain.as_ref().map(|chain| chain.as_slice()), &hello.sensor)
         {
             tracing::warn!(sensor = hello.sensor, why = %not_yours, "sensor refused");
             return Err(End::With(Status::permission_denied(not_yours.to_string())));
@@ -130,8 +131,10 @@ impl Session {
             },
         };
         tracing::info!(sensor, acked = opened.acked, "sensor connected");
-        let welcome =
-            v1::Welcome { acked: opened.acked, collector: format!("sentry-collector {}", env!("CARGO_PKG_VERSION")) };
+        let welcome = v1::Welcome {
+            acked: opened.acked,
+            collector: format!("sentry-collector {}", env!("CARGO_PKG_VERSION")),
+        };
         if !say(&self.answers, from_collector::Message::Welcome(welcome)).await {
             return End::Gone;
         }
@@ -181,7 +184,12 @@ impl Talk<'_> {
     }
 
     /// Passes commits on as acknowledgements; with `settle`, until all that was handed over is committed.
-    async fn acknowledge(&self, progress: &mut watch::Receiver<Progress>, said: &mut u64, settle: bool) -> End {
+    async fn acknowledge(
+        &self,
+        progress: &mut watch::Receiver<Progress>,
+        said: &mut u64,
+        settle: bool,
+    ) -> End {
         loop {
             let now = progress.borrow_and_update().clone();
             if now.acked > *said {
@@ -209,6 +217,8 @@ impl Talk<'_> {
             let message = match inbound.message().await {
                 Ok(Some(message)) => message,
                 Ok(None) => return End::Closed,
+                // The connection broke; what the sensor sent too much or wrongly has codes of its own.
+                Err(status) if matches!(status.code(), Code::Unknown | Code::Cancelled) => return End::Gone,
                 Err(status) => return End::With(status),
             };
             let size = message.encoded_len();
@@ -229,7 +239,8 @@ impl Talk<'_> {
     }
 
     async fn items(&self, items: v1::Items, size: usize) -> Result<(), End> {
-        let checked = Batch::check(items).map_err(|bad| End::With(Status::invalid_argument(bad.to_string())))?;
+        let checked =
+            Batch::check(items).map_err(|bad| End::With(Status::invalid_argument(bad.to_string())))?;
         let Some(batch) = checked else { return Ok(()) };
         let last = batch.last;
         self.service
@@ -297,5 +308,5 @@ fn replaced() -> Status {
 
 /// Whether the sensor is at fault rather than the moment.
 fn refusal(status: &Status) -> bool {
-    !matches!(status.code(), tonic::Code::Unavailable | tonic::Code::Aborted | tonic::Code::Cancelled)
+    !matches!(status.code(), Code::Unavailable | Code::Aborted | Code::Cancelled)
 }

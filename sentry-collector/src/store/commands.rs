@@ -11,13 +11,13 @@ use super::{
 /// Unanswered commands one sensor may have; all of them fit into one listing.
 pub(super) const MAX_OPEN: i64 = 64;
 
-const COLUMNS: &str = "c.key, s.sensor, c.run, c.action, c.reason, c.created_ms, c.delivered_ms, c.done_ms, c.outcome";
+const COLUMNS: &str =
+    "c.key, s.sensor, c.run, c.action, c.reason, c.created_ms, c.delivered_ms, c.done_ms, c.outcome";
 
 pub(super) fn create(tx: &Transaction<'_>, request: &CommandRequest) -> rusqlite::Result<CommandReply> {
     if let Some(row) = find(tx, &request.key)? {
-        let same = row.run == request.run
-            && row.action == request.action as i32
-            && row.reason == request.reason;
+        let same =
+            row.run == request.run && row.action == request.action as i32 && row.reason == request.reason;
         return Ok(if same { CommandReply::Existing(row) } else { CommandReply::Conflict(row) });
     }
     let sensors: Vec<i64> = tx
@@ -54,7 +54,12 @@ pub(super) fn delivered(tx: &Transaction<'_>, key: &str) -> rusqlite::Result<()>
 }
 
 /// The first result holds; one for another sensor's command or an unknown key changes nothing.
-pub(super) fn result(tx: &Transaction<'_>, sensor: &str, key: &str, outcome: &[u8]) -> rusqlite::Result<bool> {
+pub(super) fn result(
+    tx: &Transaction<'_>,
+    sensor: &str,
+    key: &str,
+    outcome: &[u8],
+) -> rusqlite::Result<bool> {
     let changed = tx.execute(
         "UPDATE commands SET done_ms = ?3, outcome = ?4 WHERE key = ?1 AND done_ms IS NULL
          AND sensor = (SELECT id FROM sensors WHERE sensor = ?2)",

@@ -107,6 +107,9 @@ mod tests {
     #[test]
     fn asks_for_everything_without_a_filter() {
         let paging = Paging { after: None, newest_first: false, limit: 1 };
-        assert_eq!(select(&events(), &Filter::default(), paging).0, "SELECT t.id FROM events t ORDER BY t.id LIMIT ?");
+        assert_eq!(
+            select(&events(), &Filter::default(), paging).0,
+            "SELECT t.id FROM events t ORDER BY t.id LIMIT ?"
+        );
     }
 }

@@ -15,7 +15,7 @@ mod commands;
 
 pub(crate) mod query;
 
-mod filter;
+pub(crate) mod filter;
 
 pub(crate) mod pool;
 
@@ -32,12 +32,11 @@ use std::{
 
 use sentry_proto::v1;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
-use tokio_util::sync::CancellationToken;
 
 use self::{
     job::{CommandReply, CommandRequest, Job, Opened, Progress},
     pool::{Pool, ReadError},
-    writer::Writer,
+    writer::{Stop, Writer},
 };
 use crate::{exit::Exit, ingest::item::Batch, metrics::Metrics};
 
@@ -90,16 +89,20 @@ impl Store {
         data_dir: &Path,
         retention_bytes: Option<u64>,
         metrics: Arc<Metrics>,
-        abandon: CancellationToken,
+        stop: Stop,
     ) -> Result<(Self, Writer), StoreError> {
         let lock = claim(data_dir)?;
         let path = data_dir.join(DATABASE);
         let connection = schema::open(&path)?;
         let (jobs, queue) = mpsc::channel(JOBS);
         let (trouble_sender, trouble) = watch::channel(None);
-        let store =
-            Self { jobs, in_flight: Arc::new(Semaphore::new(IN_FLIGHT_BYTES)), pool: Pool::new(path), trouble };
-        let writer = Writer::new(connection, lock, queue, trouble_sender, metrics, retention_bytes, abandon);
+        let store = Self {
+            jobs,
+            in_flight: Arc::new(Semaphore::new(IN_FLIGHT_BYTES)),
+            pool: Pool::new(path),
+            trouble,
+        };
+        let writer = Writer::new(connection, lock, queue, trouble_sender, metrics, retention_bytes, stop);
         Ok((store, writer))
     }
 

@@ -49,8 +49,7 @@ impl Pool {
         &self,
         query: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, ReadError> {
-        let turn =
-            Arc::clone(&self.shared.turns).acquire_owned().await.map_err(|_closed| ReadError::Gone)?;
+        let turn = Arc::clone(&self.shared.turns).acquire_owned().await.map_err(|_closed| ReadError::Gone)?;
         let shared = Arc::clone(&self.shared);
         let answer = spawn_blocking(move || {
             let answer = shared.read(query);
@@ -64,7 +63,7 @@ impl Pool {
 impl Shared {
     fn read<T>(&self, query: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, ReadError> {
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let connection = match idle {
+        let mut connection = match idle {
             Some(connection) => connection,
             None => schema::open_reader(&self.path).map_err(explain)?,
         };

@@ -113,8 +113,13 @@ pub(crate) fn items(
         Items::Decisions => ("decisions", AGENT_OF_RUN),
         Items::Outcomes => ("outcomes", AGENT_OF_RUN),
     };
-    let source =
-        Source { columns: COLUMNS, from: format!("{table} t {SESSION_JOIN}"), time: "t.time_ms", run: RUN, agent };
+    let source = Source {
+        columns: COLUMNS,
+        from: format!("{table} t {SESSION_JOIN}"),
+        time: "t.time_ms",
+        run: RUN,
+        agent,
+    };
     page(connection, &source, filter, paging, |row| {
         let body: Vec<u8> = row.get(5)?;
         let size = body.len();
@@ -129,7 +134,11 @@ pub(crate) fn items(
     })
 }
 
-pub(crate) fn runs(connection: &Connection, filter: &Filter, paging: Paging) -> rusqlite::Result<Page<RunRow>> {
+pub(crate) fn runs(
+    connection: &Connection,
+    filter: &Filter,
+    paging: Paging,
+) -> rusqlite::Result<Page<RunRow>> {
     // A gap without names may hide items of every run that lived then; the two clocks may differ by minutes.
     const COLUMNS: &str = "t.id, s.sensor, h.host, t.body, t.updated_ms, coalesce(y.events, 0),
         coalesce(y.findings, 0), coalesce(y.lost_items, 0), coalesce(y.pruned, 0), t.first_feed <> t.feed,
@@ -137,7 +146,9 @@ pub(crate) fn runs(connection: &Connection, filter: &Filter, paging: Paging) -> 
             AND g.time_ms >= t.started_ms - 300000 AND (t.ended_ms IS NULL OR g.feed <> t.feed OR g.seq < t.seq))";
     let source = Source {
         columns: COLUMNS,
-        from: format!("runs t {SESSION_JOIN} LEFT JOIN run_tallies y ON y.sensor = t.sensor AND y.run = t.run"),
+        from: format!(
+            "runs t {SESSION_JOIN} LEFT JOIN run_tallies y ON y.sensor = t.sensor AND y.run = t.run"
+        ),
         time: "t.started_ms",
         run: RUN,
         agent: AGENT,
@@ -161,7 +172,11 @@ pub(crate) fn runs(connection: &Connection, filter: &Filter, paging: Paging) -> 
     })
 }
 
-pub(crate) fn gaps(connection: &Connection, filter: &Filter, paging: Paging) -> rusqlite::Result<Page<GapRow>> {
+pub(crate) fn gaps(
+    connection: &Connection,
+    filter: &Filter,
+    paging: Paging,
+) -> rusqlite::Result<Page<GapRow>> {
     const COLUMNS: &str = "t.id, s.sensor, f.epoch, t.seq, t.last, t.cut, t.time_ms, t.body";
     let source = Source {
         columns: COLUMNS,
@@ -196,8 +211,13 @@ pub(crate) fn agents(
         (SELECT count(*) FROM runs r WHERE r.agent = t.agent),
         (SELECT count(*) FROM runs r WHERE r.agent = t.agent AND r.ended_ms IS NULL),
         (SELECT count(*) FROM findings x WHERE x.agent = t.agent)";
-    let source =
-        Source { columns: COLUMNS, from: "agents t".to_owned(), time: "t.last_seen_ms", run: RUN, agent: AGENT };
+    let source = Source {
+        columns: COLUMNS,
+        from: "agents t".to_owned(),
+        time: "t.last_seen_ms",
+        run: RUN,
+        agent: AGENT,
+    };
     page(connection, &source, filter, paging, |row| {
         let agent = AgentRow {
             agent: row.get(1)?,

@@ -78,8 +78,7 @@ mod tests {
     fn is_durable() {
         let dir = tempfile::tempdir().unwrap();
         let connection = open(&dir.path().join("a.db")).unwrap();
-        let journal: String =
-            connection.pragma_query_value(None, "journal_mode", |row| row.get(0)).unwrap();
+        let journal: String = connection.pragma_query_value(None, "journal_mode", |row| row.get(0)).unwrap();
         let synchronous: i64 = connection.pragma_query_value(None, "synchronous", |row| row.get(0)).unwrap();
         assert_eq!((journal.as_str(), synchronous), ("wal", 2));
     }

@@ -32,14 +32,8 @@ const GROUP_WAIT: Duration = Duration::from_millis(10);
 const RETRY_FIRST: Duration = Duration::from_millis(100);
 const RETRY_MAX: Duration = Duration::from_secs(2);
 
-const KINDS: [ItemKind; 6] = [
-    ItemKind::Event,
-    ItemKind::Finding,
-    ItemKind::Decision,
-    ItemKind::Outcome,
-    ItemKind::Run,
-    ItemKind::Gap,
-];
+const KINDS: [ItemKind; 6] =
+    [ItemKind::Event, ItemKind::Finding, ItemKind::Decision, ItemKind::Outcome, ItemKind::Run, ItemKind::Gap];
 
 #[derive(Debug)]
 pub(crate) struct Writer {
@@ -50,8 +44,16 @@ pub(crate) struct Writer {
     trouble: watch::Sender<Trouble>,
     metrics: Arc<Metrics>,
     retention_bytes: Option<u64>,
-    /// Cancelled when a failing commit is not to be tried again.
-    abandon: CancellationToken,
+    stop: Stop,
+}
+
+/// How the writer is told to end.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Stop {
+    /// Take nothing new, commit what is queued, end.
+    pub(crate) finish: CancellationToken,
+    /// Do not try a failing commit again.
+    pub(crate) abandon: CancellationToken,
 }
 
 impl Writer {
@@ -62,12 +64,12 @@ impl Writer {
         trouble: watch::Sender<Trouble>,
         metrics: Arc<Metrics>,
         retention_bytes: Option<u64>,
-        abandon: CancellationToken,
+        stop: Stop,
     ) -> Self {
-        Self { connection, _claim: claim, queue, trouble, metrics, retention_bytes, abandon }
+        Self { connection, _claim: claim, queue, trouble, metrics, retention_bytes, stop }
     }
 
-    /// Blocks until every [`super::Store`] is gone and the queue is empty. Call it on a thread that may block and
+    /// Blocks until told to finish (or every [`super::Store`] is gone) and the queue is empty. Call it on a thread that may block and
     /// that belongs to a runtime.
     ///
     /// # Errors
@@ -75,7 +77,7 @@ impl Writer {
     pub(crate) fn run(mut self) -> Result<(), StoreError> {
         let runtime = Handle::current();
         self.measure();
-        while let Some(first) = self.queue.blocking_recv() {
+        while let Some(first) = self.next(&runtime) {
             let group = self.gather(&runtime, first);
             let done = self.persist(&runtime, &group)?;
             for (job, done) in group.into_iter().zip(done) {
@@ -87,6 +89,24 @@ impl Writer {
         // A clean end leaves one file; if it fails, the next start replays the log.
         self.checkpoint();
         Ok(())
+    }
+
+    fn next(&mut self, runtime: &Handle) -> Option<Job> {
+        let Self { queue, stop, .. } = self;
+        runtime.block_on(async {
+            let open = tokio::select! {
+                biased;
+                () = stop.finish.cancelled() => None,
+                job = queue.recv() => Some(job),
+            };
+            match open {
+                Some(job) => job,
+                None => {
+                    queue.close();
+                    queue.recv().await
+                }
+            }
+        })
     }
 
     fn gather(&mut self, runtime: &Handle, first: Job) -> Vec<Job> {
@@ -132,7 +152,7 @@ impl Writer {
             let given_up = runtime.block_on(async {
                 tokio::select! {
                     biased;
-                    () = self.abandon.cancelled() => true,
+                    () = self.stop.abandon.cancelled() => true,
                     () = sleep(pause) => false,
                 }
             });
@@ -183,7 +203,8 @@ impl Writer {
     }
 
     fn checkpoint(&self) {
-        let done = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0));
+        let done =
+            self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0));
         if let Err(error) = done {
             tracing::debug!(%error, "no checkpoint");
         }

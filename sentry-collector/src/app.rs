@@ -1,0 +1,282 @@
+//! Builds the stages, runs them, drains them. A stage that ends by itself ends the process, by its name.
+//!
+//! Drain order: streams stop reading and wait for their commits → connections close → the writer commits what is
+//! queued and ends. All of it has 10 s.
+
+use std::{collections::HashMap, future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
+
+use sentry_proto::v1::feed_server::FeedServer;
+use serde_json::json;
+use tokio::{
+    net::TcpListener,
+    sync::{mpsc, watch},
+    task::{Id, JoinSet},
+    time::{Instant, timeout_at},
+};
+use tokio_stream::wrappers::ReceiverStream;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tonic::transport::Server;
+use tonic_health::server::HealthReporter;
+
+use crate::{
+    api::{self, Api},
+    config::{Config, GrpcAddress},
+    exit::Exit,
+    ingest::{listen::Listener, registry::Registry, service::FeedService},
+    metrics::Metrics,
+    store::{
+        Store, StoreError, Trouble,
+        writer::{Stop, Writer},
+    },
+};
+
+const DRAIN: Duration = Duration::from_secs(10);
+const KEEPALIVE: Duration = Duration::from_secs(20);
+const STREAMS_PER_CONNECTION: u32 = 8;
+
+/// Why the collector does not start, or why it ended.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    #[error("cannot open the store")]
+    Store { source: StoreError },
+    #[error("cannot listen on {address} ({key}); choose another address or stop who uses it")]
+    Listen { key: &'static str, address: String, source: io::Error },
+    #[error("the TLS material is refused by the server of `listen_grpc`")]
+    Tls { source: tonic::transport::Error },
+    #[error("stage {stage} failed")]
+    Stage { stage: &'static str, source: StageError },
+    #[error("stage {stage} ended although nobody asked it to")]
+    Ended { stage: &'static str },
+    #[error("stage {stage} did not end within {} s; what was not acknowledged will be sent again", DRAIN.as_secs())]
+    Stuck { stage: &'static str },
+}
+
+/// How a stage fails.
+#[derive(Debug, thiserror::Error)]
+pub enum StageError {
+    #[error("the server stopped")]
+    Server(#[source] tonic::transport::Error),
+    #[error("the writer stopped")]
+    Writer(#[source] StoreError),
+    #[error("it panicked or was cancelled")]
+    Panicked(#[source] tokio::task::JoinError),
+}
+
+/// The collector with everything open and nothing running.
+pub struct App {
+    config: Config,
+    grpc: Listener,
+    http: TcpListener,
+    http_address: SocketAddr,
+    grpc_address: GrpcAddress,
+    store: Store,
+    writer: Writer,
+    writer_stop: Stop,
+    metrics: Arc<Metrics>,
+}
+
+/// Stages under their names.
+#[derive(Default)]
+struct Stages {
+    set: JoinSet<Result<(), StageError>>,
+    names: HashMap<Id, &'static str>,
+}
+
+// === impl App ===
+
+impl App {
+    /// Opens the store and binds both listeners.
+    ///
+    /// # Errors
+    /// Where one of them cannot be opened.
+    pub async fn build(config: Config) -> Result<Self, AppError> {
+        let metrics = Arc::new(Metrics::default());
+        let writer_stop = Stop::default();
+        let (store, writer) =
+            Store::open(&config.data_dir, config.retention_bytes, Arc::clone(&metrics), writer_stop.clone())
+                .map_err(|source| AppError::Store { source })?;
+        let failed = |key, address: String| move |source| AppError::Listen { key, address, source };
+        let grpc_failed = failed("listen_grpc", config.listen_grpc.to_string());
+        let grpc = Listener::bind(&config.listen_grpc).await.map_err(grpc_failed.clone())?;
+        let grpc_address = grpc.address().map_err(grpc_failed)?;
+        let http_failed = failed("listen_http", config.listen_http.to_string());
+        let http = TcpListener::bind(config.listen_http).await.map_err(http_failed.clone())?;
+        let http_address = http.local_addr().map_err(http_failed)?;
+        Ok(Self { config, grpc, http, http_address, grpc_address, store, writer, writer_stop, metrics })
+    }
+
+    /// The addresses as bound: `{"grpc":"…","http":"…"}`.
+    #[must_use]
+    pub fn addresses(&self) -> String {
+        json!({"grpc": self.grpc_address.to_string(), "http": self.http_address.to_string()}).to_string()
+    }
+
+    /// Serves until `stop` is cancelled, then drains.
+    ///
+    /// # Errors
+    /// Where a stage died or did not end in time.
+    pub async fn run(self, stop: CancellationToken) -> Result<(), AppError> {
+        let drain = CancellationToken::new();
+        let close = CancellationToken::new();
+        let sessions = TaskTracker::new();
+        let registry = Registry::new(Arc::clone(&self.metrics));
+        let mut stages = Stages::default();
+
+        let writer = self.writer;
+        stages.spawn_blocking("writer", move || writer.run().map_err(StageError::Writer));
+
+        let feed = FeedService {
+            store: self.store.clone(),
+            registry: Arc::clone(&registry),
+            metrics: Arc::clone(&self.metrics),
+            drain: drain.clone(),
+            sessions: sessions.clone(),
+            certified: self.config.tls.is_some(),
+        };
+        let (reporter, health) = tonic_health::server::health_reporter();
+        let mut server = Server::builder()
+            .max_concurrent_streams(STREAMS_PER_CONNECTION)
+            .http2_keepalive_interval(Some(KEEPALIVE))
+            .http2_keepalive_timeout(Some(KEEPALIVE));
+        if let Some(tls) = &self.config.tls {
+            server = server.tls_config(tls.grpc()).map_err(|source| AppError::Tls { source })?;
+        }
+        let router = server.add_service(health).add_service(feed.server());
+        let (connections, incoming) = mpsc::channel(1);
+        let (grpc, accept_stop) = (self.grpc, drain.clone());
+        stages.spawn("grpc-accept", async move {
+            grpc.accept_into(connections, accept_stop).await;
+            Ok(())
+        });
+        let grpc_stop = drain.clone();
+        stages.spawn("grpc", async move {
+            router
+                .serve_with_incoming_shutdown(ReceiverStream::new(incoming), grpc_stop.cancelled_owned())
+                .await
+                .map_err(StageError::Server)
+        });
+        stages.spawn("health", follow(self.store.trouble(), reporter, drain.clone()));
+
+        let api = Api { store: self.store, registry, metrics: self.metrics, drain: drain.clone() };
+        let tls = self.config.http_tls.as_ref().map(crate::tls::Tls::http);
+        let (http, http_stop) = (self.http, close.clone());
+        stages.spawn("http", async move {
+            api::server::serve(http, tls, api::router(api), http_stop).await;
+            Ok(())
+        });
+
+        let died = tokio::select! {
+            biased;
+            died = stages.next() => died,
+            () = stop.cancelled() => None,
+        };
+        if let Some(error) = died {
+            return Err(error.unwrap_or_else(|stage| AppError::Ended { stage }));
+        }
+        tracing::info!("draining");
+        drain.cancel();
+        let end = Instant::now() + DRAIN;
+        sessions.close();
+        if timeout_at(end, sessions.wait()).await.is_err() {
+            tracing::warn!("streams did not end in time");
+        }
+        close.cancel();
+        self.writer_stop.finish.cancel();
+        stages.finish(end, &self.writer_stop).await
+    }
+}
+
+// === impl Stages ===
+
+impl Stages {
+    fn spawn(
+        &mut self,
+        name: &'static str,
+        stage: impl Future<Output = Result<(), StageError>> + Send + 'static,
+    ) {
+        let handle = self.set.spawn(stage);
+        self.names.insert(handle.id(), name);
+    }
+
+    fn spawn_blocking(
+        &mut self,
+        name: &'static str,
+        stage: impl FnOnce() -> Result<(), StageError> + Send + 'static,
+    ) {
+        let handle = self.set.spawn_blocking(stage);
+        self.names.insert(handle.id(), name);
+    }
+
+    /// The next stage that ends: how it failed, or its name where it did not.
+    async fn next(&mut self) -> Option<Result<AppError, &'static str>> {
+        let ended = self.set.join_next_with_id().await?;
+        let id = match &ended {
+            Ok((id, _)) => *id,
+            Err(error) => error.id(),
+        };
+        let stage = self.names.remove(&id).unwrap_or("unknown");
+        Some(match ended {
+            Ok((_, Ok(()))) => Err(stage),
+            Ok((_, Err(source))) => Ok(AppError::Stage { stage, source }),
+            Err(error) => Ok(AppError::Stage { stage, source: StageError::Panicked(error) }),
+        })
+    }
+
+    /// Waits for all stages; the first failure is what is reported.
+    async fn finish(mut self, end: Instant, writer: &Stop) -> Result<(), AppError> {
+        let mut result = Ok(());
+        loop {
+            match timeout_at(end, self.next()).await {
+                Ok(None) => return result,
+                Ok(Some(Ok(error))) => result = result.and(Err(error)),
+                Ok(Some(Err(stage))) => tracing::debug!(stage, "stage ended"),
+                Err(_elapsed) => break,
+            }
+        }
+        // A writer that cannot commit gives up now; everything else is cut off.
+        writer.abandon.cancel();
+        let stage = self.names.values().copied().min().unwrap_or("unknown");
+        result.and(Err(AppError::Stuck { stage }))
+    }
+}
+
+impl AppError {
+    #[must_use]
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::Store { source } => source.exit(),
+            Self::Listen { .. } => Exit::Io,
+            Self::Tls { .. } => Exit::Config,
+            Self::Stage { source: StageError::Writer(source), .. } => source.exit(),
+            Self::Stage { .. } | Self::Ended { .. } | Self::Stuck { .. } => Exit::Other,
+        }
+    }
+}
+
+/// Keeps the gRPC health answer in step with the store.
+async fn follow(
+    mut trouble: watch::Receiver<Trouble>,
+    reporter: HealthReporter,
+    drain: CancellationToken,
+) -> Result<(), StageError> {
+    loop {
+        if drain.is_cancelled() || trouble.borrow_and_update().is_some() {
+            reporter.set_not_serving::<FeedServer<FeedService>>().await;
+        } else {
+            reporter.set_serving::<FeedServer<FeedService>>().await;
+        }
+        tokio::select! {
+            biased;
+            () = drain.cancelled() => {
+                reporter.set_not_serving::<FeedServer<FeedService>>().await;
+                return Ok(());
+            }
+            changed = trouble.changed() => {
+                // The writer is gone; its own stage says why.
+                if changed.is_err() {
+                    drain.cancelled().await;
+                }
+            }
+        }
+    }
+}
