@@ -1,0 +1,109 @@
+//! What goes into the ledger, by kind.
+
+use sentry_detect::{
+    decision::{Decision, Outcome},
+    finding::Finding,
+};
+use sentry_proto::v1;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::{Entry, Ledger, LedgerError};
+
+impl Ledger {
+    /// A run began, kind `run-start`.
+    ///
+    /// # Errors
+    ///
+    /// See [`Ledger::append`].
+    pub fn run_started(&mut self, run: &v1::Run) -> Result<Entry, LedgerError> {
+        let body = json!({
+            "run": run.id,
+            "agent": run.agent.as_ref().map(|agent| json!({ "id": agent.id, "name": agent.name })),
+            "mode": mode(run),
+            "uid": run.uid,
+            "command": run.command,
+            "cgroup_path": run.cgroup_path,
+            "cgroup_id": run.cgroup_id,
+        });
+        self.append("run-start", body, run.started_unix_ns)
+    }
+
+    /// A run ended, kind `run-end`: its totals and the books of its rings.
+    ///
+    /// # Errors
+    ///
+    /// See [`Ledger::append`].
+    pub fn run_ended(&mut self, run: &v1::Run) -> Result<Entry, LedgerError> {
+        let body = json!({
+            "run": run.id,
+            "critical": run.critical.as_ref().map(books),
+            "bulk": run.bulk.as_ref().map(books),
+            "processes_born": run.processes_born,
+            "processes_entered": run.processes_entered,
+            "processes_ended": run.processes_ended,
+            "execs": run.execs,
+            "connects": run.connects,
+            "sends": run.sends,
+            "opens": run.opens,
+            "opens_for_write": run.opens_for_write,
+            "creates": run.creates,
+            "unlinks": run.unlinks,
+            "renames": run.renames,
+            "cgroup_moves": run.cgroup_moves,
+            "findings": run.findings,
+        });
+        self.append("run-end", body, run.ended_unix_ns.unwrap_or(run.started_unix_ns))
+    }
+
+    /// A finding, kind `finding`.
+    ///
+    /// # Errors
+    ///
+    /// See [`Ledger::append`].
+    pub fn finding(&mut self, finding: &Finding) -> Result<Entry, LedgerError> {
+        self.append_value("finding", finding, finding.time_unix_ns)
+    }
+
+    /// A decision, kind `decision`. It is to be here before anything acts on it.
+    ///
+    /// # Errors
+    ///
+    /// See [`Ledger::append`].
+    pub fn decision(&mut self, decision: &Decision) -> Result<Entry, LedgerError> {
+        self.append_value("decision", decision, decision.time_unix_ns)
+    }
+
+    /// What came of a decision, kind `outcome`.
+    ///
+    /// # Errors
+    ///
+    /// See [`Ledger::append`].
+    pub fn outcome(&mut self, outcome: &Outcome) -> Result<Entry, LedgerError> {
+        self.append_value("outcome", outcome, outcome.time_unix_ns)
+    }
+
+    fn append_value(
+        &mut self,
+        kind: &'static str,
+        value: &impl Serialize,
+        time_unix_ns: u64,
+    ) -> Result<Entry, LedgerError> {
+        match serde_json::to_value(value) {
+            Ok(body) => self.append(kind, body, time_unix_ns),
+            Err(serde_json::Error { .. }) => Err(LedgerError::Body { kind: kind.to_owned() }),
+        }
+    }
+}
+
+fn mode(run: &v1::Run) -> &'static str {
+    match v1::Mode::try_from(run.mode) {
+        Ok(v1::Mode::Observe) => "observe",
+        Ok(v1::Mode::Enforce) => "enforce",
+        Ok(v1::Mode::Unspecified) | Err(prost::UnknownEnumValue(_)) => "unknown",
+    }
+}
+
+fn books(books: &v1::RingBooks) -> Value {
+    json!({ "generated": books.generated, "delivered": books.delivered, "lost": books.lost })
+}

@@ -1,0 +1,292 @@
+//! Walks the chain and proves it.
+
+use std::{
+    fs::{self, File},
+    io::{self, BufRead, BufReader, Read as _},
+    path::Path,
+    thread,
+    time::Duration,
+};
+
+use super::{
+    LINE_LIMIT,
+    entry::{Entry, GENESIS, NO_PREVIOUS},
+    head::{self, Head},
+    key, store,
+};
+
+/// A ledger that holds what was written, all of it, in order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verified {
+    pub entries: u64,
+    pub segments: usize,
+    pub chain_uid: String,
+    /// Number and fingerprint of the newest entry: compare it with a copy kept elsewhere.
+    pub head_seq: u64,
+    pub head_fingerprint: String,
+    /// Public key that HEAD is signed with, hex.
+    pub public_key: String,
+}
+
+/// Where the proof failed.
+#[derive(Debug, thiserror::Error)]
+#[error("verify {segment}, line {line}: {what}")]
+pub struct VerifyError {
+    /// File in the ledger's directory.
+    pub segment: String,
+    /// From 1; 0 = the file as a whole.
+    pub line: u64,
+    pub what: Flaw,
+}
+
+/// What is wrong there.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Flaw {
+    #[error("the file cannot be read: {source}")]
+    Unreadable { source: io::Error },
+    #[error("there is no ledger here")]
+    Absent,
+    #[error("not a public key in hex")]
+    PublicKey,
+    #[error("not an entry: {source}")]
+    NotJson { source: serde_json::Error },
+    #[error("not in canonical form: bytes were changed, added or removed")]
+    NotCanonical,
+    #[error("the fingerprint does not fit the content: the entry was changed")]
+    Fingerprint,
+    #[error("the signature does not fit: HEAD or the public key was replaced")]
+    Signature,
+    #[error("belongs to chain {found}, not {expected}: it comes from another ledger")]
+    Chain { expected: String, found: String },
+    #[error("number {found} where {expected} belongs: entries were removed, added or moved")]
+    Order { expected: u64, found: u64 },
+    #[error("does not follow the entry before it: the chain was cut or spliced")]
+    Link,
+    #[error("the chain does not begin here: the first entries were removed")]
+    Beginning,
+    #[error("longer than a line may be ({LINE_LIMIT} bytes)")]
+    TooLong,
+    #[error(
+        "not ended by a newline: it was cut, or a crash tore it (the sensor repairs that when it starts)"
+    )]
+    Torn,
+    #[error("the ledger ends at {found}, its HEAD is {expected}: the last entries were removed")]
+    EndsEarly { expected: u64, found: u64 },
+    #[error(
+        "entries go on to {found} behind HEAD {expected}: added, or a crash came before the signature (the sensor repairs that when it starts)"
+    )]
+    Unsigned { expected: u64, found: u64 },
+    #[error("segment is missing: the one before it is followed by {found}")]
+    SegmentMissing { found: String },
+    #[error("HEAD names {named} as the segment of the last entry")]
+    SegmentOfHead { named: String },
+}
+
+/// Proves the whole ledger in `dir`, reading it once from start to end. Works beside a running sensor.
+///
+/// # Errors
+///
+/// The first place that is not as it was written.
+pub fn verify(dir: &Path) -> Result<Verified, VerifyError> {
+    /// Longest wait for an append that is under way.
+    const TRIES: u32 = 5;
+    let mut tried = 0;
+    loop {
+        match verify_once(dir) {
+            // Between an entry's line and its HEAD a running sensor looks like this.
+            Err(VerifyError {
+                what: Flaw::Torn | Flaw::Unsigned { .. } | Flaw::EndsEarly { .. }, ..
+            }) if tried < TRIES => {
+                tried += 1;
+                thread::sleep(Duration::from_millis(100));
+            }
+            result => return result,
+        }
+    }
+}
+
+fn verify_once(dir: &Path) -> Result<Verified, VerifyError> {
+    let unreadable = |file: &str| {
+        let segment = file.to_owned();
+        move |source| VerifyError { segment, line: 0, what: Flaw::Unreadable { source } }
+    };
+    let read = |file: &str| match fs::read(dir.join(file)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Err(VerifyError { segment: file.to_owned(), line: 0, what: Flaw::Absent })
+        }
+        result => result.map_err(unreadable(file)),
+    };
+    // HEAD before the segments: what is appended meanwhile is behind it, never missing.
+    let head = read(head::FILE)?;
+    let public = read(key::PUBLIC_FILE)?;
+    let numbers = store::segments(dir).map_err(unreadable("."))?;
+    let mut proof = Proof::new(&head, &public)?;
+    for number in numbers {
+        let name = store::name(number);
+        let file = File::open(dir.join(&name)).map_err(unreadable(&name))?;
+        proof.segment(&name, &mut BufReader::new(file))?;
+    }
+    proof.finish()
+}
+
+/// [`verify`] on contents in memory: segments in order, HEAD, the public key's file.
+#[cfg(test)]
+pub(super) fn verify_bytes(
+    segments: &[(&str, &[u8])],
+    head: &[u8],
+    public: &[u8],
+) -> Result<Verified, VerifyError> {
+    let mut proof = Proof::new(head, public)?;
+    for (name, bytes) in segments {
+        proof.segment(name, &mut &**bytes)?;
+    }
+    proof.finish()
+}
+
+/// A chain as far as it was walked.
+#[derive(Clone, Debug)]
+pub(super) struct Chain {
+    /// `None` until the first entry, where nothing else says it.
+    pub(super) chain_uid: Option<String>,
+    pub(super) seq: u64,
+    pub(super) fingerprint: String,
+}
+
+impl Chain {
+    pub(super) fn start(chain_uid: Option<String>) -> Self {
+        Self { chain_uid, seq: 0, fingerprint: NO_PREVIOUS.to_owned() }
+    }
+
+    /// Takes the next line, without its newline.
+    pub(super) fn line(&mut self, line: &[u8]) -> Result<(), Flaw> {
+        let entry = Entry::parse(line)?;
+        let expected = self.chain_uid.get_or_insert_with(|| entry.chain_uid.clone());
+        if *expected != entry.chain_uid {
+            return Err(Flaw::Chain { expected: expected.clone(), found: entry.chain_uid });
+        }
+        if entry.seq != self.seq + 1 {
+            return Err(Flaw::Order { expected: self.seq + 1, found: entry.seq });
+        }
+        if entry.prev != self.fingerprint {
+            return Err(Flaw::Link);
+        }
+        if (entry.kind == GENESIS) != (entry.seq == 1) {
+            return Err(Flaw::Beginning);
+        }
+        self.seq = entry.seq;
+        self.fingerprint = entry.fingerprint;
+        Ok(())
+    }
+
+    /// Takes all lines of a segment; calls `seen` after each. Returns the bytes of whole lines; with a torn last line
+    /// that is an error unless `torn` allows it.
+    pub(super) fn lines(
+        &mut self,
+        name: &str,
+        input: &mut impl BufRead,
+        torn: Tail,
+        mut seen: impl FnMut(&Self),
+    ) -> Result<u64, VerifyError> {
+        let mut bytes = 0;
+        let mut number = 0;
+        let mut line = Vec::new();
+        loop {
+            number += 1;
+            let flaw = |what| VerifyError { segment: name.to_owned(), line: number, what };
+            line.clear();
+            let length = input
+                .by_ref()
+                .take(LINE_LIMIT + 1)
+                .read_until(b'\n', &mut line)
+                .map_err(|source| flaw(Flaw::Unreadable { source }))?;
+            if length == 0 {
+                return Ok(bytes);
+            }
+            match line.strip_suffix(b"\n") {
+                Some(line) => self.line(line).map_err(flaw)?,
+                None if length as u64 > LINE_LIMIT => return Err(flaw(Flaw::TooLong)),
+                None if torn == Tail::MayBeTorn => return Ok(bytes),
+                None => return Err(flaw(Flaw::Torn)),
+            }
+            bytes += length as u64;
+            seen(self);
+        }
+    }
+}
+
+/// What the end of a segment may look like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Tail {
+    Whole,
+    MayBeTorn,
+}
+
+/// The walk over all segments, with HEAD at the end.
+#[derive(Clone, Debug)]
+pub(super) struct Proof {
+    pub(super) chain: Chain,
+    head: Head,
+    public_key: String,
+    segments: usize,
+    /// Segment and line of the newest entry.
+    last: (String, u64),
+}
+
+impl Proof {
+    pub(super) fn new(head: &[u8], public: &[u8]) -> Result<Self, VerifyError> {
+        let flaw = |file: &str, what| VerifyError { segment: file.to_owned(), line: 0, what };
+        let key = key::parse_public(public).ok_or_else(|| flaw(key::PUBLIC_FILE, Flaw::PublicKey))?;
+        let head = Head::parse(head, &key).map_err(|what| flaw(head::FILE, what))?;
+        Ok(Self {
+            chain: Chain::start(Some(head.chain_uid.clone())),
+            public_key: key::public_hex(&key),
+            head,
+            segments: 0,
+            last: (String::new(), 0),
+        })
+    }
+
+    pub(super) fn segment(&mut self, name: &str, input: &mut impl BufRead) -> Result<(), VerifyError> {
+        self.segments += 1;
+        let expected = u32::try_from(self.segments).map(store::name).unwrap_or_default();
+        if name != expected {
+            let what = Flaw::SegmentMissing { found: name.to_owned() };
+            return Err(VerifyError { segment: expected, line: 0, what });
+        }
+        let before = self.chain.seq;
+        self.chain.lines(name, input, Tail::Whole, |_| {})?;
+        if self.chain.seq > before {
+            self.last = (name.to_owned(), self.chain.seq - before);
+        }
+        Ok(())
+    }
+
+    pub(super) fn finish(self) -> Result<Verified, VerifyError> {
+        let Self { chain, head, public_key, segments, last } = self;
+        let (expected, found) = (head.seq, chain.seq);
+        let what = if found < expected {
+            Some(Flaw::EndsEarly { expected, found })
+        } else if found > expected {
+            Some(Flaw::Unsigned { expected, found })
+        } else if head.fingerprint != chain.fingerprint {
+            Some(Flaw::Fingerprint)
+        } else if head.segment != last.0 {
+            Some(Flaw::SegmentOfHead { named: head.segment.clone() })
+        } else {
+            None
+        };
+        if let Some(what) = what {
+            let (segment, line) = last;
+            return Err(VerifyError { segment, line, what });
+        }
+        Ok(Verified {
+            entries: chain.seq,
+            segments,
+            chain_uid: head.chain_uid,
+            head_seq: chain.seq,
+            head_fingerprint: chain.fingerprint,
+            public_key,
+        })
+    }
+}
