@@ -3,10 +3,24 @@
 //! Written by hand because nine commands with a handful of flags do not pay for a parser crate that everybody would
 //! have to compile first. A flag that no command asked for is an error, never ignored.
 
-use anyhow::{Result, bail};
+use std::fmt;
+
+use anyhow::Result;
 
 /// `EX_USAGE` of sysexits: the command line is wrong.
 pub(crate) const EX_USAGE: u8 = 64;
+
+/// The error of a command line with something in it that the command does not know.
+#[derive(Debug)]
+pub(crate) struct Usage(String);
+
+impl fmt::Display for Usage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "does not know {}; `cargo xtask help` lists what it knows", self.0)
+    }
+}
+
+impl std::error::Error for Usage {}
 
 /// What was typed after the command's name.
 pub(crate) struct Args {
@@ -56,7 +70,7 @@ impl Args {
         if left.is_empty() {
             return Ok(());
         }
-        bail!("does not know {}; `cargo xtask help` lists what it knows", left.join(" "))
+        Err(Usage(left.join(" ")).into())
     }
 }
 

@@ -16,7 +16,10 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::paths;
+use crate::{
+    args::{EX_USAGE, Usage},
+    paths,
+};
 
 /// `EX_UNAVAILABLE` of sysexits: something the command needs is not there and it may not get it.
 pub(crate) const EX_UNAVAILABLE: u8 = 69;
@@ -38,7 +41,13 @@ impl std::error::Error for Unavailable {}
 
 /// The exit code that says what kind of failure it was.
 pub(crate) fn exit_code(error: &anyhow::Error) -> u8 {
-    if error.is::<Unavailable>() { EX_UNAVAILABLE } else { 1 }
+    if error.is::<Unavailable>() {
+        EX_UNAVAILABLE
+    } else if error.is::<Usage>() {
+        EX_USAGE
+    } else {
+        1
+    }
 }
 
 /// A line of progress: which command, what it does, and why where that is not obvious.
