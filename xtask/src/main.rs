@@ -4,6 +4,7 @@
 //! keeps the output of the tools it starts under `target/xtask/`, and shows the tail of it when something fails.
 
 mod args;
+mod bench;
 mod bpf;
 mod build;
 mod cargo;
@@ -12,6 +13,7 @@ mod host;
 mod lint;
 mod paths;
 mod run;
+mod sensor;
 mod setup;
 mod step;
 mod tally;
@@ -33,6 +35,7 @@ usage: cargo xtask <command>
   test [--unit] [--host] [--vm] [FILTER]    all the tests, or the named parts of them
   vm [KERNEL…] [--no-lsm] [-- FILTER]       the integration tests on the kernels of tests/vm/matrix.toml
   lint                                      formatting, clippy, tidy, cargo-deny
+  bench [--json]                            what a process that is no agent pays for the sensor
   tidy                                      size budgets, dependency arrows, test hygiene
 ";
 
@@ -48,6 +51,8 @@ fn main() -> ExitCode {
         "test" => test::command(args),
         "vm" => vm::command(args),
         "lint" => lint::command(args),
+        "bench" => bench::command(args),
+        "workload" => bench::workload_command(args),
         "tidy" => tidy::command(args),
         "help" | "--help" | "-h" => {
             print!("{USAGE}");
