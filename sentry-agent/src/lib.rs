@@ -12,6 +12,8 @@ pub mod cgroup;
 
 pub mod bpf;
 
+pub mod runs;
+
 pub mod ring;
 
 pub mod decode;
@@ -25,6 +27,8 @@ pub mod ledger;
 pub mod journal;
 
 pub mod export;
+
+pub mod stage;
 
 pub mod control;
 

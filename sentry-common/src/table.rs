@@ -7,9 +7,9 @@ pub const RUN_CGROUPS: u32 = 16_384;
 /// Largest number of tagged processes at one time.
 pub const PROCESS_TAGS: u32 = 65_536;
 
-/// Says which run a cgroup (`RUN_CGROUPS`), task (`TASK_TAGS`) or process (`PROCESS_TAGS`) belongs to.
+/// Says which run a cgroup (`RUN_CGROUPS`) or task (`TASK_TAGS`) belongs to.
 #[repr(C)]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[cfg_attr(
     feature = "user",
     derive(zerocopy::FromBytes, zerocopy::IntoBytes, zerocopy::Immutable, zerocopy::KnownLayout)
@@ -20,3 +20,18 @@ pub struct RunTag {
 }
 shared!(RunTag);
 const _: () = assert!(size_of::<RunTag>() == 8);
+
+/// Row of `PROCESS_TAGS`: a live process of a run, by tgid.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "user",
+    derive(zerocopy::FromBytes, zerocopy::IntoBytes, zerocopy::Immutable, zerocopy::KnownLayout)
+)]
+pub struct ProcessTag {
+    pub tag: RunTag,
+    /// Start of the process, `CLOCK_BOOTTIME` ns: a reused tgid is another process.
+    pub start_boot_ns: u64,
+}
+shared!(ProcessTag);
+const _: () = assert!(size_of::<ProcessTag>() == 16);

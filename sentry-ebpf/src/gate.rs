@@ -5,10 +5,15 @@
 //! task-storage look-up (about 5 ns on 6.18).
 
 use aya_ebpf::{bindings::BPF_ANY, helpers::generated::bpf_get_current_task_btf};
-use sentry_common::{counter::RunBlock, fault, table::RunTag};
+use sentry_common::{
+    counter::RunBlock,
+    fault,
+    table::{ProcessTag, RunTag},
+};
 
 use crate::{
     count,
+    emit::Actor,
     maps::{PROCESS_TAGS, RUN_CGROUPS, RUNS, TASK_TAGS},
 };
 
@@ -48,8 +53,8 @@ pub fn of_task(task: *const u8) -> Option<Run> {
 #[inline(always)]
 pub fn of_process(tgid: u32) -> Option<Run> {
     // SAFETY: the value is copied at once.
-    let tag = unsafe { PROCESS_TAGS.get(tgid) }.copied()?;
-    resolve(tag)
+    let process = unsafe { PROCESS_TAGS.get(tgid) }.copied()?;
+    resolve(process.tag)
 }
 
 /// The run that owns a cgroup.
@@ -99,8 +104,9 @@ pub fn tag_task(task: *const u8, run: &Run) -> bool {
 
 /// Makes the process a member for the programs that go by process.
 #[inline(always)]
-pub fn tag_process(tgid: u32, run: &Run) {
-    if PROCESS_TAGS.insert(tgid, run.tag, BPF_ANY.into()).is_err() {
+pub fn tag_process(process: Actor, run: &Run) {
+    let row = ProcessTag { tag: run.tag, start_boot_ns: process.start_boot_ns };
+    if PROCESS_TAGS.insert(process.tgid, row, BPF_ANY.into()).is_err() {
         count::fault(fault::PROCESS_TAGS_FULL);
         count::add(run, |block| &raw mut block.untagged_processes);
     }

@@ -9,7 +9,7 @@ use aya_ebpf::{
 use sentry_common::{
     counter::RunBlock,
     fault,
-    table::{self, RunTag},
+    table::{self, ProcessTag, RunTag},
 };
 
 /// cgroup id → run. Written by the sensor (tag) and `cgroup_mkdir`; read at fork and attach.
@@ -18,7 +18,7 @@ pub static RUN_CGROUPS: HashMap<u64, RunTag, { table::RUN_CGROUPS as usize }> = 
 
 /// tgid → run, for programs that may not use task storage (cgroup hooks) and for the sensor.
 #[btf_map]
-pub static PROCESS_TAGS: HashMap<u32, RunTag, { table::PROCESS_TAGS as usize }> = HashMap::new();
+pub static PROCESS_TAGS: HashMap<u32, ProcessTag, { table::PROCESS_TAGS as usize }> = HashMap::new();
 
 /// slot → counters. Written by all programs, read by the sensor.
 #[btf_map]

@@ -40,13 +40,13 @@ pub(super) fn lsm_is_active() -> bool {
     let list = Path::new("/sys/kernel/security/lsm");
     if !list.exists() {
         // Not mounted at boot on minimal systems. Failure is answered below: the file is still missing.
-        drop(mount(
+        let _already_mounted = mount(
             Some("securityfs"),
             "/sys/kernel/security",
             Some("securityfs"),
             MsFlags::empty(),
             None::<&str>,
-        ));
+        );
     }
     fs::read_to_string(list).is_ok_and(|list| list.trim().split(',').any(|name| name == "bpf"))
 }

@@ -77,7 +77,8 @@ pub enum LoadError {
 
 impl LoadError {
     /// A program or map that was refused for lack of privilege.
-    pub(super) fn is_permission(&self) -> bool {
+    #[must_use]
+    pub fn is_permission(&self) -> bool {
         let mut source: Option<&(dyn std::error::Error + 'static)> = Some(self);
         while let Some(error) = source {
             if let Some(io) = error.downcast_ref::<io::Error>() {

@@ -4,14 +4,15 @@ use aya::{
     Ebpf,
     maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray},
 };
-use sentry_common::{counter::RunBlock, fault, table::RunTag};
+use sentry_common::{counter::RunBlock, fault, table::{ProcessTag, RunTag}};
+use sentry_detect::run::ProcessKey;
 
 use super::LoadError;
 
 /// Handles of the shared maps.
 pub struct Tables {
     run_cgroups: HashMap<MapData, u64, RunTag>,
-    process_tags: HashMap<MapData, u32, RunTag>,
+    process_tags: HashMap<MapData, u32, ProcessTag>,
     runs: Array<MapData, RunBlock>,
     faults: PerCpuArray<MapData, u64>,
 }
@@ -66,26 +67,26 @@ impl Tables {
             // A row that is gone already is what we want.
             drop(self.run_cgroups.remove(&cgroup));
         }
-        for tgid in self.members(tag) {
-            drop(self.process_tags.remove(&tgid));
+        for process in self.members(tag) {
+            drop(self.process_tags.remove(&process.tgid));
         }
     }
 
     /// Live processes of a run, by its lineage, wherever their cgroup is.
     #[must_use]
-    pub fn members(&self, tag: RunTag) -> Vec<u32> {
+    pub fn members(&self, tag: RunTag) -> Vec<ProcessKey> {
         self.process_tags
             .iter()
             .filter_map(Result::ok)
-            .filter(|row| row.1 == tag)
-            .map(|row| row.0)
+            .filter(|(_, row)| row.tag == tag)
+            .map(|(tgid, row)| ProcessKey { tgid, start_boot_ns: row.start_boot_ns })
             .collect()
     }
 
     /// The run of a process.
     #[must_use]
     pub fn process(&self, tgid: u32) -> Option<RunTag> {
-        let tag = self.process_tags.get(&tgid, 0).ok()?;
+        let tag = self.process_tags.get(&tgid, 0).ok()?.tag;
         (self.run(tag.slot).ok()?.generation == tag.generation).then_some(tag)
     }
 

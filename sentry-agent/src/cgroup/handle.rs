@@ -108,6 +108,30 @@ impl Cgroup {
         }
     }
 
+    /// Calls `visit` with the id of every group of the subtree, each before its children are listed.
+    ///
+    /// # Errors
+    /// Where a directory cannot be read, or what `visit` fails with, which ends the walk.
+    pub fn visit_ids<E: From<CgroupError>>(
+        &self,
+        mut visit: impl FnMut(u64) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut failed = None;
+        let walked = self.walk(|below, dir| {
+            if failed.is_some() {
+                return Ok(());
+            }
+            let stat = rustix::fs::fstat(dir)
+                .map_err(|error| self.file_error("read the inode of cgroup", below, error.into()))?;
+            failed = visit(stat.st_ino).err();
+            Ok(())
+        });
+        match failed {
+            Some(error) => Err(error),
+            None => Ok(walked?),
+        }
+    }
+
     /// CPU time of the subtree since the group was made, µs; members that left are counted up to then.
     ///
     /// # Errors

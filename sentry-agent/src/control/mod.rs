@@ -1,1 +1,11 @@
-//! .
+//! The local control socket: who may speak, what they may ask, and the answers.
+
+pub mod peer;
+
+pub mod pump;
+
+pub mod report;
+
+pub mod service;
+
+pub mod socket;

@@ -1,1 +1,159 @@
-//! .
+//! Bytes from the rings → [`Record`]. Total: any bytes give a record or an error, nothing is trusted but the length.
+
+use sentry_common::{
+    abi::{RecordHeader, SCHEMA_VERSION},
+    kind,
+    record::{
+        cgroup::CgroupRecord,
+        file::{NameRecord, OpenRecord},
+        network::NetworkRecord,
+        process::{ExecRecord, ExitRecord, ForkRecord},
+    },
+};
+use zerocopy::{FromBytes, Immutable, KnownLayout};
+
+pub mod text;
+
+/// A record of a known kind.
+pub enum Record {
+    Fork(Box<ForkRecord>),
+    Exec(Box<ExecRecord>),
+    Exit(Box<ExitRecord>),
+    Seed(Box<ExecRecord>),
+    CgroupMove(Box<CgroupRecord>),
+    CgroupMake(Box<CgroupRecord>),
+    CgroupRemove(Box<CgroupRecord>),
+    Connect(Box<NetworkRecord>),
+    Send(Box<NetworkRecord>),
+    Open(Box<OpenRecord>),
+    Unlink(Box<NameRecord>),
+    Rename(Box<NameRecord>),
+}
+
+/// Why bytes are no record. The header is kept where it could be read, so that the loss can be booked to its run.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DecodeError {
+    #[error("record of {length} bytes is shorter than a header")]
+    NoHeader { length: usize },
+    #[error("record has schema {found}, this sensor reads {SCHEMA_VERSION}")]
+    Schema { found: u16 },
+    #[error("record kind {kind} is unknown")]
+    Kind { kind: u16 },
+    #[error("record of kind {kind} has {length} bytes, not {expected}")]
+    Length { kind: u16, length: usize, expected: usize },
+}
+
+/// Reads the header alone.
+///
+/// # Errors
+/// When there is none of this schema.
+pub fn header(bytes: &[u8]) -> Result<RecordHeader, DecodeError> {
+    let (header, _) = RecordHeader::read_from_prefix(bytes)
+        .map_err(|_too_short| DecodeError::NoHeader { length: bytes.len() })?;
+    if header.schema != SCHEMA_VERSION {
+        return Err(DecodeError::Schema { found: header.schema });
+    }
+    Ok(header)
+}
+
+/// Reads a whole record.
+///
+/// # Errors
+/// See [`DecodeError`].
+pub fn record(bytes: &[u8]) -> Result<Record, DecodeError> {
+    let kind = header(bytes)?.kind;
+    Ok(match kind {
+        kind::FORK => Record::Fork(body(kind, bytes)?),
+        kind::EXEC => Record::Exec(body(kind, bytes)?),
+        kind::EXIT => Record::Exit(body(kind, bytes)?),
+        kind::SEED => Record::Seed(body(kind, bytes)?),
+        kind::CGROUP_MOVE => Record::CgroupMove(body(kind, bytes)?),
+        kind::CGROUP_MAKE => Record::CgroupMake(body(kind, bytes)?),
+        kind::CGROUP_REMOVE => Record::CgroupRemove(body(kind, bytes)?),
+        kind::CONNECT => Record::Connect(body(kind, bytes)?),
+        kind::SEND => Record::Send(body(kind, bytes)?),
+        kind::OPEN => Record::Open(body(kind, bytes)?),
+        kind::UNLINK => Record::Unlink(body(kind, bytes)?),
+        kind::RENAME => Record::Rename(body(kind, bytes)?),
+        _ => return Err(DecodeError::Kind { kind }),
+    })
+}
+
+/// The ring rounds a record up to eight bytes, so up to seven may follow it.
+fn body<T: FromBytes + KnownLayout + Immutable>(kind: u16, bytes: &[u8]) -> Result<Box<T>, DecodeError> {
+    let expected = size_of::<T>();
+    match T::read_from_prefix(bytes) {
+        Ok((record, rest)) if rest.len() < 8 => Ok(Box::new(record)),
+        _ => Err(DecodeError::Length { kind, length: bytes.len(), expected }),
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+mod tests {
+    use proptest::prelude::*;
+    use zerocopy::IntoBytes as _;
+
+    use super::*;
+
+    fn a_header(kind: u16) -> RecordHeader {
+        RecordHeader {
+            schema: SCHEMA_VERSION,
+            kind,
+            ring: 0,
+            run_slot: 1,
+            run_generation: 2,
+            sequence: 3,
+            time_boot_ns: 4,
+            tgid: 5,
+            tid: 6,
+            start_boot_ns: 7,
+        }
+    }
+
+    #[test]
+    fn an_exit_is_read_whole() {
+        let exit = ExitRecord { header: a_header(kind::EXIT), status: 256, reserved: 0 };
+        let Record::Exit(read) = record(exit.as_bytes()).unwrap() else { panic!("not an exit") };
+        assert_eq!(read.as_bytes(), exit.as_bytes());
+    }
+
+    #[test]
+    fn another_schema_is_refused() {
+        let mut header = a_header(kind::EXIT);
+        header.schema = 9;
+        let exit = ExitRecord { header, status: 0, reserved: 0 };
+        assert_eq!(record(exit.as_bytes()).err(), Some(DecodeError::Schema { found: 9 }));
+    }
+
+    #[test]
+    fn a_short_or_long_record_is_refused() {
+        let exit = ExitRecord { header: a_header(kind::EXIT), status: 0, reserved: 0 };
+        let bytes = exit.as_bytes();
+        let length = bytes.len();
+        assert_eq!(
+            record(&bytes[..length - 1]).err(),
+            Some(DecodeError::Length { kind: kind::EXIT, length: length - 1, expected: length })
+        );
+        let mut long = bytes.to_vec();
+        long.extend([0; 8]);
+        assert!(record(&long).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_a_record_or_an_error(bytes in proptest::collection::vec(any::<u8>(), 0..6000)) {
+            let _result = record(&bytes).is_ok();
+        }
+
+        #[test]
+        fn any_body_behind_a_good_header_is_a_record_or_an_error(
+            kind in 0u16..130,
+            body in proptest::collection::vec(any::<u8>(), 0..6000),
+        ) {
+            let mut bytes = a_header(kind).as_bytes().to_vec();
+            bytes.extend(body);
+            let _result = record(&bytes).is_ok();
+        }
+    }
+}

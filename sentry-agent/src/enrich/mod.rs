@@ -1,1 +1,9 @@
-//! .
+//! Records → events: which run, which process, what time, in words a person can read.
+
+pub mod clock;
+
+pub mod seed;
+
+pub mod process_table;
+
+pub mod event;

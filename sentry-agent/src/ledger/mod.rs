@@ -49,6 +49,8 @@ mod recover;
 
 mod record;
 
+pub mod pending;
+
 #[cfg(test)]
 mod tests;
 

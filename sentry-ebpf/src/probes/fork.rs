@@ -44,13 +44,13 @@ fn born(run: &Run, parent: *const u8, child: *const u8, child_cgroup: u64) -> bo
     if !task::is_leader(child) {
         return false;
     }
-    let child_tgid = task::tgid(child);
-    gate::tag_process(child_tgid, run);
+    let process = Actor::of(child);
+    gate::tag_process(process, run);
     if let Some(mut record) = emit::critical::<ForkRecord>(run, kind::FORK, Actor::current(parent)) {
         let fields = record.fields();
-        fields.child_tgid = child_tgid;
+        fields.child_tgid = process.tgid;
         fields.reserved = 0;
-        fields.child_start_boot_ns = task::process_start(child);
+        fields.child_start_boot_ns = process.start_boot_ns;
         fields.child_cgroup = child_cgroup;
         record.submit();
     }

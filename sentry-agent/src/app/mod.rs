@@ -1,0 +1,9 @@
+//! The sensor: build everything that can fail, run the stages, drain them in the order of the flow.
+
+pub mod status;
+
+pub mod notify;
+
+pub mod sensor;
+
+pub use sensor::{AppError, run_sensor};

@@ -1,0 +1,335 @@
+//! Building, running and draining the sensor.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    thread,
+    time::Duration,
+};
+
+use sentry_proto::v1::control_server::ControlServer;
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::mpsc,
+};
+use tokio_stream::wrappers::UnixListenerStream;
+use tokio_util::sync::CancellationToken;
+use tonic::transport::Server;
+
+use super::{notify::notify, status::StatusBoard};
+use crate::{
+    bpf::{LoadError, Programs, RingSizes, programs::Rings},
+    cgroup::{CgroupError, CgroupRoot},
+    config::Config,
+    control::{
+        service::ControlService,
+        socket::{self, SocketError},
+    },
+    enforce::Enforcer,
+    enrich::{
+        clock::BootClock,
+        event::Enricher,
+        process_table::{self, ProcessTable},
+    },
+    journal::{Journal, JournalError, JournalHandle, Limits},
+    ledger::{Ledger, LedgerError, pending::PendingLedger},
+    ring::reader::{self, RingStats},
+    runs::Registry,
+    stage::{
+        StageStats,
+        act::{self, Actor, Case},
+        analyse, watch,
+    },
+};
+
+/// Why the sensor does not run (any more).
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    #[error(transparent)]
+    Cgroup(#[from] CgroupError),
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    #[error(transparent)]
+    Socket(#[from] SocketError),
+    #[error("cannot make the state directory {path}", path = path.display())]
+    StateDir {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error("cannot start {what}")]
+    Start {
+        what: &'static str,
+        #[source]
+        source: io::Error,
+    },
+    #[error("the control socket failed")]
+    Serve {
+        #[source]
+        source: tonic::transport::Error,
+    },
+    #[error("stage {stage} ended by itself; the log says why")]
+    DeadStage { stage: &'static str },
+}
+
+/// BTF of the running kernel.
+pub const BTF: &str = "/sys/kernel/btf/vmlinux";
+/// How often the stages are checked to be alive.
+const PULSE: Duration = Duration::from_secs(1);
+
+/// Runs the sensor until SIGTERM or SIGINT; then drains: no new calls, rings read out, books written.
+///
+/// # Errors
+/// See [`AppError`].
+pub fn run_sensor(config: Config) -> Result<(), AppError> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|source| AppError::Start { what: "the runtime", source })?;
+    runtime.block_on(async { App::build(config).await?.run().await })
+}
+
+struct App {
+    config: Arc<Config>,
+    registry: Arc<Registry>,
+    status: Arc<StatusBoard>,
+    journal: Journal,
+    journal_handle: JournalHandle,
+    cases: mpsc::Sender<Case>,
+    stages: Vec<(&'static str, thread::JoinHandle<()>)>,
+    listener: tokio::net::UnixListener,
+    /// Stops the watch stage and the ring thread.
+    sources: CancellationToken,
+}
+
+impl App {
+    async fn build(config: Config) -> Result<Self, AppError> {
+        let config = Arc::new(config);
+        let state_dir = config.sensor.state_dir.clone();
+        make_state_dir(&state_dir)?;
+        let root = CgroupRoot::find()?;
+        let ring_sizes = RingSizes {
+            critical_bytes: config.rings.critical_bytes,
+            bulk_bytes: config.rings.bulk_bytes,
+        };
+        let btf = std::env::var_os("AGENTSENTRY_BTF").map_or_else(|| PathBuf::from(BTF), PathBuf::from);
+        let (programs, rings) = Programs::load(&btf, root.mount(), ring_sizes)?;
+        // Bound before the state is opened: a second sensor must not touch the first one's files.
+        let listener = socket::bind(&config.sensor.socket, config.sensor.group.as_deref()).await?;
+        let ledger = Ledger::open(&state_dir.join("ledger"))?;
+        let limits = Limits { spool_bytes: config.journal.spool_bytes, keep_bytes: config.journal.keep_bytes };
+        let (journal, journal_handle) = Journal::open(&state_dir, limits)?;
+        let (tier, unseen) = (programs.tier().to_owned(), programs.limits());
+        let registry = Arc::new(Registry::new(programs, root, config.detect.clone()));
+        Stages { ledger: PendingLedger::new(ledger), rings, registry, journal_handle, config }
+            .spawn(journal, listener, tier, unseen)
+    }
+
+    async fn run(self) -> Result<(), AppError> {
+        let Self { config, registry, status, journal, journal_handle, cases, stages, listener, sources } = self;
+        let serving = CancellationToken::new();
+        let exporter = super::export::start(
+            &config,
+            &registry,
+            &status,
+            &journal_handle,
+            &cases,
+            &serving,
+        );
+        let service = ControlService {
+            registry: Arc::clone(&registry),
+            journal: journal_handle.clone(),
+            cases: cases.clone(),
+            config: Arc::clone(&config),
+            status: Arc::clone(&status),
+        };
+        let (health, health_service) = tonic_health::server::health_reporter();
+        health.set_serving::<ControlServer<ControlService>>().await;
+        let server = Server::builder()
+            .add_service(health_service)
+            .add_service(ControlServer::new(service))
+            .serve_with_incoming_shutdown(UnixListenerStream::new(listener), serving.clone().cancelled_owned());
+        let server = tokio::spawn(server);
+        tracing::info!(
+            sensor.id = config.sensor.id,
+            socket = %config.sensor.socket.display(),
+            tier = status.tier,
+            "sensor is ready"
+        );
+        notify("READY=1");
+        let fault = wait_for_end(&status, &server).await;
+        notify("STOPPING=1");
+        tracing::info!("draining");
+        serving.cancel();
+        let served = server.await;
+        sources.cancel();
+        drop(cases);
+        // Threads: off the runtime's own.
+        let drained = tokio::task::spawn_blocking(move || {
+            for (name, stage) in stages {
+                if stage.join().is_err() {
+                    tracing::error!(stage = name, "stage panicked");
+                }
+            }
+        });
+        // The join error of a helper thread is a panic that is already in the log.
+        let _panicked = drained.await;
+        journal_handle.flush().await;
+        if let Some(exporter) = exporter {
+            let _panicked = exporter.await;
+        }
+        journal.close();
+        if let Err(error) = std::fs::remove_file(&config.sensor.socket) {
+            tracing::warn!(%error, "cannot remove the control socket");
+        }
+        match (fault, served) {
+            (Some(fault), _) => Err(fault),
+            (None, Ok(Err(source))) => Err(AppError::Serve { source }),
+            (None, _) => Ok(()),
+        }
+    }
+}
+
+/// Waits for a signal, the end of the server, or a dead stage.
+async fn wait_for_end(
+    status: &StatusBoard,
+    server: &tokio::task::JoinHandle<Result<(), tonic::transport::Error>>,
+) -> Option<AppError> {
+    let (Ok(mut terminate), Ok(mut interrupt)) =
+        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        return Some(AppError::Start {
+            what: "the signal handlers",
+            source: io::Error::last_os_error(),
+        });
+    };
+    let mut pulse = tokio::time::interval(PULSE);
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => return None,
+            _ = interrupt.recv() => return None,
+            _ = pulse.tick() => {
+                if let Some(stage) = status.dead_stage() {
+                    return Some(AppError::DeadStage { stage });
+                }
+                if server.is_finished() {
+                    return None;
+                }
+            }
+        }
+    }
+}
+
+fn make_state_dir(path: &Path) -> Result<(), AppError> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .map_err(|source| AppError::StateDir { path: path.to_owned(), source })
+}
+
+/// What the stages own.
+struct Stages {
+    ledger: PendingLedger,
+    rings: Rings,
+    registry: Arc<Registry>,
+    journal_handle: JournalHandle,
+    config: Arc<Config>,
+}
+
+impl Stages {
+    /// Starts a thread per stage.
+    fn spawn(
+        self,
+        journal: Journal,
+        listener: tokio::net::UnixListener,
+        tier: String,
+        unseen: Vec<String>,
+    ) -> Result<App, AppError> {
+        let Self { ledger, rings, registry, journal_handle, config } = self;
+        let sources = CancellationToken::new();
+        let (batch_sender, batches) = mpsc::channel(reader::QUEUE_BATCHES);
+        let (cases, case_receiver) = mpsc::channel(act::QUEUE_CASES);
+        let ring_stats = Arc::new(RingStats::default());
+        let mut threads = Threads::default();
+
+        let (token, stats) = (sources.clone(), Arc::clone(&ring_stats));
+        threads.spawn("ring", move |_| {
+            if let Err(errno) = reader::run(rings, &batch_sender, &stats, &token) {
+                tracing::error!(error = %errno, "cannot read the rings");
+            }
+        })?;
+
+        let enricher = Enricher::new(ProcessTable::new(process_table::CAPACITY), BootClock::now());
+        let (for_analyse, journal_of_analyse) = (Arc::clone(&registry), journal_handle.clone());
+        threads.spawn("analyse", move |stats| {
+            analyse::run(batches, enricher, &for_analyse, &journal_of_analyse, stats);
+        })?;
+
+        let (token, for_watch, cases_of_watch) = (sources.clone(), Arc::clone(&registry), cases.clone());
+        threads.spawn("watch", move |stats| watch::run(&for_watch, &cases_of_watch, stats, &token))?;
+
+        let actor = Actor {
+            registry: Arc::clone(&registry),
+            enforcer: Enforcer::default(),
+            ledger,
+            journal: journal_handle.clone(),
+        };
+        threads.spawn("act", move |stats| actor.run(case_receiver, stats))?;
+
+        let status =
+            StatusBoard::new(config.sensor.id.clone(), tier, unseen, ring_stats, threads.stats);
+        Ok(App {
+            config,
+            registry,
+            status: Arc::new(status),
+            journal,
+            journal_handle,
+            cases,
+            stages: threads.handles,
+            listener,
+            sources,
+        })
+    }
+}
+
+#[derive(Default)]
+struct Threads {
+    handles: Vec<(&'static str, thread::JoinHandle<()>)>,
+    stats: Vec<(&'static str, Arc<StageStats>)>,
+}
+
+impl Threads {
+    fn spawn(
+        &mut self,
+        name: &'static str,
+        work: impl FnOnce(&StageStats) + Send + 'static,
+    ) -> Result<(), AppError> {
+        let stats = Arc::new(StageStats::default());
+        let own = Arc::clone(&stats);
+        let handle = thread::Builder::new()
+            .name(name.into())
+            .spawn(move || {
+                // Also when the stage panics: its end is a fault the health endpoint shows.
+                struct End(Arc<StageStats>);
+                impl Drop for End {
+                    fn drop(&mut self) {
+                        self.0.end();
+                    }
+                }
+                let end = End(own);
+                work(&end.0);
+            })
+            .map_err(|source| AppError::Start { what: name, source })?;
+        self.handles.push((name, handle));
+        self.stats.push((name, stats));
+        Ok(())
+    }
+}

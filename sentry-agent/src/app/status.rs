@@ -1,0 +1,99 @@
+//! What the sensor says of itself.
+
+use std::{
+    future::Future,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use sentry_proto::v1;
+use tokio_util::task::TaskTracker;
+
+use crate::{
+    journal::JournalHandle,
+    ring::reader::RingStats,
+    runs::Registry,
+    stage::StageStats,
+};
+
+/// State that the control socket shows; written by the stages.
+pub struct StatusBoard {
+    pub sensor: String,
+    pub tier: String,
+    limits: Vec<String>,
+    pub ring: Arc<RingStats>,
+    pub stages: Vec<(&'static str, Arc<StageStats>)>,
+    collector: Mutex<Option<String>>,
+    tasks: TaskTracker,
+}
+
+impl StatusBoard {
+    #[must_use]
+    pub fn new(
+        sensor: String,
+        tier: String,
+        limits: Vec<String>,
+        ring: Arc<RingStats>,
+        stages: Vec<(&'static str, Arc<StageStats>)>,
+    ) -> Self {
+        Self { sensor, tier, limits, ring, stages, collector: Mutex::new(None), tasks: TaskTracker::new() }
+    }
+
+    /// What this host cannot see.
+    #[must_use]
+    pub fn limits(&self) -> Vec<String> {
+        self.limits.clone()
+    }
+
+    /// Notes how the export to the collector stands.
+    pub fn collector(&self, state: String) {
+        *self.collector.lock().unwrap_or_else(PoisonError::into_inner) = Some(state);
+    }
+
+    /// Runs a task that serves one caller; it ends with its caller.
+    pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.tasks.spawn(task);
+    }
+
+    /// The name of a stage that has ended, if one has.
+    #[must_use]
+    pub fn dead_stage(&self) -> Option<&'static str> {
+        self.stages.iter().find(|(_, stats)| !stats.is_alive()).map(|(name, _)| *name)
+    }
+
+    #[must_use]
+    pub fn reply(&self, registry: &Registry, journal: &JournalHandle) -> v1::StatusReply {
+        let (tier, limits, faults) = registry.kernel_status();
+        let position = journal.position();
+        let health = match self.dead_stage() {
+            Some(stage) => format!("stage {stage} has ended"),
+            None if journal.dropped() > 0 => {
+                format!("degraded: {} items did not fit the local store", journal.dropped())
+            }
+            None => "serving".into(),
+        };
+        let stages = self
+            .stages
+            .iter()
+            .map(|(name, stats)| v1::StageStatus {
+                name: (*name).into(),
+                alive: stats.is_alive(),
+                handled: stats.handled.load(std::sync::atomic::Ordering::Relaxed),
+                lost: stats.lost.load(std::sync::atomic::Ordering::Relaxed),
+            })
+            .collect();
+        v1::StatusReply {
+            version: env!("CARGO_PKG_VERSION").into(),
+            tier,
+            limits,
+            health,
+            stages,
+            collector: self.collector.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+            spooled_items: position.waiting_items,
+            acked_seq: position.acked,
+            last_seq: position.last,
+            sensor: self.sensor.clone(),
+            epoch: position.epoch,
+            faults,
+        }
+    }
+}

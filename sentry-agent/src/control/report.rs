@@ -1,0 +1,126 @@
+//! What a run did, counted from its events.
+
+use std::collections::BTreeMap;
+
+use sentry_proto::v1::{self, event::Kind, item::Item};
+
+/// Lines of one list; the rest is summed up in a last line.
+const LINES: usize = 200;
+
+/// Gathers a report from a run's items, in their order.
+#[derive(Default)]
+pub struct Gather {
+    programs: BTreeMap<String, u64>,
+    destinations: BTreeMap<String, u64>,
+    files_changed: BTreeMap<String, u64>,
+    findings: Vec<v1::Finding>,
+    outcomes: Vec<v1::Outcome>,
+    events: u64,
+    gaps: u64,
+}
+
+impl Gather {
+    /// Takes one item.
+    pub fn item(&mut self, item: v1::Item) {
+        match item.item {
+            Some(Item::Event(event)) => self.event(&event),
+            Some(Item::Finding(finding)) => self.findings.push(finding),
+            Some(Item::Outcome(outcome)) => self.outcomes.push(outcome),
+            Some(Item::Gap(_)) => self.gaps += 1,
+            Some(Item::Decision(_) | Item::Run(_)) | None => {}
+        }
+    }
+
+    /// The report. It is complete when every record the kernel made is in it.
+    #[must_use]
+    pub fn report(self, run: v1::Run, limits: Vec<String>) -> v1::Report {
+        let generated = |books: &Option<v1::RingBooks>| books.as_ref().map_or(0, |books| books.generated);
+        let complete = self.gaps == 0 && self.events == generated(&run.critical) + generated(&run.bulk);
+        v1::Report {
+            run: Some(run),
+            programs: tallies(self.programs),
+            destinations: tallies(self.destinations),
+            files_changed: tallies(self.files_changed),
+            findings: self.findings,
+            outcomes: self.outcomes,
+            complete,
+            limits,
+        }
+    }
+
+    fn event(&mut self, event: &v1::Event) {
+        self.events += 1;
+        match &event.kind {
+            Some(Kind::Exec(_)) => {
+                let program = event.process.as_ref().and_then(|process| process.executable.as_ref());
+                count(&mut self.programs, &file_text(program));
+            }
+            Some(
+                Kind::Connect(v1::Connect { destination }) | Kind::Send(v1::Send { destination }),
+            ) => count(&mut self.destinations, &endpoint_text(destination.as_ref())),
+            Some(Kind::Open(open)) => {
+                let writes = open.intent.as_ref().is_some_and(|intent| intent.write);
+                if open.created || writes {
+                    let verb = if open.created { "created" } else { "written" };
+                    count(&mut self.files_changed, &format!("{verb} {}", file_text(open.file.as_ref())));
+                }
+            }
+            Some(Kind::Unlink(unlink)) => {
+                count(&mut self.files_changed, &format!("removed {}", file_text(unlink.file.as_ref())));
+            }
+            Some(Kind::Rename(rename)) => {
+                let to = rename.new_path.as_ref().map_or("?", |path| &path.text);
+                count(
+                    &mut self.files_changed,
+                    &format!("renamed {} to {to}", file_text(rename.file.as_ref())),
+                );
+            }
+            _ => {}
+        }
+    }
+}
+
+fn count(tallies: &mut BTreeMap<String, u64>, what: &str) {
+    // A run that touches a million files is no reason to hold them all: new names beyond the cap go into one line.
+    const CAP: usize = 20_000;
+    if let Some(count) = tallies.get_mut(what) {
+        *count += 1;
+    } else if tallies.len() < CAP {
+        tallies.insert(what.into(), 1);
+    } else {
+        *tallies.entry("(others)".into()).or_default() += 1;
+    }
+}
+
+fn tallies(tallies: BTreeMap<String, u64>) -> Vec<v1::Tally> {
+    let mut lines: Vec<v1::Tally> =
+        tallies.into_iter().map(|(what, count)| v1::Tally { what, count }).collect();
+    lines.sort_by(|a, b| b.count.cmp(&a.count).then_with(|| a.what.cmp(&b.what)));
+    if lines.len() > LINES {
+        let rest = lines.split_off(LINES);
+        let count = rest.iter().map(|line| line.count).sum();
+        lines.push(v1::Tally { what: format!("({} others)", rest.len()), count });
+    }
+    lines
+}
+
+fn file_text(file: Option<&v1::File>) -> String {
+    file.and_then(|file| file.path.as_ref()).map_or_else(|| "(unknown)".into(), |path| path.text.clone())
+}
+
+fn endpoint_text(endpoint: Option<&v1::Endpoint>) -> String {
+    let Some(endpoint) = endpoint else { return "(unknown)".into() };
+    let protocol = match endpoint.protocol {
+        6 => "tcp".into(),
+        17 => "udp".into(),
+        other => format!("protocol-{other}"),
+    };
+    let address = match <[u8; 4]>::try_from(endpoint.address.as_slice()) {
+        Ok(v4) => std::net::IpAddr::from(v4).to_string(),
+        Err(_not_v4) => match <[u8; 16]>::try_from(endpoint.address.as_slice()) {
+            Ok(v6) => format!("[{}]", std::net::Ipv6Addr::from(v6)),
+            Err(_neither) => "(unknown)".into(),
+        },
+    };
+    format!("{protocol} {address}:{}", endpoint.port)
+}

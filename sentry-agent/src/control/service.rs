@@ -1,0 +1,289 @@
+//! The answers of `agentsentry.v1.Control`.
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use sentry_detect::{
+    decision::{Action, Outcome},
+    run::Mode,
+};
+use sentry_proto::v1::{self, control_server::Control};
+use tokio::sync::{mpsc, oneshot};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Code, Request, Response, Status};
+
+use super::{
+    peer::{Peer, identify},
+    report::Gather,
+};
+use crate::{
+    app::status::StatusBoard,
+    config::Config,
+    enrich::clock::unix_ns,
+    error_chain,
+    journal::{JournalError, JournalHandle, Query},
+    runs::{Registry, Run, RunError, Start},
+    stage::act::Case,
+};
+
+/// How long `Finish` waits for the members that outlive the command.
+const LINGER: Duration = Duration::from_secs(2);
+/// Items of one answer that wait for a slow reader.
+const STREAM_QUEUE: usize = 256;
+
+/// The service; cheap to clone.
+#[derive(Clone)]
+pub struct ControlService {
+    pub registry: Arc<Registry>,
+    pub journal: JournalHandle,
+    pub cases: mpsc::Sender<Case>,
+    pub config: Arc<Config>,
+    pub status: Arc<StatusBoard>,
+}
+
+#[tonic::async_trait]
+impl Control for ControlService {
+    async fn start(&self, request: Request<v1::StartRequest>) -> Result<Response<v1::StartReply>, Status> {
+        let peer = identify(&request, &self.registry)?;
+        let request = request.into_inner();
+        let start = self.start_of(request.name, request.mode, peer, request.command)?;
+        let registry = Arc::clone(&self.registry);
+        let run = blocking(move || registry.start(start)).await??;
+        self.note_start(&run).await?;
+        Ok(Response::new(v1::StartReply { run: Some(run.wire()) }))
+    }
+
+    async fn enter(&self, request: Request<v1::EnterRequest>) -> Result<Response<v1::EnterReply>, Status> {
+        let peer = identify(&request, &self.registry)?;
+        let run = self.registry.find(&request.into_inner().run)?;
+        peer.may_act_on(run.uid, &run.id.0)?;
+        let registry = Arc::clone(&self.registry);
+        blocking(move || registry.enter(&run, peer.pid)).await??;
+        Ok(Response::new(v1::EnterReply {}))
+    }
+
+    async fn finish(&self, request: Request<v1::FinishRequest>) -> Result<Response<v1::Report>, Status> {
+        let peer = identify(&request, &self.registry)?;
+        let id = request.into_inner().run;
+        let mut left_over = Vec::new();
+        if let Ok(run) = self.registry.find(&id) {
+            peer.may_act_on(run.uid, &run.id.0)?;
+            if !run.wait_end(LINGER).await {
+                let count = self.registry.members(&run).len();
+                left_over.push(format!(
+                    "{count} processes of the run outlived its command and are still watched; `sentry kill {id}` ends them"
+                ));
+            }
+        }
+        self.report(id, left_over).await.map(Response::new)
+    }
+
+    async fn tag(&self, request: Request<v1::TagRequest>) -> Result<Response<v1::StartReply>, Status> {
+        let peer = identify(&request, &self.registry)?;
+        peer.must_be_root("tag a cgroup, which takes the processes of others under watch")?;
+        let request = request.into_inner();
+        let start = self.start_of(request.name, request.mode, peer, Vec::new())?;
+        let registry = Arc::clone(&self.registry);
+        let path = PathBuf::from(request.cgroup);
+        let run = blocking(move || registry.tag(&path, start)).await??;
+        self.note_start(&run).await?;
+        Ok(Response::new(v1::StartReply { run: Some(run.wire()) }))
+    }
+
+    async fn untag(&self, request: Request<v1::TargetRequest>) -> Result<Response<v1::Report>, Status> {
+        let peer = identify(&request, &self.registry)?;
+        peer.must_be_root("untag a cgroup")?;
+        let run = self.registry.find(&request.into_inner().target)?;
+        self.send(Case::Over { run: Arc::clone(&run) }).await?;
+        if !run.wait_end(LINGER).await {
+            return Err(Status::deadline_exceeded("the sensor is busy; the run will end soon, see `sentry agents`"));
+        }
+        self.report(run.id.0.clone(), Vec::new()).await.map(Response::new)
+    }
+
+    async fn runs(&self, request: Request<v1::RunsRequest>) -> Result<Response<v1::RunsReply>, Status> {
+        identify(&request, &self.registry)?;
+        let mut runs: Vec<v1::Run> = self.registry.live().iter().map(|run| run.wire()).collect();
+        if request.into_inner().include_ended {
+            let journal = self.journal.clone();
+            let stored = blocking(move || journal.runs()).await??;
+            let live: std::collections::HashSet<String> = runs.iter().map(|run| run.id.clone()).collect();
+            runs.extend(stored.into_iter().filter(|run| !live.contains(&run.id)));
+        }
+        runs.sort_by_key(|run| run.started_unix_ns);
+        Ok(Response::new(v1::RunsReply { runs }))
+    }
+
+    type ItemsStream = ReceiverStream<Result<v1::StoredItem, Status>>;
+
+    async fn items(&self, request: Request<v1::ItemsRequest>) -> Result<Response<Self::ItemsStream>, Status> {
+        identify(&request, &self.registry)?;
+        let request = request.into_inner();
+        let run = match &request.run {
+            Some(target) => Some(self.resolve(target).await?.id),
+            None => None,
+        };
+        let query = Query { run, agent: request.agent, kinds: request.kinds, ..Query::default() };
+        let (sender, receiver) = mpsc::channel(STREAM_QUEUE);
+        let pump = super::pump::Pump { journal: self.journal.clone(), query, sender };
+        self.status.spawn(pump.run(request.limit, request.follow));
+        Ok(Response::new(ReceiverStream::new(receiver)))
+    }
+
+    async fn report_of(&self, request: Request<v1::TargetRequest>) -> Result<Response<v1::Report>, Status> {
+        identify(&request, &self.registry)?;
+        let run = self.resolve(&request.into_inner().target).await?;
+        self.report(run.id, Vec::new()).await.map(Response::new)
+    }
+
+    async fn act(&self, request: Request<v1::ActRequest>) -> Result<Response<v1::ActReply>, Status> {
+        let peer = identify(&request, &self.registry)?;
+        let request = request.into_inner();
+        let action = match request.action() {
+            v1::Action::Freeze => Action::Freeze,
+            v1::Action::Thaw => Action::Thaw,
+            v1::Action::Kill => Action::Kill,
+            other => {
+                return Err(Status::invalid_argument(format!(
+                    "{} cannot be asked for; freeze, thaw and kill can",
+                    other.as_str_name()
+                )));
+            }
+        };
+        let run = self.registry.find(&request.target)?;
+        peer.may_act_on(run.uid, &run.id.0)?;
+        let reason = if request.reason.is_empty() { "asked for by hand".into() } else { request.reason };
+        let (decision, outcome) = act_by_hand(&self.cases, &run, action, format!("user:{}", peer.uid), reason).await?;
+        Ok(Response::new(v1::ActReply {
+            decision: Some(v1::Decision::from(&decision)),
+            outcome: Some(v1::Outcome::from(&outcome)),
+        }))
+    }
+
+    async fn status(&self, request: Request<v1::StatusRequest>) -> Result<Response<v1::StatusReply>, Status> {
+        identify(&request, &self.registry)?;
+        Ok(Response::new(self.status.reply(&self.registry, &self.journal)))
+    }
+}
+
+impl ControlService {
+    fn start_of(
+        &self,
+        name: String,
+        mode: i32,
+        peer: Peer,
+        command: Vec<String>,
+    ) -> Result<Start, Status> {
+        if name.is_empty() || name.len() > 128 || name.chars().any(char::is_control) {
+            return Err(Status::invalid_argument(
+                "an agent name has 1 to 128 bytes and no control characters; give another --name",
+            ));
+        }
+        let configured = self.config.agent(&name).map(|agent| agent.mode);
+        let asked = match v1::Mode::try_from(mode) {
+            Ok(v1::Mode::Enforce) => Some(Mode::Enforce),
+            Ok(v1::Mode::Observe) => Some(Mode::Observe),
+            _ => None,
+        };
+        // What the administrator configured to be enforced cannot be relaxed by the caller.
+        let mode = match (configured, asked) {
+            (Some(Mode::Enforce), _) | (_, Some(Mode::Enforce)) => Mode::Enforce,
+            _ => Mode::Observe,
+        };
+        Ok(Start { name, mode, uid: peer.uid, command })
+    }
+
+    async fn note_start(&self, run: &Arc<Run>) -> Result<(), Status> {
+        let (noted, done) = oneshot::channel();
+        self.send(Case::Started { run: Arc::clone(run), noted }).await?;
+        done.await.map_err(|_closed| stopping())
+    }
+
+    async fn send(&self, case: Case) -> Result<(), Status> {
+        self.cases.send(case).await.map_err(|_closed| stopping())
+    }
+
+    /// The newest state of a live or stored run.
+    async fn resolve(&self, target: &str) -> Result<v1::Run, Status> {
+        match self.registry.find(target) {
+            Ok(run) => return Ok(run.wire()),
+            Err(RunError::Unknown { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let journal = self.journal.clone();
+        let runs = blocking(move || journal.runs()).await??;
+        let mut matching: Vec<v1::Run> = runs.into_iter().filter(|run| run.id.starts_with(target)).collect();
+        match (matching.len(), matching.pop()) {
+            (1, Some(run)) => Ok(run),
+            (0, _) => Err(RunError::Unknown { target: target.into() }.into()),
+            (count, _) => Err(RunError::Ambiguous { target: target.into(), count }.into()),
+        }
+    }
+
+    async fn report(&self, id: String, mut limits: Vec<String>) -> Result<v1::Report, Status> {
+        limits.extend(self.status.limits());
+        let journal = self.journal.clone();
+        journal.flush().await;
+        let run = self.resolve(&id).await?;
+        blocking(move || {
+            let mut gather = Gather::default();
+            let query = Query { run: Some(run.id.clone()), ..Query::default() };
+            journal.each(&query, |_seq, item| gather.item(item))?;
+            Ok::<_, JournalError>(gather.report(run, limits))
+        })
+        .await?
+        .map_err(Status::from)
+    }
+}
+
+/// Decides by hand and waits for the verified outcome.
+///
+/// # Errors
+/// `UNAVAILABLE` while the sensor stops.
+pub async fn act_by_hand(
+    cases: &mpsc::Sender<Case>,
+    run: &Arc<Run>,
+    action: Action,
+    origin: String,
+    reason: String,
+) -> Result<(sentry_detect::decision::Decision, Outcome), Status> {
+    let decision = run.decider().by_hand(action, origin, reason, unix_ns());
+    let (reply, outcome) = oneshot::channel();
+    let case = Case::Decided {
+        run: Arc::clone(run),
+        finding: None,
+        decisions: vec![decision.clone()],
+        reply: Some(reply),
+    };
+    cases.send(case).await.map_err(|_closed| stopping())?;
+    let outcome = outcome.await.map_err(|_closed| stopping())?;
+    Ok((decision, outcome))
+}
+
+fn stopping() -> Status {
+    Status::unavailable("the sensor is stopping; try again when it is back")
+}
+
+/// Work that waits for the disk or the kernel.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Status> {
+    tokio::task::spawn_blocking(work).await.map_err(|error| Status::internal(format!("a worker failed: {error}")))
+}
+
+impl From<RunError> for Status {
+    fn from(error: RunError) -> Self {
+        let code = match &error {
+            RunError::NoSlot => Code::ResourceExhausted,
+            RunError::Tagged { .. } => Code::AlreadyExists,
+            RunError::Unknown { .. } => Code::NotFound,
+            RunError::Ambiguous { .. } => Code::InvalidArgument,
+            RunError::Ended { .. } | RunError::Enter { .. } | RunError::Cgroup(_) => Code::FailedPrecondition,
+            RunError::Kernel(_) => Code::Internal,
+        };
+        Status::new(code, error_chain(&error))
+    }
+}
+
+impl From<JournalError> for Status {
+    fn from(error: JournalError) -> Self {
+        Status::internal(error_chain(&error))
+    }
+}

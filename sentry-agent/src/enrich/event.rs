@@ -1,0 +1,220 @@
+//! One record → one event.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use sentry_common::{
+    abi::{RecordHeader, ring},
+    record::{
+        cgroup::{AT_BIRTH, CgroupRecord, DESTINATION_IN_RUN, MEMBER_BEFORE},
+        file::{ATTEMPT, CREATED, FROM_ARGUMENT, NameRecord, OpenRecord},
+        network::NetworkRecord,
+        process::{ExecRecord, FileKey as RawFileKey},
+    },
+};
+use sentry_detect::{
+    event::{
+        Endpoint, Event, EventKind, File, FileKey, OpenIntent, Path, PathSource, Process, Ring,
+    },
+    run::{AgentIdentity, ProcessKey, RunId},
+};
+
+use super::{
+    clock::BootClock,
+    process_table::{ProcessTable, unknown},
+    seed,
+};
+use crate::decode::{Record, text};
+
+/// Turns records into events; remembers the processes of all runs.
+pub struct Enricher {
+    processes: ProcessTable,
+    clock: BootClock,
+}
+
+/// The run that a record belongs to.
+pub struct Owner<'a> {
+    pub run: &'a RunId,
+    /// Prefix of event ids: the run, and its life where a restarted sensor adopted it again.
+    pub event_prefix: &'a str,
+    pub agent: &'a AgentIdentity,
+}
+
+impl Enricher {
+    #[must_use]
+    pub fn new(processes: ProcessTable, clock: BootClock) -> Self {
+        Self { processes, clock }
+    }
+
+    /// One event per record.
+    pub fn event(&mut self, header: &RecordHeader, record: &Record, owner: &Owner<'_>) -> Event {
+        let actor = ProcessKey { tgid: header.tgid, start_boot_ns: header.start_boot_ns };
+        let kind = self.kind(actor, record);
+        let ring = if header.ring as usize == ring::CRITICAL { Ring::Critical } else { Ring::Bulk };
+        let letter = match ring {
+            Ring::Critical => 'c',
+            Ring::Bulk => 'b',
+        };
+        let mut process = self.processes.get(actor).cloned().unwrap_or_else(|| unknown(actor));
+        process.tid = header.tid;
+        Event {
+            id: format!("{}-{letter}-{}", owner.event_prefix, header.sequence),
+            run: owner.run.clone(),
+            agent: owner.agent.clone(),
+            ring,
+            sequence: header.sequence,
+            time_unix_ns: self.clock.unix_ns(header.time_boot_ns),
+            process,
+            kind,
+        }
+    }
+
+    fn kind(&mut self, actor: ProcessKey, record: &Record) -> EventKind {
+        match record {
+            Record::Fork(fork) => {
+                let child = ProcessKey { tgid: fork.child_tgid, start_boot_ns: fork.child_start_boot_ns };
+                self.know(actor);
+                self.processes.fork(actor, child);
+                EventKind::Fork { child }
+            }
+            Record::Exec(exec) => {
+                self.processes.set(process(actor, exec));
+                EventKind::Exec
+            }
+            Record::Seed(seed) => {
+                let argv = super::seed::argv(actor.tgid);
+                self.processes.set(Process { argv, pre_existing: true, ..process(actor, seed) });
+                EventKind::Seed
+            }
+            Record::Exit(exit) => {
+                let signal = exit.status & 0x7f;
+                if signal == 0 {
+                    EventKind::Exit { code: Some((exit.status >> 8) & 0xff), signal: None }
+                } else {
+                    EventKind::Exit { code: None, signal: Some(signal) }
+                }
+            }
+            Record::CgroupMove(moved) => {
+                self.know(actor);
+                cgroup_move(moved)
+            }
+            Record::CgroupMake(made) => {
+                EventKind::CgroupMake { cgroup: made.cgroup, path: text::plain(&made.path) }
+            }
+            Record::CgroupRemove(removed) => {
+                EventKind::CgroupRemove { cgroup: removed.cgroup, path: text::plain(&removed.path) }
+            }
+            Record::Connect(connect) => EventKind::Connect { destination: endpoint(connect) },
+            Record::Send(send) => EventKind::Send { destination: endpoint(send) },
+            Record::Open(open) => opened(open),
+            Record::Unlink(unlink) => EventKind::Unlink {
+                file: named_file(unlink),
+                attempt: unlink.flags & ATTEMPT != 0,
+            },
+            Record::Rename(rename) => EventKind::Rename {
+                file: named_file(rename),
+                new_path: if rename.source == FROM_ARGUMENT {
+                    text::argument(&rename.new_path, &rename.new_argument)
+                } else {
+                    text::path(&rename.new_path).unwrap_or_else(no_path)
+                },
+                attempt: rename.flags & ATTEMPT != 0,
+            },
+        }
+    }
+
+    /// A process that entered from outside is described by procfs, once.
+    fn know(&mut self, key: ProcessKey) {
+        if self.processes.get(key).is_none()
+            && let Some(process) = seed::process(key)
+        {
+            self.processes.set(process);
+        }
+    }
+}
+
+fn process(key: ProcessKey, exec: &ExecRecord) -> Process {
+    let known = |id: u32| (id != u32::MAX).then_some(id);
+    let parent = ProcessKey { tgid: exec.parent_tgid, start_boot_ns: exec.parent_start_boot_ns };
+    Process {
+        key,
+        tid: key.tgid,
+        parent: (parent.tgid != 0).then_some(parent),
+        executable: text::path(&exec.path).map(|path| File { path, key: file_key(&exec.file) }),
+        argv: text::argv(&exec.argv),
+        cwd: text::path(&exec.cwd),
+        uid: known(exec.uid),
+        gid: known(exec.gid),
+        euid: known(exec.euid),
+        pre_existing: false,
+    }
+}
+
+fn cgroup_move(moved: &CgroupRecord) -> EventKind {
+    EventKind::CgroupMove {
+        cgroup: moved.cgroup,
+        path: text::plain(&moved.path),
+        in_run: moved.flags & DESTINATION_IN_RUN != 0,
+        member_before: moved.flags & MEMBER_BEFORE != 0,
+        at_birth: moved.flags & AT_BIRTH != 0,
+    }
+}
+
+fn endpoint(record: &NetworkRecord) -> Endpoint {
+    const AF_INET: u16 = 2;
+    let address = if record.family == AF_INET {
+        let [a, b, c, d, ..] = record.address;
+        IpAddr::V4(Ipv4Addr::new(a, b, c, d))
+    } else {
+        // An IPv4-mapped destination is the IPv4 one.
+        IpAddr::V6(Ipv6Addr::from(record.address)).to_canonical()
+    };
+    Endpoint { address, port: record.port, protocol: record.protocol }
+}
+
+fn opened(open: &OpenRecord) -> EventKind {
+    const O_WRONLY: u32 = 0o1;
+    const O_RDWR: u32 = 0o2;
+    const O_TRUNC: u32 = 0o1000;
+    const O_APPEND: u32 = 0o2000;
+    const O_PATH: u32 = 0o1000_0000;
+    let raw = open.open_flags;
+    let path_only = raw & O_PATH != 0;
+    let write = raw & (O_WRONLY | O_RDWR) != 0 && !path_only;
+    EventKind::Open {
+        file: File { path: text::path(&open.path).unwrap_or_else(no_path), key: file_key(&open.file) },
+        intent: OpenIntent {
+            read: raw & O_WRONLY == 0 && !path_only,
+            write,
+            truncate: raw & O_TRUNC != 0,
+            append: raw & O_APPEND != 0,
+            path_only,
+            raw,
+        },
+        created: open.flags & CREATED != 0,
+        attempt: open.flags & ATTEMPT != 0,
+    }
+}
+
+fn named_file(record: &NameRecord) -> File {
+    if record.source == FROM_ARGUMENT {
+        File { path: text::argument(&record.path, &record.argument), key: None }
+    } else {
+        File { path: text::path(&record.path).unwrap_or_else(no_path), key: file_key(&record.file) }
+    }
+}
+
+/// The kernel could not be asked for the path.
+fn no_path() -> Path {
+    Path { text: String::new(), source: PathSource::Kernel, truncated: true }
+}
+
+fn file_key(key: &RawFileKey) -> Option<FileKey> {
+    (key.inode != 0).then_some(FileKey {
+        device_major: key.device >> 20,
+        device_minor: key.device & 0xf_ffff,
+        inode: key.inode,
+        generation: key.generation,
+        links: key.links,
+        mode: key.mode,
+    })
+}

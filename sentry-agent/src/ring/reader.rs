@@ -1,0 +1,107 @@
+//! The ring thread.
+//!
+//! Each turn copies what is in the bulk ring (bounded), then what is in the critical ring, and sorts both by time. In
+//! this order every critical record that precedes a bulk record (the exec before the open) is in the same or an earlier
+//! batch. A full queue makes this thread wait: the rings fill, and the kernel counts what it cannot store, per run.
+
+use std::{
+    borrow::Borrow,
+    os::fd::AsFd as _,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use aya::maps::{MapData, RingBuf};
+use nix::{
+    errno::Errno,
+    poll::{PollFd, PollFlags, PollTimeout, poll},
+};
+use sentry_common::abi::RecordHeader;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use zerocopy::FromBytes as _;
+
+use super::Batch;
+use crate::bpf::programs::Rings;
+
+/// Batches that may wait for the analyst.
+pub const QUEUE_BATCHES: usize = 64;
+/// Records taken from one ring in one turn: bounds a batch to a few MiB and the delay of the other ring.
+const TURN_RECORDS: usize = 2048;
+/// Longest wait for a wake-up; also how soon a cancellation is noticed.
+const WAIT: Duration = Duration::from_millis(100);
+
+/// What the ring thread has done; read by the status endpoint.
+#[derive(Debug, Default)]
+pub struct RingStats {
+    pub records: AtomicU64,
+    pub wakeups: AtomicU64,
+}
+
+/// Runs until cancelled; then drains what is in the rings once more and ends. The end of the channel tells the analyst.
+///
+/// # Errors
+/// When the kernel refuses to poll the rings.
+pub fn run(
+    mut rings: Rings,
+    batches: &mpsc::Sender<Batch>,
+    stats: &Arc<RingStats>,
+    token: &CancellationToken,
+) -> Result<(), Errno> {
+    loop {
+        // Read before the drain: a record that comes after the cancellation may be left behind, none before.
+        let last = token.is_cancelled();
+        loop {
+            let batch = turn(&mut rings);
+            if batch.is_empty() {
+                break;
+            }
+            stats.records.fetch_add(batch.len() as u64, Ordering::Relaxed);
+            if batches.blocking_send(batch).is_err() {
+                return Ok(());
+            }
+        }
+        if last {
+            return Ok(());
+        }
+        wait(&rings)?;
+        stats.wakeups.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+fn turn(rings: &mut Rings) -> Batch {
+    let mut batch = Batch::new();
+    take(&mut rings.bulk, &mut batch);
+    take(&mut rings.critical, &mut batch);
+    batch.sort_by_key(|bytes| time(bytes));
+    batch
+}
+
+fn take<T: Borrow<MapData>>(ring: &mut RingBuf<T>, batch: &mut Batch) {
+    for _ in 0..TURN_RECORDS {
+        match ring.next() {
+            Some(item) => batch.push(Box::from(&*item)),
+            None => return,
+        }
+    }
+}
+
+/// Time of a record; 0 for one too short to have a header, which the decoder refuses.
+fn time(bytes: &[u8]) -> u64 {
+    RecordHeader::read_from_prefix(bytes).map_or(0, |(header, _)| header.time_boot_ns)
+}
+
+fn wait(rings: &Rings) -> Result<(), Errno> {
+    let mut fds = [
+        PollFd::new(rings.critical.as_fd(), PollFlags::POLLIN),
+        PollFd::new(rings.bulk.as_fd(), PollFlags::POLLIN),
+    ];
+    let timeout = PollTimeout::try_from(WAIT).unwrap_or(PollTimeout::ZERO);
+    match poll(&mut fds, timeout) {
+        Ok(_) | Err(Errno::EINTR) => Ok(()),
+        Err(errno) => Err(errno),
+    }
+}

@@ -1,0 +1,325 @@
+//! All runs, and the kernel tables behind them.
+
+use std::{
+    collections::HashMap,
+    num::NonZeroUsize,
+    path::Path,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use lru::LruCache;
+use sentry_common::{counter::RunBlock, fault, table::RunTag};
+use sentry_detect::{
+    run::{AgentIdentity, Mode, ProcessKey, RunId},
+    runaway::settings::Settings,
+};
+use sentry_proto::v1;
+use uuid::Uuid;
+
+use super::{
+    run::{NewRun, Run},
+    slots::Slots,
+};
+use crate::{
+    bpf::{LoadError, Programs},
+    cgroup::{Cgroup, CgroupError, CgroupRoot},
+    enrich::clock::unix_ns,
+};
+
+/// Ended runs whose late records can still be told to be theirs.
+const ENDED: NonZeroUsize = NonZeroUsize::new(2_048).unwrap();
+
+/// What can go wrong with runs.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    #[error("all {} run slots are taken; end a run with `sentry kill` or `sentry untag` first", sentry_common::table::RUN_SLOTS)]
+    NoSlot,
+    #[error("cgroup {path} belongs to run {run} already; `sentry untag {run}` ends that")]
+    Tagged { path: String, run: String },
+    #[error("no run matches `{target}`; `sentry agents --all` lists them")]
+    Unknown { target: String },
+    #[error("`{target}` matches {count} runs; give more of the run id, `sentry agents` lists them")]
+    Ambiguous { target: String, count: usize },
+    #[error("run {run} has ended")]
+    Ended { run: String },
+    #[error("process {pid} cannot enter run {run}")]
+    Enter {
+        pid: u32,
+        run: String,
+        #[source]
+        source: CgroupError,
+    },
+    #[error(transparent)]
+    Cgroup(#[from] CgroupError),
+    #[error(transparent)]
+    Kernel(#[from] LoadError),
+}
+
+/// What a new run is.
+#[derive(Clone, Debug)]
+pub struct Start {
+    pub name: String,
+    pub mode: Mode,
+    pub uid: u32,
+    pub command: Vec<String>,
+}
+
+/// Owner of the programs and of every run. Two locks, never held together: `kernel` (programs, tables, slots) and
+/// `runs` (the lists).
+pub struct Registry {
+    kernel: Mutex<Kernel>,
+    runs: Mutex<Lists>,
+    root: CgroupRoot,
+    settings: Settings,
+    seed_wanted: AtomicBool,
+}
+
+struct Kernel {
+    programs: Programs,
+    slots: Slots,
+}
+
+struct Lists {
+    live: HashMap<RunId, Arc<Run>>,
+    by_tag: HashMap<RunTag, Arc<Run>>,
+    ended: LruCache<RunTag, Arc<Run>>,
+}
+
+impl Registry {
+    #[must_use]
+    pub fn new(programs: Programs, root: CgroupRoot, settings: Settings) -> Self {
+        Self {
+            kernel: Mutex::new(Kernel { programs, slots: Slots::new() }),
+            runs: Mutex::new(Lists {
+                live: HashMap::new(),
+                by_tag: HashMap::new(),
+                ended: LruCache::new(ENDED),
+            }),
+            root,
+            settings,
+            seed_wanted: AtomicBool::new(false),
+        }
+    }
+
+    /// A run with an empty cgroup of its own.
+    ///
+    /// # Errors
+    /// When there is no slot, or the cgroup or the tables refuse.
+    pub fn start(&self, start: Start) -> Result<Arc<Run>, RunError> {
+        let id = Uuid::now_v7().to_string();
+        let cgroup = Arc::new(self.root.create(&id)?);
+        self.register(RunId(id), Arc::clone(&cgroup), true, start).inspect_err(|_| {
+            // Empty and ours; if it stays, the next start-up removes it.
+            drop(cgroup.remove());
+        })
+    }
+
+    /// A run over an existing cgroup, with the processes and cgroups already in it.
+    ///
+    /// # Errors
+    /// When the cgroup is not fit or is a run's already, there is no slot, or the tables refuse.
+    pub fn tag(&self, path: &Path, start: Start) -> Result<Arc<Run>, RunError> {
+        let cgroup = Arc::new(self.root.open(path)?);
+        let owner = self.kernel().programs.tables.cgroup(cgroup.id());
+        if let Some(run) = owner.and_then(|tag| self.by_tag(tag))
+            && !run.is_ended()
+        {
+            return Err(RunError::Tagged {
+                path: cgroup.path().display().to_string(),
+                run: run.id.0.clone(),
+            });
+        }
+        let run = self.register(RunId(Uuid::now_v7().to_string()), Arc::clone(&cgroup), false, start)?;
+        let result = self.adopt_subtree(&cgroup, run.tag);
+        if let Err(error) = result {
+            self.close(&run);
+            return Err(error);
+        }
+        Ok(run)
+    }
+
+    /// Moves a process into a run's cgroup.
+    ///
+    /// # Errors
+    /// When the run has ended or the kernel refuses.
+    pub fn enter(&self, run: &Run, pid: u32) -> Result<(), RunError> {
+        if run.is_ended() {
+            return Err(RunError::Ended { run: run.id.0.clone() });
+        }
+        run.cgroup.add(pid).map_err(|source| RunError::Enter { pid, run: run.id.0.clone(), source })
+    }
+
+    /// Reads the run's counters.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn block(&self, run: &Run) -> Result<RunBlock, LoadError> {
+        self.kernel().programs.tables.run(run.tag.slot)
+    }
+
+    /// Live members by lineage.
+    #[must_use]
+    pub fn members(&self, run: &Run) -> Vec<ProcessKey> {
+        self.kernel().programs.tables.members(run.tag)
+    }
+
+    /// The live run of a process.
+    #[must_use]
+    pub fn of_process(&self, tgid: u32) -> Option<Arc<Run>> {
+        let tag = self.kernel().programs.tables.process(tgid)?;
+        self.by_tag(tag)
+    }
+
+    /// The run that a record belongs to, live or lately ended.
+    #[must_use]
+    pub fn by_tag(&self, tag: RunTag) -> Option<Arc<Run>> {
+        let mut lists = self.lists();
+        lists.by_tag.get(&tag).cloned().or_else(|| lists.ended.get(&tag).cloned())
+    }
+
+    /// All live runs.
+    #[must_use]
+    pub fn live(&self) -> Vec<Arc<Run>> {
+        self.lists().live.values().cloned().collect()
+    }
+
+    /// The live run that `target` names: a run id, a unique prefix of one, or an agent with one live run.
+    ///
+    /// # Errors
+    /// When none or several match.
+    pub fn find(&self, target: &str) -> Result<Arc<Run>, RunError> {
+        let lists = self.lists();
+        let matching = |keep: &dyn Fn(&Run) -> bool| -> Vec<Arc<Run>> {
+            lists.live.values().filter(|run| keep(run)).cloned().collect()
+        };
+        let mut found = matching(&|run| run.agent.name == target || run.agent.id == target);
+        if found.is_empty() && !target.is_empty() {
+            found = matching(&|run| run.id.0.starts_with(target));
+        }
+        match (found.len(), found.pop()) {
+            (1, Some(run)) => Ok(run),
+            (0, _) => Err(RunError::Unknown { target: target.into() }),
+            (count, _) => Err(RunError::Ambiguous { target: target.into(), count }),
+        }
+    }
+
+    /// Asks for a pass over all tasks: a process with several threads entered a run, and the kernel told of its leader
+    /// alone.
+    pub fn want_seed(&self) {
+        self.seed_wanted.store(true, Ordering::Release);
+    }
+
+    /// Makes the pass if one was asked for.
+    ///
+    /// # Errors
+    /// When the iterator fails.
+    pub fn seed_if_wanted(&self) -> Result<(), LoadError> {
+        if self.seed_wanted.swap(false, Ordering::AcqRel) {
+            self.kernel().programs.seed()?;
+        }
+        Ok(())
+    }
+
+    /// Takes the run out of the kernel's tables: its tags are void, its slot is free, its cgroup (if ours) is removed.
+    pub fn close(&self, run: &Run) {
+        {
+            let mut kernel = self.kernel();
+            kernel.programs.tables.forget(run.tag);
+            let freed = kernel.programs.tables.set_run(run.tag.slot, 0);
+            match freed {
+                Ok(()) => kernel.slots.give_back(run.tag),
+                Err(error) => {
+                    tracing::error!(error = %crate::error_chain(&error), run.id = %run.id, "cannot free run slot");
+                }
+            }
+            if kernel.slots.all_free() {
+                kernel.programs.disarm();
+            }
+        }
+        if run.owned
+            && let Err(error) = run.cgroup.remove()
+            && !error.is_gone()
+        {
+            tracing::warn!(error = %crate::error_chain(&error), run.id = %run.id, "cannot remove run cgroup");
+        }
+        {
+            let mut state = run.state();
+            state.state = v1::RunState::Ended;
+            state.ended_unix_ns = Some(unix_ns());
+        }
+        let mut lists = self.lists();
+        lists.live.remove(&run.id);
+        if let Some(run) = lists.by_tag.remove(&run.tag) {
+            lists.ended.put(run.tag, run);
+        }
+    }
+
+    /// Tier letter, what it cannot see, and kernel-side failures by name.
+    #[must_use]
+    pub fn kernel_status(&self) -> (String, Vec<String>, HashMap<String, u64>) {
+        let kernel = self.kernel();
+        let faults = kernel.programs.tables.faults();
+        let faults = fault::NAMES.iter().zip(faults).map(|(name, count)| ((*name).into(), count)).collect();
+        (kernel.programs.tier().into(), kernel.programs.limits(), faults)
+    }
+
+    /// Enters the run into the lists first, so that no record of it finds nobody, then into the kernel's tables.
+    fn register(
+        &self,
+        id: RunId,
+        cgroup: Arc<Cgroup>,
+        owned: bool,
+        start: Start,
+    ) -> Result<Arc<Run>, RunError> {
+        let tag = self.kernel().slots.take().ok_or(RunError::NoSlot)?;
+        let run = Arc::new(Run::new(NewRun {
+            id,
+            agent: AgentIdentity { id: start.name.clone(), name: start.name },
+            mode: start.mode,
+            cgroup,
+            owned,
+            tag,
+            started_unix_ns: unix_ns(),
+            uid: start.uid,
+            command: start.command,
+            settings: self.settings.clone(),
+        }));
+        {
+            let mut lists = self.lists();
+            lists.live.insert(run.id.clone(), Arc::clone(&run));
+            lists.by_tag.insert(tag, Arc::clone(&run));
+        }
+        let mut kernel = self.kernel();
+        let programs = &mut kernel.programs;
+        let tagged = programs
+            .arm()
+            .and_then(|()| programs.tables.set_run(tag.slot, tag.generation))
+            .and_then(|()| programs.tables.add_cgroup(run.cgroup.id(), tag));
+        drop(kernel);
+        match tagged {
+            Ok(()) => Ok(run),
+            Err(error) => {
+                self.close(&run);
+                Err(error.into())
+            }
+        }
+    }
+
+    /// Tags the cgroups below, top down, then the tasks. A cgroup made meanwhile below a tagged one is tagged by the
+    /// kernel; one made below a not yet tagged one is found by the walk.
+    fn adopt_subtree(&self, cgroup: &Cgroup, tag: RunTag) -> Result<(), RunError> {
+        cgroup.visit_ids(|id| self.kernel().programs.tables.add_cgroup(id, tag).map_err(RunError::from))?;
+        Ok(self.kernel().programs.seed()?)
+    }
+
+    fn kernel(&self) -> MutexGuard<'_, Kernel> {
+        self.kernel.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn lists(&self) -> MutexGuard<'_, Lists> {
+        self.runs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,229 @@
+//! One run.
+
+use std::{
+    sync::{
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use sentry_common::{
+    abi::ring,
+    counter::RunBlock,
+    table::RunTag,
+};
+use sentry_detect::{
+    aggregate::counters::Counters,
+    decision::Decider,
+    detector::RunDetector,
+    run::{AgentIdentity, Mode, RunId},
+};
+use sentry_proto::v1;
+use tokio::sync::Notify;
+
+use crate::cgroup::Cgroup;
+
+/// A live or just ended run.
+pub struct Run {
+    pub id: RunId,
+    pub agent: AgentIdentity,
+    pub mode: Mode,
+    pub cgroup: Arc<Cgroup>,
+    /// The sensor made the cgroup and removes it.
+    pub owned: bool,
+    pub tag: RunTag,
+    pub started_unix_ns: u64,
+    /// Who asked for it.
+    pub uid: u32,
+    pub command: Vec<String>,
+    detector: Mutex<RunDetector>,
+    decider: Mutex<Decider>,
+    delivered: [AtomicU64; ring::COUNT],
+    findings: AtomicU64,
+    state: Mutex<RunState>,
+    /// When it was first seen to be over.
+    over: OnceLock<Instant>,
+    ended: Notify,
+}
+
+/// What changes in a run's life.
+#[derive(Clone, Debug)]
+pub struct RunState {
+    pub state: v1::RunState,
+    pub ended_unix_ns: Option<u64>,
+    /// The last counters read; final when ended.
+    pub block: RunBlock,
+}
+
+/// What [`Run::new`] needs.
+pub(super) struct NewRun {
+    pub id: RunId,
+    pub agent: AgentIdentity,
+    pub mode: Mode,
+    pub cgroup: Arc<Cgroup>,
+    pub owned: bool,
+    pub tag: RunTag,
+    pub started_unix_ns: u64,
+    pub uid: u32,
+    pub command: Vec<String>,
+    pub settings: sentry_detect::runaway::settings::Settings,
+}
+
+impl Run {
+    pub(super) fn new(new: NewRun) -> Self {
+        let detector =
+            RunDetector::new(new.id.clone(), new.agent.clone(), new.settings.clone(), new.started_unix_ns);
+        // Restarting is the supervisor's part: it starts a new run.
+        let decider = Decider::new(new.id.clone(), new.mode, 0).with_settings(&new.settings);
+        Self {
+            id: new.id,
+            agent: new.agent,
+            mode: new.mode,
+            cgroup: new.cgroup,
+            owned: new.owned,
+            tag: new.tag,
+            started_unix_ns: new.started_unix_ns,
+            uid: new.uid,
+            command: new.command,
+            detector: Mutex::new(detector),
+            decider: Mutex::new(decider),
+            delivered: Default::default(),
+            findings: AtomicU64::new(0),
+            state: Mutex::new(RunState {
+                state: v1::RunState::Running,
+                ended_unix_ns: None,
+                block: RunBlock::default(),
+            }),
+            over: OnceLock::new(),
+            ended: Notify::new(),
+        }
+    }
+
+    /// How long the run has been over, from the first call.
+    pub fn over_for(&self) -> Duration {
+        self.over.get_or_init(Instant::now).elapsed()
+    }
+
+    /// Wakes those who wait for the end.
+    pub fn announce_end(&self) {
+        self.ended.notify_waiters();
+    }
+
+    /// Waits for the end, at most for `limit`. True when the run has ended.
+    pub async fn wait_end(&self, limit: Duration) -> bool {
+        let wait = async {
+            loop {
+                let ended = self.ended.notified();
+                if self.is_ended() {
+                    return;
+                }
+                ended.await;
+            }
+        };
+        tokio::time::timeout(limit, wait).await.is_ok()
+    }
+
+    pub fn detector(&self) -> MutexGuard<'_, RunDetector> {
+        self.detector.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn decider(&self) -> MutexGuard<'_, Decider> {
+        self.decider.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn state(&self) -> MutexGuard<'_, RunState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Books records that reached the journal's queue.
+    pub fn delivered(&self, ring: usize, records: u64) {
+        if let Some(counter) = self.delivered.get(ring) {
+            counter.fetch_add(records, Ordering::Release);
+        }
+    }
+
+    pub fn found(&self) {
+        self.findings.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Whether the kernel's books and ours agree: nothing is under way any more.
+    #[must_use]
+    pub fn books_closed(&self, block: &RunBlock) -> bool {
+        (0..ring::COUNT).all(|ring| {
+            self.delivered[ring].load(Ordering::Acquire) + block.lost[ring] == block.generated[ring]
+        })
+    }
+
+    #[must_use]
+    pub fn is_ended(&self) -> bool {
+        self.state().state == v1::RunState::Ended
+    }
+
+    /// The run as the feed and the control socket show it.
+    #[must_use]
+    pub fn wire(&self) -> v1::Run {
+        let state = self.state().clone();
+        let block = &state.block;
+        let books = |ring: usize| v1::RingBooks {
+            generated: block.generated[ring],
+            delivered: self.delivered[ring].load(Ordering::Acquire),
+            lost: block.lost[ring],
+        };
+        v1::Run {
+            id: self.id.0.clone(),
+            agent: Some(v1::Agent { id: self.agent.id.clone(), name: self.agent.name.clone() }),
+            state: state.state.into(),
+            mode: match self.mode {
+                Mode::Observe => v1::Mode::Observe,
+                Mode::Enforce => v1::Mode::Enforce,
+            }
+            .into(),
+            cgroup_path: format!("/{}", self.cgroup.below().display()),
+            cgroup_id: self.cgroup.id(),
+            started_unix_ns: self.started_unix_ns,
+            ended_unix_ns: state.ended_unix_ns,
+            critical: Some(books(ring::CRITICAL)),
+            bulk: Some(books(ring::BULK)),
+            execs: block.execs,
+            processes_born: block.processes_born,
+            processes_ended: block.processes_ended,
+            connects: block.connects,
+            sends: block.sends,
+            opens: block.opens,
+            opens_for_write: block.opens_for_write,
+            creates: block.creates,
+            unlinks: block.unlinks,
+            renames: block.renames,
+            processes_entered: block.processes_entered,
+            cgroup_moves: block.cgroup_moves,
+            findings: self.findings.load(Ordering::Relaxed),
+            uid: self.uid,
+            command: self.command.clone(),
+        }
+    }
+}
+
+/// The kernel's counters as the detectors read them.
+#[must_use]
+pub fn counters(block: &RunBlock, cpu_usec: u64) -> Counters {
+    Counters {
+        tasks_born: block.tasks_born,
+        processes_born: block.processes_born,
+        processes_entered: block.processes_entered,
+        processes_ended: block.processes_ended,
+        execs: block.execs,
+        cgroup_moves: block.cgroup_moves,
+        cgroups_made: block.cgroups_made,
+        connects: block.connects,
+        sends: block.sends,
+        opens: block.opens,
+        opens_for_write: block.opens_for_write,
+        creates: block.creates,
+        unlinks: block.unlinks,
+        renames: block.renames,
+        cpu_usec,
+        lost_critical: block.lost[ring::CRITICAL],
+        lost_bulk: block.lost[ring::BULK],
+    }
+}

@@ -1,0 +1,163 @@
+//! Decisions → ledger → act → verified outcome → ledger; and the beginning and end of runs.
+//!
+//! Everything that changes a run's fate passes through this one thread, so that the ledger has one order.
+
+use std::{sync::Arc, time::Duration};
+
+use sentry_detect::{
+    decision::{Action, Decision, Outcome, OutcomeKind},
+    finding::Finding,
+};
+use sentry_proto::v1::{self, item::Item as Kind};
+use tokio::sync::{mpsc, oneshot};
+
+use super::StageStats;
+use crate::{
+    enforce::{Enforcer, Target},
+    journal::JournalHandle,
+    ledger::pending::{Note, PendingLedger},
+    runs::{Registry, Run},
+};
+
+/// Cases that may wait.
+pub const QUEUE_CASES: usize = 1_024;
+
+/// Something that concerns the fate of a run.
+pub enum Case {
+    /// It exists from now on.
+    Started { run: Arc<Run>, noted: oneshot::Sender<()> },
+    /// Decisions, in the order to act in, and the finding that led to them.
+    Decided {
+        run: Arc<Run>,
+        finding: Option<Finding>,
+        decisions: Vec<Decision>,
+        /// The outcome of the last decision.
+        reply: Option<oneshot::Sender<Outcome>>,
+    },
+    /// No member is left and its records are in: close the books.
+    Over { run: Arc<Run> },
+}
+
+/// The act stage.
+pub struct Actor {
+    pub registry: Arc<Registry>,
+    pub enforcer: Enforcer,
+    pub ledger: PendingLedger,
+    pub journal: JournalHandle,
+}
+
+impl Actor {
+    /// Runs until the queue is closed and empty.
+    pub fn run(mut self, mut cases: mpsc::Receiver<Case>, stats: &StageStats) {
+        while let Some(case) = cases.blocking_recv() {
+            match case {
+                Case::Started { run, noted } => {
+                    self.ledger.note(Note::RunStarted(run.wire()));
+                    self.tell(vec![Kind::Run(run.wire())]);
+                    // The caller may have gone away.
+                    let _gone = noted.send(());
+                }
+                Case::Decided { run, finding, decisions, reply } => {
+                    let outcome = self.decided(&run, finding, decisions);
+                    if let (Some(reply), Some(outcome)) = (reply, outcome) {
+                        let _gone = reply.send(outcome);
+                    }
+                }
+                Case::Over { run } => self.over(&run),
+            }
+            stats.handled(1);
+        }
+    }
+
+    fn decided(
+        &mut self,
+        run: &Arc<Run>,
+        finding: Option<Finding>,
+        decisions: Vec<Decision>,
+    ) -> Option<Outcome> {
+        if let Some(finding) = finding {
+            tracing::warn!(
+                run.id = %run.id,
+                agent = run.agent.name,
+                finding.id,
+                rule = finding.signal.rule,
+                summary = finding.signal.summary,
+                "finding"
+            );
+            let item = Kind::Finding(v1::Finding::from(&finding));
+            self.ledger.note(Note::Finding(finding));
+            self.tell(vec![item]);
+        }
+        let mut last: Option<Outcome> = None;
+        for decision in decisions {
+            self.ledger.note(Note::Decision(decision.clone()));
+            let outcome = self.act(run, &decision);
+            tracing::info!(
+                run.id = %run.id,
+                action = ?outcome.action,
+                result = ?outcome.result,
+                took_ms = Duration::from_nanos(outcome.took_ns).as_millis(),
+                processes = outcome.processes,
+                survivors = outcome.survivors,
+                "outcome"
+            );
+            run.decider().on_outcome(&outcome);
+            self.follow(run, &outcome);
+            self.ledger.note(Note::Outcome(outcome.clone()));
+            self.tell(vec![
+                Kind::Decision(v1::Decision::from(&decision)),
+                Kind::Outcome(v1::Outcome::from(&outcome)),
+                Kind::Run(run.wire()),
+            ]);
+            last = Some(outcome);
+        }
+        last
+    }
+
+    fn act(&self, run: &Arc<Run>, decision: &Decision) -> Outcome {
+        let registry = Arc::clone(&self.registry);
+        let member_of = Arc::clone(run);
+        let target = Target {
+            cgroup: Arc::clone(&run.cgroup),
+            members: Box::new(move || registry.members(&member_of)),
+            tagged: !run.is_ended(),
+        };
+        self.enforcer.act(decision, &target)
+    }
+
+    /// The run's state after an act that was verified.
+    fn follow(&self, run: &Run, outcome: &Outcome) {
+        if outcome.result != OutcomeKind::Applied {
+            return;
+        }
+        let mut state = run.state();
+        if state.state == v1::RunState::Ended {
+            return;
+        }
+        match outcome.action {
+            Action::Freeze => state.state = v1::RunState::Frozen,
+            Action::Thaw => state.state = v1::RunState::Running,
+            Action::Kill | Action::Restart | Action::Observe => {}
+        }
+        drop(state);
+        if outcome.action != Action::Observe {
+            run.detector().acted();
+        }
+    }
+
+    fn over(&mut self, run: &Arc<Run>) {
+        // It may be queued twice.
+        if run.is_ended() {
+            return;
+        }
+        self.registry.close(run);
+        self.enforcer.forget(&run.id);
+        self.ledger.note(Note::RunEnded(run.wire()));
+        self.tell(vec![Kind::Run(run.wire())]);
+        run.announce_end();
+    }
+
+    fn tell(&self, kinds: Vec<Kind>) {
+        self.journal.append(kinds.into_iter().map(|kind| v1::Item { item: Some(kind) }).collect());
+    }
+}

@@ -1,0 +1,44 @@
+//! The stages between the ring and the journal, each on a thread of its own, joined by bounded queues.
+//!
+//! ```text
+//! ring thread → [batches] → analyse → [journal]
+//!                    watch (every 100 ms: kernel counters) → [cases] → act → ledger, [journal]
+//! ```
+//!
+//! `watch` does not wait for `analyse`: a flood of records that keeps the journal busy cannot delay a stop.
+
+pub mod analyse;
+
+pub mod watch;
+
+pub mod act;
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+/// What a stage did; read by the status endpoint.
+#[derive(Debug, Default)]
+pub struct StageStats {
+    pub handled: AtomicU64,
+    /// Unwanted losses of this stage.
+    pub lost: AtomicU64,
+    ended: AtomicBool,
+}
+
+impl StageStats {
+    pub fn handled(&self, count: u64) {
+        self.handled.fetch_add(count, Ordering::Relaxed);
+    }
+
+    pub fn lost(&self, count: u64) {
+        self.lost.fetch_add(count, Ordering::Relaxed);
+    }
+
+    pub fn end(&self) {
+        self.ended.store(true, Ordering::Release);
+    }
+
+    #[must_use]
+    pub fn is_alive(&self) -> bool {
+        !self.ended.load(Ordering::Acquire)
+    }
+}

@@ -1,0 +1,102 @@
+//! Every [`PERIOD`]: the kernel's counters of each run → findings → decisions; and the end of runs that are over.
+
+use std::{
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
+
+use sentry_proto::v1;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::{StageStats, act::Case};
+use crate::{
+    enrich::clock::unix_ns,
+    error_chain,
+    runs::{Registry, Run, run::counters},
+};
+
+/// Time between two readings of the counters.
+pub const PERIOD: Duration = Duration::from_millis(100);
+/// A run nobody entered is given up after this time.
+const NEVER_ENTERED: Duration = Duration::from_secs(60);
+/// Longest wait for the last records of a run to come out of the rings; its books stay open beyond it, and say so.
+const DRAIN: Duration = Duration::from_secs(5);
+
+/// Runs until cancelled.
+pub fn run(
+    registry: &Registry,
+    cases: &mpsc::Sender<Case>,
+    stats: &StageStats,
+    token: &CancellationToken,
+) {
+    while !token.is_cancelled() {
+        let next = Instant::now() + PERIOD;
+        if let Err(error) = registry.seed_if_wanted() {
+            tracing::error!(error = %error_chain(&error), "cannot look for untagged tasks of runs");
+        }
+        for run in registry.live() {
+            read(registry, &run, cases, stats);
+        }
+        stats.handled(1);
+        thread::sleep(next.saturating_duration_since(Instant::now()));
+    }
+}
+
+fn read(registry: &Registry, run: &Arc<Run>, cases: &mpsc::Sender<Case>, stats: &StageStats) {
+    let block = match registry.block(run) {
+        Ok(block) => block,
+        Err(error) => {
+            tracing::error!(error = %error_chain(&error), run.id = %run.id, "cannot read run counters");
+            return;
+        }
+    };
+    run.state().block = block;
+    let cpu_usec = run.cgroup.cpu_usage_usec().unwrap_or_else(|error| {
+        // A removed cgroup uses nothing more; the run ends below.
+        if !error.is_gone() {
+            tracing::error!(error = %error_chain(&error), run.id = %run.id, "cannot read run cpu time");
+        }
+        0
+    });
+    let now = unix_ns();
+    let findings = run.detector().reading(now, counters(&block, cpu_usec));
+    for finding in findings {
+        run.found();
+        let decisions = run.decider().on_finding(&finding, now);
+        let case = Case::Decided { run: Arc::clone(run), finding: Some(finding), decisions, reply: None };
+        // The act stage is never long behind; if it is, the finding comes again after its cool-down.
+        if cases.try_send(case).is_err() {
+            tracing::error!(run.id = %run.id, "cannot queue a finding");
+            stats.lost(1);
+        }
+    }
+    if is_over(registry, run, &block, now) && (run.books_closed(&block) || run.over_for() > DRAIN) {
+        // A full queue takes it at a later reading.
+        let _later = cases.try_send(Case::Over { run: Arc::clone(run) });
+    }
+}
+
+/// No member is left and none will come: the run's own cgroup is empty, or the tagged one is gone.
+fn is_over(
+    registry: &Registry,
+    run: &Run,
+    block: &sentry_common::counter::RunBlock,
+    now_unix_ns: u64,
+) -> bool {
+    if run.state().state == v1::RunState::Ended {
+        return false;
+    }
+    let entered = block.processes_born + block.processes_entered;
+    let age = Duration::from_nanos(now_unix_ns.saturating_sub(run.started_unix_ns));
+    if entered > block.processes_ended || (entered == 0 && age < NEVER_ENTERED) {
+        return false;
+    }
+    let empty = if run.owned {
+        run.cgroup.populated().is_ok_and(|populated| !populated)
+    } else {
+        run.cgroup.events().is_err_and(|error| error.is_gone())
+    };
+    empty && registry.members(run).is_empty()
+}
