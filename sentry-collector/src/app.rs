@@ -31,6 +31,7 @@ use crate::{
 };
 
 const DRAIN: Duration = Duration::from_secs(10);
+const GIVE_UP: Duration = Duration::from_secs(1);
 const KEEPALIVE: Duration = Duration::from_secs(20);
 const STREAMS_PER_CONNECTION: u32 = 8;
 
@@ -134,6 +135,7 @@ impl App {
             certified: self.config.tls.is_some(),
         };
         let (reporter, health) = tonic_health::server::health_reporter();
+        reporter.set_serving::<FeedServer<FeedService>>().await;
         let mut server = Server::builder()
             .max_concurrent_streams(STREAMS_PER_CONNECTION)
             .http2_keepalive_interval(Some(KEEPALIVE))
@@ -225,18 +227,23 @@ impl Stages {
     /// Waits for all stages; the first failure is what is reported.
     async fn finish(mut self, end: Instant, writer: &Stop) -> Result<(), AppError> {
         let mut result = Ok(());
+        let mut end = end;
         loop {
             match timeout_at(end, self.next()).await {
                 Ok(None) => return result,
                 Ok(Some(Ok(error))) => result = result.and(Err(error)),
                 Ok(Some(Err(stage))) => tracing::debug!(stage, "stage ended"),
-                Err(_elapsed) => break,
+                // A writer that cannot commit gives up now and says why; everything else is cut off.
+                Err(_elapsed) if !writer.abandon.is_cancelled() => {
+                    writer.abandon.cancel();
+                    end += GIVE_UP;
+                }
+                Err(_elapsed) => {
+                    let stage = self.names.values().copied().min().unwrap_or("unknown");
+                    return result.and(Err(AppError::Stuck { stage }));
+                }
             }
         }
-        // A writer that cannot commit gives up now; everything else is cut off.
-        writer.abandon.cancel();
-        let stage = self.names.values().copied().min().unwrap_or("unknown");
-        result.and(Err(AppError::Stuck { stage }))
     }
 }
 

@@ -4,6 +4,7 @@ use std::{sync::Arc, sync::atomic::Ordering::Relaxed, time::Duration};
 
 use axum::{
     Router,
+    body::HttpBody as _,
     extract::{DefaultBodyLimit, Request, State},
     middleware::{Next, from_fn_with_state},
     response::{IntoResponse, Response},
@@ -50,6 +51,10 @@ pub(crate) fn router(api: Api) -> Router {
 }
 
 async fn limit(State(limits): State<Limits>, request: Request, next: Next) -> Response {
+    // Whoever announces too much is told so before sending it; who sends more than announced is cut off later.
+    if request.body().size_hint().lower() > BODY_BYTES as u64 {
+        return ApiError::TooLarge.into_response();
+    }
     let Ok(_turn) = limits.turns.try_acquire() else {
         limits.metrics.shed_requests.fetch_add(1, Relaxed);
         return ApiError::Busy.into_response();

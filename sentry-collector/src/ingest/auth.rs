@@ -37,7 +37,7 @@ pub(crate) fn check(chain: Option<&[CertificateDer<'static>]>, sensor: &str) -> 
     let mut named: Vec<String> =
         cert.valid_uri_names().filter_map(|uri| uri.strip_prefix(URI_PREFIX)).map(str::to_owned).collect();
     if named.is_empty() {
-        named.extend(common_name(cert.subject()));
+        named.extend(common_name(cert.subject()).filter(|name| !name.is_empty()));
     }
     if named.iter().any(|name| name == sensor) {
         return Ok(());
@@ -50,10 +50,6 @@ pub(crate) fn check(chain: Option<&[CertificateDer<'static>]>, sensor: &str) -> 
 
 /// The last common name of a subject, given as the content of its RDN sequence. Total: anything else is `None`.
 fn common_name(mut subject: &[u8]) -> Option<String> {
-    // Some versions of the parser keep the outer header.
-    if let Some((TAG_SEQUENCE, inner, [])) = element(subject) {
-        subject = inner;
-    }
     let mut found = None;
     while let Some((TAG_SET, mut attributes, rest)) = element(subject) {
         while let Some((TAG_SEQUENCE, attribute, more)) = element(attributes) {

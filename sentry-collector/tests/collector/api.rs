@@ -1,0 +1,203 @@
+//! Listings: filters, paging, shapes, completeness, refusals.
+
+use std::collections::BTreeSet;
+
+use sentry_proto::{ocsf, v1};
+use serde_json::{Value, json};
+use tokio::task::block_in_place;
+
+use crate::{
+    harness::{Collector, Sensor, hello, raw},
+    items::{START_NS, books, decision, event, finding, outcome, run},
+};
+
+const START_MS: u64 = START_NS / 1_000_000;
+
+fn uid(event: &Value) -> String {
+    event["metadata"]["uid"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_walk_sees_everything_once_while_inserts_go_on() {
+    let collector = Collector::start();
+    let (mut sensor, _) = Sensor::connect(&collector, "s1", "e1").await;
+    sensor.send_events("r1", 1..=1000, 100).await;
+    sensor.acked(1000).await;
+    let before: BTreeSet<String> = (1..=1000).map(|n| format!("r1-e-{n}")).collect();
+    let writing = async {
+        sensor.send_events("r1", 1001..=6000, 20).await;
+        sensor.acked(6000).await;
+    };
+    let walking = async {
+        block_in_place(|| {
+            for path in ["/api/v1/events?limit=7", "/api/v1/events?limit=9&order=asc&run=r1"] {
+                let ids = collector.walk(path, uid);
+                let once: BTreeSet<String> = ids.iter().cloned().collect();
+                assert_eq!(once.len(), ids.len(), "{path}: something came twice");
+                assert!(once.is_superset(&before), "{path}: something is missing");
+            }
+        });
+    };
+    tokio::join!(writing, walking);
+    assert_eq!(collector.walk("/api/v1/events?limit=1000", uid).len(), 6000);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn filters_narrow() {
+    let collector = Collector::start();
+    let (mut sensor, _) = Sensor::connect(&collector, "s1", "e1").await;
+    sensor.send_events("r1", 1..=30, 30).await;
+    sensor.send_events("r2", 31..=60, 30).await;
+    let findings = [v1::Severity::Low, v1::Severity::High, v1::Severity::Critical];
+    sensor
+        .send(61, findings.iter().map(|severity| finding("r1", *severity as u64, *severity)).collect())
+        .await;
+    sensor.acked(63).await;
+    let (mut other, _) = Sensor::connect(&collector, "s2", "e1").await;
+    other.send_events("r3", 1..=10, 10).await;
+    other.acked(10).await;
+    let count = |path: &str| collector.items(path).len();
+    assert_eq!(count("/api/v1/events?run=r1"), 30);
+    assert_eq!(count("/api/v1/events?sensor=s2"), 10);
+    assert_eq!(count("/api/v1/events?agent=claude"), 70);
+    assert_eq!(count("/api/v1/events?agent=nobody"), 0);
+    assert_eq!(count("/api/v1/events?class_uid=1007"), 23, "every third is an exec");
+    assert_eq!(count("/api/v1/events?class_uid=4001&run=r3"), 4);
+    // since is inclusive, until is not.
+    assert_eq!(count(&format!("/api/v1/events?run=r1&since={}&until={}", START_MS + 5, START_MS + 8)), 3);
+    assert_eq!(count("/api/v1/findings?severity=high"), 1);
+    assert_eq!(count("/api/v1/findings?severity=5&run=r1"), 1);
+    assert_eq!(count("/api/v1/findings"), 3);
+    assert_eq!(count("/api/v1/findings?run=r2"), 0);
+    let newest = collector.read("/api/v1/events?limit=1&run=r2");
+    assert_eq!(uid(&newest["items"][0]), "r2-e-60");
+    assert!(newest["next_cursor"].is_string());
+    assert_eq!(collector.read("/api/v1/events?limit=30&run=r2")["next_cursor"], Value::Null);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_and_findings_are_ocsf_and_stay_the_same() {
+    let mut collector = Collector::start();
+    let (mut sensor, _) = Sensor::connect(&collector, "s1", "e1").await;
+    sensor.send_events("r1", 1..=3, 3).await;
+    sensor.send(4, vec![finding("r1", 1, v1::Severity::High)]).await;
+    sensor.acked(4).await;
+    let read = |collector: &Collector| {
+        let mut all = collector.items("/api/v1/events");
+        all.extend(collector.items("/api/v1/findings"));
+        all
+    };
+    let before = read(&collector);
+    for value in &before {
+        assert_eq!(ocsf::check(value), Ok(()), "{value}");
+    }
+    let host = ocsf::HostContext { sensor: "s1", version: "0.1.0", host: "build-7", boot_id: "boot-1" };
+    assert_eq!(before[0], ocsf::event(&event("r1", 3), &host));
+    assert_eq!(before[3]["class_uid"], 2004);
+    // A later boot of the host does not rewrite what was seen in the one before.
+    let again = v1::Hello { boot_id: "boot-2".to_owned(), ..hello("s1", "e1") };
+    drop(Sensor::greet(collector.channel().await, again).await.unwrap());
+    collector.kill_and_restart();
+    assert_eq!(read(&collector), before);
+    assert_eq!(collector.items("/api/v1/sensors")[0]["boot_id"], "boot-2");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn runs_tell_no_finding_from_not_complete() {
+    let collector = Collector::start();
+    let (mut sensor, _) = Sensor::connect(&collector, "s1", "e1").await;
+    let items = vec![
+        run("whole", v1::RunState::Running, books(1, 1, 0)),
+        run("lossy", v1::RunState::Ended, books(10, 7, 3)),
+        run("open", v1::RunState::Ended, books(10, 8, 0)),
+        run("whole", v1::RunState::Ended, books(5, 5, 0)),
+    ];
+    sensor.send(1, items).await;
+    sensor.send_events("whole", 5..=9, 5).await;
+    sensor.send(10, vec![decision("whole"), v1::item::Item::Outcome(outcome("whole"))]).await;
+    sensor.acked(11).await;
+    let one = |name: &str| collector.items(&format!("/api/v1/runs?run={name}"))[0].clone();
+    let whole = one("whole");
+    assert_eq!(whole["state"], "ended");
+    assert_eq!(whole["sensor_connected"], true);
+    assert_eq!(whole["cgroup"]["id"], u64::MAX.to_string());
+    assert_eq!(
+        whole["completeness"],
+        json!({
+            "complete": true, "final": true, "missing": [],
+            "rings": {
+                "critical": {"generated": 5, "delivered": 5, "lost": 0},
+                "bulk": {"generated": 0, "delivered": 0, "lost": 0},
+            },
+            "events_stored": 5, "findings_stored": 0, "lost_in_gaps": 0, "lost_in_unnamed_gaps": 0, "pruned": 0,
+        })
+    );
+    assert_eq!(one("lossy")["completeness"]["missing"], json!(["the critical ring lost 3 records"]));
+    assert_eq!(
+        one("open")["completeness"]["missing"],
+        json!(["the books of the critical ring do not close"])
+    );
+    let listed: Vec<String> =
+        collector.walk("/api/v1/runs?limit=2", |run| run["id"].as_str().unwrap().to_owned());
+    assert_eq!(listed, ["open", "lossy", "whole"], "a new state does not move a run");
+    let agents = collector.items("/api/v1/agents");
+    assert_eq!((agents.len(), &agents[0]["runs"], &agents[0]["runs_live"]), (1, &json!(3), &json!(0)));
+    let decisions = collector.items("/api/v1/decisions?agent=claude");
+    assert_eq!((&decisions[0]["action"], &decisions[0]["mode"]), (&json!("freeze"), &json!("enforce")));
+    assert_eq!(collector.items("/api/v1/outcomes?run=whole")[0]["result"], "applied");
+    // The spool is lost: a new epoch brings the next state of a run that began in the old one.
+    let (mut sensor, _) = Sensor::connect(&collector, "s1", "e2").await;
+    sensor.send(1, vec![run("whole", v1::RunState::Ended, books(5, 5, 0))]).await;
+    sensor.acked(1).await;
+    assert_eq!(
+        one("whole")["completeness"]["missing"],
+        json!(["the sensor lost its spool while the run lived"])
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn old_events_go_when_there_are_too_many_and_runs_say_so() {
+    let collector = Collector::with("retention_bytes: 2097152");
+    let (mut sensor, _) = Sensor::connect(&collector, "s1", "e1").await;
+    sensor.send(1, vec![run("r1", v1::RunState::Running, books(0, 0, 0))]).await;
+    sensor.send_events("r1", 2..=12_000, 500).await;
+    sensor.acked(12_000).await;
+    crate::harness::wait_until("it is below the limit", || collector.metric("stored_bytes") <= 2_097_152);
+    let left = collector.walk("/api/v1/events?limit=1000&order=asc", uid);
+    let pruned = collector.metric("pruned_items_total");
+    assert!(pruned > 0);
+    assert_eq!(left.len() as u64 + pruned, 11_999, "stored + removed = sent");
+    assert_eq!(left.last().map(String::as_str), Some("r1-e-12000"), "the oldest went");
+    let run = &collector.items("/api/v1/runs")[0];
+    assert_eq!(run["completeness"]["complete"], false);
+    assert_eq!(run["completeness"]["pruned"], pruned);
+    assert_eq!(run["completeness"]["events_stored"], 11_999);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn refuses_clearly() {
+    let collector = Collector::start();
+    let bad = [
+        ("/api/v1/events?colour=red", 400, "bad_request"),
+        ("/api/v1/events?limit=0", 400, "bad_request"),
+        ("/api/v1/events?limit=1001", 400, "bad_request"),
+        ("/api/v1/events?cursor=x", 400, "bad_request"),
+        ("/api/v1/findings?severity=awful", 400, "bad_request"),
+        ("/api/v1/events?run=a&run=b", 400, "bad_request"),
+        ("/api/v1/nothing", 404, "not_found"),
+        ("/api/v1/commands/none", 404, "not_found"),
+        ("/api/v1/runs/r1/freeze", 405, "method_not_allowed"),
+    ];
+    for (path, status, code) in bad {
+        let (found, body) = collector.get(path);
+        assert_eq!((found, body["error"]["code"].as_str()), (status, Some(code)), "{path}: {body}");
+        assert!(!body["error"]["message"].as_str().unwrap().is_empty());
+    }
+    let (_, body) = collector.get("/api/v1/events?colour=red");
+    let message = body["error"]["message"].as_str().unwrap();
+    assert!(message.contains("\"colour\"") && message.contains("class_uid"), "{message}");
+    assert_eq!(collector.read("/api/v1/events"), json!({"items": [], "next_cursor": null}));
+    assert!(collector.metric("api_requests_total{status=\"4xx\"}") >= 9);
+    let (head, _) = raw(collector.http, "GET /metrics HTTP/1.1\r\nHost: c\r\nConnection: close\r\n\r\n");
+    assert!(head.contains("text/plain; version=0.0.4"), "{head}");
+}

@@ -1,0 +1,319 @@
+//! Starts the real binary, speaks gRPC and HTTP to it, waits on conditions.
+
+use std::{
+    io::{BufRead as _, BufReader, Read as _, Write as _},
+    net::{SocketAddr, TcpStream},
+    path::{Path, PathBuf},
+    process::{Child, Command, Output, Stdio},
+    time::{Duration, Instant},
+};
+
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+use sentry_proto::v1::{
+    Ack, Event, FromCollector, FromSensor, Hello, Item, Items, Welcome, feed_client::FeedClient,
+    from_collector, from_sensor, item,
+};
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::{sync::mpsc, time::timeout};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Code, Status, Streaming, transport::Channel};
+
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+pub(crate) fn binary() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_sentry-collector"))
+}
+
+/// Asks until the answer is yes.
+pub(crate) fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
+    let end = Instant::now() + PATIENCE;
+    while !holds() {
+        assert!(Instant::now() < end, "not within {PATIENCE:?}: {what}");
+        std::thread::park_timeout(Duration::from_millis(5));
+    }
+}
+
+// === Collector ===
+
+/// A running collector; it is killed when the value goes.
+pub(crate) struct Collector {
+    child: Child,
+    pub(crate) grpc: String,
+    pub(crate) http: SocketAddr,
+    config: PathBuf,
+    pub(crate) data: PathBuf,
+    _dir: Option<TempDir>,
+}
+
+impl Collector {
+    pub(crate) fn start() -> Self {
+        Self::with("")
+    }
+
+    /// With more lines of configuration.
+    pub(crate) fn with(lines: &str) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let data = dir.path().join("data");
+        let mut collector = Self::at(dir.path(), &data, lines);
+        collector._dir = Some(dir);
+        collector
+    }
+
+    pub(crate) fn at(dir: &Path, data: &Path, lines: &str) -> Self {
+        let config = dir.join("collector.yaml");
+        let listen = if lines.contains("listen_grpc") { "" } else { "listen_grpc: 127.0.0.1:0\n" };
+        std::fs::write(&config, format!("version: 1\n{listen}listen_http: 127.0.0.1:0\n{lines}\n")).unwrap();
+        let (child, grpc, http) = spawn(&config, data);
+        Self { child, grpc, http, config, data: data.to_owned(), _dir: None }
+    }
+
+    /// Signal 9, then a new process on the same data; the addresses change.
+    pub(crate) fn kill_and_restart(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        (self.child, self.grpc, self.http) = spawn(&self.config, &self.data);
+    }
+
+    pub(crate) fn terminate(&self) {
+        kill(Pid::from_raw(i32::try_from(self.child.id()).unwrap()), Signal::SIGTERM).unwrap();
+    }
+
+    /// The exit code, once it has ended.
+    pub(crate) fn wait(&mut self) -> Option<i32> {
+        let mut code = None;
+        wait_until("the collector ends", || {
+            code = self.child.try_wait().unwrap().map(|status| status.code());
+            code.is_some()
+        });
+        code.flatten()
+    }
+
+    pub(crate) fn alive(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
+    }
+
+    pub(crate) async fn channel(&self) -> Channel {
+        tonic::transport::Endpoint::from_shared(format!("http://{}", self.grpc))
+            .unwrap()
+            .connect()
+            .await
+            .unwrap()
+    }
+
+    pub(crate) fn get(&self, path: &str) -> (u16, Value) {
+        request(self.http, "GET", path, None)
+    }
+
+    /// `GET` that must work.
+    pub(crate) fn read(&self, path: &str) -> Value {
+        let (status, value) = self.get(path);
+        assert_eq!(status, 200, "{path}: {value}");
+        value
+    }
+
+    pub(crate) fn items(&self, path: &str) -> Vec<Value> {
+        self.read(path)["items"].as_array().unwrap().clone()
+    }
+
+    pub(crate) fn post(&self, path: &str, body: &Value) -> (u16, Value) {
+        request(self.http, "POST", path, Some(&body.to_string()))
+    }
+
+    /// Every id of a listing, page by page.
+    pub(crate) fn walk(&self, path: &str, id: impl Fn(&Value) -> String) -> Vec<String> {
+        let mut ids = Vec::new();
+        let mut next = String::new();
+        loop {
+            let page = self.read(&format!("{path}{next}"));
+            ids.extend(page["items"].as_array().unwrap().iter().map(&id));
+            match page["next_cursor"].as_str() {
+                Some(cursor) => next = format!("&cursor={cursor}"),
+                None => return ids,
+            }
+        }
+    }
+
+    pub(crate) fn metric(&self, name: &str) -> u64 {
+        let (head, body) = raw(self.http, &get_text("/metrics"));
+        assert!(head.starts_with("HTTP/1.1 200"), "{head}");
+        let line = body.lines().find_map(|line| line.strip_prefix(&format!("agentsentry_collector_{name} ")));
+        line.unwrap_or_else(|| panic!("no metric {name} in {body}")).parse().unwrap()
+    }
+}
+
+impl Drop for Collector {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+fn spawn(config: &Path, data: &Path) -> (Child, String, SocketAddr) {
+    let mut child = binary()
+        .arg("--config")
+        .arg(config)
+        .arg("--data-dir")
+        .arg(data)
+        .env("RUST_LOG", "warn")
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let addresses: Value = serde_json::from_str(&line).unwrap();
+    let http = addresses["http"].as_str().unwrap().parse().unwrap();
+    (child, addresses["grpc"].as_str().unwrap().to_owned(), http)
+}
+
+/// Runs the binary to its end.
+pub(crate) fn run(args: &[&str]) -> Output {
+    binary().args(args).output().unwrap()
+}
+
+// === HTTP ===
+
+fn get_text(path: &str) -> String {
+    format!("GET {path} HTTP/1.1\r\nHost: collector\r\nConnection: close\r\n\r\n")
+}
+
+pub(crate) fn request(http: SocketAddr, method: &str, path: &str, body: Option<&str>) -> (u16, Value) {
+    let text = match body {
+        None => get_text(path).replacen("GET", method, 1),
+        Some(body) => format!(
+            "{method} {path} HTTP/1.1\r\nHost: collector\r\nConnection: close\r\n\
+             Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        ),
+    };
+    let (head, body) = raw(http, &text);
+    let status = head.split(' ').nth(1).unwrap_or_else(|| panic!("no status in {head:?}")).parse().unwrap();
+    (status, serde_json::from_str(&body).unwrap_or(Value::Null))
+}
+
+/// Head and body of the answer to a request that asks to close the connection.
+pub(crate) fn raw(http: SocketAddr, text: &str) -> (String, String) {
+    let mut stream = TcpStream::connect(http).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.write_all(text.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
+    (head.to_owned(), body.to_owned())
+}
+
+// === Sensor ===
+
+/// The other end of the feed.
+pub(crate) struct Sensor {
+    to: mpsc::Sender<FromSensor>,
+    from: Streaming<FromCollector>,
+}
+
+pub(crate) fn hello(sensor: &str, epoch: &str) -> Hello {
+    Hello {
+        sensor: sensor.to_owned(),
+        epoch: epoch.to_owned(),
+        host: "build-7".to_owned(),
+        version: "0.1.0".to_owned(),
+        boot_id: "boot-1".to_owned(),
+        tier: "C".to_owned(),
+        limits: vec!["cannot refuse an open".to_owned()],
+    }
+}
+
+impl Sensor {
+    /// Opens a stream without a word.
+    pub(crate) async fn silent(channel: Channel) -> Self {
+        let (to, stream) = mpsc::channel(64);
+        let mut client = FeedClient::new(channel);
+        let from = client.stream(ReceiverStream::new(stream)).await.unwrap().into_inner();
+        Self { to, from }
+    }
+
+    pub(crate) async fn greet(channel: Channel, hello: Hello) -> Result<(Self, Welcome), Status> {
+        let mut sensor = Self::silent(channel).await;
+        sensor.say(from_sensor::Message::Hello(hello)).await;
+        match sensor.hear().await? {
+            Some(from_collector::Message::Welcome(welcome)) => Ok((sensor, welcome)),
+            other => panic!("expected a welcome, got {other:?}"),
+        }
+    }
+
+    /// Connects as `sensor` and expects to be welcomed.
+    pub(crate) async fn connect(collector: &Collector, sensor: &str, epoch: &str) -> (Self, u64) {
+        let (sensor, welcome) = Self::greet(collector.channel().await, hello(sensor, epoch)).await.unwrap();
+        (sensor, welcome.acked)
+    }
+
+    pub(crate) async fn say(&self, message: from_sensor::Message) -> bool {
+        self.to.send(FromSensor { message: Some(message) }).await.is_ok()
+    }
+
+    pub(crate) async fn send(&self, first_seq: u64, items: Vec<item::Item>) -> bool {
+        let items = items.into_iter().map(|item| Item { item: Some(item) }).collect();
+        self.say(from_sensor::Message::Items(Items { first_seq, items })).await
+    }
+
+    /// Sends events of one run at these positions, `size` to a message.
+    pub(crate) async fn send_events(
+        &self,
+        run: &str,
+        positions: std::ops::RangeInclusive<u64>,
+        size: usize,
+    ) -> bool {
+        let all: Vec<u64> = positions.collect();
+        for chunk in all.chunks(size) {
+            let events: Vec<Event> = chunk.iter().map(|n| crate::items::event(run, *n)).collect();
+            if !self.send(chunk[0], events.into_iter().map(item::Item::Event).collect()).await {
+                return false;
+            }
+        }
+        true
+    }
+
+    pub(crate) async fn hear(&mut self) -> Result<Option<from_collector::Message>, Status> {
+        let message = timeout(PATIENCE, self.from.message()).await.unwrap()?;
+        Ok(message.and_then(|message| message.message))
+    }
+
+    /// Waits until everything up to `seq` is acknowledged.
+    pub(crate) async fn acked(&mut self, seq: u64) {
+        let mut last = 0;
+        while last < seq {
+            match self.hear().await.unwrap() {
+                Some(from_collector::Message::Ack(Ack { seq })) => {
+                    assert!(seq > last, "acknowledgements only grow");
+                    last = seq;
+                }
+                other => panic!("expected an acknowledgement, got {other:?}"),
+            }
+        }
+        assert_eq!(last, seq, "acknowledged more than was sent");
+    }
+
+    /// Reads to the end of the stream: the highest acknowledgement and the status.
+    pub(crate) async fn end(mut self) -> (u64, Status) {
+        let mut acked = 0;
+        loop {
+            match self.hear().await {
+                Ok(Some(from_collector::Message::Ack(ack))) => acked = ack.seq,
+                Ok(Some(_)) => {}
+                Ok(None) => return (acked, Status::new(Code::Ok, "")),
+                Err(status) => return (acked, status),
+            }
+        }
+    }
+
+    /// Closes the sending side and reads to the end.
+    pub(crate) async fn close(self) -> (u64, Status) {
+        let Self { to, from } = self;
+        drop(to);
+        let (to, _) = mpsc::channel(1);
+        Self { to, from }.end().await
+    }
+}
