@@ -58,7 +58,7 @@ impl CgroupRoot {
         let root = Self::open_at(mount)?;
         let stat = rustix::fs::fstatfs(&root.inner.dir)
             .map_err(|error| CgroupError::io("read the file system type of", mount, error))?;
-        if i64::from(stat.f_type) != CGROUP2_MAGIC {
+        if stat.f_type != CGROUP2_MAGIC {
             return Err(CgroupError::NotCgroup2 { path: mount.into() });
         }
         Ok(root)

@@ -60,7 +60,7 @@ pub(super) struct RingsFile {
 #[derive(Debug)]
 pub(super) enum CollectorFile {
     Disabled,
-    Enabled(EnabledFile),
+    Enabled(Box<EnabledFile>),
 }
 
 #[derive(Debug, Deserialize)]
@@ -263,7 +263,8 @@ impl<'de> Deserialize<'de> for CollectorFile {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<CollectorFile, A::Error> {
-                EnabledFile::deserialize(MapAccessDeserializer::new(map)).map(CollectorFile::Enabled)
+                EnabledFile::deserialize(MapAccessDeserializer::new(map))
+                    .map(|file| CollectorFile::Enabled(Box::new(file)))
             }
         }
         deserializer.deserialize_any(Either)

@@ -11,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::{
     Agent, Collector, Config, ConfigError, Endpoint, Journal, Rings, Sensor, TlsFiles, defaults,
-    file::{AgentFile, CollectorFile, EnabledFile, File, Identifier},
+    file::{AgentFile, CollectorFile, File, Identifier},
 };
 
 const MAX_FILE_BYTES: u64 = 1 << 20;
@@ -168,9 +168,7 @@ fn collector_flag(value: &str, file: Option<CollectorFile>) -> Result<Collector,
     let wrong = |what| ConfigError::Flag { flag: "--collector", value: value.into(), what };
     let endpoint: Endpoint = value.parse().map_err(wrong)?;
     let (tls, allow) = match file {
-        Some(CollectorFile::Enabled(EnabledFile { tls, allow_plaintext_remote, .. })) => {
-            (tls.map(|tls| tls.value), allow_plaintext_remote)
-        }
+        Some(CollectorFile::Enabled(file)) => (file.tls.map(|tls| tls.value), file.allow_plaintext_remote),
         Some(CollectorFile::Disabled) | None => (None, false),
     };
     let tls = tls.filter(|_| matches!(endpoint, Endpoint::Https { .. })).map(|tls| TlsFiles {

@@ -1,0 +1,69 @@
+//! Commands that change something at the sensor: tag, untag, freeze, thaw, kill.
+
+use sentry_proto::v1::{self, outcome::Result as OutcomeResult};
+
+use super::{
+    args::{ActArgs, TagArgs, TargetArgs},
+    client::{block_on, connect},
+    error::CliError,
+    exit::Exit,
+    out,
+    render::{
+        self, finding,
+        json::{self, Origin},
+        report,
+    },
+};
+
+pub(super) fn mode(enforce: bool) -> v1::Mode {
+    if enforce { v1::Mode::Enforce } else { v1::Mode::Observe }
+}
+
+pub(super) fn tag(args: &TagArgs) -> Result<Exit, CliError> {
+    let request = v1::TagRequest {
+        cgroup: args.cgroup.clone(),
+        name: args.name.clone(),
+        mode: mode(args.enforce).into(),
+    };
+    let reply = block_on(async {
+        let mut client = connect(&args.socket.socket).await?;
+        Ok(client.tag(request).await?.into_inner())
+    })?;
+    let run = reply.run.ok_or(CliError::Incomplete { field: "run" })?;
+    let text = if args.json {
+        json::line(&json::run(&run))
+    } else {
+        format!("{} is watched as run {}\n", render::safe(&run.cgroup_path), render::safe(&run.id))
+    };
+    out::print(&text)?;
+    Ok(Exit::Ok)
+}
+
+pub(super) fn untag(args: &TargetArgs) -> Result<Exit, CliError> {
+    let (origin, reply) = block_on(async {
+        let mut client = connect(&args.socket.socket).await?;
+        let origin = Origin::of(&client.status(v1::StatusRequest {}).await?.into_inner());
+        let reply = client.untag(v1::TargetRequest { target: args.target.clone() }).await?;
+        Ok((origin, reply.into_inner()))
+    })?;
+    out::print(&if args.json { json::line(&origin.report(&reply)) } else { report::text(&reply) })?;
+    Ok(Exit::Ok)
+}
+
+pub(super) fn act(args: &ActArgs, action: v1::Action) -> Result<Exit, CliError> {
+    let request =
+        v1::ActRequest { target: args.target.clone(), action: action.into(), reason: args.reason.clone() };
+    let reply = block_on(async {
+        let mut client = connect(&args.socket.socket).await?;
+        Ok(client.act(request).await?.into_inner())
+    })?;
+    let outcome = reply.outcome.ok_or(CliError::Incomplete { field: "outcome" })?;
+    let text = if args.json {
+        let decision = reply.decision.iter().map(|decision| json::line(&json::decision(decision)));
+        decision.chain([json::line(&json::outcome(&outcome))]).collect()
+    } else {
+        finding::outcome_line(&outcome)
+    };
+    out::print(&text)?;
+    Ok(if outcome.result() == OutcomeResult::Applied { Exit::Ok } else { Exit::Bad })
+}

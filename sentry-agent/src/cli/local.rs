@@ -1,0 +1,147 @@
+//! Commands that need no sensor: doctor, ledger verify, config, completions.
+
+use std::path::{Path, PathBuf};
+
+use clap::CommandFactory as _;
+use serde_json::json;
+
+use super::{
+    args::Cli,
+    error::CliError,
+    exit::Exit,
+    out,
+    render::{GREEN, RED, json as lines, paint, safe, status},
+};
+use crate::{
+    config::{Collector, Config, Flags, defaults},
+    ledger::{self, Flaw},
+};
+
+/// The kernel's own type information.
+const BTF: &str = "/sys/kernel/btf/vmlinux";
+
+pub(super) fn doctor(as_json: bool) -> Result<Exit, CliError> {
+    let capabilities = crate::bpf::doctor(Path::new(BTF)).map_err(|error| CliError::Other {
+        what: crate::error_chain(&error),
+        exit: if error.is_permission() { Exit::NoPermission } else { Exit::Failure },
+    })?;
+    let text = if as_json {
+        let value = serde_json::to_value(&capabilities)
+            .map_err(|error| CliError::Other { what: error.to_string(), exit: Exit::Internal })?;
+        lines::line(&value)
+    } else {
+        status::doctor(&capabilities)
+    };
+    out::print(&text)?;
+    Ok(if capabilities.tier == "none" { Exit::Failure } else { Exit::Ok })
+}
+
+pub(super) fn ledger_verify(dir: &Path, as_json: bool) -> Result<Exit, CliError> {
+    let (text, exit) = match ledger::verify(dir) {
+        Ok(verified) if as_json => {
+            let value = json!({
+                "type": "ledger", "verified": true, "entries": verified.entries, "segments": verified.segments,
+                "chain_uid": verified.chain_uid, "head_seq": verified.head_seq,
+                "head_fingerprint": verified.head_fingerprint, "public_key": verified.public_key,
+            });
+            (lines::line(&value), Exit::Ok)
+        }
+        Ok(verified) => {
+            let text = format!(
+                "{}: {} entries in {} segments, chain {}\n  head {} {}\n  key  {}\n",
+                paint(GREEN, "Ledger verified"),
+                verified.entries,
+                verified.segments,
+                safe(&verified.chain_uid),
+                verified.head_seq,
+                safe(&verified.head_fingerprint),
+                safe(&verified.public_key),
+            );
+            (text, Exit::Ok)
+        }
+        Err(error) => {
+            let exit = match &error.what {
+                Flaw::Absent => Exit::NoInput,
+                Flaw::Unreadable { source } if source.kind() == std::io::ErrorKind::PermissionDenied => {
+                    Exit::NoPermission
+                }
+                Flaw::Unreadable { .. } => Exit::Io,
+                _ => Exit::Bad,
+            };
+            let text = if as_json {
+                let value = json!({
+                    "type": "ledger", "verified": false, "segment": error.segment, "line": error.line,
+                    "what": error.what.to_string(),
+                });
+                lines::line(&value)
+            } else {
+                format!("{}: {}\n", paint(RED, "Ledger not verified"), safe(&error.to_string()))
+            };
+            (text, exit)
+        }
+    };
+    out::print(&text)?;
+    Ok(exit)
+}
+
+pub(super) fn config_check(file: Option<PathBuf>, as_json: bool) -> Result<Exit, CliError> {
+    let name = file.clone().unwrap_or_else(|| defaults::CONFIG_FILE.into());
+    let config = match Config::load(&Flags { config: file, ..Flags::default() }) {
+        Ok(config) => config,
+        Err(error) if as_json => {
+            let value = json!({"type": "config", "valid": false, "error": crate::error_chain(&error)});
+            out::print(&lines::line(&value))?;
+            return Ok(CliError::from(error).exit());
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let collector = match &config.collector {
+        Collector::Disabled => "disabled".to_owned(),
+        Collector::Enabled { endpoint, .. } => endpoint.to_string(),
+    };
+    let agents: Vec<&str> = config.agents.iter().map(|agent| agent.name.as_str()).collect();
+    let text = if as_json {
+        let value = json!({
+            "type": "config", "valid": true, "file": name, "sensor": config.sensor.id,
+            "state_dir": config.sensor.state_dir, "socket": config.sensor.socket, "group": config.sensor.group,
+            "collector": collector, "agents": agents,
+        });
+        lines::line(&value)
+    } else {
+        format!(
+            "{} {}\n  sensor {}\n  state_dir {}\n  socket {}\n  group {}\n  collector {collector}\n  agents {}\n",
+            safe(&name.display().to_string()),
+            paint(GREEN, "is valid"),
+            config.sensor.id,
+            config.sensor.state_dir.display(),
+            config.sensor.socket.display(),
+            config.sensor.group.as_deref().unwrap_or("(root alone)"),
+            if agents.is_empty() { "(no rules of their own)".to_owned() } else { agents.join(", ") },
+        )
+    };
+    out::print(&text)?;
+    Ok(Exit::Ok)
+}
+
+pub(super) fn config_example() -> Result<Exit, CliError> {
+    out::print(&defaults::example())?;
+    Ok(Exit::Ok)
+}
+
+pub(super) fn completions(shell: clap_complete::Shell) -> Result<Exit, CliError> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "sentry", &mut script);
+    out::print(&String::from_utf8_lossy(&script))?;
+    Ok(Exit::Ok)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ledger_that_is_not_there_is_no_input() {
+        let dir = std::env::temp_dir().join(format!("no-ledger-{}", uuid::Uuid::now_v7()));
+        assert!(matches!(ledger_verify(&dir, true), Ok(Exit::NoInput)));
+    }
+}

@@ -1,0 +1,25 @@
+//! Writing answers: colours only where a terminal shows them and NO_COLOR is not set.
+
+use std::io::{self, Write as _};
+
+use super::error::CliError;
+
+/// Writes text to standard output.
+pub(crate) fn print(text: &str) -> Result<(), CliError> {
+    let mut out = anstream::stdout().lock();
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|source| CliError::Output { source })
+}
+
+/// Writes a note or a report to standard error. There is nowhere to tell of a failure.
+pub(crate) fn note(text: &str) {
+    let mut err = anstream::stderr().lock();
+    drop(err.write_all(text.as_bytes()).and_then(|()| err.flush()));
+}
+
+/// The text without colours, for a file.
+pub(crate) fn plain(text: &str) -> Result<String, io::Error> {
+    let mut stripped = anstream::StripStream::new(Vec::new());
+    stripped.write_all(text.as_bytes())?;
+    String::from_utf8(stripped.into_inner())
+        .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+}

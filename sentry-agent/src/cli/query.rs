@@ -1,0 +1,208 @@
+//! Commands that only read: agents, events, findings, explain, report, health.
+
+use sentry_proto::v1::{self, ItemKind, item::Item};
+
+use super::{
+    args::{AgentsArgs, ExplainArgs, HealthArgs, HistoryArgs, ReportArgs},
+    client::{Client, block_on, connect},
+    error::CliError,
+    exit::Exit,
+    out,
+    render::{
+        self, event,
+        finding::{self, Explained},
+        json::{self, Origin},
+        report as report_text, status,
+    },
+};
+
+pub(super) fn agents(args: &AgentsArgs) -> Result<Exit, CliError> {
+    let runs = block_on(async {
+        let mut client = connect(&args.socket.socket).await?;
+        let reply = client.runs(v1::RunsRequest { include_ended: args.all }).await?;
+        Ok(reply.into_inner().runs)
+    })?;
+    let text = if args.json {
+        runs.iter().map(|run| json::line(&json::run(run))).collect()
+    } else {
+        render::run::table(&runs)
+    };
+    out::print(&text)?;
+    Ok(Exit::Ok)
+}
+
+pub(super) fn events(args: &HistoryArgs) -> Result<Exit, CliError> {
+    history(args, &[ItemKind::Event, ItemKind::Gap], |origin, item| match item {
+        Item::Event(event) if args.json => Some(json::line(&origin.event(event))),
+        Item::Event(event) => Some(event::line(event)),
+        Item::Gap(gap) if args.json => Some(json::line(&json::gap(gap))),
+        Item::Gap(gap) => Some(gap_line(gap)),
+        _ => None,
+    })
+}
+
+pub(super) fn findings(args: &HistoryArgs) -> Result<Exit, CliError> {
+    history(args, &[ItemKind::Finding], |origin, item| match item {
+        Item::Finding(finding) if args.json => Some(json::line(&origin.finding(finding))),
+        Item::Finding(finding) => Some(finding::line(finding)),
+        _ => None,
+    })
+}
+
+/// A hole in what is kept is shown where it is.
+fn gap_line(gap: &v1::Gap) -> String {
+    let count = gap.last.saturating_sub(gap.first) + 1;
+    let text = format!("{count} items are missing here: {}", render::safe(&gap.reason));
+    format!("{}\n", render::paint(render::YELLOW, &text))
+}
+
+fn history(
+    args: &HistoryArgs,
+    kinds: &[ItemKind],
+    show: impl Fn(&Origin, &Item) -> Option<String>,
+) -> Result<Exit, CliError> {
+    block_on(async {
+        let mut client = connect(&args.socket.socket).await?;
+        let origin = origin(&mut client, args.json).await?;
+        let request = v1::ItemsRequest {
+            run: args.run.clone(),
+            agent: args.agent.clone(),
+            kinds: kinds.iter().map(|kind| i32::from(*kind)).collect(),
+            follow: args.follow,
+            limit: args.limit,
+        };
+        let mut items = client.items(request).await?.into_inner();
+        while let Some(stored) = items.message().await? {
+            if let Some(text) = stored.item.and_then(|item| item.item).and_then(|item| show(&origin, &item)) {
+                out::print(&text)?;
+            }
+        }
+        Ok(Exit::Ok)
+    })
+}
+
+/// Asked for only where OCSF needs it.
+async fn origin(client: &mut Client, wanted: bool) -> Result<Origin, CliError> {
+    if !wanted {
+        return Ok(Origin::default());
+    }
+    Ok(Origin::of(&client.status(v1::StatusRequest {}).await?.into_inner()))
+}
+
+pub(super) fn explain(args: &ExplainArgs) -> Result<Exit, CliError> {
+    let run = run_of(&args.id).ok_or_else(|| CliError::NotKept {
+        what: "finding or decision",
+        id: args.id.clone(),
+        list: "findings",
+    })?;
+    let (origin, explained) = block_on(async {
+        let mut client = connect(&args.socket.socket).await?;
+        let origin = origin(&mut client, args.json).await?;
+        let explained = gather(&mut client, run, &args.id).await?;
+        Ok((origin, explained))
+    })?;
+    if explained.finding.is_none() && explained.decisions.is_empty() {
+        return Err(CliError::NotKept { what: "finding or decision", id: args.id.clone(), list: "findings" });
+    }
+    let text = if args.json {
+        let lines = explained.finding.iter().map(|finding| origin.finding(finding));
+        let lines = lines.chain(explained.events.iter().map(|event| origin.event(event)));
+        let lines = lines.chain(explained.decisions.iter().map(json::decision));
+        lines.chain(explained.outcomes.iter().map(json::outcome)).map(|value| json::line(&value)).collect()
+    } else {
+        finding::explain(&explained)
+    };
+    out::print(&text)?;
+    Ok(Exit::Ok)
+}
+
+/// Ids are `<run>-f-<n>` and `<run>-d-<n>`.
+fn run_of(id: &str) -> Option<&str> {
+    let (rest, number) = id.rsplit_once('-')?;
+    let (run, kind) = rest.rsplit_once('-')?;
+    (matches!(kind, "f" | "d") && number.parse::<u64>().is_ok() && !run.is_empty()).then_some(run)
+}
+
+/// The finding (of a decision: the one that led to it) with all that hangs on it.
+async fn gather(client: &mut Client, run: &str, id: &str) -> Result<Explained, CliError> {
+    let kinds = [ItemKind::Finding, ItemKind::Decision, ItemKind::Outcome];
+    let items = all(client, run, &kinds).await?;
+    let asked = items.iter().find_map(|item| match item {
+        Item::Decision(decision) if decision.id == id => Some(decision.clone()),
+        _ => None,
+    });
+    let wanted =
+        asked.as_ref().and_then(|decision| decision.finding.clone()).unwrap_or_else(|| id.to_owned());
+    let mut explained = Explained::default();
+    for item in items {
+        match item {
+            Item::Finding(finding) if finding.id == wanted => explained.finding = Some(finding),
+            Item::Decision(decision) if decision.finding.as_ref() == Some(&wanted) || decision.id == id => {
+                explained.decisions.push(decision);
+            }
+            Item::Outcome(outcome) => explained.outcomes.push(outcome),
+            _ => {}
+        }
+    }
+    let decided: Vec<&String> = explained.decisions.iter().map(|decision| &decision.id).collect();
+    explained.outcomes.retain(|outcome| decided.contains(&&outcome.decision));
+    if let Some(finding) = explained.finding.as_ref().filter(|finding| !finding.evidence.is_empty()) {
+        let events = all(client, run, &[ItemKind::Event]).await?;
+        let evidence = |item| match item {
+            Item::Event(event) if finding.evidence.contains(&event.id) => Some(event),
+            _ => None,
+        };
+        explained.events = events.into_iter().filter_map(evidence).collect();
+    }
+    Ok(explained)
+}
+
+/// Everything that is kept of a run, of these kinds.
+pub(super) async fn all(client: &mut Client, run: &str, kinds: &[ItemKind]) -> Result<Vec<Item>, CliError> {
+    let request = v1::ItemsRequest {
+        run: Some(run.to_owned()),
+        kinds: kinds.iter().map(|kind| i32::from(*kind)).collect(),
+        ..v1::ItemsRequest::default()
+    };
+    let mut stream = client.items(request).await?.into_inner();
+    let mut items = Vec::new();
+    while let Some(stored) = stream.message().await? {
+        items.extend(stored.item.and_then(|item| item.item));
+    }
+    Ok(items)
+}
+
+pub(super) fn report(args: &ReportArgs) -> Result<Exit, CliError> {
+    let (origin, report) = block_on(async {
+        let mut client = connect(&args.socket.socket).await?;
+        let origin = origin(&mut client, args.json).await?;
+        let report = client.report_of(v1::TargetRequest { target: args.run.clone() }).await?;
+        Ok((origin, report.into_inner()))
+    })?;
+    out::print(&if args.json { json::line(&origin.report(&report)) } else { report_text::text(&report) })?;
+    Ok(Exit::Ok)
+}
+
+pub(super) fn health(args: &HealthArgs) -> Result<Exit, CliError> {
+    let reply = block_on(async {
+        let mut client = connect(&args.socket.socket).await?;
+        Ok(client.status(v1::StatusRequest {}).await?.into_inner())
+    })?;
+    out::print(&if args.json { json::line(&json::status(&reply)) } else { status::health(&reply) })?;
+    Ok(if reply.health == status::SERVING { Exit::Ok } else { Exit::Failure })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_run_is_part_of_the_id() {
+        let run = "019a2f3c-7a10-7c44-9b52-0d5f2c1e8a11";
+        assert_eq!(run_of(&format!("{run}-f-12")), Some(run));
+        assert_eq!(run_of(&format!("{run}-d-1")), Some(run));
+        for wrong in [run, "", "-f-1", "f-1", "x-f-", "x-c-1"] {
+            assert_eq!(run_of(wrong), None, "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! Runs.
+
+use anstyle::Style;
+use sentry_proto::v1;
+
+use super::{
+    DIM, GREEN, YELLOW, safe,
+    table::{Table, cell},
+    time,
+};
+
+/// Runs as a table, the newest last.
+pub(crate) fn table(runs: &[v1::Run]) -> String {
+    if runs.is_empty() {
+        return "No agent is watched now. `sentry run -- CMD` starts one, `sentry agents --all` shows ended ones.\n".into();
+    }
+    let mut table = Table::new(&["AGENT", "STATE", "MODE", "STARTED", "PROCESSES", "FINDINGS", "RUN"]);
+    for run in runs {
+        let alive = (run.processes_born + run.processes_entered).saturating_sub(run.processes_ended);
+        table.row(vec![
+            cell(safe(name(run))),
+            (state(run.state()).into(), state_style(run.state())),
+            cell(mode(run.mode())),
+            (time::utc(run.started_unix_ns), DIM),
+            cell(alive.to_string()),
+            (run.findings.to_string(), if run.findings > 0 { YELLOW } else { Style::new() }),
+            cell(safe(&run.id)),
+        ]);
+    }
+    table.render()
+}
+
+pub(crate) fn name(run: &v1::Run) -> &str {
+    run.agent.as_ref().map_or("", |agent| agent.name.as_str())
+}
+
+pub(crate) fn state(state: v1::RunState) -> &'static str {
+    match state {
+        v1::RunState::Unspecified => "unknown",
+        v1::RunState::Running => "running",
+        v1::RunState::Frozen => "frozen",
+        v1::RunState::Ended => "ended",
+    }
+}
+
+fn state_style(state: v1::RunState) -> Style {
+    match state {
+        v1::RunState::Running => GREEN,
+        v1::RunState::Frozen => YELLOW,
+        v1::RunState::Ended | v1::RunState::Unspecified => DIM,
+    }
+}
+
+pub(crate) fn mode(mode: v1::Mode) -> &'static str {
+    match mode {
+        v1::Mode::Unspecified => "unknown",
+        v1::Mode::Observe => "observe",
+        v1::Mode::Enforce => "enforce",
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+mod tests {
+    use super::*;
+    use crate::cli::out::plain;
+
+    #[test]
+    fn golden_table() {
+        let run = v1::Run {
+            id: "0199aa".into(),
+            agent: Some(v1::Agent { id: "claude".into(), name: "claude".into() }),
+            state: v1::RunState::Frozen.into(),
+            mode: v1::Mode::Enforce.into(),
+            started_unix_ns: 1_763_664_723_000_000_000,
+            processes_born: 5,
+            processes_entered: 1,
+            processes_ended: 2,
+            findings: 1,
+            ..v1::Run::default()
+        };
+        assert_eq!(
+            plain(&table(&[run])).unwrap(),
+            "AGENT   STATE   MODE     STARTED                   PROCESSES  FINDINGS  RUN
+claude  frozen  enforce  2025-11-20 18:52:03.000Z  4          1         0199aa
+"
+        );
+        assert!(table(&[]).starts_with("No agent is watched"));
+    }
+}

@@ -1,0 +1,110 @@
+//! The sensor's state, and what a kernel lets it see.
+
+use sentry_proto::v1;
+
+use super::{
+    BOLD, DIM, GREEN, RED, YELLOW, paint, safe,
+    table::{Table, cell},
+};
+use crate::bpf::Capabilities;
+
+/// What `StatusReply.health` says when all is well.
+pub(crate) const SERVING: &str = "serving";
+
+pub(crate) fn health(status: &v1::StatusReply) -> String {
+    let good = status.health == SERVING;
+    let mut out = format!(
+        "{} {}\n  sensor {} {}, tier {}\n",
+        paint(BOLD, "Sensor"),
+        paint(if good { GREEN } else { RED }, &safe(&status.health)),
+        safe(&status.sensor),
+        safe(&status.version),
+        safe(&status.tier),
+    );
+    match &status.collector {
+        Some(collector) => out.push_str(&format!(
+            "  collector {}: {} of {} items acknowledged, {} waiting\n",
+            safe(collector),
+            status.acked_seq,
+            status.last_seq,
+            status.spooled_items
+        )),
+        None => out.push_str(&format!("  {}\n", paint(DIM, "no collector"))),
+    }
+    if !status.stages.is_empty() {
+        let mut table = Table::new(&["  STAGE", "STATE", "HANDLED", "LOST"]);
+        for stage in &status.stages {
+            let state = if stage.alive { ("alive".into(), GREEN) } else { ("dead".into(), RED) };
+            table.row(vec![
+                cell(format!("  {}", safe(&stage.name))),
+                state,
+                cell(stage.handled.to_string()),
+                (stage.lost.to_string(), if stage.lost > 0 { RED } else { DIM }),
+            ]);
+        }
+        out.push_str(&table.render());
+    }
+    let mut faults: Vec<_> = status.faults.iter().filter(|(_, count)| **count > 0).collect();
+    faults.sort();
+    for (fault, count) in faults {
+        out.push_str(&format!("  {}  {} ×{count}\n", paint(RED, "Kernel-side fault"), safe(fault)));
+    }
+    for limit in &status.limits {
+        out.push_str(&format!("  {}  {}\n", paint(YELLOW, "Not seen here"), safe(limit)));
+    }
+    out
+}
+
+pub(crate) fn doctor(capabilities: &Capabilities) -> String {
+    let mut out = format!("Kernel {}: tier {}\n", safe(&capabilities.kernel), paint(BOLD, capabilities.tier));
+    let mut table = Table::new(&["FACT", "SEEN", "BY", "LOST"]);
+    for fact in &capabilities.facts {
+        table.row(vec![
+            cell(fact.fact),
+            if fact.seen { ("yes".into(), GREEN) } else { ("no".into(), RED) },
+            cell(safe(&fact.hook)),
+            cell(fact.lost.unwrap_or("")),
+        ]);
+    }
+    out.push_str(&table.render());
+    for limit in &capabilities.limits {
+        out.push_str(&format!("{}  {}\n", paint(YELLOW, "Limit"), safe(limit)));
+    }
+    out
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+mod tests {
+    use super::*;
+    use crate::cli::out::plain;
+
+    #[test]
+    fn golden_health() {
+        let stage = |name: &str, alive, lost| v1::StageStatus { name: name.into(), alive, handled: 7, lost };
+        let status = v1::StatusReply {
+            version: "0.1.0".into(),
+            tier: "C".into(),
+            health: "stage export is dead".into(),
+            sensor: "host-1".into(),
+            stages: vec![stage("ring", true, 0), stage("export", false, 2)],
+            collector: Some("http://127.0.0.1:4319".into()),
+            spooled_items: 3,
+            acked_seq: 4,
+            last_seq: 7,
+            faults: [("exec:read".to_owned(), 2), ("none".to_owned(), 0)].into(),
+            ..v1::StatusReply::default()
+        };
+        assert_eq!(
+            plain(&health(&status)).unwrap(),
+            "Sensor stage export is dead
+  sensor host-1 0.1.0, tier C
+  collector http://127.0.0.1:4319: 4 of 7 items acknowledged, 3 waiting
+  STAGE   STATE  HANDLED  LOST
+  ring    alive  7        0
+  export  dead   7        2
+  Kernel-side fault  exec:read ×2
+"
+        );
+    }
+}
