@@ -247,3 +247,84 @@ fn class_uid(kind: &Kind) -> u32 {
         Kind::Open(_) | Kind::Unlink(_) | Kind::Rename(_) => 1001,
     }
 }
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+mod tests {
+    use proptest::prelude::*;
+    use sentry_proto::ocsf::{self, HostContext};
+
+    use super::*;
+
+    fn event(kind: Kind) -> v1::Event {
+        v1::Event {
+            id: "e".to_owned(),
+            run: "r".to_owned(),
+            agent: Some(v1::Agent { id: "a".to_owned(), name: String::new() }),
+            process: Some(v1::Process { key: Some(v1::ProcessKey::default()), ..v1::Process::default() }),
+            kind: Some(kind),
+            time_unix_ns: u64::MAX,
+            ..v1::Event::default()
+        }
+    }
+
+    #[test]
+    fn the_class_is_the_one_that_is_rendered() {
+        let kinds = [
+            Kind::Fork(v1::Fork::default()),
+            Kind::Exec(v1::Exec {}),
+            Kind::Exit(v1::Exit::default()),
+            Kind::Seed(v1::Seed {}),
+            Kind::CgroupMove(v1::CgroupMove::default()),
+            Kind::CgroupMake(v1::CgroupMake::default()),
+            Kind::CgroupRemove(v1::CgroupRemove::default()),
+            Kind::Connect(v1::Connect::default()),
+            Kind::Send(v1::Send::default()),
+            Kind::Open(v1::Open::default()),
+            Kind::Unlink(v1::Unlink::default()),
+            Kind::Rename(v1::Rename::default()),
+        ];
+        let host = HostContext { sensor: "s", version: "1", host: "h", boot_id: "b" };
+        for kind in kinds {
+            let class = class_uid(&kind);
+            assert_eq!(ocsf::event(&event(kind), &host)["class_uid"], class);
+        }
+    }
+
+    #[test]
+    fn positions_go_on_behind_a_gap() {
+        let gap = v1::Gap { first: 6, last: 9, ..v1::Gap::default() };
+        let items = [Item::Event(event(Kind::Exec(v1::Exec {}))), Item::Gap(gap)];
+        let wire = |items: &[Item]| items.iter().map(|item| v1::Item { item: Some(item.clone()) }).collect();
+        let batch = Batch::check(v1::Items { first_seq: 5, items: wire(&items) }).unwrap().unwrap();
+        let ranges: Vec<_> = batch.entries.iter().map(|entry| (entry.first, entry.last)).collect();
+        assert_eq!((ranges.as_slice(), batch.last), ([(5, 5), (6, 9)].as_slice(), 9));
+        let moved = Batch::check(v1::Items { first_seq: 4, items: wire(&items) }).unwrap_err();
+        assert!(moved.to_string().contains("position 5"), "{moved}");
+    }
+
+    proptest! {
+        /// Damaged messages are batches or named faults, never a panic; a batch has no hole.
+        #[test]
+        fn damage_is_refused_or_harmless(
+            first_seq: u64, seed in 0..2_u64, at in 0_usize..128, flip: u8, gap in any::<(u64, u64)>()
+        ) {
+            let gap = v1::Gap { first: gap.0, last: gap.1, ..v1::Gap::default() };
+            let items = [Item::Event(event(Kind::Seed(v1::Seed {}))), Item::Gap(gap)];
+            let items = items.into_iter().map(|item| v1::Item { item: Some(item) }).collect();
+            let first_seq = if seed == 0 { first_seq } else { u64::MAX - first_seq % 4 };
+            let mut bytes = v1::Items { first_seq, items }.encode_to_vec();
+            if let Some(byte) = bytes.get_mut(at) {
+                *byte ^= flip;
+            }
+            if let Ok(items) = v1::Items::decode(bytes.as_slice())
+                && let Ok(Some(batch)) = Batch::check(items)
+            {
+                for pair in batch.entries.windows(2) {
+                    prop_assert_eq!(pair[0].last + 1, pair[1].first);
+                }
+                prop_assert!(batch.last < i64::MAX as u64);
+            }
+        }
+    }
+}
