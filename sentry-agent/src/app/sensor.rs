@@ -32,7 +32,7 @@ use crate::{
         event::Enricher,
         process_table::{self, ProcessTable},
     },
-    journal::{Journal, JournalError, JournalHandle, Limits},
+    journal::{self, Journal, JournalError, JournalHandle, JournalWriter, Limits},
     ledger::{Ledger, LedgerError, pending::PendingLedger},
     ring::reader::{self, RingStats},
     runs::Registry,
@@ -99,7 +99,7 @@ struct App {
     config: Arc<Config>,
     registry: Arc<Registry>,
     status: Arc<StatusBoard>,
-    journal: Journal,
+    journal: JournalWriter,
     journal_handle: JournalHandle,
     cases: mpsc::Sender<Case>,
     stages: Vec<(&'static str, thread::JoinHandle<()>)>,
@@ -124,7 +124,8 @@ impl App {
         let listener = socket::bind(&config.sensor.socket, config.sensor.group.as_deref()).await?;
         let ledger = Ledger::open(&state_dir.join("ledger"))?;
         let limits = Limits { spool_bytes: config.journal.spool_bytes, keep_bytes: config.journal.keep_bytes };
-        let (journal, journal_handle) = Journal::open(&state_dir, limits)?;
+        let journal = Journal::open(&state_dir.join("journal.db"), limits)?;
+        let (journal, journal_handle) = JournalWriter::start(journal, journal::QUEUE_CAPACITY)?;
         let (tier, unseen) = (programs.tier().to_owned(), programs.limits());
         let registry = Arc::new(Registry::new(programs, root, config.detect.clone()));
         Stages { ledger: PendingLedger::new(ledger), rings, registry, journal_handle, config }
@@ -134,14 +135,7 @@ impl App {
     async fn run(self) -> Result<(), AppError> {
         let Self { config, registry, status, journal, journal_handle, cases, stages, listener, sources } = self;
         let serving = CancellationToken::new();
-        let exporter = super::export::start(
-            &config,
-            &registry,
-            &status,
-            &journal_handle,
-            &cases,
-            &serving,
-        );
+        let exporter: Option<tokio::task::JoinHandle<()>> = None;
         let service = ControlService {
             registry: Arc::clone(&registry),
             journal: journal_handle.clone(),
@@ -180,11 +174,10 @@ impl App {
         });
         // The join error of a helper thread is a panic that is already in the log.
         let _panicked = drained.await;
-        journal_handle.flush().await;
         if let Some(exporter) = exporter {
             let _panicked = exporter.await;
         }
-        journal.close();
+        journal.close().await?;
         if let Err(error) = std::fs::remove_file(&config.sensor.socket) {
             tracing::warn!(%error, "cannot remove the control socket");
         }
@@ -248,7 +241,7 @@ impl Stages {
     /// Starts a thread per stage.
     fn spawn(
         self,
-        journal: Journal,
+        journal: JournalWriter,
         listener: tokio::net::UnixListener,
         tier: String,
         unseen: Vec<String>,

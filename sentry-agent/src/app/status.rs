@@ -64,11 +64,12 @@ impl StatusBoard {
     pub fn reply(&self, registry: &Registry, journal: &JournalHandle) -> v1::StatusReply {
         let (tier, limits, faults) = registry.kernel_status();
         let position = journal.position();
+        let lost = journal.stats();
+        let dropped = lost.dropped_disk_full + lost.dropped_spool_full + lost.dropped_queue_full;
         let health = match self.dead_stage() {
             Some(stage) => format!("stage {stage} has ended"),
-            None if journal.dropped() > 0 => {
-                format!("degraded: {} items did not fit the local store", journal.dropped())
-            }
+            None if !journal.is_alive() => "the journal has ended".into(),
+            None if dropped > 0 => format!("degraded: {dropped} items did not fit the local store"),
             None => "serving".into(),
         };
         let stages = self
@@ -88,11 +89,11 @@ impl StatusBoard {
             health,
             stages,
             collector: self.collector.lock().unwrap_or_else(PoisonError::into_inner).clone(),
-            spooled_items: position.waiting_items,
+            spooled_items: position.last - position.acked.min(position.last),
             acked_seq: position.acked,
             last_seq: position.last,
             sensor: self.sensor.clone(),
-            epoch: position.epoch,
+            epoch: position.epoch.to_string(),
             faults,
         }
     }

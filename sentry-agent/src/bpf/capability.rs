@@ -166,7 +166,7 @@ impl super::Programs {
     pub fn limits(&self) -> Vec<String> {
         facts(true, true, Some(self.file_tier))
             .into_iter()
-            .filter_map(|fact| Some(format!("{}: not seen: {}", fact.fact, fact.lost?)))
+            .filter_map(|fact| Some(format!("{}: {}", fact.fact, fact.lost?)))
             .collect()
     }
 }

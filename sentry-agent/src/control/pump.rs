@@ -4,64 +4,51 @@ use sentry_proto::v1;
 use tokio::sync::mpsc;
 use tonic::Status;
 
-use crate::{
-    error_chain,
-    journal::{JournalHandle, Query},
-};
-
-/// Rows fetched at once.
-const PAGE: u64 = 512;
+use crate::journal::{Filter, JournalError, JournalHandle};
 
 /// Serves one `Items` call.
 pub struct Pump {
     pub journal: JournalHandle,
-    pub query: Query,
+    pub filter: Filter,
     pub sender: mpsc::Sender<Result<v1::StoredItem, Status>>,
 }
 
 impl Pump {
     /// Ends with the reader, with the journal, or (without `follow`) when all is served.
-    pub async fn run(mut self, limit: u64, follow: bool) {
-        self.journal.flush().await;
-        let mut committed = self.journal.committed();
-        committed.mark_unchanged();
-        if limit > 0 {
-            self.query.newest = Some(limit);
-        }
-        loop {
-            match self.page().await {
-                Ok(0) if !follow => return,
-                Ok(0) => {
-                    tokio::select! {
-                        () = self.sender.closed() => return,
-                        changed = committed.changed() => if changed.is_err() { return },
-                    }
-                }
-                Ok(_) => {}
-                Err(status) => {
-                    // The reader may be gone already.
-                    let _gone = self.sender.send(Err(status)).await;
-                    return;
-                }
-            }
+    pub async fn run(self, newest: u64, follow: bool) {
+        if let Err(error) = self.serve(newest, follow).await {
+            // The reader may be gone already.
+            let _gone = self.sender.send(Err(error.into())).await;
         }
     }
 
-    /// Sends the next page; says how many items it had.
-    async fn page(&mut self) -> Result<usize, Status> {
-        let (journal, query) = (self.journal.clone(), self.query.clone());
-        let page = tokio::task::spawn_blocking(move || journal.page(&query, PAGE))
-            .await
-            .map_err(|error| Status::internal(format!("a worker failed: {error}")))?
-            .map_err(|error| Status::internal(error_chain(&error)))?;
-        let count = page.len();
-        for (seq, item) in page {
-            self.query.after = seq;
-            if self.sender.send(Ok(v1::StoredItem { seq, item: Some(item) })).await.is_err() {
-                return Err(Status::cancelled("the reader went away"));
+    async fn serve(&self, newest: u64, follow: bool) -> Result<(), JournalError> {
+        self.journal.flush().await?;
+        let mut committed = self.journal.watch();
+        let mut from = self.journal.start_of(self.filter.clone(), newest).await?;
+        loop {
+            committed.mark_unchanged();
+            let end = self.journal.position().last;
+            let page = self.journal.page(self.filter.clone(), from).await?;
+            for (seq, item) in page.items {
+                from = seq + 1;
+                if self.sender.send(Ok(v1::StoredItem { seq, item: Some(item) })).await.is_err() {
+                    return Ok(());
+                }
+            }
+            if let Some(next) = page.next {
+                from = next;
+                continue;
+            }
+            if !follow {
+                return Ok(());
+            }
+            // Nothing that matches stands before `end`.
+            from = from.max(end + 1);
+            tokio::select! {
+                () = self.sender.closed() => return Ok(()),
+                changed = committed.changed() => if changed.is_err() { return Ok(()) },
             }
         }
-        self.query.newest = None;
-        Ok(count)
     }
 }

@@ -60,7 +60,7 @@ impl Gather {
             ) => count(&mut self.destinations, &endpoint_text(destination.as_ref())),
             Some(Kind::Open(open)) => {
                 let writes = open.intent.as_ref().is_some_and(|intent| intent.write);
-                if open.created || writes {
+                if open.created || (writes && is_regular(open.file.as_ref())) {
                     let verb = if open.created { "created" } else { "written" };
                     count(&mut self.files_changed, &format!("{verb} {}", file_text(open.file.as_ref())));
                 }
@@ -78,6 +78,13 @@ impl Gather {
             _ => {}
         }
     }
+}
+
+/// A device or pipe that was written to is no changed file. Unknown counts as a file.
+fn is_regular(file: Option<&v1::File>) -> bool {
+    const TYPE: u32 = 0o170_000;
+    const REGULAR: u32 = 0o100_000;
+    file.and_then(|file| file.key.as_ref()).is_none_or(|key| key.mode & TYPE == REGULAR)
 }
 
 fn count(tallies: &mut BTreeMap<String, u64>, what: &str) {

@@ -20,7 +20,7 @@ use crate::{
     config::Config,
     enrich::clock::unix_ns,
     error_chain,
-    journal::{JournalError, JournalHandle, Query},
+    journal::{Filter, JournalError, JournalHandle},
     runs::{Registry, Run, RunError, Start},
     stage::act::Case,
 };
@@ -104,8 +104,7 @@ impl Control for ControlService {
         identify(&request, &self.registry)?;
         let mut runs: Vec<v1::Run> = self.registry.live().iter().map(|run| run.wire()).collect();
         if request.into_inner().include_ended {
-            let journal = self.journal.clone();
-            let stored = blocking(move || journal.runs()).await??;
+            let stored = self.journal.runs(true).await?;
             let live: std::collections::HashSet<String> = runs.iter().map(|run| run.id.clone()).collect();
             runs.extend(stored.into_iter().filter(|run| !live.contains(&run.id)));
         }
@@ -122,9 +121,10 @@ impl Control for ControlService {
             Some(target) => Some(self.resolve(target).await?.id),
             None => None,
         };
-        let query = Query { run, agent: request.agent, kinds: request.kinds, ..Query::default() };
+        let kinds = request.kinds().collect();
+        let filter = Filter { run, agent: request.agent, kinds };
         let (sender, receiver) = mpsc::channel(STREAM_QUEUE);
-        let pump = super::pump::Pump { journal: self.journal.clone(), query, sender };
+        let pump = super::pump::Pump { journal: self.journal.clone(), filter, sender };
         self.status.spawn(pump.run(request.limit, request.follow));
         Ok(Response::new(ReceiverStream::new(receiver)))
     }
@@ -209,8 +209,7 @@ impl ControlService {
             Err(RunError::Unknown { .. }) => {}
             Err(error) => return Err(error.into()),
         }
-        let journal = self.journal.clone();
-        let runs = blocking(move || journal.runs()).await??;
+        let runs = self.journal.runs(true).await?;
         let mut matching: Vec<v1::Run> = runs.into_iter().filter(|run| run.id.starts_with(target)).collect();
         match (matching.len(), matching.pop()) {
             (1, Some(run)) => Ok(run),
@@ -221,17 +220,19 @@ impl ControlService {
 
     async fn report(&self, id: String, mut limits: Vec<String>) -> Result<v1::Report, Status> {
         limits.extend(self.status.limits());
-        let journal = self.journal.clone();
-        journal.flush().await;
+        self.journal.flush().await?;
         let run = self.resolve(&id).await?;
-        blocking(move || {
-            let mut gather = Gather::default();
-            let query = Query { run: Some(run.id.clone()), ..Query::default() };
-            journal.each(&query, |_seq, item| gather.item(item))?;
-            Ok::<_, JournalError>(gather.report(run, limits))
-        })
-        .await?
-        .map_err(Status::from)
+        let filter = Filter { run: Some(run.id.clone()), ..Filter::default() };
+        let mut gather = Gather::default();
+        let mut from = Some(0);
+        while let Some(start) = from {
+            let page = self.journal.page(filter.clone(), start).await?;
+            for (_seq, item) in page.items {
+                gather.item(item);
+            }
+            from = page.next;
+        }
+        Ok(gather.report(run, limits))
     }
 }
 

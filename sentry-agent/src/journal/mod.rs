@@ -1,20 +1,105 @@
-//! The bounded local store and spool. (NOTE to whoever implements this: stage/, control/ and app/ already use exactly
-//! this API on the clonable handle; please provide it.)
+//! The journal: the bounded local store and the spool for the collector, in one SQLite file.
 //!
-//! ```ignore
-//! pub struct Query { pub run: Option<String>, pub agent: Option<String>, pub kinds: Vec<i32> /* v1::ItemKind, empty = all */,
-//!                    pub after: u64 /* only seq > after */, pub newest: Option<u64> /* only the newest n */ } // Clone + Default
-//! #[derive(Clone)] pub struct JournalHandle;
-//! impl JournalHandle {
-//!     pub fn append(&self, items: Vec<v1::Item>);               // blocking, bounded queue, order kept, never fails (losses are counted inside)
-//!     pub async fn flush(&self);                                // everything appended before is committed (or counted lost)
-//!     pub fn committed(&self) -> tokio::sync::watch::Receiver<u64>; // last committed seq
-//!     pub fn runs(&self) -> Result<Vec<v1::Run>, JournalError>; // newest state of each stored run; blocking
-//!     pub fn page(&self, query: &Query, limit: u64) -> Result<Vec<(u64, v1::Item)>, JournalError>; // oldest first; blocking
-//!     pub fn each(&self, query: &Query, visit: impl FnMut(u64, v1::Item)) -> Result<(), JournalError>; // blocking, bounded memory
-//!     pub fn position(&self) -> Position;                       // Position { epoch: String, last: u64, acked: u64, waiting_items: u64 }
-//!     pub fn dropped(&self) -> u64;                             // items lost by this stage so far (disk full, spool full)
-//! }
-//! pub struct Journal; // the writer thread; Journal::open(dir: &Path, Limits { spool_bytes, keep_bytes }) -> Result<(Journal, JournalHandle), JournalError>
-//! impl Journal { pub fn close(self); } // writes what is queued, then ends
+//! # What is in it
+//!
+//! ```text
+//! items(seq, last, kind, run, agent, time, bytes, body)   body = encoded v1::Item; last = seq except for a Gap
+//! meta(key, value)                                        epoch, next, acked, clean
+//! runs(run, agent, state, first_seq, seq, body)           newest v1::Run of each run
+//! commands(key, number, body)                             results of the collector's commands, by idempotency key
 //! ```
+//!
+//! Positions: `seq` is given at commit, starts at 1 in each epoch and has no holes. What could not be kept is a Gap
+//! that covers the positions it would have had. An epoch is one life of the file.
+//!
+//! # Limits
+//!
+//! Unacknowledged items take at most [`Limits::spool_bytes`]; then the oldest make room and one Gap stands for them
+//! ("spool-full"). Acknowledged items stay for queries, at most [`Limits::keep_bytes`], oldest go first. An item over
+//! [`ITEM_LIMIT`] becomes a Gap ("too-large"). [`RUNS_KEPT`] runs and [`COMMANDS_KEPT`] command results are kept.
+//! The file itself does not shrink: it stays at its largest, about the sum of the limits.
+//!
+//! # Durability
+//!
+//! WAL with `synchronous=FULL`: a commit is on disk before the exporter can see it. With NORMAL a power cut may take
+//! back the last commits; positions that the collector had stored already would be given to other items, and its
+//! deduplication would throw those away without a trace.
+//!
+//! A file that SQLite calls corrupt is moved aside (`<name>.corrupt-<n>`) and a new epoch begins.
+
+mod schema;
+
+mod gap;
+
+mod store;
+
+mod prune;
+
+mod read;
+
+mod writer;
+
+mod handle;
+
+#[cfg(test)]
+mod tests;
+
+use std::{io, path::PathBuf};
+
+pub use handle::{JournalHandle, Stats};
+pub use read::{Batch, Filter, Page};
+pub use store::{CommandState, Journal};
+pub use writer::{JournalWriter, Position, QUEUE_CAPACITY};
+
+/// Most bytes of one encoded item: what fits into one message of the feed.
+pub const ITEM_LIMIT: usize = 1 << 20;
+/// Most runs whose last state is kept.
+pub const RUNS_KEPT: u64 = 10_000;
+/// Most command results that are repeated.
+pub const COMMANDS_KEPT: u64 = 1_024;
+
+/// How large the journal may get.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// For items the collector has not acknowledged.
+    pub spool_bytes: u64,
+    /// For items it has.
+    pub keep_bytes: u64,
+}
+
+/// Why the journal could not be opened, written or read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum JournalError {
+    #[error("{act} {path}: the file system refused")]
+    Io { act: &'static str, path: PathBuf, source: io::Error },
+    #[error("open {path}: another process has it open; stop that sensor first")]
+    InUse { path: PathBuf },
+    #[error(
+        "open {path}: it has format {found}, this version writes {known}; use the newer sensor or move it away"
+    )]
+    Version { path: PathBuf, found: i64, known: i64 },
+    #[error("{act}: no space left; nothing was written, free space")]
+    NoSpace { act: &'static str, source: rusqlite::Error },
+    #[error("{act}: the disk failed; nothing was written, check the device")]
+    Disk { act: &'static str, source: rusqlite::Error },
+    #[error("{act}: the file is corrupt; a new one takes its place")]
+    Corrupt { act: &'static str, source: rusqlite::Error },
+    #[error("{act}: the database refused")]
+    Database { act: &'static str, source: rusqlite::Error },
+    #[error("{act}: the journal's thread has ended; restart the sensor")]
+    Closed { act: &'static str },
+}
+
+impl JournalError {
+    /// Sorts a database error; for `map_err`.
+    fn of(act: &'static str) -> impl Fn(rusqlite::Error) -> Self {
+        use rusqlite::ErrorCode;
+        move |source| match source.sqlite_error_code() {
+            Some(ErrorCode::DiskFull) => Self::NoSpace { act, source },
+            Some(ErrorCode::SystemIoFailure) => Self::Disk { act, source },
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::Corrupt { act, source },
+            _ => Self::Database { act, source },
+        }
+    }
+}

@@ -1,6 +1,8 @@
 //! Walks the chain and proves it.
 
 use std::{
+    error::Error,
+    fmt,
     fs::{self, File},
     io::{self, BufRead, BufReader, Read as _},
     path::Path,
@@ -29,8 +31,7 @@ pub struct Verified {
 }
 
 /// Where the proof failed.
-#[derive(Debug, thiserror::Error)]
-#[error("verify {segment}, line {line}: {what}")]
+#[derive(Debug)]
 pub struct VerifyError {
     /// File in the ledger's directory.
     pub segment: String,
@@ -39,17 +40,33 @@ pub struct VerifyError {
     pub what: Flaw,
 }
 
+impl fmt::Display for VerifyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { segment, line, what } = self;
+        match line {
+            0 => write!(f, "verify {segment}: {what}"),
+            _ => write!(f, "verify {segment}, line {line}: {what}"),
+        }
+    }
+}
+
+impl Error for VerifyError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.what.source()
+    }
+}
+
 /// What is wrong there.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Flaw {
-    #[error("the file cannot be read: {source}")]
+    #[error("the file cannot be read")]
     Unreadable { source: io::Error },
     #[error("there is no ledger here")]
     Absent,
     #[error("not a public key in hex")]
     PublicKey,
-    #[error("not an entry: {source}")]
+    #[error("not an entry")]
     NotJson { source: serde_json::Error },
     #[error("not in canonical form: bytes were changed, added or removed")]
     NotCanonical,

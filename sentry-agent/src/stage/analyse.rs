@@ -37,8 +37,6 @@ fn analyse(
     stats: &StageStats,
 ) {
     let mut runs: HashMap<RunTag, Option<Arc<Run>>> = HashMap::new();
-    let mut items = Vec::with_capacity(batch.len());
-    let mut booked: Vec<(Arc<Run>, usize)> = Vec::with_capacity(batch.len());
     for bytes in batch {
         let header = match decode::header(bytes) {
             Ok(header) => header,
@@ -56,8 +54,12 @@ fn analyse(
         };
         match event(bytes, &header, run, enricher, registry) {
             Ok(item) => {
-                items.push(item);
-                booked.push((Arc::clone(run), header.ring as usize));
+                if journal.submit_waiting(item) {
+                    run.delivered(header.ring as usize, 1);
+                    stats.handled(1);
+                } else {
+                    stats.lost(1);
+                }
             }
             Err(error) => {
                 // Not booked as delivered: the run's books stay open by one, and its report says so.
@@ -65,11 +67,6 @@ fn analyse(
                 stats.lost(1);
             }
         }
-    }
-    stats.handled(items.len() as u64);
-    journal.append(items);
-    for (run, ring) in booked {
-        run.delivered(ring, 1);
     }
 }
 

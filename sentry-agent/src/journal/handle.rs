@@ -1,0 +1,359 @@
+//! What the other stages hold of the journal: submit, acknowledge, read.
+
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+};
+
+use rusqlite::Connection;
+use sentry_proto::v1;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::{
+    Batch, CommandState, Filter, JournalError, Page,
+    gap::Lost,
+    read, schema,
+    writer::{Control, Position, Request},
+};
+
+/// Bytes of one page of a query.
+const PAGE_BYTES: usize = 1 << 20;
+
+/// A cheap, shared access to a running journal.
+#[derive(Clone, Debug)]
+pub struct JournalHandle {
+    shared: Arc<Shared>,
+    requests: mpsc::Sender<Request>,
+    position: watch::Receiver<Position>,
+}
+
+/// Counters since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Items committed; Gaps of the journal's own are not among them.
+    pub appended: u64,
+    /// Items that found no room on the disk, or a disk that failed.
+    pub dropped_disk_full: u64,
+    /// Unacknowledged items that made room for newer ones.
+    pub dropped_spool_full: u64,
+    /// Items that found the writer's queue full.
+    pub dropped_queue_full: u64,
+    /// Rows read that did not decode.
+    pub corrupt_rows: u64,
+    /// Files moved aside because they were corrupt.
+    pub files_replaced: u64,
+}
+
+/// What the handles and the writer's thread share.
+#[derive(Debug, Default)]
+pub(super) struct Shared {
+    pub(super) counters: Counters,
+    /// Lost before the queue; the writer makes a Gap of it.
+    pub(super) overflow: Mutex<Lost>,
+    /// Newest acknowledgement that is not written yet, with its epoch.
+    pub(super) acked: Mutex<Option<(Arc<str>, u64)>>,
+    path: PathBuf,
+    // One each, so that a long query does not hold up the exporter.
+    export_reader: Mutex<Option<Reader>>,
+    query_reader: Mutex<Option<Reader>>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Counters {
+    pub(super) appended: AtomicU64,
+    pub(super) dropped_disk_full: AtomicU64,
+    pub(super) dropped_spool_full: AtomicU64,
+    pub(super) dropped_queue_full: AtomicU64,
+    pub(super) corrupt_rows: AtomicU64,
+    pub(super) files_replaced: AtomicU64,
+}
+
+#[derive(Debug)]
+struct Reader {
+    epoch: String,
+    connection: Connection,
+}
+
+#[derive(Clone, Copy)]
+enum Purpose {
+    Export,
+    Query,
+}
+
+impl JournalHandle {
+    pub(super) fn new(
+        path: PathBuf,
+        requests: mpsc::Sender<Request>,
+        position: watch::Receiver<Position>,
+    ) -> Self {
+        Self { shared: Arc::new(Shared { path, ..Shared::default() }), requests, position }
+    }
+
+    pub(super) fn shared(&self) -> Arc<Shared> {
+        Arc::clone(&self.shared)
+    }
+
+    /// Hands an item to the writer; never waits. `false`: the queue was full, the item is counted and a Gap will
+    /// stand for it.
+    pub fn submit(&self, item: v1::Item) -> bool {
+        match self.requests.try_send(Request::Item(Box::new(item))) {
+            Ok(()) => true,
+            Err(mpsc::error::TrySendError::Full(request) | mpsc::error::TrySendError::Closed(request)) => {
+                self.overflowed(request);
+                false
+            }
+        }
+    }
+
+    /// Hands an item to the writer; waits while the queue is full. For threads that may wait, never for a task.
+    /// `false`: the writer has ended, the item is counted.
+    pub fn submit_waiting(&self, item: v1::Item) -> bool {
+        match self.requests.blocking_send(Request::Item(Box::new(item))) {
+            Ok(()) => true,
+            Err(mpsc::error::SendError(request)) => {
+                self.overflowed(request);
+                false
+            }
+        }
+    }
+
+    fn overflowed(&self, request: Request) {
+        self.shared.counters.dropped_queue_full.fetch_add(1, Relaxed);
+        if let Request::Item(item) = request {
+            lock(&self.shared.overflow).count(&item, "queue-full");
+        }
+    }
+
+    /// Waits until all that was submitted before is committed, or counted as lost.
+    ///
+    /// # Errors
+    ///
+    /// The writer has ended.
+    pub async fn flush(&self) -> Result<Position, JournalError> {
+        self.ask("flush the journal", Control::Flush).await
+    }
+
+    /// Everything of `epoch` up to `seq` is durable at the collector. Written with the next batch.
+    pub fn ack(&self, epoch: &Arc<str>, seq: u64) {
+        {
+            let mut acked = lock(&self.shared.acked);
+            match acked.as_mut() {
+                Some((known, newest)) if known == epoch => *newest = seq.max(*newest),
+                _ => *acked = Some((Arc::clone(epoch), seq)),
+            }
+        }
+        // A full queue will make the writer look without being woken.
+        drop(self.requests.try_send(Request::Wake));
+    }
+
+    /// See [`super::Journal::skip_to`].
+    ///
+    /// # Errors
+    ///
+    /// The positions were not moved, or the writer has ended.
+    pub async fn skip_to(&self, seq: u64) -> Result<(), JournalError> {
+        self.ask("move the journal's positions", |reply| Control::SkipTo(seq, reply)).await?
+    }
+
+    /// See [`super::Journal::begin_command`].
+    ///
+    /// # Errors
+    ///
+    /// It could not be noted, or the writer has ended: do not act.
+    pub async fn begin_command(&self, key: String) -> Result<CommandState, JournalError> {
+        self.ask("note a command", |reply| Control::BeginCommand(key, reply)).await?
+    }
+
+    /// See [`super::Journal::finish_command`].
+    ///
+    /// # Errors
+    ///
+    /// It could not be noted, or the writer has ended.
+    pub async fn finish_command(&self, result: v1::CommandResult) -> Result<(), JournalError> {
+        self.ask("note a command's result", |reply| Control::FinishCommand(result, reply)).await?
+    }
+
+    /// Epoch, newest committed and newest acknowledged position.
+    #[must_use]
+    pub fn position(&self) -> Position {
+        self.position.borrow().clone()
+    }
+
+    /// Changes with every commit.
+    #[must_use]
+    pub fn watch(&self) -> watch::Receiver<Position> {
+        self.position.clone()
+    }
+
+    /// Items from position `seq` on: at least one if there is one, then as many as `max_bytes` hold.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read.
+    pub async fn read_from(&self, seq: u64, max_bytes: usize) -> Result<Batch, JournalError> {
+        let batch = self
+            .read(Purpose::Export, "read the spool", move |reader| {
+                let batch = read::read_from(&reader.connection, seq, max_bytes)?;
+                Ok(Batch { epoch: reader.epoch.clone(), ..batch })
+            })
+            .await?;
+        self.shared.counters.corrupt_rows.fetch_add(batch.corrupt, Relaxed);
+        Ok(batch)
+    }
+
+    /// Where the newest `newest` items that match begin; 0 asks for all. Then read with [`JournalHandle::page`].
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read.
+    pub async fn start_of(&self, filter: Filter, newest: u64) -> Result<u64, JournalError> {
+        self.read(Purpose::Query, "query the journal", move |reader| {
+            read::start_of(&reader.connection, &filter, newest)
+        })
+        .await
+    }
+
+    /// Items that match from position `from` on, ascending, about 1 MiB at a time.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read.
+    pub async fn page(&self, filter: Filter, from: u64) -> Result<Page, JournalError> {
+        let page = self
+            .read(Purpose::Query, "query the journal", move |reader| {
+                read::page(&reader.connection, &filter, from, PAGE_BYTES)
+            })
+            .await?;
+        self.shared.counters.corrupt_rows.fetch_add(page.corrupt, Relaxed);
+        Ok(page)
+    }
+
+    /// Last known state of the runs, oldest run first.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read.
+    pub async fn runs(&self, include_ended: bool) -> Result<Vec<v1::Run>, JournalError> {
+        self.read(Purpose::Query, "list the journal's runs", move |reader| {
+            read::runs(&reader.connection, include_ended)
+        })
+        .await
+    }
+
+    /// Last known state of a run.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read.
+    pub async fn run(&self, id: String) -> Result<Option<v1::Run>, JournalError> {
+        self.read(Purpose::Query, "look up a run", move |reader| read::run(&reader.connection, &id)).await
+    }
+
+    /// Whether every item of a run since its first is still here.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read.
+    pub async fn holds_all_of(&self, run: String) -> Result<bool, JournalError> {
+        self.read(Purpose::Query, "look for gaps of a run", move |reader| {
+            read::holds_all_of(&reader.connection, &run)
+        })
+        .await
+    }
+
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        let Counters {
+            appended,
+            dropped_disk_full,
+            dropped_spool_full,
+            dropped_queue_full,
+            corrupt_rows,
+            files_replaced,
+        } = &self.shared.counters;
+        Stats {
+            appended: appended.load(Relaxed),
+            dropped_disk_full: dropped_disk_full.load(Relaxed),
+            dropped_spool_full: dropped_spool_full.load(Relaxed),
+            dropped_queue_full: dropped_queue_full.load(Relaxed),
+            corrupt_rows: corrupt_rows.load(Relaxed),
+            files_replaced: files_replaced.load(Relaxed),
+        }
+    }
+
+    /// False once the writer's thread has ended, for whatever reason.
+    #[must_use]
+    pub fn is_alive(&self) -> bool {
+        !self.requests.is_closed()
+    }
+
+    pub(super) async fn ask<T>(
+        &self,
+        act: &'static str,
+        control: impl FnOnce(oneshot::Sender<T>) -> Control,
+    ) -> Result<T, JournalError> {
+        let (reply, answer) = oneshot::channel();
+        let closed = || JournalError::Closed { act };
+        if self.requests.send(Request::Control(control(reply))).await.is_err() {
+            return Err(closed());
+        }
+        answer.await.or_else(|oneshot::error::RecvError { .. }| Err(closed()))
+    }
+
+    async fn read<T: Send + 'static>(
+        &self,
+        purpose: Purpose,
+        act: &'static str,
+        query: impl FnOnce(&Reader) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, JournalError> {
+        let shared = self.shared();
+        let epoch = self.position().epoch;
+        let done = tokio::task::spawn_blocking(move || shared.with_reader(purpose, &epoch, act, query)).await;
+        let result = done.unwrap_or(Err(JournalError::Closed { act }));
+        if matches!(result, Err(JournalError::Corrupt { .. })) {
+            // The writer has the say; a full queue means it will meet the damage by itself.
+            drop(self.requests.try_send(Request::Suspect));
+        }
+        result
+    }
+}
+
+impl Shared {
+    fn with_reader<T>(
+        &self,
+        purpose: Purpose,
+        epoch: &str,
+        act: &'static str,
+        query: impl FnOnce(&Reader) -> rusqlite::Result<T>,
+    ) -> Result<T, JournalError> {
+        let mut slot = lock(match purpose {
+            Purpose::Export => &self.export_reader,
+            Purpose::Query => &self.query_reader,
+        });
+        // After a corrupt file was replaced the old connection still reads the old one.
+        if slot.as_ref().is_none_or(|reader| reader.epoch != epoch) {
+            *slot = None;
+        }
+        let reader = match slot.take() {
+            Some(reader) => reader,
+            None => {
+                let connection = schema::open_reader(&self.path)?;
+                let epoch = schema::meta(&connection, "epoch").map_err(JournalError::of(act))?;
+                Reader { epoch: epoch.unwrap_or_default(), connection }
+            }
+        };
+        let result = query(&reader).map_err(JournalError::of(act));
+        if result.is_ok() {
+            *slot = Some(reader);
+        }
+        result
+    }
+}
+
+/// What these locks guard is whole at every step; a panic elsewhere does not spoil it.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

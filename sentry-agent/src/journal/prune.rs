@@ -1,0 +1,203 @@
+//! Keeps the journal inside its limits. Every function runs inside the caller's transaction.
+
+use prost::Message as _;
+use rusqlite::{Connection, OptionalExtension as _, params};
+use sentry_proto::v1::{self, ItemKind, item};
+
+use super::{
+    Limits,
+    gap::{self, Lost},
+    store::{Row, sql},
+};
+
+/// Rows looked at in one step.
+const STEP: i64 = 1_000;
+/// More than the largest Gap takes: so much more goes, or the Gap itself would keep the spool over its limit.
+const GAP_ROOM: u64 = 4 << 10;
+
+/// Positions and sizes, as the tables have them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Books {
+    /// Position of the next item.
+    pub(super) next: u64,
+    pub(super) acked: u64,
+    pub(super) acked_bytes: u64,
+    pub(super) unacked_bytes: u64,
+}
+
+/// Deletes what is over the limits; returns how many unacknowledged items that were.
+pub(super) fn prune(connection: &Connection, books: &mut Books, limits: Limits) -> rusqlite::Result<u64> {
+    let dropped = make_room(connection, books, limits.spool_bytes)?;
+    while books.acked_bytes > limits.keep_bytes {
+        let over = books.acked_bytes - limits.keep_bytes;
+        let Some((cut, bytes)) = oldest(connection, (0, books.acked), over)? else {
+            books.acked_bytes = 0;
+            break;
+        };
+        connection.prepare_cached("DELETE FROM items WHERE seq <= ?1")?.execute([sql(cut)])?;
+        books.acked_bytes = books.acked_bytes.saturating_sub(bytes);
+    }
+    Ok(dropped)
+}
+
+/// Moves the border between what is acknowledged and what is not. A Gap that it falls into keeps its later part.
+pub(super) fn acknowledge(connection: &Connection, books: &mut Books, seq: u64) -> rusqlite::Result<()> {
+    let straddling = gap_over(connection, seq)?;
+    if let Some((first, last, gap, bytes)) = straddling {
+        let rest = gap_row(gap::trimmed(gap, seq + 1, last));
+        connection.prepare_cached("DELETE FROM items WHERE seq = ?1")?.execute([sql(first)])?;
+        put(connection, seq + 1, last, &rest)?;
+        books.unacked_bytes = books.unacked_bytes.saturating_sub(bytes) + rest.bytes();
+    }
+    let mut select =
+        connection.prepare_cached("SELECT IFNULL(SUM(bytes), 0) FROM items WHERE seq > ?1 AND seq <= ?2")?;
+    let moved: i64 = select.query_row([sql(books.acked), sql(seq)], |row| row.get(0))?;
+    let moved = moved.unsigned_abs();
+    books.acked = seq;
+    books.acked_bytes += moved;
+    books.unacked_bytes = books.unacked_bytes.saturating_sub(moved);
+    Ok(())
+}
+
+pub(super) fn gap_row(gap: v1::Gap) -> Row<'static> {
+    let body = gap::item(gap).encode_to_vec();
+    Row { kind: ItemKind::Gap, run: None, agent: None, time_unix_ns: 0, body }
+}
+
+pub(super) fn put(connection: &Connection, first: u64, last: u64, row: &Row<'_>) -> rusqlite::Result<()> {
+    let mut insert = connection.prepare_cached(
+        "INSERT INTO items (seq, last, kind, run, agent, time, bytes, body)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+    )?;
+    insert
+        .execute(params![
+            sql(first),
+            sql(last),
+            row.kind as i32,
+            row.run,
+            row.agent,
+            sql(row.time_unix_ns),
+            sql(row.bytes()),
+            row.body,
+        ])
+        .map(drop)
+}
+
+/// Replaces the oldest unacknowledged rows by one Gap until the others fit.
+fn make_room(connection: &Connection, books: &mut Books, limit: u64) -> rusqlite::Result<u64> {
+    let mut dropped = 0;
+    while books.unacked_bytes > limit {
+        let over = books.unacked_bytes - limit + GAP_ROOM;
+        let Some((mut cut, _)) = oldest(connection, (books.acked, u64::MAX), over)? else {
+            books.unacked_bytes = 0;
+            break;
+        };
+        // A Gap right behind becomes part of this one.
+        if let Some(next) = gap_after(connection, cut)? {
+            cut = next;
+        }
+        let taken = take(connection, books.acked, cut)?;
+        let row = gap_row(taken.lost.gap(taken.first, taken.last));
+        let added = row.bytes();
+        if taken.rows == 1 && taken.items == 0 {
+            // One Gap is all there is: the limit is smaller than that.
+            break;
+        }
+        connection
+            .prepare_cached("DELETE FROM items WHERE seq > ?1 AND seq <= ?2")?
+            .execute([sql(books.acked), sql(cut)])?;
+        put(connection, taken.first, taken.last, &row)?;
+        books.unacked_bytes = books.unacked_bytes.saturating_sub(taken.bytes) + added;
+        dropped += taken.items;
+    }
+    Ok(dropped)
+}
+
+/// The rows that go, added up.
+struct Taken {
+    first: u64,
+    last: u64,
+    rows: u64,
+    /// Rows that are items, not Gaps.
+    items: u64,
+    bytes: u64,
+    lost: Lost,
+}
+
+fn take(connection: &Connection, acked: u64, cut: u64) -> rusqlite::Result<Taken> {
+    let mut taken = Taken { first: acked + 1, last: cut, rows: 0, items: 0, bytes: 0, lost: Lost::default() };
+    let mut select = connection.prepare_cached(
+        "SELECT seq, last, run, bytes, CASE kind WHEN ?3 THEN body END FROM items
+         WHERE seq > ?1 AND seq <= ?2 ORDER BY seq",
+    )?;
+    let mut rows = select.query(params![sql(acked), sql(cut), ItemKind::Gap as i32])?;
+    while let Some(row) = rows.next()? {
+        taken.rows += 1;
+        taken.last = taken.last.max(row.get::<_, i64>(1)?.unsigned_abs());
+        taken.bytes += row.get::<_, i64>(3)?.unsigned_abs();
+        match row.get::<_, Option<Vec<u8>>>(4)? {
+            Some(gap) => taken.lost.absorb(&decode_gap(&gap).unwrap_or_default()),
+            None => {
+                taken.items += 1;
+                taken.lost.count_by_run(row.get::<_, Option<String>>(2)?.as_deref(), 1);
+            }
+        }
+    }
+    taken.lost.reason("spool-full");
+    Ok(taken)
+}
+
+/// The last of the oldest rows in `(after, until]` that have `over` bytes together, and how many they have. At most
+/// [`STEP`] rows at a time.
+fn oldest(
+    connection: &Connection,
+    (after, until): (u64, u64),
+    over: u64,
+) -> rusqlite::Result<Option<(u64, u64)>> {
+    let mut select = connection
+        .prepare_cached("SELECT seq, bytes FROM items WHERE seq > ?1 AND seq <= ?2 ORDER BY seq LIMIT ?3")?;
+    let mut rows = select.query([sql(after), sql(until), STEP])?;
+    let mut found = None;
+    let mut bytes = 0;
+    while let Some(row) = rows.next()? {
+        bytes += row.get::<_, i64>(1)?.unsigned_abs();
+        found = Some((row.get::<_, i64>(0)?.unsigned_abs(), bytes));
+        if bytes >= over {
+            break;
+        }
+    }
+    Ok(found)
+}
+
+/// Position of the row after `seq`, if that row is a Gap.
+fn gap_after(connection: &Connection, seq: u64) -> rusqlite::Result<Option<u64>> {
+    let mut select =
+        connection.prepare_cached("SELECT seq, kind FROM items WHERE seq > ?1 ORDER BY seq LIMIT 1")?;
+    let next: Option<(i64, i32)> =
+        select.query_row([sql(seq)], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+    Ok(next.filter(|(_, kind)| *kind == ItemKind::Gap as i32).map(|(first, _)| first.unsigned_abs()))
+}
+
+type PlacedGap = (u64, u64, v1::Gap, u64);
+
+/// The Gap that begins at or before `seq` and goes on behind it.
+fn gap_over(connection: &Connection, seq: u64) -> rusqlite::Result<Option<PlacedGap>> {
+    let mut select = connection.prepare_cached(
+        "SELECT seq, last, bytes, body FROM items WHERE seq <= ?1 ORDER BY seq DESC LIMIT 1",
+    )?;
+    let row: Option<(i64, i64, i64, Vec<u8>)> = select
+        .query_row([sql(seq)], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))
+        .optional()?;
+    Ok(row.filter(|(_, last, _, _)| *last > sql(seq)).map(|(first, last, bytes, body)| {
+        let (first, last) = (first.unsigned_abs(), last.unsigned_abs());
+        let gap = decode_gap(&body).unwrap_or_default();
+        (first, last, gap, bytes.unsigned_abs())
+    }))
+}
+
+fn decode_gap(body: &[u8]) -> Option<v1::Gap> {
+    match v1::Item::decode(body).ok()?.item? {
+        item::Item::Gap(gap) => Some(gap),
+        _ => None,
+    }
+}

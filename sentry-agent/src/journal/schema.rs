@@ -1,0 +1,196 @@
+//! The file: making it, opening it, moving a corrupt one aside.
+
+use std::{
+    fs::{self, File, OpenOptions, TryLockError},
+    io,
+    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use rusqlite::{Connection, OpenFlags, OptionalExtension as _};
+use uuid::Uuid;
+
+use super::JournalError;
+
+/// `PRAGMA user_version`.
+const FORMAT: i64 = 1;
+
+const TABLES: &str = "
+CREATE TABLE items (
+    seq INTEGER PRIMARY KEY,
+    last INTEGER NOT NULL,
+    kind INTEGER NOT NULL,
+    run TEXT,
+    agent TEXT,
+    time INTEGER NOT NULL,
+    bytes INTEGER NOT NULL,
+    body BLOB NOT NULL
+) STRICT;
+CREATE INDEX gaps ON items (last) WHERE kind = 6;
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE runs (
+    run TEXT PRIMARY KEY,
+    agent TEXT NOT NULL,
+    state INTEGER NOT NULL,
+    first_seq INTEGER NOT NULL,
+    seq INTEGER NOT NULL,
+    body BLOB NOT NULL
+) STRICT;
+CREATE TABLE commands (number INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, body BLOB) STRICT;
+";
+
+/// A writing connection on a sound file with the tables in it. A corrupt file is moved aside first.
+pub(super) fn open(path: &Path) -> Result<Connection, JournalError> {
+    if let Some(dir) = path.parent() {
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(|source| JournalError::Io {
+            act: "make",
+            path: dir.to_owned(),
+            source,
+        })?;
+    }
+    match prepare(path) {
+        Err(error @ JournalError::Corrupt { .. }) => {
+            let aside = move_aside(path)?;
+            tracing::error!(
+                journal.path = %path.display(),
+                journal.moved_to = %aside.display(),
+                error = &error as &dyn std::error::Error,
+                "journal corrupt, a new epoch begins"
+            );
+            prepare(path)
+        }
+        result => result,
+    }
+}
+
+/// A reading connection.
+pub(super) fn open_reader(path: &Path) -> Result<Connection, JournalError> {
+    const ACT: &str = "open the journal for reading";
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags).map_err(JournalError::of(ACT))?;
+    connection.busy_timeout(BUSY).map_err(JournalError::of(ACT))?;
+    Ok(connection)
+}
+
+/// Makes this process the journal's only writer, until the file is closed.
+pub(super) fn own(path: &Path) -> Result<File, JournalError> {
+    let lock = suffixed(path, ".lock");
+    let io = |source| JournalError::Io { act: "lock", path: lock.clone(), source };
+    if let Some(dir) = path.parent() {
+        fs::create_dir_all(dir).map_err(io)?;
+    }
+    let file =
+        OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&lock).map_err(io)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(JournalError::InUse { path: path.to_owned() }),
+        Err(TryLockError::Error(source)) => Err(io(source)),
+    }
+}
+
+pub(super) fn meta(connection: &Connection, key: &str) -> rusqlite::Result<Option<String>> {
+    let mut select = connection.prepare_cached("SELECT value FROM meta WHERE key = ?1")?;
+    select.query_row([key], |row| row.get(0)).optional()
+}
+
+pub(super) fn meta_number(connection: &Connection, key: &str) -> rusqlite::Result<u64> {
+    let text = meta(connection, key)?;
+    Ok(text.and_then(|text| text.parse().ok()).unwrap_or(0))
+}
+
+pub(super) fn set_meta(connection: &Connection, key: &str, value: &str) -> rusqlite::Result<()> {
+    let mut insert = connection.prepare_cached("INSERT OR REPLACE INTO meta (key, value) VALUES (?1, ?2)")?;
+    insert.execute([key, value]).map(drop)
+}
+
+/// Waits for a lock that another connection holds for the length of one commit.
+const BUSY: Duration = Duration::from_secs(5);
+
+fn prepare(path: &Path) -> Result<Connection, JournalError> {
+    const ACT: &str = "open the journal";
+    let connection = Connection::open(path).map_err(JournalError::of(ACT))?;
+    configure(&connection).map_err(JournalError::of(ACT))?;
+    let found: i64 =
+        connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(JournalError::of(ACT))?;
+    match found {
+        0 => create(&connection).map_err(JournalError::of("make the journal's tables"))?,
+        FORMAT => check(&connection)?,
+        _ => return Err(JournalError::Version { path: path.to_owned(), found, known: FORMAT }),
+    }
+    set_meta(&connection, "clean", "0").map_err(JournalError::of(ACT))?;
+    Ok(connection)
+}
+
+fn configure(connection: &Connection) -> rusqlite::Result<()> {
+    connection.busy_timeout(BUSY)?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    // Bounds what the write-ahead log keeps on disk after a burst.
+    connection.pragma_update(None, "journal_size_limit", 8 << 20)?;
+    connection.set_prepared_statement_cache_capacity(32);
+    Ok(())
+}
+
+fn create(connection: &Connection) -> rusqlite::Result<()> {
+    let transaction = connection.unchecked_transaction()?;
+    transaction.execute_batch(TABLES)?;
+    set_meta(&transaction, "epoch", &Uuid::now_v7().to_string())?;
+    set_meta(&transaction, "next", "1")?;
+    set_meta(&transaction, "acked", "0")?;
+    transaction.pragma_update(None, "user_version", FORMAT)?;
+    transaction.commit()
+}
+
+/// Proves a file of ours; the whole of it after an unclean end.
+fn check(connection: &Connection) -> Result<(), JournalError> {
+    const ACT: &str = "check the journal";
+    let clean = meta(connection, "clean").map_err(as_corrupt(ACT))?;
+    if meta(connection, "epoch").map_err(as_corrupt(ACT))?.is_none() {
+        return Err(corrupt(ACT));
+    }
+    if clean.as_deref() == Some("1") { Ok(()) } else { quick_check(connection) }
+}
+
+/// Reads through the whole file.
+pub(super) fn quick_check(connection: &Connection) -> Result<(), JournalError> {
+    const ACT: &str = "check the journal";
+    let verdict: String =
+        connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(JournalError::of(ACT))?;
+    if verdict == "ok" { Ok(()) } else { Err(corrupt(ACT)) }
+}
+
+fn corrupt(act: &'static str) -> JournalError {
+    let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT);
+    JournalError::Corrupt { act, source: rusqlite::Error::SqliteFailure(code, None) }
+}
+
+/// A missing table in a file that says it has our format is damage, too.
+fn as_corrupt(act: &'static str) -> impl Fn(rusqlite::Error) -> JournalError {
+    move |source| match JournalError::of(act)(source) {
+        JournalError::Database { act, source } => JournalError::Corrupt { act, source },
+        other => other,
+    }
+}
+
+/// Renames a file with what belongs to it, out of the way of a new one.
+pub(super) fn move_aside(path: &Path) -> Result<PathBuf, JournalError> {
+    let free = (1_u32..).map(|n| suffixed(path, &format!(".corrupt-{n}"))).find(|aside| !aside.exists());
+    let aside = free.unwrap_or_else(|| suffixed(path, ".corrupt"));
+    for side in ["", "-wal", "-shm"] {
+        let (from, to) = (suffixed(path, side), suffixed(&aside, side));
+        match fs::rename(&from, &to) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            result => {
+                result.map_err(|source| JournalError::Io { act: "move aside", path: from, source })?;
+            }
+        }
+    }
+    Ok(aside)
+}
+
+fn suffixed(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
