@@ -19,6 +19,14 @@ pub struct Cgroup {
     id: u64,
 }
 
+/// CPU time had and waited for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CpuTime {
+    pub usage_usec: u64,
+    /// Time in which at least one ready task of the subtree was waiting for a CPU.
+    pub wait_usec: u64,
+}
+
 impl Cgroup {
     /// Takes the open directory `dir` of the group at `below` under the mount.
     pub(super) fn new(root: CgroupRoot, dir: OwnedFd, below: PathBuf) -> Result<Self, CgroupError> {
@@ -132,13 +140,15 @@ impl Cgroup {
         }
     }
 
-    /// CPU time of the subtree since the group was made, µs; members that left are counted up to then.
+    /// CPU time of the subtree since the group was made; members that left are counted up to then.
     ///
     /// # Errors
-    /// Where the file cannot be read or lacks the field.
-    pub fn cpu_usage_usec(&self) -> Result<u64, CgroupError> {
-        parse::keyed_number(&self.read("cpu.stat")?, "usage_usec")
-            .ok_or_else(|| self.format_error("cpu.stat", "usage_usec"))
+    /// Where `cpu.stat` cannot be read or lacks the field. A kernel without pressure accounting has no waiting time.
+    pub fn cpu_time(&self) -> Result<CpuTime, CgroupError> {
+        let usage_usec = parse::keyed_number(&self.read("cpu.stat")?, "usage_usec")
+            .ok_or_else(|| self.format_error("cpu.stat", "usage_usec"))?;
+        let wait_usec = self.read("cpu.pressure").ok().and_then(|text| parse::pressure_total_usec(&text)).unwrap_or(0);
+        Ok(CpuTime { usage_usec, wait_usec })
     }
 
     /// Removes the group and what is below it. Members must be gone.

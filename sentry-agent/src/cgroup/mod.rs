@@ -21,7 +21,7 @@ mod handle;
 
 mod state;
 
-pub use handle::Cgroup;
+pub use handle::{Cgroup, CpuTime};
 pub use mount::CgroupRoot;
 pub use parse::CgroupEvents;
 

@@ -30,6 +30,12 @@ pub(crate) fn keyed_number(text: &str, key: &str) -> Option<u64> {
     text.lines().filter_map(|line| line.split_once(' ')).find(|(k, _)| *k == key)?.1.trim().parse().ok()
 }
 
+/// Total of the `some` line of a pressure file, µs.
+pub(crate) fn pressure_total_usec(text: &str) -> Option<u64> {
+    let some = text.lines().find(|line| line.starts_with("some "))?;
+    some.split_ascii_whitespace().find_map(|field| field.strip_prefix("total="))?.parse().ok()
+}
+
 /// Process ids of a `cgroup.procs` text. A zero stands for a process outside of our pid namespace, which cannot be named.
 pub(crate) fn process_ids(text: &str) -> impl Iterator<Item = u32> {
     text.lines().filter_map(|line| line.trim().parse().ok()).filter(|pid| *pid != 0)

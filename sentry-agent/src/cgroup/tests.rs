@@ -69,7 +69,7 @@ fn members_of_the_subtree_are_listed_once() {
     let (_dir, root) = fake(&[("a", "3\n1\n"), ("a/b", "2\n"), ("a/b/c", "9\n3\n"), ("z", "100\n")]);
     let group = root.open(Path::new("a")).unwrap();
     assert_eq!(group.procs().unwrap(), [1, 2, 3, 9]);
-    assert_eq!(group.cpu_usage_usec().unwrap(), 1234);
+    assert_eq!(group.cpu_time().unwrap().usage_usec, 1234);
     assert!(group.populated().unwrap());
     assert_eq!(group.below(), Path::new("a"));
 }
@@ -236,10 +236,10 @@ fn a_subtree_is_removed_bottom_up_and_cpu_time_is_counted() {
     let group = Group::make(&root, "tree");
     fs::create_dir_all(group.0.path().join("x/y/z")).unwrap();
     fs::create_dir_all(group.0.path().join("x/w")).unwrap();
-    let before = group.0.cpu_usage_usec().unwrap();
+    let before = group.0.cpu_time().unwrap().usage_usec;
     let mut child = group.shell("i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done");
     child.wait().unwrap();
-    assert!(group.0.cpu_usage_usec().unwrap() > before + 1000);
+    assert!(group.0.cpu_time().unwrap().usage_usec > before + 1000);
     group.0.wait_empty(LIMIT).unwrap();
     group.0.remove().unwrap();
     assert!(!group.0.path().exists());

@@ -22,7 +22,7 @@ use sentry_detect::{
 use sentry_proto::v1;
 use tokio::sync::Notify;
 
-use crate::cgroup::Cgroup;
+use crate::cgroup::{Cgroup, CpuTime};
 
 /// A live or just ended run.
 pub struct Run {
@@ -206,7 +206,7 @@ impl Run {
 
 /// The kernel's counters as the detectors read them.
 #[must_use]
-pub fn counters(block: &RunBlock, cpu_usec: u64) -> Counters {
+pub fn counters(block: &RunBlock, cpu: CpuTime) -> Counters {
     Counters {
         tasks_born: block.tasks_born,
         processes_born: block.processes_born,
@@ -222,7 +222,8 @@ pub fn counters(block: &RunBlock, cpu_usec: u64) -> Counters {
         creates: block.creates,
         unlinks: block.unlinks,
         renames: block.renames,
-        cpu_usec,
+        cpu_usec: cpu.usage_usec,
+        cpu_wait_usec: cpu.wait_usec,
         lost_critical: block.lost[ring::CRITICAL],
         lost_bulk: block.lost[ring::BULK],
     }

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{StageStats, act::Case};
 use crate::{
+    cgroup::CpuTime,
     enrich::clock::unix_ns,
     error_chain,
     runs::{Registry, Run, run::counters},
@@ -53,15 +54,15 @@ fn read(registry: &Registry, run: &Arc<Run>, cases: &mpsc::Sender<Case>, stats: 
         }
     };
     run.state().block = block;
-    let cpu_usec = run.cgroup.cpu_usage_usec().unwrap_or_else(|error| {
+    let cpu = run.cgroup.cpu_time().unwrap_or_else(|error| {
         // A removed cgroup uses nothing more; the run ends below.
         if !error.is_gone() {
             tracing::error!(error = %error_chain(&error), run.id = %run.id, "cannot read run cpu time");
         }
-        0
+        CpuTime::default()
     });
     let now = unix_ns();
-    let findings = run.detector().reading(now, counters(&block, cpu_usec));
+    let findings = run.detector().reading(now, counters(&block, cpu));
     for finding in findings {
         run.found();
         let decisions = run.decider().on_finding(&finding, now);

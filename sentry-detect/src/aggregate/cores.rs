@@ -1,4 +1,4 @@
-//! Distribution of the cores used per window, in hundredths of a core at two significant digits.
+//! Distribution of the cores wanted per window, in hundredths of a core at two significant digits.
 
 use hdrhistogram::Histogram;
 

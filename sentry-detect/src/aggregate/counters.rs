@@ -21,6 +21,10 @@ pub struct Counters {
     pub renames: u64,
     /// `usage_usec` of `cpu.stat`, plus that of members outside the cgroup where known.
     pub cpu_usec: u64,
+    /// Time in which a ready task had to wait for a CPU: `some` of `cpu.pressure`. Absent on kernels without pressure
+    /// accounting.
+    #[serde(default)]
+    pub cpu_wait_usec: u64,
     pub lost_critical: u64,
     pub lost_bulk: u64,
 }
@@ -48,6 +52,7 @@ impl Counters {
             unlinks,
             renames,
             cpu_usec,
+            cpu_wait_usec,
             lost_critical,
             lost_bulk,
         )

@@ -3,7 +3,7 @@
 //! A compiler burns CPU and opens hundreds of files meanwhile; a program caught in a loop burns CPU and does nothing
 //! else, or the same few things. The verdict is a confidence made of two scores:
 //!
-//! - *CPU*: cores held over the hold time (the lesser of the average and of what nine of ten readings reached),
+//! - *CPU*: cores wanted (time had and time waited for) over the hold time (the lesser of the average and of what nine of ten readings reached),
 //!   1.0 at five quarters of the limit.
 //! - *Entropy*: Shannon entropy of (kind of act, object) as the number of equally frequent distinct acts it stands for
 //!   (2^H), 1.0 at full variety. Acts that the kernel counted but no event told of count as distinct ones: what is
@@ -48,10 +48,11 @@ pub(crate) fn judge(facts: &SpinFacts, limits: &Limits) -> Option<RunawaySignal>
     let arithmetic = vec![
         Term::limited("window", window.seconds(), "s", limits.cpu_hold_ms as f64 / 1e3),
         Term::given("CPU time", window.added.cpu_usec as f64 / 1e6, "s"),
-        Term::limited("cores used on average", average, "core", limits.cpu_min_cores),
-        Term::limited("cores used in 9 of 10 readings", cores.p10, "core", limits.cpu_min_cores),
-        Term::given("cores used, 95th percentile", cores.p95, "core"),
-        Term::given("cores used, peak", cores.peak, "core"),
+        Term::given("time waited for a CPU", window.added.cpu_wait_usec as f64 / 1e6, "s"),
+        Term::limited("cores wanted on average", average, "core", limits.cpu_min_cores),
+        Term::limited("cores wanted in 9 of 10 readings", cores.p10, "core", limits.cpu_min_cores),
+        Term::given("cores wanted, 95th percentile", cores.p95, "core"),
+        Term::given("cores wanted, peak", cores.peak, "core"),
         Term::given("cores for full score", FULL_SCORE * limits.cpu_min_cores, "core"),
         Term::given("CPU score", cpu_score, ""),
         Term::given("acts counted", counted as f64, ""),
@@ -64,7 +65,7 @@ pub(crate) fn judge(facts: &SpinFacts, limits: &Limits) -> Option<RunawaySignal>
         Term::limited("confidence", confidence, "", limits.cpu_min_confidence),
     ];
     let summary = format!(
-        "{average:.2} cores were used for {:.1} s (limit {:.2} for {:.1} s) while the acts had an entropy of {:.1} bit \
+        "{average:.2} cores were wanted for {:.1} s (limit {:.2} for {:.1} s) while the acts had an entropy of {:.1} bit \
          ({counted} acts, entropy score {entropy_score:.2}): confidence {confidence:.2} (limit {:.2}).",
         window.seconds(),
         limits.cpu_min_cores,
@@ -100,9 +101,20 @@ mod tests {
         assert_eq!(signal.confidence, 1.0);
         assert_eq!(
             signal.summary,
-            "1.00 cores were used for 3.0 s (limit 0.80 for 3.0 s) while the acts had an entropy of 0.0 bit (0 acts, \
+            "1.00 cores were wanted for 3.0 s (limit 0.80 for 3.0 s) while the acts had an entropy of 0.0 bit (0 acts, \
              entropy score 0.00): confidence 1.00 (limit 0.70).",
         );
+    }
+
+    #[test]
+    fn a_loop_on_a_busy_host_is_found() {
+        let window = |cpu_wait_usec| Window {
+            start_unix_ns: 1,
+            end_unix_ns: 3_000_000_001,
+            added: Counters { cpu_usec: 1_200_000, cpu_wait_usec, ..Counters::default() },
+        };
+        assert!(!is_busy(&window(0), &Limits::default()));
+        assert!(is_busy(&window(1_800_000), &Limits::default()));
     }
 
     #[test]
@@ -131,8 +143,9 @@ mod tests {
             let Some(signal) = spin(cores, cores * part, opens, acts, entropy_bit) else { return Ok(()) };
             prop_assert!(signal.arithmetic.iter().all(Term::holds));
             let value = |name: &str| signal.arithmetic.iter().find(|term| term.name == name).unwrap().value;
-            prop_assert_eq!(value("cores used on average"), value("CPU time") / value("window"));
-            let held = value("cores used on average").min(value("cores used in 9 of 10 readings"));
+            let time = value("CPU time") + value("time waited for a CPU");
+            prop_assert_eq!(value("cores wanted on average"), time / value("window"));
+            let held = value("cores wanted on average").min(value("cores wanted in 9 of 10 readings"));
             let cpu = (held / value("cores for full score")).min(1.0);
             prop_assert_eq!(value("CPU score"), cpu);
             prop_assert_eq!(value("acts not seen"), (value("acts counted") - value("acts seen")).max(0.0));
