@@ -1,0 +1,1 @@
+//! Agent Sentry as its users meet it: the real programs on this kernel.

@@ -1,0 +1,63 @@
+//! What this kernel can do. A test that needs more says so with [`require!`](crate::require), which is the only way to
+//! skip: it prints the reason, and fails where the capability was promised.
+
+use std::{net::TcpListener, sync::OnceLock};
+
+use crate::programs;
+
+/// Skips the calling test unless this kernel has all of these.
+#[macro_export]
+macro_rules! require {
+    ($($capability:literal),+ $(,)?) => {{
+        fn here() {}
+        $(if !$crate::capability::has(std::any::type_name_of_val(&here), $capability) {
+            return;
+        })+
+    }};
+}
+
+/// Whether the capability is there; says so if it is not.
+///
+/// # Panics
+/// When it is missing and was promised.
+#[must_use]
+pub fn has(place: &str, capability: &str) -> bool {
+    if present(capability) {
+        return true;
+    }
+    let test = place.trim_end_matches("::here");
+    let promised = std::env::var("AGENTSENTRY_PROMISED").unwrap_or_default();
+    assert!(
+        promised.split(',').all(|name| name != capability),
+        "{test}: {capability} was promised on this machine and is missing"
+    );
+    println!("SKIP {test}: missing {capability}");
+    false
+}
+
+fn present(capability: &str) -> bool {
+    match capability {
+        "root" => nix::unistd::geteuid().is_root(),
+        "ipv6" => TcpListener::bind("[::1]:0").is_ok(),
+        "tier-a" | "lsm" => tier() == "A",
+        "tier-b" => tier() == "B",
+        "tier-c" => tier() == "C",
+        "trampoline" => matches!(tier(), "A" | "B"),
+        other => panic!("no test knows what capability {other} is"),
+    }
+}
+
+/// Tier letter of this kernel, as `sentry doctor` finds it.
+///
+/// # Panics
+/// When the doctor fails.
+#[must_use]
+pub fn tier() -> &'static str {
+    static TIER: OnceLock<String> = OnceLock::new();
+    TIER.get_or_init(|| {
+        let output = programs::finish(programs::command("sentry").args(["doctor", "--json"]));
+        let value: serde_json::Value = serde_json::from_slice(&output.stdout)
+            .unwrap_or_else(|error| panic!("doctor: {error}: {}", programs::text(&output)));
+        value["tier"].as_str().unwrap_or("none").to_owned()
+    })
+}

@@ -1,0 +1,115 @@
+//! A collector of one test: the real process, on loopback.
+
+use std::{
+    fs::File,
+    io::{BufRead as _, BufReader},
+    process::{Child, Stdio},
+};
+
+use nix::sys::signal::Signal;
+use serde_json::Value;
+
+use crate::{http, procs, programs, scratch::Scratch, wait};
+
+/// A collector; killed when the value goes.
+pub struct Collector {
+    child: Child,
+    scratch: Scratch,
+    /// Where sensors connect; stays the same over restarts.
+    pub grpc: String,
+    pub http: String,
+}
+
+impl Collector {
+    /// Starts it and reads where it listens.
+    ///
+    /// # Panics
+    /// When it does not start.
+    #[must_use]
+    pub fn start() -> Self {
+        let scratch = Scratch::new();
+        let (child, grpc, http) = spawn(&scratch, "127.0.0.1:0", "127.0.0.1:0");
+        Self { child, scratch, grpc, http }
+    }
+
+    /// As `--collector` takes it.
+    #[must_use]
+    pub fn endpoint(&self) -> String {
+        format!("http://{}", self.grpc)
+    }
+
+    /// Signal 9.
+    ///
+    /// # Panics
+    /// When it does not end.
+    pub fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Signal 15; it has to drain and end well.
+    ///
+    /// # Panics
+    /// When it does not.
+    pub fn terminate(&mut self) {
+        procs::signal(self.child.id(), Signal::SIGTERM);
+        let child = &mut self.child;
+        let status = wait::until("the collector ends", || {
+            child.try_wait().unwrap().ok_or_else(|| "it runs".to_owned())
+        });
+        assert!(status.success(), "{status}");
+    }
+
+    /// A new process on the same data and addresses.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub fn start_again(&mut self) {
+        let (child, grpc, http) = spawn(&self.scratch, &self.grpc, &self.http);
+        assert_eq!((&grpc, &http), (&self.grpc, &self.http));
+        self.child = child;
+    }
+
+    /// Every object of a listing, oldest first.
+    #[must_use]
+    pub fn all(&self, listing: &str) -> Vec<Value> {
+        http::all(&self.http, &format!("/api/v1/{listing}"))
+    }
+}
+
+impl Drop for Collector {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let log = std::fs::read_to_string(self.scratch.join("collector.log")).unwrap_or_default();
+            eprintln!("--- the collector's log\n{log}");
+        }
+        // It may have ended by itself.
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+fn spawn(scratch: &Scratch, grpc: &str, http: &str) -> (Child, String, String) {
+    let config = scratch.join("collector.yaml");
+    std::fs::write(&config, "version: 1\n").unwrap();
+    let log = File::options().create(true).append(true).open(scratch.join("collector.log")).unwrap();
+    let mut child = programs::command("sentry-collector")
+        .arg("--config")
+        .arg(config)
+        .args(["--listen-grpc", grpc, "--listen-http", http])
+        .arg("--data-dir")
+        .arg(scratch.join("data"))
+        .env("RUST_LOG", "info,h2=warn")
+        .stderr(log)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let addresses: Value = serde_json::from_str(&line).unwrap_or_else(|error| {
+        let log = std::fs::read_to_string(scratch.join("collector.log")).unwrap();
+        panic!("the collector did not say where it listens: {error}: {line:?}: {log}")
+    });
+    let address = |key: &str| addresses[key].as_str().unwrap().to_owned();
+    (child, address("grpc"), address("http"))
+}

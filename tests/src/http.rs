@@ -1,0 +1,45 @@
+//! `GET` over a connection of its own, for the collector's API.
+
+use std::{
+    io::{Read as _, Write as _},
+    net::TcpStream,
+};
+
+use serde_json::Value;
+
+use crate::wait;
+
+/// Status and body.
+///
+/// # Errors
+/// When nobody answers, or not in HTTP.
+pub fn get(address: &str, path: &str) -> std::io::Result<(u16, Value)> {
+    let mut stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(wait::patience()))?;
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: collector\r\nConnection: close\r\n\r\n")?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
+    let status = head.split(' ').nth(1).and_then(|code| code.parse().ok());
+    let status = status.ok_or_else(|| std::io::Error::other(format!("no status in {head:?}")))?;
+    Ok((status, serde_json::from_str(body).unwrap_or(Value::Null)))
+}
+
+/// Every object of a listing, page by page, oldest first.
+///
+/// # Panics
+/// When the collector does not answer.
+#[must_use]
+pub fn all(address: &str, listing: &str) -> Vec<Value> {
+    let (mut items, mut next) = (Vec::new(), String::new());
+    let join = if listing.contains('?') { '&' } else { '?' };
+    loop {
+        let (status, page) = get(address, &format!("{listing}{join}order=asc&limit=1000{next}")).unwrap();
+        assert_eq!(status, 200, "{listing}: {page}");
+        items.extend(page["items"].as_array().unwrap().iter().cloned());
+        match page["next_cursor"].as_str() {
+            Some(cursor) => next = format!("&cursor={cursor}"),
+            None => return items,
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! Harness of the integration tests: the real `sentry` and `sentry-collector` as child processes, in scratch
+//! directories and with names of their own, so that two runs of the suite do not meet.
+//!
+//! - `programs`: where the binaries are, and how to run one to its end.
+//! - `sensor`, `supervised`, `collector`, `proxy`, `http`: what is tested, running, and what stands between.
+//! - `story`: what a run did, as short lines that a test can compare.
+//! - `cgroup`, `procs`: what the kernel says, read without the product's own code.
+//! - `wait`, `scratch`, `capability`: conditions with deadlines, places, what this kernel can do.
+//! - `work`: shared by the workload programs in `src/bin`.
+//!
+//! Environment: `AGENTSENTRY_BIN_DIR` (where the programs are, if not beside the test), `AGENTSENTRY_PROMISED`
+//! (capabilities that must not be missing, by comma), `AGENTSENTRY_SLOW=1` (an emulated machine: fewer rounds, longer
+//! waits), `AGENTSENTRY_LONG=1` (all rounds of the acceptance, outages of full length).
+
+#[expect(clippy::unwrap_used, clippy::panic, reason = "a failed test may panic")]
+pub mod wait;
+
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+pub mod scratch;
+
+#[expect(clippy::unwrap_used, clippy::panic, reason = "a failed test may panic")]
+pub mod programs;
+
+#[expect(clippy::panic, reason = "a failed test may panic")]
+pub mod capability;
+
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+pub mod cgroup;
+
+pub mod procs;
+
+#[expect(clippy::unwrap_used, clippy::panic, reason = "a failed test may panic")]
+pub mod sensor;
+
+#[expect(clippy::unwrap_used, clippy::panic, reason = "a failed test may panic")]
+pub mod supervised;
+
+#[expect(clippy::unwrap_used, clippy::panic, reason = "a failed test may panic")]
+pub mod collector;
+
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+pub mod proxy;
+
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+pub mod http;
+
+#[expect(clippy::panic, reason = "a failed test may panic")]
+pub mod story;
+
+pub mod work;

@@ -1,0 +1,89 @@
+//! Processes as procfs shows them. Everything a test starts carries a mark in its environment, which its children
+//! inherit however they hide.
+
+use std::{
+    fs,
+    os::unix::fs::MetadataExt as _,
+    sync::atomic::{AtomicU32, Ordering},
+};
+
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+
+/// The variable that holds the mark.
+pub const MARK: &str = "AGENTSENTRY_TEST_MARK";
+
+/// A mark that no one else has.
+#[must_use]
+pub fn new_mark() -> String {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    format!("it-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// Live processes that carry the mark, sorted. A zombie has no environment any more.
+#[must_use]
+pub fn marked(mark: &str) -> Vec<u32> {
+    let wanted = format!("{MARK}={mark}");
+    let mut found: Vec<u32> = all()
+        .filter(|pid| {
+            let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+            environment.split(|byte| *byte == 0).any(|variable| variable == wanted.as_bytes())
+        })
+        .collect();
+    found.sort_unstable();
+    found
+}
+
+/// Live processes of a user.
+#[must_use]
+pub fn of_user(uid: u32) -> Vec<u32> {
+    all()
+        .filter(|pid| {
+            fs::metadata(format!("/proc/{pid}")).is_ok_and(|meta| meta.uid() == uid) && is_alive(*pid)
+        })
+        .collect()
+}
+
+fn all() -> impl Iterator<Item = u32> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+}
+
+/// Whether the process exists and is no zombie.
+#[must_use]
+pub fn is_alive(pid: u32) -> bool {
+    state(pid).is_some_and(|state| !matches!(state, 'Z' | 'X'))
+}
+
+/// The letter that `ps` shows.
+#[must_use]
+pub fn state(pid: u32) -> Option<char> {
+    let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    text.get(text.rfind(')')? + 1..)?.trim_start().chars().next()
+}
+
+/// The v2 group of a process, from the root of the hierarchy.
+#[must_use]
+pub fn cgroup(pid: u32) -> Option<String> {
+    let text = fs::read_to_string(format!("/proc/{pid}/cgroup")).ok()?;
+    text.lines().find_map(|line| line.strip_prefix("0::")).map(str::to_owned)
+}
+
+pub fn signal(pid: u32, signal: Signal) {
+    // Whoever has ended needs none.
+    kill(pid_of(pid), signal).ok();
+}
+
+#[must_use]
+pub fn pid_of(pid: u32) -> Pid {
+    Pid::from_raw(i32::try_from(pid).unwrap_or(i32::MAX))
+}
+
+/// Ends every process that carries the mark.
+pub fn kill_marked(mark: &str) {
+    for pid in marked(mark) {
+        signal(pid, Signal::SIGKILL);
+    }
+}

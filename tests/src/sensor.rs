@@ -1,0 +1,312 @@
+//! A sensor of one test: the real process, with places of its own.
+
+use std::{
+    fs::{self, File},
+    os::unix::net::UnixStream,
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Output},
+};
+
+use nix::sys::signal::Signal;
+use serde_json::Value;
+
+use crate::{
+    cgroup, procs,
+    programs::{self, Gathered},
+    scratch::Scratch,
+    wait,
+};
+
+/// How a sensor is started.
+#[derive(Clone, Debug, Default)]
+pub struct Setup {
+    group: Option<String>,
+    collector: Option<String>,
+    config: String,
+    state_dir: Option<PathBuf>,
+}
+
+/// A running sensor; killed, with all its runs, when the value goes.
+pub struct Sensor {
+    setup: Setup,
+    child: Child,
+    scratch: Scratch,
+    /// Carried by everything that was started through this value.
+    mark: String,
+    /// Names of its own in one test: reports, ready files.
+    next: std::sync::atomic::AtomicU32,
+}
+
+impl Setup {
+    /// Members of this group may use the socket.
+    #[must_use]
+    pub fn group(mut self, name: &str) -> Self {
+        self.group = Some(name.to_owned());
+        self
+    }
+
+    #[must_use]
+    pub fn collector(mut self, endpoint: &str) -> Self {
+        self.collector = Some(endpoint.to_owned());
+        self
+    }
+
+    /// Lines of configuration, without the version.
+    #[must_use]
+    pub fn config(mut self, lines: &str) -> Self {
+        self.config = lines.to_owned();
+        self
+    }
+
+    #[must_use]
+    pub fn state_dir(mut self, path: &Path) -> Self {
+        self.state_dir = Some(path.to_owned());
+        self
+    }
+
+    /// Starts it and waits until it answers.
+    ///
+    /// # Panics
+    /// When it does not.
+    #[must_use]
+    pub fn start(self) -> Sensor {
+        let scratch = Scratch::new();
+        let child = self.command(&scratch).spawn().unwrap();
+        let next = std::sync::atomic::AtomicU32::new(0);
+        let mut sensor = Sensor { setup: self, child, scratch, mark: procs::new_mark(), next };
+        sensor.wait_until_it_answers();
+        sensor
+    }
+
+    /// The command line; its log goes to a file in `scratch`.
+    ///
+    /// # Panics
+    /// When the scratch directory cannot be written.
+    #[must_use]
+    pub fn command(&self, scratch: &Scratch) -> Command {
+        let config = scratch.join("sensor.yaml");
+        fs::write(&config, format!("version: 1\n{}\n", self.config)).unwrap();
+        let log = File::options().create(true).append(true).open(scratch.join("sensor.log")).unwrap();
+        let state = self.state_dir.clone().unwrap_or_else(|| scratch.join("state"));
+        let mut command = programs::command("sentry");
+        command.arg("sensor").arg("--config").arg(config).arg("--state-dir").arg(state);
+        command.arg("--socket").arg(scratch.join("s.sock"));
+        command.args(["--group", self.group.as_deref().unwrap_or("")]);
+        command.args(["--collector", self.collector.as_deref().unwrap_or("disabled")]);
+        command
+            .env("RUST_LOG", "info,h2=warn")
+            .env("NO_COLOR", "1")
+            .stdout(log.try_clone().unwrap())
+            .stderr(log);
+        command
+    }
+}
+
+impl Sensor {
+    /// With defaults: root alone may use the socket, no collector.
+    #[must_use]
+    pub fn start() -> Self {
+        Setup::default().start()
+    }
+
+    #[must_use]
+    pub fn scratch(&self) -> &Scratch {
+        &self.scratch
+    }
+
+    #[must_use]
+    pub fn socket(&self) -> PathBuf {
+        self.scratch.join("s.sock")
+    }
+
+    #[must_use]
+    pub fn state_dir(&self) -> PathBuf {
+        self.setup.state_dir.clone().unwrap_or_else(|| self.scratch.join("state"))
+    }
+
+    #[must_use]
+    pub fn mark(&self) -> &str {
+        &self.mark
+    }
+
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// What it has logged so far.
+    ///
+    /// # Panics
+    /// When there is no log.
+    #[must_use]
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.scratch.join("sensor.log")).unwrap()
+    }
+
+    /// A path in the scratch directory that no other call gets.
+    #[must_use]
+    pub fn place(&self, name: &str) -> PathBuf {
+        let number = self.next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        self.scratch.join(&format!("{number}-{name}"))
+    }
+
+    /// `sentry` for this sensor.
+    #[must_use]
+    pub fn sentry(&self, args: &[&str]) -> Command {
+        let mut command = programs::command("sentry");
+        command.args(args);
+        self.at_home(&mut command);
+        command
+    }
+
+    /// Gives a command this sensor's socket and mark.
+    pub fn at_home<'a>(&self, command: &'a mut Command) -> &'a mut Command {
+        command.env("AGENTSENTRY_SOCKET", self.socket()).env(procs::MARK, &self.mark).env("NO_COLOR", "1")
+    }
+
+    /// Runs `sentry` to its end.
+    #[must_use]
+    pub fn cli(&self, args: &[&str]) -> Output {
+        programs::finish(&mut self.sentry(args))
+    }
+
+    /// Runs `sentry` with `--json`; it has to end with 0. One value per line.
+    ///
+    /// # Panics
+    /// When it does not.
+    #[must_use]
+    pub fn json(&self, args: &[&str]) -> Vec<Value> {
+        let output = programs::finish(self.sentry(args).arg("--json"));
+        assert_eq!(output.status.code(), Some(0), "sentry {args:?}: {}", programs::text(&output));
+        lines(&output.stdout)
+    }
+
+    /// `sentry health`, whatever it says.
+    ///
+    /// # Panics
+    /// When the sensor does not answer.
+    #[must_use]
+    pub fn health(&self) -> Value {
+        let output = programs::finish(self.sentry(&["health"]).arg("--json"));
+        lines(&output.stdout).pop().unwrap_or_else(|| panic!("no health: {}", programs::text(&output)))
+    }
+
+    /// Every event that is kept of a run, in OCSF.
+    #[must_use]
+    pub fn events(&self, run: &str) -> Vec<Value> {
+        self.json(&["events", "--limit", "0", "--run", run])
+    }
+
+    /// Every finding that is kept of a run, in OCSF.
+    #[must_use]
+    pub fn findings(&self, run: &str) -> Vec<Value> {
+        self.json(&["findings", "--limit", "0", "--run", run])
+    }
+
+    /// The newest state of a run, live or ended.
+    ///
+    /// # Panics
+    /// When the run is not known.
+    #[must_use]
+    pub fn state_of(&self, run: &str) -> Value {
+        let runs = self.json(&["agents", "--all"]);
+        runs.iter()
+            .find(|state| state["id"] == run)
+            .unwrap_or_else(|| panic!("run {run} is not among {runs:#?}"))
+            .clone()
+    }
+
+    /// Checks the ledger; it has to be whole. How many entries it has.
+    ///
+    /// # Panics
+    /// When it is not.
+    #[must_use]
+    pub fn verified_ledger(&self) -> u64 {
+        let dir = self.state_dir().join("ledger");
+        let verified = self.json(&["ledger", "verify", "--dir", &dir.display().to_string()]);
+        assert_eq!(verified[0]["verified"], true, "{verified:?}");
+        verified[0]["entries"].as_u64().unwrap()
+    }
+
+    /// Sends SIGTERM and waits for the end.
+    ///
+    /// # Panics
+    /// When it does not end.
+    pub fn terminate(&mut self) -> ExitStatus {
+        procs::signal(self.child.id(), Signal::SIGTERM);
+        self.wait()
+    }
+
+    /// Kills it at once.
+    ///
+    /// # Panics
+    /// When it does not end.
+    pub fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.wait();
+    }
+
+    /// Starts it again on the same state; it must have ended.
+    ///
+    /// # Panics
+    /// When it does not answer.
+    pub fn start_again(&mut self) {
+        assert!(self.child.try_wait().unwrap().is_some(), "the sensor still runs");
+        self.child = self.setup.command(&self.scratch).spawn().unwrap();
+        self.wait_until_it_answers();
+    }
+
+    fn wait(&mut self) -> ExitStatus {
+        let child = &mut self.child;
+        wait::until("the sensor ends", || child.try_wait().unwrap().ok_or_else(|| "it runs".to_owned()))
+    }
+
+    fn wait_until_it_answers(&mut self) {
+        let socket = self.socket();
+        let (child, scratch) = (&mut self.child, &self.scratch);
+        wait::until("the sensor listens", || {
+            if let Some(status) = child.try_wait().unwrap() {
+                let log = fs::read_to_string(scratch.join("sensor.log")).unwrap();
+                panic!("the sensor ended with {status}: {log}");
+            }
+            UnixStream::connect(&socket).map_err(|error| error.to_string())
+        });
+        let output = programs::finish(self.sentry(&["health"]).arg("--json"));
+        assert!(!output.stdout.is_empty(), "{}\n{}", programs::text(&output), self.log());
+    }
+
+    /// A command of this sensor that goes on beside the test.
+    #[must_use]
+    pub fn beside(&self, command: &mut Command) -> Gathered {
+        Gathered::start(self.at_home(command))
+    }
+}
+
+impl Drop for Sensor {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let log = fs::read_to_string(self.scratch.join("sensor.log")).unwrap_or_default();
+            let tail: Vec<&str> = log.lines().rev().take(30).collect();
+            eprintln!("--- end of the sensor's log");
+            tail.iter().rev().for_each(|line| eprintln!("{line}"));
+        }
+        procs::kill_marked(&self.mark);
+        // It may have ended by itself.
+        self.child.kill().ok();
+        self.child.wait().ok();
+        procs::kill_marked(&self.mark);
+        cgroup::remove_runs_of(&self.state_dir().join("ledger"));
+    }
+}
+
+/// One JSON value per line.
+///
+/// # Panics
+/// When a line is none.
+#[must_use]
+pub fn lines(bytes: &[u8]) -> Vec<Value> {
+    let text = String::from_utf8_lossy(bytes);
+    text.lines()
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error} in {line:?}")))
+        .collect()
+}

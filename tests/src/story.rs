@@ -1,0 +1,73 @@
+//! What a run did, as one short line per event. A test compares the lines it expects with all that it got.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+/// One line per event that is about these places; events that are about no file are all kept. Each event must be
+/// valid OCSF and name this run.
+///
+/// # Panics
+/// When one is not, or does not.
+#[must_use]
+pub fn of(events: &[Value], agent: &str, run: &str, places: &[&Path]) -> Vec<String> {
+    for event in events {
+        if let Err(faults) = sentry_proto::ocsf::check(event) {
+            panic!("{faults:?}: {event:#}");
+        }
+        assert_eq!(event["ai_agent"]["name"], agent, "{event:#}");
+        assert_eq!(event["ai_agent"]["instance_uid"], run, "{event:#}");
+        assert_eq!(event["metadata"]["version"], "1.9.0", "{event:#}");
+    }
+    events.iter().filter(|event| is_about(event, places)).map(line).collect()
+}
+
+fn is_about(event: &Value, places: &[&Path]) -> bool {
+    match event["file"]["path"].as_str() {
+        Some(path) => places.iter().any(|place| Path::new(path).starts_with(place)),
+        None => true,
+    }
+}
+
+/// The line of one event.
+#[must_use]
+pub fn line(event: &Value) -> String {
+    let text = |pointer: &str| event.pointer(pointer).and_then(Value::as_str).unwrap_or("?").to_owned();
+    let act = text("/unmapped/act");
+    match act.as_str() {
+        "exec" => format!("exec {}: {}", text("/process/file/path"), text("/process/cmd_line")),
+        "exit" => match event["exit_code"].as_u64() {
+            Some(code) => format!("exit {code}: {}", text("/process/file/path")),
+            None => format!("signal {}: {}", event["unmapped"]["signal"], text("/process/file/path")),
+        },
+        "open" => format!("{} {}", text("/activity_name").to_lowercase(), text("/file/path")),
+        "unlink" => format!("delete {}", text("/file/path")),
+        "rename" => format!("rename {} to {}", text("/file/path"), text("/file_result/path")),
+        "connect" | "send" => format!(
+            "{act} {} {} {}",
+            text("/connection_info/protocol_name"),
+            text("/dst_endpoint/ip"),
+            event["dst_endpoint"]["port"]
+        ),
+        "cgroup_move" => {
+            let flag = |name: &str| event["unmapped"][name] == true;
+            let inside = if flag("in_run") { "inside" } else { "outside" };
+            let from = if flag("member_before") { "member" } else { "newcomer" };
+            format!("move {from} {inside} {}", text("/kernel/path"))
+        }
+        "cgroup_make" | "cgroup_remove" => format!("{act} {}", text("/kernel/path")),
+        other => other.to_owned(),
+    }
+}
+
+/// Events of one kind, by the name the sensor gives it.
+#[must_use]
+pub fn only<'a>(events: &'a [Value], act: &str) -> Vec<&'a Value> {
+    events.iter().filter(|event| event["unmapped"]["act"] == act).collect()
+}
+
+/// Process id of the actor.
+#[must_use]
+pub fn pid(event: &Value) -> u32 {
+    event["actor"]["process"]["pid"].as_u64().and_then(|pid| u32::try_from(pid).ok()).unwrap_or(0)
+}
