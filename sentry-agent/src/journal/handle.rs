@@ -300,7 +300,7 @@ impl JournalHandle {
         if self.requests.send(Request::Control(control(reply))).await.is_err() {
             return Err(closed());
         }
-        answer.await.or_else(|oneshot::error::RecvError { .. }| Err(closed()))
+        answer.await.map_err(|oneshot::error::RecvError { .. }| closed())
     }
 
     async fn read<T: Send + 'static>(

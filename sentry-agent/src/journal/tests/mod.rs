@@ -1,1 +1,307 @@
+#![expect(clippy::unwrap_used, reason = "a failed test may panic")]
 
+mod damage;
+
+mod property;
+
+mod running;
+
+use std::path::{Path, PathBuf};
+
+use sentry_proto::v1::{self, ItemKind, item};
+
+use super::{
+    COMMANDS_KEPT, CommandState, Filter, ITEM_LIMIT, Journal, JournalError, JournalHandle, JournalWriter,
+    Limits, gap::Lost, read, schema,
+};
+
+pub(super) const ROOMY: Limits = Limits { spool_bytes: 64 << 20, keep_bytes: 64 << 20 };
+
+pub(super) fn file(dir: &Path) -> PathBuf {
+    dir.join("state/journal.db")
+}
+
+/// An event of `run` that can be told from every other one, with `bytes` of padding.
+pub(super) fn event(run: &str, n: u64, bytes: usize) -> v1::Item {
+    let kind = v1::event::Kind::CgroupMake(v1::CgroupMake { cgroup: n, path: "x".repeat(bytes) });
+    v1::Item {
+        item: Some(item::Item::Event(v1::Event {
+            id: format!("{run}-c-{n}"),
+            run: run.to_owned(),
+            agent: Some(v1::Agent { id: format!("agent-of-{run}"), name: String::new() }),
+            sequence: n,
+            time_unix_ns: n,
+            kind: Some(kind),
+            ..v1::Event::default()
+        })),
+    }
+}
+
+pub(super) fn run(id: &str, state: v1::RunState) -> v1::Item {
+    v1::Item {
+        item: Some(item::Item::Run(v1::Run {
+            id: id.to_owned(),
+            agent: Some(v1::Agent { id: format!("agent-of-{id}"), name: String::new() }),
+            state: state.into(),
+            ..v1::Run::default()
+        })),
+    }
+}
+
+pub(super) fn gap_of(item: &v1::Item) -> Option<&v1::Gap> {
+    match &item.item {
+        Some(item::Item::Gap(gap)) => Some(gap),
+        _ => None,
+    }
+}
+
+/// Everything from `seq` on with positions, read in small batches; panics at a hole.
+pub(super) fn read_all(journal: &Journal, seq: u64) -> Vec<(u64, v1::Item)> {
+    let mut all = Vec::new();
+    let mut next = seq;
+    loop {
+        let batch = read::read_from(&journal.connection, next, 4_000).unwrap();
+        if batch.items.is_empty() {
+            return all;
+        }
+        assert_eq!(batch.first, next);
+        for item in batch.items {
+            let position = next;
+            next = match gap_of(&item) {
+                Some(gap) => {
+                    assert_eq!(gap.first, position, "a Gap stands at its first position");
+                    gap.last + 1
+                }
+                None => position + 1,
+            };
+            all.push((position, item));
+        }
+        assert_eq!(batch.last + 1, next);
+    }
+}
+
+#[test]
+fn items_come_back_in_order_after_a_drop_without_close() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut epoch = String::new();
+    for round in 0..4_u64 {
+        let mut journal = Journal::open(&file(dir.path()), ROOMY).unwrap();
+        assert!(round == 0 || epoch == journal.epoch());
+        epoch = journal.epoch().to_owned();
+        assert_eq!(journal.last_seq(), round * 10);
+        let items: Vec<_> = (0..10).map(|n| event("a", round * 10 + n + 1, 10)).collect();
+        assert_eq!(journal.append(&items).unwrap(), round * 10 + 1..=round * 10 + 10);
+        assert!(journal.append(&[]).unwrap().is_empty());
+    }
+    let mut journal = Journal::open(&file(dir.path()), ROOMY).unwrap();
+    let all = read_all(&journal, 1);
+    assert_eq!(all, (1..=40).map(|n| (n, event("a", n, 10))).collect::<Vec<_>>());
+    journal.acked(17).unwrap();
+    journal.acked(3).unwrap();
+    journal.acked(4_000).unwrap();
+    journal.close().unwrap();
+    let journal = Journal::open(&file(dir.path()), ROOMY).unwrap();
+    assert_eq!((journal.acked_seq(), journal.last_seq()), (17, 40));
+}
+
+#[test]
+fn one_process_writes_at_a_time() {
+    let dir = tempfile::tempdir().unwrap();
+    let _first = Journal::open(&file(dir.path()), ROOMY).unwrap();
+    assert!(matches!(Journal::open(&file(dir.path()), ROOMY), Err(JournalError::InUse { .. })));
+}
+
+#[test]
+fn a_full_spool_is_one_gap_in_front() {
+    let dir = tempfile::tempdir().unwrap();
+    let limits = Limits { spool_bytes: 20_000, keep_bytes: 0 };
+    let mut journal = Journal::open(&file(dir.path()), limits).unwrap();
+    journal.append(&[event("a", 1, 300), event("a", 2, 300)]).unwrap();
+    journal.acked(2).unwrap();
+    for n in 3..=203 {
+        journal.append(&[event(if n.is_multiple_of(4) { "a" } else { "b" }, n, 300)]).unwrap();
+        assert!(journal.bytes().1 <= limits.spool_bytes);
+    }
+    let all = read_all(&journal, 3);
+    let gap = gap_of(&all[0].1).unwrap();
+    assert_eq!((gap.first, gap.reason.as_str()), (3, "spool-full"));
+    assert!(gap.last > 100);
+    assert_eq!(
+        all[1],
+        (gap.last + 1, event(if (gap.last + 1).is_multiple_of(4) { "a" } else { "b" }, gap.last + 1, 300))
+    );
+    assert!(all[1..].iter().all(|(_, item)| gap_of(item).is_none()), "one Gap only");
+    assert_eq!(gap.items_by_run["a"], (3..=gap.last).filter(|n| n.is_multiple_of(4)).count() as u64);
+    assert_eq!(gap.items_by_run.values().sum::<u64>(), gap.last - 2);
+    assert_eq!(journal.dropped_spool_full, gap.last - 2);
+    // The collector got only a part before the Gap grew: the rest keeps standing for itself.
+    let last = gap.last;
+    journal.acked(50).unwrap();
+    let all = read_all(&journal, 51);
+    let rest = gap_of(&all[0].1).unwrap();
+    assert_eq!((rest.first, rest.last), (51, last));
+    assert!(rest.items_by_run.is_empty(), "whose items these were is not known any more");
+    assert_eq!(gap_of(&read_all(&journal, 60)[0].1).unwrap().first, 60);
+}
+
+#[test]
+fn acknowledged_items_go_oldest_first_beyond_the_limit() {
+    let dir = tempfile::tempdir().unwrap();
+    let limits = Limits { spool_bytes: 1 << 20, keep_bytes: 10_000 };
+    let mut journal = Journal::open(&file(dir.path()), limits).unwrap();
+    let items: Vec<_> = (1..=100).map(|n| event("a", n, 300)).collect();
+    journal.append(&items).unwrap();
+    journal.acked(80).unwrap();
+    let (acked, unacked) = journal.bytes();
+    assert!(acked <= 10_000 && acked > 9_000, "{acked}");
+    assert!(unacked > 6_000);
+    let all = read_all(&journal, 1);
+    let pruned = gap_of(&all[0].1).unwrap();
+    assert_eq!((pruned.first, pruned.reason.as_str()), (1, "not-kept"));
+    assert_eq!(all[1].0, pruned.last + 1);
+    assert_eq!(all.last().unwrap().0, 100);
+    // Nothing acknowledged is left: numbers go on.
+    journal.acked(100).unwrap();
+    drop(journal);
+    let mut journal =
+        Journal::open(&file(dir.path()), Limits { spool_bytes: 1 << 20, keep_bytes: 0 }).unwrap();
+    assert_eq!(journal.bytes(), (0, 0));
+    assert_eq!(journal.append(&[event("a", 101, 1)]).unwrap(), 101..=101);
+}
+
+#[test]
+fn what_does_not_fit_a_message_is_a_gap() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut journal = Journal::open(&file(dir.path()), ROOMY).unwrap();
+    journal.append(&[event("a", 1, ITEM_LIMIT), v1::Item { item: None }, event("a", 3, 1)]).unwrap();
+    let all = read_all(&journal, 1);
+    assert_eq!(gap_of(&all[0].1).unwrap().reason, "too-large");
+    assert_eq!(gap_of(&all[0].1).unwrap().items_by_run["a"], 1);
+    assert_eq!(gap_of(&all[1].1).unwrap().reason, "empty");
+    assert_eq!(all[2], (3, event("a", 3, 1)));
+}
+
+#[test]
+fn what_was_lost_before_takes_its_positions() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut journal = Journal::open(&file(dir.path()), ROOMY).unwrap();
+    let mut lost = Lost::default();
+    (0..5).for_each(|n| lost.count(&event("a", n, 1), "disk-full"));
+    lost.count(&event("b", 9, 1), "queue-full");
+    assert_eq!(journal.append_after(&lost, &[event("a", 7, 1)]).unwrap(), 1..=7);
+    let all = read_all(&journal, 1);
+    let gap = gap_of(&all[0].1).unwrap();
+    assert_eq!((gap.first, gap.last, gap.reason.as_str()), (1, 6, "disk-full, queue-full"));
+    assert_eq!((gap.items_by_run["a"], gap.items_by_run["b"]), (5, 1));
+    assert_eq!(all[1].0, 7);
+}
+
+#[test]
+fn a_command_is_begun_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut journal = Journal::open(&file(dir.path()), ROOMY).unwrap();
+    assert_eq!(journal.begin_command("k1").unwrap(), CommandState::New);
+    assert_eq!(journal.begin_command("k1").unwrap(), CommandState::Begun);
+    let outcome = v1::Outcome { processes: 3, ..v1::Outcome::default() };
+    let result = v1::CommandResult { key: "k1".to_owned(), outcome: Some(outcome) };
+    journal.finish_command(&result).unwrap();
+    assert_eq!(journal.begin_command("k2").unwrap(), CommandState::New);
+    drop(journal);
+    let mut journal = Journal::open(&file(dir.path()), ROOMY).unwrap();
+    assert_eq!(journal.begin_command("k1").unwrap(), CommandState::Done(result));
+    assert_eq!(journal.begin_command("k2").unwrap(), CommandState::Begun);
+    for n in 0..COMMANDS_KEPT {
+        journal.begin_command(&format!("n{n}")).unwrap();
+    }
+    let kept: i64 =
+        journal.connection.query_row("SELECT COUNT(*) FROM commands", [], |row| row.get(0)).unwrap();
+    assert_eq!(kept.unsigned_abs(), COMMANDS_KEPT);
+    assert_eq!(journal.begin_command("n1023").unwrap(), CommandState::Begun);
+    assert_eq!(journal.begin_command("k1").unwrap(), CommandState::New, "forgotten by number");
+}
+
+#[test]
+fn positions_move_behind_what_the_collector_has() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut journal = Journal::open(&file(dir.path()), ROOMY).unwrap();
+    let items: Vec<_> = (1..=10).map(|n| event("a", n, 10)).collect();
+    journal.append(&items).unwrap();
+    journal.acked(4).unwrap();
+    journal.skip_to(7).unwrap();
+    assert_eq!((journal.acked_seq(), journal.last_seq()), (7, 10), "7 is a position of ours");
+    journal.skip_to(1_000).unwrap();
+    assert_eq!((journal.acked_seq(), journal.last_seq()), (1_000, 1_003));
+    let numbers: Vec<_> = read_all(&journal, 1_001).into_iter().map(|(seq, _)| seq).collect();
+    assert_eq!(numbers, [1_001, 1_002, 1_003]);
+    assert_eq!(read_all(&journal, 1_001)[0].1, event("a", 8, 10));
+    assert_eq!(journal.append(&[event("a", 11, 1)]).unwrap(), 1_004..=1_004);
+    drop(journal);
+    assert_eq!(Journal::open(&file(dir.path()), ROOMY).unwrap().last_seq(), 1_004);
+}
+
+#[test]
+fn queries_find_runs_agents_kinds_and_the_newest() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut journal = Journal::open(&file(dir.path()), ROOMY).unwrap();
+    let decision = v1::Decision { run: "b".to_owned(), ..v1::Decision::default() };
+    let decision = v1::Item { item: Some(item::Item::Decision(decision)) };
+    journal.append(&[run("a", v1::RunState::Running), run("b", v1::RunState::Running)]).unwrap();
+    for n in 0..50 {
+        journal.append(&[event("a", n, 1), event("b", n, 1)]).unwrap();
+    }
+    journal.append(&[decision, run("a", v1::RunState::Ended)]).unwrap();
+    let connection = &journal.connection;
+    let find = |filter: &Filter, newest| {
+        let mut found = Vec::new();
+        let mut from = Some(read::start_of(connection, filter, newest).unwrap());
+        while let Some(start) = from {
+            let page = read::page(connection, filter, start, 300).unwrap();
+            assert_eq!(page.corrupt, 0);
+            found.extend(page.items.into_iter().map(|(seq, _)| seq));
+            from = page.next;
+        }
+        found
+    };
+    assert_eq!(find(&Filter::default(), 0), (1..=104).collect::<Vec<_>>());
+    assert_eq!(find(&Filter::default(), 3), [102, 103, 104]);
+    assert_eq!(find(&Filter::default(), 1_000).len(), 104);
+    let of_a = Filter { run: Some("a".to_owned()), ..Filter::default() };
+    assert_eq!(find(&of_a, 0).len(), 52);
+    assert_eq!(find(&of_a, 2), [101, 104]);
+    let agent_b = Filter { agent: Some("agent-of-b".to_owned()), ..Filter::default() };
+    assert_eq!(find(&agent_b, 2), [102, 103], "a decision belongs to its run's agent");
+    let kinds = Filter { kinds: vec![ItemKind::Run, ItemKind::Decision], ..Filter::default() };
+    assert_eq!(find(&kinds, 0), [1, 2, 103, 104]);
+    assert_eq!(find(&Filter { run: Some("c".to_owned()), ..Filter::default() }, 0), [0_u64; 0]);
+
+    let states: Vec<_> =
+        read::runs(connection, true).unwrap().into_iter().map(|run| (run.id, run.state)).collect();
+    assert_eq!(states, [("a".to_owned(), 3), ("b".to_owned(), 1)]);
+    assert_eq!(read::runs(connection, false).unwrap().len(), 1);
+    assert_eq!(read::run(connection, "a").unwrap().unwrap().state, 3);
+    assert!(read::run(connection, "c").unwrap().is_none());
+}
+
+#[test]
+fn a_run_is_held_as_a_whole_or_not() {
+    let dir = tempfile::tempdir().unwrap();
+    let limits = Limits { spool_bytes: 100_000, keep_bytes: 1 << 20 };
+    let mut journal = Journal::open(&file(dir.path()), limits).unwrap();
+    journal.append(&[run("a", v1::RunState::Running), event("a", 1, 1)]).unwrap();
+    assert!(read::holds_all_of(&journal.connection, "a").unwrap());
+    assert!(!read::holds_all_of(&journal.connection, "unknown").unwrap());
+    journal.acked(2).unwrap();
+    let mut lost = Lost::default();
+    lost.count(&event("b", 1, 1), "disk-full");
+    journal.append_after(&lost, &[run("b", v1::RunState::Running)]).unwrap();
+    assert!(read::holds_all_of(&journal.connection, "a").unwrap(), "the Gap is another run's");
+    assert!(read::holds_all_of(&journal.connection, "b").unwrap(), "the Gap was before this life began");
+    for n in 0..100 {
+        journal.append(&[event("a", n, 2_000)]).unwrap();
+    }
+    assert!(!read::holds_all_of(&journal.connection, "a").unwrap());
+    let gaps = Filter { run: Some("a".to_owned()), kinds: vec![ItemKind::Gap], ..Filter::default() };
+    assert_eq!(read::page(&journal.connection, &gaps, 0, 1 << 20).unwrap().items.len(), 1);
+    let gaps = Filter { run: Some("z".to_owned()), kinds: vec![ItemKind::Gap], ..Filter::default() };
+    assert_eq!(read::page(&journal.connection, &gaps, 0, 1 << 20).unwrap().items.len(), 0);
+}
