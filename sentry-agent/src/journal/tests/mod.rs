@@ -118,7 +118,7 @@ fn a_full_spool_is_one_gap_in_front() {
     let mut journal = Journal::open(&file(dir.path()), limits).unwrap();
     journal.append(&[event("a", 1, 300), event("a", 2, 300)]).unwrap();
     journal.acked(2).unwrap();
-    for n in 3..=203 {
+    for n in 3..=203_u64 {
         journal.append(&[event(if n.is_multiple_of(4) { "a" } else { "b" }, n, 300)]).unwrap();
         assert!(journal.bytes().1 <= limits.spool_bytes);
     }
