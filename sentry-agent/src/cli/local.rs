@@ -23,7 +23,7 @@ const BTF: &str = "/sys/kernel/btf/vmlinux";
 pub(super) fn doctor(as_json: bool) -> Result<Exit, CliError> {
     let capabilities = crate::bpf::doctor(Path::new(BTF)).map_err(|error| CliError::Other {
         what: crate::error_chain(&error),
-        exit: if error.is_permission() { Exit::NoPermission } else { Exit::Failure },
+        exit: super::sensor::of_load(&error),
     })?;
     let text = if as_json {
         let value = serde_json::to_value(&capabilities)

@@ -1,7 +1,9 @@
 //! `sentry sensor`: configuration and logging, then the sensor itself.
 
 use super::{args::SensorArgs, error::CliError, exit::Exit};
-use crate::config::Config;
+use crate::{
+    app::AppError, bpf::LoadError, config::Config, control::socket::SocketError, ledger::LedgerError,
+};
 
 /// What is logged where RUST_LOG says nothing.
 const DEFAULT_LOG: &str = "info";
@@ -11,8 +13,36 @@ pub(super) fn run(args: SensorArgs) -> Result<Exit, CliError> {
     let config = Config::load(&args.into_flags())?;
     log_to_stderr(log_json);
     crate::app::run_sensor(config)
-        .map_err(|error| CliError::Other { what: crate::error_chain(&error), exit: Exit::Failure })?;
+        .map_err(|error| CliError::Other { what: crate::error_chain(&error), exit: exit_of(&error) })?;
     Ok(Exit::Ok)
+}
+
+fn exit_of(error: &AppError) -> Exit {
+    match error {
+        AppError::Load(error) => of_load(error),
+        AppError::Ledger(LedgerError::Tampered { .. }) => Exit::Bad,
+        AppError::Ledger(LedgerError::InUse { .. }) | AppError::Socket(SocketError::Taken { .. }) => {
+            Exit::Temporary
+        }
+        AppError::Ledger(_) | AppError::Journal(_) => Exit::Io,
+        AppError::Socket(SocketError::Io { source, .. }) | AppError::StateDir { source, .. } => {
+            match source.kind() {
+                std::io::ErrorKind::PermissionDenied => Exit::NoPermission,
+                _ => Exit::CannotCreate,
+            }
+        }
+        AppError::Cgroup(_) | AppError::Start { .. } | AppError::Serve { .. } => Exit::Failure,
+        AppError::DeadStage { .. } => Exit::Internal,
+    }
+}
+
+/// Not allowed, or not possible on this kernel.
+pub(super) fn of_load(error: &LoadError) -> Exit {
+    if matches!(error, LoadError::Permission) || error.is_permission() {
+        Exit::NoPermission
+    } else {
+        Exit::Failure
+    }
 }
 
 fn log_to_stderr(json: bool) {

@@ -42,14 +42,15 @@ mod tests {
     async fn a_real_answer_is_read() {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
-        let server = tokio::spawn(async move {
+        let server = async {
             let (mut stream, _) = listener.accept().await.unwrap();
             let mut request = [0; 256];
             let length = stream.read(&mut request).await.unwrap();
             stream.write_all(b"HTTP/1.0 200 OK\r\n\r\n[1]").await.unwrap();
             String::from_utf8_lossy(&request[..length]).into_owned()
-        });
-        assert_eq!(get(&address, "/x?y=z").await.unwrap(), "[1]");
-        assert!(server.await.unwrap().starts_with("GET /x?y=z HTTP/1.0\r\n"));
+        };
+        let (answer, request) = tokio::join!(get(&address, "/x?y=z"), server);
+        assert_eq!(answer.unwrap(), "[1]");
+        assert!(request.starts_with("GET /x?y=z HTTP/1.0\r\n"));
     }
 }

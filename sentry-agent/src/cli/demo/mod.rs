@@ -44,16 +44,16 @@ pub(super) fn run() -> Result<Exit, CliError> {
         let stop = stop_signal()?;
         let mut scene = Scene::new()?;
         let told = tokio::select! {
-            () = stop => Err(failure("interrupted")),
+            () = stop => None,
             told = tokio::time::timeout(STORY_LIMIT, tell(&mut scene)) => {
-                told.unwrap_or_else(|_late| Err(failure(&format!("not done after {STORY_LIMIT:?}"))))
+                Some(told.unwrap_or_else(|_late| Err(failure(&format!("not done after {STORY_LIMIT:?}")))))
             }
         };
-        if told.is_err() {
+        if let Some(Err(_)) = told {
             scene.show_logs();
         }
         let cleaned = scene.clean_up().await;
-        let complete = told?;
+        let complete = told.unwrap_or_else(|| Err(failure("interrupted")))?;
         cleaned?;
         out::print(&if complete {
             paint(GREEN, "Everything was cleaned up.") + "\n"
