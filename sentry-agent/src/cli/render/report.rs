@@ -43,20 +43,25 @@ fn head(run: &v1::Run) -> String {
         || run::state(run.state()).to_owned(),
         |end| format!("ran {}", duration(end.saturating_sub(run.started_unix_ns))),
     );
-    format!(
-        "{} {}  {}\n  {}  {}\n  {}  {} execs, {} processes, {} connects and sends, {} opens, {} for writing\n",
+    let mut out = format!(
+        "{} {lasted}  {}\n",
         paint(BOLD, &format!("Agent {}", safe(run::name(run)))),
-        lasted,
-        paint(DIM, &safe(&run.id)),
-        paint(BOLD, "Command"),
-        command_line(&run.command),
+        paint(DIM, &safe(&run.id))
+    );
+    // A tagged cgroup has no command.
+    if !run.command.is_empty() {
+        out.push_str(&format!("  {}  {}\n", paint(BOLD, "Command"), command_line(&run.command)));
+    }
+    out.push_str(&format!(
+        "  {}  {} execs, {} processes, {} connects and sends, {} opens, {} for writing\n",
         paint(BOLD, "Counted"),
         run.execs,
         run.processes_born + run.processes_entered,
         run.connects + run.sends,
         run.opens,
         run.opens_for_write,
-    )
+    ));
+    out
 }
 
 fn list(out: &mut String, title: &str, tallies: &[v1::Tally]) {
