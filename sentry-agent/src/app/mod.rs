@@ -4,6 +4,8 @@ pub mod status;
 
 pub mod notify;
 
+mod recover;
+
 pub mod sensor;
 
 pub use sensor::{AppError, run_sensor};

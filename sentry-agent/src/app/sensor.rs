@@ -128,6 +128,7 @@ impl App {
         let (journal, journal_handle) = JournalWriter::start(journal, journal::QUEUE_CAPACITY)?;
         let (tier, unseen) = (programs.tier().to_owned(), programs.limits());
         let registry = Arc::new(Registry::new(programs, root, config.detect.clone()));
+        super::recover::take_up(&registry, &journal_handle).await?;
         Stages { ledger: PendingLedger::new(ledger), rings, registry, journal_handle, config }
             .spawn(journal, listener, tier, unseen)
     }

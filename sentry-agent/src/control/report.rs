@@ -35,7 +35,9 @@ impl Gather {
     #[must_use]
     pub fn report(self, run: v1::Run, limits: Vec<String>) -> v1::Report {
         let generated = |books: &Option<v1::RingBooks>| books.as_ref().map_or(0, |books| books.generated);
-        let complete = self.gaps == 0 && self.events == generated(&run.critical) + generated(&run.bulk);
+        let complete = self.gaps == 0
+            && run.interruptions == 0
+            && self.events == generated(&run.critical) + generated(&run.bulk);
         v1::Report {
             run: Some(run),
             programs: tallies(self.programs),

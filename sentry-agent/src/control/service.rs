@@ -210,6 +210,11 @@ impl ControlService {
             Err(error) => return Err(error.into()),
         }
         let runs = self.journal.runs(true).await?;
+        // Of an agent's ended runs the newest is meant; they come oldest first.
+        let of_agent = |run: &&v1::Run| run.agent.as_ref().is_some_and(|agent| agent.name == target);
+        if let Some(run) = runs.iter().rev().find(of_agent) {
+            return Ok(run.clone());
+        }
         let mut matching: Vec<v1::Run> = runs.into_iter().filter(|run| run.id.starts_with(target)).collect();
         match (matching.len(), matching.pop()) {
             (1, Some(run)) => Ok(run),

@@ -77,6 +77,15 @@ pub struct Registry {
     seed_wanted: AtomicBool,
 }
 
+/// A run to be registered.
+struct New {
+    id: RunId,
+    cgroup: Arc<Cgroup>,
+    owned: bool,
+    start: Start,
+    before: Option<v1::Run>,
+}
+
 struct Kernel {
     programs: Programs,
     slots: Slots,
@@ -111,10 +120,36 @@ impl Registry {
     pub fn start(&self, start: Start) -> Result<Arc<Run>, RunError> {
         let id = Uuid::now_v7().to_string();
         let cgroup = Arc::new(self.root.create(&id)?);
-        self.register(RunId(id), Arc::clone(&cgroup), true, start).inspect_err(|_| {
-            // Empty and ours; if it stays, the next start-up removes it.
-            drop(cgroup.remove());
-        })
+        // On failure the empty cgroup is removed with the run.
+        self.register(New { id: RunId(id), cgroup, owned: true, start, before: None })
+    }
+
+    /// Takes up a run that an earlier sensor life left, with the processes that are in its cgroup now. Members that had
+    /// left the cgroup are not known any more.
+    ///
+    /// # Errors
+    /// When its cgroup is gone or another one, there is no slot, or the tables refuse.
+    pub fn adopt(&self, stored: v1::Run) -> Result<Arc<Run>, RunError> {
+        let below = stored.cgroup_path.trim_start_matches('/');
+        let cgroup = Arc::new(self.root.open(Path::new(below))?);
+        if cgroup.id() != stored.cgroup_id {
+            return Err(CgroupError::Gone { path: cgroup.path() }.into());
+        }
+        let agent = stored.agent.clone().unwrap_or_default();
+        let start = Start {
+            name: agent.name,
+            mode: if stored.mode() == v1::Mode::Enforce { Mode::Enforce } else { Mode::Observe },
+            uid: stored.uid,
+            command: stored.command.clone(),
+        };
+        let owned = Path::new(below).starts_with(crate::cgroup::RUNS_DIR);
+        let id = RunId(stored.id.clone());
+        let run = self.register(New { id, cgroup, owned, start, before: Some(stored) })?;
+        self.adopt_subtree(&run.cgroup, run.tag)?;
+        if run.cgroup.is_frozen()? {
+            run.state().state = v1::RunState::Frozen;
+        }
+        Ok(run)
     }
 
     /// A run over an existing cgroup, with the processes and cgroups already in it.
@@ -132,7 +167,8 @@ impl Registry {
                 run: run.id.0.clone(),
             });
         }
-        let run = self.register(RunId(Uuid::now_v7().to_string()), Arc::clone(&cgroup), false, start)?;
+        let id = RunId(Uuid::now_v7().to_string());
+        let run = self.register(New { id, cgroup: Arc::clone(&cgroup), owned: false, start, before: None })?;
         let result = self.adopt_subtree(&cgroup, run.tag);
         if let Err(error) = result {
             self.close(&run);
@@ -152,12 +188,24 @@ impl Registry {
         run.cgroup.add(pid).map_err(|source| RunError::Enter { pid, run: run.id.0.clone(), source })
     }
 
-    /// Reads the run's counters.
-    ///
-    /// # Errors
-    /// When the kernel refuses.
-    pub fn block(&self, run: &Run) -> Result<RunBlock, LoadError> {
-        self.kernel().programs.tables.run(run.tag.slot)
+    /// Reads the run's counters into its state. `None` when it has ended or the kernel refuses (logged).
+    pub fn read(&self, run: &Run) -> Option<RunBlock> {
+        let read = self.kernel().programs.tables.run(run.tag.slot);
+        match read {
+            Ok(block) if block.generation == run.tag.generation => {
+                let mut state = run.state();
+                // Counters only grow; another reader may have been faster.
+                if block.generated >= state.block.generated {
+                    state.block = block;
+                }
+                Some(block)
+            }
+            Ok(_of_another_run) => None,
+            Err(error) => {
+                tracing::error!(error = %crate::error_chain(&error), run.id = %run.id, "cannot read run counters");
+                None
+            }
+        }
     }
 
     /// Live members by lineage.
@@ -225,6 +273,13 @@ impl Registry {
 
     /// Takes the run out of the kernel's tables: its tags are void, its slot is free, its cgroup (if ours) is removed.
     pub fn close(&self, run: &Run) {
+        // The last reading, before the slot is cleared for the next run.
+        self.read(run);
+        {
+            let mut state = run.state();
+            state.state = v1::RunState::Ended;
+            state.ended_unix_ns = Some(unix_ns());
+        }
         {
             let mut kernel = self.kernel();
             kernel.programs.tables.forget(run.tag);
@@ -245,11 +300,6 @@ impl Registry {
         {
             tracing::warn!(error = %crate::error_chain(&error), run.id = %run.id, "cannot remove run cgroup");
         }
-        {
-            let mut state = run.state();
-            state.state = v1::RunState::Ended;
-            state.ended_unix_ns = Some(unix_ns());
-        }
         let mut lists = self.lists();
         lists.live.remove(&run.id);
         if let Some(run) = lists.by_tag.remove(&run.tag) {
@@ -267,13 +317,8 @@ impl Registry {
     }
 
     /// Enters the run into the lists first, so that no record of it finds nobody, then into the kernel's tables.
-    fn register(
-        &self,
-        id: RunId,
-        cgroup: Arc<Cgroup>,
-        owned: bool,
-        start: Start,
-    ) -> Result<Arc<Run>, RunError> {
+    fn register(&self, new: New) -> Result<Arc<Run>, RunError> {
+        let New { id, cgroup, owned, start, before } = new;
         let tag = self.kernel().slots.take().ok_or(RunError::NoSlot)?;
         let run = Arc::new(Run::new(NewRun {
             id,
@@ -282,7 +327,8 @@ impl Registry {
             cgroup,
             owned,
             tag,
-            started_unix_ns: unix_ns(),
+            started_unix_ns: before.as_ref().map_or_else(unix_ns, |before| before.started_unix_ns),
+            before,
             uid: start.uid,
             command: start.command,
             settings: self.settings.clone(),

@@ -22,7 +22,10 @@ use sentry_detect::{
 use sentry_proto::v1;
 use tokio::sync::Notify;
 
-use crate::cgroup::{Cgroup, CpuTime};
+use crate::{
+    cgroup::{Cgroup, CpuTime},
+    enrich::clock::unix_ns,
+};
 
 /// A live or just ended run.
 pub struct Run {
@@ -37,6 +40,10 @@ pub struct Run {
     /// Who asked for it.
     pub uid: u32,
     pub command: Vec<String>,
+    /// What event ids begin with: the run, and for a later sensor life a mark of its own.
+    pub event_prefix: String,
+    /// The run as an earlier sensor life left it.
+    before: Option<v1::Run>,
     detector: Mutex<RunDetector>,
     decider: Mutex<Decider>,
     delivered: [AtomicU64; ring::COUNT],
@@ -68,6 +75,7 @@ pub(super) struct NewRun {
     pub uid: u32,
     pub command: Vec<String>,
     pub settings: sentry_detect::runaway::settings::Settings,
+    pub before: Option<v1::Run>,
 }
 
 impl Run {
@@ -76,7 +84,13 @@ impl Run {
             RunDetector::new(new.id.clone(), new.agent.clone(), new.settings.clone(), new.started_unix_ns);
         // Restarting is the supervisor's part: it starts a new run.
         let decider = Decider::new(new.id.clone(), new.mode, 0).with_settings(&new.settings);
+        let event_prefix = match &new.before {
+            None => new.id.0.clone(),
+            Some(_) => format!("{}.{:x}", new.id, unix_ns()),
+        };
         Self {
+            event_prefix,
+            before: new.before,
             id: new.id,
             agent: new.agent,
             mode: new.mode,
@@ -170,7 +184,8 @@ impl Run {
             delivered: self.delivered[ring].load(Ordering::Acquire),
             lost: block.lost[ring],
         };
-        v1::Run {
+        let mut run = v1::Run {
+            interruptions: 0,
             id: self.id.0.clone(),
             agent: Some(v1::Agent { id: self.agent.id.clone(), name: self.agent.name.clone() }),
             state: state.state.into(),
@@ -200,8 +215,39 @@ impl Run {
             findings: self.findings.load(Ordering::Relaxed),
             uid: self.uid,
             command: self.command.clone(),
+        };
+        if let Some(before) = &self.before {
+            add_earlier_life(&mut run, before);
+        }
+        run
+    }
+}
+
+/// Adds what an earlier sensor life counted.
+fn add_earlier_life(run: &mut v1::Run, before: &v1::Run) {
+    fn add(books: &mut Option<v1::RingBooks>, before: &Option<v1::RingBooks>) {
+        if let (Some(books), Some(before)) = (books, before) {
+            books.generated += before.generated;
+            books.delivered += before.delivered;
+            books.lost += before.lost;
         }
     }
+    run.interruptions = before.interruptions + 1;
+    add(&mut run.critical, &before.critical);
+    add(&mut run.bulk, &before.bulk);
+    run.execs += before.execs;
+    run.processes_born += before.processes_born;
+    run.processes_ended += before.processes_ended;
+    run.connects += before.connects;
+    run.sends += before.sends;
+    run.opens += before.opens;
+    run.opens_for_write += before.opens_for_write;
+    run.creates += before.creates;
+    run.unlinks += before.unlinks;
+    run.renames += before.renames;
+    run.processes_entered += before.processes_entered;
+    run.cgroup_moves += before.cgroup_moves;
+    run.findings += before.findings;
 }
 
 /// The kernel's counters as the detectors read them.

@@ -78,7 +78,7 @@ fn event(
     registry: &Registry,
 ) -> Result<v1::Item, decode::DecodeError> {
     let record = decode::record(bytes)?;
-    let owner = Owner { run: &run.id, event_prefix: &run.id.0, agent: &run.agent };
+    let owner = Owner { run: &run.id, event_prefix: &run.event_prefix, agent: &run.agent };
     let event = enricher.event(header, &record, &owner);
     if let EventKind::CgroupMove { in_run: true, member_before: false, .. } = event.kind {
         registry.want_seed();

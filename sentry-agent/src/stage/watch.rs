@@ -46,14 +46,7 @@ pub fn run(
 }
 
 fn read(registry: &Registry, run: &Arc<Run>, cases: &mpsc::Sender<Case>, stats: &StageStats) {
-    let block = match registry.block(run) {
-        Ok(block) => block,
-        Err(error) => {
-            tracing::error!(error = %error_chain(&error), run.id = %run.id, "cannot read run counters");
-            return;
-        }
-    };
-    run.state().block = block;
+    let Some(block) = registry.read(run) else { return };
     let cpu = run.cgroup.cpu_time().unwrap_or_else(|error| {
         // A removed cgroup uses nothing more; the run ends below.
         if !error.is_gone() {

@@ -67,7 +67,7 @@ impl Acts {
                 -share * share.log2()
             })
             .sum::<f64>();
-        Variety { acts: self.totals.iter().sum(), entropy_bit: entropy_bit.max(0.0) }
+        Variety { acts: self.totals.iter().sum(), entropy_bit: entropy_bit.max(0.0) + 0.0 }
     }
 }
 
