@@ -1,1 +1,22 @@
-//! Agent Sentry as its users meet it: the real programs on this kernel.
+//! Agent Sentry as its users meet it: the real programs on this kernel. One behaviour per test.
+
+mod acts;
+
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+mod isolation;
+
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+mod escape;
+
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+mod passthrough;
+
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+mod access;
+
+/// `program` of the workloads with its arguments, as one command line.
+fn workload(program: &str, args: &[&str]) -> Vec<std::ffi::OsString> {
+    let mut line = vec![sentry_tests::programs::path(program).into_os_string()];
+    line.extend(args.iter().map(Into::into));
+    line
+}

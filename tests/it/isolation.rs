@@ -1,0 +1,113 @@
+//! A run's stream holds what the run did and nothing else.
+
+use std::collections::BTreeSet;
+
+use sentry_tests::{
+    programs, require,
+    sensor::Sensor,
+    story,
+    supervised::{Ended, Order},
+    wait,
+};
+use serde_json::Value;
+
+use crate::workload;
+
+/// Everything in the events is of this run; they are all that the kernel made.
+fn is_all_of(sensor: &Sensor, agent: &str, ended: &Ended) -> Vec<Value> {
+    let events = sensor.events(&ended.run);
+    let everything = [std::path::Path::new("/")];
+    let told = story::of(&events, agent, &ended.run, &everything);
+    assert_eq!(told.len(), events.len());
+    let rings = &sensor.state_of(&ended.run)["rings"];
+    let sum = |key: &str| -> u64 {
+        ["critical", "bulk"].iter().map(|ring| rings[ring][key].as_u64().unwrap()).sum()
+    };
+    assert_eq!(sum("generated"), sum("delivered") + sum("lost"), "{rings}");
+    assert_eq!(events.len() as u64, sum("delivered"), "{rings}");
+    events
+}
+
+/// Processes that the run's own tree holds: the first one and those it made.
+fn tree(events: &[Value]) -> BTreeSet<u64> {
+    let forks =
+        story::only(events, "fork").into_iter().map(|event| event["process"]["pid"].as_u64().unwrap());
+    let entered = story::only(events, "cgroup_move").into_iter().map(|event| u64::from(story::pid(event)));
+    forks.chain(entered).collect()
+}
+
+#[test]
+fn others_are_not_in_the_stream() {
+    require!("root");
+    let sensor = Sensor::start();
+    // 50,000 execs and 50,000 opens by two processes that are no agents.
+    let each = wait::rounds(25_000, 1_000, 25_000).to_string();
+    let noise = sensor.scratch().join("noise");
+    std::fs::write(&noise, "noise").unwrap();
+    let untagged: Vec<_> = (0..2)
+        .map(|_| {
+            let mut command = programs::command("workload_exec_loop");
+            command.arg(&each).arg(&noise);
+            sensor.beside(&mut command)
+        })
+        .collect();
+    let others: Vec<u32> = untagged.iter().map(programs::Gathered::pid).collect();
+    let mut runs = 0;
+    let mut untagged = untagged;
+    while !untagged.iter_mut().all(programs::Gathered::ended) {
+        let dir = sensor.place("files");
+        std::fs::create_dir(&dir).unwrap();
+        let ended = Order::new(&sensor, "quiet")
+            .finish(&workload("workload_flood", &[dir.to_str().unwrap(), "100", "0"]));
+        assert_eq!(ended.code(), Some(0), "{}", programs::text(&ended.output));
+        let events = is_all_of(&sensor, "quiet", &ended);
+        let opened = events.iter().filter_map(|event| event["file"]["path"].as_str());
+        assert_eq!(opened.clone().filter(|path| path.starts_with(dir.to_str().unwrap())).count(), 100);
+        assert_eq!(opened.filter(|path| path.contains("noise")).count(), 0);
+        let family = tree(&events);
+        assert_eq!(family.len(), 1, "one process: {family:?}");
+        for event in &events {
+            assert!(family.contains(&u64::from(story::pid(event))), "{event:#}");
+            assert!(!others.contains(&story::pid(event)), "{event:#}");
+        }
+        assert_eq!(story::only(&events, "exec").len(), 1);
+        runs += 1;
+    }
+    for process in untagged {
+        let output = process.wait();
+        assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), each, "{}", programs::text(&output));
+    }
+    assert!(runs > 0);
+    assert_eq!(sensor.json(&["agents", "--all"]).len(), runs);
+}
+
+#[test]
+fn two_runs_of_one_program_do_not_mix() {
+    require!("root");
+    let sensor = Sensor::start();
+    let count = wait::rounds(2_000, 300, 2_000).to_string();
+    let dirs = [sensor.scratch().dir("one"), sensor.scratch().dir("two")];
+    let started: Vec<_> = ["one", "two"]
+        .iter()
+        .zip(&dirs)
+        .map(|(name, dir)| {
+            Order::new(&sensor, name)
+                .start(&workload("workload_flood", &[dir.to_str().unwrap(), &count, "0"]))
+        })
+        .collect();
+    let ended: Vec<Ended> = started.into_iter().map(sentry_tests::supervised::Supervised::wait).collect();
+    assert_ne!(ended[0].run, ended[1].run);
+    for ((name, dir), ended) in ["one", "two"].iter().zip(&dirs).zip(&ended) {
+        assert_eq!(ended.code(), Some(0), "{}", programs::text(&ended.output));
+        let events = is_all_of(&sensor, name, ended);
+        let scratch = sensor.scratch().path().to_str().unwrap();
+        let here: Vec<&str> = events
+            .iter()
+            .filter_map(|event| event["file"]["path"].as_str())
+            .filter(|path| path.starts_with(scratch))
+            .collect();
+        assert_eq!(here.len().to_string(), count, "{name}");
+        assert!(here.iter().all(|path| path.starts_with(dir.to_str().unwrap())), "{name}");
+        assert_eq!(tree(&events).len(), 1, "{name}");
+    }
+}
