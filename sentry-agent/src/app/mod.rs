@@ -4,6 +4,8 @@ pub mod status;
 
 pub mod notify;
 
+mod export;
+
 mod recover;
 
 pub mod sensor;

@@ -136,7 +136,8 @@ impl App {
     async fn run(self) -> Result<(), AppError> {
         let Self { config, registry, status, journal, journal_handle, cases, stages, listener, sources } = self;
         let serving = CancellationToken::new();
-        let exporter: Option<tokio::task::JoinHandle<()>> = None;
+        let (exporter, export_status) = super::export::start(&config, &registry, &journal_handle, &cases);
+        status.export(export_status);
         let service = ControlService {
             registry: Arc::clone(&registry),
             journal: journal_handle.clone(),
@@ -163,6 +164,9 @@ impl App {
         tracing::info!("draining");
         serving.cancel();
         let served = server.await;
+        if let Some(exporter) = &exporter {
+            exporter.stop_commands();
+        }
         sources.cancel();
         drop(cases);
         // Threads: off the runtime's own.
@@ -176,7 +180,7 @@ impl App {
         // The join error of a helper thread is a panic that is already in the log.
         let _panicked = drained.await;
         if let Some(exporter) = exporter {
-            let _panicked = exporter.await;
+            exporter.drain().await;
         }
         journal.close().await?;
         if let Err(error) = std::fs::remove_file(&config.sensor.socket) {

@@ -2,13 +2,15 @@
 
 use std::{
     future::Future,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, OnceLock},
 };
 
 use sentry_proto::v1;
+use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 
 use crate::{
+    export::ExportStatus,
     journal::JournalHandle,
     ring::reader::RingStats,
     runs::Registry,
@@ -22,7 +24,7 @@ pub struct StatusBoard {
     limits: Vec<String>,
     pub ring: Arc<RingStats>,
     pub stages: Vec<(&'static str, Arc<StageStats>)>,
-    collector: Mutex<Option<String>>,
+    export: OnceLock<watch::Receiver<ExportStatus>>,
     tasks: TaskTracker,
 }
 
@@ -35,7 +37,7 @@ impl StatusBoard {
         ring: Arc<RingStats>,
         stages: Vec<(&'static str, Arc<StageStats>)>,
     ) -> Self {
-        Self { sensor, tier, limits, ring, stages, collector: Mutex::new(None), tasks: TaskTracker::new() }
+        Self { sensor, tier, limits, ring, stages, export: OnceLock::new(), tasks: TaskTracker::new() }
     }
 
     /// What this host cannot see.
@@ -44,9 +46,20 @@ impl StatusBoard {
         self.limits.clone()
     }
 
-    /// Notes how the export to the collector stands.
-    pub fn collector(&self, state: String) {
-        *self.collector.lock().unwrap_or_else(PoisonError::into_inner) = Some(state);
+    /// Gives the board the export's own status; once.
+    pub fn export(&self, status: watch::Receiver<ExportStatus>) {
+        let _only_once = self.export.set(status);
+    }
+
+    /// How the export stands, in words; `None` without a collector.
+    fn collector(&self) -> Option<String> {
+        let status = self.export.get()?.borrow().clone();
+        match (status.connected, status.last_error) {
+            (Some(name), _) => Some(format!("connected to {name}")),
+            (None, Some(error)) => Some(format!("not connected: {error}")),
+            (None, None) if status.streams == 0 => None,
+            (None, None) => Some("not connected".into()),
+        }
     }
 
     /// Runs a task that serves one caller; it ends with its caller.
@@ -88,7 +101,7 @@ impl StatusBoard {
             limits,
             health,
             stages,
-            collector: self.collector.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+            collector: self.collector(),
             spooled_items: position.last - position.acked.min(position.last),
             acked_seq: position.acked,
             last_seq: position.last,

@@ -1,0 +1,153 @@
+//! The export to the collector, if there is one, and the commands that come back.
+
+use std::{sync::Arc, time::Duration};
+
+use sentry_detect::{
+    decision::{Action, Outcome, OutcomeKind},
+    run::RunId,
+};
+use sentry_proto::v1;
+use tokio::{
+    sync::{mpsc, watch},
+    task::JoinHandle,
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    config::{Collector, Config, Endpoint},
+    control::service::act_by_hand,
+    enrich::clock::unix_ns,
+    export::{self, CommandRequest, ExportConfig, ExportStatus, TlsFiles},
+    journal::JournalHandle,
+    runs::Registry,
+    stage::act::Case,
+};
+
+/// Commands from the collector that may wait.
+const QUEUE_COMMANDS: usize = 64;
+/// How long a stop waits for the collector to take what is committed.
+const GRACE: Duration = Duration::from_secs(3);
+
+/// The running export.
+pub(super) struct Exporter {
+    task: JoinHandle<()>,
+    commands: JoinHandle<()>,
+    token: CancellationToken,
+}
+
+impl Exporter {
+    /// No more commands; they need stages that are about to end.
+    pub(super) fn stop_commands(&self) {
+        self.commands.abort();
+    }
+
+    /// Sends what is committed, within the grace.
+    pub(super) async fn drain(self) {
+        self.token.cancel();
+        // A panic is in the log already.
+        let _panicked = self.task.await;
+    }
+}
+
+/// Starts the export if the configuration has a collector.
+pub(super) fn start(
+    config: &Config,
+    registry: &Arc<Registry>,
+    journal: &JournalHandle,
+    cases: &mpsc::Sender<Case>,
+) -> (Option<Exporter>, watch::Receiver<ExportStatus>) {
+    let (status, watched) = watch::channel(ExportStatus::default());
+    let Collector::Enabled { endpoint, tls } = &config.collector else { return (None, watched) };
+    let uri = match endpoint {
+        Endpoint::Http { host, port } => format!("http://{host}:{port}"),
+        Endpoint::Https { host, port } => format!("https://{host}:{port}"),
+        Endpoint::Unix(path) => format!("unix:{}", path.display()),
+    };
+    let tls = tls.clone().map(|files| TlsFiles { ca: files.ca, identity: files.identity });
+    let token = CancellationToken::new();
+    let (sender, requests) = mpsc::channel(QUEUE_COMMANDS);
+    let commands = tokio::spawn(carry_out(requests, Arc::clone(registry), cases.clone()));
+    let task = tokio::spawn(export::run(
+        ExportConfig { uri, tls, grace: GRACE },
+        journal.clone(),
+        hello(config, registry),
+        sender,
+        status,
+        token.clone(),
+    ));
+    (Some(Exporter { task, commands, token }), watched)
+}
+
+fn hello(config: &Config, registry: &Registry) -> v1::Hello {
+    let (tier, limits, _faults) = registry.kernel_status();
+    let host = nix::sys::utsname::uname()
+        .map_or_else(|_| "unknown".into(), |name| name.nodename().to_string_lossy().into_owned());
+    v1::Hello {
+        sensor: config.sensor.id.clone(),
+        // The journal's, filled in by the export.
+        epoch: String::new(),
+        host,
+        version: env!("CARGO_PKG_VERSION").into(),
+        boot_id: boot_id(),
+        tier,
+        limits,
+    }
+}
+
+/// Names this boot of the host.
+#[must_use]
+pub(super) fn boot_id() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
+        .map_or_else(|_| "unknown".into(), |id| id.trim().to_owned())
+}
+
+async fn carry_out(
+    mut requests: mpsc::Receiver<CommandRequest>,
+    registry: Arc<Registry>,
+    cases: mpsc::Sender<Case>,
+) {
+    while let Some(CommandRequest { command, reply }) = requests.recv().await {
+        let outcome = match act(&command, &registry, &cases).await {
+            Ok(outcome) => outcome,
+            Err(why) => refused(&command, why),
+        };
+        // The stream that asked may be gone; the journal keeps the result.
+        let _gone = reply.send(v1::Outcome::from(&outcome));
+    }
+}
+
+async fn act(
+    command: &v1::Command,
+    registry: &Registry,
+    cases: &mpsc::Sender<Case>,
+) -> Result<Outcome, String> {
+    let action = action_of(command).ok_or("only freeze, thaw and kill can be commanded")?;
+    let run = registry.find(&command.run).map_err(|error| error.to_string())?;
+    let origin = format!("collector:{}", command.key);
+    let (_decision, outcome) = act_by_hand(cases, &run, action, origin, command.reason.clone())
+        .await
+        .map_err(|status| status.message().to_owned())?;
+    Ok(outcome)
+}
+
+fn action_of(command: &v1::Command) -> Option<Action> {
+    match command.action() {
+        v1::Action::Freeze => Some(Action::Freeze),
+        v1::Action::Thaw => Some(Action::Thaw),
+        v1::Action::Kill => Some(Action::Kill),
+        v1::Action::Unspecified | v1::Action::Observe | v1::Action::Restart => None,
+    }
+}
+
+fn refused(command: &v1::Command, why: String) -> Outcome {
+    Outcome {
+        decision: String::new(),
+        run: RunId(command.run.clone()),
+        action: action_of(command).unwrap_or(Action::Observe),
+        result: OutcomeKind::Refused { why },
+        time_unix_ns: unix_ns(),
+        took_ns: 0,
+        processes: 0,
+        survivors: 0,
+    }
+}
