@@ -147,7 +147,8 @@ impl Cgroup {
     pub fn cpu_time(&self) -> Result<CpuTime, CgroupError> {
         let usage_usec = parse::keyed_number(&self.read("cpu.stat")?, "usage_usec")
             .ok_or_else(|| self.format_error("cpu.stat", "usage_usec"))?;
-        let wait_usec = self.read("cpu.pressure").ok().and_then(|text| parse::pressure_total_usec(&text)).unwrap_or(0);
+        let wait_usec =
+            self.read("cpu.pressure").ok().and_then(|text| parse::pressure_total_usec(&text)).unwrap_or(0);
         Ok(CpuTime { usage_usec, wait_usec })
     }
 

@@ -50,7 +50,14 @@ async fn supervise(args: &RunArgs) -> Result<ExitCode, CliError> {
     let mut restarts = 0;
     loop {
         let run = start(&mut client, args).await?;
-        let mut child = spawn(&run, args)?;
+        let mut child = match spawn(&run, args) {
+            Ok(child) => child,
+            Err(error) => {
+                // An empty run must not stay open; the failure to start is what is told.
+                drop(client.finish(v1::FinishRequest { run }).await);
+                return Err(error);
+            }
+        };
         let status = signals.pass_while(&mut child).await?;
         let code = code_of(status);
         let finished = finish(&mut client, &run, args).await;
