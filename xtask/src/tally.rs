@@ -1,13 +1,10 @@
 //! Counting tests from what the runners print.
 //!
-//! A test that cannot run on this kernel prints a line `[skipped] <test>: <what the kernel lacks>` and returns. The
-//! runners count it as passed; here it is moved to the skipped ones. (On a kernel that promises the capability the
-//! test has to fail instead; that is the test's business.)
+//! A test that cannot run on this kernel prints a line `SKIP <test>: missing <capability>` and returns. The runners count
+//! it as passed; here it is moved to the skipped ones. (On a kernel that promises the capability the test has to fail
+//! instead; that is the test's business.)
 
 use std::{collections::BTreeSet, fmt, ops::AddAssign};
-
-/// The marker of a skipped test.
-const SKIPPED: &str = "[skipped] ";
 
 /// How many tests did what, and which did not pass.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -22,6 +19,11 @@ impl Tally {
     /// One failure that no runner counted: something did not build or did not come up.
     pub(crate) fn broken(what: impl Into<String>) -> Self {
         Self { failed: 1, failures: BTreeSet::from([what.into()]), ..Self::default() }
+    }
+
+    /// No test ran at all.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.passed + self.failed + self.skipped == 0
     }
 
     /// From the output of libtest, possibly of several test programs.
@@ -62,8 +64,9 @@ impl Tally {
     }
 
     fn move_skipped(&mut self, output: &str) {
+        let tests = output.lines().filter_map(|line| line.trim_start().strip_prefix("SKIP "));
         let skipped: BTreeSet<&str> =
-            output.lines().filter_map(|line| line.split_once(SKIPPED)).map(|(_, test)| test.trim()).collect();
+            tests.filter_map(|line| line.split_once(": missing ")).map(|(test, _)| test).collect();
         let skipped = u64::try_from(skipped.len()).unwrap_or(u64::MAX).min(self.passed);
         self.passed -= skipped;
         self.skipped += skipped;
@@ -123,8 +126,11 @@ test result: ok. 4 passed; 0 failed; 0 ignored; 0 measured; 3 filtered out; fini
 
     #[test]
     fn a_skipped_test_is_not_a_passed_one() {
-        let output = "[skipped] guard::deny: lsm\n[skipped] guard::deny: lsm\n\
-                      test result: ok. 3 passed; 0 failed; 0 ignored";
+        let output = "\
+    SKIP guard::deny: missing lsm
+    SKIP guard::deny: missing lsm
+        SKIP [         ] sentry-agent::cli filtered_out_by_nextest
+test result: ok. 3 passed; 0 failed; 0 ignored";
         assert_eq!(Tally::from_libtest(output).to_string(), "2 passed, 0 failed, 1 skipped");
     }
 

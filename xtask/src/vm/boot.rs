@@ -70,7 +70,7 @@ pub(super) fn boot(kernel: &Kernel, image: &Path, initrd: &Path, filter: &[Strin
     let _already_dead = child.kill();
     child.wait().context("cannot wait for qemu")?;
 
-    let (tally, complaint) = console.judge(ended, kernel);
+    let (tally, complaint) = console.judge(ended, kernel, filter.is_empty());
     match complaint {
         None => say(AREA, format_args!("{}: {tally} in {}", kernel.name, step::took(started))),
         Some(complaint) => {
@@ -99,7 +99,7 @@ impl Console {
     }
 
     /// The counts, and what was wrong with the run as a whole. A run that failed has at least one failure counted.
-    fn judge(&self, ended: bool, kernel: &Kernel) -> (Tally, Option<String>) {
+    fn judge(&self, ended: bool, kernel: &Kernel, all: bool) -> (Tally, Option<String>) {
         let mut tally = Tally::from_libtest(&self.text);
         tally.failures = tally.failures.iter().map(|name| format!("{}: {name}", kernel.name)).collect();
         let complaint = match (&self.kernel_fault, ended, self.verdict) {
@@ -107,6 +107,7 @@ impl Console {
             (None, false, _) => Some(format!("no end within {} s", kernel.timeout.as_secs())),
             (None, true, None) => Some("the guest ended without a result".to_owned()),
             (None, true, Some(false)) => Some("the guest reported a failure".to_owned()),
+            (None, true, Some(true)) if all && tally.is_empty() => Some("the guest ran no tests".to_owned()),
             (None, true, Some(true)) => None,
         };
         if let Some(complaint) = &complaint
@@ -190,13 +191,14 @@ mod tests {
     fn judged(lines: &[&str], ended: bool) -> (Tally, Option<String>) {
         let mut console = Console::default();
         lines.iter().for_each(|line| console.line(line));
-        console.judge(ended, &kernel())
+        console.judge(ended, &kernel(), true)
     }
 
     #[test]
     fn success_needs_the_line_and_a_quiet_kernel() {
         let ok = "test result: ok. 2 passed; 0 failed; 0 ignored";
         assert_eq!(judged(&[ok, "vm: success"], true).1, None);
+        assert_eq!(judged(&["vm: success"], true).0.failed, 1, "no tests");
         assert_eq!(judged(&[ok], true).0.failed, 1, "no result line");
         assert_eq!(judged(&[ok, "vm: success"], false).0.failed, 1, "did not power off");
         assert_eq!(judged(&[ok, "vm: failure", "vm: success"], true).0.failed, 1);

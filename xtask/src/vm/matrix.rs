@@ -55,12 +55,13 @@ impl Matrix {
 }
 
 impl Kernel {
-    /// Boots without BPF among the security modules; what depends on it is promised no more.
+    /// Boots without BPF among the security modules: tier B instead of A.
     pub(super) fn take_lsm_away(&mut self) {
         if self.lsm {
             self.lsm = false;
             self.name.push_str("-no-lsm");
-            self.promised.retain(|capability| !capability.starts_with("lsm"));
+            self.promised.retain(|capability| capability != "lsm" && capability != "tier-a");
+            self.promised.push("tier-b".to_owned());
         }
     }
 
@@ -103,7 +104,7 @@ name = "old"
 suite = "bookworm"
 package = "linux-image-6.1.*-cloud-amd64"
 lsm = true
-promised = ["lsm", "lsm_cgroup", "fentry"]
+promised = ["lsm", "tier-a", "trampoline"]
 
 [[kernel]]
 name = "new"
@@ -130,7 +131,7 @@ timeout_s = 5
         let mut kernel = Matrix::parse(TWO).unwrap().select(&[]).unwrap().remove(0);
         kernel.take_lsm_away();
         assert_eq!(kernel.name, "old-no-lsm");
-        assert_eq!(kernel.promised, ["fentry"]);
+        assert_eq!(kernel.promised, ["trampoline", "tier-b"]);
     }
 
     #[test]
