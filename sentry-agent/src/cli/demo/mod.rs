@@ -18,7 +18,7 @@ use super::{
     error::CliError,
     exit::Exit,
     out,
-    render::{BOLD, DIM, GREEN, RED, duration, paint},
+    render::{BOLD, DIM, GREEN, RED, paint},
 };
 
 mod http;
@@ -150,9 +150,4 @@ fn say(line: &str) -> Result<(), CliError> {
 
 fn failure(what: &str) -> CliError {
     CliError::Other { what: format!("the demo failed: {what}"), exit: Exit::Failure }
-}
-
-/// A time of the sensor's own record.
-fn took(ns: u64) -> String {
-    paint(BOLD, &duration(ns))
 }

@@ -16,7 +16,7 @@ use super::{
         error::CliError,
         render::{BOLD, paint, safe},
     },
-    say, step, took,
+    say, step,
 };
 use crate::cgroup::{Cgroup, CgroupRoot, CpuTime, RUNS_DIR};
 
@@ -82,7 +82,7 @@ impl Seen {
             Some(Item::Finding(finding)) if self.finding.is_none() => {
                 let start =
                     self.runs.get(&finding.run).map_or(finding.since_unix_ns, |run| run.started_unix_ns);
-                let time = took(finding.time_unix_ns.saturating_sub(start));
+                let time = seconds(finding.time_unix_ns.saturating_sub(start));
                 step(Some(format!("Runaway detected in {time}: {}", safe(&finding.summary))), "")?;
                 self.finding = Some(finding);
             }
@@ -102,9 +102,9 @@ impl Seen {
                 let (Some(frozen), Some(killed)) = (&self.frozen, &self.killed) else { return Ok(()) };
                 let line = format!(
                     "Frozen in {}, killed {} processes in {}, {} survivors",
-                    took(frozen.took_ns),
+                    millis(frozen.took_ns),
                     paint(BOLD, &killed.processes.to_string()),
-                    took(killed.took_ns),
+                    millis(killed.took_ns),
                     paint(BOLD, &killed.survivors.to_string())
                 );
                 step(Some(line), "")?;
@@ -184,6 +184,15 @@ impl Meter {
             self.peak = Some(self.peak.map_or(cores, |peak| peak.max(cores)));
         }
     }
+}
+
+/// Times of the sensor's own record, each kind in one unit so that demos can be compared.
+fn seconds(ns: u64) -> String {
+    paint(BOLD, &format!("{:.2} s", ns as f64 / 1e9))
+}
+
+fn millis(ns: u64) -> String {
+    paint(BOLD, &format!("{:.1} ms", ns as f64 / 1e6))
 }
 
 #[cfg(test)]
