@@ -9,7 +9,7 @@ use sentry_detect::{
 use sentry_proto::v1;
 use tokio::{
     sync::{mpsc, watch},
-    task::JoinHandle,
+    task::JoinSet,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -30,22 +30,23 @@ const GRACE: Duration = Duration::from_secs(3);
 
 /// The running export.
 pub(super) struct Exporter {
-    task: JoinHandle<()>,
-    commands: JoinHandle<()>,
+    stream: JoinSet<()>,
+    commands: JoinSet<()>,
     token: CancellationToken,
 }
 
 impl Exporter {
     /// No more commands; they need stages that are about to end.
-    pub(super) fn stop_commands(&self) {
-        self.commands.abort();
+    pub(super) async fn stop_commands(&mut self) {
+        self.commands.shutdown().await;
     }
 
     /// Sends what is committed, within the grace.
-    pub(super) async fn drain(self) {
+    pub(super) async fn drain(mut self) {
         self.token.cancel();
-        // A panic is in the log already.
-        let _panicked = self.task.await;
+        if let Some(Err(error)) = self.stream.join_next().await {
+            tracing::error!(%error, "the export panicked");
+        }
     }
 }
 
@@ -66,8 +67,10 @@ pub(super) fn start(
     let tls = tls.clone().map(|files| TlsFiles { ca: files.ca, identity: files.identity });
     let token = CancellationToken::new();
     let (sender, requests) = mpsc::channel(QUEUE_COMMANDS);
-    let commands = tokio::spawn(carry_out(requests, Arc::clone(registry), cases.clone()));
-    let task = tokio::spawn(export::run(
+    let mut commands = JoinSet::new();
+    commands.spawn(carry_out(requests, Arc::clone(registry), cases.clone()));
+    let mut stream = JoinSet::new();
+    stream.spawn(export::run(
         ExportConfig { uri, tls, grace: GRACE },
         journal.clone(),
         hello(config, registry),
@@ -75,7 +78,7 @@ pub(super) fn start(
         status,
         token.clone(),
     ));
-    (Some(Exporter { task, commands, token }), watched)
+    (Some(Exporter { stream, commands, token }), watched)
 }
 
 fn hello(config: &Config, registry: &Registry) -> v1::Hello {

@@ -12,6 +12,7 @@ use sentry_proto::v1::control_server::ControlServer;
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::mpsc,
+    task::JoinSet,
 };
 use tokio_stream::wrappers::UnixListenerStream;
 use tokio_util::sync::CancellationToken;
@@ -79,6 +80,8 @@ pub enum AppError {
 
 /// BTF of the running kernel.
 pub const BTF: &str = "/sys/kernel/btf/vmlinux";
+/// Nice value of the sensor.
+const PRIORITY: i32 = -10;
 /// How often the stages are checked to be alive.
 const PULSE: Duration = Duration::from_secs(1);
 
@@ -92,6 +95,11 @@ pub fn run_sensor(config: Config) -> Result<(), AppError> {
         .enable_all()
         .build()
         .map_err(|source| AppError::Start { what: "the runtime", source })?;
+    // A run that takes all CPUs must not starve the one that stops it. Without the right to it (CAP_SYS_NICE) the
+    // sensor competes as an equal.
+    if let Err(errno) = rustix::process::setpriority_process(None, PRIORITY) {
+        tracing::warn!(%errno, "cannot raise the sensor's priority");
+    }
     runtime.block_on(async { App::build(config).await?.run().await })
 }
 
@@ -114,16 +122,15 @@ impl App {
         let state_dir = config.sensor.state_dir.clone();
         make_state_dir(&state_dir)?;
         let root = CgroupRoot::find()?;
-        let ring_sizes = RingSizes {
-            critical_bytes: config.rings.critical_bytes,
-            bulk_bytes: config.rings.bulk_bytes,
-        };
+        let ring_sizes =
+            RingSizes { critical_bytes: config.rings.critical_bytes, bulk_bytes: config.rings.bulk_bytes };
         let btf = std::env::var_os("AGENTSENTRY_BTF").map_or_else(|| PathBuf::from(BTF), PathBuf::from);
         let (programs, rings) = Programs::load(&btf, root.mount(), ring_sizes)?;
         // Bound before the state is opened: a second sensor must not touch the first one's files.
         let listener = socket::bind(&config.sensor.socket, config.sensor.group.as_deref()).await?;
         let ledger = Ledger::open(&state_dir.join("ledger"))?;
-        let limits = Limits { spool_bytes: config.journal.spool_bytes, keep_bytes: config.journal.keep_bytes };
+        let limits =
+            Limits { spool_bytes: config.journal.spool_bytes, keep_bytes: config.journal.keep_bytes };
         let journal = Journal::open(&state_dir.join("journal.db"), limits)?;
         let (journal, journal_handle) = JournalWriter::start(journal, journal::QUEUE_CAPACITY)?;
         let (tier, unseen) = (programs.tier().to_owned(), programs.limits());
@@ -134,9 +141,10 @@ impl App {
     }
 
     async fn run(self) -> Result<(), AppError> {
-        let Self { config, registry, status, journal, journal_handle, cases, stages, listener, sources } = self;
+        let Self { config, registry, status, journal, journal_handle, cases, stages, listener, sources } =
+            self;
         let serving = CancellationToken::new();
-        let (exporter, export_status) = super::export::start(&config, &registry, &journal_handle, &cases);
+        let (mut exporter, export_status) = super::export::start(&config, &registry, &journal_handle, &cases);
         status.export(export_status);
         let service = ControlService {
             registry: Arc::clone(&registry),
@@ -150,8 +158,12 @@ impl App {
         let server = Server::builder()
             .add_service(health_service)
             .add_service(ControlServer::new(service))
-            .serve_with_incoming_shutdown(UnixListenerStream::new(listener), serving.clone().cancelled_owned());
-        let server = tokio::spawn(server);
+            .serve_with_incoming_shutdown(
+                UnixListenerStream::new(listener),
+                serving.clone().cancelled_owned(),
+            );
+        let mut servers = JoinSet::new();
+        servers.spawn(server);
         tracing::info!(
             sensor.id = config.sensor.id,
             socket = %config.sensor.socket.display(),
@@ -159,13 +171,13 @@ impl App {
             "sensor is ready"
         );
         notify("READY=1");
-        let fault = wait_for_end(&status, &server).await;
+        let fault = wait_for_end(&status, &mut servers).await;
         notify("STOPPING=1");
         tracing::info!("draining");
         serving.cancel();
-        let served = server.await;
-        if let Some(exporter) = &exporter {
-            exporter.stop_commands();
+        let served = servers.join_next().await;
+        if let Some(exporter) = &mut exporter {
+            exporter.stop_commands().await;
         }
         sources.cancel();
         drop(cases);
@@ -188,7 +200,7 @@ impl App {
         }
         match (fault, served) {
             (Some(fault), _) => Err(fault),
-            (None, Ok(Err(source))) => Err(AppError::Serve { source }),
+            (None, Some(Ok(Err(source)))) => Err(AppError::Serve { source }),
             (None, _) => Ok(()),
         }
     }
@@ -197,27 +209,27 @@ impl App {
 /// Waits for a signal, the end of the server, or a dead stage.
 async fn wait_for_end(
     status: &StatusBoard,
-    server: &tokio::task::JoinHandle<Result<(), tonic::transport::Error>>,
+    servers: &mut JoinSet<Result<(), tonic::transport::Error>>,
 ) -> Option<AppError> {
     let (Ok(mut terminate), Ok(mut interrupt)) =
         (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
     else {
-        return Some(AppError::Start {
-            what: "the signal handlers",
-            source: io::Error::last_os_error(),
-        });
+        return Some(AppError::Start { what: "the signal handlers", source: io::Error::last_os_error() });
     };
     let mut pulse = tokio::time::interval(PULSE);
     loop {
         tokio::select! {
             _ = terminate.recv() => return None,
             _ = interrupt.recv() => return None,
+            ended = servers.join_next() => {
+                return Some(match ended {
+                    Some(Ok(Err(source))) => AppError::Serve { source },
+                    _ => AppError::DeadStage { stage: "control socket" },
+                });
+            }
             _ = pulse.tick() => {
                 if let Some(stage) = status.dead_stage() {
                     return Some(AppError::DeadStage { stage });
-                }
-                if server.is_finished() {
-                    return None;
                 }
             }
         }
@@ -282,8 +294,7 @@ impl Stages {
         };
         threads.spawn("act", move |stats| actor.run(case_receiver, stats))?;
 
-        let status =
-            StatusBoard::new(config.sensor.id.clone(), tier, unseen, ring_stats, threads.stats);
+        let status = StatusBoard::new(config.sensor.id.clone(), tier, unseen, ring_stats, threads.stats);
         Ok(App {
             config,
             registry,

@@ -10,11 +10,7 @@ use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 
 use crate::{
-    export::ExportStatus,
-    journal::JournalHandle,
-    ring::reader::RingStats,
-    runs::Registry,
-    stage::StageStats,
+    export::ExportStatus, journal::JournalHandle, ring::reader::RingStats, runs::Registry, stage::StageStats,
 };
 
 /// State that the control socket shows; written by the stages.

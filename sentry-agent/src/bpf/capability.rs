@@ -86,7 +86,9 @@ pub fn doctor(btf_path: &Path) -> Result<Capabilities, LoadError> {
         !lsm && !fentry && works(programs::load_file_syscall(&loader, &btf), "syscall result programs")?;
     drop(loader);
     if !lsm_active {
-        limits.push("BPF-LSM is not active: `bpf` is not in /sys/kernel/security/lsm (boot with lsm=…,bpf)".into());
+        limits.push(
+            "BPF-LSM is not active: `bpf` is not in /sys/kernel/security/lsm (boot with lsm=…,bpf)".into(),
+        );
     }
     let file = if lsm {
         Some(FileTier::A)
@@ -113,11 +115,19 @@ pub(super) fn facts(core: bool, network: bool, file: Option<FileTier>) -> Vec<Fa
     let network_fact = |fact, hook: &str, lost| Fact { fact, hook: hook.into(), seen: network, lost };
     let mut facts = vec![
         core_fact("fork", "tp_btf/sched_process_fork", None),
-        core_fact("exec", "tp_btf/sched_process_exec", Some("failed execs; the script of an interpreter stands in argv only")),
+        core_fact(
+            "exec",
+            "tp_btf/sched_process_exec",
+            Some("failed execs; the script of an interpreter stands in argv only"),
+        ),
         core_fact("exit", "tp_btf/sched_process_exit", None),
         core_fact("cgroup move", "tp_btf/cgroup_attach_task", Some("who wrote to cgroup.procs")),
         core_fact("cgroup made, removed", "tp_btf/cgroup_mkdir, cgroup_rmdir", None),
-        core_fact("pre-existing process", "iter/task", Some("argv comes from procfs, as the process shows it now")),
+        core_fact(
+            "pre-existing process",
+            "iter/task",
+            Some("argv comes from procfs, as the process shows it now"),
+        ),
         network_fact("TCP, UDP connect", "cgroup/connect4, connect6", Some("the result of the call")),
         network_fact("UDP destination", "cgroup/sendmsg4, sendmsg6", Some("datagrams on connected sockets")),
     ];
@@ -174,8 +184,6 @@ impl super::Programs {
 }
 
 fn kernel_release() -> String {
-    nix::sys::utsname::uname().map_or_else(
-        |_| "unknown".into(),
-        |name| name.release().to_string_lossy().into_owned(),
-    )
+    nix::sys::utsname::uname()
+        .map_or_else(|_| "unknown".into(), |name| name.release().to_string_lossy().into_owned())
 }

@@ -53,7 +53,9 @@ pub enum LoadError {
         #[source]
         source: io::Error,
     },
-    #[error("BPF object {object} has no {what} named {name}; the objects and the sensor are from different builds")]
+    #[error(
+        "BPF object {object} has no {what} named {name}; the objects and the sensor are from different builds"
+    )]
     Absent { object: &'static str, what: &'static str, name: &'static str },
     #[error("cannot {doing} BPF table {table}")]
     Table {
@@ -100,7 +102,10 @@ pub(super) fn refused(object: &'static str, program: &'static str) -> impl Fn(Pr
                 let text = verifier_log.to_string();
                 let lines: Vec<&str> = text.lines().collect();
                 let tail = &lines[lines.len().saturating_sub(TAIL)..];
-                (io_error, if tail.is_empty() { String::new() } else { format!("; verifier: {}", tail.join(" | ")) })
+                (
+                    io_error,
+                    if tail.is_empty() { String::new() } else { format!("; verifier: {}", tail.join(" | ")) },
+                )
             }
             ProgramError::SyscallError(error) => (error.io_error, String::new()),
             other => (io::Error::other(other), String::new()),
@@ -113,8 +118,7 @@ const BPF_FS: &str = "/sys/fs/bpf";
 static NEXT: AtomicU32 = AtomicU32::new(0);
 
 /// Names of the maps in every object; the first object makes them, the others adopt them.
-const SHARED: [&str; 7] =
-    ["RUN_CGROUPS", "PROCESS_TAGS", "RUNS", "CRITICAL", "BULK", "FAULTS", "TASK_TAGS"];
+const SHARED: [&str; 7] = ["RUN_CGROUPS", "PROCESS_TAGS", "RUNS", "CRITICAL", "BULK", "FAULTS", "TASK_TAGS"];
 
 /// Loads objects that share their maps. The maps are pinned only while this exists: the loader can adopt a map by its
 /// pin alone, and nothing stays behind after a crash but an empty-handed directory.

@@ -10,16 +10,13 @@ use std::{
 use aya::{
     Btf, Ebpf,
     maps::{MapData, RingBuf},
-    programs::{
-        BtfTracePoint, CgroupAttachMode, CgroupSockAddr, FEntry, Iter, Lsm, Program, ProgramError,
-    },
+    programs::{BtfTracePoint, CgroupAttachMode, CgroupSockAddr, FEntry, Iter, Lsm, Program, ProgramError},
 };
 
 use super::{
     LoadError,
     load::{Loader, refused},
-    objects,
-    offsets,
+    objects, offsets,
     tables::Tables,
 };
 
@@ -97,11 +94,7 @@ impl Programs {
         }
     }
 
-    fn load_all(
-        btf_path: &Path,
-        cgroup_root: &Path,
-        rings: RingSizes,
-    ) -> Result<(Self, Rings), LoadError> {
+    fn load_all(btf_path: &Path, cgroup_root: &Path, rings: RingSizes) -> Result<(Self, Rings), LoadError> {
         if objects::CORE.is_empty() {
             return Err(LoadError::NoPrograms);
         }
@@ -210,7 +203,11 @@ impl Programs {
 /// Attachments of different kinds; dropping one detaches it.
 type Links = Vec<Box<dyn Any + Send + Sync>>;
 
-fn program<'a, T>(ebpf: &'a mut Ebpf, object: &'static str, name: &'static str) -> Result<&'a mut T, LoadError>
+fn program<'a, T>(
+    ebpf: &'a mut Ebpf,
+    object: &'static str,
+    name: &'static str,
+) -> Result<&'a mut T, LoadError>
 where
     &'a mut T: TryFrom<&'a mut Program, Error = ProgramError>,
 {
@@ -264,9 +261,7 @@ pub(super) fn load_network(loader: &Loader<'_>) -> Result<Ebpf, LoadError> {
     let mut network = loader.load("network", objects::NETWORK)?;
     for name in NETWORK {
         let program: &mut CgroupSockAddr = program(&mut network, "network", name)?;
-        program
-            .load()
-            .map_err(refused("network", name))?;
+        program.load().map_err(refused("network", name))?;
     }
     Ok(network)
 }

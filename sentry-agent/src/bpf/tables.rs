@@ -4,7 +4,11 @@ use aya::{
     Ebpf,
     maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray},
 };
-use sentry_common::{counter::RunBlock, fault, table::{ProcessTag, RunTag}};
+use sentry_common::{
+    counter::RunBlock,
+    fault,
+    table::{ProcessTag, RunTag},
+};
 use sentry_detect::run::ProcessKey;
 
 use super::LoadError;
@@ -61,8 +65,13 @@ impl Tables {
 
     /// Removes all rows of a run, from the cgroup and process tables.
     pub fn forget(&mut self, tag: RunTag) {
-        let cgroups: Vec<u64> =
-            self.run_cgroups.iter().filter_map(Result::ok).filter(|row| row.1 == tag).map(|row| row.0).collect();
+        let cgroups: Vec<u64> = self
+            .run_cgroups
+            .iter()
+            .filter_map(Result::ok)
+            .filter(|row| row.1 == tag)
+            .map(|row| row.0)
+            .collect();
         for cgroup in cgroups {
             // A row that is gone already is what we want.
             drop(self.run_cgroups.remove(&cgroup));

@@ -57,9 +57,9 @@ impl Gather {
                 let program = event.process.as_ref().and_then(|process| process.executable.as_ref());
                 count(&mut self.programs, &file_text(program));
             }
-            Some(
-                Kind::Connect(v1::Connect { destination }) | Kind::Send(v1::Send { destination }),
-            ) => count(&mut self.destinations, &endpoint_text(destination.as_ref())),
+            Some(Kind::Connect(v1::Connect { destination }) | Kind::Send(v1::Send { destination })) => {
+                count(&mut self.destinations, &endpoint_text(destination.as_ref()));
+            }
             Some(Kind::Open(open)) => {
                 let writes = open.intent.as_ref().is_some_and(|intent| intent.write);
                 if open.created || (writes && is_regular(open.file.as_ref())) {

@@ -95,7 +95,9 @@ impl Control for ControlService {
         let run = self.registry.find(&request.into_inner().target)?;
         self.send(Case::Over { run: Arc::clone(&run) }).await?;
         if !run.wait_end(LINGER).await {
-            return Err(Status::deadline_exceeded("the sensor is busy; the run will end soon, see `sentry agents`"));
+            return Err(Status::deadline_exceeded(
+                "the sensor is busy; the run will end soon, see `sentry agents`",
+            ));
         }
         self.report(run.id.0.clone(), Vec::new()).await.map(Response::new)
     }
@@ -152,7 +154,8 @@ impl Control for ControlService {
         let run = self.registry.find(&request.target)?;
         peer.may_act_on(run.uid, &run.id.0)?;
         let reason = if request.reason.is_empty() { "asked for by hand".into() } else { request.reason };
-        let (decision, outcome) = act_by_hand(&self.cases, &run, action, format!("user:{}", peer.uid), reason).await?;
+        let (decision, outcome) =
+            act_by_hand(&self.cases, &run, action, format!("user:{}", peer.uid), reason).await?;
         Ok(Response::new(v1::ActReply {
             decision: Some(v1::Decision::from(&decision)),
             outcome: Some(v1::Outcome::from(&outcome)),
@@ -166,13 +169,7 @@ impl Control for ControlService {
 }
 
 impl ControlService {
-    fn start_of(
-        &self,
-        name: String,
-        mode: i32,
-        peer: Peer,
-        command: Vec<String>,
-    ) -> Result<Start, Status> {
+    fn start_of(&self, name: String, mode: i32, peer: Peer, command: Vec<String>) -> Result<Start, Status> {
         if name.is_empty() || name.len() > 128 || name.chars().any(char::is_control) {
             return Err(Status::invalid_argument(
                 "an agent name has 1 to 128 bytes and no control characters; give another --name",
@@ -271,7 +268,9 @@ fn stopping() -> Status {
 
 /// Work that waits for the disk or the kernel.
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Status> {
-    tokio::task::spawn_blocking(work).await.map_err(|error| Status::internal(format!("a worker failed: {error}")))
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|error| Status::internal(format!("a worker failed: {error}")))
 }
 
 impl From<RunError> for Status {

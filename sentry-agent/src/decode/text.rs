@@ -102,11 +102,7 @@ pub fn argv(text: &ArgvText) -> Option<Argv> {
     }
     let arguments =
         if text.length == 0 { Vec::new() } else { bytes.split(|byte| *byte == 0).map(escape).collect() };
-    Some(Argv {
-        arguments,
-        truncated: text.flags & TRUNCATED != 0,
-        full_length_bytes: text.full_length,
-    })
+    Some(Argv { arguments, truncated: text.flags & TRUNCATED != 0, full_length_bytes: text.full_length })
 }
 
 #[cfg(test)]

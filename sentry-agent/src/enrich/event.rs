@@ -12,9 +12,7 @@ use sentry_common::{
     },
 };
 use sentry_detect::{
-    event::{
-        Endpoint, Event, EventKind, File, FileKey, OpenIntent, Path, PathSource, Process, Ring,
-    },
+    event::{Endpoint, Event, EventKind, File, FileKey, OpenIntent, Path, PathSource, Process, Ring},
     run::{AgentIdentity, ProcessKey, RunId},
 };
 
@@ -106,10 +104,9 @@ impl Enricher {
             Record::Connect(connect) => EventKind::Connect { destination: endpoint(connect) },
             Record::Send(send) => EventKind::Send { destination: endpoint(send) },
             Record::Open(open) => opened(open),
-            Record::Unlink(unlink) => EventKind::Unlink {
-                file: named_file(unlink),
-                attempt: unlink.flags & ATTEMPT != 0,
-            },
+            Record::Unlink(unlink) => {
+                EventKind::Unlink { file: named_file(unlink), attempt: unlink.flags & ATTEMPT != 0 }
+            }
             Record::Rename(rename) => EventKind::Rename {
                 file: named_file(rename),
                 new_path: if rename.source == FROM_ARGUMENT {

@@ -73,10 +73,7 @@ mod tests {
         table.set(Process { uid: Some(7), pre_existing: true, ..unknown(key(1, 1)) });
         table.fork(key(1, 1), key(2, 5));
         let child = table.get(key(2, 5)).unwrap();
-        assert_eq!(
-            *child,
-            Process { uid: Some(7), parent: Some(key(1, 1)), ..unknown(key(2, 5)) }
-        );
+        assert_eq!(*child, Process { uid: Some(7), parent: Some(key(1, 1)), ..unknown(key(2, 5)) });
     }
 
     #[test]

@@ -35,7 +35,10 @@ const ENDED: NonZeroUsize = NonZeroUsize::new(2_048).unwrap();
 /// What can go wrong with runs.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
-    #[error("all {} run slots are taken; end a run with `sentry kill` or `sentry untag` first", sentry_common::table::RUN_SLOTS)]
+    #[error(
+        "all {} run slots are taken; end a run with `sentry kill` or `sentry untag` first",
+        sentry_common::table::RUN_SLOTS
+    )]
     NoSlot,
     #[error("cgroup {path} belongs to run {run} already; `sentry untag {run}` ends that")]
     Tagged { path: String, run: String },
@@ -168,7 +171,8 @@ impl Registry {
             });
         }
         let id = RunId(Uuid::now_v7().to_string());
-        let run = self.register(New { id, cgroup: Arc::clone(&cgroup), owned: false, start, before: None })?;
+        let run =
+            self.register(New { id, cgroup: Arc::clone(&cgroup), owned: false, start, before: None })?;
         let result = self.adopt_subtree(&cgroup, run.tag);
         if let Err(error) = result {
             self.close(&run);

@@ -8,11 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use sentry_common::{
-    abi::ring,
-    counter::RunBlock,
-    table::RunTag,
-};
+use sentry_common::{abi::ring, counter::RunBlock, table::RunTag};
 use sentry_detect::{
     aggregate::counters::Counters,
     decision::Decider,

@@ -29,7 +29,7 @@ pub enum Case {
     /// Decisions, in the order to act in, and the finding that led to them.
     Decided {
         run: Arc<Run>,
-        finding: Option<Finding>,
+        finding: Option<Box<Finding>>,
         decisions: Vec<Decision>,
         /// The outcome of the last decision.
         reply: Option<oneshot::Sender<Outcome>>,
@@ -72,7 +72,7 @@ impl Actor {
     fn decided(
         &mut self,
         run: &Arc<Run>,
-        finding: Option<Finding>,
+        finding: Option<Box<Finding>>,
         decisions: Vec<Decision>,
     ) -> Option<Outcome> {
         if let Some(finding) = finding {
@@ -84,8 +84,8 @@ impl Actor {
                 summary = finding.signal.summary,
                 "finding"
             );
-            let item = Kind::Finding(v1::Finding::from(&finding));
-            self.ledger.note(Note::Finding(finding));
+            let item = Kind::Finding(v1::Finding::from(&*finding));
+            self.ledger.note(Note::Finding(*finding));
             self.tell(vec![item]);
         }
         let mut last: Option<Outcome> = None;

@@ -26,12 +26,7 @@ const NEVER_ENTERED: Duration = Duration::from_secs(60);
 const DRAIN: Duration = Duration::from_secs(5);
 
 /// Runs until cancelled.
-pub fn run(
-    registry: &Registry,
-    cases: &mpsc::Sender<Case>,
-    stats: &StageStats,
-    token: &CancellationToken,
-) {
+pub fn run(registry: &Registry, cases: &mpsc::Sender<Case>, stats: &StageStats, token: &CancellationToken) {
     while !token.is_cancelled() {
         let next = Instant::now() + PERIOD;
         if let Err(error) = registry.seed_if_wanted() {
@@ -59,7 +54,8 @@ fn read(registry: &Registry, run: &Arc<Run>, cases: &mpsc::Sender<Case>, stats: 
     for finding in findings {
         run.found();
         let decisions = run.decider().on_finding(&finding, now);
-        let case = Case::Decided { run: Arc::clone(run), finding: Some(finding), decisions, reply: None };
+        let case =
+            Case::Decided { run: Arc::clone(run), finding: Some(Box::new(finding)), decisions, reply: None };
         // The act stage is never long behind; if it is, the finding comes again after its cool-down.
         if cases.try_send(case).is_err() {
             tracing::error!(run.id = %run.id, "cannot queue a finding");

@@ -29,3 +29,4 @@ pub struct CgroupRecord {
     pub path: ArgumentText,
 }
 shared!(CgroupRecord);
+const _: () = assert!(size_of::<CgroupRecord>() == 584);

@@ -27,6 +27,7 @@ pub struct OpenRecord {
     pub path: PathText,
 }
 shared!(OpenRecord);
+const _: () = assert!(size_of::<OpenRecord>() == 1368);
 
 /// A name was removed (`UNLINK`; `path` = the name) or changed (`RENAME`; `path` → `new_path`), resolved in the
 /// kernel from directory and dentry (LSM, fentry). `argument` fields are then empty.
@@ -55,6 +56,7 @@ pub struct NameRecord {
     pub new_argument: ArgumentText,
 }
 shared!(NameRecord);
+const _: () = assert!(size_of::<NameRecord>() == 3696);
 
 /// `path` is the object's.
 pub const FROM_HOOK: u32 = 1;

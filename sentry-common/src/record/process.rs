@@ -62,6 +62,7 @@ pub struct ExecRecord {
     pub argv: ArgvText,
 }
 shared!(ExecRecord);
+const _: () = assert!(size_of::<ExecRecord>() == 4744);
 
 /// The last thread of a process ended.
 #[repr(C)]

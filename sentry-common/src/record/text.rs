@@ -30,6 +30,7 @@ pub struct PathText {
     pub bytes: [u8; PATH_CAPACITY + PATH_SLACK],
 }
 shared!(PathText);
+const _: () = assert!(size_of::<PathText>() == 1288);
 
 /// An argument vector as it lies in the new program's memory: arguments, each ended by NUL.
 #[repr(C)]
@@ -47,6 +48,7 @@ pub struct ArgvText {
     pub bytes: [u8; ARGV_CAPACITY],
 }
 shared!(ArgvText);
+const _: () = assert!(size_of::<ArgvText>() == 2064);
 
 /// A path argument of a syscall, as user memory held it when the call returned.
 #[repr(C)]
@@ -62,3 +64,4 @@ pub struct ArgumentText {
     pub bytes: [u8; ARGUMENT_CAPACITY],
 }
 shared!(ArgumentText);
+const _: () = assert!(size_of::<ArgumentText>() == 520);
