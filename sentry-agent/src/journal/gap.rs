@@ -6,6 +6,8 @@ use sentry_proto::v1::{self, item};
 
 /// Runs that a Gap counts by name; the rest is under [`OTHERS`].
 const RUNS_NAMED: usize = 64;
+/// Bytes of a run's id that are believed.
+const RUN_ID_LIMIT: usize = 128;
 pub(super) const OTHERS: &str = "others";
 
 /// Items that never got a row, or are about to lose it.
@@ -71,6 +73,10 @@ impl Lost {
     }
 
     fn name(&mut self, run: &str, items: u64) {
+        // Not the id of a run: its items count, but under no name.
+        if run.is_empty() || run.len() > RUN_ID_LIMIT {
+            return;
+        }
         let run = if self.by_run.len() < RUNS_NAMED || self.by_run.contains_key(run) { run } else { OTHERS };
         *self.by_run.entry(run.to_owned()).or_default() += items;
     }

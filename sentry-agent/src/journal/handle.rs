@@ -41,6 +41,8 @@ pub struct Stats {
     pub dropped_spool_full: u64,
     /// Items that found the writer's queue full.
     pub dropped_queue_full: u64,
+    /// Items that the collector refused for good.
+    pub refused: u64,
     /// Rows read that did not decode.
     pub corrupt_rows: u64,
     /// Files moved aside because they were corrupt.
@@ -67,6 +69,7 @@ pub(super) struct Counters {
     pub(super) dropped_disk_full: AtomicU64,
     pub(super) dropped_spool_full: AtomicU64,
     pub(super) dropped_queue_full: AtomicU64,
+    pub(super) refused: AtomicU64,
     pub(super) corrupt_rows: AtomicU64,
     pub(super) files_replaced: AtomicU64,
 }
@@ -158,6 +161,15 @@ impl JournalHandle {
         self.ask("move the journal's positions", |reply| Control::SkipTo(seq, reply)).await?
     }
 
+    /// See [`super::Journal::give_up`].
+    ///
+    /// # Errors
+    ///
+    /// The item still stands there, or the writer has ended.
+    pub async fn give_up(&self, seq: u64) -> Result<(), JournalError> {
+        self.ask("give up an item of the journal", |reply| Control::GiveUp(seq, reply)).await?
+    }
+
     /// See [`super::Journal::begin_command`].
     ///
     /// # Errors
@@ -165,6 +177,18 @@ impl JournalHandle {
     /// It could not be noted, or the writer has ended: do not act.
     pub async fn begin_command(&self, key: String) -> Result<CommandState, JournalError> {
         self.ask("note a command", |reply| Control::BeginCommand(key, reply)).await?
+    }
+
+    /// The noted result of a command, if it has one.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read.
+    pub async fn command_result(&self, key: String) -> Result<Option<v1::CommandResult>, JournalError> {
+        self.read(Purpose::Query, "look up a command", move |reader| {
+            read::command_result(&reader.connection, &key)
+        })
+        .await
     }
 
     /// See [`super::Journal::finish_command`].
@@ -271,6 +295,7 @@ impl JournalHandle {
             dropped_disk_full,
             dropped_spool_full,
             dropped_queue_full,
+            refused,
             corrupt_rows,
             files_replaced,
         } = &self.shared.counters;
@@ -279,6 +304,7 @@ impl JournalHandle {
             dropped_disk_full: dropped_disk_full.load(Relaxed),
             dropped_spool_full: dropped_spool_full.load(Relaxed),
             dropped_queue_full: dropped_queue_full.load(Relaxed),
+            refused: refused.load(Relaxed),
             corrupt_rows: corrupt_rows.load(Relaxed),
             files_replaced: files_replaced.load(Relaxed),
         }

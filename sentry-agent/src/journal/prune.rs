@@ -59,6 +59,29 @@ pub(super) fn acknowledge(connection: &Connection, books: &mut Books, seq: u64) 
     Ok(())
 }
 
+/// Puts a Gap in the place of the unacknowledged row that begins at `seq`, if there is one.
+pub(super) fn replace_by_gap(
+    connection: &Connection,
+    books: &mut Books,
+    seq: u64,
+    reason: &str,
+) -> rusqlite::Result<()> {
+    let mut select =
+        connection.prepare_cached("SELECT last, run, bytes FROM items WHERE seq = ?1 AND seq > ?2")?;
+    let row: Option<(i64, Option<String>, i64)> = select
+        .query_row([sql(seq), sql(books.acked)], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+        .optional()?;
+    let Some((last, run, bytes)) = row else { return Ok(()) };
+    let mut lost = Lost::default();
+    lost.count_by_run(run.as_deref(), 1);
+    lost.reason(reason);
+    let gap = gap_row(lost.gap(seq, last.unsigned_abs()));
+    connection.prepare_cached("DELETE FROM items WHERE seq = ?1")?.execute([sql(seq)])?;
+    put(connection, seq, last.unsigned_abs(), &gap)?;
+    books.unacked_bytes = books.unacked_bytes.saturating_sub(bytes.unsigned_abs()) + gap.bytes();
+    Ok(())
+}
+
 pub(super) fn gap_row(gap: v1::Gap) -> Row<'static> {
     let body = gap::item(gap).encode_to_vec();
     Row { kind: ItemKind::Gap, run: None, agent: None, time_unix_ns: 0, body }

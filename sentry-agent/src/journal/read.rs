@@ -152,6 +152,15 @@ pub(super) fn run(connection: &Connection, id: &str) -> rusqlite::Result<Option<
     Ok(body.and_then(|body| v1::Run::decode(body.as_slice()).ok()))
 }
 
+pub(super) fn command_result(
+    connection: &Connection,
+    key: &str,
+) -> rusqlite::Result<Option<v1::CommandResult>> {
+    let mut select = connection.prepare_cached("SELECT body FROM commands WHERE key = ?1")?;
+    let body: Option<Option<Vec<u8>>> = select.query_row([key], |row| row.get(0)).optional()?;
+    Ok(body.flatten().and_then(|body| v1::CommandResult::decode(body.as_slice()).ok()))
+}
+
 /// Whether every item of the run since its first is still here.
 pub(super) fn holds_all_of(connection: &Connection, run: &str) -> rusqlite::Result<bool> {
     let mut select = connection.prepare_cached("SELECT first_seq FROM runs WHERE run = ?1")?;

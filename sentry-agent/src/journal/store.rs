@@ -129,6 +129,17 @@ impl Journal {
         })
     }
 
+    /// The collector will never take what stands at `seq`: a Gap takes its place.
+    ///
+    /// # Errors
+    ///
+    /// The item still stands there.
+    pub fn give_up(&mut self, seq: u64) -> Result<(), JournalError> {
+        self.transact("give up an item of the journal", |connection, books| {
+            prune::replace_by_gap(connection, books, seq, "refused")
+        })
+    }
+
     /// Notes that a command begins, unless it is known.
     ///
     /// # Errors

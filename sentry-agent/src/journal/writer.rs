@@ -114,6 +114,7 @@ pub(super) enum Request {
 pub(super) enum Control {
     Flush(oneshot::Sender<Position>),
     SkipTo(u64, oneshot::Sender<Result<(), JournalError>>),
+    GiveUp(u64, oneshot::Sender<Result<(), JournalError>>),
     BeginCommand(String, oneshot::Sender<Result<CommandState, JournalError>>),
     FinishCommand(v1::CommandResult, oneshot::Sender<Result<(), JournalError>>),
     Close(oneshot::Sender<Result<(), JournalError>>),
@@ -263,6 +264,13 @@ impl Worker {
             Control::SkipTo(seq, reply) => {
                 let result = journal.and_then(|journal| journal.skip_to(seq));
                 self.publish();
+                drop(reply.send(result));
+            }
+            Control::GiveUp(seq, reply) => {
+                let result = journal.and_then(|journal| journal.give_up(seq));
+                if result.is_ok() {
+                    self.shared.counters.refused.fetch_add(1, Relaxed);
+                }
                 drop(reply.send(result));
             }
             Control::BeginCommand(key, reply) => {

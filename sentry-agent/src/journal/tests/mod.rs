@@ -240,6 +240,22 @@ fn positions_move_behind_what_the_collector_has() {
 }
 
 #[test]
+fn what_the_collector_refuses_becomes_a_gap() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut journal = Journal::open(&file(dir.path()), ROOMY).unwrap();
+    journal.append(&[event("a", 1, 900), event("b", 2, 900), event("", 3, 900)]).unwrap();
+    journal.acked(1).unwrap();
+    for seq in 1..=4 {
+        journal.give_up(seq).unwrap();
+    }
+    let all = read_all(&journal, 1);
+    assert_eq!(all[0].1, event("a", 1, 900), "acknowledged: not refused");
+    let gap = gap_of(&all[1].1).unwrap();
+    assert_eq!((gap.first, gap.last, gap.reason.as_str(), gap.items_by_run["b"]), (2, 2, "refused", 1));
+    assert!(gap_of(&all[2].1).unwrap().items_by_run.is_empty(), "no run has an empty id");
+}
+
+#[test]
 fn queries_find_runs_agents_kinds_and_the_newest() {
     let dir = tempfile::tempdir().unwrap();
     let mut journal = Journal::open(&file(dir.path()), ROOMY).unwrap();
