@@ -90,16 +90,16 @@ const PULSE: Duration = Duration::from_secs(1);
 /// # Errors
 /// See [`AppError`].
 pub fn run_sensor(config: Config) -> Result<(), AppError> {
+    // Before any thread is made; threads inherit it. A run that takes all CPUs must not starve the one that stops it.
+    // Without the right to it (CAP_SYS_NICE) the sensor competes as an equal.
+    if let Err(errno) = rustix::process::setpriority_process(None, PRIORITY) {
+        tracing::warn!(%errno, "cannot raise the sensor's priority");
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
         .map_err(|source| AppError::Start { what: "the runtime", source })?;
-    // A run that takes all CPUs must not starve the one that stops it. Without the right to it (CAP_SYS_NICE) the
-    // sensor competes as an equal.
-    if let Err(errno) = rustix::process::setpriority_process(None, PRIORITY) {
-        tracing::warn!(%errno, "cannot raise the sensor's priority");
-    }
     runtime.block_on(async { App::build(config).await?.run().await })
 }
 
