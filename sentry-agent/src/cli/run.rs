@@ -37,6 +37,9 @@ use super::{
 /// Tells the command which run it is.
 const RUN_VARIABLE: &str = "AGENTSENTRY_RUN";
 
+/// The running executable, also where its file was replaced by an upgrade meanwhile.
+pub(super) const OWN_IMAGE: &str = "/proc/self/exe";
+
 pub(super) fn run(args: &RunArgs) -> Result<ExitCode, CliError> {
     block_on(supervise(args)).map_err(|error| {
         // The command's own codes reach up to 255; whatever fails on our side is told and has one code.
@@ -96,12 +99,11 @@ fn name(args: &RunArgs) -> String {
 }
 
 fn spawn(run: &str, args: &RunArgs) -> Result<Child, CliError> {
-    let own = std::env::current_exe()
-        .map_err(|source| CliError::System { what: "find the sentry executable", source })?;
     let mut line: Vec<OsString> =
         vec!["enter".into(), "--socket".into(), args.socket.socket.clone().into(), run.into(), "--".into()];
     line.extend(args.command.iter().cloned());
-    Command::new(own)
+    Command::new(OWN_IMAGE)
+        .arg0("sentry")
         .args(line)
         .env(RUN_VARIABLE, run)
         .spawn()

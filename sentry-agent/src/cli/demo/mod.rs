@@ -49,7 +49,7 @@ pub(super) fn run() -> Result<Exit, CliError> {
                 Some(told.unwrap_or_else(|_late| Err(failure(&format!("not done after {STORY_LIMIT:?}")))))
             }
         };
-        if let Some(Err(_)) = told {
+        if matches!(told, Some(Ok(false) | Err(_))) {
             scene.show_logs();
         }
         let cleaned = scene.clean_up().await;

@@ -15,6 +15,7 @@ use super::super::{
     args::{DemoAgentArgs, DemoRole},
     error::CliError,
     exit::Exit,
+    run::OWN_IMAGE,
 };
 
 /// Processes that the runaway starts at most.
@@ -66,7 +67,7 @@ fn run_away(dir: &Path) -> io::Result<()> {
 
 /// One more process, which nobody waits for, as runaways do.
 fn start(dir: &Path, role: &str) -> io::Result<()> {
-    let child = Command::new(std::env::current_exe()?)
+    let child = Command::new(OWN_IMAGE)
         .args(["demo-agent", "--role", role, "--dir"])
         .arg(dir)
         .stdin(Stdio::null())
