@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -48,6 +48,8 @@ pub struct Run {
     /// When it was first seen to be over.
     over: OnceLock<Instant>,
     ended: Notify,
+    /// The end is in the journal's queue: who asks for the run from now on is told of it.
+    announced: AtomicBool,
 }
 
 /// What changes in a run's life.
@@ -107,6 +109,7 @@ impl Run {
             }),
             over: OnceLock::new(),
             ended: Notify::new(),
+            announced: AtomicBool::new(false),
         }
     }
 
@@ -117,15 +120,16 @@ impl Run {
 
     /// Wakes those who wait for the end.
     pub fn announce_end(&self) {
+        self.announced.store(true, Ordering::Release);
         self.ended.notify_waiters();
     }
 
-    /// Waits for the end, at most for `limit`. True when the run has ended.
+    /// Waits until the end is announced, at most for `limit`. True when it is.
     pub async fn wait_end(&self, limit: Duration) -> bool {
         let wait = async {
             loop {
                 let ended = self.ended.notified();
-                if self.is_ended() {
+                if self.announced.load(Ordering::Acquire) {
                     return;
                 }
                 ended.await;
