@@ -29,8 +29,11 @@ use crate::bpf::programs::Rings;
 
 /// Batches that may wait for the analyst.
 pub const QUEUE_BATCHES: usize = 64;
-/// Records taken from one ring in one turn: bounds a batch to a few MiB and the delay of the other ring.
-const TURN_RECORDS: usize = 2048;
+/// Records taken from the bulk ring in one turn: bounds a batch to a few MiB and the delay of the critical ring.
+const BULK_TURN: usize = 2_048;
+/// Records taken from the critical ring in one turn: all of them. The bound is above what the largest ring holds and
+/// only guards against a producer that is faster than this loop.
+const CRITICAL_TURN: usize = 1 << 20;
 /// Longest wait for a wake-up; also how soon a cancellation is noticed.
 const WAIT: Duration = Duration::from_millis(100);
 
@@ -74,14 +77,14 @@ pub fn run(
 
 fn turn(rings: &mut Rings) -> Batch {
     let mut batch = Batch::new();
-    take(&mut rings.bulk, &mut batch);
-    take(&mut rings.critical, &mut batch);
+    take(&mut rings.bulk, BULK_TURN, &mut batch);
+    take(&mut rings.critical, CRITICAL_TURN, &mut batch);
     batch.sort_by_key(|bytes| time(bytes));
     batch
 }
 
-fn take<T: Borrow<MapData>>(ring: &mut RingBuf<T>, batch: &mut Batch) {
-    for _ in 0..TURN_RECORDS {
+fn take<T: Borrow<MapData>>(ring: &mut RingBuf<T>, records: usize, batch: &mut Batch) {
+    for _ in 0..records {
         match ring.next() {
             Some(item) => batch.push(Box::from(&*item)),
             None => return,
