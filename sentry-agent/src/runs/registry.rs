@@ -176,6 +176,7 @@ impl Registry {
         let result = self.adopt_subtree(&cgroup, run.tag);
         if let Err(error) = result {
             self.close(&run);
+            self.retire(&run);
             return Err(error);
         }
         Ok(run)
@@ -304,6 +305,11 @@ impl Registry {
         {
             tracing::warn!(error = %crate::error_chain(&error), run.id = %run.id, "cannot remove run cgroup");
         }
+    }
+
+    /// Takes the run off the list of live runs. Only after its last state is in the journal: until then it is found here,
+    /// from then on there.
+    pub fn retire(&self, run: &Run) {
         let mut lists = self.lists();
         lists.live.remove(&run.id);
         if let Some(run) = lists.by_tag.remove(&run.tag) {
@@ -353,6 +359,7 @@ impl Registry {
             Ok(()) => Ok(run),
             Err(error) => {
                 self.close(&run);
+                self.retire(&run);
                 Err(error.into())
             }
         }

@@ -154,6 +154,7 @@ impl Actor {
         self.enforcer.forget(&run.id);
         self.ledger.note(Note::RunEnded(run.wire()));
         self.tell(vec![Kind::Run(run.wire())]);
+        self.registry.retire(run);
         run.announce_end();
     }
 
