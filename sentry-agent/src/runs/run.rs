@@ -108,7 +108,6 @@ impl Run {
                 block: RunBlock::default(),
             }),
             over: OnceLock::new(),
-            end_announced: AtomicBool::new(false),
             ended: Notify::new(),
             announced: AtomicBool::new(false),
         }
@@ -121,7 +120,6 @@ impl Run {
 
     /// Wakes those who wait for the end: the books are closed and the last state is in the journal's queue.
     pub fn announce_end(&self) {
-        self.end_announced.store(true, Ordering::Release);
         self.announced.store(true, Ordering::Release);
         self.ended.notify_waiters();
     }
