@@ -75,6 +75,7 @@ impl Actor {
         finding: Option<Box<Finding>>,
         decisions: Vec<Decision>,
     ) -> Option<Outcome> {
+        let mut told = Vec::new();
         if let Some(finding) = finding {
             tracing::warn!(
                 run.id = %run.id,
@@ -84,9 +85,8 @@ impl Actor {
                 summary = finding.signal.summary,
                 "finding"
             );
-            let item = Kind::Finding(v1::Finding::from(&*finding));
+            told.push(Kind::Finding(v1::Finding::from(&*finding)));
             self.ledger.note(Note::Finding(*finding));
-            self.tell(vec![item]);
         }
         let mut last: Option<Outcome> = None;
         for decision in decisions {
@@ -104,13 +104,12 @@ impl Actor {
             run.decider().on_outcome(&outcome);
             self.follow(run, &outcome);
             self.ledger.note(Note::Outcome(outcome.clone()));
-            self.tell(vec![
-                Kind::Decision(v1::Decision::from(&decision)),
-                Kind::Outcome(v1::Outcome::from(&outcome)),
-                Kind::Run(run.wire()),
-            ]);
+            told.push(Kind::Decision(v1::Decision::from(&decision)));
+            told.push(Kind::Outcome(v1::Outcome::from(&outcome)));
             last = Some(outcome);
         }
+        told.push(Kind::Run(run.wire()));
+        self.tell(told);
         last
     }
 
@@ -160,8 +159,8 @@ impl Actor {
 
     fn tell(&self, kinds: Vec<Kind>) {
         for kind in kinds {
-            // A full queue is counted there and covered by a Gap; an act does not wait for it.
-            let _counted_there = self.journal.submit(v1::Item { item: Some(kind) });
+            // Only after the acts, and waiting: what decided a run's fate must not be lost in a flood of its events.
+            let _writer_ended = self.journal.submit_waiting(v1::Item { item: Some(kind) });
         }
     }
 }
