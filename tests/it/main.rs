@@ -14,6 +14,18 @@ mod passthrough;
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]
 mod access;
 
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+mod runaway;
+
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+mod by_hand;
+
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+mod faults;
+
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+mod durability;
+
 /// `program` of the workloads with its arguments, as one command line.
 fn workload(program: &str, args: &[&str]) -> Vec<std::ffi::OsString> {
     let mut line = vec![sentry_tests::programs::path(program).into_os_string()];

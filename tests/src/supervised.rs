@@ -172,6 +172,15 @@ impl Supervised<'_> {
         })
     }
 
+    /// Waits for the end of the command, where a report is not to be had.
+    ///
+    /// # Panics
+    /// When it does not end.
+    #[must_use]
+    pub fn end(self) -> Output {
+        self.process.wait()
+    }
+
     /// Waits for the end of the command.
     ///
     /// # Panics

@@ -1,0 +1,278 @@
+//! What goes wrong is said once, with what to do, and ends with a documented code.
+
+use std::{
+    fs,
+    os::unix::fs::chown,
+    path::{Path, PathBuf},
+    process::{Command, Output},
+};
+
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use sentry_tests::{
+    programs, require,
+    scratch::Scratch,
+    sensor::{Sensor, Setup},
+    supervised::Order,
+    wait,
+};
+
+use crate::workload;
+
+/// A sensor that ends by itself: its code and what it said.
+fn fails(command: &mut Command) -> (Option<i32>, String) {
+    let output: Output = programs::finish(command);
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "", "{}", programs::text(&output));
+    (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+fn sensor_in(scratch: &Scratch) -> Command {
+    sensor_at(scratch, &scratch.join("s.sock"))
+}
+
+fn sensor_at(scratch: &Scratch, socket: &Path) -> Command {
+    let mut command = programs::command("sentry");
+    command.arg("sensor").arg("--state-dir").arg(scratch.join("state")).arg("--socket").arg(socket);
+    command.args(["--group", "", "--collector", "disabled"]).env("NO_COLOR", "1");
+    command
+}
+
+/// With this configuration: what the sensor and `config check` say, which is the same.
+fn refused(text: &str) -> (Option<i32>, String, String) {
+    let scratch = Scratch::new();
+    let file = scratch.join("sensor.yaml");
+    fs::write(&file, text).unwrap();
+    let (code, said) = fails(sensor_in(&scratch).arg("--config").arg(&file));
+    let checked =
+        fails(programs::command("sentry").args(["config", "check"]).arg(&file).env("NO_COLOR", "1"));
+    assert_eq!(checked, (code, said.clone()));
+    assert!(!scratch.join("state").exists(), "nothing was opened before the configuration was read");
+    (code, said, file.display().to_string())
+}
+
+#[test]
+fn an_unknown_key_is_refused_where_it_stands() {
+    let (code, said, file) = refused("version: 1\nsensr:\n  id: x\n");
+    assert_eq!(code, Some(78));
+    let expected = format!(
+        "sentry: {file}:2:1: unknown field `sensr`, expected one of version, sensor, journal, rings, collector, detect, \
+         agents\n"
+    );
+    assert_eq!(said, expected);
+}
+
+#[test]
+fn a_value_of_a_wrong_type_is_refused_where_it_stands() {
+    let (code, said, file) = refused("version: 1\njournal:\n  spool_bytes: lots\n");
+    assert_eq!(code, Some(78));
+    let expected = format!(
+        "sentry: {file}:3:16: \"lots\" is not a size; write bytes, or a number with KiB, MiB or GiB\n"
+    );
+    assert_eq!(said, expected);
+}
+
+#[test]
+fn a_configuration_that_is_not_there_is_named() {
+    let scratch = Scratch::new();
+    let file = scratch.join("absent.yaml");
+    let (code, said) = fails(sensor_in(&scratch).arg("--config").arg(&file));
+    assert_eq!(code, Some(66));
+    let expected = format!(
+        "sentry: cannot read the configuration {}; name an existing file with --config: No such file or directory (os \
+         error 2)\n",
+        file.display()
+    );
+    assert_eq!(said, expected);
+}
+
+#[test]
+fn a_kernel_without_type_information_is_told_what_it_needs() {
+    require!("root");
+    let scratch = Scratch::new();
+    let (code, said) = fails(sensor_in(&scratch).env("AGENTSENTRY_BTF", "/nonexistent"));
+    assert_eq!(code, Some(1));
+    let expected = "sentry: no kernel type information at /nonexistent; the kernel must be built with \
+                    CONFIG_DEBUG_INFO_BTF=y (any current distribution kernel is)\n";
+    assert_eq!(said, expected);
+    assert!(!scratch.join("s.sock").exists());
+}
+
+#[test]
+fn an_ordinary_user_cannot_be_the_sensor() {
+    require!("root");
+    let scratch = Scratch::new();
+    chown(scratch.path(), Some(64_001), Some(64_001)).unwrap();
+    let sensor = sensor_in(&scratch);
+    let args: Vec<&std::ffi::OsStr> = sensor.get_args().collect();
+    let (code, said) =
+        fails(programs::as_user(64_001, &[], sensor.get_program(), &args).env("NO_COLOR", "1"));
+    assert_eq!(code, Some(77));
+    let expected = "sentry: no permission to load BPF programs; run the sensor as root, or with CAP_BPF, CAP_PERFMON, \
+                    CAP_NET_ADMIN and CAP_SYS_ADMIN\n";
+    assert_eq!(said, expected);
+}
+
+#[test]
+fn a_second_sensor_on_one_socket_is_refused() {
+    require!("root");
+    let sensor = Sensor::start();
+    let other = Scratch::new();
+    let (code, said) = fails(&mut sensor_at(&other, &sensor.socket()));
+    assert_eq!(code, Some(75), "{said}");
+    let expected = format!(
+        "sentry: another sensor is listening on {}; stop it, or give --socket another path\n",
+        sensor.socket().display()
+    );
+    assert!(said.ends_with(&expected), "{said}");
+    assert_eq!(sensor.health()["health"], "serving");
+}
+
+/// Without a collector the sensor works, says so, and keeps everything for later.
+#[test]
+fn an_absent_collector_stops_nothing() {
+    require!("root");
+    // A port that nobody listens on: it was free a moment ago.
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let sensor = Setup::default().collector(&format!("http://127.0.0.1:{port}")).start();
+    let ended = Order::new(&sensor, "alone").finish(&["/bin/true"]);
+    assert_eq!(ended.code(), Some(0), "{}", programs::text(&ended.output));
+    let health = wait::until("the health names the collector", || {
+        let health = sensor.health();
+        if health["collector"].is_string() { Ok(health) } else { Err(format!("{health}")) }
+    });
+    assert_eq!(health["health"], "serving", "{health}");
+    assert_eq!(health["acked_seq"], 0, "{health}");
+    assert_eq!(health["spooled_items"], health["last_seq"], "{health}");
+    assert!(!sensor.events(&ended.run).is_empty());
+    assert!(sensor.log().contains("collector"), "{}", sensor.log());
+}
+
+/// A small file system; unmounted when the value goes.
+struct Small(PathBuf);
+
+impl Small {
+    fn new(scratch: &Scratch, bytes: u64) -> Self {
+        let path = scratch.dir("small");
+        mount(Some("tmpfs"), &path, Some("tmpfs"), MsFlags::empty(), Some(format!("size={bytes}").as_str()))
+            .unwrap();
+        Self(path)
+    }
+
+    /// Takes all the room that is left.
+    fn fill(&self) -> Ballast {
+        use std::io::Write as _;
+        let path = self.0.join("ballast");
+        let mut file = fs::File::create(&path).unwrap();
+        let block = [0; 4096];
+        while file.write_all(&block).is_ok() {}
+        Ballast(path)
+    }
+}
+
+impl Drop for Small {
+    fn drop(&mut self) {
+        umount2(&self.0, MntFlags::MNT_DETACH).ok();
+    }
+}
+
+struct Ballast(PathBuf);
+
+impl Ballast {
+    fn remove(self) {
+        fs::remove_file(self.0).unwrap();
+    }
+}
+
+#[test]
+fn a_full_disk_at_the_start_is_told_and_costs_nothing() {
+    require!("root");
+    let scratch = Scratch::new();
+    let small = Small::new(&scratch, 8 << 20);
+    let state = small.0.join("state");
+    let setup = Setup::default().state_dir(&state);
+    let mut sensor = setup.clone().start();
+    let ended = Order::new(&sensor, "before").finish(&["/bin/true"]);
+    let events = sensor.events(&ended.run);
+    assert!(sensor.terminate().success());
+    let ledger = tree(&state.join("ledger"));
+
+    let ballast = small.fill();
+    let attempt = Scratch::new();
+    let output = programs::finish(&mut setup.command(&attempt));
+    let said = programs::text(&output);
+    assert_eq!(output.status.code(), Some(74), "{said}");
+    assert!(said.contains("no space left"), "{said}");
+    assert!(said.contains("free"), "it says what to do: {said}");
+    assert_eq!(tree(&state.join("ledger")), ledger, "{said}");
+
+    ballast.remove();
+    sensor.start_again();
+    assert_eq!(sensor.events(&ended.run), events);
+    let _entries = sensor.verified_ledger();
+}
+
+/// Names and sizes of the files of a directory.
+fn tree(path: &Path) -> Vec<(String, u64)> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(path).unwrap() {
+        let entry = entry.unwrap();
+        if entry.file_type().unwrap().is_dir() {
+            found.extend(tree(&entry.path()));
+        } else {
+            found.push((entry.path().display().to_string(), entry.metadata().unwrap().len()));
+        }
+    }
+    found.sort();
+    found
+}
+
+/// While the disk is full runs go on, what cannot be kept is counted, and afterwards a gap stands for exactly that.
+#[test]
+fn a_disk_that_fills_up_loses_only_what_a_gap_tells_of() {
+    require!("root");
+    let scratch = Scratch::new();
+    let small = Small::new(&scratch, 16 << 20);
+    let sensor = Setup::default().state_dir(&small.0.join("state")).start();
+    let flood = |name: &str| {
+        let dir = sensor.place("files");
+        fs::create_dir(&dir).unwrap();
+        let line = workload("workload_flood", &[dir.to_str().unwrap(), "2000+", "0"]);
+        let run = Order::new(&sensor, name).start(&line);
+        let id = run.run();
+        assert_eq!(wait::file(&dir.join("done")), "2000");
+        // What stops a runaway does not wait for the disk.
+        assert_eq!(sensor.cli(&["kill", &id]).status.code(), Some(0));
+        assert_eq!(run.end().status.code(), Some(137));
+        id
+    };
+    let before = flood("before");
+    let kept = sensor.events(&before).len();
+    let ballast = small.fill();
+    let during = flood("during");
+    let health = sensor.health();
+    assert_ne!(health["health"], "serving", "{health}");
+    ballast.remove();
+    let after = wait::until("a run is kept whole again", || {
+        let run = flood("after");
+        let generated = generated(&sensor, &run);
+        let events = sensor.json(&["events", "--limit", "0", "--run", &run]).len() as u64;
+        if events == generated { Ok(run) } else { Err(format!("{events} of {generated} events")) }
+    });
+    assert_eq!(sensor.events(&before).len(), kept);
+    let everything = sensor.json(&["events", "--limit", "0"]);
+    let gaps: Vec<_> = everything.iter().filter(|item| item["type"] == "gap").collect();
+    assert!(!gaps.is_empty());
+    let lost: u64 = gaps.iter().filter_map(|gap| gap["items_by_run"][&during].as_u64()).sum();
+    let stored =
+        everything.iter().filter(|event| event["ai_agent"]["instance_uid"] == during.as_str()).count();
+    assert!(lost > 0, "{gaps:?}");
+    // Its state may be in the gap too; no event is missing without one.
+    assert!(stored as u64 + lost >= 2000, "{stored} stored, {gaps:?}");
+    assert_eq!(sensor.state_of(&after)["state"], "ended");
+    let _entries = sensor.verified_ledger();
+}
+
+/// Records that the kernel made of a run.
+fn generated(sensor: &Sensor, run: &str) -> u64 {
+    let rings = &sensor.state_of(run)["rings"];
+    ["critical", "bulk"].iter().map(|ring| rings[ring]["generated"].as_u64().unwrap()).sum()
+}
