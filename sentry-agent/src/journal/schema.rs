@@ -1,9 +1,9 @@
 //! The file: making it, opening it, moving a corrupt one aside.
 
 use std::{
-    fs::{self, File, OpenOptions, TryLockError},
+    fs::{self, File},
     io,
-    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
+    os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -12,6 +12,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension as _};
 use uuid::Uuid;
 
 use super::JournalError;
+use crate::ledger::lock;
 
 /// `PRAGMA user_version`.
 const FORMAT: i64 = 1;
@@ -42,13 +43,6 @@ CREATE TABLE commands (number INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, bod
 
 /// A writing connection on a sound file with the tables in it. A corrupt file is moved aside first.
 pub(super) fn open(path: &Path) -> Result<Connection, JournalError> {
-    if let Some(dir) = path.parent() {
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(|source| JournalError::Io {
-            act: "make",
-            path: dir.to_owned(),
-            source,
-        })?;
-    }
     match prepare(path) {
         Err(error @ JournalError::Corrupt { .. }) => {
             let aside = move_aside(path)?;
@@ -76,17 +70,21 @@ pub(super) fn open_reader(path: &Path) -> Result<Connection, JournalError> {
 /// Makes this process the journal's only writer, until the file is closed.
 pub(super) fn own(path: &Path) -> Result<File, JournalError> {
     let lock = suffixed(path, ".lock");
-    let io = |source| JournalError::Io { act: "lock", path: lock.clone(), source };
-    if let Some(dir) = path.parent() {
-        fs::create_dir_all(dir).map_err(io)?;
+    match lock::take(&lock) {
+        Ok(Some(file)) => Ok(file),
+        Ok(None) => Err(JournalError::InUse { path: path.to_owned() }),
+        Err(source) => Err(JournalError::Io { act: "lock", path: lock, source }),
     }
-    let file =
-        OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&lock).map_err(io)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(JournalError::InUse { path: path.to_owned() }),
-        Err(TryLockError::Error(source)) => Err(io(source)),
-    }
+}
+
+/// Makes the directory that the journal is to be in.
+pub(super) fn make_dir(path: &Path) -> Result<(), JournalError> {
+    let Some(dir) = path.parent() else { return Ok(()) };
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(|source| JournalError::Io {
+        act: "make",
+        path: dir.to_owned(),
+        source,
+    })
 }
 
 pub(super) fn meta(connection: &Connection, key: &str) -> rusqlite::Result<Option<String>> {

@@ -47,6 +47,7 @@ impl Journal {
     ///
     /// The file cannot be made or read, another process writes it, or a newer version wrote it.
     pub fn open(path: &Path, limits: Limits) -> Result<Self, JournalError> {
+        schema::make_dir(path)?;
         let owner = schema::own(path)?;
         let connection = schema::open(path)?;
         let (epoch, books) = load(&connection).map_err(JournalError::of("read the journal's books"))?;

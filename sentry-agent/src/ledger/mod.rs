@@ -41,6 +41,8 @@ mod key;
 
 mod head;
 
+pub(crate) mod lock;
+
 mod store;
 
 mod verify;

@@ -1,13 +1,13 @@
 //! The ledger's files: segments that only grow, small files that are replaced whole.
 
 use std::{
-    fs::{self, DirBuilder, File, OpenOptions, TryLockError},
+    fs::{self, DirBuilder, File, OpenOptions},
     io::{self, Write as _},
     os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
 };
 
-use super::LedgerError;
+use super::{LedgerError, lock};
 
 const LOCK_FILE: &str = "ledger.lock";
 const PREFIX: &str = "segment-";
@@ -108,13 +108,10 @@ pub(super) fn make_dir(dir: &Path) -> Result<(), LedgerError> {
 /// Makes this process the only one that appends, until the file is closed.
 pub(super) fn own(dir: &Path) -> Result<File, LedgerError> {
     let path = dir.join(LOCK_FILE);
-    let io = |source| LedgerError::Io { act: "lock", path: path.clone(), source };
-    let file =
-        OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path).map_err(io)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(LedgerError::InUse { dir: dir.to_owned() }),
-        Err(TryLockError::Error(source)) => Err(io(source)),
+    match lock::take(&path) {
+        Ok(Some(file)) => Ok(file),
+        Ok(None) => Err(LedgerError::InUse { dir: dir.to_owned() }),
+        Err(source) => Err(LedgerError::Io { act: "lock", path, source }),
     }
 }
 

@@ -124,7 +124,7 @@ fn every_splice_from_another_ledger_is_found() {
 #[test]
 fn every_truncation_is_found() {
     let dir = tempfile::tempdir().unwrap();
-    let mut files = filled(dir.path(), 40, 4 << 10);
+    let mut files = filled(dir.path(), 16, 2 << 10);
     while let Some((name, mut bytes)) = files.segments.pop() {
         // Each shorter length, down to the empty file; then the file itself is gone, then the next shorter ones.
         while bytes.pop().is_some() {
