@@ -19,7 +19,11 @@ use tonic::transport::Server;
 use tonic_health::server::HealthReporter;
 
 use crate::{
-    api::{self, Api},
+    api::{
+        self, Api,
+        access::Access,
+        token::{Token, TokenError},
+    },
     config::{Config, GrpcAddress},
     exit::Exit,
     ingest::{listen::Listener, registry::Registry, service::FeedService},
@@ -40,6 +44,8 @@ const STREAMS_PER_CONNECTION: u32 = 8;
 pub enum AppError {
     #[error("cannot open the store")]
     Store { source: StoreError },
+    #[error("commands cannot be authenticated")]
+    Token { source: TokenError },
     #[error("cannot listen on {address} ({key}); choose another address or stop who uses it")]
     Listen { key: &'static str, address: String, source: io::Error },
     #[error("the TLS material is refused by the server of `listen_grpc`")]
@@ -70,6 +76,7 @@ pub struct App {
     http: TcpListener,
     http_address: SocketAddr,
     grpc_address: GrpcAddress,
+    access: Access,
     store: Store,
     writer: Writer,
     writer_stop: Stop,
@@ -86,7 +93,7 @@ struct Stages {
 // === impl App ===
 
 impl App {
-    /// Opens the store and binds both listeners.
+    /// Opens the store, reads or makes the command token and binds both listeners.
     ///
     /// # Errors
     /// Where one of them cannot be opened.
@@ -96,6 +103,8 @@ impl App {
         let (store, writer) =
             Store::open(&config.data_dir, config.retention_bytes, Arc::clone(&metrics), writer_stop.clone())
                 .map_err(|source| AppError::Store { source })?;
+        // The directory is ours alone from here on, so nobody else makes the file at the same time.
+        let token = Token::load(&config.data_dir).map_err(|source| AppError::Token { source })?;
         let failed = |key, address: String| move |source| AppError::Listen { key, address, source };
         let grpc_failed = failed("listen_grpc", config.listen_grpc.to_string());
         let grpc = Listener::bind(&config.listen_grpc).await.map_err(grpc_failed.clone())?;
@@ -103,7 +112,19 @@ impl App {
         let http_failed = failed("listen_http", config.listen_http.to_string());
         let http = TcpListener::bind(config.listen_http).await.map_err(http_failed.clone())?;
         let http_address = http.local_addr().map_err(http_failed)?;
-        Ok(Self { config, grpc, http, http_address, grpc_address, store, writer, writer_stop, metrics })
+        let access = Access::new(token, http_address, config.http_tls.is_some());
+        Ok(Self {
+            config,
+            grpc,
+            http,
+            http_address,
+            grpc_address,
+            access,
+            store,
+            writer,
+            writer_stop,
+            metrics,
+        })
     }
 
     /// The addresses as bound: `{"grpc":"…","http":"…"}`.
@@ -150,16 +171,15 @@ impl App {
             grpc.accept_into(connections, accept_stop).await;
             Ok(())
         });
-        let grpc_stop = drain.clone();
+        let grpc_stop = drain.clone().cancelled_owned();
         stages.spawn("grpc", async move {
-            router
-                .serve_with_incoming_shutdown(ReceiverStream::new(incoming), grpc_stop.cancelled_owned())
-                .await
-                .map_err(StageError::Server)
+            let served = router.serve_with_incoming_shutdown(ReceiverStream::new(incoming), grpc_stop);
+            served.await.map_err(StageError::Server)
         });
         stages.spawn("health", follow(self.store.trouble(), reporter, drain.clone()));
 
-        let api = Api { store: self.store, registry, metrics: self.metrics, drain: drain.clone() };
+        let (store, metrics, access) = (self.store, self.metrics, self.access);
+        let api = Api { store, registry, metrics, access, drain: drain.clone() };
         let tls = self.config.http_tls.as_ref().map(crate::tls::Tls::http);
         let (http, http_stop) = (self.http, close.clone());
         stages.spawn("http", async move {
@@ -252,6 +272,7 @@ impl AppError {
     pub fn exit(&self) -> Exit {
         match self {
             Self::Store { source } => source.exit(),
+            Self::Token { source } => source.exit(),
             Self::Listen { .. } => Exit::Io,
             Self::Tls { .. } => Exit::Config,
             Self::Stage { source: StageError::Writer(source), .. } => source.exit(),

@@ -17,6 +17,12 @@ Examples:
 
 When both listeners are bound, one JSON line on standard output names them:
   {\"grpc\":\"127.0.0.1:4319\",\"http\":\"127.0.0.1:8440\"}
+
+Reads of the HTTP API are open to whoever reaches the listener. Commands (freeze, thaw, kill) need the token that the
+first start writes to command.token in the data directory, readable by the collector's user only:
+  curl -H \"Authorization: Bearer $(cat /var/lib/agentsentry-collector/command.token)\" \\
+    --json '{\"reason\":\"too many forks\"}' http://127.0.0.1:8440/api/v1/runs/RUN/freeze
+
 SIGTERM and SIGINT drain: what came in is committed and acknowledged, then the process ends with 0.
 
 Exit codes:
@@ -24,9 +30,9 @@ Exit codes:
   1   a stage died, or any other failure
   64  the command line is wrong
   66  a file that was named does not exist or cannot be read
-  73  the data directory cannot be created or is in use
-  74  the store or a listener failed
-  78  the configuration is invalid";
+  73  the data directory or the command token cannot be created, or the directory is in use
+  74  the store or a listener failed, or the command token cannot be read
+  78  the configuration is invalid, or the command token is malformed or open to others";
 
 /// Stores what sensors report and answers for it.
 #[derive(Debug, Parser)]

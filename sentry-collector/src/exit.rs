@@ -13,11 +13,11 @@ pub enum Exit {
     Usage = 64,
     /// A file that was named does not exist or cannot be read.
     NoInput = 66,
-    /// The data directory cannot be created or belongs to another collector.
+    /// The data directory or the command token in it cannot be created, or it belongs to another collector.
     CannotCreate = 73,
-    /// The store or a listener failed.
+    /// The store or a listener failed, or the command token cannot be read.
     Io = 74,
-    /// The configuration is invalid.
+    /// The configuration or the command token is invalid.
     Config = 78,
 }
 

@@ -6,7 +6,7 @@
 //! ```
 //!
 //! Limits: messages of 4 MiB, 64 MiB of items in flight over all streams, one live stream per sensor, HTTP bodies of
-//! 16 KiB, pages of 1000 items. Every refusal names what was refused and why.
+//! 16 KiB, pages of 1000 items. Every refusal names what was refused and why. Commands need the command token.
 #![forbid(unsafe_code)]
 
 pub mod cli;

@@ -38,6 +38,8 @@ pub(crate) struct Metrics {
     pub(crate) pruned_items: AtomicU64,
     pub(crate) commands: AtomicU64,
     pub(crate) command_results: AtomicU64,
+    /// Commands without the right token.
+    pub(crate) unauthorized: AtomicU64,
     requests: [AtomicU64; CLASSES.len()],
     pub(crate) shed_requests: AtomicU64,
 }
@@ -99,6 +101,7 @@ impl Metrics {
             ("pruned_items_total", "counter", "Items removed to keep retention_bytes.", &self.pruned_items),
             ("commands_total", "counter", "Commands accepted.", &self.commands),
             ("command_results_total", "counter", "Results of commands stored.", &self.command_results),
+            ("unauthorized_total", "counter", "Commands refused without the token.", &self.unauthorized),
             ("api_shed_requests_total", "counter", "Requests refused at the limit.", &self.shed_requests),
         ];
         for (name, kind, help, value) in plain {

@@ -1,8 +1,10 @@
 //! What goes wrong, in one shape: `{"error":{"code":"…","message":"…"}}`.
 
+use std::path::PathBuf;
+
 use axum::{
     Json,
-    http::StatusCode,
+    http::{HeaderValue, StatusCode, header::WWW_AUTHENTICATE},
     response::{IntoResponse, Response},
 };
 use serde_json::json;
@@ -19,6 +21,20 @@ pub(crate) enum ApiError {
     Conflict(String),
     #[error("{0}")]
     TooMany(String),
+    #[error(
+        "commands need the header `Authorization: Bearer <token>`; the token is in {} on the collector's host, readable \
+         by the collector's user", path.display()
+    )]
+    NoToken { path: PathBuf },
+    #[error(
+        "the token is not the one of this collector; that is in {} on the collector's host, readable by the \
+         collector's user", path.display()
+    )]
+    WrongToken { path: PathBuf },
+    #[error(
+        "the request comes from a web page of another origin; send commands from a program, without `Origin`"
+    )]
+    Origin,
     #[error("the method is not allowed here")]
     Method,
     #[error("the request has another content type than application/json")]
@@ -42,6 +58,8 @@ impl ApiError {
             Self::NotFound(_) => (StatusCode::NOT_FOUND, "not_found"),
             Self::Conflict(_) => (StatusCode::CONFLICT, "conflict"),
             Self::TooMany(_) => (StatusCode::TOO_MANY_REQUESTS, "too_many"),
+            Self::NoToken { .. } | Self::WrongToken { .. } => (StatusCode::UNAUTHORIZED, "unauthorized"),
+            Self::Origin => (StatusCode::FORBIDDEN, "foreign_origin"),
             Self::Method => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
             Self::ContentType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type"),
             Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "too_large"),
@@ -56,7 +74,12 @@ impl ApiError {
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let (status, code) = self.parts();
-        (status, Json(json!({"error": {"code": code, "message": self.to_string()}}))).into_response()
+        let mut response =
+            (status, Json(json!({"error": {"code": code, "message": self.to_string()}}))).into_response();
+        if status == StatusCode::UNAUTHORIZED {
+            response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        response
     }
 }
 

@@ -1,5 +1,8 @@
 //! `POST /api/v1/runs/{run}/{freeze|thaw|kill}` and `GET /api/v1/commands/{key}`.
 //!
+//! Sending one needs `Authorization: Bearer <token>` with the token of `<data_dir>/command.token`; without it the answer
+//! is 401, whatever else the request says. Asking for one does not.
+//!
 //! A command is stored once per key, delivered while its sensor is connected, delivered again after each reconnect, and
 //! done with the first result. Limits: keys of 128 bytes, reasons of 4096, 64 unanswered commands per sensor.
 
@@ -13,7 +16,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::{Api, answer::ApiError, render};
+use super::{Api, access::Commander, answer::ApiError, render};
 use crate::store::job::{CommandReply, CommandRequest, CommandRow};
 
 const MAX_KEY_BYTES: usize = 128;
@@ -27,6 +30,7 @@ pub(crate) struct Wanted {
 }
 
 pub(crate) async fn create(
+    _may: Commander,
     State(api): State<Api>,
     Path((run, action)): Path<(String, String)>,
     body: Result<Json<Wanted>, JsonRejection>,
@@ -97,7 +101,7 @@ fn show(row: &CommandRow) -> Result<Json<Value>, ApiError> {
 
 fn refuse_body(rejected: JsonRejection) -> ApiError {
     match rejected {
-        // Asking for this type keeps web pages of other origins from sending commands.
+        // Asking for this type makes a browser ask first before a page of another origin sends a command.
         JsonRejection::MissingJsonContentType(_) => ApiError::ContentType,
         rejected if rejected.status() == StatusCode::PAYLOAD_TOO_LARGE => ApiError::TooLarge,
         rejected => ApiError::BadRequest(rejected.body_text()),

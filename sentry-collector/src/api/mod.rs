@@ -1,4 +1,5 @@
-//! The HTTP side: listings as JSON, commands, health and metrics.
+//! The HTTP side: listings as JSON, commands, health and metrics. Reads are open to whoever reaches the listener;
+//! commands need the command token.
 //!
 //! Limits: 64 requests at once (more get 503), 10 s each, bodies of 16 KiB, 512 connections.
 
@@ -9,6 +10,10 @@ mod params;
 mod render;
 
 mod listings;
+
+pub(crate) mod token;
+
+pub(crate) mod access;
 
 mod commands;
 
@@ -30,6 +35,8 @@ pub(crate) struct Api {
     pub(crate) store: Store,
     pub(crate) registry: Arc<Registry>,
     pub(crate) metrics: Arc<Metrics>,
+    /// What a command needs.
+    pub(crate) access: access::Access,
     /// Set while the collector drains.
     pub(crate) drain: tokio_util::sync::CancellationToken,
 }

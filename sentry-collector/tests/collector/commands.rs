@@ -8,7 +8,7 @@ use crate::{
     items::{books, outcome, run},
 };
 
-async fn with_run(collector: &Collector) -> Sensor {
+pub(crate) async fn with_run(collector: &Collector) -> Sensor {
     let (mut sensor, acked) = Sensor::connect(collector, "s1", "e1").await;
     if acked == 0 {
         sensor.send(1, vec![run("r1", v1::RunState::Running, books(0, 0, 0))]).await;
@@ -132,9 +132,12 @@ async fn refuses_commands_that_make_no_sense() {
         assert!(answer["error"]["message"].is_string(), "{answer}");
     }
     // What a web page of another origin can send without asking has another content type.
-    let text = "POST /api/v1/runs/r1/kill HTTP/1.1\r\nHost: c\r\nConnection: close\r\nContent-Type: text/plain\r\n\
-                Content-Length: 14\r\n\r\n{\"reason\":\"x\"}";
-    assert!(raw(collector.http, text).0.starts_with("HTTP/1.1 415"));
+    let text = format!(
+        "POST /api/v1/runs/r1/kill HTTP/1.1\r\nHost: c\r\nConnection: close\r\nContent-Type: text/plain\r\n{}\
+         Content-Length: 14\r\n\r\n{{\"reason\":\"x\"}}",
+        collector.authorization()
+    );
+    assert!(raw(collector.http, &text).0.starts_with("HTTP/1.1 415"));
     for index in 0..64 {
         assert_eq!(
             collector.post("/api/v1/runs/r1/freeze", &json!({"reason": "a", "key": format!("{index}")})).0,

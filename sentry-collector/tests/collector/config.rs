@@ -121,7 +121,7 @@ fn exit_codes_tell_the_kind() {
 #[test]
 fn help_tells_exit_codes_and_examples() {
     let help = start(&["--help"]).out;
-    for word in ["Examples:", "Exit codes:", "64", "66", "73", "74", "78", "config check"] {
+    for word in ["Examples:", "Exit codes:", "64", "66", "73", "74", "78", "config check", "command.token"] {
         assert!(help.contains(word), "{word} is missing in {help}");
     }
 }

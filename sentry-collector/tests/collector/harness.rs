@@ -105,7 +105,7 @@ impl Collector {
     }
 
     pub(crate) fn get(&self, path: &str) -> (u16, Value) {
-        request(self.http, "GET", path, None)
+        request(self.http, "GET", path, "", None)
     }
 
     /// `GET` that must work.
@@ -119,8 +119,23 @@ impl Collector {
         self.read(path)["items"].as_array().unwrap().clone()
     }
 
+    /// `POST` with the command token.
     pub(crate) fn post(&self, path: &str, body: &Value) -> (u16, Value) {
-        request(self.http, "POST", path, Some(&body.to_string()))
+        self.post_with(path, &self.authorization(), body)
+    }
+
+    /// `POST` with these header lines, each with its line end.
+    pub(crate) fn post_with(&self, path: &str, headers: &str, body: &Value) -> (u16, Value) {
+        request(self.http, "POST", path, headers, Some(&body.to_string()))
+    }
+
+    pub(crate) fn token_file(&self) -> PathBuf {
+        self.data.join("command.token")
+    }
+
+    /// The header line that commands need.
+    pub(crate) fn authorization(&self) -> String {
+        format!("Authorization: Bearer {}\r\n", std::fs::read_to_string(self.token_file()).unwrap())
     }
 
     /// Every id of a listing, page by page.
@@ -181,11 +196,17 @@ fn get_text(path: &str) -> String {
     format!("GET {path} HTTP/1.1\r\nHost: collector\r\nConnection: close\r\n\r\n")
 }
 
-pub(crate) fn request(http: SocketAddr, method: &str, path: &str, body: Option<&str>) -> (u16, Value) {
+pub(crate) fn request(
+    http: SocketAddr,
+    method: &str,
+    path: &str,
+    headers: &str,
+    body: Option<&str>,
+) -> (u16, Value) {
     let text = match body {
         None => get_text(path).replacen("GET", method, 1),
         Some(body) => format!(
-            "{method} {path} HTTP/1.1\r\nHost: collector\r\nConnection: close\r\n\
+            "{method} {path} HTTP/1.1\r\nHost: collector\r\nConnection: close\r\n{headers}\
              Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
             body.len()
         ),

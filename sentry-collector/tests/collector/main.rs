@@ -19,6 +19,9 @@ mod api;
 mod commands;
 
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+mod token;
+
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
 mod hostile;
 
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]

@@ -1,0 +1,121 @@
+//! Commands need the token that lies in the data directory; reads do not.
+
+use std::{
+    fs::{self, Permissions},
+    os::unix::fs::{MetadataExt as _, PermissionsExt as _},
+};
+
+use serde_json::json;
+
+use crate::{
+    commands::with_run,
+    harness::{Collector, raw, run},
+};
+
+const FREEZE: &str = "/api/v1/runs/r1/freeze";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_needs_the_token() {
+    let collector = Collector::start();
+    let _sensor = with_run(&collector).await;
+    let right = collector.authorization();
+    let digits = fs::read_to_string(collector.token_file()).unwrap();
+    let refused = [
+        String::new(),
+        format!("Authorization: Bearer {}\r\n", "0".repeat(64)),
+        format!("Authorization: Bearer {}\r\n", &digits[..63]),
+        "Authorization: Bearer \r\n".to_owned(),
+        format!("Authorization: Basic {digits}\r\n"),
+        format!("X-Token: {digits}\r\n"),
+        format!("{right}{right}"),
+    ];
+    for headers in &refused {
+        let (status, answer) = collector.post_with(FREEZE, headers, &json!({"reason": "a"}));
+        assert_eq!((status, &answer["error"]["code"]), (401, &json!("unauthorized")), "{headers}: {answer}");
+        let message = answer["error"]["message"].as_str().unwrap();
+        assert!(message.contains(collector.token_file().to_str().unwrap()), "{message}");
+        assert!(!message.contains(&digits), "{message}");
+    }
+    // Whoever has no token does not learn what else would be wrong.
+    for (path, body) in [("/api/v1/runs/nobody/kill", json!({})), ("/api/v1/runs/r1/explode", json!(1))] {
+        assert_eq!(collector.post_with(path, "", &body).0, 401, "{path}");
+    }
+    let bare = format!("POST {FREEZE} HTTP/1.1\r\nHost: c\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
+    let (head, _) = raw(collector.http, &bare);
+    assert!(head.starts_with("HTTP/1.1 401"), "{head}");
+    assert!(head.to_ascii_lowercase().contains("\r\nwww-authenticate: bearer"), "{head}");
+    assert_eq!(collector.metric("unauthorized_total"), refused.len() as u64 + 3);
+    assert_eq!(collector.metric("commands_total"), 0);
+    // Reads stay open, and the right token works.
+    assert_eq!(collector.items("/api/v1/runs").len(), 1);
+    let (status, made) = collector.post_with(FREEZE, &right, &json!({"reason": "a", "key": "k1"}));
+    assert_eq!(status, 202, "{made}");
+    assert_eq!(collector.read("/api/v1/commands/k1")["key"], "k1");
+    assert_eq!(collector.metric("unauthorized_total"), refused.len() as u64 + 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_of_another_origin_sends_no_command() {
+    let collector = Collector::start();
+    let _sensor = with_run(&collector).await;
+    let from = |origin: &str| {
+        let headers = format!("{}Origin: {origin}\r\n", collector.authorization());
+        collector.post_with(FREEZE, &headers, &json!({"reason": "a"}))
+    };
+    let port = collector.http.port();
+    // The last is what a page sends whose name was made to point here; it chooses `Host` as well.
+    for origin in ["http://example.test", "null", "http://collector", &format!("http://collector:{port}")] {
+        let (status, answer) = from(origin);
+        assert_eq!((status, &answer["error"]["code"]), (403, &json!("foreign_origin")), "{origin}: {answer}");
+    }
+    assert_eq!(collector.metric("unauthorized_total"), 0);
+    assert_eq!(collector.metric("commands_total"), 0);
+    for origin in [format!("http://{}", collector.http), format!("http://localhost:{port}")] {
+        assert_eq!(from(&origin).0, 202, "{origin}");
+    }
+}
+
+#[test]
+fn the_token_is_for_its_owner_and_stays() {
+    let mut collector = Collector::start();
+    let path = collector.token_file();
+    let before = fs::read_to_string(&path).unwrap();
+    assert_eq!(before.len(), 64, "{}", before.len());
+    assert!(before.bytes().all(|digit| digit.is_ascii_hexdigit()));
+    let about = fs::metadata(&path).unwrap();
+    assert!(about.is_file());
+    assert_eq!(about.mode() & 0o7777, 0o600);
+    collector.kill_and_restart();
+    let after = fs::metadata(&path).unwrap();
+    assert_eq!((after.ino(), after.mtime_nsec()), (about.ino(), about.mtime_nsec()), "nobody touched it");
+    assert_eq!(fs::read_to_string(&path).unwrap(), before);
+    // No such run; but the token of the first start was taken.
+    assert_eq!(collector.post("/api/v1/runs/r1/kill", &json!({"reason": "a"})).0, 404);
+}
+
+#[test]
+fn a_broken_token_file_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let (config, data) = (dir.path().join("c.yaml"), dir.path().join("data"));
+    fs::write(&config, "version: 1\nlisten_grpc: 127.0.0.1:0\nlisten_http: 127.0.0.1:0\n").unwrap();
+    fs::create_dir(&data).unwrap();
+    let token = data.join("command.token");
+    let good = "a1".repeat(32);
+    let cases = [
+        (good.as_str(), 0o644, "0644"),
+        (&good, 0o620, "0620"),
+        (&good[1..], 0o600, "64 hex"),
+        ("", 0o600, "64 hex"),
+    ];
+    for (text, mode, word) in cases {
+        fs::write(&token, text).unwrap();
+        fs::set_permissions(&token, Permissions::from_mode(mode)).unwrap();
+        let output = run(&["--config", config.to_str().unwrap(), "--data-dir", data.to_str().unwrap()]);
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(78), "{said}");
+        assert!(said.contains(token.to_str().unwrap()) && said.contains(word), "{said}");
+        assert!(said.contains("remove it") && !said.contains(&good), "{said}");
+        assert!(output.stdout.is_empty(), "no listener was announced");
+        assert_eq!(fs::read_to_string(&token).unwrap(), text, "it is left as it was");
+    }
+}
