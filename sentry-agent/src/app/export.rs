@@ -32,7 +32,8 @@ const GRACE: Duration = Duration::from_secs(3);
 pub(super) struct Exporter {
     stream: JoinSet<()>,
     commands: JoinSet<()>,
-    token: CancellationToken,
+    /// `None`: there is no collector.
+    token: Option<CancellationToken>,
 }
 
 impl Exporter {
@@ -43,22 +44,32 @@ impl Exporter {
 
     /// Sends what is committed, within the grace.
     pub(super) async fn drain(mut self) {
-        self.token.cancel();
-        if let Some(Err(error)) = self.stream.join_next().await {
+        match &self.token {
+            Some(token) => token.cancel(),
+            None => self.stream.abort_all(),
+        }
+        if let Some(Err(error)) = self.stream.join_next().await
+            && error.is_panic()
+        {
             tracing::error!(%error, "the export panicked");
         }
     }
 }
 
-/// Starts the export if the configuration has a collector.
+/// Starts the export, or what stands for it without a collector.
 pub(super) fn start(
     config: &Config,
     registry: &Arc<Registry>,
     journal: &JournalHandle,
     cases: &mpsc::Sender<Case>,
-) -> (Option<Exporter>, watch::Receiver<ExportStatus>) {
+) -> (Exporter, watch::Receiver<ExportStatus>) {
     let (status, watched) = watch::channel(ExportStatus::default());
-    let Collector::Enabled { endpoint, tls } = &config.collector else { return (None, watched) };
+    let Collector::Enabled { endpoint, tls } = &config.collector else {
+        let mut stream = JoinSet::new();
+        stream.spawn(keep_for_ourselves(journal.clone()));
+        let exporter = Exporter { stream, commands: JoinSet::new(), token: None };
+        return (exporter, watched);
+    };
     let uri = match endpoint {
         Endpoint::Http { host, port } => format!("http://{host}:{port}"),
         Endpoint::Https { host, port } => format!("https://{host}:{port}"),
@@ -78,7 +89,23 @@ pub(super) fn start(
         status,
         token.clone(),
     ));
-    (Some(Exporter { stream, commands, token }), watched)
+    (Exporter { stream, commands, token: Some(token) }, watched)
+}
+
+/// Without a collector nothing waits to be sent: every item counts as acknowledged, so that the journal's bound for kept
+/// items rules and not the one for the spool. A collector that is configured later gets what comes from then on.
+async fn keep_for_ourselves(journal: JournalHandle) {
+    let mut position = journal.watch();
+    loop {
+        let (epoch, last) = {
+            let position = position.borrow_and_update();
+            (Arc::clone(&position.epoch), position.last)
+        };
+        journal.ack(&epoch, last);
+        if position.changed().await.is_err() {
+            return;
+        }
+    }
 }
 
 fn hello(config: &Config, registry: &Registry) -> v1::Hello {

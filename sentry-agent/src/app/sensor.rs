@@ -34,7 +34,10 @@ use crate::{
         process_table::{self, ProcessTable},
     },
     journal::{self, Journal, JournalError, JournalHandle, JournalWriter, Limits},
-    ledger::{Ledger, LedgerError, pending::PendingLedger},
+    ledger::{
+        LedgerError,
+        pending::{PendingLedger, open_or_replace},
+    },
     ring::reader::{self, RingStats},
     runs::Registry,
     stage::{
@@ -128,7 +131,7 @@ impl App {
         let (programs, rings) = Programs::load(&btf, root.mount(), ring_sizes)?;
         // Bound before the state is opened: a second sensor must not touch the first one's files.
         let listener = socket::bind(&config.sensor.socket, config.sensor.group.as_deref()).await?;
-        let ledger = Ledger::open(&state_dir.join("ledger"))?;
+        let ledger = open_or_replace(&state_dir.join("ledger"))?;
         let limits =
             Limits { spool_bytes: config.journal.spool_bytes, keep_bytes: config.journal.keep_bytes };
         let journal = Journal::open(&state_dir.join("journal.db"), limits)?;
@@ -176,9 +179,7 @@ impl App {
         tracing::info!("draining");
         serving.cancel();
         let served = servers.join_next().await;
-        if let Some(exporter) = &mut exporter {
-            exporter.stop_commands().await;
-        }
+        exporter.stop_commands().await;
         sources.cancel();
         drop(cases);
         // Threads: off the runtime's own.
@@ -191,9 +192,7 @@ impl App {
         });
         // The join error of a helper thread is a panic that is already in the log.
         let _panicked = drained.await;
-        if let Some(exporter) = exporter {
-            exporter.drain().await;
-        }
+        exporter.drain().await;
         journal.close().await?;
         if let Err(error) = std::fs::remove_file(&config.sensor.socket) {
             tracing::warn!(%error, "cannot remove the control socket");
