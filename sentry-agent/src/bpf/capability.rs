@@ -56,7 +56,7 @@ pub(super) fn lsm_is_active() -> bool {
 /// # Errors
 /// Without BTF, without the programs in this build, or without the right to load.
 pub fn doctor(btf_path: &Path) -> Result<Capabilities, LoadError> {
-    let offsets = offsets::resolve(btf_path)?;
+    let offsets = offsets::of_this_kernel(btf_path)?;
     let btf = programs::parse_btf(btf_path)?;
     let rings = RingSizes { critical_bytes: 1 << 16, bulk_bytes: 1 << 16 };
     let loader = Loader::new(&btf, &offsets, rings)?;

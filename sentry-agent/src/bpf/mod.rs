@@ -2,6 +2,8 @@
 
 pub mod objects;
 
+mod offset_cache;
+
 pub mod offsets;
 
 pub mod load;

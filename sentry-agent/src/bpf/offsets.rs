@@ -5,7 +5,7 @@ use std::{collections::HashMap, path::Path};
 use btfparse::{Offset, Readable, TypeInformation, TypeVariant};
 use sentry_common::offset;
 
-use super::LoadError;
+use super::{LoadError, offset_cache};
 
 /// Offsets for the programs, and the fields this kernel lacks ("struct.field"): a program that reads one is refused by
 /// the verifier or reads nothing, so a missing field must be named, never guessed.
@@ -15,11 +15,28 @@ pub struct Offsets {
     pub missing: Vec<String>,
 }
 
+/// The offsets of this kernel, kept from an earlier start in this boot or resolved now.
+///
+/// # Errors
+/// When the file is missing or is no BTF.
+pub fn of_this_kernel(btf: &Path) -> Result<Offsets, LoadError> {
+    let keep = Path::new(offset_cache::PATH);
+    let is_running_kernel = btf == Path::new("/sys/kernel/btf/vmlinux");
+    if is_running_kernel && let Some(values) = offset_cache::read(keep) {
+        return Ok(Offsets { values, missing: Vec::new() });
+    }
+    let offsets = resolve(btf)?;
+    if is_running_kernel && offsets.missing.is_empty() {
+        offset_cache::write(keep, &offsets.values);
+    }
+    Ok(offsets)
+}
+
 /// Resolves all offsets. About 0.1 s on a 6.18 host.
 ///
 /// # Errors
 /// When the file is missing or is no BTF.
-pub fn resolve(btf: &Path) -> Result<Offsets, LoadError> {
+fn resolve(btf: &Path) -> Result<Offsets, LoadError> {
     if !btf.exists() {
         return Err(LoadError::NoBtf { path: btf.to_owned() });
     }

@@ -5,6 +5,7 @@ use std::{
     fs::File,
     io::Read as _,
     path::{Path, PathBuf},
+    time::Instant,
 };
 
 use aya::{
@@ -98,15 +99,22 @@ impl Programs {
         if objects::CORE.is_empty() {
             return Err(LoadError::NoPrograms);
         }
-        let offsets = offsets::resolve(btf_path)?;
+        let start = Instant::now();
+        let step = |what| tracing::debug!(what, elapsed_ms = start.elapsed().as_millis(), "loading");
+        let offsets = offsets::of_this_kernel(btf_path)?;
+        step("offsets");
         if !offsets.missing.is_empty() {
             return Err(LoadError::MissingFields { missing: offsets.missing });
         }
         let btf = parse_btf(btf_path)?;
+        step("type information");
         let loader = Loader::new(&btf, &offsets, rings)?;
         let mut core = load_core(&loader, &btf)?;
+        step("process and cgroup programs");
         let network = load_network(&loader)?;
+        step("network programs");
         let (file_tier, file) = load_file(&loader, &btf)?;
+        step("file programs");
         drop(loader);
         let tables = Tables::take(&mut core)?;
         let rings =

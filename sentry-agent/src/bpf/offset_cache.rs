@@ -1,0 +1,104 @@
+//! Offsets kept for this boot: parsing the type information takes 0.1 s on a host and seconds under emulation, and gives
+//! the same every time until the next boot.
+//!
+//! One JSON file in the runtime directory, mode 0600. It is believed only if it is root's alone, of this boot, and of a
+//! build that asks for the same fields; anything else is parsed anew. A cache that cannot be written costs time only.
+
+use std::{
+    fs,
+    io::Write as _,
+    os::unix::fs::{MetadataExt as _, OpenOptionsExt as _},
+    path::Path,
+};
+
+use sentry_common::offset;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+/// Where it is.
+pub(super) const PATH: &str = "/run/agentsentry/kernel-offsets.json";
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Cached {
+    boot_id: String,
+    /// SHA-256 over the fields asked for, so that another build's file is not taken.
+    fields: String,
+    values: Vec<u32>,
+}
+
+/// The kept offsets, if they can be believed.
+pub(super) fn read(path: &Path) -> Option<[u32; offset::COUNT]> {
+    let meta = fs::symlink_metadata(path).ok()?;
+    if !meta.is_file() || meta.uid() != 0 || meta.mode() & 0o077 != 0 {
+        return None;
+    }
+    let cached: Cached = serde_json::from_slice(&fs::read(path).ok()?).ok()?;
+    if cached.boot_id != boot_id()? || cached.fields != fields() {
+        return None;
+    }
+    cached.values.try_into().ok()
+}
+
+/// Keeps offsets for this boot.
+pub(super) fn write(path: &Path, values: &[u32; offset::COUNT]) {
+    if let Err(error) = try_write(path, values) {
+        tracing::debug!(%error, path = %path.display(), "cannot keep kernel offsets");
+    }
+}
+
+fn try_write(path: &Path, values: &[u32; offset::COUNT]) -> std::io::Result<()> {
+    let boot_id = boot_id().ok_or(std::io::ErrorKind::NotFound)?;
+    let cached = Cached { boot_id, fields: fields(), values: values.to_vec() };
+    if let Some(parent) = path.parent() {
+        fs::create_dir_all(parent)?;
+    }
+    // Two sensors may write at once: each its own file, the rename is atomic.
+    let draft = path.with_extension(format!("draft-{}", std::process::id()));
+    let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
+    file.write_all(&serde_json::to_vec(&cached)?)?;
+    fs::rename(draft, path)
+}
+
+fn fields() -> String {
+    let digest = Sha256::digest(format!("{:?}", offset::FIELDS));
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn boot_id() -> Option<String> {
+    Some(fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?.trim().to_owned())
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    const VALUES: [u32; offset::COUNT] = [7; offset::COUNT];
+
+    #[test]
+    fn what_was_kept_is_read_until_anything_about_it_changes() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("offsets.json");
+        assert_eq!(read(&path), None);
+        write(&path, &VALUES);
+        let believed = nix::unistd::geteuid().is_root().then_some(VALUES);
+        assert_eq!(read(&path), believed);
+
+        let text = fs::read_to_string(&path).unwrap();
+        for spoiled in [
+            text.replace(&boot_id().unwrap(), "another boot"),
+            text.replace(&fields(), "another build"),
+            text.replace("[7,", "["),
+            text[..text.len() / 2].to_owned(),
+        ] {
+            fs::write(&path, spoiled).unwrap();
+            assert_eq!(read(&path), None);
+        }
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        assert_eq!(read(&path), None);
+    }
+}
