@@ -26,6 +26,9 @@ mod faults;
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]
 mod durability;
 
+#[expect(clippy::unwrap_used, clippy::panic, reason = "a failed test may panic")]
+mod feed;
+
 /// `program` of the workloads with its arguments, as one command line.
 fn workload(program: &str, args: &[&str]) -> Vec<std::ffi::OsString> {
     let mut line = vec![sentry_tests::programs::path(program).into_os_string()];

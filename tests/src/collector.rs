@@ -70,6 +70,29 @@ impl Collector {
         self.child = child;
     }
 
+    /// One object.
+    ///
+    /// # Panics
+    /// When it is not there.
+    #[must_use]
+    pub fn get(&self, path: &str) -> Value {
+        let (status, value) = http::get(&self.http, &format!("/api/v1/{path}")).unwrap();
+        assert_eq!(status, 200, "{path}: {value}");
+        value
+    }
+
+    /// A command, with the collector's token.
+    ///
+    /// # Panics
+    /// When it is refused.
+    #[must_use]
+    pub fn post(&self, path: &str, body: &Value) -> Value {
+        let token = std::fs::read_to_string(self.scratch.join("data").join("command.token")).unwrap();
+        let (status, value) = http::post(&self.http, &format!("/api/v1/{path}"), token.trim(), body).unwrap();
+        assert_eq!(status, 202, "{path}: {value}");
+        value
+    }
+
     /// Every object of a listing, oldest first.
     #[must_use]
     pub fn all(&self, listing: &str) -> Vec<Value> {

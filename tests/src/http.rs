@@ -1,4 +1,4 @@
-//! `GET` over a connection of its own, for the collector's API.
+//! Requests over a connection of their own, for the collector's API.
 
 use std::{
     io::{Read as _, Write as _},
@@ -14,9 +14,27 @@ use crate::wait;
 /// # Errors
 /// When nobody answers, or not in HTTP.
 pub fn get(address: &str, path: &str) -> std::io::Result<(u16, Value)> {
+    ask(address, &format!("GET {path} HTTP/1.1\r\nHost: collector\r\nConnection: close\r\n\r\n"))
+}
+
+/// Status and body of a `POST` with the command token.
+///
+/// # Errors
+/// When nobody answers, or not in HTTP.
+pub fn post(address: &str, path: &str, token: &str, body: &Value) -> std::io::Result<(u16, Value)> {
+    let body = body.to_string();
+    let head = format!(
+        "POST {path} HTTP/1.1\r\nHost: collector\r\nConnection: close\r\nAuthorization: Bearer {token}\r\n\
+         Content-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
+    ask(address, &format!("{head}{body}"))
+}
+
+fn ask(address: &str, request: &str) -> std::io::Result<(u16, Value)> {
     let mut stream = TcpStream::connect(address)?;
     stream.set_read_timeout(Some(wait::patience()))?;
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: collector\r\nConnection: close\r\n\r\n")?;
+    stream.write_all(request.as_bytes())?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;
     let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
