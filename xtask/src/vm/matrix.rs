@@ -25,7 +25,11 @@ pub(crate) struct Kernel {
     pub(crate) timeout: Duration,
 }
 
-pub(super) struct Matrix(Vec<Kernel>);
+pub(super) struct Matrix {
+    kernels: Vec<Kernel>,
+    /// Prefixes of tests that say nothing about the kernel.
+    leave_out: Vec<String>,
+}
 
 impl Matrix {
     pub(super) fn read() -> Result<Self> {
@@ -36,21 +40,35 @@ impl Matrix {
 
     fn parse(text: &str) -> Result<Self> {
         let table: Table = text.parse()?;
+        if let Some(unknown) = table.keys().find(|key| !["kernel", "leave_out"].contains(&key.as_str())) {
+            bail!("unknown key {unknown}; known are kernel and leave_out");
+        }
         let kernels = table.get("kernel").and_then(Value::as_array).context("there is no [[kernel]]")?;
-        kernels
+        let kernels = kernels
             .iter()
             .map(|kernel| Kernel::parse(kernel.as_table().context("[[kernel]] is no table")?))
-            .collect::<Result<_>>()
-            .map(Self)
+            .collect::<Result<_>>()?;
+        Ok(Self { kernels, leave_out: strings(&table, "leave_out")? })
+    }
+
+    /// Arguments for the test programs where nobody asked for certain tests.
+    pub(super) fn leave_out(&self) -> Vec<String> {
+        self.leave_out.iter().map(|prefix| format!("--skip={prefix}")).collect()
     }
 
     /// The kernels of these names, in the order of the file; all for no name.
     pub(super) fn select(self, names: &[String]) -> Result<Vec<Kernel>> {
-        if let Some(unknown) = names.iter().find(|name| self.0.iter().all(|kernel| kernel.name != **name)) {
-            let known: Vec<&str> = self.0.iter().map(|kernel| kernel.name.as_str()).collect();
+        if let Some(unknown) =
+            names.iter().find(|name| self.kernels.iter().all(|kernel| kernel.name != **name))
+        {
+            let known: Vec<&str> = self.kernels.iter().map(|kernel| kernel.name.as_str()).collect();
             bail!("there is no kernel {unknown} in tests/vm/matrix.toml; it has {}", known.join(", "));
         }
-        Ok(self.0.into_iter().filter(|kernel| names.is_empty() || names.contains(&kernel.name)).collect())
+        Ok(self
+            .kernels
+            .into_iter()
+            .filter(|kernel| names.is_empty() || names.contains(&kernel.name))
+            .collect())
     }
 }
 
@@ -73,8 +91,6 @@ impl Kernel {
             let value = table.get(key).and_then(Value::as_str);
             value.map(str::to_owned).with_context(|| format!("{key} has to be a string"))
         };
-        let promised =
-            table.get("promised").and_then(Value::as_array).context("promised has to be a list")?;
         let timeout = table.get("timeout_s").map(|value| {
             let seconds = value.as_integer().and_then(|seconds| u64::try_from(seconds).ok());
             seconds.context("timeout_s has to be a number of seconds")
@@ -84,13 +100,17 @@ impl Kernel {
             suite: text("suite")?,
             package: text("package")?,
             lsm: table.get("lsm").and_then(Value::as_bool).context("lsm has to be true or false")?,
-            promised: promised
-                .iter()
-                .map(|name| name.as_str().map(str::to_owned).context("promised has to list strings"))
-                .collect::<Result<_>>()?,
+            promised: strings(table, "promised")?,
             timeout: Duration::from_secs(timeout.transpose()?.unwrap_or(DEFAULT_TIMEOUT_S)),
         })
     }
+}
+
+fn strings(table: &Table, key: &str) -> Result<Vec<String>> {
+    let list = table.get(key).and_then(Value::as_array).with_context(|| format!("{key} has to be a list"))?;
+    list.iter()
+        .map(|word| word.as_str().map(str::to_owned).with_context(|| format!("{key} has to list strings")))
+        .collect()
 }
 
 #[cfg(test)]
@@ -99,6 +119,8 @@ mod tests {
     use super::*;
 
     const TWO: &str = r#"
+leave_out = ["access::"]
+
 [[kernel]]
 name = "old"
 suite = "bookworm"
@@ -138,6 +160,8 @@ timeout_s = 5
     fn refuses_unknown_keys_and_wrong_types() {
         let misspelt = TWO.replace("timeout_s", "timeout");
         assert!(Matrix::parse(&misspelt).is_err());
+        assert!(Matrix::parse(&TWO.replace("leave_out", "leaveout")).is_err());
+        assert_eq!(Matrix::parse(TWO).unwrap().leave_out(), ["--skip=access::"]);
         let wrong = TWO.replace("lsm = true", "lsm = \"yes\"");
         assert!(Matrix::parse(&wrong).is_err());
     }
@@ -145,6 +169,8 @@ timeout_s = 5
     #[test]
     fn the_matrix_of_this_project_is_valid() {
         let matrix = Matrix::read().unwrap();
-        assert!(matrix.0.iter().any(|kernel| kernel.lsm) && matrix.0.iter().any(|kernel| !kernel.lsm));
+        assert!(
+            matrix.kernels.iter().any(|kernel| kernel.lsm) && matrix.kernels.iter().any(|kernel| !kernel.lsm)
+        );
     }
 }

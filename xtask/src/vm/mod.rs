@@ -32,7 +32,9 @@ pub(crate) fn command(mut args: Args) -> Result<ExitCode> {
     let names = args.words();
     let filter = args.rest();
     args.done()?;
-    let mut kernels = Matrix::read()?.select(&names)?;
+    let matrix = Matrix::read()?;
+    let filter = if filter.is_empty() { matrix.leave_out() } else { filter };
+    let mut kernels = matrix.select(&names)?;
     if without_lsm {
         kernels.iter_mut().for_each(Kernel::take_lsm_away);
     }
@@ -52,8 +54,9 @@ pub(crate) fn command(mut args: Args) -> Result<ExitCode> {
 
 /// All kernels of the matrix, for `cargo xtask test`.
 pub(crate) fn run_matrix(filter: &[String]) -> Result<Vec<(String, Tally)>> {
-    let kernels = Matrix::read()?.select(&[])?;
-    run(&kernels, filter)
+    let matrix = Matrix::read()?;
+    let filter = if filter.is_empty() { matrix.leave_out() } else { filter.to_vec() };
+    run(&matrix.select(&[])?, &filter)
 }
 
 fn run(kernels: &[Kernel], filter: &[String]) -> Result<Vec<(String, Tally)>> {
