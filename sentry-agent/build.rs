@@ -11,9 +11,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     let out = PathBuf::from(env::var("OUT_DIR")?);
     let built = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?).join("../target/bpf-objects");
     println!("cargo::rerun-if-changed=build.rs");
+    // The folder, not the files: a file that does not exist counts as changed, and everything would be rebuilt each time.
+    fs::create_dir_all(&built)?;
+    println!("cargo::rerun-if-changed={}", built.display());
     for name in OBJECTS {
         let source = built.join(format!("{name}.o"));
-        println!("cargo::rerun-if-changed={}", source.display());
         let bytes = if source.exists() { fs::read(&source)? } else { Vec::new() };
         fs::write(out.join(format!("{name}.o")), bytes)?;
     }
