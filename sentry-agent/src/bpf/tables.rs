@@ -41,6 +41,17 @@ impl Tables {
         self.runs.set(slot, block, 0).map_err(table("write", "RUNS"))
     }
 
+    /// Voids every tag of a slot's run and keeps its counters; says what they came to. A count that falls between the
+    /// two accesses is not in them, its record is.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn stop_run(&mut self, slot: u32) -> Result<RunBlock, LoadError> {
+        let block = self.run(slot)?;
+        self.runs.set(slot, RunBlock { generation: 0, ..block }, 0).map_err(table("write", "RUNS"))?;
+        self.run(slot)
+    }
+
     /// The counters of a slot.
     ///
     /// # Errors

@@ -93,6 +93,9 @@ impl Control for ControlService {
         let peer = identify(&request, &self.registry)?;
         peer.must_be_root("untag a cgroup")?;
         let run = self.registry.find(&request.into_inner().target)?;
+        let (registry, released) = (Arc::clone(&self.registry), Arc::clone(&run));
+        blocking(move || registry.release(&released)).await??;
+        run.wait_read(LINGER).await;
         self.send(Case::Over { run: Arc::clone(&run) }).await?;
         if !run.wait_end(LINGER).await {
             return Err(Status::deadline_exceeded(

@@ -193,6 +193,20 @@ impl Registry {
         run.cgroup.add(pid).map_err(|source| RunError::Enter { pid, run: run.id.0.clone(), source })
     }
 
+    /// Ends the watch over a run whose processes live on: no record of it is made from now on. Those that were made are
+    /// still on their way; [`Registry::close`] comes after them.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn release(&self, run: &Run) -> Result<(), RunError> {
+        let mut kernel = self.kernel();
+        kernel.programs.tables.forget(run.tag);
+        let block = kernel.programs.tables.stop_run(run.tag.slot)?;
+        drop(kernel);
+        run.state().block = block;
+        Ok(())
+    }
+
     /// Reads the run's counters into its state. `None` when it has ended or the kernel refuses (logged).
     pub fn read(&self, run: &Run) -> Option<RunBlock> {
         let read = self.kernel().programs.tables.run(run.tag.slot);

@@ -161,6 +161,32 @@ impl Run {
         self.findings.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// Waits until every record of a run that was released has been read, at most for `limit`.
+    pub async fn wait_read(&self, limit: Duration) {
+        /// Between two looks; the rings are read more often.
+        const LOOK_EVERY: Duration = Duration::from_millis(20);
+        let read = || -> [u64; ring::COUNT] {
+            std::array::from_fn(|ring| {
+                self.delivered[ring].load(Ordering::Acquire) + self.state().block.lost[ring]
+            })
+        };
+        let end = Instant::now() + limit;
+        let mut before = read();
+        loop {
+            tokio::time::sleep(LOOK_EVERY).await;
+            let now = read();
+            let generated = self.state().block.generated;
+            if (now == before && (0..ring::COUNT).all(|ring| now[ring] >= generated[ring]))
+                || Instant::now() >= end
+            {
+                // A record whose count fell beside the last look at the counters is a record all the same.
+                self.state().block.generated = std::array::from_fn(|ring| now[ring].max(generated[ring]));
+                return;
+            }
+            before = now;
+        }
+    }
+
     /// Whether the kernel's books and ours agree: nothing is under way any more.
     #[must_use]
     pub fn books_closed(&self, block: &RunBlock) -> bool {
