@@ -95,15 +95,20 @@ const PULSE: Duration = Duration::from_secs(1);
 pub fn run_sensor(config: Config) -> Result<(), AppError> {
     // Before any thread is made; threads inherit it. A run that takes all CPUs must not starve the one that stops it.
     // Without the right to it (CAP_SYS_NICE) the sensor competes as an equal.
-    if let Err(errno) = rustix::process::setpriority_process(None, PRIORITY) {
-        tracing::warn!(%errno, "cannot raise the sensor's priority");
-    }
+    let raised = rustix::process::setpriority_process(None, PRIORITY);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
         .map_err(|source| AppError::Start { what: "the runtime", source })?;
-    runtime.block_on(async { App::build(config).await?.run().await })
+    runtime.block_on(async {
+        let app = App::build(config).await?;
+        // Told by a sensor that runs: one that cannot has something more important to say.
+        if let Err(errno) = raised {
+            tracing::warn!(%errno, "cannot raise the sensor's priority");
+        }
+        app.run().await
+    })
 }
 
 struct App {
