@@ -3,8 +3,8 @@
 //! A compiler burns CPU and opens hundreds of files meanwhile; a program caught in a loop burns CPU and does nothing
 //! else, or the same few things. The verdict is a confidence made of two scores:
 //!
-//! - *CPU*: cores wanted (time had and time waited for) over the hold time (the lesser of the average and of what nine of ten readings reached),
-//!   1.0 at five quarters of the limit.
+//! - *CPU*: cores wanted (time had and time waited for) over the hold time (the lesser of the average and of what three
+//!   of four readings reached), 1.0 at five quarters of the limit.
 //! - *Entropy*: Shannon entropy of (kind of act, object) as the number of equally frequent distinct acts it stands for
 //!   (2^H), 1.0 at full variety. Acts that the kernel counted but no event told of count as distinct ones: what is
 //!   not known speaks for the run.
@@ -38,7 +38,7 @@ pub(crate) fn is_busy(window: &Window, limits: &Limits) -> bool {
 pub(crate) fn judge(facts: &SpinFacts, limits: &Limits) -> Option<RunawaySignal> {
     let SpinFacts { window, cores, variety } = facts;
     let average = window.cores();
-    let cpu_score = (average.min(cores.p10) / (FULL_SCORE * limits.cpu_min_cores)).min(1.0);
+    let cpu_score = (average.min(cores.p25) / (FULL_SCORE * limits.cpu_min_cores)).min(1.0);
     let counted = window.added.acts();
     let unseen = counted.saturating_sub(variety.acts) as f64;
     let distinct = variety.entropy_bit.exp2();
@@ -50,7 +50,7 @@ pub(crate) fn judge(facts: &SpinFacts, limits: &Limits) -> Option<RunawaySignal>
         Term::given("CPU time", window.added.cpu_usec as f64 / 1e6, "s"),
         Term::given("time waited for a CPU", window.added.cpu_wait_usec as f64 / 1e6, "s"),
         Term::limited("cores wanted on average", average, "core", limits.cpu_min_cores),
-        Term::limited("cores wanted in 9 of 10 readings", cores.p10, "core", limits.cpu_min_cores),
+        Term::limited("cores wanted in 3 of 4 readings", cores.p25, "core", limits.cpu_min_cores),
         Term::given("cores wanted, 95th percentile", cores.p95, "core"),
         Term::given("cores wanted, peak", cores.peak, "core"),
         Term::given("cores for full score", FULL_SCORE * limits.cpu_min_cores, "core"),
@@ -89,7 +89,7 @@ mod tests {
         let added = Counters { cpu_usec: (cores * 3e6).round() as u64, opens, ..Counters::default() };
         let facts = SpinFacts {
             window: Window { start_unix_ns: 1, end_unix_ns: 3_000_000_001, added },
-            cores: CoreUse { p10: steady, p95: cores, peak: cores },
+            cores: CoreUse { p25: steady, p95: cores, peak: cores },
             variety: Variety { acts, entropy_bit },
         };
         judge(&facts, &Limits::default())
@@ -145,7 +145,7 @@ mod tests {
             let value = |name: &str| signal.arithmetic.iter().find(|term| term.name == name).unwrap().value;
             let time = value("CPU time") + value("time waited for a CPU");
             prop_assert_eq!(value("cores wanted on average"), time / value("window"));
-            let held = value("cores wanted on average").min(value("cores wanted in 9 of 10 readings"));
+            let held = value("cores wanted on average").min(value("cores wanted in 3 of 4 readings"));
             let cpu = (held / value("cores for full score")).min(1.0);
             prop_assert_eq!(value("CPU score"), cpu);
             prop_assert_eq!(value("acts not seen"), (value("acts counted") - value("acts seen")).max(0.0));

@@ -22,7 +22,7 @@ pub struct Limits {
     pub exec_loop_repeated_share: f64,
     /// `cpu-spin`: the time that CPU use has to last.
     pub cpu_hold_ms: u64,
-    /// `cpu-spin`: cores wanted (time had and waited for), on average and in nine of ten readings.
+    /// `cpu-spin`: cores wanted (time had and waited for), on average and in three of four readings.
     pub cpu_min_cores: f64,
     /// `cpu-spin`: equally frequent distinct acts in the hold time that count as full variety.
     pub cpu_full_variety: u64,
