@@ -29,7 +29,7 @@ pub enum LoadError {
     #[error("this kernel lacks structure fields the programs need: {}; report its version", missing.join(", "))]
     MissingFields { missing: Vec<String> },
     #[error(
-        "no permission to load BPF programs; run the sensor as root, or with CAP_BPF, CAP_PERFMON, CAP_NET_ADMIN and CAP_SYS_ADMIN"
+        "no permission to load BPF programs; run the sensor as root, or with CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN"
     )]
     Permission,
     #[error("cannot use the BPF file system at {path}; mount it with `mount -t bpf bpf {path}`", path = path.display())]
