@@ -112,9 +112,10 @@ pub fn tag_process(process: Actor, run: &Run) {
     }
 }
 
-/// Forgets an ended process.
+/// Forgets an ended process. True for the one caller that removed it, and for a run some of whose processes could not
+/// be remembered at all.
 #[inline(always)]
-pub fn untag_process(tgid: u32) {
-    // Absent is fine: it could not be tagged.
-    let _absent_is_fine = PROCESS_TAGS.remove(tgid);
+pub fn untag_process(tgid: u32, run: &Run) -> bool {
+    // SAFETY: points to a map value; an aligned u64 is read whole.
+    PROCESS_TAGS.remove(tgid).is_ok() || unsafe { (*run.block).untagged_processes } > 0
 }

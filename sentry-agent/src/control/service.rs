@@ -27,6 +27,8 @@ use crate::{
 
 /// How long `Finish` waits for the members that outlive the command.
 const LINGER: Duration = Duration::from_secs(2);
+/// How long it waits for the last records of a run that has no members any more.
+const SETTLE: Duration = Duration::from_secs(30);
 /// Items of one answer that wait for a slow reader.
 const STREAM_QUEUE: usize = 256;
 
@@ -67,8 +69,14 @@ impl Control for ControlService {
         let mut left_over = Vec::new();
         if let Ok(run) = self.registry.find(&id) {
             peer.may_act_on(run.uid, &run.id.0)?;
-            if !run.wait_end(LINGER).await {
-                let count = self.registry.members(&run).len();
+            let mut ended = run.wait_end(LINGER).await;
+            let mut count = self.registry.members(&run).len();
+            if !ended && count == 0 {
+                // Nobody is left, but its records are still coming in.
+                ended = run.wait_end(SETTLE).await;
+                count = self.registry.members(&run).len();
+            }
+            if !ended {
                 left_over.push(format!(
                     "{count} processes of the run outlived its command and are still watched; `sentry kill {id}` ends them"
                 ));

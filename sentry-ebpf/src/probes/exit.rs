@@ -10,16 +10,19 @@ use crate::{
 };
 
 /// Hook: `tp_btf/sched_process_exit(task, …)` (5.5+; from 6.16 with a further argument that is not used here).
-/// Reports the last thread only.
+/// Reports the last thread only. Two threads that end at once can both see that none is left (seen on 6.12); removing the
+/// process's row decides between them.
 #[inline(always)]
 pub fn sched_process_exit(current: *const u8) {
     let Some(run) = gate::of_task(current) else { return };
     if task::live_threads(current) > 0 {
         return;
     }
-    count::add(&run, |block| &raw mut block.processes_ended);
     let actor = Actor::current(current);
-    gate::untag_process(actor.tgid);
+    if !gate::untag_process(actor.tgid, &run) {
+        return;
+    }
+    count::add(&run, |block| &raw mut block.processes_ended);
     if let Some(mut record) = emit::critical::<ExitRecord>(&run, kind::EXIT, actor) {
         let fields = record.fields();
         fields.status = task::exit_status(current);
