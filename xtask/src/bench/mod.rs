@@ -11,7 +11,6 @@ mod stats;
 mod workload;
 
 use std::{
-    env,
     path::{Path, PathBuf},
     process::{Child, Command, ExitCode, Stdio},
 };
@@ -94,8 +93,12 @@ fn round(sentry: &Path, dir: &Path, state: State, loops: &[u64]) -> Result<Vec<R
 
 /// Nanoseconds per repetition, measured inside of a fresh process so that starting it does not count.
 fn measure(kind: &Kind, repetitions: u64) -> Result<f64> {
-    let this = env::current_exe().context("cannot tell where this program is")?;
-    let output = step::capture(Command::new(this).args(["workload", kind.name, &repetitions.to_string()]))?;
+    // The running program itself, even if a build has replaced its file meanwhile.
+    let output = step::capture(Command::new("/proc/self/exe").args([
+        "workload",
+        kind.name,
+        &repetitions.to_string(),
+    ]))?;
     let ns: f64 = output.trim().parse().with_context(|| format!("the workload printed {output:?}"))?;
     if repetitions == 0 || ns <= 0.0 {
         bail!("the workload {} measured nothing", kind.name);
