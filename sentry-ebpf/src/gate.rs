@@ -4,7 +4,10 @@
 //! the run's cgroups and copied at fork, and leaving the cgroup does not shed it. Cost for an untagged task: one failed
 //! task-storage look-up (about 5 ns on 6.18).
 
-use aya_ebpf::{bindings::BPF_ANY, helpers::generated::bpf_get_current_task_btf};
+use aya_ebpf::{
+    bindings::{BPF_ANY, BPF_NOEXIST},
+    helpers::generated::bpf_get_current_task_btf,
+};
 use sentry_common::{
     counter::RunBlock,
     fault,
@@ -102,14 +105,26 @@ pub fn tag_task(task: *const u8, run: &Run) -> bool {
     true
 }
 
-/// Makes the process a member for the programs that go by process.
+/// Makes the process a member for the programs that go by process. True for the one caller that added it, who counts it:
+/// the task iterator can come upon a child between its birth and its fork record (seen on 6.1).
 #[inline(always)]
-pub fn tag_process(process: Actor, run: &Run) {
+pub fn tag_process(process: Actor, run: &Run) -> bool {
     let row = ProcessTag { tag: run.tag, start_boot_ns: process.start_boot_ns };
+    if PROCESS_TAGS.insert(process.tgid, row, BPF_NOEXIST.into()).is_ok() {
+        return true;
+    }
+    // SAFETY: the value is compared at once.
+    if let Some(known) = unsafe { PROCESS_TAGS.get(process.tgid) }
+        && *known == row
+    {
+        return false;
+    }
+    // A row that an earlier process with this id left behind, or a full table.
     if PROCESS_TAGS.insert(process.tgid, row, BPF_ANY.into()).is_err() {
         count::fault(fault::PROCESS_TAGS_FULL);
         count::add(run, |block| &raw mut block.untagged_processes);
     }
+    true
 }
 
 /// Forgets an ended process. True for the one caller that removed it, and for a run some of whose processes could not

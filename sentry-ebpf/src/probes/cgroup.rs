@@ -30,8 +30,7 @@ pub fn cgroup_attach_task(destination: *const u8, path: *const u8, member: *cons
         && cgroup::of_task(member) == id
     {
         gate::tag_task(member, &run);
-        if task::is_leader(member) {
-            gate::tag_process(Actor::of(member), &run);
+        if task::is_leader(member) && gate::tag_process(Actor::of(member), &run) {
             count::add(&run, |block| &raw mut block.processes_entered);
         }
         moved(&run, member, id, DESTINATION_IN_RUN, path);

@@ -1,6 +1,7 @@
 //! A task is born.
 
 use sentry_common::{
+    counter::RunBlock,
     kind,
     record::{
         cgroup::{AT_BIRTH, CgroupRecord, MEMBER_BEFORE},
@@ -23,29 +24,33 @@ use crate::{
 pub fn sched_process_fork(parent: *const u8, child: *const u8) {
     let child_cgroup = cgroup::of_task(child);
     if let Some(run) = gate::of_task(parent) {
-        if born(&run, parent, child, child_cgroup) {
-            count::add(&run, |block| &raw mut block.processes_born);
-            if !gate::owns_cgroup(&run, child_cgroup) {
-                report_birth_outside(&run, child, child_cgroup);
-            }
+        let is_process = born(&run, parent, child, child_cgroup, |block| &raw mut block.processes_born);
+        if is_process && !gate::owns_cgroup(&run, child_cgroup) {
+            report_birth_outside(&run, child, child_cgroup);
         }
-    } else if let Some(run) = gate::of_cgroup(child_cgroup)
-        && born(&run, parent, child, child_cgroup)
-    {
-        count::add(&run, |block| &raw mut block.processes_entered);
+    } else if let Some(run) = gate::of_cgroup(child_cgroup) {
+        born(&run, parent, child, child_cgroup, |block| &raw mut block.processes_entered);
     }
 }
 
-/// Makes the child a member; true when it is a process, not a thread.
+/// Makes the child a member, counted in `counter` if it is a process; true for a process, false for a thread.
 #[inline(always)]
-fn born(run: &Run, parent: *const u8, child: *const u8, child_cgroup: u64) -> bool {
+fn born(
+    run: &Run,
+    parent: *const u8,
+    child: *const u8,
+    child_cgroup: u64,
+    counter: impl FnOnce(&mut RunBlock) -> *mut u64,
+) -> bool {
     gate::tag_task(child, run);
     count::add(run, |block| &raw mut block.tasks_born);
     if !task::is_leader(child) {
         return false;
     }
     let process = Actor::of(child);
-    gate::tag_process(process, run);
+    if gate::tag_process(process, run) {
+        count::add(run, counter);
+    }
     if let Some(mut record) = emit::critical::<ForkRecord>(run, kind::FORK, Actor::current(parent)) {
         let fields = record.fields();
         fields.child_tgid = process.tgid;

@@ -23,7 +23,9 @@ pub fn iter_task(member: *const u8) {
         return;
     }
     let actor = Actor::of(member);
-    gate::tag_process(actor, &run);
+    if !gate::tag_process(actor, &run) {
+        return;
+    }
     count::add(&run, |block| &raw mut block.processes_entered);
     let Some(mut record) = emit::critical::<ExecRecord>(&run, kind::SEED, actor) else { return };
     exec::fill(member, task::exe_file(member), record.fields());
