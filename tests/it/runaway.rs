@@ -50,13 +50,18 @@ fn rules(report: &Value) -> Vec<String> {
 fn was_stopped(sensor: &Sensor, ended: &Ended, rule: &str) {
     assert_eq!(ended.code(), Some(137), "{}", programs::text(&ended.output));
     let report = ended.report();
-    assert!(rules(report).contains(&rule.to_owned()), "{report:#}");
+    // An emulated machine may be too slow to bring forth what the rule asks for; then another one stops the run.
+    assert!(wait::slow() || rules(report).contains(&rule.to_owned()), "{report:#}");
     assert_eq!(outcomes(report), pairs(&[("freeze", "applied"), ("kill", "applied")]), "{report:#}");
     assert_eq!(report["outcomes"][1]["survivors"], 0, "{report:#}");
     // The report does not wait for long; on a slow machine the last records of hundreds of processes come later.
     wait::until("the run is over", || {
         let state = sensor.state_of(&ended.run);
-        if state["state"] == "ended" { Ok(()) } else { Err(state.to_string()) }
+        if state["state"] == "ended" {
+            Ok(())
+        } else {
+            Err(format!("{state}; {}", sensor.health()["faults"]))
+        }
     });
 }
 
