@@ -16,6 +16,8 @@ const AREA: &str = "build";
 pub(crate) enum What {
     Programs,
     Release,
+    /// Only the sensor, optimized: what is measured.
+    ReleaseSensor,
     /// Also the tests, which compiles the dependencies once with the features that both need.
     ProgramsAndTests,
 }
@@ -31,15 +33,11 @@ pub(crate) fn command(mut args: Args) -> Result<ExitCode> {
 pub(crate) fn build(what: What) -> Result<()> {
     bpf::build()?;
     let mut command = cargo::workspace("build");
-    command.arg("--workspace");
-    match what {
-        What::Programs => {}
-        What::Release => {
-            command.arg("--release");
-        }
-        What::ProgramsAndTests => {
-            command.args(["--bins", "--lib", "--tests"]);
-        }
-    }
+    command.args(match what {
+        What::Programs => &["--workspace"][..],
+        What::Release => &["--workspace", "--release"],
+        What::ReleaseSensor => &["--package", "sentry-agent", "--release"],
+        What::ProgramsAndTests => &["--workspace", "--bins", "--lib", "--tests"],
+    });
     step::run(AREA, "compile the workspace, with the BPF objects inside the sensor", "build", &mut command)
 }

@@ -45,7 +45,7 @@ enum State {
 pub(crate) fn command(mut args: Args) -> Result<ExitCode> {
     let as_json = args.flag("--json");
     args.done()?;
-    build::build(What::Release)?;
+    build::build(What::ReleaseSensor)?;
     let sentry = paths::target().join("release/sentry");
     let dir = paths::target().join("bench");
     let loops = calibrate()?;
