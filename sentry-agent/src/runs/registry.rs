@@ -357,6 +357,7 @@ impl Registry {
             command: start.command,
             settings: self.settings.clone(),
         }));
+        run.begin();
         {
             let mut lists = self.lists();
             lists.live.insert(run.id.clone(), Arc::clone(&run));

@@ -113,6 +113,14 @@ impl Run {
         }
     }
 
+    /// Gives the detectors their origin: what comes up to the first reading of the counters is the run's doing too. A
+    /// fork bomb is through by then.
+    pub(super) fn begin(&self) {
+        let cpu = self.cgroup.cpu_time().unwrap_or_default();
+        let nothing_found = self.detector().reading(unix_ns(), counters(&RunBlock::default(), cpu));
+        debug_assert!(nothing_found.is_empty());
+    }
+
     /// How long the run has been over, from the first call.
     pub fn over_for(&self) -> Duration {
         self.over.get_or_init(Instant::now).elapsed()
