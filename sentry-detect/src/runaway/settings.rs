@@ -39,7 +39,7 @@ impl Default for Limits {
         Self {
             storm_horizon_ms: 1_000,
             storm_net_processes: 64,
-            storm_births_per_s: 100.0,
+            storm_births_per_s: 50.0,
             exec_loop_hold_ms: 2_000,
             exec_loop_execs_per_s: 40.0,
             exec_loop_repeated_share: 0.8,
