@@ -125,7 +125,7 @@ pub struct Ledger {
 impl Ledger {
     /// Opens the ledger in `dir`, or begins one there.
     ///
-    /// The newest segments are verified against HEAD; [`verify`] proves the whole. What a crash left behind is
+    /// The newest segments are verified against HEAD; [`verify()`] proves the whole. What a crash left behind is
     /// repaired and told by an entry.
     ///
     /// # Errors
