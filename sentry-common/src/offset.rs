@@ -36,7 +36,6 @@ offsets! {
     TASK_FS = "task_struct"."fs";
     TASK_FILES = "task_struct"."files";
     TASK_CGROUPS = "task_struct"."cgroups";
-    TASK_FLAGS = "task_struct"."flags";
     SIGNAL_LIVE = "signal_struct"."live";
     SIGNAL_FLAGS = "signal_struct"."flags";
     SIGNAL_GROUP_EXIT_CODE = "signal_struct"."group_exit_code";
@@ -80,5 +79,4 @@ offsets! {
     REGS_DX = "pt_regs"."dx";
     REGS_R10 = "pt_regs"."r10";
     REGS_ORIG_AX = "pt_regs"."orig_ax";
-    REGS_CS = "pt_regs"."cs";
 }

@@ -28,12 +28,6 @@ pub fn unix_ns() -> u64 {
     read(ClockId::CLOCK_REALTIME)
 }
 
-/// Time since boot, ns.
-#[must_use]
-pub fn boot_ns() -> u64 {
-    read(ClockId::CLOCK_BOOTTIME)
-}
-
 fn read(clock: ClockId) -> u64 {
     // Both clocks exist since 2.6.39; 0 on a kernel without them is older than any event.
     let time = clock_gettime(clock).map_or(std::time::Duration::ZERO, Into::into);
