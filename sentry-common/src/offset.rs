@@ -29,6 +29,7 @@ offsets! {
     TASK_GROUP_LEADER = "task_struct"."group_leader";
     TASK_REAL_PARENT = "task_struct"."real_parent";
     TASK_START_BOOT = "task_struct"."start_boottime";
+    TASK_STATE = "task_struct"."__state";
     TASK_EXIT_CODE = "task_struct"."exit_code";
     TASK_SIGNAL = "task_struct"."signal";
     TASK_CRED = "task_struct"."cred";

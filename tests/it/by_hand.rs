@@ -144,6 +144,40 @@ fn a_tagged_cgroup_is_watched_with_all_that_is_in_it() {
     assert_eq!(sensor.events(id).len(), events.len(), "nothing is told of it any more");
 }
 
+/// The pass over the tasks that are there and the records of those just born meet in the same moment.
+#[test]
+fn a_process_born_while_its_cgroup_is_tagged_is_told_of_once() {
+    require!("root");
+    let sensor = Sensor::start();
+    let group = TestCgroup::new("nursery");
+    let mothers: [Gathered; 6] = std::array::from_fn(|_| {
+        sensor.beside(programs::command("workload_exec_loop").args(["1000000", "/dev/null"]))
+    });
+    mothers.iter().for_each(|mother| group.add(mother.pid()));
+    for round in 0..10 {
+        let tagged = sensor.json(&["tag", group.path().to_str().unwrap(), "--name", "nursery"]).remove(0);
+        let id = tagged["id"].as_str().unwrap();
+        wait::until("births", || match sensor.state_of(id)["counters"]["processes_born"].as_u64() {
+            Some(1..) => Ok(()),
+            born => Err(format!("{born:?}")),
+        });
+        let flushed = sensor.json(&["untag", id]).remove(0);
+        assert_eq!(flushed["complete"], true, "{flushed:#}");
+        let events = sensor.events(id);
+        let seeds = story::only(&events, "seed").into_iter().map(story::pid);
+        let children = story::only(&events, "fork").into_iter().map(|event| event["process"]["pid"].as_u64());
+        let mut known: Vec<u64> = seeds.map(u64::from).chain(children.map(Option::unwrap)).collect();
+        known.sort_unstable();
+        let told = known.len();
+        known.dedup();
+        assert_eq!(told, known.len(), "round {round}: one is told of twice: {events:#?}");
+        for exit in story::only(&events, "exit") {
+            let pid = u64::from(story::pid(exit));
+            assert!(known.contains(&pid), "round {round}: {pid} was never told of: {events:#?}");
+        }
+    }
+}
+
 #[test]
 fn a_process_that_enters_a_tagged_cgroup_is_a_member() {
     require!("root");

@@ -12,7 +12,7 @@ impl BootClock {
     /// Reads both clocks now. A later step of the wall clock is not followed: events of one sensor life stay in order.
     #[must_use]
     pub fn now() -> Self {
-        Self { offset_ns: unix_ns().saturating_sub(read(ClockId::CLOCK_BOOTTIME)) }
+        Self { offset_ns: unix_ns().saturating_sub(boot_ns()) }
     }
 
     /// Unix time of a boot time, ns.
@@ -26,6 +26,12 @@ impl BootClock {
 #[must_use]
 pub fn unix_ns() -> u64 {
     read(ClockId::CLOCK_REALTIME)
+}
+
+/// Time since boot, suspended time included, ns: the clock of the kernel's records.
+#[must_use]
+pub fn boot_ns() -> u64 {
+    read(ClockId::CLOCK_BOOTTIME)
 }
 
 fn read(clock: ClockId) -> u64 {

@@ -21,9 +21,23 @@ pub fn tgid(task: *const u8) -> u32 {
 #[inline(always)]
 pub fn process_start(task: *const u8) -> u64 {
     match read_pointer(task, of(o::TASK_GROUP_LEADER)) {
-        Some(leader) => read(leader, of(o::TASK_START_BOOT)).unwrap_or(0),
+        Some(leader) => start(leader),
         None => 0,
     }
+}
+
+/// True from the task's creation until it is first put on a run queue, which is after `sched_process_fork`.
+#[inline(always)]
+pub fn is_newborn(task: *const u8) -> bool {
+    /// `TASK_NEW`, the same bit on 5.14–6.18.
+    const NEW: u32 = 0x800;
+    read::<u32>(task, of(o::TASK_STATE)).unwrap_or(0) & NEW != 0
+}
+
+/// Start of the task itself, `CLOCK_BOOTTIME` ns.
+#[inline(always)]
+pub fn start(task: *const u8) -> u64 {
+    read(task, of(o::TASK_START_BOOT)).unwrap_or(0)
 }
 
 /// The parent process: tgid and start.
