@@ -150,11 +150,11 @@ fn a_process_born_while_its_cgroup_is_tagged_is_told_of_once() {
     require!("root");
     let sensor = Sensor::start();
     let group = TestCgroup::new("nursery");
-    let mothers: [Gathered; 6] = std::array::from_fn(|_| {
+    let mothers: [Gathered; 2] = std::array::from_fn(|_| {
         sensor.beside(programs::command("workload_exec_loop").args(["1000000", "/dev/null"]))
     });
     mothers.iter().for_each(|mother| group.add(mother.pid()));
-    for round in 0..10 {
+    for round in 0..5 {
         let tagged = sensor.json(&["tag", group.path().to_str().unwrap(), "--name", "nursery"]).remove(0);
         let id = tagged["id"].as_str().unwrap();
         wait::until("births", || match sensor.state_of(id)["counters"]["processes_born"].as_u64() {
