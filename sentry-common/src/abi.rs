@@ -2,7 +2,7 @@
 
 /// Changes whenever a struct, map or global of this crate changes meaning. Present in every record and checked by
 /// the decoder, so that a sensor never misreads the records of another build's programs.
-pub const SCHEMA_VERSION: u16 = 1;
+pub const SCHEMA_VERSION: u16 = 2;
 
 /// Record rings, by number as used in [`RecordHeader::ring`] and for per-ring sequence counters.
 pub mod ring {

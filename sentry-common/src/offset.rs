@@ -71,6 +71,8 @@ offsets! {
     MOUNT_PARENT = "mount"."mnt_parent";
     MOUNT_MOUNTPOINT = "mount"."mnt_mountpoint";
     BPRM_FILE = "linux_binprm"."file";
+    BPRM_FILENAME = "linux_binprm"."filename";
+    BPRM_INTERP = "linux_binprm"."interp";
     CSS_SET_DFL_CGRP = "css_set"."dfl_cgrp";
     CGROUP_KN = "cgroup"."kn";
     KN_ID = "kernfs_node"."id";

@@ -71,7 +71,7 @@ impl RunDetector {
         let object = |kind: u64| Fingerprint::seeded(self.seed).number(kind);
         let act = match &event.kind {
             EventKind::Fork { .. } => object(1).finish(),
-            EventKind::Exec => {
+            EventKind::Exec { .. } => {
                 let path = event.process.executable.as_ref().map_or("", |file| file.path.text.as_str());
                 let image = object(2).bytes(path.as_bytes());
                 let arguments = event.process.argv.iter().flat_map(|argv| &argv.arguments);
@@ -84,16 +84,24 @@ impl RunDetector {
             EventKind::Rename { file, .. } => object(5).bytes(file.path.text.as_bytes()).finish(),
             EventKind::Connect { destination } => endpoint(object(6), destination).finish(),
             EventKind::Send { destination } => endpoint(object(7), destination).finish(),
-            // Not acts on an object, and not in the kernel's count of acts.
+            // Not in the kernel's count of acts.
             EventKind::Exit { .. }
             | EventKind::Seed
             | EventKind::CgroupMove { .. }
             | EventKind::CgroupMake { .. }
-            | EventKind::CgroupRemove { .. } => return self.evidence.other(&event.id),
+            | EventKind::CgroupRemove { .. }
+            | EventKind::ExecFailed { .. }
+            | EventKind::File { .. }
+            | EventKind::Socket { .. }
+            | EventKind::Unix { .. }
+            | EventKind::Dns { .. }
+            | EventKind::TlsHello { .. }
+            | EventKind::Target { .. }
+            | EventKind::Kernel { .. } => return self.evidence.other(&event.id),
         };
         self.acts.add(act);
         match event.kind {
-            EventKind::Fork { .. } | EventKind::Exec => self.evidence.process(&event.id),
+            EventKind::Fork { .. } | EventKind::Exec { .. } => self.evidence.process(&event.id),
             _ => self.evidence.other(&event.id),
         }
     }

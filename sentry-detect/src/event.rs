@@ -3,7 +3,10 @@
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 
-use crate::run::{AgentIdentity, ProcessKey, RunId};
+use crate::{
+    act::{FileAct, KernelAct, SocketAct, TargetAct},
+    run::{AgentIdentity, ProcessKey, RunId},
+};
 
 /// One fact.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -98,7 +101,20 @@ pub enum EventKind {
         child: ProcessKey,
     },
     /// The acting process became a new program; `Event::process` describes the new image.
-    Exec,
+    Exec {
+        /// What execve was asked for, in the program's words: a link, a script, a descriptor.
+        requested: Option<Path>,
+        /// The script, where the image is its interpreter.
+        script: Option<File>,
+        /// Thread that called it, where that was not the first of the process.
+        by_thread: Option<u32>,
+    },
+    /// An execve that did not happen.
+    ExecFailed {
+        path: Path,
+        /// errno.
+        error: u32,
+    },
     /// The last thread ended.
     Exit {
         code: Option<u32>,
@@ -144,6 +160,82 @@ pub enum EventKind {
         file: File,
         new_path: Path,
         attempt: bool,
+    },
+    /// Any other act on a file.
+    File {
+        act: FileAct,
+        /// Absent for memory without a file.
+        file: Option<File>,
+        /// The second name of a link or exchange.
+        new_path: Option<Path>,
+        /// By act: size, mode, `uid << 32 | gid`, protection bits, bytes.
+        detail: u64,
+        /// Target of a symlink, name of an attribute.
+        text: Option<String>,
+        /// Not certain to have happened: a later check or the file system may have refused.
+        attempt: bool,
+        /// errno, where it was refused.
+        error: Option<u32>,
+    },
+    /// Any other act of a socket.
+    Socket {
+        act: SocketAct,
+        family: u16,
+        socket_type: u16,
+        local: Option<Endpoint>,
+        remote: Option<Endpoint>,
+        /// Joins the acts of one socket; 0 = unknown.
+        cookie: u64,
+        error: Option<u32>,
+    },
+    /// A unix socket was connected, or sent a datagram, to one with a name or an owner.
+    Unix {
+        /// Escaped as [`Path::text`]; abstract names begin with `@`.
+        name: String,
+        datagram: bool,
+        peer: Option<ProcessKey>,
+        peer_uid: Option<u32>,
+        peer_in_run: bool,
+        /// The known service behind it, such as `docker`; see the sensor's list.
+        service: Option<String>,
+        error: Option<u32>,
+    },
+    /// A DNS message on the wire.
+    Dns {
+        server: Endpoint,
+        /// An answer came in; without it, a question went out.
+        answer: bool,
+        name: String,
+        /// `A`, `AAAA`, `TXT`, …; `TYPE<n>` where there is no name for it.
+        record_type: String,
+        /// `NOERROR`, `NXDOMAIN`, …
+        code: Option<String>,
+        /// Addresses and names in the answer.
+        answers: Vec<String>,
+    },
+    /// A TLS connection said whom it wants to talk to (RFC 6066 server name).
+    TlsHello {
+        destination: Endpoint,
+        server_name: String,
+    },
+    /// An act on another process.
+    Target {
+        act: TargetAct,
+        target: ProcessKey,
+        /// Signal number, or the way of access.
+        code: u32,
+        target_in_run: bool,
+        attempt: bool,
+        error: Option<u32>,
+    },
+    /// An act on the kernel or on the process's own standing in it.
+    Kernel {
+        act: KernelAct,
+        code: u32,
+        detail: u64,
+        path: Option<Path>,
+        text: Option<String>,
+        error: Option<u32>,
     },
 }
 

@@ -7,6 +7,8 @@
 //! [`decision::Decider`] turns findings into decisions.
 #![forbid(unsafe_code)]
 
+pub mod act;
+
 pub mod event;
 
 pub mod run;

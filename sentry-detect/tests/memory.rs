@@ -65,7 +65,11 @@ fn event(n: u64, exec: bool) -> Event {
             euid: None,
             pre_existing: false,
         },
-        kind: if exec { EventKind::Exec } else { EventKind::Unlink { file, attempt: false } },
+        kind: if exec {
+            EventKind::Exec { requested: None, script: None, by_thread: None }
+        } else {
+            EventKind::Unlink { file, attempt: false }
+        },
     }
 }
 

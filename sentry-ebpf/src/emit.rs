@@ -4,7 +4,9 @@
 //! shared by two programs at once.
 
 use aya_ebpf::{
-    helpers::generated::{bpf_get_current_pid_tgid, bpf_get_current_task, bpf_ktime_get_boot_ns},
+    helpers::generated::{
+        bpf_get_current_pid_tgid, bpf_get_current_task, bpf_get_socket_cookie, bpf_ktime_get_boot_ns,
+    },
     maps::ring_buf::RingBufEntry,
     programs::SockAddrContext,
 };
@@ -96,6 +98,10 @@ pub fn write_destination<const IPV6: bool>(ctx: &SockAddrContext, fields: &mut N
     // SAFETY: the context is valid during the program; each field is one aligned 4-byte read.
     unsafe {
         fields.family = (&raw const (*address).user_family).read_volatile() as u16;
+        fields.local_address = [0; 16];
+        fields.local_port = 0;
+        fields.reserved = 0;
+        fields.error = 0;
         fields.socket_type = (&raw const (*address).type_).read_volatile() as u16;
         fields.protocol = (&raw const (*address).protocol).read_volatile() as u16;
         fields.port = u16::from_be((&raw const (*address).user_port).read_volatile() as u16);
@@ -110,6 +116,7 @@ pub fn write_destination<const IPV6: bool>(ctx: &SockAddrContext, fields: &mut N
             [(&raw const (*address).user_ip4).read_volatile(), 0, 0, 0]
         };
         fields.address.as_mut_ptr().cast::<[u32; 4]>().write_unaligned(words);
+        fields.cookie = bpf_get_socket_cookie(address.cast());
     }
 }
 

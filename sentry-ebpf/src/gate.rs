@@ -52,12 +52,12 @@ pub fn of_task(task: *const u8) -> Option<Run> {
     resolve(unsafe { *tag })
 }
 
-/// The run of the current process, for programs without task storage.
+/// The run of a process, for programs without task storage. The start is compared: a row can outlive its process.
 #[inline(always)]
-pub fn of_process(tgid: u32) -> Option<Run> {
+pub fn of_process(actor: Actor) -> Option<Run> {
     // SAFETY: the value is copied at once.
-    let process = unsafe { PROCESS_TAGS.get(tgid) }.copied()?;
-    resolve(process.tag)
+    let process = unsafe { PROCESS_TAGS.get(actor.tgid) }.copied()?;
+    if process.start_boot_ns == actor.start_boot_ns { resolve(process.tag) } else { None }
 }
 
 /// The run that owns a cgroup.

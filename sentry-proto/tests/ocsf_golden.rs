@@ -115,7 +115,7 @@ fn rendered_objects_match_the_golden_files() {
                 child: Some(v1::ProcessKey { tgid: 4300, start_boot_ns: 81_300_000_000_000 }),
             }),
         ),
-        ("exec", Kind::Exec(v1::Exec {})),
+        ("exec", Kind::Exec(v1::Exec::default())),
         ("exit", Kind::Exit(v1::Exit { code: Some(3), signal: None })),
         ("exit_signal", Kind::Exit(v1::Exit { code: None, signal: Some(9) })),
         ("seed", Kind::Seed(v1::Seed {})),

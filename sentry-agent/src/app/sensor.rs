@@ -141,7 +141,7 @@ impl App {
             Limits { spool_bytes: config.journal.spool_bytes, keep_bytes: config.journal.keep_bytes };
         let journal = Journal::open(&state_dir.join("journal.db"), limits)?;
         let (journal, journal_handle) = JournalWriter::start(journal, journal::QUEUE_CAPACITY)?;
-        let (tier, unseen) = (programs.tier().to_owned(), programs.limits());
+        let (tier, unseen) = (programs.tier().letter().to_owned(), programs.limits());
         let registry = Arc::new(Registry::new(programs, root, config.detect.clone()));
         super::recover::take_up(&registry, &journal_handle).await?;
         Stages { ledger: PendingLedger::new(ledger), rings, registry, journal_handle, config }

@@ -7,9 +7,11 @@ use serde::Serialize;
 
 use super::{
     LoadError,
+    hooks::{ALONG, FACTS, FactRow, HOOKS, Hook, Tier},
     load::Loader,
+    objects::Object,
     offsets,
-    programs::{self, FileTier, RingSizes},
+    programs::{self, RingSizes},
 };
 
 /// The answer of `sentry doctor`.
@@ -31,7 +33,7 @@ pub struct Fact {
     pub hook: String,
     pub seen: bool,
     /// What this hook does not tell, if anything.
-    pub lost: Option<&'static str>,
+    pub lost: Option<String>,
 }
 
 /// True when the kernel calls BPF-LSM programs: `bpf` stands in the list of active LSMs. Programs load and attach
@@ -62,128 +64,127 @@ pub fn doctor(btf_path: &Path) -> Result<Capabilities, LoadError> {
     let loader = Loader::new(&btf, &offsets, rings)?;
     let mut limits: Vec<String> =
         offsets.missing.iter().map(|field| format!("kernel structure field {field} is missing")).collect();
-    let mut works = |result: Result<aya::Ebpf, LoadError>, what: &str| match result {
-        Ok(_) => Ok(true),
-        Err(error @ LoadError::NoPrograms) => Err(error),
+    let loaded = match programs::load_tier(&loader, &btf) {
+        Ok(loaded) => Some(loaded),
+        Err(error @ LoadError::NoPrograms) => return Err(error),
+        Err(error) if error.is_permission() => return Err(LoadError::Permission),
         Err(error) => {
-            limits.push(format!("{what}: {}", crate::error_chain(&error)));
-            Ok(false)
+            limits.push(crate::error_chain(&error));
+            None
         }
     };
-    let core = programs::load_core(&loader, &btf);
-    if let Err(error) = &core
-        && error.is_permission()
-    {
-        return Err(LoadError::Permission);
+    let tier = loaded.as_ref().map(|loaded| loaded.tier);
+    if tier != Some(Tier::A) {
+        limits.extend(why_not(&loader, &btf, Object::FileLsm, "BPF-LSM programs"));
+        if !lsm_is_active() {
+            limits.push(
+                "BPF-LSM is not active: `bpf` is not in /sys/kernel/security/lsm (boot with lsm=…,bpf)"
+                    .into(),
+            );
+        }
+        if tier != Some(Tier::B) {
+            limits.extend(why_not(&loader, &btf, Object::FileFentry, "fentry programs"));
+        }
     }
-    let core = works(core, "process and cgroup programs")?;
-    let network = works(programs::load_network(&loader), "cgroup network programs")?;
-    let lsm_active = lsm_is_active();
-    let lsm = works(programs::load_file_lsm(&loader, &btf), "BPF-LSM programs")? && lsm_active;
-    let fentry = works(programs::load_file_fentry(&loader, &btf), "fentry programs")?;
-    // Only where it is needed: it is the largest program, and 6.1 takes seconds to refuse it.
-    let syscall =
-        !lsm && !fentry && works(programs::load_file_syscall(&loader, &btf), "syscall result programs")?;
     drop(loader);
-    if !lsm_active {
-        limits.push(
-            "BPF-LSM is not active: `bpf` is not in /sys/kernel/security/lsm (boot with lsm=…,bpf)".into(),
-        );
-    }
-    let file = if lsm {
-        Some(FileTier::A)
-    } else if fentry {
-        Some(FileTier::B)
-    } else if syscall {
-        Some(FileTier::C)
-    } else {
-        None
-    };
-    let tier = match (core, file) {
-        (false, _) | (_, None) => "none",
-        (_, Some(FileTier::A)) => "A",
-        (_, Some(FileTier::B)) => "B",
-        (_, Some(FileTier::C)) => "C",
-    };
-    Ok(Capabilities { kernel: kernel_release(), tier, facts: facts(core, network, file), limits })
+    let missing = loaded.map(|loaded| loaded.missing).unwrap_or_default();
+    Ok(Capabilities {
+        kernel: kernel_release(),
+        tier: tier.map_or("none", Tier::letter),
+        facts: facts(tier, &missing),
+        limits,
+    })
 }
 
-/// The table "fact → hook → what is lost".
-#[must_use]
-pub(super) fn facts(core: bool, network: bool, file: Option<FileTier>) -> Vec<Fact> {
-    let core_fact = |fact, hook: &str, lost| Fact { fact, hook: hook.into(), seen: core, lost };
-    let network_fact = |fact, hook: &str, lost| Fact { fact, hook: hook.into(), seen: network, lost };
-    let mut facts = vec![
-        core_fact("fork", "tp_btf/sched_process_fork", None),
-        core_fact(
-            "exec",
-            "tp_btf/sched_process_exec",
-            Some("failed execs; the script of an interpreter stands in argv only"),
-        ),
-        core_fact("exit", "tp_btf/sched_process_exit", None),
-        core_fact("cgroup move", "tp_btf/cgroup_attach_task", Some("who wrote to cgroup.procs")),
-        core_fact("cgroup made, removed", "tp_btf/cgroup_mkdir, cgroup_rmdir", None),
-        core_fact(
-            "pre-existing process",
-            "iter/task",
-            Some("argv comes from procfs, as the process shows it now"),
-        ),
-        network_fact("TCP, UDP connect", "cgroup/connect4, connect6", Some("the result of the call")),
-        network_fact("UDP destination", "cgroup/sendmsg4, sendmsg6", Some("datagrams on connected sockets")),
-    ];
-    let (open, unlink, rename, open_lost, name_lost) = match file {
-        Some(FileTier::A) => (
-            "lsm/file_open",
-            "lsm/path_unlink, path_rmdir",
-            "lsm/path_rename",
-            Some("whether a later check refused the open"),
-            Some("whether the file system did it"),
-        ),
-        Some(FileTier::B) => (
-            "fentry/security_file_open",
-            "fentry/security_path_unlink, security_path_rmdir",
-            "fentry/security_path_rename",
-            Some("whether a later check refused the open"),
-            Some("whether the file system did it"),
-        ),
-        Some(FileTier::C) => (
-            "tp_btf/sys_exit (returned descriptor → file)",
-            "tp_btf/sys_exit (argument)",
-            "tp_btf/sys_exit (argument)",
-            Some("refused opens; opens by io_uring; 32-bit calls"),
-            Some("the object: only the path the program passed; io_uring; 32-bit calls"),
-        ),
-        None => ("none", "none", "none", Some("all of it"), Some("all of it")),
+fn why_not(loader: &Loader<'_>, btf: &aya::Btf, object: Object, what: &str) -> Option<String> {
+    let error = programs::load_object(loader, btf, object, &mut Vec::new()).err()?;
+    Some(format!("{what}: {}", crate::error_chain(&error)))
+}
+
+/// The table "fact → hook → what is lost" of one tier, or of a kernel that has none.
+fn facts(tier: Option<Tier>, missing: &[(&'static Hook, String)]) -> Vec<Fact> {
+    FACTS.iter().map(|row| fact(row, tier, missing)).collect()
+}
+
+fn fact(row: &'static FactRow, tier: Option<Tier>, missing: &[(&'static Hook, String)]) -> Fact {
+    let Some(tier) = tier else {
+        return Fact { fact: row.name, hook: "none".into(), seen: false, lost: Some("all of it".into()) };
     };
-    let seen = file.is_some();
-    facts.push(Fact { fact: "file open, create", hook: open.into(), seen, lost: open_lost });
-    facts.push(Fact { fact: "file unlink", hook: unlink.into(), seen, lost: name_lost });
-    facts.push(Fact { fact: "file rename", hook: rename.into(), seen, lost: name_lost });
-    facts
+    let source =
+        ALONG.iter().find(|(on, name, _)| *on == tier && *name == row.name).map_or(row.name, |(.., of)| of);
+    let on_tier = || HOOKS.iter().filter(move |hook| hook.fact == source && hook.is_on(tier));
+    let is_missing = |hook: &&Hook| missing.iter().any(|(missing, _)| std::ptr::eq(*missing, *hook));
+    let present: Vec<String> = on_tier().filter(|hook| !is_missing(hook)).map(Hook::name).collect();
+    let absent: Vec<String> = on_tier().filter(is_missing).map(Hook::name).collect();
+    let mut lost: Vec<String> = row.lost[tier as usize / 2].map(str::to_owned).into_iter().collect();
+    if !absent.is_empty() {
+        lost.push(format!("this kernel lacks or refuses {}", absent.join(", ")));
+    }
+    Fact {
+        fact: row.name,
+        hook: if present.is_empty() { "none".into() } else { present.join(", ") },
+        seen: !present.is_empty(),
+        lost: (!lost.is_empty()).then(|| lost.join("; ")),
+    }
 }
 
 impl super::Programs {
-    /// Tier letter of the loaded programs.
-    #[must_use]
-    pub fn tier(&self) -> &'static str {
-        match self.file_tier {
-            FileTier::A => "A",
-            FileTier::B => "B",
-            FileTier::C => "C",
-        }
-    }
-
     /// What the loaded programs do not see, one line each.
     #[must_use]
     pub fn limits(&self) -> Vec<String> {
-        facts(true, true, Some(self.file_tier))
+        facts(Some(self.tier()), self.missing())
             .into_iter()
             .filter_map(|fact| Some(format!("{}: {}", fact.fact, fact.lost?)))
             .collect()
     }
 }
 
+/// The table of all tiers for the documents, as Markdown.
+#[must_use]
+pub fn markdown() -> String {
+    let mut table = String::from("| fact | tier | hook | what is lost |\n|---|---|---|---|\n");
+    for row in FACTS {
+        let of = |tier: Tier| {
+            let fact = fact(row, Some(tier), &[]);
+            let hooks: Vec<String> = fact.hook.split(", ").map(|hook| format!("`{hook}`")).collect();
+            (if fact.seen { hooks.join(", ") } else { "–".into() }, fact.lost.unwrap_or_else(|| "–".into()))
+        };
+        let tiers = Tier::ALL.map(|tier| (tier.letter().to_owned(), of(tier)));
+        let mut lines: Vec<(String, (String, String))> = Vec::new();
+        for (letter, cells) in tiers {
+            match lines.last_mut() {
+                Some((letters, same)) if *same == cells => letters.push_str(&letter),
+                _ => lines.push((letter, cells)),
+            }
+        }
+        for (letters, (hook, lost)) in lines {
+            table.push_str(&format!("| {} | {letters} | {hook} | {lost} |\n", row.name));
+        }
+    }
+    table
+}
+
 fn kernel_release() -> String {
     nix::sys::utsname::uname()
         .map_or_else(|_| "unknown".into(), |name| name.release().to_string_lossy().into_owned())
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+mod tests {
+    /// The page has the table between two marks. With `UPDATE_DOCS=1` the test writes it.
+    #[test]
+    fn the_page_of_hooks_has_this_table() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/hooks.md");
+        let page = std::fs::read_to_string(path).unwrap();
+        let (head, rest) = page.split_once("<!-- hooks: begin -->\n").unwrap();
+        let (table, tail) = rest.split_once("<!-- hooks: end -->").unwrap();
+        let expected = super::markdown();
+        if std::env::var_os("UPDATE_DOCS").is_some() {
+            let page = format!("{head}<!-- hooks: begin -->\n{expected}<!-- hooks: end -->{tail}");
+            std::fs::write(path, page).unwrap();
+        } else {
+            assert_eq!(table, expected, "run this test again with UPDATE_DOCS=1");
+        }
+    }
 }

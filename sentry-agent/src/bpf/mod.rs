@@ -6,7 +6,11 @@ mod offset_cache;
 
 pub mod offsets;
 
+pub mod hooks;
+
 pub mod load;
+
+mod attach;
 
 pub mod capability;
 

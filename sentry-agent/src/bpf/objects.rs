@@ -2,8 +2,39 @@
 
 use aya::include_bytes_aligned;
 
-pub(super) static CORE: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/core.o"));
-pub(super) static NETWORK: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/network.o"));
-pub(super) static FILE_LSM: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/file_lsm.o"));
-pub(super) static FILE_FENTRY: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/file_fentry.o"));
-pub(super) static FILE_SYSCALL: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/file_syscall.o"));
+macro_rules! objects {
+    ($($object:ident = $name:literal),+ $(,)?) => {
+        /// One compiled file of programs. They are split so that what one kernel refuses takes nothing else down.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Object {
+            $($object),+
+        }
+
+        impl Object {
+            /// In the order of loading.
+            pub(super) const ALL: &[Self] = &[$(Self::$object),+];
+
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$object => $name),+ }
+            }
+
+            pub(super) const fn bytes(self) -> &'static [u8] {
+                match self {
+                    $(Self::$object => {
+                        static BYTES: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/", $name, ".o"));
+                        BYTES
+                    })+
+                }
+            }
+        }
+    };
+}
+
+objects! {
+    Core = "core",
+    Network = "network",
+    FileLsm = "file_lsm",
+    FileFentry = "file_fentry",
+    FileSyscall = "file_syscall",
+}

@@ -5,11 +5,13 @@ use sentry_common::{
     kind,
     record::{
         cgroup::CgroupRecord,
-        file::{NameRecord, OpenRecord},
-        network::NetworkRecord,
+        file::{FileRecord, NameRecord},
+        network::{NetworkRecord, PayloadRecord, UnixRecord},
+        other::{KernelRecord, TargetRecord},
         process::{ExecRecord, ExitRecord, ForkRecord},
     },
 };
+use sentry_detect::act::{FileAct, KernelAct, SocketAct, TargetAct};
 use zerocopy::{FromBytes, Immutable, KnownLayout};
 
 pub mod text;
@@ -25,9 +27,20 @@ pub enum Record {
     CgroupRemove(Box<CgroupRecord>),
     Connect(Box<NetworkRecord>),
     Send(Box<NetworkRecord>),
-    Open(Box<OpenRecord>),
+    Open(Box<FileRecord>),
     Unlink(Box<NameRecord>),
     Rename(Box<NameRecord>),
+    ExecFailed(Box<NameRecord>),
+    /// Any other act on a file object.
+    File(FileAct, Box<FileRecord>),
+    /// Any other act on a name.
+    Name(FileAct, Box<NameRecord>),
+    Socket(SocketAct, Box<NetworkRecord>),
+    /// A connection; or, `true`, a datagram.
+    Unix(bool, Box<UnixRecord>),
+    Payload(Box<PayloadRecord>),
+    Target(TargetAct, Box<TargetRecord>),
+    Kernel(KernelAct, Box<KernelRecord>),
 }
 
 /// Why bytes are no record. The header is kept where it could be read, so that the loss can be booked to its run.
@@ -75,6 +88,45 @@ pub fn record(bytes: &[u8]) -> Result<Record, DecodeError> {
         kind::OPEN => Record::Open(body(kind, bytes)?),
         kind::UNLINK => Record::Unlink(body(kind, bytes)?),
         kind::RENAME => Record::Rename(body(kind, bytes)?),
+        kind::EXEC_FAILED => Record::ExecFailed(body(kind, bytes)?),
+        kind::TRUNCATE => Record::File(FileAct::Truncate, body(kind, bytes)?),
+        kind::CHANGE_MODE => Record::File(FileAct::ChangeMode, body(kind, bytes)?),
+        kind::CHANGE_OWNER => Record::File(FileAct::ChangeOwner, body(kind, bytes)?),
+        kind::MAP_WRITE => Record::File(FileAct::MapWrite, body(kind, bytes)?),
+        kind::MAP_EXECUTE => Record::File(FileAct::MapExecute, body(kind, bytes)?),
+        kind::PROTECT_EXECUTE => Record::File(FileAct::ProtectExecute, body(kind, bytes)?),
+        kind::COPY => Record::File(FileAct::Copy, body(kind, bytes)?),
+        kind::ALLOCATE => Record::File(FileAct::Allocate, body(kind, bytes)?),
+        kind::CLOSE_WRITTEN => Record::File(FileAct::CloseWritten, body(kind, bytes)?),
+        kind::FILE_RECEIVED => Record::File(FileAct::Receive, body(kind, bytes)?),
+        kind::LINK => Record::Name(FileAct::Link, body(kind, bytes)?),
+        kind::SYMLINK => Record::Name(FileAct::Symlink, body(kind, bytes)?),
+        kind::MAKE_DIRECTORY => Record::Name(FileAct::MakeDirectory, body(kind, bytes)?),
+        kind::MAKE_NODE => Record::Name(FileAct::MakeNode, body(kind, bytes)?),
+        kind::XATTR_SET => Record::Name(FileAct::SetAttribute, body(kind, bytes)?),
+        kind::XATTR_REMOVE => Record::Name(FileAct::RemoveAttribute, body(kind, bytes)?),
+        kind::SOCKET => Record::Socket(SocketAct::Create, body(kind, bytes)?),
+        kind::CONNECTED => Record::Socket(SocketAct::Connected, body(kind, bytes)?),
+        kind::BIND => Record::Socket(SocketAct::Bind, body(kind, bytes)?),
+        kind::LISTEN => Record::Socket(SocketAct::Listen, body(kind, bytes)?),
+        kind::ACCEPT => Record::Socket(SocketAct::Accept, body(kind, bytes)?),
+        kind::SOCKET_RECEIVED => Record::Socket(SocketAct::Receive, body(kind, bytes)?),
+        kind::UNIX_CONNECT => Record::Unix(false, body(kind, bytes)?),
+        kind::UNIX_SEND => Record::Unix(true, body(kind, bytes)?),
+        kind::PAYLOAD => Record::Payload(body(kind, bytes)?),
+        kind::SIGNAL => Record::Target(TargetAct::Signal, body(kind, bytes)?),
+        kind::TRACE => Record::Target(TargetAct::Trace, body(kind, bytes)?),
+        kind::PROCESS_ACCESS => Record::Target(TargetAct::Access, body(kind, bytes)?),
+        kind::CREDENTIALS => Record::Kernel(KernelAct::Credentials, body(kind, bytes)?),
+        kind::NAMESPACES => Record::Kernel(KernelAct::Namespaces, body(kind, bytes)?),
+        kind::BPF => Record::Kernel(KernelAct::Bpf, body(kind, bytes)?),
+        kind::PERF_OPEN => Record::Kernel(KernelAct::PerfOpen, body(kind, bytes)?),
+        kind::MODULE => Record::Kernel(KernelAct::Module, body(kind, bytes)?),
+        kind::MOUNT => Record::Kernel(KernelAct::Mount, body(kind, bytes)?),
+        kind::UNMOUNT => Record::Kernel(KernelAct::Unmount, body(kind, bytes)?),
+        kind::CHANGE_ROOT => Record::Kernel(KernelAct::ChangeRoot, body(kind, bytes)?),
+        kind::IO_RING => Record::Kernel(KernelAct::IoRing, body(kind, bytes)?),
+        kind::IO_OPERATION => Record::Kernel(KernelAct::IoOperation, body(kind, bytes)?),
         _ => return Err(DecodeError::Kind { kind }),
     })
 }
@@ -151,7 +203,7 @@ mod tests {
 
         #[test]
         fn any_body_behind_a_good_header_is_a_record_or_an_error(
-            kind in 0u16..130,
+            kind in 0u16..200,
             body in proptest::collection::vec(any::<u8>(), 0..6000),
         ) {
             let mut bytes = a_header(kind).as_bytes().to_vec();

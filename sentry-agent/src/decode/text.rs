@@ -57,11 +57,17 @@ pub fn path(text: &PathText) -> Option<Path> {
 /// A syscall's path argument, made absolute by text alone.
 #[must_use]
 pub fn argument(directory: &PathText, argument: &ArgumentText) -> Path {
+    argument_at(path(directory).as_ref(), argument)
+}
+
+/// The same, with a directory that was decoded before.
+#[must_use]
+pub fn argument_at(directory: Option<&Path>, argument: &ArgumentText) -> Path {
     let bytes = clamp(&argument.bytes, argument.length);
     let truncated = argument.flags & (TRUNCATED | UNREADABLE) != 0;
     let mut text = escape(bytes);
     if !text.starts_with('/')
-        && let Some(start) = path(directory)
+        && let Some(start) = directory
     {
         text = if start.text == "/" { format!("/{text}") } else { format!("{}/{text}", start.text) };
     }

@@ -6,9 +6,10 @@ use sentry_common::{
     abi::{RecordHeader, ring},
     record::{
         cgroup::{AT_BIRTH, CgroupRecord, DESTINATION_IN_RUN, MEMBER_BEFORE},
-        file::{ATTEMPT, CREATED, FROM_ARGUMENT, NameRecord, OpenRecord},
+        file::{ATTEMPT, CREATED, FROM_ARGUMENT, FileRecord, NameRecord},
         network::NetworkRecord,
-        process::{ExecRecord, FileKey as RawFileKey},
+        process::{BY_THREAD, ExecRecord, FileKey as RawFileKey, SCRIPT},
+        text::TRUNCATED,
     },
 };
 use sentry_detect::{
@@ -17,6 +18,7 @@ use sentry_detect::{
 };
 
 use super::{
+    act,
     clock::BootClock,
     process_table::{ProcessTable, unknown},
     seed,
@@ -75,8 +77,10 @@ impl Enricher {
                 EventKind::Fork { child }
             }
             Record::Exec(exec) => {
-                self.processes.set(process(actor, exec));
-                EventKind::Exec
+                let process = process(actor, exec);
+                let kind = executed(exec, &process);
+                self.processes.set(process);
+                kind
             }
             Record::Seed(seed) => {
                 let argv = super::seed::argv(actor.tgid);
@@ -116,6 +120,17 @@ impl Enricher {
                 },
                 attempt: rename.flags & ATTEMPT != 0,
             },
+            Record::ExecFailed(failed) => EventKind::ExecFailed {
+                path: text::argument(&failed.path, &failed.argument),
+                error: failed.error,
+            },
+            Record::File(act, record) => act::file(*act, record),
+            Record::Name(act, record) => act::name(*act, record),
+            Record::Socket(act, record) => act::socket(*act, record),
+            Record::Unix(datagram, record) => act::unix(*datagram, record),
+            Record::Payload(record) => act::payload(record),
+            Record::Target(act, record) => act::target(*act, record),
+            Record::Kernel(act, record) => act::kernel(*act, record),
         }
     }
 
@@ -146,6 +161,21 @@ fn process(key: ProcessKey, exec: &ExecRecord) -> Process {
     }
 }
 
+fn executed(exec: &ExecRecord, process: &Process) -> EventKind {
+    let asked = text::plain(&exec.requested);
+    let requested = (!asked.is_empty()).then(|| Path {
+        text: asked,
+        source: PathSource::Argument,
+        truncated: exec.requested.flags & TRUNCATED != 0,
+    });
+    let script = (exec.flags & SCRIPT != 0).then(|| File {
+        path: text::argument_at(process.cwd.as_ref(), &exec.requested),
+        key: file_key(&exec.script),
+    });
+    let by_thread = (exec.flags & BY_THREAD != 0).then_some(exec.old_tid);
+    EventKind::Exec { requested, script, by_thread }
+}
+
 fn cgroup_move(moved: &CgroupRecord) -> EventKind {
     EventKind::CgroupMove {
         cgroup: moved.cgroup,
@@ -156,25 +186,30 @@ fn cgroup_move(moved: &CgroupRecord) -> EventKind {
     }
 }
 
-fn endpoint(record: &NetworkRecord) -> Endpoint {
+pub(super) fn endpoint(record: &NetworkRecord) -> Endpoint {
+    address(record.family, record.address, record.port, record.protocol)
+}
+
+pub(super) fn address(family: u16, bytes: [u8; 16], port: u16, protocol: u16) -> Endpoint {
     const AF_INET: u16 = 2;
-    let address = if record.family == AF_INET {
-        let [a, b, c, d, ..] = record.address;
+    let address = if family == AF_INET {
+        let [a, b, c, d, ..] = bytes;
         IpAddr::V4(Ipv4Addr::new(a, b, c, d))
     } else {
         // An IPv4-mapped destination is the IPv4 one.
-        IpAddr::V6(Ipv6Addr::from(record.address)).to_canonical()
+        IpAddr::V6(Ipv6Addr::from(bytes)).to_canonical()
     };
-    Endpoint { address, port: record.port, protocol: record.protocol }
+    Endpoint { address, port, protocol }
 }
 
-fn opened(open: &OpenRecord) -> EventKind {
+fn opened(open: &FileRecord) -> EventKind {
     const O_WRONLY: u32 = 0o1;
     const O_RDWR: u32 = 0o2;
     const O_TRUNC: u32 = 0o1000;
     const O_APPEND: u32 = 0o2000;
     const O_PATH: u32 = 0o1000_0000;
-    let raw = open.open_flags;
+    // `f_flags` has 32 bits.
+    let raw = open.detail as u32;
     let path_only = raw & O_PATH != 0;
     let write = raw & (O_WRONLY | O_RDWR) != 0 && !path_only;
     EventKind::Open {
@@ -192,7 +227,7 @@ fn opened(open: &OpenRecord) -> EventKind {
     }
 }
 
-fn named_file(record: &NameRecord) -> File {
+pub(super) fn named_file(record: &NameRecord) -> File {
     if record.source == FROM_ARGUMENT {
         File { path: text::argument(&record.path, &record.argument), key: None }
     } else {
@@ -201,11 +236,11 @@ fn named_file(record: &NameRecord) -> File {
 }
 
 /// The kernel could not be asked for the path.
-fn no_path() -> Path {
+pub(super) fn no_path() -> Path {
     Path { text: String::new(), source: PathSource::Kernel, truncated: true }
 }
 
-fn file_key(key: &RawFileKey) -> Option<FileKey> {
+pub(super) fn file_key(key: &RawFileKey) -> Option<FileKey> {
     (key.inode != 0).then_some(FileKey {
         device_major: key.device >> 20,
         device_minor: key.device & 0xf_ffff,

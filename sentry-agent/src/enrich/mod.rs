@@ -7,3 +7,11 @@ pub mod seed;
 pub mod process_table;
 
 pub mod event;
+
+mod act;
+
+mod payload;
+
+mod service;
+
+pub mod tls;

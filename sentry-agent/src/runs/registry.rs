@@ -337,7 +337,7 @@ impl Registry {
         let kernel = self.kernel();
         let faults = kernel.programs.tables.faults();
         let faults = fault::NAMES.iter().zip(faults).map(|(name, count)| ((*name).into(), count)).collect();
-        (kernel.programs.tier().into(), kernel.programs.limits(), faults)
+        (kernel.programs.tier().letter().into(), kernel.programs.limits(), faults)
     }
 
     /// Enters the run into the lists first, so that no record of it finds nobody, then into the kernel's tables.

@@ -40,7 +40,7 @@ pub(crate) fn event(run: &str) -> Item {
     Item::Event(v1::Event {
         id: format!("{run}-c-1"),
         run: run.into(),
-        kind: Some(v1::event::Kind::Exec(v1::Exec {})),
+        kind: Some(v1::event::Kind::Exec(v1::Exec::default())),
         ..v1::Event::default()
     })
 }

@@ -4,7 +4,10 @@
 //! 1024 bytes; times are cut to Unix milliseconds.
 
 use prost::Message as _;
-use sentry_proto::v1::{self, event::Kind, item::Item};
+use sentry_proto::{
+    ocsf,
+    v1::{self, item::Item},
+};
 
 const MAX_ID_BYTES: usize = 1024;
 const MAX_HELLO_TEXT_BYTES: usize = 4096;
@@ -153,7 +156,7 @@ fn check_event(event: v1::Event) -> Result<Content, &'static str> {
         return Err("the event names no process");
     }
     Ok(Content::Event {
-        class_uid: class_uid(kind),
+        class_uid: ocsf::class_uid(kind),
         run: run_id(event.run)?,
         agent: agent(event.agent)?.id,
         time_ms: ms(event.time_unix_ns),
@@ -238,21 +241,11 @@ fn ms(unix_ns: u64) -> i64 {
     (unix_ns / NS_PER_MS) as i64
 }
 
-/// OCSF class of an event, the same one its rendering carries.
-fn class_uid(kind: &Kind) -> u32 {
-    match kind {
-        Kind::Fork(_) | Kind::Exec(_) | Kind::Exit(_) | Kind::Seed(_) => 1007,
-        Kind::CgroupMove(_) | Kind::CgroupMake(_) | Kind::CgroupRemove(_) => 1003,
-        Kind::Connect(_) | Kind::Send(_) => 4001,
-        Kind::Open(_) | Kind::Unlink(_) | Kind::Rename(_) => 1001,
-    }
-}
-
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]
 mod tests {
     use proptest::prelude::*;
-    use sentry_proto::ocsf::{self, HostContext};
+    use sentry_proto::{ocsf::HostContext, v1::event::Kind};
 
     use super::*;
 
@@ -272,7 +265,7 @@ mod tests {
     fn the_class_is_the_one_that_is_rendered() {
         let kinds = [
             Kind::Fork(v1::Fork::default()),
-            Kind::Exec(v1::Exec {}),
+            Kind::Exec(v1::Exec::default()),
             Kind::Exit(v1::Exit::default()),
             Kind::Seed(v1::Seed {}),
             Kind::CgroupMove(v1::CgroupMove::default()),
@@ -286,7 +279,7 @@ mod tests {
         ];
         let host = HostContext { sensor: "s", version: "1", host: "h", boot_id: "b" };
         for kind in kinds {
-            let class = class_uid(&kind);
+            let class = ocsf::class_uid(&kind);
             assert_eq!(ocsf::event(&event(kind), &host)["class_uid"], class);
         }
     }
@@ -294,7 +287,7 @@ mod tests {
     #[test]
     fn positions_go_on_behind_a_gap() {
         let gap = v1::Gap { first: 6, last: 9, ..v1::Gap::default() };
-        let items = [Item::Event(event(Kind::Exec(v1::Exec {}))), Item::Gap(gap)];
+        let items = [Item::Event(event(Kind::Exec(v1::Exec::default()))), Item::Gap(gap)];
         let wire = |items: &[Item]| items.iter().map(|item| v1::Item { item: Some(item.clone()) }).collect();
         let batch = Batch::check(v1::Items { first_seq: 5, items: wire(&items) }).unwrap().unwrap();
         let ranges: Vec<_> = batch.entries.iter().map(|entry| (entry.first, entry.last)).collect();

@@ -21,7 +21,7 @@ pub(crate) fn process(tgid: u32) -> Option<v1::Process> {
 /// Event `n` of a run: its id is `<run>-e-<n>`, its time `n` ms after the start.
 pub(crate) fn event(run: &str, n: u64) -> v1::Event {
     let kinds = [
-        Kind::Exec(v1::Exec {}),
+        Kind::Exec(v1::Exec::default()),
         Kind::Connect(v1::Connect {
             destination: Some(v1::Endpoint { address: vec![127, 0, 0, 1], port: 80, protocol: 6 }),
         }),

@@ -11,26 +11,37 @@ pub const CREATED: u32 = 1;
 /// Seen before the kernel's last checks (LSM, fentry): the call may still have failed.
 pub const ATTEMPT: u32 = 2;
 
-/// A file was opened; the path is the opened object's, resolved in the kernel.
+/// `RENAME` that swapped two names (`RENAME_EXCHANGE`).
+pub const EXCHANGE: u32 = 4;
+
+/// One act on one file object; the path is the object's, resolved in the kernel.
 #[repr(C)]
 #[derive(Clone, Copy)]
 #[cfg_attr(
     feature = "user",
     derive(zerocopy::FromBytes, zerocopy::IntoBytes, zerocopy::Immutable, zerocopy::KnownLayout)
 )]
-pub struct OpenRecord {
+pub struct FileRecord {
     pub header: RecordHeader,
+    /// Zeroes where the act has no file (memory made executable).
     pub file: FileKey,
-    /// `f_flags`: O_ACCMODE, O_TRUNC, O_APPEND, …
-    pub open_flags: u32,
+    /// By kind: `OPEN`: `f_flags`; `TRUNCATE`, `CLOSE_WRITTEN`: size in bytes; `CHANGE_MODE`: mode; `CHANGE_OWNER`:
+    /// uid << 32 | gid; `MAP_*`, `PROTECT_EXECUTE`: `PROT_*` bits; `COPY`: bytes asked for; `ALLOCATE`: mode.
+    pub detail: u64,
     pub flags: u32,
+    /// errno of a refusal; 0 = not refused where it was seen.
+    pub error: u32,
     pub path: PathText,
 }
-shared!(OpenRecord);
-const _: () = assert!(size_of::<OpenRecord>() == 1368);
+shared!(FileRecord);
+const _: () = assert!(size_of::<FileRecord>() == 1376);
 
-/// A name was removed (`UNLINK`; `path` = the name) or changed (`RENAME`; `path` → `new_path`), resolved in the
-/// kernel from directory and dentry (LSM, fentry). `argument` fields are then empty.
+/// A name was removed (`UNLINK`), changed (`RENAME`: `path` → `new_path`), added to a file (`LINK`: `path` is the file,
+/// `new_path` its new name) or made (`SYMLINK`, `MAKE_DIRECTORY`, `MAKE_NODE`), or a named attribute changed
+/// (`XATTR_*`), resolved in the kernel from directory and dentry (LSM, fentry, fexit). `argument` is then the target of
+/// a symlink or the name of an attribute, else empty.
+///
+/// Also an execve that failed (`EXEC_FAILED`), always from the argument.
 ///
 /// On kernels without those hooks the syscall's own arguments stand in `argument`/`new_argument`, relative to
 /// `directory`/`new_directory` (the `*at` descriptor's or working directory's path), and `path` fields are empty.
@@ -46,17 +57,21 @@ pub struct NameRecord {
     pub flags: u32,
     /// [`FROM_HOOK`] or [`FROM_ARGUMENT`].
     pub source: u32,
+    /// errno of a refusal; 0 = not refused where it was seen.
+    pub error: u32,
+    /// `MAKE_*`: mode.
+    pub mode: u32,
     /// The file's path, or (from an argument) the directory that a relative argument starts at.
     pub path: PathText,
-    /// Only for `RENAME`.
+    /// Only for `RENAME` and `LINK`.
     pub new_path: PathText,
-    /// Only with [`FROM_ARGUMENT`].
+    /// With [`FROM_ARGUMENT`]; with [`FROM_HOOK`] the text that belongs to the act.
     pub argument: ArgumentText,
-    /// Only for `RENAME` with [`FROM_ARGUMENT`].
+    /// Only for `RENAME` and `LINK` with [`FROM_ARGUMENT`].
     pub new_argument: ArgumentText,
 }
 shared!(NameRecord);
-const _: () = assert!(size_of::<NameRecord>() == 3696);
+const _: () = assert!(size_of::<NameRecord>() == 3704);
 
 /// `path` is the object's.
 pub const FROM_HOOK: u32 = 1;

@@ -9,3 +9,5 @@ pub mod cgroup;
 pub mod network;
 
 pub mod file;
+
+pub mod other;

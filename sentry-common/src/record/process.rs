@@ -1,6 +1,6 @@
 //! Process life: fork, exec, exit, and processes found when a cgroup was tagged.
 
-use super::text::{ArgvText, PathText};
+use super::text::{ArgumentText, ArgvText, PathText};
 use crate::abi::RecordHeader;
 
 /// A file as the kernel knows it.
@@ -40,6 +40,11 @@ pub struct ForkRecord {
 shared!(ForkRecord);
 const _: () = assert!(size_of::<ForkRecord>() == 72);
 
+/// What was asked for is a script (or a file of `binfmt_misc`), and `file` its interpreter.
+pub const SCRIPT: u32 = 1;
+/// Called by a thread that was not the first of its process.
+pub const BY_THREAD: u32 = 2;
+
 /// A new program image (`EXEC`), or a process that was there before the tag (`SEED`).
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -57,12 +62,20 @@ pub struct ExecRecord {
     /// `euid` after the exec.
     pub euid: u32,
     pub file: FileKey,
+    /// The script that an interpreter runs; zeroes where it was not seen, or for a binary.
+    pub script: FileKey,
+    /// [`SCRIPT`], [`BY_THREAD`].
+    pub flags: u32,
+    /// Thread id of the caller before the exec, which took over the process's id.
+    pub old_tid: u32,
     pub path: PathText,
     pub cwd: PathText,
     pub argv: ArgvText,
+    /// The kernel's copy of the path that execve was given: a link, a script, `/dev/fd/N`.
+    pub requested: ArgumentText,
 }
 shared!(ExecRecord);
-const _: () = assert!(size_of::<ExecRecord>() == 4744);
+const _: () = assert!(size_of::<ExecRecord>() == 4744 + 24 + 8 + 520);
 
 /// The last thread of a process ended.
 #[repr(C)]

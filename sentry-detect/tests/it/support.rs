@@ -107,7 +107,11 @@ impl Trace {
     /// `command`: the program's path, then its arguments.
     pub(crate) fn exec(&mut self, command: &[&str]) {
         self.counters.execs += 1;
-        self.event(Ring::Critical, EventKind::Exec, command);
+        self.event(
+            Ring::Critical,
+            EventKind::Exec { requested: None, script: None, by_thread: None },
+            command,
+        );
     }
 
     pub(crate) fn exit(&mut self) {

@@ -9,15 +9,15 @@ use sentry_ebpf::probes;
 #[unsafe(no_mangle)]
 static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";
 
-#[btf_tracepoint(function = "sched_process_fork")]
+#[btf_tracepoint(function = "task_newtask")]
 pub fn fork(ctx: BtfTracePointContext) -> i32 {
-    probes::fork::sched_process_fork(ctx.arg(0), ctx.arg(1));
+    probes::fork::task_newtask(ctx.arg(0));
     0
 }
 
 #[btf_tracepoint(function = "sched_process_exec")]
 pub fn exec(ctx: BtfTracePointContext) -> i32 {
-    probes::exec::sched_process_exec(ctx.arg(0), ctx.arg(2));
+    probes::exec::sched_process_exec(ctx.arg(0), ctx.arg(1), ctx.arg(2));
     0
 }
 

@@ -26,7 +26,7 @@ pub fn process_start(task: *const u8) -> u64 {
     }
 }
 
-/// True from the task's creation until it is first put on a run queue, which is after `sched_process_fork`.
+/// True from the task's creation until it is first put on a run queue, which is after `task_newtask`.
 #[inline(always)]
 pub fn is_newborn(task: *const u8) -> bool {
     /// `TASK_NEW`, the same bit on 5.14–6.18.

@@ -1,33 +1,47 @@
 //! A new program image starts.
 
-use sentry_common::{kind, record::process::ExecRecord};
+use sentry_common::{
+    kind, offset as o,
+    record::process::{BY_THREAD, ExecRecord, SCRIPT},
+};
 
 use crate::{
     count,
     emit::{self, Actor},
     gate,
-    kernel::{cgroup, file, path, task, user},
+    kernel::{cgroup, file, path, read, task, user},
     offsets::of,
 };
 
 /// Hook: `tp_btf/sched_process_exec(task, old_pid, bprm)`: the new memory image is in place, its first instruction has
 /// not run (5.5+). argv is read from the new image, where no other thread of the run can have changed it.
 #[inline(always)]
-pub fn sched_process_exec(current: *const u8, bprm: *const u8) {
+pub fn sched_process_exec(current: *const u8, old_tid: u32, bprm: *const u8) {
     let Some(run) = gate::of_task(current) else { return };
     count::add(&run, |block| &raw mut block.execs);
     let Some(mut record) = emit::critical::<ExecRecord>(&run, kind::EXEC, Actor::current(current)) else {
         return;
     };
-    let opened = crate::kernel::read_pointer(bprm, of(sentry_common::offset::BPRM_FILE));
-    fill(current, opened, record.fields());
-    user::write_argv(task::argv_range(current), &mut record.fields().argv);
+    // Plain addresses, 0 when unreadable: an absent `Option<*const u8>` is a register that was never written, and the
+    // verifier (6.18) refuses to store it.
+    let address = |offset| read::<u64>(bprm, offset).unwrap_or(0);
+    fill(current, address(of(o::BPRM_FILE)), record.fields());
+    let fields = record.fields();
+    let asked = address(of(o::BPRM_FILENAME));
+    // Each interpreter on the way replaces `interp`; what was asked for stays in `filename`.
+    let script = if asked == address(of(o::BPRM_INTERP)) { 0 } else { SCRIPT };
+    let by_thread = if old_tid == task::tgid(current) { 0 } else { BY_THREAD };
+    fields.flags = script | by_thread;
+    fields.old_tid = old_tid;
+    user::write_kernel_text(asked as *const u8, &mut fields.requested);
+    user::write_argv(task::argv_range(current), &mut fields.argv);
     record.submit();
 }
 
-/// Everything but argv, which can be read only from the process itself.
+/// Everything but argv, which can be read only from the process itself. `opened` is the address of the program's
+/// `struct file`, or 0.
 #[inline(always)]
-pub(crate) fn fill(member: *const u8, opened: Option<*const u8>, fields: &mut ExecRecord) {
+pub(crate) fn fill(member: *const u8, opened: u64, fields: &mut ExecRecord) {
     let (parent_tgid, parent_start_boot_ns) = task::parent(member);
     let (uid, gid, euid) = task::credentials(member);
     fields.parent_tgid = parent_tgid;
@@ -36,16 +50,12 @@ pub(crate) fn fill(member: *const u8, opened: Option<*const u8>, fields: &mut Ex
     fields.gid = gid;
     fields.euid = euid;
     fields.cgroup = cgroup::of_task(member);
-    match opened {
-        Some(opened) => {
-            fields.file = file::key(opened);
-            path::write(file::path(opened), &mut fields.path);
-        }
-        None => {
-            fields.file = Default::default();
-            path::write_none(&mut fields.path);
-        }
-    }
+    fields.script = Default::default();
+    fields.flags = 0;
+    fields.old_tid = 0;
+    let opened = opened as *const u8;
+    fields.file = file::key(opened);
+    path::write(file::path(opened), &mut fields.path);
     match task::working_directory(member) {
         Some(directory) => path::write(directory, &mut fields.cwd),
         None => path::write_none(&mut fields.cwd),

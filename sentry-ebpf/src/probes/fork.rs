@@ -16,12 +16,14 @@ use crate::{
     kernel::{cgroup, task, user},
 };
 
-/// Hook: `tp_btf/sched_process_fork(parent, child)`, before the child first runs (5.5+).
+/// Hook: `tp_btf/task_newtask(child, clone_flags)` in the parent, before the child first runs. Unlike
+/// `sched_process_fork` it also tells of the kernel's io_uring workers, which act for the process (seen on 6.1–6.18).
 ///
 /// The child inherits the parent's tag; a child born into a run's cgroup from outside (`CLONE_INTO_CGROUP`) gets that
 /// run's. Cost for untagged parents: tag miss + one look-up of the child's cgroup.
 #[inline(always)]
-pub fn sched_process_fork(parent: *const u8, child: *const u8) {
+pub fn task_newtask(child: *const u8) {
+    let parent = gate::current_task();
     let child_cgroup = cgroup::of_task(child);
     if let Some(run) = gate::of_task(parent) {
         let is_process = born(&run, parent, child, child_cgroup, |block| &raw mut block.processes_born);

@@ -47,6 +47,8 @@ fn fill(fields: &mut NameRecord, directory: *const u8, dentry: *const u8) {
     fields.file = file::dentry_key(dentry);
     fields.flags = ATTEMPT;
     fields.source = FROM_HOOK;
+    fields.error = 0;
+    fields.mode = 0;
     path::write_child(directory, Some(dentry), &mut fields.path);
     user::write_no_argument(&mut fields.argument);
     user::write_no_argument(&mut fields.new_argument);

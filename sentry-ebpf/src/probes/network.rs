@@ -33,7 +33,7 @@ pub fn send<const IPV6: bool>(ctx: &SockAddrContext) -> i32 {
 #[inline(always)]
 fn member() -> Option<(Run, Actor)> {
     let actor = Actor::current_in_cgroup_program()?;
-    Some((gate::of_process(actor.tgid)?, actor))
+    Some((gate::of_process(actor)?, actor))
 }
 
 #[inline(always)]

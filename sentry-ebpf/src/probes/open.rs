@@ -2,7 +2,7 @@
 
 use sentry_common::{
     kind,
-    record::file::{ATTEMPT, CREATED, OpenRecord},
+    record::file::{ATTEMPT, CREATED, FileRecord},
 };
 
 use crate::{
@@ -40,11 +40,12 @@ pub(crate) fn report(run: &Run, opened: *const u8, flags: u32) {
         count::add(run, |block| &raw mut block.creates);
     }
     let actor = Actor::current(gate::current_task());
-    let Some(mut record) = emit::bulk::<OpenRecord>(run, kind::OPEN, actor) else { return };
+    let Some(mut record) = emit::bulk::<FileRecord>(run, kind::OPEN, actor) else { return };
     let fields = record.fields();
     fields.file = file::key(opened);
-    fields.open_flags = open_flags;
+    fields.detail = u64::from(open_flags);
     fields.flags = flags | created;
+    fields.error = 0;
     path::write(file::path(opened), &mut fields.path);
     record.submit();
 }

@@ -22,6 +22,10 @@ pub fn iter_task(output: *mut seq_file, member: *const u8) {
     if gate::of_task(member).is_some() {
         return;
     }
+    // A zombie acts no more, and its end was before the tag.
+    if task::live_threads(member) <= 0 {
+        return;
+    }
     if task::is_newborn(member) {
         let start = task::start(member);
         // SAFETY: the iterator's own file, and a value on the stack with its size. A full buffer makes the kernel call
@@ -40,7 +44,8 @@ pub fn iter_task(output: *mut seq_file, member: *const u8) {
     }
     count::add(&run, |block| &raw mut block.processes_entered);
     let Some(mut record) = emit::critical::<ExecRecord>(&run, kind::SEED, actor) else { return };
-    exec::fill(member, task::exe_file(member), record.fields());
+    exec::fill(member, task::exe_file(member).map_or(0, |file| file as u64), record.fields());
     user::write_no_argv(&mut record.fields().argv);
+    user::write_no_argument(&mut record.fields().requested);
     record.submit();
 }

@@ -116,6 +116,8 @@ fn fill(fields: &mut NameRecord, directory: i32, name: u64) {
     fields.file = Default::default();
     fields.flags = 0;
     fields.source = FROM_ARGUMENT;
+    fields.error = 0;
+    fields.mode = 0;
     start_directory(directory, &mut fields.path);
     user::write_argument(name, &mut fields.argument);
 }

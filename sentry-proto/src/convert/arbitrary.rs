@@ -2,8 +2,9 @@
 
 use std::net::IpAddr;
 
-use proptest::{collection::vec, option, prelude::*};
+use proptest::{collection::vec, option, prelude::*, sample::select};
 use sentry_detect::{
+    act::{FileAct, KernelAct, SocketAct, TargetAct},
     event::{Argv, Endpoint, Event, EventKind, File, FileKey, OpenIntent, Path, PathSource, Process, Ring},
     finding::Finding,
     run::{AgentIdentity, ProcessKey, RunId},
@@ -77,7 +78,10 @@ fn kind() -> impl Strategy<Value = EventKind> {
     );
     prop_oneof![
         key().prop_map(|child| EventKind::Fork { child }),
-        Just(EventKind::Exec),
+        (option::of(path()), option::of(file()), any::<Option<u32>>())
+            .prop_map(|(requested, script, by_thread)| EventKind::Exec { requested, script, by_thread }),
+        (path(), any::<u32>()).prop_map(|(path, error)| EventKind::ExecFailed { path, error }),
+        act(),
         any::<(Option<u32>, Option<u32>)>().prop_map(|(code, signal)| EventKind::Exit { code, signal }),
         Just(EventKind::Seed),
         (any::<u64>(), text(), any::<(bool, bool, bool)>()).prop_map(
@@ -102,6 +106,84 @@ fn kind() -> impl Strategy<Value = EventKind> {
             new_path,
             attempt
         }),
+    ]
+}
+
+fn act() -> impl Strategy<Value = EventKind> {
+    let maybe_text = || option::of(text());
+    let error = any::<Option<u32>>;
+    prop_oneof![
+        (
+            select(FileAct::ALL),
+            option::of(file()),
+            option::of(path()),
+            any::<u64>(),
+            maybe_text(),
+            any::<bool>(),
+            error()
+        )
+            .prop_map(|(act, file, new_path, detail, text, attempt, error)| EventKind::File {
+                act,
+                file,
+                new_path,
+                detail,
+                text,
+                attempt,
+                error
+            }),
+        (
+            select(SocketAct::ALL),
+            any::<(u16, u16, u64)>(),
+            option::of(endpoint()),
+            option::of(endpoint()),
+            error()
+        )
+            .prop_map(|(act, (family, socket_type, cookie), local, remote, error)| {
+                EventKind::Socket { act, family, socket_type, local, remote, cookie, error }
+            }),
+        (text(), any::<(bool, bool, Option<u32>)>(), option::of(key()), maybe_text(), error()).prop_map(
+            |(name, (datagram, peer_in_run, peer_uid), peer, service, error)| EventKind::Unix {
+                name,
+                datagram,
+                peer,
+                peer_uid,
+                peer_in_run,
+                service,
+                error
+            }
+        ),
+        (endpoint(), any::<bool>(), text(), text(), maybe_text(), vec(text(), 0..3)).prop_map(
+            |(server, answer, name, record_type, code, answers)| EventKind::Dns {
+                server,
+                answer,
+                name,
+                record_type,
+                code,
+                answers
+            }
+        ),
+        (endpoint(), text())
+            .prop_map(|(destination, server_name)| EventKind::TlsHello { destination, server_name }),
+        (select(TargetAct::ALL), key(), any::<(u32, bool, bool)>(), error()).prop_map(
+            |(act, target, (code, target_in_run, attempt), error)| EventKind::Target {
+                act,
+                target,
+                code,
+                target_in_run,
+                attempt,
+                error
+            }
+        ),
+        (select(KernelAct::ALL), any::<(u32, u64)>(), option::of(path()), maybe_text(), error()).prop_map(
+            |(act, (code, detail), path, text, error)| EventKind::Kernel {
+                act,
+                code,
+                detail,
+                path,
+                text,
+                error
+            }
+        ),
     ]
 }
 

@@ -17,6 +17,8 @@ pub enum ConvertError {
         "read {message}: field `{field}` holds {value}, which this version does not know; update the reading side"
     )]
     Unknown { message: &'static str, field: &'static str, value: i64 },
+    #[error("read {message}: the act {name:?} is unknown to this version; update the reading side")]
+    Act { message: &'static str, name: String },
     #[error("read {message}: field `{field}` holds {value}, which is more than {limit}; drop the message")]
     TooLarge { message: &'static str, field: &'static str, value: u64, limit: u64 },
     #[error(

@@ -2,7 +2,10 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use sentry_detect::{event as domain, run};
+use sentry_detect::{
+    act::{FileAct, KernelAct, SocketAct, TargetAct},
+    event as domain, run,
+};
 
 use super::ConvertError;
 use crate::v1;
@@ -121,7 +124,15 @@ impl TryFrom<v1::event::Kind> for domain::EventKind {
         use v1::event::Kind;
         Ok(match wire {
             Kind::Fork(fork) => Self::Fork { child: present(fork.child, "Fork", "child")?.into() },
-            Kind::Exec(v1::Exec {}) => Self::Exec,
+            Kind::Exec(exec) => Self::Exec {
+                requested: exec.requested.map(TryInto::try_into).transpose()?,
+                script: exec.script.map(TryInto::try_into).transpose()?,
+                by_thread: exec.by_thread,
+            },
+            Kind::ExecFailed(failed) => Self::ExecFailed {
+                path: present(failed.path, "ExecFailed", "path")?.try_into()?,
+                error: failed.error,
+            },
             Kind::Exit(v1::Exit { code, signal }) => Self::Exit { code, signal },
             Kind::Seed(v1::Seed {}) => Self::Seed,
             Kind::CgroupMove(v1::CgroupMove { cgroup, path, in_run, member_before, at_birth }) => {
@@ -150,6 +161,61 @@ impl TryFrom<v1::event::Kind> for domain::EventKind {
                 new_path: present(rename.new_path, "Rename", "new_path")?.try_into()?,
                 attempt: rename.attempt,
             },
+            Kind::File(file) => Self::File {
+                act: act(FileAct::from_name, file.act, "FileAct")?,
+                file: file.file.map(TryInto::try_into).transpose()?,
+                new_path: file.new_path.map(TryInto::try_into).transpose()?,
+                detail: file.detail,
+                text: file.text,
+                attempt: file.attempt,
+                error: file.error,
+            },
+            Kind::Socket(socket) => Self::Socket {
+                act: act(SocketAct::from_name, socket.act, "SocketAct")?,
+                family: narrow(socket.family, "SocketAct", "family")?,
+                socket_type: narrow(socket.socket_type, "SocketAct", "socket_type")?,
+                local: socket.local.map(TryInto::try_into).transpose()?,
+                remote: socket.remote.map(TryInto::try_into).transpose()?,
+                cookie: socket.cookie,
+                error: socket.error,
+            },
+            Kind::Unix(unix) => Self::Unix {
+                name: unix.name,
+                datagram: unix.datagram,
+                peer: unix.peer.map(Into::into),
+                peer_uid: unix.peer_uid,
+                peer_in_run: unix.peer_in_run,
+                service: unix.service,
+                error: unix.error,
+            },
+            Kind::Dns(dns) => Self::Dns {
+                server: present(dns.server, "Dns", "server")?.try_into()?,
+                answer: dns.answer,
+                name: dns.name,
+                record_type: dns.record_type,
+                code: dns.code,
+                answers: dns.answers,
+            },
+            Kind::TlsHello(hello) => Self::TlsHello {
+                destination: present(hello.destination, "TlsHello", "destination")?.try_into()?,
+                server_name: hello.server_name,
+            },
+            Kind::Target(target) => Self::Target {
+                act: act(TargetAct::from_name, target.act, "TargetAct")?,
+                target: present(target.target, "TargetAct", "target")?.into(),
+                code: target.code,
+                target_in_run: target.target_in_run,
+                attempt: target.attempt,
+                error: target.error,
+            },
+            Kind::Kernel(kernel) => Self::Kernel {
+                act: act(KernelAct::from_name, kernel.act, "KernelAct")?,
+                code: kernel.code,
+                detail: kernel.detail,
+                path: kernel.path.map(TryInto::try_into).transpose()?,
+                text: kernel.text,
+                error: kernel.error,
+            },
         })
     }
 }
@@ -161,6 +227,10 @@ fn ring(value: i32) -> Result<domain::Ring, ConvertError> {
         Ok(v1::event::Ring::Unspecified) => Err(ConvertError::Missing { message: "Event", field: "ring" }),
         Err(prost::UnknownEnumValue(value)) => Err(unknown("Event", "ring", value)),
     }
+}
+
+fn act<T>(from_name: fn(&str) -> Option<T>, name: String, message: &'static str) -> Result<T, ConvertError> {
+    from_name(&name).ok_or(ConvertError::Act { message, name })
 }
 
 fn present<T>(value: Option<T>, message: &'static str, field: &'static str) -> Result<T, ConvertError> {

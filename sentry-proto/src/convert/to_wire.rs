@@ -113,7 +113,14 @@ impl From<&domain::EventKind> for v1::event::Kind {
     fn from(kind: &domain::EventKind) -> Self {
         match kind {
             domain::EventKind::Fork { child } => Self::Fork(v1::Fork { child: Some((*child).into()) }),
-            domain::EventKind::Exec => Self::Exec(v1::Exec {}),
+            domain::EventKind::Exec { requested, script, by_thread } => Self::Exec(v1::Exec {
+                requested: requested.as_ref().map(Into::into),
+                script: script.as_ref().map(Into::into),
+                by_thread: *by_thread,
+            }),
+            domain::EventKind::ExecFailed { path, error } => {
+                Self::ExecFailed(v1::ExecFailed { path: Some(path.into()), error: *error })
+            }
             domain::EventKind::Exit { code, signal } => Self::Exit(v1::Exit { code: *code, signal: *signal }),
             domain::EventKind::Seed => Self::Seed(v1::Seed {}),
             domain::EventKind::CgroupMove { cgroup, path, in_run, member_before, at_birth } => {
@@ -151,6 +158,73 @@ impl From<&domain::EventKind> for v1::event::Kind {
                 new_path: Some(new_path.into()),
                 attempt: *attempt,
             }),
+            domain::EventKind::File { act, file, new_path, detail, text, attempt, error } => {
+                Self::File(v1::FileAct {
+                    act: act.name().to_owned(),
+                    file: file.as_ref().map(Into::into),
+                    new_path: new_path.as_ref().map(Into::into),
+                    detail: *detail,
+                    text: text.clone(),
+                    attempt: *attempt,
+                    error: *error,
+                })
+            }
+            domain::EventKind::Socket { act, family, socket_type, local, remote, cookie, error } => {
+                Self::Socket(v1::SocketAct {
+                    act: act.name().to_owned(),
+                    family: (*family).into(),
+                    socket_type: (*socket_type).into(),
+                    local: local.map(Into::into),
+                    remote: remote.map(Into::into),
+                    cookie: *cookie,
+                    error: *error,
+                })
+            }
+            domain::EventKind::Unix { name, datagram, peer, peer_uid, peer_in_run, service, error } => {
+                Self::Unix(v1::UnixPeer {
+                    name: name.clone(),
+                    datagram: *datagram,
+                    peer: peer.map(Into::into),
+                    peer_uid: *peer_uid,
+                    peer_in_run: *peer_in_run,
+                    service: service.clone(),
+                    error: *error,
+                })
+            }
+            domain::EventKind::Dns { server, answer, name, record_type, code, answers } => {
+                Self::Dns(v1::Dns {
+                    server: Some((*server).into()),
+                    answer: *answer,
+                    name: name.clone(),
+                    record_type: record_type.clone(),
+                    code: code.clone(),
+                    answers: answers.clone(),
+                })
+            }
+            domain::EventKind::TlsHello { destination, server_name } => Self::TlsHello(v1::TlsHello {
+                destination: Some((*destination).into()),
+                server_name: server_name.clone(),
+            }),
+            domain::EventKind::Target { act, target, code, target_in_run, attempt, error } => {
+                Self::Target(v1::TargetAct {
+                    act: act.name().to_owned(),
+                    target: Some((*target).into()),
+                    code: *code,
+                    target_in_run: *target_in_run,
+                    attempt: *attempt,
+                    error: *error,
+                })
+            }
+            domain::EventKind::Kernel { act, code, detail, path, text, error } => {
+                Self::Kernel(v1::KernelAct {
+                    act: act.name().to_owned(),
+                    code: *code,
+                    detail: *detail,
+                    path: path.as_ref().map(Into::into),
+                    text: text.clone(),
+                    error: *error,
+                })
+            }
         }
     }
 }

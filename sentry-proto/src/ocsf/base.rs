@@ -14,6 +14,8 @@ pub(super) enum Class {
     Process,
     DetectionFinding,
     Network,
+    Memory,
+    Dns,
 }
 
 impl Class {
@@ -25,6 +27,8 @@ impl Class {
             Self::Process => 1007,
             Self::DetectionFinding => 2004,
             Self::Network => 4001,
+            Self::Memory => 1004,
+            Self::Dns => 4003,
         }
     }
 
@@ -36,15 +40,17 @@ impl Class {
             Self::Process => "Process Activity",
             Self::DetectionFinding => "Detection Finding",
             Self::Network => "Network Activity",
+            Self::Memory => "Memory Activity",
+            Self::Dns => "DNS Activity",
         }
     }
 
     const fn category(self) -> &'static str {
         match self {
             Self::Base => "Uncategorized",
-            Self::FileSystem | Self::Kernel | Self::Process => "System Activity",
+            Self::FileSystem | Self::Kernel | Self::Process | Self::Memory => "System Activity",
             Self::DetectionFinding => "Findings",
-            Self::Network => "Network Activity",
+            Self::Network | Self::Dns => "Network Activity",
         }
     }
 }

@@ -67,7 +67,9 @@ impl Checker {
             Some(1003) => self.kernel(event),
             Some(1007) => self.process_activity(event),
             Some(2004) => self.finding(event),
+            Some(1004) => self.process_activity(event),
             Some(4001) => self.network(event),
+            Some(4003) => self.dns(event),
             _ => self.fault("class_uid", "is not a class that is emitted here"),
         }
     }
@@ -87,9 +89,11 @@ impl Checker {
                 0 => &[0, 99],
                 1001 => &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 99],
                 1003 => &[0, 1, 2, 3, 4, 99],
+                1004 => &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 99],
                 1007 => &[0, 1, 2, 3, 4, 5, 99],
                 2004 => &[0, 1, 2, 3, 99],
                 4001 => &[0, 1, 2, 3, 4, 5, 6, 7, 99],
+                4003 => &[0, 1, 2, 6, 99],
                 _ => &[],
             };
             if !known.contains(&activity) {
@@ -136,6 +140,12 @@ impl Checker {
             this.optional(connection, path, "protocol_name", Type::Text);
             this.optional(connection, path, "protocol_ver_id", Type::Integer);
         });
+    }
+
+    fn dns(&mut self, event: &Attributes) {
+        self.network(event);
+        self.object(event, "", "query", |this, path, query| this.need(query, path, "hostname", Type::Text));
+        self.objects(event, "", "answers", |this, path, answer| this.need(answer, path, "rdata", Type::Text));
     }
 
     fn finding(&mut self, event: &Attributes) {
@@ -322,7 +332,7 @@ mod tests {
     fn exec() -> Value {
         let host = HostContext { sensor: "s", version: "0", host: "h", boot_id: "b" };
         let process = v1::Process { key: Some(v1::ProcessKey::default()), ..v1::Process::default() };
-        let kind = Some(v1::event::Kind::Exec(v1::Exec {}));
+        let kind = Some(v1::event::Kind::Exec(v1::Exec::default()));
         event(&v1::Event { process: Some(process), kind, ..v1::Event::default() }, &host)
     }
 

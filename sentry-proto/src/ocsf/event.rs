@@ -3,27 +3,28 @@
 use serde_json::{Map, Value, json};
 
 use super::{
-    HostContext,
+    HostContext, act,
     base::{self, Activity, Class, Head, exact},
     object,
 };
 use crate::v1::{self, event::Kind};
 
 /// The members of one class beyond the common part.
-struct Body {
-    class: Class,
-    activity: Activity,
+pub(super) struct Body {
+    pub(super) class: Class,
+    pub(super) activity: Activity,
     /// Members of the object itself.
-    members: Value,
+    pub(super) members: Value,
     /// Members of `unmapped`, beyond those every event has.
-    unmapped: Value,
+    pub(super) unmapped: Value,
 }
 
 pub(super) fn render(event: &v1::Event, host: &HostContext<'_>) -> Map<String, Value> {
     let process = event.process.as_ref();
     let body = match &event.kind {
         Some(Kind::Fork(fork)) => forked(fork, process, host),
-        Some(Kind::Exec(v1::Exec {})) => executed(process, host),
+        Some(Kind::Exec(exec)) => executed(exec, process, host),
+        Some(Kind::ExecFailed(failed)) => act::exec_failed(failed, process, host),
         Some(Kind::Exit(exit)) => exited(exit, process, host),
         Some(Kind::Seed(v1::Seed {})) => seeded(process, host),
         Some(Kind::CgroupMove(moved)) => cgroup_moved(moved),
@@ -36,6 +37,13 @@ pub(super) fn render(event: &v1::Event, host: &HostContext<'_>) -> Map<String, V
         Some(Kind::Open(open)) => opened(open),
         Some(Kind::Unlink(unlink)) => unlinked(unlink),
         Some(Kind::Rename(rename)) => renamed(rename),
+        Some(Kind::File(file)) => act::file(file, process, host),
+        Some(Kind::Socket(socket)) => act::socket(socket),
+        Some(Kind::Unix(unix)) => act::unix(unix, host),
+        Some(Kind::Dns(dns)) => act::dns(dns),
+        Some(Kind::TlsHello(hello)) => act::tls_hello(hello),
+        Some(Kind::Target(target)) => act::target(target, host),
+        Some(Kind::Kernel(kernel)) => act::kernel(kernel, process, host),
         None => Body {
             class: Class::Base,
             activity: Activity(0, "Unknown"),
@@ -80,13 +88,27 @@ fn forked(fork: &v1::Fork, parent: Option<&v1::Process>, host: &HostContext<'_>)
     }
 }
 
-fn executed(process: Option<&v1::Process>, host: &HostContext<'_>) -> Body {
+fn executed(exec: &v1::Exec, process: Option<&v1::Process>, host: &HostContext<'_>) -> Body {
     let image = object::process(process, host);
+    let mut unmapped = json!({ "act": "exec" });
+    if let Some(requested) = &exec.requested {
+        unmapped["requested"] = requested.text.as_str().into();
+    }
+    if let Some(script) = &exec.script {
+        unmapped["script"] = object::file(Some(script));
+        unmapped["script_file"] = file_unmapped(Some(script));
+    }
+    if let Some(thread) = exec.by_thread {
+        unmapped["by_thread"] = thread.into();
+    }
+    // A file without a name: memory, or removed before it ran.
+    let key = process.and_then(|process| process.executable.as_ref()).and_then(|file| file.key.as_ref());
+    unmapped["unlinked"] = key.is_some_and(|key| key.links == 0).into();
     Body {
         class: Class::Process,
         activity: Activity(1, "Launch"),
         members: json!({ "process": image, "launch_type": "Exec", "launch_type_id": 3 }),
-        unmapped: json!({ "act": "exec" }),
+        unmapped,
     }
 }
 
@@ -184,7 +206,7 @@ fn renamed(rename: &v1::Rename) -> Body {
     body
 }
 
-fn file(activity: Activity, act: &str, file: Option<&v1::File>, attempt: bool) -> Body {
+pub(super) fn file(activity: Activity, act: &str, file: Option<&v1::File>, attempt: bool) -> Body {
     let mut members = json!({ "file": object::file(file) });
     if !attempt {
         members["status_id"] = 1.into();
@@ -241,7 +263,7 @@ fn process_unmapped(process: &v1::Process) -> Value {
     unmapped
 }
 
-fn file_unmapped(file: Option<&v1::File>) -> Value {
+pub(super) fn file_unmapped(file: Option<&v1::File>) -> Value {
     let mut unmapped = json!({});
     let Some(file) = file else { return unmapped };
     if let Some(path) = &file.path {
@@ -258,7 +280,7 @@ fn file_unmapped(file: Option<&v1::File>) -> Value {
 }
 
 /// How far the text of a path can be believed.
-fn path_trust(path: &v1::Path) -> Value {
+pub(super) fn path_trust(path: &v1::Path) -> Value {
     let source = match v1::path::Source::try_from(path.source) {
         Ok(v1::path::Source::Kernel) => "kernel",
         Ok(v1::path::Source::Argument) => "argument",

@@ -8,6 +8,19 @@
 //! | cgroup make, remove, move | Kernel Activity 1003 | Create 1, Delete 3, Other 99 "Cgroup Move" |
 //! | connect, send | Network Activity 4001 | Open 1, Traffic 6 |
 //! | open, unlink, rename | File System Activity 1001 | Create 1, Read 2, Update 3, Open 14; Delete 4; Rename 5 |
+//! | exec that failed | Process Activity 1007 | Launch 1, `status` Failure |
+//! | link, symlink, mkdir, mknod; exchange | File System Activity 1001 | Create 1; Rename 5 |
+//! | truncate, copy, allocate, `map_write`, `close_written` | File System Activity 1001 | Update 3 |
+//! | chmod, chown; setxattr, removexattr | File System Activity 1001 | Set Security 7; Set Attributes 6 |
+//! | `map_exec`, `receive_file`; mount, unmount | File System Activity 1001 | Open 14; Mount 12, Unmount 13 |
+//! | `map_exec`, `protect_exec` of memory without a file | Memory Activity 1004 | Map 9, Modify Page 2 |
+//! | connected; accept; listen; bind | Network Activity 4001 | Open 1 or Fail 4; Open 1 inbound; Listen 7; Other 99 |
+//! | socket made or received | Kernel Activity 1003 | Create 1, Other 99 |
+//! | unix peer; TLS hello | Network Activity 4001 | Open 1 or Traffic 6; Traffic 6 |
+//! | DNS question, answer | DNS Activity 4003 | Query 1, Response 2 |
+//! | signal, trace, access | Process Activity 1007, the target is `process` | Other 99, Open 3 |
+//! | credentials | Process Activity 1007 | Set User ID 5 |
+//! | namespaces, bpf, module, … | Kernel Activity 1003 | Invoke 4 |
 //! | finding | Detection Finding 2004 | Create 1 |
 //! | a kind this version does not know | Base Event 0 | Unknown 0 |
 //!
@@ -20,6 +33,8 @@ mod base;
 mod object;
 
 mod event;
+
+mod act;
 
 mod finding;
 
@@ -53,6 +68,43 @@ pub fn event(event: &v1::Event, host: &HostContext<'_>) -> Value {
     Value::Object(event::render(event, host))
 }
 
+/// The class that the rendering of an event of this kind has.
+#[must_use]
+pub fn class_uid(kind: &v1::event::Kind) -> u32 {
+    use v1::event::Kind;
+    match kind {
+        Kind::Fork(_)
+        | Kind::Exec(_)
+        | Kind::ExecFailed(_)
+        | Kind::Exit(_)
+        | Kind::Seed(_)
+        | Kind::Target(_) => 1007,
+        Kind::CgroupMove(_) | Kind::CgroupMake(_) | Kind::CgroupRemove(_) => 1003,
+        Kind::Connect(_) | Kind::Send(_) | Kind::Unix(_) | Kind::TlsHello(_) => 4001,
+        Kind::Dns(_) => 4003,
+        Kind::Open(_) | Kind::Unlink(_) | Kind::Rename(_) => 1001,
+        Kind::File(act) => {
+            if act.file.is_some() {
+                1001
+            } else {
+                1004
+            }
+        }
+        Kind::Socket(act) => {
+            if act.local.is_none() && act.remote.is_none() {
+                1003
+            } else {
+                4001
+            }
+        }
+        Kind::Kernel(act) => match act.act.as_str() {
+            "credentials" => 1007,
+            "mount" | "unmount" => 1001,
+            _ => 1003,
+        },
+    }
+}
+
 /// Renders a finding as one JSON object.
 #[must_use]
 pub fn finding(finding: &v1::Finding, host: &HostContext<'_>) -> Value {
@@ -66,7 +118,7 @@ mod tests {
     use prost::Message as _;
     use serde_json::Value;
 
-    use super::{HostContext, check, event, finding};
+    use super::{HostContext, check, class_uid, event, finding};
     use crate::{convert::arbitrary, v1};
 
     const HOST: HostContext<'static> = HostContext {
@@ -81,6 +133,7 @@ mod tests {
         fn every_event_renders_to_valid_ocsf(input in arbitrary::event()) {
             let value = event(&v1::Event::from(&input), &HOST);
             prop_assert_eq!(check(&value), Ok(()));
+            prop_assert_eq!(&value["class_uid"], class_uid(&v1::Event::from(&input).kind.unwrap()));
             let text = serde_json::to_string(&value).unwrap();
             prop_assert!(!text.contains('\n'), "one line per object");
             prop_assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), value);

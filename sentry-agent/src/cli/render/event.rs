@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use sentry_proto::v1::{self, event::Kind};
 
-use super::{BOLD, DIM, command_line, paint, safe, time};
+use super::{BOLD, DIM, act, command_line, paint, safe, time};
 
 /// `18:52:03.123  claude  1234  exec  /usr/bin/git: git status`
 pub(crate) fn line(event: &v1::Event) -> String {
@@ -56,6 +56,19 @@ fn what(kind: &Kind, process: Option<&v1::Process>) -> (&'static str, String) {
             let new = rename.new_path.as_ref().map_or_else(|| "?".into(), path);
             ("rename", format!("{} → {new}{}", path_of(rename.file.as_ref()), attempt(rename.attempt)))
         }
+        Kind::ExecFailed(failed) => {
+            let asked = failed.path.as_ref().map_or_else(|| "?".into(), path);
+            ("exec", format!("{asked}{}", act::error(Some(failed.error))))
+        }
+        Kind::File(file) => ("file", act::file(file)),
+        Kind::Socket(socket) => ("socket", act::socket(socket)),
+        Kind::Unix(unix) => ("unix", act::unix(unix)),
+        Kind::Dns(dns) => ("dns", act::dns(dns)),
+        Kind::TlsHello(hello) => {
+            ("tls", format!("{} {}", safe(&hello.server_name), endpoint(hello.destination.as_ref())))
+        }
+        Kind::Target(target) => ("process", act::target(target)),
+        Kind::Kernel(kernel) => ("kernel", act::kernel(kernel)),
     }
 }
 
@@ -89,18 +102,18 @@ pub(super) fn endpoint(endpoint: Option<&v1::Endpoint>) -> String {
     format!("{address}:{} {protocol}", endpoint.port)
 }
 
-fn path_of(file: Option<&v1::File>) -> String {
+pub(super) fn path_of(file: Option<&v1::File>) -> String {
     file.and_then(|file| file.path.as_ref()).map_or_else(|| "?".into(), path)
 }
 
 /// A path that is only the program's own word is marked.
-fn path(path: &v1::Path) -> String {
+pub(super) fn path(path: &v1::Path) -> String {
     let cut = if path.truncated { "…" } else { "" };
     let mark = if path.source() == v1::path::Source::Argument { " (as given)" } else { "" };
     format!("{cut}{}{mark}", safe(&path.text))
 }
 
-fn attempt(attempt: bool) -> &'static str {
+pub(super) fn attempt(attempt: bool) -> &'static str {
     if attempt { " (attempt)" } else { "" }
 }
 
@@ -140,7 +153,7 @@ mod tests {
         let read = v1::OpenIntent { read: true, ..v1::OpenIntent::default() };
         let write = v1::OpenIntent { write: true, ..v1::OpenIntent::default() };
         let golden = [
-            (Kind::Exec(v1::Exec {}), "exec      /usr/bin/git: git commit -m 'a b' …"),
+            (Kind::Exec(v1::Exec::default()), "exec      /usr/bin/git: git commit -m 'a b' …"),
             (
                 Kind::Fork(v1::Fork { child: Some(v1::ProcessKey { tgid: 9, start_boot_ns: 0 }) }),
                 "fork      child 9",

@@ -3,6 +3,8 @@
 //! What an agent can choose (names, paths, arguments) is escaped before it reaches a terminal: control characters and
 //! those that reorder text are shown, not obeyed.
 
+mod act;
+
 pub(crate) mod event;
 
 pub(crate) mod finding;

@@ -63,7 +63,7 @@ pub(crate) fn doctor(capabilities: &Capabilities) -> String {
             cell(fact.fact),
             if fact.seen { ("yes".into(), GREEN) } else { ("no".into(), RED) },
             cell(safe(&fact.hook)),
-            cell(fact.lost.unwrap_or("")),
+            cell(fact.lost.as_deref().unwrap_or("")),
         ]);
     }
     out.push_str(&table.render());

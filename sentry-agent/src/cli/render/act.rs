@@ -1,0 +1,75 @@
+//! Acts that share a shape, as one line.
+
+use sentry_proto::v1;
+
+use super::{
+    event::{attempt, endpoint, path, path_of},
+    safe,
+};
+
+pub(super) fn file(act: &v1::FileAct) -> String {
+    let mut line = format!(
+        "{} {}",
+        safe(&act.act),
+        if act.file.is_some() { path_of(act.file.as_ref()) } else { "memory".into() }
+    );
+    if let Some(new) = &act.new_path {
+        line.push_str(&format!(" → {}", path(new)));
+    }
+    if let Some(text) = &act.text {
+        line.push_str(&format!(" [{}]", safe(text)));
+    }
+    line + &error(act.error) + attempt(act.attempt)
+}
+
+pub(super) fn socket(act: &v1::SocketAct) -> String {
+    let side = |name, side: Option<&v1::Endpoint>| {
+        side.map_or_else(String::new, |side| format!(" {name} {}", endpoint(Some(side))))
+    };
+    let (local, remote) = (side("at", act.local.as_ref()), side("to", act.remote.as_ref()));
+    let family =
+        if local.is_empty() && remote.is_empty() { format!(" family {}", act.family) } else { String::new() };
+    format!("{}{family}{local}{remote}{}", safe(&act.act), error(act.error))
+}
+
+pub(super) fn unix(unix: &v1::UnixPeer) -> String {
+    let name = if unix.name.is_empty() { "unnamed".into() } else { safe(&unix.name) };
+    let service = unix.service.as_ref().map_or_else(String::new, |service| format!(" ({})", safe(service)));
+    format!("{} {name}{service}{}", if unix.datagram { "send" } else { "connect" }, error(unix.error))
+}
+
+pub(super) fn dns(dns: &v1::Dns) -> String {
+    let question = format!("{} {}", safe(&dns.record_type), safe(&dns.name));
+    if !dns.answer {
+        return format!("{question}? at {}", endpoint(dns.server.as_ref()));
+    }
+    let code = dns.code.as_deref().unwrap_or("?");
+    format!("{question} = {} {}", safe(code), safe(&dns.answers.join(", ")))
+}
+
+pub(super) fn target(act: &v1::TargetAct) -> String {
+    let pid = act.target.map_or_else(|| "?".into(), |key| key.tgid.to_string());
+    let whose = if act.target_in_run { "" } else { " (not of this run)" };
+    format!("{} {} → {pid}{whose}{}{}", safe(&act.act), act.code, error(act.error), attempt(act.attempt))
+}
+
+pub(super) fn kernel(act: &v1::KernelAct) -> String {
+    let mut line = format!("{} {}", safe(&act.act), act.code);
+    if let Some(text) = &act.text {
+        line.push_str(&format!(" {}", safe(text)));
+    }
+    if let Some(place) = &act.path {
+        line.push_str(&format!(" {}", path(place)));
+    }
+    line + &error(act.error)
+}
+
+/// ` (refused: EACCES)`.
+pub(super) fn error(errno: Option<u32>) -> String {
+    let Some(errno) = errno else { return String::new() };
+    let name = i32::try_from(errno).map(nix::errno::Errno::from_raw);
+    match name {
+        Ok(name) if name != nix::errno::Errno::UnknownErrno => format!(" (refused: {name:?})"),
+        _ => format!(" (refused: errno {errno})"),
+    }
+}
