@@ -72,13 +72,13 @@ pub(super) fn socket(socket: &v1::SocketAct) -> Body {
         ("connected" | "accept", _) => Activity(1, "Open"),
         ("listen", _) => Activity(7, "Listen"),
         ("bind", _) => Activity(99, "Bind"),
-        ("socket", _) => Activity(1, "Create"),
+        ("socket", _) => Activity(99, "Create"),
         _ => Activity(99, "Receive"),
     };
     let mut body = if socket.local.is_none() && socket.remote.is_none() {
         Body {
             class: Class::Kernel,
-            activity,
+            activity: if act == "socket" { Activity(1, "Create") } else { Activity(99, "Other") },
             members: json!({ "kernel": {
                 "name": format!("{} socket", family(socket.family)), "type_id": 99, "type": "Socket",
             } }),
