@@ -20,6 +20,7 @@ use crate::{
     gate::Run,
     kernel::task,
     maps::{BULK, CRITICAL},
+    share,
 };
 
 /// A reserved record of type `T`, header filled. Dropping it without [`Record::submit`] does not pass the verifier.
@@ -64,9 +65,20 @@ impl Actor {
     }
 }
 
-/// A record in the critical ring.
+/// A record in the critical ring. It has no shares: what goes there is bounded by births, execs and ends, and the ring
+/// holds thousands of each.
 #[inline(always)]
 pub fn critical<T: 'static>(run: &Run, kind: u16, actor: Actor) -> Option<Record<T>> {
+    let record = critical_untold(run, kind, actor);
+    if record.is_none() {
+        share::missing(run);
+    }
+    record
+}
+
+/// A record in the critical ring, whose loss is counted but not told of: for the telling itself.
+#[inline(always)]
+pub(crate) fn critical_untold<T: 'static>(run: &Run, kind: u16, actor: Actor) -> Option<Record<T>> {
     let sequence = count::next(run, |block| &raw mut block.generated[ring::CRITICAL]);
     match CRITICAL.reserve_untyped::<T>(0) {
         Some(entry) => Some(Record::start(entry, run, kind, ring::CRITICAL, sequence, actor)),
@@ -77,14 +89,23 @@ pub fn critical<T: 'static>(run: &Run, kind: u16, actor: Actor) -> Option<Record
     }
 }
 
-/// A record in the bulk ring.
+/// A record in the bulk ring, if the run's share of it allows.
 #[inline(always)]
 pub fn bulk<T: 'static>(run: &Run, kind: u16, actor: Actor) -> Option<Record<T>> {
     let sequence = count::next(run, |block| &raw mut block.generated[ring::BULK]);
+    if !share::has_room(run) {
+        count::add(run, |block| &raw mut block.throttled[ring::BULK]);
+        share::missing(run);
+        return None;
+    }
     match BULK.reserve_untyped::<T>(0) {
-        Some(entry) => Some(Record::start(entry, run, kind, ring::BULK, sequence, actor)),
+        Some(entry) => {
+            share::present(run);
+            Some(Record::start(entry, run, kind, ring::BULK, sequence, actor))
+        }
         None => {
             count::add(run, |block| &raw mut block.lost[ring::BULK]);
+            share::missing(run);
             None
         }
     }

@@ -1,6 +1,7 @@
 //! Records of acts that share a shape → event kinds.
 
 use sentry_common::record::{
+    cgroup::{CompletenessRecord, MISSING},
     file::{ATTEMPT, EXCHANGE, FROM_ARGUMENT, FileRecord, NameRecord},
     network::{ABSTRACT, NetworkRecord, OUTBOUND, PEER_IN_RUN, PayloadRecord, UnixRecord},
     other::{ASKED, KernelRecord, TARGET_IN_RUN, TargetRecord},
@@ -107,6 +108,14 @@ pub(super) fn kernel(act: KernelAct, record: &KernelRecord) -> EventKind {
         path: (record.path.length != 0).then(|| text::path(&record.path)).flatten(),
         text: (!own_text.is_empty()).then_some(own_text),
         error: refused(record.error),
+    }
+}
+
+pub(super) fn completeness(record: &CompletenessRecord) -> EventKind {
+    EventKind::Completeness {
+        missing: record.flags & MISSING != 0,
+        lost: record.lost.iter().sum(),
+        throttled: record.throttled.iter().sum(),
     }
 }
 

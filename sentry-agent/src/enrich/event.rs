@@ -105,6 +105,7 @@ impl Enricher {
             Record::CgroupRemove(removed) => {
                 EventKind::CgroupRemove { cgroup: removed.cgroup, path: text::plain(&removed.path) }
             }
+            Record::Completeness(record) => act::completeness(record),
             Record::Connect(connect) => EventKind::Connect { destination: endpoint(connect) },
             Record::Send(send) => EventKind::Send { destination: endpoint(send) },
             Record::Open(open) => opened(open),
