@@ -47,4 +47,7 @@ pub mod http;
 #[expect(clippy::panic, reason = "a failed test may panic")]
 pub mod story;
 
+#[expect(clippy::unwrap_used, clippy::expect_used, reason = "a failed test may panic")]
+pub mod links;
+
 pub mod work;
