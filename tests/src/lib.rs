@@ -48,3 +48,6 @@ pub mod http;
 pub mod story;
 
 pub mod work;
+
+/// System calls by number, as a workload makes them.
+pub mod door;
