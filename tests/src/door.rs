@@ -1,4 +1,5 @@
-//! System calls by number, through either of the kernel's doors: `syscall` of x86-64 or `int 0x80` of i386.
+//! System calls by number, through either of the kernel's doors: `syscall` of x86-64 or `int 0x80` of i386, and with
+//! registers that hold more than the kernel looks at.
 
 use std::{arch::asm, ffi::CString, io, num::NonZeroUsize};
 
@@ -12,12 +13,14 @@ use nix::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Door {
     Native,
+    /// x86-64 with a number whose upper half is not zero.
+    Wide,
     Compat,
 }
 
 /// A door, and memory that both can point into: below 4 GiB.
 pub struct Caller {
-    pub door: Door,
+    door: Door,
     next: usize,
     end: usize,
 }
@@ -41,6 +44,12 @@ impl Caller {
             unsafe { mmap_anonymous(None, length, ProtFlags::PROT_READ | ProtFlags::PROT_WRITE, flags) }?;
         let next = memory.as_ptr() as usize;
         Ok(Self { door, next, end: next + BYTES })
+    }
+
+    /// Whether the i386 ABI holds.
+    #[must_use]
+    pub fn is_narrow(&self) -> bool {
+        self.door == Door::Compat
     }
 
     /// Puts bytes into memory that the call can read and write; their address.
@@ -71,7 +80,7 @@ impl Caller {
     /// # Errors
     /// As [`Self::put`].
     pub fn words(&mut self, words: &[usize]) -> io::Result<usize> {
-        let narrow = self.door == Door::Compat;
+        let narrow = self.is_narrow();
         let bytes: Vec<u8> = words
             .iter()
             .flat_map(|word| word.to_ne_bytes().into_iter().take(if narrow { 4 } else { 8 }))
@@ -88,6 +97,7 @@ impl Caller {
         all[..arguments.len()].copy_from_slice(arguments);
         match self.door {
             Door::Native => native(number.native, all),
+            Door::Wide => native(number.native | 0x5eed << 32, all),
             Door::Compat => compat(number.compat, all),
         }
     }

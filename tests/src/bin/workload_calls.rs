@@ -1,5 +1,5 @@
 //! `workload_calls DOOR DIR ABSTRACT PORT`: one of each act that shows in a system call's result, in a fixed order, in
-//! DIR, through the `native` or the `compat` door. A unix socket listens at DIR/socket, another at the abstract name.
+//! DIR, through the `native`, `wide` or `compat` door. A unix socket listens at DIR/socket, another at the abstract name.
 
 use nix::{errno::Errno, libc, sys::wait::waitpid, unistd::Pid};
 use sentry_tests::{
@@ -17,7 +17,11 @@ const fn n(native: i64, compat: u32) -> Number {
 fn main() -> Result<(), Failure> {
     let _life = Deadline::new();
     let mut args = Arguments::new();
-    let door = if args.text("DOOR")? == "native" { Door::Native } else { Door::Compat };
+    let door = match args.text("DOOR")?.as_str() {
+        "native" => Door::Native,
+        "wide" => Door::Wide,
+        _ => Door::Compat,
+    };
     let mut caller = Caller::new(door)?;
     let dir = args.text("DIR")?;
     let place = Place { dir };
@@ -74,8 +78,7 @@ impl Place {
         caller.call(n(197, 235), &[a, x])?;
         caller.call(n(199, 237), &[fd, y])?;
         // i386 passes each 64-bit number in two registers.
-        let room: &[usize] =
-            if caller.door == Door::Native { &[fd, 1, 0, 4096] } else { &[fd, 1, 0, 0, 4096, 0] };
+        let room: &[usize] = if caller.is_narrow() { &[fd, 1, 0, 0, 4096, 0] } else { &[fd, 1, 0, 4096] };
         caller.call(n(285, 324), room)?;
         let out = caller.call(n(2, 5), &[copy, (libc::O_CREAT | libc::O_RDWR) as usize, 0o644])?;
         caller.call(n(326, 377), &[fd, 0, out, 0, 100, 0])?;
@@ -89,14 +92,12 @@ impl Place {
         let (read, write, execute) = (1, 2, 4);
         let mut map = |protection, flags, fd| -> Result<usize, Failure> {
             let arguments = [0, 4096, protection, flags, fd, 0];
-            Ok(match caller.door {
-                Door::Native => caller.call(n(9, 90), &arguments)?,
-                // i386: a pointer to all of them.
-                Door::Compat => {
-                    let block = caller.words(&arguments)?;
-                    caller.call(n(9, 90), &[block])?
-                }
-            })
+            if caller.is_narrow() {
+                // A pointer to all of them.
+                let block = caller.words(&arguments)?;
+                return Ok(caller.call(n(9, 90), &[block])?);
+            }
+            Ok(caller.call(n(9, 90), &arguments)?)
         };
         map(read | write, shared, fd)?;
         map(read | execute, private, fd)?;
@@ -174,13 +175,11 @@ fn socket(caller: &mut Caller, family: i32) -> Result<usize, Failure> {
 /// i386 has one call for all of them, which takes a pointer to the arguments.
 fn socket_call(caller: &mut Caller, number: Number, arguments: &[usize]) -> Result<usize, Failure> {
     const SOCKET_CALL: u32 = 102;
-    Ok(match caller.door {
-        Door::Native => caller.call(number, arguments)?,
-        Door::Compat => {
-            let block = caller.words(arguments)?;
-            caller.call(n(0, SOCKET_CALL), &[number.compat as usize, block])?
-        }
-    })
+    if caller.is_narrow() {
+        let block = caller.words(arguments)?;
+        return Ok(caller.call(n(0, SOCKET_CALL), &[number.compat as usize, block])?);
+    }
+    Ok(caller.call(number, arguments)?)
 }
 
 fn processes(caller: &mut Caller) -> Result<(), Failure> {

@@ -62,16 +62,22 @@ fn changed(call: &Call) -> Act {
         table::FTRUNCATE => by_fd(kind::TRUNCATE, second),
         table::TRUNCATE64 => by_path(kind::TRUNCATE, second | third << 32),
         table::FTRUNCATE64 => by_fd(kind::TRUNCATE, second | third << 32),
-        table::CHMOD => by_path(kind::CHANGE_MODE, second),
-        table::FCHMOD => by_fd(kind::CHANGE_MODE, second),
-        table::FCHMODAT => at(kind::CHANGE_MODE, third, 0),
-        table::FCHMODAT2 => at(kind::CHANGE_MODE, third, call.argument::<3>()),
+        table::CHMOD => by_path(kind::CHANGE_MODE, mode(second)),
+        table::FCHMOD => by_fd(kind::CHANGE_MODE, mode(second)),
+        table::FCHMODAT => at(kind::CHANGE_MODE, mode(third), 0),
+        table::FCHMODAT2 => at(kind::CHANGE_MODE, mode(third), call.argument::<3>()),
         table::CHOWN => by_path(kind::CHANGE_OWNER, owner(second, third)),
         table::FCHOWN => by_fd(kind::CHANGE_OWNER, owner(second, third)),
         table::FCHOWNAT => at(kind::CHANGE_OWNER, owner(third, call.argument::<3>()), call.argument::<4>()),
-        table::FALLOCATE => by_fd(kind::ALLOCATE, second),
+        table::FALLOCATE => by_fd(kind::ALLOCATE, second & 0xffff_ffff),
         _ => NONE,
     }
+}
+
+/// `umode_t` has 16 bits; the register may have more.
+#[inline(always)]
+fn mode(register: u64) -> u64 {
+    register & 0xffff
 }
 
 #[inline(always)]

@@ -23,7 +23,7 @@ pub fn called(regs: *const u8, result: i64) {
         table::MOVE_MOUNT => {
             (kind::MOUNT, 0, call.argument::<4>(), call.descriptor::<2>(), call.argument::<3>(), second)
         }
-        table::UMOUNT => (kind::UNMOUNT, 0, second, WORKING_DIRECTORY, first, 0),
+        table::UMOUNT => (kind::UNMOUNT, 0, second & 0xffff_ffff, WORKING_DIRECTORY, first, 0),
         table::UMOUNT_OLD => (kind::UNMOUNT, 0, 0, WORKING_DIRECTORY, first, 0),
         table::CHROOT => (kind::CHANGE_ROOT, 0, 0, WORKING_DIRECTORY, first, 0),
         _ => (kind::CHANGE_ROOT, 1, 0, WORKING_DIRECTORY, first, 0),

@@ -55,7 +55,8 @@ fn act(call: &Call) -> Act {
         new_directory: WORKING_DIRECTORY,
         new_name: 0,
         flags: 0,
-        mode: mode as u32,
+        // `umode_t` has 16 bits; the register may have more.
+        mode: mode as u32 & 0xffff,
         by_descriptor: false,
     };
     let (first, second, third) = (call.argument::<0>(), call.argument::<1>(), call.argument::<2>());

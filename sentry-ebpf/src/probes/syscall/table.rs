@@ -73,7 +73,7 @@ pub(super) const PIVOT_ROOT: u16 = family::MOUNT << 8 | 5;
 /// One more than the highest number in the tables.
 const NUMBERS: usize = 560;
 /// In an x32 call's number.
-const X32: u64 = 0x4000_0000;
+const X32: u32 = 0x4000_0000;
 
 const fn table(rows: &[(u16, &[usize])]) -> [u16; NUMBERS] {
     let mut table = [NOTHING; NUMBERS];
@@ -214,10 +214,11 @@ static COMPAT: [u16; NUMBERS] = table(&[
     (PIVOT_ROOT, &[217]),
 ]);
 
-/// The act of a call.
+/// The act of a call. The kernel goes by 32 bits of the register, which keeps whatever stood above them.
 #[inline(always)]
-pub(super) fn act(number: u64, compat: bool) -> u16 {
-    let (table, number) = if compat { (&COMPAT, number & 0xffff_ffff) } else { (&NATIVE, number & !X32) };
+pub(super) fn act(register: u64, compat: bool) -> u16 {
+    let number = register as u32;
+    let (table, number) = if compat { (&COMPAT, number) } else { (&NATIVE, number & !X32) };
     match table.get(number as usize) {
         Some(act) => *act,
         None => NOTHING,
