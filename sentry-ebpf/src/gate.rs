@@ -60,6 +60,13 @@ pub fn of_process(actor: Actor) -> Option<Run> {
     if process.start_boot_ns == actor.start_boot_ns { resolve(process.tag) } else { None }
 }
 
+/// What is known of a process of any run, by its id alone.
+#[inline(always)]
+pub fn member(tgid: u32) -> Option<ProcessTag> {
+    // SAFETY: the value is copied at once.
+    unsafe { PROCESS_TAGS.get(tgid) }.copied()
+}
+
 /// The run that owns a cgroup.
 #[inline(always)]
 pub fn of_cgroup(cgroup: u64) -> Option<Run> {

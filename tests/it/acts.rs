@@ -33,6 +33,12 @@ fn act(sensor: &Sensor, dir: &std::path::Path, v4: &[String; 2], v6: &[String; 2
     (ended, events)
 }
 
+/// First words of the lines that are compared.
+const IN_ALL_TIERS: [&str; 12] = [
+    "move ", "fork", "exec ", "exit ", "signal ", "read ", "create ", "update ", "rename ", "delete ",
+    "connect ", "send ",
+];
+
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]
 fn stories_match(v6: &[String; 2]) {
     let sensor = Sensor::start();
@@ -66,8 +72,10 @@ fn stories_match(v6: &[String; 2]) {
         }
     }
     expected.push(format!("exit 0: {acts}"));
-    // Each ring has an order of its own; between them only the times can tell.
+    // The other acts differ from tier to tier; they have tests of their own.
     let (mut told, mut expected) = (told, expected);
+    told.retain(|line| IN_ALL_TIERS.iter().any(|act| line.starts_with(act)));
+    // Each ring has an order of its own; between them only the times can tell.
     told.sort();
     expected.sort();
     assert_eq!(told, expected);

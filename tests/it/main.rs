@@ -3,6 +3,9 @@
 mod acts;
 
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+mod calls;
+
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
 mod isolation;
 
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]

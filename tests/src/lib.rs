@@ -51,3 +51,6 @@ pub mod story;
 pub mod links;
 
 pub mod work;
+
+/// System calls by number, as a workload makes them.
+pub mod door;

@@ -114,7 +114,9 @@ fn fact(row: &'static FactRow, tier: Option<Tier>, missing: &[(&'static Hook, St
         ALONG.iter().find(|(on, name, _)| *on == tier && *name == row.name).map_or(row.name, |(.., of)| of);
     let on_tier = || HOOKS.iter().filter(move |hook| hook.fact == source && hook.is_on(tier));
     let is_missing = |hook: &&Hook| missing.iter().any(|(missing, _)| std::ptr::eq(*missing, *hook));
-    let present: Vec<String> = on_tier().filter(|hook| !is_missing(hook)).map(Hook::name).collect();
+    let mut present: Vec<String> = on_tier().filter(|hook| !is_missing(hook)).map(Hook::name).collect();
+    // Several programs can share one hook.
+    present.dedup();
     let absent: Vec<String> = on_tier().filter(is_missing).map(Hook::name).collect();
     let mut lost: Vec<String> = row.lost[tier as usize / 2].map(str::to_owned).into_iter().collect();
     if !absent.is_empty() {

@@ -1,6 +1,8 @@
 //! The one table of hooks: which fact, from which program, on which kernel hook, on which tiers. Loading, attaching,
 //! `sentry doctor` and `docs/hooks.md` all read it.
 
+use sentry_common::family;
+
 use super::objects::Object;
 
 /// How much the kernel offers; each is a bit.
@@ -39,6 +41,8 @@ const C: u8 = Tier::C as u8;
 pub enum Attach {
     /// `tp_btf`: a tracepoint with typed arguments.
     Tracepoint,
+    /// The same, but reached from the attached program of its hook, which calls it by this index of its table.
+    TailCall(u16),
     /// `iter/task`; run, not attached.
     Iterator,
     Lsm,
@@ -56,7 +60,7 @@ pub enum Attach {
 impl Attach {
     const fn prefix(self) -> &'static str {
         match self {
-            Self::Tracepoint => "tp_btf/",
+            Self::Tracepoint | Self::TailCall(_) => "tp_btf/",
             Self::Iterator => "iter/",
             Self::Lsm => "lsm/",
             Self::FEntry => "fentry/",
@@ -117,7 +121,7 @@ const fn hook(
     Hook { required: false, ..needed(fact, tiers, object, attach, target, program) }
 }
 
-use Attach::{FEntry, Iterator, Lsm, SockAddr, Tracepoint};
+use Attach::{FEntry, Iterator, Lsm, SockAddr, TailCall, Tracepoint};
 use Object::{Core, FileFentry, FileLsm, FileSyscall, Network};
 
 /// Every program, in the order of loading.
@@ -141,12 +145,45 @@ pub static HOOKS: &[Hook] = &[
     needed("file unlink", B, FileFentry, FEntry, "security_path_unlink", "fentry_unlink"),
     needed("file unlink", B, FileFentry, FEntry, "security_path_rmdir", "fentry_rmdir"),
     needed("file rename", B, FileFentry, FEntry, "security_path_rename", "fentry_rename"),
+    needed("file open, create", C, FileSyscall, TailCall(family::OPEN), "sys_exit", "call_open"),
+    hook("file rename", C, FileSyscall, TailCall(family::NAME), "sys_exit", "call_name"),
+    hook("file truncate, chmod, chown", C, FileSyscall, TailCall(family::FILE), "sys_exit", "call_file"),
+    hook(
+        "file mapped to write or execute",
+        C,
+        FileSyscall,
+        TailCall(family::MEMORY),
+        "sys_exit",
+        "call_memory",
+    ),
+    hook("file attributes", C, FileSyscall, TailCall(family::ATTRIBUTE), "sys_exit", "call_attribute"),
+    hook("failed exec", C, FileSyscall, TailCall(family::EXEC), "sys_exit", "call_exec"),
+    hook("socket made", C, FileSyscall, TailCall(family::SOCKET), "sys_exit", "call_socket"),
+    hook("unix connect", C, FileSyscall, TailCall(family::UNIX), "sys_exit", "call_unix"),
+    hook(
+        "ptrace, memory of another process",
+        C,
+        FileSyscall,
+        TailCall(family::TARGET),
+        "sys_exit",
+        "call_target",
+    ),
+    hook("bpf, perf events", C, FileSyscall, TailCall(family::KERNEL), "sys_exit", "call_kernel"),
+    hook("mount, unmount, chroot", C, FileSyscall, TailCall(family::MOUNT), "sys_exit", "call_mount"),
+    // The one that is attached; it calls the others.
     needed("file open, create", C, FileSyscall, Tracepoint, "sys_exit", "sys_exit"),
 ];
 
 /// Facts that come from a hook named for another fact: tier, fact, whose hook.
-pub static ALONG: &[(Tier, &str, &str)] =
-    &[(Tier::C, "file unlink", "file open, create"), (Tier::C, "file rename", "file open, create")];
+pub static ALONG: &[(Tier, &str, &str)] = &[
+    (Tier::C, "file unlink", "file rename"),
+    (Tier::C, "file link, symlink", "file rename"),
+    (Tier::C, "mkdir, mknod", "file rename"),
+    (Tier::C, "file allocate, copy in the kernel", "file truncate, chmod, chown"),
+    (Tier::C, "memory made executable", "file mapped to write or execute"),
+    (Tier::C, "connection accepted", "socket made"),
+    (Tier::C, "credentials, namespaces", "bpf, perf events"),
+];
 
 /// One kind of fact, and what its hooks do not tell, by tier (A, B, C).
 #[derive(Debug)]
@@ -159,9 +196,16 @@ const fn fact(name: &'static str, lost: Option<&'static str>) -> FactRow {
     FactRow { name, lost: [lost; 3] }
 }
 
+const fn fact_on_c(name: &'static str, lost: Option<&'static str>) -> FactRow {
+    FactRow { name, lost: [NOT_YET, NOT_YET, lost] }
+}
+
 const LATER: Option<&str> = Some("whether a later check or the file system refused it");
-const ARGUMENT: Option<&str> =
-    Some("the object: only the path that the program passed; io_uring; 32-bit calls");
+const NOT_YET: Option<&str> = Some("all of it");
+const ARGUMENT: Option<&str> = Some("the object: only the path that the program passed; io_uring");
+const BY_PATH: Option<&str> = Some(
+    "refused calls; the object where the call names it by path: only the path that the program passed; io_uring",
+);
 
 /// Every fact, in the order of the documents.
 pub static FACTS: &[FactRow] = &[
@@ -173,12 +217,30 @@ pub static FACTS: &[FactRow] = &[
     fact("pre-existing process", Some("argv comes from procfs, as the process shows it now")),
     fact("TCP, UDP connect", None),
     fact("UDP destination", Some("datagrams on connected sockets")),
-    FactRow {
-        name: "file open, create",
-        lost: [LATER, LATER, Some("refused opens; opens by io_uring; 32-bit calls")],
-    },
+    FactRow { name: "file open, create", lost: [LATER, LATER, Some("refused opens; opens by io_uring")] },
     FactRow { name: "file unlink", lost: [LATER, LATER, ARGUMENT] },
     FactRow { name: "file rename", lost: [LATER, LATER, ARGUMENT] },
+    fact_on_c("file link, symlink", ARGUMENT),
+    fact_on_c("mkdir, mknod", ARGUMENT),
+    fact_on_c("file truncate, chmod, chown", BY_PATH),
+    fact_on_c("file allocate, copy in the kernel", Some("refused calls; io_uring")),
+    fact_on_c("file attributes", BY_PATH),
+    fact_on_c(
+        "file mapped to write or execute",
+        Some("refused calls; what the kernel maps itself at an exec"),
+    ),
+    fact_on_c("memory made executable", Some("refused calls; which file the memory is of")),
+    fact_on_c("failed exec", Some("the file: only the path that the program passed")),
+    fact_on_c("socket made", Some("refused calls; io_uring; socketpair")),
+    fact_on_c("connection accepted", Some("io_uring")),
+    fact_on_c("unix connect", Some("refused calls; io_uring; the process behind a datagram socket")),
+    fact_on_c(
+        "ptrace, memory of another process",
+        Some("the target, where the caller is in a pid namespace of its own; access by /proc/PID/mem"),
+    ),
+    fact_on_c("bpf, perf events", Some("what a bpf call was about")),
+    fact_on_c("credentials, namespaces", Some("the uid before; namespaces of a clone")),
+    fact_on_c("mount, unmount, chroot", Some("what the paths stood for: only the arguments")),
 ];
 
 #[cfg(test)]

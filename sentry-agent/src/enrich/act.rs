@@ -2,9 +2,9 @@
 
 use sentry_common::record::{
     cgroup::{CompletenessRecord, MISSING},
-    file::{ATTEMPT, EXCHANGE, FROM_ARGUMENT, FileRecord, NameRecord},
+    file::{ATTEMPT, EXCHANGE, FROM_ARGUMENT, FileArgumentRecord, FileRecord, NameRecord},
     network::{ABSTRACT, NetworkRecord, OUTBOUND, PEER_IN_RUN, PayloadRecord, UnixRecord},
-    other::{ASKED, KernelRecord, TARGET_IN_RUN, TargetRecord},
+    other::{ASKED, KernelArgumentRecord, KernelRecord, TARGET_IN_RUN, TargetRecord},
 };
 use sentry_detect::{
     act::{FileAct, KernelAct, SocketAct, TargetAct},
@@ -20,6 +20,18 @@ pub(super) fn file(act: FileAct, record: &FileRecord) -> EventKind {
         act,
         file: file_key(&record.file)
             .map(|key| File { path: text::path(&record.path).unwrap_or_else(no_path), key: Some(key) }),
+        new_path: None,
+        detail: record.detail,
+        text: None,
+        attempt: record.flags & ATTEMPT != 0,
+        error: refused(record.error),
+    }
+}
+
+pub(super) fn file_argument(act: FileAct, record: &FileArgumentRecord) -> EventKind {
+    EventKind::File {
+        act,
+        file: Some(File { path: text::argument(&record.directory, &record.argument), key: None }),
         new_path: None,
         detail: record.detail,
         text: None,
@@ -44,9 +56,9 @@ pub(super) fn name(act: FileAct, record: &NameRecord) -> EventKind {
     EventKind::File {
         act,
         file: Some(named_file(record)),
-        new_path,
         detail: record.mode.into(),
-        text: (act != FileAct::Link && !own_text.is_empty()).then_some(own_text),
+        text: (new_path.is_none() && !own_text.is_empty()).then_some(own_text),
+        new_path,
         attempt: record.flags & ATTEMPT != 0,
         error: refused(record.error),
     }
@@ -116,6 +128,18 @@ pub(super) fn completeness(record: &CompletenessRecord) -> EventKind {
         missing: record.flags & MISSING != 0,
         lost: record.lost.iter().sum(),
         throttled: record.throttled.iter().sum(),
+    }
+}
+
+pub(super) fn kernel_argument(act: KernelAct, record: &KernelArgumentRecord) -> EventKind {
+    let own_text = text::plain(&record.text);
+    EventKind::Kernel {
+        act,
+        code: record.code,
+        detail: record.detail,
+        path: Some(text::argument(&record.directory, &record.argument)),
+        text: (!own_text.is_empty()).then_some(own_text),
+        error: refused(record.error),
     }
 }
 

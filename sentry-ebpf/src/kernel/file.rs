@@ -58,3 +58,16 @@ fn inode_key(inode: *const u8) -> FileKey {
         mode: u32::from(read::<u16>(inode, of(o::INODE_MODE)).unwrap_or(0)),
     }
 }
+
+/// File type in `i_mode`.
+const TYPE: u32 = 0o17_0000;
+
+#[inline(always)]
+pub fn is_regular(mode: u32) -> bool {
+    mode & TYPE == 0o10_0000
+}
+
+#[inline(always)]
+pub fn is_socket(mode: u32) -> bool {
+    mode & TYPE == 0o14_0000
+}

@@ -6,6 +6,10 @@ pub mod file;
 
 pub mod path;
 
+pub mod pid;
+
+pub mod socket;
+
 pub mod task;
 
 pub mod user;
