@@ -3,6 +3,9 @@
 mod acts;
 
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+mod files;
+
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
 mod isolation;
 
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]

@@ -117,8 +117,8 @@ const fn hook(
     Hook { required: false, ..needed(fact, tiers, object, attach, target, program) }
 }
 
-use Attach::{FEntry, Iterator, Lsm, SockAddr, Tracepoint};
-use Object::{Core, FileFentry, FileLsm, FileSyscall, Network};
+use Attach::{FEntry, FExit, Iterator, Lsm, SockAddr, Tracepoint};
+use Object::{Core, FileActs, FileFentry, FileLsm, FileSyscall, Network};
 
 /// Every program, in the order of loading.
 pub static HOOKS: &[Hook] = &[
@@ -142,6 +142,29 @@ pub static HOOKS: &[Hook] = &[
     needed("file unlink", B, FileFentry, FEntry, "security_path_rmdir", "fentry_rmdir"),
     needed("file rename", B, FileFentry, FEntry, "security_path_rename", "fentry_rename"),
     needed("file open, create", C, FileSyscall, Tracepoint, "sys_exit", "sys_exit"),
+    hook("file link", AB, FileActs, FExit, "security_path_link", "link"),
+    hook("file symlink", AB, FileActs, FExit, "security_path_symlink", "symlink"),
+    hook("file mkdir", AB, FileActs, FExit, "security_path_mkdir", "make_directory"),
+    hook("file mknod", AB, FileActs, FExit, "security_path_mknod", "make_node"),
+    hook("file truncate", AB, FileActs, FExit, "security_path_truncate", "truncate"),
+    hook("file truncate", AB, FileActs, FExit, "security_file_truncate", "truncate_open"),
+    hook("file mode, owner", AB, FileActs, FExit, "security_path_chmod", "change_mode"),
+    hook("file mode, owner", AB, FileActs, FExit, "security_path_chown", "change_owner"),
+    hook("file attribute", AB, FileActs, FExit, "security_inode_setxattr", "set_attribute"),
+    hook("file attribute", AB, FileActs, FExit, "security_inode_set_acl", "set_acl"),
+    hook("file attribute", AB, FileActs, FExit, "security_inode_removexattr", "remove_attribute"),
+    hook("file attribute", AB, FileActs, FExit, "security_inode_remove_acl", "remove_acl"),
+    hook("memory mapping", AB, FileActs, FExit, "security_mmap_file", "map"),
+    hook("memory mapping", AB, FileActs, FExit, "security_file_mprotect", "protect"),
+    hook("file copy", AB, FileActs, FExit, "vfs_copy_file_range", "copy"),
+    hook("file copy", AB, FileActs, FExit, "vfs_clone_file_range", "clone"),
+    hook("file allocate", AB, FileActs, FExit, "vfs_fallocate", "allocate"),
+    hook("file close", AB, FileActs, FEntry, "__fput", "last_close"),
+    hook("script of an exec", AB, FileActs, FExit, "security_bprm_check", "script"),
+    hook("failed exec", AB, FileActs, FExit, "__x64_sys_execve", "exec_failed"),
+    hook("failed exec", AB, FileActs, FExit, "__x64_sys_execveat", "exec_at_failed"),
+    hook("failed exec", AB, FileActs, FExit, "__ia32_compat_sys_execve", "compat_exec_failed"),
+    hook("failed exec", AB, FileActs, FExit, "__ia32_compat_sys_execveat", "compat_exec_at_failed"),
 ];
 
 /// Facts that come from a hook named for another fact: tier, fact, whose hook.
@@ -179,7 +202,37 @@ pub static FACTS: &[FactRow] = &[
     },
     FactRow { name: "file unlink", lost: [LATER, LATER, ARGUMENT] },
     FactRow { name: "file rename", lost: [LATER, LATER, ARGUMENT] },
+    hooked("file link", LATER),
+    hooked("file symlink", LATER),
+    hooked("file mkdir", LATER),
+    hooked(
+        "file mknod",
+        Some("whether a later check or the file system refused it; plain files of 32-bit calls"),
+    ),
+    hooked("file truncate", Some("the new size; whether the file system refused it")),
+    hooked("file mode, owner", LATER),
+    hooked(
+        "file attribute",
+        Some("where the file system is mounted; whether it refused the change; the value"),
+    ),
+    hooked("memory mapping", Some("whether a later check refused it; what is written through the mapping")),
+    hooked("file copy", None),
+    hooked("file allocate", None),
+    hooked(
+        "file close",
+        Some("whether anything was written; closes that the kernel leaves to a thread of its own"),
+    ),
+    hooked("script of an exec", None),
+    hooked(
+        "failed exec",
+        Some("the object: only the path that the program passed, as it stood after the call"),
+    ),
 ];
+
+/// A fact whose hooks exist on tiers A and B alone.
+const fn hooked(name: &'static str, lost: Option<&'static str>) -> FactRow {
+    FactRow { name, lost: [lost, lost, Some("not seen")] }
+}
 
 #[cfg(test)]
 mod tests {

@@ -1,7 +1,7 @@
 //! Records of acts that share a shape → event kinds.
 
 use sentry_common::record::{
-    file::{ATTEMPT, EXCHANGE, FROM_ARGUMENT, FileRecord, NameRecord},
+    file::{ATTEMPT, FROM_ARGUMENT, FileRecord, NameRecord},
     network::{ABSTRACT, NetworkRecord, OUTBOUND, PEER_IN_RUN, PayloadRecord, UnixRecord},
     other::{ASKED, KernelRecord, TARGET_IN_RUN, TargetRecord},
 };
@@ -29,7 +29,8 @@ pub(super) fn file(act: FileAct, record: &FileRecord) -> EventKind {
 
 pub(super) fn name(act: FileAct, record: &NameRecord) -> EventKind {
     let from_argument = record.source == FROM_ARGUMENT;
-    let new_path = if act == FileAct::Link || record.flags & EXCHANGE != 0 {
+    let has_two_names = matches!(act, FileAct::Link | FileAct::Exchange);
+    let new_path = if has_two_names {
         if from_argument {
             Some(text::argument(&record.new_path, &record.new_argument))
         } else {
@@ -45,7 +46,7 @@ pub(super) fn name(act: FileAct, record: &NameRecord) -> EventKind {
         file: Some(named_file(record)),
         new_path,
         detail: record.mode.into(),
-        text: (act != FileAct::Link && !own_text.is_empty()).then_some(own_text),
+        text: (!has_two_names && !own_text.is_empty()).then_some(own_text),
         attempt: record.flags & ATTEMPT != 0,
         error: refused(record.error),
     }

@@ -6,13 +6,14 @@ use sentry_common::{
     abi::{RecordHeader, ring},
     record::{
         cgroup::{AT_BIRTH, CgroupRecord, DESTINATION_IN_RUN, MEMBER_BEFORE},
-        file::{ATTEMPT, CREATED, FROM_ARGUMENT, FileRecord, NameRecord},
+        file::{ATTEMPT, CREATED, EXCHANGE, FROM_ARGUMENT, FileRecord, NameRecord},
         network::NetworkRecord,
         process::{BY_THREAD, ExecRecord, FileKey as RawFileKey, SCRIPT},
         text::TRUNCATED,
     },
 };
 use sentry_detect::{
+    act::FileAct,
     event::{Endpoint, Event, EventKind, File, FileKey, OpenIntent, Path, PathSource, Process, Ring},
     run::{AgentIdentity, ProcessKey, RunId},
 };
@@ -111,6 +112,7 @@ impl Enricher {
             Record::Unlink(unlink) => {
                 EventKind::Unlink { file: named_file(unlink), attempt: unlink.flags & ATTEMPT != 0 }
             }
+            Record::Rename(rename) if rename.flags & EXCHANGE != 0 => act::name(FileAct::Exchange, rename),
             Record::Rename(rename) => EventKind::Rename {
                 file: named_file(rename),
                 new_path: if rename.source == FROM_ARGUMENT {
