@@ -35,8 +35,9 @@ impl Told {
         Self { _sensor: sensor, dir, ended, events }
     }
 
-    fn inode(&self, name: &str) -> Value {
-        fs::symlink_metadata(self.dir.join(name)).unwrap().ino().into()
+    /// As events carry it.
+    fn inode(&self, name: &str) -> String {
+        fs::symlink_metadata(self.dir.join(name)).unwrap().ino().to_string()
     }
 
     /// The only event of the act whose path is that of this name.
@@ -49,6 +50,11 @@ impl Told {
         assert_eq!(found.len(), 1, "{act} {name}: {found:#?}");
         found[0]
     }
+}
+
+/// The active security modules.
+fn modules() -> String {
+    fs::read_to_string("/sys/kernel/security/lsm").unwrap_or_default()
 }
 
 #[test]
@@ -104,6 +110,9 @@ fn the_whole_story_of_files_is_told() {
     ];
     // Each ring has an order of its own; between them only the times can tell.
     let (mut lines, mut expected) = (lines, expected.to_vec());
+    if modules().contains("landlock") {
+        expected.push(format!("mkdir {dir}/forbidden refused 13"));
+    }
     lines.sort();
     expected.sort();
     assert_eq!(lines, expected);
@@ -128,7 +137,10 @@ fn a_file_is_the_same_under_all_its_names() {
         let events = story::only(&told.events, act);
         assert_eq!(events.len(), 1, "{events:#?}");
         let told = &events[0]["unmapped"];
-        assert_eq!((&told["text"], &told["file"]["inode"]), (&"trusted.agentsentry".into(), &data));
+        assert_eq!(
+            (&told["text"], &told["file"]["inode"]),
+            (&"trusted.agentsentry".into(), &data.as_str().into())
+        );
         assert_eq!(told["file"]["path"]["truncated"], true, "{told:#}");
     }
     // Made without a name, and found under the one it got.
@@ -139,7 +151,7 @@ fn a_file_is_the_same_under_all_its_names() {
     for event in [made, linked] {
         assert_eq!(event["unmapped"]["file"]["inode"], named, "{event:#}");
     }
-    assert_eq!(told.one("close_written", &nameless)["unmapped"]["detail"], 7);
+    assert_eq!(told.one("close_written", &nameless)["unmapped"]["detail"], "7");
 }
 
 #[test]
@@ -151,4 +163,33 @@ fn a_script_is_known_by_its_own_file() {
     let path = told.dir.join("script");
     assert_eq!(script["unmapped"]["script"]["path"], path.to_str().unwrap(), "{script:#}");
     assert_eq!(script["unmapped"]["script_file"]["inode"], told.inode("script"), "{script:#}");
+}
+
+#[test]
+fn every_hook_of_files_is_used_that_the_kernel_has() {
+    require!("root", "trampoline");
+    let output = programs::finish(programs::command("sentry").args(["doctor", "--json"]));
+    let doctor: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let mut refused: Vec<String> = Vec::new();
+    for fact in doctor["facts"].as_array().unwrap() {
+        let name = fact["fact"].as_str().unwrap();
+        let is_mine = ["file ", "memory mapping", "script of", "failed exec"];
+        if !is_mine.iter().any(|start| name.starts_with(start)) {
+            continue;
+        }
+        assert_eq!(fact["seen"], true, "{fact:#}");
+        let lost = fact["lost"].as_str().unwrap_or_default();
+        if let Some((_, hooks)) = lost.split_once("this kernel lacks or refuses ") {
+            refused.extend(hooks.split(", ").map(str::to_owned));
+        }
+    }
+    let release = doctor["kernel"].as_str().unwrap();
+    let mut numbers = release.split('.').map(|number| number.parse::<u32>().unwrap_or(0));
+    // These functions are of 6.2.
+    let expected: &[&str] = if (numbers.next(), numbers.next()) < (Some(6), Some(2)) {
+        &["fexit/security_file_truncate", "fexit/security_inode_set_acl", "fexit/security_inode_remove_acl"]
+    } else {
+        &[]
+    };
+    assert_eq!(refused, expected, "{doctor:#}");
 }

@@ -23,7 +23,7 @@ use nix::{
     fcntl::{AT_FDCWD, AtFlags, FallocateFlags, RenameFlags, fallocate, renameat2},
     libc,
     sys::stat::{Mode, SFlag, mknod},
-    unistd::{execv, execveat, linkat, truncate},
+    unistd::{execv, execveat, linkat, mkdir, truncate},
 };
 use sentry_tests::work::{Arguments, Deadline, Failure};
 
@@ -40,6 +40,7 @@ fn main() -> Result<(), Failure> {
     names(&dir)?;
     nameless(&dir)?;
     memory(&dir)?;
+    forbidden(&dir)?;
     let failure = script(&dir);
     Err(failure)
 }
@@ -144,6 +145,31 @@ fn map(file: Option<&File>, protection: c_int, sharing: c_int) -> Result<*mut c_
 fn protect(page: *mut c_void, protection: c_int) -> Result<(), Errno> {
     // SAFETY: a page of `map` that nothing in this program lies in.
     done(unsafe { libc::mprotect(page, PAGE, protection) })
+}
+
+/// A directory that a security module refuses: this program's own Landlock rule, where the kernel has Landlock.
+fn forbidden(dir: &Path) -> Result<(), Failure> {
+    /// `LANDLOCK_ACCESS_FS_MAKE_DIR`, the whole of `struct landlock_ruleset_attr` in its first version (5.13).
+    const MAKE_DIRECTORY: u64 = 1 << 7;
+    // SAFETY: the structure lives during the call.
+    let rules = unsafe {
+        libc::syscall(
+            libc::SYS_landlock_create_ruleset,
+            ptr::from_ref(&MAKE_DIRECTORY),
+            size_of_val(&MAKE_DIRECTORY),
+            0,
+        )
+    };
+    match done(rules) {
+        Err(Errno::ENOSYS | Errno::EOPNOTSUPP) => return Ok(()),
+        other => other?,
+    }
+    // SAFETY: no memory is passed.
+    unsafe {
+        done(libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))?;
+        done(libc::syscall(libc::SYS_landlock_restrict_self, rules, 0))?;
+    }
+    refused(mkdir(&dir.join("forbidden"), Mode::S_IRWXU), Errno::EACCES)
 }
 
 /// Ends the program, unless it fails.
