@@ -65,11 +65,14 @@ offsets! {
     INODE_GENERATION = "inode"."i_generation";
     INODE_LINKS = "inode"."i_nlink";
     INODE_MODE = "inode"."i_mode";
+    INODE_SIZE = "inode"."i_size";
     SB_DEVICE = "super_block"."s_dev";
     VFSMOUNT_ROOT = "vfsmount"."mnt_root";
     MOUNT_MNT = "mount"."mnt";
     MOUNT_PARENT = "mount"."mnt_parent";
     MOUNT_MOUNTPOINT = "mount"."mnt_mountpoint";
+    VMA_FILE = "vm_area_struct"."vm_file";
+    VMA_FLAGS = "vm_area_struct"."vm_flags";
     BPRM_FILE = "linux_binprm"."file";
     BPRM_FILENAME = "linux_binprm"."filename";
     BPRM_INTERP = "linux_binprm"."interp";
@@ -77,6 +80,8 @@ offsets! {
     CGROUP_KN = "cgroup"."kn";
     KN_ID = "kernfs_node"."id";
     CGROUP_PARENT = "cgroup"."self"."parent";
+    REGS_BX = "pt_regs"."bx";
+    REGS_CX = "pt_regs"."cx";
     REGS_DI = "pt_regs"."di";
     REGS_SI = "pt_regs"."si";
     REGS_DX = "pt_regs"."dx";

@@ -9,6 +9,7 @@ use aya_ebpf::{
 use sentry_common::{
     counter::RunBlock,
     fault,
+    record::process::FileKey,
     table::{self, ProcessTag, RunTag},
 };
 
@@ -40,6 +41,11 @@ pub static FAULTS: PerCpuArray<u64, { fault::COUNT as usize }> = PerCpuArray::ne
 #[unsafe(link_section = ".maps")]
 #[unsafe(export_name = "TASK_TAGS")]
 pub static TASK_TAGS: TaskStorage<RunTag> = TaskStorage::new();
+
+/// task → the file that its last execve asked for, which an interpreter may have replaced by the time it is executed.
+#[unsafe(link_section = ".maps")]
+#[unsafe(export_name = "EXEC_FILES")]
+pub static EXEC_FILES: TaskStorage<FileKey> = TaskStorage::new();
 
 /// `BPF_MAP_TYPE_TASK_STORAGE`, which aya-ebpf 0.2 has no type for. The fields are the map's definition in BTF.
 #[repr(C)]

@@ -62,6 +62,13 @@ fn stories_match(v6: &[String; 2]) {
         format!("rename {dir}/true to {dir}/renamed"),
         format!("delete {dir}/renamed"),
     ];
+    if capability::tier() != "C" {
+        expected.extend([
+            format!("close_written {dir}/true"),
+            format!("chmod {dir}/true 755"),
+            format!("symlink {dir}/link: true"),
+        ]);
+    }
     for (ip, [tcp, udp]) in [("127.0.0.1", &v4), ("::1", v6)] {
         if tcp != "0" {
             expected.extend([

@@ -6,6 +6,9 @@ mod acts;
 mod calls;
 
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+mod files;
+
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
 mod isolation;
 
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]

@@ -24,7 +24,10 @@ pub fn of(events: &[Value], agent: &str, run: &str, places: &[&Path]) -> Vec<Str
 
 fn is_about(event: &Value, places: &[&Path]) -> bool {
     match event["file"]["path"].as_str() {
-        Some(path) => places.iter().any(|place| Path::new(path).starts_with(place)),
+        // A path that is cut or of no mount is nowhere but in the whole.
+        Some(path) => {
+            places.iter().any(|place| *place == Path::new("/") || Path::new(path).starts_with(place))
+        }
         None => true,
     }
 }
@@ -55,9 +58,27 @@ pub fn line(event: &Value) -> String {
             let from = if flag("member_before") { "member" } else { "newcomer" };
             format!("move {from} {inside} {}", text("/kernel/path"))
         }
+        "link" | "exchange" => format!("{act} {} to {}", text("/file/path"), text("/file_result/path")),
+        "symlink" => format!("symlink {}: {}", text("/file/path"), text("/unmapped/text")),
+        "chmod" => format!("chmod {} {:o}", text("/file/path"), detail(event)),
+        "chown" => {
+            format!("chown {} {}:{}", text("/file/path"), detail(event) >> 32, detail(event) & 0xffff_ffff)
+        }
+        "exec_failed" => format!("exec_failed {} {}", text("/unmapped/requested"), text("/status_code")),
+        "mkdir" | "mknod" | "truncate" | "map_write" | "map_exec" | "protect_exec" | "copy" | "allocate"
+        | "close_written" => {
+            let refused = event["status_code"].as_str().map(|errno| format!(" refused {errno}"));
+            format!("{act} {}{}", text("/file/path"), refused.unwrap_or_default())
+        }
         "cgroup_make" | "cgroup_remove" => format!("{act} {}", text("/kernel/path")),
         other => other.to_owned(),
     }
+}
+
+/// The number that belongs to an act.
+fn detail(event: &Value) -> u64 {
+    let detail = &event["unmapped"]["detail"];
+    detail.as_u64().or_else(|| detail.as_str()?.parse().ok()).unwrap_or(u64::MAX)
 }
 
 /// Events of one kind, by the name the sensor gives it.

@@ -7,7 +7,8 @@ use serde::Serialize;
 
 use super::{
     LoadError,
-    hooks::{ALONG, FACTS, FactRow, HOOKS, Hook, Tier},
+    facts::{FACTS, FactRow},
+    hooks::{ALONG, HOOKS, Hook, Tier},
     load::Loader,
     objects::Object,
     offsets,

@@ -2,7 +2,7 @@
 
 use sentry_common::record::{
     cgroup::{CompletenessRecord, MISSING},
-    file::{ATTEMPT, EXCHANGE, FROM_ARGUMENT, FileArgumentRecord, FileRecord, NameRecord},
+    file::{ATTEMPT, FROM_ARGUMENT, FileArgumentRecord, FileRecord, NameRecord},
     network::{ABSTRACT, NetworkRecord, OUTBOUND, PEER_IN_RUN, PayloadRecord, UnixRecord},
     other::{ASKED, KernelArgumentRecord, KernelRecord, TARGET_IN_RUN, TargetRecord},
 };
@@ -42,7 +42,8 @@ pub(super) fn file_argument(act: FileAct, record: &FileArgumentRecord) -> EventK
 
 pub(super) fn name(act: FileAct, record: &NameRecord) -> EventKind {
     let from_argument = record.source == FROM_ARGUMENT;
-    let new_path = if act == FileAct::Link || record.flags & EXCHANGE != 0 {
+    let has_two_names = matches!(act, FileAct::Link | FileAct::Exchange);
+    let new_path = if has_two_names {
         if from_argument {
             Some(text::argument(&record.new_path, &record.new_argument))
         } else {
@@ -56,9 +57,9 @@ pub(super) fn name(act: FileAct, record: &NameRecord) -> EventKind {
     EventKind::File {
         act,
         file: Some(named_file(record)),
-        detail: record.mode.into(),
-        text: (new_path.is_none() && !own_text.is_empty()).then_some(own_text),
         new_path,
+        detail: record.mode.into(),
+        text: (!has_two_names && !own_text.is_empty()).then_some(own_text),
         attempt: record.flags & ATTEMPT != 0,
         error: refused(record.error),
     }

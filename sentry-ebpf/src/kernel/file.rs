@@ -7,6 +7,8 @@ use crate::offsets::of;
 
 /// `FMODE_CREATED`: the open made the file (same bit on 5.10–6.18).
 pub const MODE_CREATED: u32 = 1 << 20;
+/// `__O_TMPFILE` in `f_flags`: the open made a file without a name.
+pub const FLAG_NAMELESS: u32 = 0o20_000_000;
 /// `__FMODE_EXEC` in `f_flags`: opened by execve, not by the program.
 pub const FLAG_EXEC: u32 = 1 << 5;
 
@@ -41,6 +43,15 @@ pub fn dentry_key(dentry: *const u8) -> FileKey {
     match read_pointer(dentry, of(o::DENTRY_INODE)) {
         Some(inode) => inode_key(inode),
         None => FileKey::default(),
+    }
+}
+
+/// Bytes that an open file has.
+#[inline(always)]
+pub fn size(file: *const u8) -> u64 {
+    match read_pointer(file, of(o::FILE_INODE)) {
+        Some(inode) => read(inode, of(o::INODE_SIZE)).unwrap_or(0),
+        None => 0,
     }
 }
 

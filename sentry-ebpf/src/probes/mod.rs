@@ -16,4 +16,14 @@ pub mod open;
 
 pub mod names;
 
+pub mod file_acts;
+
+pub mod exec_failed;
+
 pub mod syscall;
+
+/// errno of a result below zero, else 0.
+#[inline(always)]
+fn refusal(result: i64) -> u32 {
+    if result < 0 { (-result) as u32 } else { 0 }
+}
