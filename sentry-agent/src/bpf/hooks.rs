@@ -117,8 +117,8 @@ const fn hook(
     Hook { required: false, ..needed(fact, tiers, object, attach, target, program) }
 }
 
-use Attach::{FEntry, Iterator, Lsm, SockAddr, Tracepoint};
-use Object::{Core, FileFentry, FileLsm, FileSyscall, Network};
+use Attach::{FEntry, FExit, Iterator, Lsm, SockAddr, Tracepoint};
+use Object::{Core, FileFentry, FileLsm, FileSyscall, KernelTrace, Network, ProcessActs};
 
 /// Every program, in the order of loading.
 pub static HOOKS: &[Hook] = &[
@@ -142,11 +142,30 @@ pub static HOOKS: &[Hook] = &[
     needed("file unlink", B, FileFentry, FEntry, "security_path_rmdir", "fentry_rmdir"),
     needed("file rename", B, FileFentry, FEntry, "security_path_rename", "fentry_rename"),
     needed("file open, create", C, FileSyscall, Tracepoint, "sys_exit", "sys_exit"),
+    hook("signal", ALL, KernelTrace, Tracepoint, "signal_generate", "send_signal"),
+    hook("kernel module", ALL, KernelTrace, Tracepoint, "module_load", "load_module"),
+    hook("io_uring", ALL, KernelTrace, Tracepoint, "io_uring_create", "make_ring"),
+    hook("io_uring request", C, KernelTrace, Tracepoint, "io_uring_submit_req", "submit_request"),
+    hook("ptrace, process access", AB, ProcessActs, FExit, "security_ptrace_access_check", "access_check"),
+    hook("ptrace, process access", AB, ProcessActs, FExit, "security_ptrace_traceme", "trace_me"),
+    hook("bpf call", AB, ProcessActs, FExit, "security_bpf", "bpf_call"),
+    hook("perf_event_open", AB, ProcessActs, FExit, "__x64_sys_perf_event_open", "perf_open"),
+    hook("mount, unmount", AB, ProcessActs, FExit, "security_sb_mount", "mount"),
+    hook("mount, unmount", AB, ProcessActs, FExit, "security_move_mount", "move_mount"),
+    hook("mount, unmount", AB, ProcessActs, FExit, "security_sb_umount", "unmount"),
+    hook("chroot, pivot_root", AB, ProcessActs, FExit, "security_path_chroot", "change_root"),
+    hook("chroot, pivot_root", AB, ProcessActs, FExit, "security_sb_pivotroot", "pivot_root"),
+    hook("namespaces", AB, ProcessActs, FExit, "ksys_unshare", "unshare"),
+    hook("namespaces", AB, ProcessActs, FExit, "__x64_sys_setns", "setns"),
+    hook("credentials", AB, ProcessActs, FEntry, "commit_creds", "commit_creds"),
 ];
 
 /// Facts that come from a hook named for another fact: tier, fact, whose hook.
-pub static ALONG: &[(Tier, &str, &str)] =
-    &[(Tier::C, "file unlink", "file open, create"), (Tier::C, "file rename", "file open, create")];
+pub static ALONG: &[(Tier, &str, &str)] = &[
+    (Tier::C, "file unlink", "file open, create"),
+    (Tier::C, "file rename", "file open, create"),
+    (Tier::C, "namespaces", "fork"),
+];
 
 /// One kind of fact, and what its hooks do not tell, by tier (A, B, C).
 #[derive(Debug)]
@@ -162,6 +181,14 @@ const fn fact(name: &'static str, lost: Option<&'static str>) -> FactRow {
 const LATER: Option<&str> = Some("whether a later check or the file system refused it");
 const ARGUMENT: Option<&str> =
     Some("the object: only the path that the program passed; io_uring; 32-bit calls");
+const NONE: Option<&str> = Some("all of it");
+const THE_ACT: Option<&str> = Some("the request itself: what it does is told like any other act");
+const OWNER: Option<&str> = Some("what was refused for the owner or for want of a capability");
+const COMPAT: Option<&str> = Some("32-bit calls");
+const MOUNT: Option<&str> =
+    Some("whether a later check or the file system refused it; the source of a moved mount");
+const SETNS: Option<&str> = Some("which namespace setns entered, where its caller did not say; 32-bit setns");
+const GRANTED: Option<&str> = Some("refused changes; lost capabilities");
 
 /// Every fact, in the order of the documents.
 pub static FACTS: &[FactRow] = &[
@@ -179,6 +206,26 @@ pub static FACTS: &[FactRow] = &[
     },
     FactRow { name: "file unlink", lost: [LATER, LATER, ARGUMENT] },
     FactRow { name: "file rename", lost: [LATER, LATER, ARGUMENT] },
+    fact("signal", Some("refused signals")),
+    fact(
+        "kernel module",
+        Some("refused loads; modules that the kernel loads by itself for an act of the run"),
+    ),
+    fact("io_uring", Some("refused rings")),
+    FactRow {
+        name: "io_uring request",
+        lost: [THE_ACT, THE_ACT, Some("its result; the start of a relative path; the new name of a rename")],
+    },
+    FactRow { name: "ptrace, process access", lost: [OWNER, OWNER, NONE] },
+    FactRow { name: "bpf call", lost: [LATER, LATER, NONE] },
+    FactRow { name: "perf_event_open", lost: [COMPAT, COMPAT, NONE] },
+    FactRow { name: "mount, unmount", lost: [MOUNT, MOUNT, NONE] },
+    FactRow { name: "chroot, pivot_root", lost: [LATER, LATER, NONE] },
+    FactRow {
+        name: "namespaces",
+        lost: [SETNS, SETNS, Some("unshare and setns: only births into new ones")],
+    },
+    FactRow { name: "credentials", lost: [GRANTED, GRANTED, Some("all but the ids at exec")] },
 ];
 
 #[cfg(test)]

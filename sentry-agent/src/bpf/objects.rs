@@ -37,4 +37,6 @@ objects! {
     FileLsm = "file_lsm",
     FileFentry = "file_fentry",
     FileSyscall = "file_syscall",
+    KernelTrace = "kernel_trace",
+    ProcessActs = "process_acts",
 }

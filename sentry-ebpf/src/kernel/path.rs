@@ -29,6 +29,16 @@ pub fn write_child(directory: *const u8, dentry: Option<*const u8>, out: &mut Pa
     };
 }
 
+/// Writes the place that a `struct vfsmount` is mounted at.
+#[inline(always)]
+pub fn write_mount(mount: *const u8, out: &mut PathText) {
+    out.length = 0;
+    out.flags = match read_pointer(mount, of(o::VFSMOUNT_ROOT)) {
+        Some(root) => walk(mount, root, out),
+        None => UNREADABLE,
+    };
+}
+
 /// An empty path.
 #[inline(always)]
 pub fn write_none(out: &mut PathText) {

@@ -17,3 +17,11 @@ pub mod open;
 pub mod names;
 
 pub mod syscall;
+
+pub mod standing;
+
+pub mod system;
+
+pub mod target;
+
+pub mod uring;
