@@ -93,8 +93,12 @@ offsets! {
     FILENAME_NAME = "filename"."name";
     IO_OPCODE = "io_kiocb"."opcode";
     IO_USER_DATA = "io_kiocb"."cqe"."user_data";
+    IO_OPEN_START = "io_open"."dfd";
     IO_OPEN_NAME = "io_open"."filename";
+    IO_UNLINK_START = "io_unlink"."dfd";
     IO_UNLINK_NAME = "io_unlink"."filename";
+    IO_RENAME_START = "io_rename"."old_dfd";
     IO_RENAME_NAME = "io_rename"."oldpath";
+    IO_MKDIR_START = "io_mkdir"."dfd";
     IO_MKDIR_NAME = "io_mkdir"."filename";
 }

@@ -173,7 +173,7 @@ fn through_a_ring(polled: &str) -> Option<(String, Vec<String>)> {
         .inspect(|event| assert_eq!(story::pid(event), maker, "{event:#}"))
         .map(|event| match event["unmapped"]["act"].as_str() {
             Some("io_operation") => {
-                format!("request {} {}", event["unmapped"]["code"], event["unmapped"]["text"])
+                format!("request {} {}", event["unmapped"]["code"], event["unmapped"]["path"]["text"])
             }
             _ => story::line(event),
         })
@@ -196,6 +196,7 @@ fn a_ring_hides_neither_the_act_nor_the_actor() {
             vec![
                 network[0],
                 "io_ring",
+                "read DIR",
                 "request 16 null",
                 "request 18 \"DIR/made\"",
                 "request 35 \"DIR/made\"",
@@ -203,8 +204,13 @@ fn a_ring_hides_neither_the_act_nor_the_actor() {
                 network[1],
             ]
         } else {
-            let files =
-                ["create DIR/made", "delete DIR/renamed", "io_ring", "rename DIR/made to DIR/renamed"];
+            let files = [
+                "create DIR/made",
+                "delete DIR/renamed",
+                "io_ring",
+                "read DIR",
+                "rename DIR/made to DIR/renamed",
+            ];
             [&network[..1], &files, &network[1..]].concat()
         };
         assert_eq!(lines, expected, "polled {polled}");

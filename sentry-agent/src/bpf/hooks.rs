@@ -182,6 +182,7 @@ const LATER: Option<&str> = Some("whether a later check or the file system refus
 const ARGUMENT: Option<&str> =
     Some("the object: only the path that the program passed; io_uring; 32-bit calls");
 const NONE: Option<&str> = Some("all of it");
+const UNFINISHED: Option<&str> = Some("whether a later check refused it");
 const THE_ACT: Option<&str> = Some("the request itself: what it does is told like any other act");
 const OWNER: Option<&str> = Some("what was refused for the owner or for want of a capability");
 const COMPAT: Option<&str> = Some("32-bit calls");
@@ -214,13 +215,19 @@ pub static FACTS: &[FactRow] = &[
     fact("io_uring", Some("refused rings")),
     FactRow {
         name: "io_uring request",
-        lost: [THE_ACT, THE_ACT, Some("its result; the start of a relative path; the new name of a rename")],
+        lost: [
+            THE_ACT,
+            THE_ACT,
+            Some(
+                "its result; the object: only the path that the program passed, of a rename the old one; requests that move data",
+            ),
+        ],
     },
     FactRow { name: "ptrace, process access", lost: [OWNER, OWNER, NONE] },
-    FactRow { name: "bpf call", lost: [LATER, LATER, NONE] },
+    FactRow { name: "bpf call", lost: [UNFINISHED, UNFINISHED, NONE] },
     FactRow { name: "perf_event_open", lost: [COMPAT, COMPAT, NONE] },
     FactRow { name: "mount, unmount", lost: [MOUNT, MOUNT, NONE] },
-    FactRow { name: "chroot, pivot_root", lost: [LATER, LATER, NONE] },
+    FactRow { name: "chroot, pivot_root", lost: [UNFINISHED, UNFINISHED, NONE] },
     FactRow {
         name: "namespaces",
         lost: [SETNS, SETNS, Some("unshare and setns: only births into new ones")],

@@ -124,7 +124,7 @@ fn fill(fields: &mut NameRecord, directory: i32, name: u64) {
 
 /// Path of the directory that a relative argument starts at.
 #[inline(always)]
-fn start_directory(descriptor: i32, out: &mut sentry_common::record::text::PathText) {
+pub(crate) fn start_directory(descriptor: i32, out: &mut sentry_common::record::text::PathText) {
     let current = gate::current_task();
     let directory = if descriptor == WORKING_DIRECTORY {
         task::working_directory(current)

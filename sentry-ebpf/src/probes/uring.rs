@@ -6,7 +6,7 @@ use crate::{
     gate,
     kernel::{read, read_pointer, user},
     offsets::of,
-    probes::system,
+    probes::{syscall, system},
 };
 
 /// Hook: `tp_btf/io_uring_create(fd, context, sq_entries, cq_entries, flags)`.
@@ -53,18 +53,24 @@ pub fn submit(request: *const u8) {
     let data = read(request, of(o::IO_USER_DATA)).unwrap_or(0);
     let Some(mut record) = system::start(&run, kind::IO_OPERATION, opcode, data, 0) else { return };
     // A request begins with what its opcode needs.
-    let name = match opcode {
-        OPENAT | OPENAT2 => of(o::IO_OPEN_NAME),
-        RENAMEAT => of(o::IO_RENAME_NAME),
-        UNLINKAT => of(o::IO_UNLINK_NAME),
-        MKDIRAT => of(o::IO_MKDIR_NAME),
-        _ => 0,
+    let (start, name) = match opcode {
+        OPENAT | OPENAT2 => (of(o::IO_OPEN_START), of(o::IO_OPEN_NAME)),
+        RENAMEAT => (of(o::IO_RENAME_START), of(o::IO_RENAME_NAME)),
+        UNLINKAT => (of(o::IO_UNLINK_START), of(o::IO_UNLINK_NAME)),
+        MKDIRAT => (of(o::IO_MKDIR_START), of(o::IO_MKDIR_NAME)),
+        _ => (0, 0),
     };
     if name != 0 {
-        write_name(request, name, &mut record.fields().text);
+        let fields = record.fields();
+        write_name(request, name, &mut fields.text);
+        let directory = read(request, start).unwrap_or(NO_DIRECTORY);
+        syscall::start_directory(directory, &mut fields.path);
     }
     record.submit();
 }
+
+/// No descriptor.
+const NO_DIRECTORY: i32 = -1;
 
 /// The kernel's copy of a path argument.
 #[inline(always)]

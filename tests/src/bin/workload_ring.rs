@@ -4,6 +4,7 @@
 
 use std::{
     ffi::CString,
+    fs,
     io::Error,
     net::UdpSocket,
     os::{fd::AsRawFd as _, unix::ffi::OsStrExt as _},
@@ -208,7 +209,10 @@ fn files(ring: &Ring, dir: &Path) -> Result<(), Failure> {
         ..request(RENAMEAT, &made)
     };
     ring.perform("rename", rename)?;
-    ring.perform("unlink", request(UNLINKAT, &renamed))
+    let start = fs::File::open(dir)?;
+    let relative = CString::new("renamed")?;
+    let unlink = Request { descriptor: start.as_raw_fd(), ..request(UNLINKAT, &relative) };
+    ring.perform("unlink", unlink)
 }
 
 fn network(ring: &Ring, tcp: u16, udp: u16) -> Result<(), Failure> {
