@@ -7,6 +7,11 @@ pub const ABSENT: u32 = u32::MAX;
 /// Name of the global array in the BPF objects.
 pub const GLOBAL: &str = "OFFSETS";
 
+/// Structures of features that a kernel may be built without (modules, io_uring). Their fields stay [`ABSENT`] there, and
+/// the programs that read them have no hook to run on.
+pub const OF_OPTIONAL_FEATURES: [&str; 6] =
+    ["module", "io_kiocb", "io_open", "io_unlink", "io_rename", "io_mkdir"];
+
 macro_rules! offsets {
     ($($name:ident = $type:literal . $($field:literal).+ ;)+) => {
         offsets!(@count 0u32; $($name)+);
@@ -117,4 +122,18 @@ offsets! {
     PID_LEVEL = "pid"."level";
     PID_TASKS = "pid"."tasks";
     PID_NUMBERS = "pid"."numbers";
+    CRED_CAP_EFFECTIVE = "cred"."cap_effective";
+    CRED_USER_NS = "cred"."user_ns";
+    MODULE_NAME = "module"."name";
+    FILENAME_NAME = "filename"."name";
+    IO_OPCODE = "io_kiocb"."opcode";
+    IO_USER_DATA = "io_kiocb"."cqe"."user_data";
+    IO_OPEN_START = "io_open"."dfd";
+    IO_OPEN_NAME = "io_open"."filename";
+    IO_UNLINK_START = "io_unlink"."dfd";
+    IO_UNLINK_NAME = "io_unlink"."filename";
+    IO_RENAME_START = "io_rename"."old_dfd";
+    IO_RENAME_NAME = "io_rename"."oldpath";
+    IO_MKDIR_START = "io_mkdir"."dfd";
+    IO_MKDIR_NAME = "io_mkdir"."filename";
 }

@@ -38,6 +38,9 @@ mod feed;
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]
 mod canary;
 
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+mod reach;
+
 /// `program` of the workloads with its arguments, as one command line.
 fn workload(program: &str, args: &[&str]) -> Vec<std::ffi::OsString> {
     let mut line = vec![sentry_tests::programs::path(program).into_os_string()];

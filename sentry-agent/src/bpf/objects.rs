@@ -38,4 +38,6 @@ objects! {
     FileFentry = "file_fentry",
     FileSyscall = "file_syscall",
     FileActs = "file_acts",
+    KernelTrace = "kernel_trace",
+    ProcessActs = "process_acts",
 }

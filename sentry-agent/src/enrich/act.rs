@@ -114,11 +114,17 @@ pub(super) fn target(act: TargetAct, record: &TargetRecord) -> EventKind {
 
 pub(super) fn kernel(act: KernelAct, record: &KernelRecord) -> EventKind {
     let own_text = text::plain(&record.text);
+    let path = if act == KernelAct::IoOperation {
+        // A request has its path as an argument, where that starts beside it.
+        (!own_text.is_empty()).then(|| text::argument(&record.path, &record.text))
+    } else {
+        (record.path.length != 0).then(|| text::path(&record.path)).flatten()
+    };
     EventKind::Kernel {
         act,
         code: record.code,
         detail: record.detail,
-        path: (record.path.length != 0).then(|| text::path(&record.path)).flatten(),
+        path,
         text: (!own_text.is_empty()).then_some(own_text),
         error: refused(record.error),
     }

@@ -56,7 +56,7 @@ pub mod access {
 /// | `UNMOUNT` | | flags | where | |
 /// | `CHANGE_ROOT` | 0 chroot, 1 `pivot_root` | | new root | |
 /// | `IO_RING` | entries | setup flags | | |
-/// | `IO_OPERATION` | opcode | user data | | path argument, if it has one |
+/// | `IO_OPERATION` | opcode | user data | where a relative argument starts | path argument, if it has one |
 #[repr(C)]
 #[derive(Clone, Copy)]
 #[cfg_attr(

@@ -4,6 +4,8 @@ pub mod cgroup;
 
 pub mod file;
 
+pub mod call;
+
 pub mod path;
 
 pub mod pid;

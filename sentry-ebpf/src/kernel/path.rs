@@ -45,6 +45,16 @@ pub fn write_below_mount(mut dentry: *const u8, out: &mut PathText) {
     }
 }
 
+/// Writes the place that a `struct vfsmount` is mounted at.
+#[inline(always)]
+pub fn write_mount(mount: *const u8, out: &mut PathText) {
+    out.length = 0;
+    out.flags = match read_pointer(mount, of(o::VFSMOUNT_ROOT)) {
+        Some(root) => walk(mount, root, out),
+        None => UNREADABLE,
+    };
+}
+
 /// An empty path.
 #[inline(always)]
 pub fn write_none(out: &mut PathText) {

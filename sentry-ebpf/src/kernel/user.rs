@@ -7,6 +7,17 @@ use sentry_common::record::text::{
     ARGUMENT_CAPACITY, ARGV_CAPACITY, ArgumentText, ArgvText, TRUNCATED, UNREADABLE,
 };
 
+/// Reads a `T`; `None` when the address faults.
+#[inline(always)]
+pub fn read<T: Copy>(address: u64) -> Option<T> {
+    let mut value = core::mem::MaybeUninit::<T>::uninit();
+    // SAFETY: the helper checks the source and fills `value` completely or fails.
+    let result =
+        unsafe { bpf_probe_read_user(value.as_mut_ptr().cast(), size_of::<T>() as u32, address as *const _) };
+    // SAFETY: success means filled.
+    if result == 0 { Some(unsafe { value.assume_init() }) } else { None }
+}
+
 /// Copies the argument vector from the new memory image, before the program's first instruction.
 #[inline(always)]
 pub fn write_argv(range: Option<(u64, u64)>, out: &mut ArgvText) {

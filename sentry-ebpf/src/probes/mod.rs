@@ -22,6 +22,14 @@ pub mod exec_failed;
 
 pub mod syscall;
 
+pub mod standing;
+
+pub mod system;
+
+pub mod target;
+
+pub mod uring;
+
 /// errno of a result below zero, else 0.
 #[inline(always)]
 fn refusal(result: i64) -> u32 {

@@ -60,7 +60,7 @@ pub fn opened(result: i64) {
 
 /// Path of the directory that a relative argument starts at.
 #[inline(always)]
-fn start_directory(descriptor: i32, out: &mut PathText) {
+pub(crate) fn start_directory(descriptor: i32, out: &mut PathText) {
     let current = gate::current_task();
     let directory = if descriptor == WORKING_DIRECTORY {
         task::working_directory(current)
