@@ -5,7 +5,7 @@
 
 use std::{env, error::Error, fs, path::PathBuf};
 
-const OBJECTS: [&str; 5] = ["core", "network", "file_lsm", "file_fentry", "file_syscall"];
+const OBJECTS: [&str; 6] = ["core", "network", "file_lsm", "file_fentry", "file_syscall", "socket_trace"];
 
 fn main() -> Result<(), Box<dyn Error>> {
     let out = PathBuf::from(env::var("OUT_DIR")?);

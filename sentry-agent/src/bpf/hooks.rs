@@ -117,8 +117,8 @@ const fn hook(
     Hook { required: false, ..needed(fact, tiers, object, attach, target, program) }
 }
 
-use Attach::{FEntry, Iterator, Lsm, SockAddr, Tracepoint};
-use Object::{Core, FileFentry, FileLsm, FileSyscall, Network};
+use Attach::{FEntry, Iterator, Lsm, Sock, SockAddr, Tracepoint};
+use Object::{Core, FileFentry, FileLsm, FileSyscall, Network, SocketTrace};
 
 /// Every program, in the order of loading.
 pub static HOOKS: &[Hook] = &[
@@ -133,6 +133,10 @@ pub static HOOKS: &[Hook] = &[
     needed("TCP, UDP connect", ALL, Network, SockAddr, "connect6", "connect_ipv6"),
     needed("UDP destination", ALL, Network, SockAddr, "sendmsg4", "send_ipv4"),
     needed("UDP destination", ALL, Network, SockAddr, "sendmsg6", "send_ipv6"),
+    hook("bind", ALL, Network, Sock, "post_bind4", "bound_ipv4"),
+    hook("bind", ALL, Network, Sock, "post_bind6", "bound_ipv6"),
+    hook("owner of a socket", ALL, Network, Sock, "sock_create", "socket_created"),
+    hook("outcome of a TCP connect", ALL, SocketTrace, Tracepoint, "inet_sock_set_state", "socket_state"),
     needed("file open, create", A, FileLsm, Lsm, "file_open", "lsm_open"),
     needed("file unlink", A, FileLsm, Lsm, "path_unlink", "lsm_unlink"),
     needed("file unlink", A, FileLsm, Lsm, "path_rmdir", "lsm_rmdir"),
@@ -145,8 +149,13 @@ pub static HOOKS: &[Hook] = &[
 ];
 
 /// Facts that come from a hook named for another fact: tier, fact, whose hook.
-pub static ALONG: &[(Tier, &str, &str)] =
-    &[(Tier::C, "file unlink", "file open, create"), (Tier::C, "file rename", "file open, create")];
+pub static ALONG: &[(Tier, &str, &str)] = &[
+    (Tier::C, "file unlink", "file open, create"),
+    (Tier::C, "file rename", "file open, create"),
+    (Tier::A, "TCP listen", "outcome of a TCP connect"),
+    (Tier::B, "TCP listen", "outcome of a TCP connect"),
+    (Tier::C, "TCP listen", "outcome of a TCP connect"),
+];
 
 /// One kind of fact, and what its hooks do not tell, by tier (A, B, C).
 #[derive(Debug)]
@@ -173,6 +182,13 @@ pub static FACTS: &[FactRow] = &[
     fact("pre-existing process", Some("argv comes from procfs, as the process shows it now")),
     fact("TCP, UDP connect", None),
     fact("UDP destination", Some("datagrams on connected sockets")),
+    fact(
+        "outcome of a TCP connect",
+        Some("connects refused before a packet was sent (no route); two ends that connect to each other"),
+    ),
+    fact("TCP listen", Some("the port, where listen(2) chose it")),
+    fact("bind", Some("refused binds; ports that the kernel chose without a bind(2)")),
+    fact("owner of a socket", Some("sockets beyond 65 536: the longest unused are forgotten")),
     FactRow {
         name: "file open, create",
         lost: [LATER, LATER, Some("refused opens; opens by io_uring; 32-bit calls")],

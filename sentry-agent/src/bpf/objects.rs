@@ -37,4 +37,5 @@ objects! {
     FileLsm = "file_lsm",
     FileFentry = "file_fentry",
     FileSyscall = "file_syscall",
+    SocketTrace = "socket_trace",
 }

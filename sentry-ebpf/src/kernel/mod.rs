@@ -6,6 +6,8 @@ pub mod file;
 
 pub mod path;
 
+pub mod socket;
+
 pub mod task;
 
 pub mod user;

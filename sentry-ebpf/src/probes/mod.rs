@@ -12,6 +12,8 @@ pub mod cgroup;
 
 pub mod network;
 
+pub mod socket_state;
+
 pub mod open;
 
 pub mod names;
