@@ -5,7 +5,8 @@
 
 use std::{env, error::Error, fs, path::PathBuf};
 
-const OBJECTS: [&str; 6] = ["core", "network", "file_lsm", "file_fentry", "file_syscall", "socket_trace"];
+const OBJECTS: [&str; 8] =
+    ["core", "network", "file_lsm", "file_fentry", "file_syscall", "socket_trace", "socket_acts", "packets"];
 
 fn main() -> Result<(), Box<dyn Error>> {
     let out = PathBuf::from(env::var("OUT_DIR")?);

@@ -95,6 +95,7 @@ offsets! {
     SK_PEER_PID = "sock"."sk_peer_pid";
     SK_PEER_CRED = "sock"."sk_peer_cred";
     SK_UID = "sock"."sk_uid";
+    INET_LOCAL_PORT = "inet_sock"."inet_sport";
     SOCKET_SK = "socket"."sk";
     UNIX_ADDRESS = "unix_sock"."addr";
     UNIX_PEER = "unix_sock"."peer";

@@ -69,3 +69,64 @@ fn connects_end_and_listeners_begin() {
         assert_ne!(end["src_endpoint"]["port"], 0, "{end:#}");
     }
 }
+
+#[test]
+fn sockets_of_every_family_and_their_peers_are_told() {
+    require!("root", "trampoline");
+    let (told, ports, dir, events) = told();
+    let local = |what: &str| format!("accept tcp 127.0.0.1 {}", ports[what]);
+    assert_eq!(
+        lines(&told, &["accept"]),
+        [local("tcp"), format!("accept tcp {SERVER} 53"), local("tls")],
+        "the sides are ours"
+    );
+    let accepted = story::only(&events, "accept");
+    let connected = story::only(&events, "connected");
+    for accept in accepted {
+        assert_eq!(accept["connection_info"]["direction"], "Inbound");
+        let side = |end: &&&Value| end["src_endpoint"] == accept["src_endpoint"];
+        assert!(connected.iter().any(|end| side(&end)), "{accept:#}");
+    }
+    assert_eq!(
+        lines(&told, &["unix_connect", "unix_send"]),
+        [
+            format!("unix_connect own {dir}/stream"),
+            format!("unix_send foreign {dir}/datagram"),
+            format!("unix_connect own @workload-network-{dir}"),
+        ],
+        "the kernel keeps no process of a datagram socket that was only bound"
+    );
+    let actor = story::pid(story::only(&events, "unix_connect")[0]);
+    for event in story::only(&events, "unix_connect") {
+        assert_eq!(event["unmapped"]["peer_uid"], 0, "{event:#}");
+        assert_eq!(event["unmapped"]["peer"]["pid"], actor, "{event:#}");
+    }
+    let (tcp, udp, stream, datagram) = ("socket inet 1", "socket inet 2", "socket unix 1", "socket unix 2");
+    assert_eq!(
+        lines(&told, &["socket"]),
+        [
+            tcp, tcp, tcp, udp, udp, stream, stream, datagram, datagram, stream, stream, udp, udp, tcp, tcp,
+            tcp, tcp
+        ]
+    );
+}
+
+#[test]
+fn the_names_in_packets_are_told() {
+    require!("root");
+    let (told, ports, _, events) = told();
+    assert_eq!(
+        lines(&told, &["dns_question", "dns_answer", "tls_hello"]),
+        [
+            format!("dns_question udp {SERVER} 53 www.example.org A"),
+            format!("dns_answer udp {SERVER} 53 www.example.org A NOERROR 192.0.2.80"),
+            format!("dns_question tcp {SERVER} 53 www.example.org A"),
+            format!("dns_answer tcp {SERVER} 53 www.example.org A NOERROR 192.0.2.80"),
+            format!("tls_hello tcp 127.0.0.1 {} secret.example.net", ports["tls"]),
+        ]
+    );
+    let actor = story::pid(story::only(&events, "connect")[0]);
+    for event in events.iter().filter(|event| event["class_uid"] == 4003) {
+        assert_eq!(story::pid(event), actor, "{event:#}");
+    }
+}

@@ -61,7 +61,8 @@ impl Attach {
             Self::Lsm => "lsm/",
             Self::FEntry => "fentry/",
             Self::FExit => "fexit/",
-            Self::SockAddr | Self::Sock | Self::Egress | Self::Ingress => "cgroup/",
+            Self::SockAddr | Self::Sock => "cgroup/",
+            Self::Egress | Self::Ingress => "cgroup_skb/",
         }
     }
 }
@@ -117,8 +118,8 @@ const fn hook(
     Hook { required: false, ..needed(fact, tiers, object, attach, target, program) }
 }
 
-use Attach::{FEntry, Iterator, Lsm, Sock, SockAddr, Tracepoint};
-use Object::{Core, FileFentry, FileLsm, FileSyscall, Network, SocketTrace};
+use Attach::{Egress, FEntry, FExit, Ingress, Iterator, Lsm, Sock, SockAddr, Tracepoint};
+use Object::{Core, FileFentry, FileLsm, FileSyscall, Network, Packets, SocketActs, SocketTrace};
 
 /// Every program, in the order of loading.
 pub static HOOKS: &[Hook] = &[
@@ -137,6 +138,13 @@ pub static HOOKS: &[Hook] = &[
     hook("bind", ALL, Network, Sock, "post_bind6", "bound_ipv6"),
     hook("owner of a socket", ALL, Network, Sock, "sock_create", "socket_created"),
     hook("outcome of a TCP connect", ALL, SocketTrace, Tracepoint, "inet_sock_set_state", "socket_state"),
+    hook("DNS and TLS names", ALL, Packets, Egress, "egress", "packet_out"),
+    hook("DNS and TLS names", ALL, Packets, Ingress, "ingress", "packet_in"),
+    hook("socket made", AB, SocketActs, FExit, "security_socket_post_create", "socket_made"),
+    hook("accept", AB, SocketActs, FExit, "security_sock_graft", "accepted"),
+    hook("unix connect", AB, SocketActs, FExit, "security_unix_stream_connect", "unix_connected"),
+    hook("unix datagram", AB, SocketActs, FExit, "security_unix_may_send", "unix_sent"),
+    hook("descriptor received", AB, SocketActs, FExit, "security_file_receive", "received"),
     needed("file open, create", A, FileLsm, Lsm, "file_open", "lsm_open"),
     needed("file unlink", A, FileLsm, Lsm, "path_unlink", "lsm_unlink"),
     needed("file unlink", A, FileLsm, Lsm, "path_rmdir", "lsm_rmdir"),
@@ -168,6 +176,12 @@ const fn fact(name: &'static str, lost: Option<&'static str>) -> FactRow {
     FactRow { name, lost: [lost; 3] }
 }
 
+const NO_TRAMPOLINE: Option<&str> = Some("all of it");
+const NOT_INET: Option<&str> = Some("families other than IPv4 and IPv6");
+const NO_LISTENER: Option<&str> = Some("connects to a name where nobody listens");
+const NO_OWNER: Option<&str> =
+    Some("the process behind a socket that was only bound; datagrams over SOCK_SEQPACKET");
+const NO_COOKIE: Option<&str> = Some("the packets of a socket that had no traffic before it came in");
 const LATER: Option<&str> = Some("whether a later check or the file system refused it");
 const ARGUMENT: Option<&str> =
     Some("the object: only the path that the program passed; io_uring; 32-bit calls");
@@ -189,6 +203,18 @@ pub static FACTS: &[FactRow] = &[
     fact("TCP listen", Some("the port, where listen(2) chose it")),
     fact("bind", Some("refused binds; ports that the kernel chose without a bind(2)")),
     fact("owner of a socket", Some("sockets beyond 65 536: the longest unused are forgotten")),
+    fact(
+        "DNS and TLS names",
+        Some(
+            "DNS at ports other than 53; what is encrypted; the process, for sockets made before the run; a name \
+             behind the first segment of a message or behind IPv6 extension headers",
+        ),
+    ),
+    FactRow { name: "socket made", lost: [None, None, NO_TRAMPOLINE] },
+    FactRow { name: "accept", lost: [NOT_INET, NOT_INET, NO_TRAMPOLINE] },
+    FactRow { name: "unix connect", lost: [NO_LISTENER, NO_LISTENER, NO_TRAMPOLINE] },
+    FactRow { name: "unix datagram", lost: [NO_OWNER, NO_OWNER, NO_TRAMPOLINE] },
+    FactRow { name: "descriptor received", lost: [NO_COOKIE, NO_COOKIE, NO_TRAMPOLINE] },
     FactRow {
         name: "file open, create",
         lost: [LATER, LATER, Some("refused opens; opens by io_uring; 32-bit calls")],

@@ -38,4 +38,6 @@ objects! {
     FileFentry = "file_fentry",
     FileSyscall = "file_syscall",
     SocketTrace = "socket_trace",
+    Packets = "packets",
+    SocketActs = "socket_acts",
 }

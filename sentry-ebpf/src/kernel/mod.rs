@@ -4,11 +4,15 @@ pub mod cgroup;
 
 pub mod file;
 
+pub mod packet;
+
 pub mod path;
 
 pub mod socket;
 
 pub mod task;
+
+pub mod unix;
 
 pub mod user;
 

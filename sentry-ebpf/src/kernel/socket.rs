@@ -19,6 +19,12 @@ pub fn family(sock: *const u8) -> u16 {
     read(sock, of(o::SK_FAMILY)).unwrap_or(0)
 }
 
+/// `SOCK_STREAM` and its like.
+#[inline(always)]
+pub fn socket_type(sock: *const u8) -> u16 {
+    read(sock, of(o::SK_TYPE)).unwrap_or(0)
+}
+
 /// `sk_err`: an errno that the next call on the socket returns.
 #[inline(always)]
 pub fn error(sock: *const u8) -> u32 {
@@ -52,10 +58,14 @@ pub fn write(sock: *const u8, cookie: u64, fields: &mut NetworkRecord) {
     let family = family(sock);
     fields.cookie = cookie;
     fields.family = family;
-    fields.socket_type = read(sock, of(o::SK_TYPE)).unwrap_or(0);
+    fields.socket_type = socket_type(sock);
     fields.protocol = read(sock, of(o::SK_PROTOCOL)).unwrap_or(0);
     fields.port = u16::from_be(read(sock, of(o::SK_REMOTE_PORT)).unwrap_or(0));
-    fields.local_port = read(sock, of(o::SK_LOCAL_PORT)).unwrap_or(0);
+    // A socket that is being closed has given its port back, but not forgotten it.
+    fields.local_port = match read(sock, of(o::SK_LOCAL_PORT)).unwrap_or(0) {
+        0 => u16::from_be(read(sock, of(o::INET_LOCAL_PORT)).unwrap_or(0)),
+        port => port,
+    };
     fields.reserved = 0;
     fields.error = 0;
     if family == IPV6 {

@@ -12,7 +12,11 @@ pub mod cgroup;
 
 pub mod network;
 
+pub mod packets;
+
 pub mod socket_state;
+
+pub mod socket_acts;
 
 pub mod open;
 
