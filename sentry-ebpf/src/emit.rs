@@ -8,7 +8,7 @@ use aya_ebpf::{
         bpf_get_current_pid_tgid, bpf_get_current_task, bpf_get_socket_cookie, bpf_ktime_get_boot_ns,
     },
     maps::ring_buf::RingBufEntry,
-    programs::SockAddrContext,
+    programs::{SockAddrContext, SockContext},
 };
 use sentry_common::{
     abi::{RecordHeader, SCHEMA_VERSION, ring},
@@ -111,10 +111,71 @@ pub fn bulk<T: 'static>(run: &Run, kind: u16, actor: Actor) -> Option<Record<T>>
     }
 }
 
+/// Cookie of the socket behind a cgroup program's context, or of a `struct sock` that is an argument of a BTF program
+/// (5.12+).
+///
+/// # Safety
+/// The verifier must know `socket` as one of these.
+#[inline(always)]
+unsafe fn cookie(socket: *const u8) -> u64 {
+    // SAFETY: by contract.
+    unsafe { bpf_get_socket_cookie(socket.cast_mut().cast()) }
+}
+
+/// Cookie of a `struct sock` that is an argument of a BTF program.
+#[inline(always)]
+pub fn cookie_of_argument(sock: *const u8) -> u64 {
+    // SAFETY: callers pass arguments of BTF programs.
+    unsafe { cookie(sock) }
+}
+
+/// Cookie of the socket that connects or sends.
+#[inline(always)]
+pub fn cookie_of_address(ctx: &SockAddrContext) -> u64 {
+    // SAFETY: the context is valid during the program.
+    unsafe { cookie(ctx.sock_addr.cast_const().cast()) }
+}
+
+/// Cookie of the socket that is made or bound.
+#[inline(always)]
+pub fn cookie_of_socket(ctx: &SockContext) -> u64 {
+    // SAFETY: the context is valid during the program.
+    unsafe { cookie(ctx.sock.cast_const().cast()) }
+}
+
+/// Copies what a socket was bound to from a `bpf_sock` context. As for the destination, the address is read by family.
+#[inline(always)]
+pub fn write_bound<const IPV6: bool>(ctx: &SockContext, cookie: u64, fields: &mut NetworkRecord) {
+    let sock = ctx.sock;
+    // SAFETY: the context is valid during the program; each field is one aligned 4-byte read.
+    unsafe {
+        fields.cookie = cookie;
+        fields.family = (&raw const (*sock).family).read_volatile() as u16;
+        fields.socket_type = (&raw const (*sock).type_).read_volatile() as u16;
+        fields.protocol = (&raw const (*sock).protocol).read_volatile() as u16;
+        fields.port = 0;
+        fields.address = [0; 16];
+        let words = if IPV6 {
+            [
+                (&raw const (*sock).src_ip6[0]).read_volatile(),
+                (&raw const (*sock).src_ip6[1]).read_volatile(),
+                (&raw const (*sock).src_ip6[2]).read_volatile(),
+                (&raw const (*sock).src_ip6[3]).read_volatile(),
+            ]
+        } else {
+            [(&raw const (*sock).src_ip4).read_volatile(), 0, 0, 0]
+        };
+        fields.local_address.as_mut_ptr().cast::<[u32; 4]>().write_unaligned(words);
+        fields.local_port = (&raw const (*sock).src_port).read_volatile() as u16;
+        fields.reserved = 0;
+        fields.error = 0;
+    }
+}
+
 /// Copies the destination of a `bpf_sock_addr` context. The verifier lets an IPv4 program read only the IPv4 address
 /// and an IPv6 program only the IPv6 one.
 #[inline(always)]
-pub fn write_destination<const IPV6: bool>(ctx: &SockAddrContext, fields: &mut NetworkRecord) {
+pub fn write_destination<const IPV6: bool>(ctx: &SockAddrContext, cookie: u64, fields: &mut NetworkRecord) {
     let address = ctx.sock_addr;
     // SAFETY: the context is valid during the program; each field is one aligned 4-byte read.
     unsafe {
@@ -137,7 +198,7 @@ pub fn write_destination<const IPV6: bool>(ctx: &SockAddrContext, fields: &mut N
             [(&raw const (*address).user_ip4).read_volatile(), 0, 0, 0]
         };
         fields.address.as_mut_ptr().cast::<[u32; 4]>().write_unaligned(words);
-        fields.cookie = bpf_get_socket_cookie(address.cast());
+        fields.cookie = cookie;
     }
 }
 

@@ -48,6 +48,15 @@ fn stories_match(v6: &[String; 2]) {
     let original = fs::canonicalize("/bin/true").unwrap();
     let acts = programs::path("workload_acts").canonicalize().unwrap();
     let told = story::of(&events, "acts", &ended.run, &[&dir, &original]);
+    // Sockets are told where they are made only on some tiers; `network.rs` asks for them.
+    let told = told.into_iter().filter(|line| !line.starts_with("socket "));
+    // The kernel chose the port of the UDP socket.
+    let told: Vec<String> = told
+        .map(|line| match line.rsplit_once(' ') {
+            Some((bind, _port)) if line.starts_with("bind ") => bind.to_owned(),
+            _ => line,
+        })
+        .collect();
     let (dir, acts) = (dir.display(), acts.display());
     let mut expected = vec![
         format!("move newcomer inside /agentsentry/{}", ended.run),
@@ -69,10 +78,12 @@ fn stories_match(v6: &[String; 2]) {
             format!("symlink {dir}/link: true"),
         ]);
     }
-    for (ip, [tcp, udp]) in [("127.0.0.1", &v4), ("::1", v6)] {
+    for (ip, any, [tcp, udp]) in [("127.0.0.1", "0.0.0.0", &v4), ("::1", "::", v6)] {
         if tcp != "0" {
             expected.extend([
                 format!("connect tcp {ip} {tcp}"),
+                format!("connected tcp {ip} {tcp}"),
+                format!("bind udp {any}"),
                 format!("send udp {ip} {udp}"),
                 format!("connect udp {ip} {udp}"),
             ]);

@@ -46,12 +46,26 @@ pub fn line(event: &Value) -> String {
         "open" => format!("{} {}", text("/activity_name").to_lowercase(), text("/file/path")),
         "unlink" => format!("delete {}", text("/file/path")),
         "rename" => format!("rename {} to {}", text("/file/path"), text("/file_result/path")),
-        "connect" | "send" => format!(
-            "{act} {} {} {}",
-            text("/connection_info/protocol_name"),
-            text("/dst_endpoint/ip"),
-            event["dst_endpoint"]["port"]
-        ),
+        "connect" | "send" | "connected" | "accept" => network(event, "dst_endpoint"),
+        "bind" | "listen" => network(event, "src_endpoint"),
+        "socket" => format!("socket {} {}", text("/unmapped/family"), event["unmapped"]["socket_type"]),
+        "unix_connect" | "unix_send" => {
+            let whose = if event["unmapped"]["peer_in_run"] == true { "own" } else { "foreign" };
+            format!("{act} {whose} {}", text("/dst_endpoint/name"))
+        }
+        "dns_question" | "dns_answer" => {
+            let answers = event["answers"].as_array().into_iter().flatten();
+            let told: String = answers
+                .filter_map(|answer| answer["rdata"].as_str())
+                .map(|data| format!(" {data}"))
+                .collect();
+            let code = event["rcode"].as_str().map(|code| format!(" {code}")).unwrap_or_default();
+            let query = format!("{} {}", text("/query/hostname"), text("/query/type"));
+            format!("{} {query}{code}{told}", network(event, "dst_endpoint"))
+        }
+        "tls_hello" => format!("{} {}", network(event, "dst_endpoint"), text("/dst_endpoint/hostname")),
+        "receive_socket" => network(event, "dst_endpoint"),
+        "receive_file" => format!("{act} {}", text("/file/path")),
         "cgroup_move" => {
             let flag = |name: &str| event["unmapped"][name] == true;
             let inside = if flag("in_run") { "inside" } else { "outside" };
@@ -79,6 +93,22 @@ pub fn line(event: &Value) -> String {
 fn detail(event: &Value) -> u64 {
     let detail = &event["unmapped"]["detail"];
     detail.as_u64().or_else(|| detail.as_str()?.parse().ok()).unwrap_or(u64::MAX)
+}
+
+/// `connected tcp 127.0.0.1 80 error 111`
+fn network(event: &Value, side: &str) -> String {
+    let text = |value: &Value| value.as_str().unwrap_or("?").to_owned();
+    let error = match event["status_code"].as_str() {
+        Some(code) => format!(" error {code}"),
+        None => String::new(),
+    };
+    format!(
+        "{} {} {} {}{error}",
+        text(&event["unmapped"]["act"]),
+        text(&event["connection_info"]["protocol_name"]),
+        text(&event[side]["ip"]),
+        event[side]["port"]
+    )
 }
 
 /// Events of one kind, by the name the sensor gives it.

@@ -89,6 +89,7 @@ pub fn doctor(btf_path: &Path) -> Result<Capabilities, LoadError> {
     }
     drop(loader);
     let missing = loaded.map(|loaded| loaded.missing).unwrap_or_default();
+    limits.extend(missing.iter().map(|(hook, why)| format!("{}: {why}", hook.name())));
     Ok(Capabilities {
         kernel: kernel_release(),
         tier: tier.map_or("none", Tier::letter),

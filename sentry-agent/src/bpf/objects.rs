@@ -40,4 +40,7 @@ objects! {
     FileActs = "file_acts",
     KernelTrace = "kernel_trace",
     ProcessActs = "process_acts",
+    SocketTrace = "socket_trace",
+    Packets = "packets",
+    SocketActs = "socket_acts",
 }

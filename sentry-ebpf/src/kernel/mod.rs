@@ -6,13 +6,19 @@ pub mod file;
 
 pub mod call;
 
+pub mod packet;
+
 pub mod path;
 
 pub mod pid;
 
+pub mod descriptor;
+
 pub mod socket;
 
 pub mod task;
+
+pub mod unix;
 
 pub mod user;
 

@@ -1,116 +1,89 @@
-//! Sockets behind descriptors, as the kernel holds them after a call.
+//! `struct sock` of the IPv4 and IPv6 families.
 
-use sentry_common::{
-    offset as o,
-    record::{
-        network::NetworkRecord,
-        text::{ARGUMENT_CAPACITY, ArgumentText, UNREADABLE},
-    },
-};
+use sentry_common::{offset as o, record::network::NetworkRecord};
 
-use super::{file, read, read_pointer, task, user};
+use super::{cgroup, read, read_pointer};
 use crate::offsets::of;
 
-/// The `struct sock` behind a descriptor of `task`; `None` when it is no socket (any more).
+/// `AF_INET6`.
+const IPV6: u16 = 10;
+
+/// IPv4 or IPv6: the only families whose sockets have these fields.
 #[inline(always)]
-pub fn of_descriptor(task: *const u8, descriptor: u32) -> Option<*const u8> {
-    let opened = task::open_file(task, descriptor)?;
-    if !file::is_socket(file::key(opened).mode) {
-        return None;
-    }
-    read_pointer(read_pointer(opened, of(o::FILE_PRIVATE))?, of(o::SOCKET_SK))
+pub fn is_inet(sock: *const u8) -> bool {
+    matches!(family(sock), 2 | IPV6)
 }
 
 #[inline(always)]
 pub fn family(sock: *const u8) -> u16 {
-    read(sock, of(o::SOCK_FAMILY)).unwrap_or(0)
+    read(sock, of(o::SK_FAMILY)).unwrap_or(0)
 }
 
-/// `SOCK_*`.
+/// `SOCK_STREAM` and its like.
 #[inline(always)]
-pub fn kind(sock: *const u8) -> u16 {
-    read(sock, of(o::SOCK_TYPE)).unwrap_or(0)
+pub fn socket_type(sock: *const u8) -> u16 {
+    read(sock, of(o::SK_TYPE)).unwrap_or(0)
 }
 
-/// Family, type, protocol and cookie. The cookie is 0 until somebody asked for it.
+/// `sk_err`: an errno that the next call on the socket returns.
 #[inline(always)]
-pub fn describe(sock: *const u8, fields: &mut NetworkRecord) {
-    fields.family = family(sock);
-    fields.socket_type = kind(sock);
-    fields.protocol = read(sock, of(o::SOCK_PROTOCOL)).unwrap_or(0);
-    fields.cookie = read(sock, of(o::SOCK_COOKIE)).unwrap_or(0);
+pub fn error(sock: *const u8) -> u32 {
+    read(sock, of(o::SK_ERROR)).unwrap_or(0)
 }
 
-/// Both ends of an IP connection; nothing for other families.
+/// The cookie, if the kernel has given the socket one.
 #[inline(always)]
-pub fn write_sides(sock: *const u8, fields: &mut NetworkRecord) {
-    const AF_INET: u16 = 2;
-    const AF_INET6: u16 = 10;
-    write_no_sides(fields);
-    if fields.family == AF_INET {
-        let remote: [u8; 4] = read(sock, of(o::SOCK_REMOTE_V4)).unwrap_or([0; 4]);
-        let local: [u8; 4] = read(sock, of(o::SOCK_LOCAL_V4)).unwrap_or([0; 4]);
-        fields.address[..4].copy_from_slice(&remote);
-        fields.local_address[..4].copy_from_slice(&local);
-    } else if fields.family == AF_INET6 {
-        fields.address = read(sock, of(o::SOCK_REMOTE_V6)).unwrap_or([0; 16]);
-        fields.local_address = read(sock, of(o::SOCK_LOCAL_V6)).unwrap_or([0; 16]);
+pub fn known_cookie(sock: *const u8) -> u64 {
+    read(sock, of(o::SK_COOKIE)).unwrap_or(0)
+}
+
+/// Id of the cgroup whose process made the socket, or the listening socket it came from.
+#[inline(always)]
+pub fn cgroup(sock: *const u8) -> u64 {
+    match read_pointer(sock, of(o::SK_CGROUP)) {
+        Some(group) => cgroup::id(group),
+        None => 0,
+    }
+}
+
+/// The `struct sock` of a `struct socket`; null when it is closed.
+#[inline(always)]
+pub fn of_socket(socket: *const u8) -> *const u8 {
+    read(socket, of(o::SOCKET_SK)).unwrap_or(core::ptr::null())
+}
+
+/// Both sides as they are now, and no error.
+#[inline(always)]
+pub fn write(sock: *const u8, cookie: u64, fields: &mut NetworkRecord) {
+    let family = family(sock);
+    fields.cookie = cookie;
+    fields.family = family;
+    fields.socket_type = socket_type(sock);
+    fields.protocol = read(sock, of(o::SK_PROTOCOL)).unwrap_or(0);
+    fields.port = u16::from_be(read(sock, of(o::SK_REMOTE_PORT)).unwrap_or(0));
+    // A socket that is being closed has given its port back, but not forgotten it.
+    fields.local_port = match read(sock, of(o::SK_LOCAL_PORT)).unwrap_or(0) {
+        0 => u16::from_be(read(sock, of(o::INET_LOCAL_PORT)).unwrap_or(0)),
+        port => port,
+    };
+    fields.reserved = 0;
+    fields.error = 0;
+    if family == IPV6 {
+        write_address(read(sock, of(o::SK_REMOTE_V6)), &mut fields.address);
+        write_address(read(sock, of(o::SK_LOCAL_V6)), &mut fields.local_address);
     } else {
-        return;
-    }
-    fields.port = u16::from_be(read(sock, of(o::SOCK_REMOTE_PORT)).unwrap_or(0));
-    fields.local_port = read(sock, of(o::SOCK_LOCAL_PORT)).unwrap_or(0);
-}
-
-#[inline(always)]
-pub fn write_no_sides(fields: &mut NetworkRecord) {
-    fields.address = [0; 16];
-    fields.local_address = [0; 16];
-    fields.port = 0;
-    fields.local_port = 0;
-}
-
-/// The socket at the other end of a unix socket.
-#[inline(always)]
-pub fn unix_peer(sock: *const u8) -> Option<*const u8> {
-    read_pointer(sock, of(o::UNIX_PEER))
-}
-
-/// `struct pid` of the process at the other end (`SO_PEERCRED`), or null: datagram sockets have none.
-#[inline(always)]
-pub fn peer_pid(sock: *const u8) -> *const u8 {
-    match read_pointer(sock, of(o::SOCK_PEER_PID)) {
-        Some(pid) => pid,
-        None => core::ptr::null(),
+        write_address(v4(sock, o::SK_REMOTE_V4), &mut fields.address);
+        write_address(v4(sock, o::SK_LOCAL_V4), &mut fields.local_address);
     }
 }
 
-/// Its uid, or `u32::MAX`.
 #[inline(always)]
-pub fn peer_uid(sock: *const u8) -> u32 {
-    match read_pointer(sock, of(o::SOCK_PEER_CRED)) {
-        Some(cred) => read(cred, of(o::CRED_UID)).unwrap_or(u32::MAX),
-        None => u32::MAX,
-    }
+fn v4(sock: *const u8, field: usize) -> Option<[u32; 4]> {
+    Some([read(sock, of(field))?, 0, 0, 0])
 }
 
-/// The name that a unix socket is bound to; empty when it has none. True for an abstract one, without its leading NUL.
 #[inline(always)]
-pub fn write_unix_name(sock: *const u8, out: &mut ArgumentText) -> bool {
-    /// Bytes of `sun_family`.
-    const FAMILY: usize = 2;
-    user::write_no_argument(out);
-    let Some(address) = read_pointer(sock, of(o::UNIX_ADDRESS)) else { return false };
-    let length: u32 = read(address, of(o::UNIX_ADDRESS_LENGTH)).unwrap_or(0);
-    let path = address.wrapping_add(of(o::UNIX_ADDRESS_NAME) + FAMILY);
-    if read::<u8>(path, 0).unwrap_or(1) != 0 {
-        user::write_kernel_text(path, out);
-        return false;
-    }
-    // An abstract name has a length and no end; bytes of zero may be part of it.
-    let length = length.saturating_sub(FAMILY as u32 + 1);
-    if length as usize >= ARGUMENT_CAPACITY || !user::copy_kernel(path.wrapping_add(1), length, out) {
-        out.flags = UNREADABLE;
-    }
-    true
+fn write_address(words: Option<[u32; 4]>, out: &mut [u8; 16]) {
+    // SAFETY: both have 16 bytes.
+    unsafe { out.as_mut_ptr().cast::<[u32; 4]>().write_unaligned(words.unwrap_or([0; 4])) };
 }

@@ -86,17 +86,6 @@ pub fn copy_kernel(from: *const u8, length: u32, out: &mut ArgumentText) -> bool
     result == 0
 }
 
-/// Reads a `T` of the program's; `None` when the address faults.
-#[inline(always)]
-pub(crate) fn read<T: Copy>(address: u64) -> Option<T> {
-    let mut value = core::mem::MaybeUninit::<T>::uninit();
-    // SAFETY: the helper checks the source and fills `value` completely or fails.
-    let result =
-        unsafe { bpf_probe_read_user(value.as_mut_ptr().cast(), size_of::<T>() as u32, address as *mut _) };
-    // SAFETY: success means filled.
-    if result == 0 { Some(unsafe { value.assume_init() }) } else { None }
-}
-
 /// An empty argument.
 #[inline(always)]
 pub fn write_no_argument(out: &mut ArgumentText) {

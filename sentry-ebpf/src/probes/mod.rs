@@ -12,6 +12,12 @@ pub mod cgroup;
 
 pub mod network;
 
+pub mod packets;
+
+pub mod socket_state;
+
+pub mod socket_acts;
+
 pub mod open;
 
 pub mod names;

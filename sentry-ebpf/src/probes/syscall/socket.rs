@@ -10,7 +10,7 @@ use crate::{
     count,
     emit::{self, Actor},
     gate,
-    kernel::{pid, socket, task},
+    kernel::{descriptor, pid, task},
 };
 
 /// `socket` and `accept`: the returned descriptor is the socket.
@@ -18,7 +18,7 @@ use crate::{
 pub fn made(regs: *const u8, result: i64) {
     let Some(run) = gate::current() else { return };
     let call = Call::read(regs, result);
-    let Some(sock) = socket::of_descriptor(gate::current_task(), result as u32) else {
+    let Some(sock) = descriptor::of_descriptor(gate::current_task(), result as u32) else {
         // Another thread has closed it already.
         return count::fault(fault::FD_GONE);
     };
@@ -29,11 +29,11 @@ pub fn made(regs: *const u8, result: i64) {
     let fields = record.fields();
     fields.error = 0;
     fields.reserved = 0;
-    socket::describe(sock, fields);
+    descriptor::describe(sock, fields);
     if accepted {
-        socket::write_sides(sock, fields);
+        descriptor::write_sides(sock, fields);
     } else {
-        socket::write_no_sides(fields);
+        descriptor::write_no_sides(fields);
     }
     record.submit();
 }
@@ -44,13 +44,13 @@ pub fn connected(regs: *const u8, result: i64) {
     const AF_UNIX: u16 = 1;
     let Some(run) = gate::current() else { return };
     let call = Call::read(regs, result);
-    let Some(sock) = socket::of_descriptor(gate::current_task(), call.argument::<0>() as u32) else {
+    let Some(sock) = descriptor::of_descriptor(gate::current_task(), call.argument::<0>() as u32) else {
         return count::fault(fault::FD_GONE);
     };
-    if socket::family(sock) != AF_UNIX {
+    if descriptor::family(sock) != AF_UNIX {
         return;
     }
-    let Some(peer) = socket::unix_peer(sock) else {
+    let Some(peer) = descriptor::unix_peer(sock) else {
         // It has hung up already, or the connection of a datagram socket was dissolved.
         return;
     };
@@ -60,11 +60,11 @@ pub fn connected(regs: *const u8, result: i64) {
     fields.reserved = 0;
     fields.reserved2 = 0;
     fields.error = 0;
-    fields.socket_type = socket::kind(sock);
-    fields.flags = if socket::write_unix_name(peer, &mut fields.name) { ABSTRACT } else { 0 };
+    fields.socket_type = descriptor::kind(sock);
+    fields.flags = if descriptor::write_unix_name(peer, &mut fields.name) { ABSTRACT } else { 0 };
     // The kernel copies them from the listening socket to the connecting one.
-    fields.peer_uid = socket::peer_uid(sock);
-    let listener = socket::peer_pid(sock);
+    fields.peer_uid = descriptor::peer_uid(sock);
+    let listener = descriptor::peer_pid(sock);
     fields.peer_tgid = pid::number(listener);
     fields.peer_cgroup = pid::cgroup(listener);
     fields.peer_start_boot_ns = match pid::leader(listener) {
