@@ -20,7 +20,7 @@ fn a_hook_that_is_detached_is_an_alarm() {
     let number = sensor.scratch().join("number");
     let run = Order::new(&sensor, "counter").start(&workload("workload_count", &[number.to_str().unwrap()]));
     let id = run.run();
-    wait::file(&number);
+    let _started = wait::file(&number);
     links::detach_connect4(sensor.pid());
     // Nobody asks for it: the alarm is the sensor's own.
     wait::until("the alarm", || {
