@@ -144,8 +144,9 @@ impl App {
         let (tier, unseen) = (programs.tier().letter().to_owned(), programs.limits());
         let registry = Arc::new(Registry::new(programs, root, config.detect.clone()));
         super::recover::take_up(&registry, &journal_handle).await?;
-        Stages { ledger: PendingLedger::new(ledger), rings, registry, journal_handle, config }
-            .spawn(journal, listener, tier, unseen)
+        let ledger =
+            PendingLedger::start(ledger).map_err(|source| AppError::Start { what: "the ledger", source })?;
+        Stages { ledger, rings, registry, journal_handle, config }.spawn(journal, listener, tier, unseen)
     }
 
     async fn run(self) -> Result<(), AppError> {

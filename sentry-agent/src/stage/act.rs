@@ -1,6 +1,8 @@
 //! Decisions → ledger → act → verified outcome → ledger; and the beginning and end of runs.
 //!
-//! Everything that changes a run's fate passes through this one thread, so that the ledger has one order.
+//! Everything that changes a run's fate passes through this one thread, so that the ledger has one order. A decision is
+//! in the ledger before it is acted on, unless the disk takes longer than [`crate::ledger::pending::PATIENCE`]: a runaway
+//! that makes the disk slow must not delay its own stop. Then the act goes first and its entries follow, in order.
 
 use std::{sync::Arc, time::Duration};
 
@@ -53,6 +55,7 @@ impl Actor {
             match case {
                 Case::Started { run, noted } => {
                     self.ledger.note(Note::RunStarted(run.wire()));
+                    self.ledger.settle();
                     self.tell(vec![Kind::Run(run.wire())]);
                     // The caller may have gone away.
                     let _gone = noted.send(());
@@ -91,6 +94,7 @@ impl Actor {
         let mut last: Option<Outcome> = None;
         for decision in decisions {
             self.ledger.note(Note::Decision(decision.clone()));
+            self.ledger.settle();
             let outcome = self.act(run, &decision);
             tracing::info!(
                 run.id = %run.id,
@@ -108,6 +112,8 @@ impl Actor {
             told.push(Kind::Outcome(v1::Outcome::from(&outcome)));
             last = Some(outcome);
         }
+        // What is answered is in the ledger.
+        self.ledger.settle();
         told.push(Kind::Run(run.wire()));
         self.tell(told);
         last
@@ -152,6 +158,7 @@ impl Actor {
         self.registry.close(run);
         self.enforcer.forget(&run.id);
         self.ledger.note(Note::RunEnded(run.wire()));
+        self.ledger.settle();
         self.tell(vec![Kind::Run(run.wire())]);
         self.registry.retire(run);
         run.announce_end();
