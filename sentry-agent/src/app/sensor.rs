@@ -93,6 +93,8 @@ const PULSE: Duration = Duration::from_secs(1);
 /// # Errors
 /// See [`AppError`].
 pub fn run_sensor(config: Config) -> Result<(), AppError> {
+    // Fixed before anything is timed.
+    let _clock = BootClock::of_this_life();
     // Before any thread is made; threads inherit it. A run that takes all CPUs must not starve the one that stops it.
     // Without the right to it (CAP_SYS_NICE) the sensor competes as an equal.
     let raised = rustix::process::setpriority_process(None, PRIORITY);
@@ -282,7 +284,7 @@ impl Stages {
             }
         })?;
 
-        let enricher = Enricher::new(ProcessTable::new(process_table::CAPACITY), BootClock::now());
+        let enricher = Enricher::new(ProcessTable::new(process_table::CAPACITY), BootClock::of_this_life());
         let (for_analyse, journal_of_analyse) = (Arc::clone(&registry), journal_handle.clone());
         threads.spawn("analyse", move |stats| {
             analyse::run(batches, enricher, &for_analyse, &journal_of_analyse, stats);

@@ -33,6 +33,8 @@ pub struct Run {
     pub owned: bool,
     pub tag: RunTag,
     pub started_unix_ns: u64,
+    /// When this sensor life took it up.
+    pub registered: Instant,
     /// Who asked for it.
     pub uid: u32,
     pub command: Vec<String>,
@@ -78,8 +80,8 @@ pub(super) struct NewRun {
 
 impl Run {
     pub(super) fn new(new: NewRun) -> Self {
-        let detector =
-            RunDetector::new(new.id.clone(), new.agent.clone(), new.settings.clone(), new.started_unix_ns);
+        // Its windows begin now, also where an earlier life, by another clock, began the run.
+        let detector = RunDetector::new(new.id.clone(), new.agent.clone(), new.settings.clone(), unix_ns());
         // Restarting is the supervisor's part: it starts a new run.
         let decider = Decider::new(new.id.clone(), new.mode, 0).with_settings(&new.settings);
         let event_prefix = match &new.before {
@@ -96,6 +98,7 @@ impl Run {
             owned: new.owned,
             tag: new.tag,
             started_unix_ns: new.started_unix_ns,
+            registered: Instant::now(),
             uid: new.uid,
             command: new.command,
             detector: Mutex::new(detector),

@@ -62,25 +62,19 @@ fn read(registry: &Registry, run: &Arc<Run>, cases: &mpsc::Sender<Case>, stats: 
             stats.lost(1);
         }
     }
-    if is_over(registry, run, &block, now) && (run.books_closed(&block) || run.over_for() > DRAIN) {
+    if is_over(registry, run, &block) && (run.books_closed(&block) || run.over_for() > DRAIN) {
         // A full queue takes it at a later reading.
         let _later = cases.try_send(Case::Over { run: Arc::clone(run) });
     }
 }
 
 /// No member is left and none will come: the run's own cgroup is empty, or the tagged one is gone.
-fn is_over(
-    registry: &Registry,
-    run: &Run,
-    block: &sentry_common::counter::RunBlock,
-    now_unix_ns: u64,
-) -> bool {
+fn is_over(registry: &Registry, run: &Run, block: &sentry_common::counter::RunBlock) -> bool {
     if run.state().state == v1::RunState::Ended {
         return false;
     }
     let entered = block.processes_born + block.processes_entered;
-    let age = Duration::from_nanos(now_unix_ns.saturating_sub(run.started_unix_ns));
-    if entered == 0 && age < NEVER_ENTERED {
+    if entered == 0 && run.registered.elapsed() < NEVER_ENTERED {
         return false;
     }
     // What the kernel says now, not what the counters add up to: one miscounted process must not keep a run for ever.
