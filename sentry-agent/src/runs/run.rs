@@ -82,8 +82,7 @@ impl Run {
     pub(super) fn new(new: NewRun) -> Self {
         // Its windows begin now, also where an earlier life, by another clock, began the run.
         let detector = RunDetector::new(new.id.clone(), new.agent.clone(), new.settings.clone(), unix_ns());
-        // Restarting is the supervisor's part: it starts a new run.
-        let decider = Decider::new(new.id.clone(), new.mode, 0).with_settings(&new.settings);
+        let decider = Decider::new(new.id.clone(), new.mode).with_settings(&new.settings);
         let event_prefix = match &new.before {
             None => new.id.0.clone(),
             Some(_) => format!("{}.{:x}", new.id, unix_ns()),

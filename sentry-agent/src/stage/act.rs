@@ -142,9 +142,14 @@ impl Actor {
         match outcome.action {
             Action::Freeze => state.state = v1::RunState::Frozen,
             Action::Thaw => state.state = v1::RunState::Running,
+            // A cgroup that is not the run's own stays, thawed: a service that is started again in it is watched as before.
+            Action::Kill if !run.owned => state.state = v1::RunState::Running,
             Action::Kill | Action::Restart | Action::Observe => {}
         }
         drop(state);
+        if outcome.action == Action::Kill && !run.owned {
+            run.decider().outlived();
+        }
         if outcome.action != Action::Observe {
             run.detector().acted();
         }
