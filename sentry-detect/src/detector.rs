@@ -140,6 +140,16 @@ impl RunDetector {
         self.found_unix_ns = [None; Rule::ALL.len()];
     }
 
+    /// A finding that nobody could take: its rule does not cool down, and is a finding again if it still holds at the
+    /// next reading.
+    pub fn not_taken(&mut self, finding: &Finding) {
+        for rule in Rule::ALL {
+            if rule.name() == finding.signal.rule {
+                self.found_unix_ns[rule as usize] = None;
+            }
+        }
+    }
+
     /// Highest CPU use in any window of at least 50 ms; 100 = one core.
     #[must_use]
     pub fn peak_cpu_percent(&self) -> f64 {
@@ -204,6 +214,14 @@ enum Rule {
 
 impl Rule {
     const ALL: [Self; 3] = [Self::SpawnStorm, Self::ExecLoop, Self::CpuSpin];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::SpawnStorm => spawn_storm::SPAWN_STORM,
+            Self::ExecLoop => spawn_storm::EXEC_LOOP,
+            Self::CpuSpin => cpu_spin::CPU_SPIN,
+        }
+    }
 
     fn evidence(self) -> Show {
         match self {

@@ -260,6 +260,8 @@ pub async fn act_by_hand(
     origin: String,
     reason: String,
 ) -> Result<(sentry_detect::decision::Decision, Outcome), Status> {
+    // Room first: a caller that goes away while it waits must not leave a decision that nobody acts on.
+    let room = cases.reserve().await.map_err(|_closed| stopping())?;
     let decision = run.decider().by_hand(action, origin, reason, unix_ns());
     let (reply, outcome) = oneshot::channel();
     let case = Case::Decided {
@@ -268,7 +270,7 @@ pub async fn act_by_hand(
         decisions: vec![decision.clone()],
         reply: Some(reply),
     };
-    cases.send(case).await.map_err(|_closed| stopping())?;
+    room.send(case);
     let outcome = outcome.await.map_err(|_closed| stopping())?;
     Ok((decision, outcome))
 }

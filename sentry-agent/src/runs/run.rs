@@ -49,6 +49,8 @@ pub struct Run {
     state: Mutex<RunState>,
     /// When it was first seen to be over.
     over: OnceLock<Instant>,
+    /// Its end is in the act stage's queue.
+    end_asked: AtomicBool,
     ended: Notify,
     /// The end is in the journal's queue: who asks for the run from now on is told of it.
     announced: AtomicBool,
@@ -110,6 +112,7 @@ impl Run {
                 block: RunBlock::default(),
             }),
             over: OnceLock::new(),
+            end_asked: AtomicBool::new(false),
             ended: Notify::new(),
             announced: AtomicBool::new(false),
         }
@@ -126,6 +129,16 @@ impl Run {
     /// How long the run has been over, from the first call.
     pub fn over_for(&self) -> Duration {
         self.over.get_or_init(Instant::now).elapsed()
+    }
+
+    /// True for the first who wants to put the end into the queue.
+    pub fn ask_for_end(&self) -> bool {
+        !self.end_asked.swap(true, Ordering::AcqRel)
+    }
+
+    /// The queue was full; another may try.
+    pub fn end_not_asked(&self) {
+        self.end_asked.store(false, Ordering::Release);
     }
 
     /// Wakes those who wait for the end: the books are closed and the last state is in the journal's queue.

@@ -309,3 +309,19 @@ fn after_an_act_only_what_follows_counts() {
     assert_eq!(spin(&mut detector, 3000), [5100]);
     assert!((detector.peak_cpu_percent() - 100.0).abs() < 0.1);
 }
+
+#[test]
+fn a_finding_that_was_not_taken_comes_again_at_once() {
+    let mut detector = detector(settings(|limits| limits.cpu_hold_ms = 2000));
+    let mut at = Vec::new();
+    for tick in 0..40 {
+        let counters = Counters { cpu_usec: tick * 100_000, ..Counters::default() };
+        for finding in detector.reading(START + tick * 100 * MS, counters) {
+            at.push(tick);
+            if at.len() < 3 {
+                detector.not_taken(&finding);
+            }
+        }
+    }
+    assert_eq!(at, [20, 21, 22], "each reading until it was taken, then the cool-down");
+}
