@@ -45,7 +45,7 @@ pub enum Action {
 /// A decision about a run. It goes into the ledger before anything acts on it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Decision {
-    /// `<run>-d-<n>`; also the idempotency key of the act.
+    /// `<run>-d-<n>`, or `<run>.<life>-d-<n>` where a later sensor life took the run up; also the idempotency key of the act.
     pub id: String,
     pub run: RunId,
     pub action: Action,
@@ -95,6 +95,8 @@ const ACT_SEVERITY: Severity = Severity::High;
 #[derive(Clone, Debug)]
 pub struct Decider {
     run: RunId,
+    /// What decision ids begin with.
+    id_prefix: String,
     mode: Mode,
     act_min_confidence: f64,
     standing: Standing,
@@ -115,6 +117,7 @@ impl Decider {
     #[must_use]
     pub fn new(run: RunId, mode: Mode) -> Self {
         Self {
+            id_prefix: run.0.clone(),
             run,
             mode,
             act_min_confidence: Limits::default().act_min_confidence,
@@ -126,6 +129,12 @@ impl Decider {
     #[must_use]
     pub fn with_settings(self, settings: &Settings) -> Self {
         Self { act_min_confidence: settings.limits().act_min_confidence, ..self }
+    }
+
+    /// With decision ids `<prefix>-d-<n>`, where the same run may have a decider again.
+    #[must_use]
+    pub fn with_id_prefix(self, prefix: &str) -> Self {
+        Self { id_prefix: prefix.to_owned(), ..self }
     }
 
     /// Decisions on a finding, in the order to act in.
@@ -203,7 +212,7 @@ impl Decider {
     ) -> Decision {
         self.standing = self.standing.after(action);
         self.decisions += 1;
-        let id = format!("{}-d-{}", self.run, self.decisions);
+        let id = format!("{}-d-{}", self.id_prefix, self.decisions);
         Decision { id, run: self.run.clone(), action, mode, finding, origin, reason, time_unix_ns }
     }
 }

@@ -28,6 +28,8 @@ use crate::{
 /// Everything the core remembers of one run.
 pub struct RunDetector {
     run: RunId,
+    /// What finding ids begin with.
+    id_prefix: String,
     agent: AgentIdentity,
     settings: Settings,
     /// Of the fingerprints.
@@ -59,10 +61,17 @@ impl RunDetector {
             peak: Peak::default(),
             found_unix_ns: [None; Rule::ALL.len()],
             findings: 0,
+            id_prefix: run.0.clone(),
             run,
             agent,
             settings,
         }
+    }
+
+    /// With finding ids `<prefix>-f-<n>`, where the same run may have a detector again.
+    #[must_use]
+    pub fn with_id_prefix(self, prefix: &str) -> Self {
+        Self { id_prefix: prefix.to_owned(), ..self }
     }
 
     /// Takes one event of this run, in the order of arrival. Its own time is not used: it belongs to the window that
@@ -191,7 +200,7 @@ impl RunDetector {
     fn finding(&mut self, rule: Rule, signal: RunawaySignal, window: &Window, complete: bool) -> Finding {
         self.findings += 1;
         Finding {
-            id: format!("{}-f-{}", self.run, self.findings),
+            id: format!("{}-f-{}", self.id_prefix, self.findings),
             run: self.run.clone(),
             agent: self.agent.clone(),
             time_unix_ns: window.end_unix_ns,

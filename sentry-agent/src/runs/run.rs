@@ -38,7 +38,7 @@ pub struct Run {
     /// Who asked for it.
     pub uid: u32,
     pub command: Vec<String>,
-    /// What event ids begin with: the run, and for a later sensor life a mark of its own.
+    /// What the ids of events, findings and decisions begin with: the run, and for a later sensor life a mark of its own.
     pub event_prefix: String,
     /// The run as an earlier sensor life left it.
     before: Option<v1::Run>,
@@ -47,6 +47,8 @@ pub struct Run {
     delivered: [AtomicU64; ring::COUNT],
     findings: AtomicU64,
     state: Mutex<RunState>,
+    /// The run as it was last told to the journal.
+    told: Mutex<Option<v1::Run>>,
     /// When it was first seen to be over.
     over: OnceLock<Instant>,
     /// Its end is in the act stage's queue.
@@ -82,13 +84,15 @@ pub(super) struct NewRun {
 
 impl Run {
     pub(super) fn new(new: NewRun) -> Self {
-        // Its windows begin now, also where an earlier life, by another clock, began the run.
-        let detector = RunDetector::new(new.id.clone(), new.agent.clone(), new.settings.clone(), unix_ns());
-        let decider = Decider::new(new.id.clone(), new.mode).with_settings(&new.settings);
         let event_prefix = match &new.before {
             None => new.id.0.clone(),
             Some(_) => format!("{}.{:x}", new.id, unix_ns()),
         };
+        // Its windows begin now, also where an earlier life, by another clock, began the run.
+        let detector = RunDetector::new(new.id.clone(), new.agent.clone(), new.settings.clone(), unix_ns())
+            .with_id_prefix(&event_prefix);
+        let decider =
+            Decider::new(new.id.clone(), new.mode).with_settings(&new.settings).with_id_prefix(&event_prefix);
         Self {
             event_prefix,
             before: new.before,
@@ -111,6 +115,7 @@ impl Run {
                 ended_unix_ns: None,
                 block: RunBlock::default(),
             }),
+            told: Mutex::new(None),
             over: OnceLock::new(),
             end_asked: AtomicBool::new(false),
             ended: Notify::new(),
@@ -221,6 +226,17 @@ impl Run {
     #[must_use]
     pub fn is_ended(&self) -> bool {
         self.state().state == v1::RunState::Ended
+    }
+
+    /// Hands the run as it is now to `submit`, unless nothing has changed since that was last done. One at a time, so
+    /// that what is told last is the newest.
+    pub fn tell(&self, submit: impl FnOnce(v1::Run)) {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = self.wire();
+        if told.as_ref() != Some(&now) {
+            *told = Some(now.clone());
+            submit(now);
+        }
     }
 
     /// The run as the feed and the control socket show it.

@@ -68,6 +68,13 @@ fn a_sure_finding_goes_down_the_ladder() {
 }
 
 #[test]
+fn a_later_life_has_ids_of_its_own() {
+    let mut decider = Decider::new(run_id(), Mode::Enforce).with_id_prefix("r.18af");
+    let ids: Vec<_> = decider.on_finding(&sure(), START).into_iter().map(|decision| decision.id).collect();
+    assert_eq!(ids, ["r.18af-d-1", "r.18af-d-2"]);
+}
+
+#[test]
 fn an_unsure_or_mild_finding_is_observed() {
     let mut decider = Decider::new(run_id(), Mode::Enforce);
     for mild in [finding(Severity::High, 0.79), finding(Severity::Medium, 1.0)] {
