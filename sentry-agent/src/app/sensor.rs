@@ -18,7 +18,7 @@ use tokio_stream::wrappers::UnixListenerStream;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
 
-use super::{notify::notify, status::StatusBoard};
+use super::{notify::notify, recover, status::StatusBoard};
 use crate::{
     bpf::{LoadError, Programs, RingSizes, programs::Rings},
     cgroup::{CgroupError, CgroupRoot},
@@ -145,7 +145,7 @@ impl App {
         let (journal, journal_handle) = JournalWriter::start(journal, journal::QUEUE_CAPACITY)?;
         let (tier, unseen) = (programs.tier().letter().to_owned(), programs.limits());
         let registry = Arc::new(Registry::new(programs, root, config.detect.clone()));
-        super::recover::take_up(&registry, &journal_handle).await?;
+        recover::take_up(&registry, &journal_handle).await?;
         let ledger =
             PendingLedger::start(ledger).map_err(|source| AppError::Start { what: "the ledger", source })?;
         Stages { ledger, rings, registry, journal_handle, config }.spawn(journal, listener, tier, unseen)
@@ -175,6 +175,8 @@ impl App {
             );
         let mut servers = JoinSet::new();
         servers.spawn(server);
+        let mut telling = JoinSet::new();
+        telling.spawn(recover::keep_telling(Arc::clone(&registry), journal_handle.clone()));
         tracing::info!(
             sensor.id = config.sensor.id,
             socket = %config.sensor.socket.display(),
@@ -188,6 +190,7 @@ impl App {
         serving.cancel();
         let served = servers.join_next().await;
         exporter.stop_commands().await;
+        telling.shutdown().await;
         sources.cancel();
         drop(cases);
         // Threads: off the runtime's own.
@@ -200,6 +203,11 @@ impl App {
         });
         // The join error of a helper thread is a panic that is already in the log.
         let _panicked = drained.await;
+        // The next sensor life goes on from these counters.
+        recover::tell(&registry, &journal_handle).await;
+        if let Err(error) = journal_handle.flush().await {
+            tracing::error!(error = %crate::error_chain(&error), "the last state of the runs is not written");
+        }
         exporter.drain().await;
         journal.close().await?;
         if let Err(error) = std::fs::remove_file(&config.sensor.socket) {

@@ -56,7 +56,7 @@ impl Actor {
                 Case::Started { run, noted } => {
                     self.ledger.note(Note::RunStarted(run.wire()));
                     self.ledger.settle();
-                    self.tell(vec![Kind::Run(run.wire())]);
+                    self.tell(Vec::new(), &run);
                     // The caller may have gone away.
                     let _gone = noted.send(());
                 }
@@ -114,8 +114,7 @@ impl Actor {
         }
         // What is answered is in the ledger.
         self.ledger.settle();
-        told.push(Kind::Run(run.wire()));
-        self.tell(told);
+        self.tell(told, run);
         last
     }
 
@@ -164,15 +163,17 @@ impl Actor {
         self.enforcer.forget(&run.id);
         self.ledger.note(Note::RunEnded(run.wire()));
         self.ledger.settle();
-        self.tell(vec![Kind::Run(run.wire())]);
+        self.tell(Vec::new(), run);
         self.registry.retire(run);
         run.announce_end();
     }
 
-    fn tell(&self, kinds: Vec<Kind>) {
-        for kind in kinds {
-            // Only after the acts, and waiting: what decided a run's fate must not be lost in a flood of its events.
+    fn tell(&self, kinds: Vec<Kind>, run: &Run) {
+        // Only after the acts, and waiting: what decided a run's fate must not be lost in a flood of its events.
+        let submit = |kind| {
             let _writer_ended = self.journal.submit_waiting(v1::Item { item: Some(kind) });
-        }
+        };
+        kinds.into_iter().for_each(submit);
+        run.tell(|run| submit(Kind::Run(run)));
     }
 }
