@@ -52,7 +52,7 @@ pub struct Decision {
     pub mode: Mode,
     /// Finding that led to it, or `None` when a person asked.
     pub finding: Option<String>,
-    /// Who asked: `detector:<rule>`, `user:<uid>`, `collector:<command id>`.
+    /// Who asked: `detector:<rule>`, `user:<uid>`, `collector:<command id>`, `sensor:untag` (the thaw before it lets go).
     pub origin: String,
     pub reason: String,
     pub time_unix_ns: u64,

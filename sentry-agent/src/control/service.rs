@@ -101,15 +101,10 @@ impl Control for ControlService {
         let peer = identify(&request, &self.registry)?;
         peer.must_be_root("untag a cgroup")?;
         let run = self.registry.find(&request.into_inner().target)?;
-        let (registry, released) = (Arc::clone(&self.registry), Arc::clone(&run));
-        blocking(move || registry.release(&released)).await??;
-        run.wait_read(LINGER).await;
-        self.send(Case::Over { run: Arc::clone(&run) }).await?;
-        if !run.wait_end(LINGER).await {
-            return Err(Status::deadline_exceeded(
-                "the sensor is busy; the run will end soon, see `sentry agents`",
-            ));
-        }
+        let (service, released) = (self.clone(), Arc::clone(&run));
+        // To the end, also when the caller goes away: a run whose tags are void must not stay on the list.
+        let ended = tokio::spawn(async move { service.let_go(&released).await });
+        ended.await.map_err(|error| Status::internal(format!("a worker failed: {error}")))??;
         self.report(run.id.0.clone(), Vec::new()).await.map(Response::new)
     }
 
@@ -209,6 +204,20 @@ impl ControlService {
         let (noted, done) = oneshot::channel();
         self.send(Case::Started { run: Arc::clone(run), noted }).await?;
         done.await.map_err(|_closed| stopping())
+    }
+
+    /// Ends the watch over a run whose processes live on. The act stage thaws it if it is frozen.
+    async fn let_go(&self, run: &Arc<Run>) -> Result<(), Status> {
+        let (registry, released) = (Arc::clone(&self.registry), Arc::clone(run));
+        blocking(move || registry.release(&released)).await??;
+        run.wait_read(LINGER).await;
+        self.send(Case::Over { run: Arc::clone(run) }).await?;
+        if !run.wait_end(LINGER).await {
+            return Err(Status::deadline_exceeded(
+                "the sensor is busy; the run will end soon, see `sentry agents`",
+            ));
+        }
+        Ok(())
     }
 
     async fn send(&self, case: Case) -> Result<(), Status> {

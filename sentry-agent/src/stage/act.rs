@@ -16,6 +16,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::StageStats;
 use crate::{
     enforce::{Enforcer, Target},
+    enrich::clock::unix_ns,
     journal::JournalHandle,
     ledger::pending::{Note, PendingLedger},
     runs::{Registry, Run},
@@ -158,6 +159,17 @@ impl Actor {
         // It may be queued twice.
         if run.is_ended() {
             return;
+        }
+        // Who lives on unwatched must not stand still for ever: nobody could thaw it by the run's name any more. Here, behind
+        // every act in the queue.
+        if !run.owned && run.state().state == v1::RunState::Frozen {
+            let why = "the watch ends and the processes live on".to_owned();
+            let thaw = run.decider().by_hand(Action::Thaw, "sensor:untag".into(), why, unix_ns());
+            if let Some(Outcome { result: OutcomeKind::Failed { why }, .. }) =
+                self.decided(run, None, vec![thaw])
+            {
+                tracing::error!(run.id = %run.id, why, "the processes of a run that is no more stay frozen");
+            }
         }
         self.registry.close(run);
         self.enforcer.forget(&run.id);
