@@ -12,7 +12,7 @@ use sentry_proto::v1::{self, ItemKind, item};
 
 use super::{
     COMMANDS_KEPT, CommandState, Filter, ITEM_LIMIT, Journal, JournalError, JournalHandle, JournalWriter,
-    Limits, gap::Lost, read, schema,
+    Limits, RUNS_KEPT, gap::Lost, read, schema,
 };
 
 pub(super) const ROOMY: Limits = Limits { spool_bytes: 64 << 20, keep_bytes: 64 << 20 };
@@ -296,6 +296,23 @@ fn queries_find_runs_agents_kinds_and_the_newest() {
     assert_eq!(read::runs(connection, false).unwrap().len(), 1);
     assert_eq!(read::run(connection, "a").unwrap().unwrap().state, 3);
     assert!(read::run(connection, "c").unwrap().is_none());
+}
+
+#[test]
+fn a_live_run_is_never_forgotten() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut journal = Journal::open(&file(dir.path()), ROOMY).unwrap();
+    journal.append(&[run("quiet", v1::RunState::Running), run("first", v1::RunState::Ended)]).unwrap();
+    let others = "WITH RECURSIVE n(n) AS (SELECT 3 UNION ALL SELECT n + 1 FROM n WHERE n < ?1 + 1)
+                  INSERT INTO runs (run, agent, state, first_seq, seq, body) SELECT 'r' || n, '', ?2, n, n, x'' FROM n";
+    let added = journal.connection.execute(others, (RUNS_KEPT as i64, v1::RunState::Ended as i32)).unwrap();
+    assert_eq!(added as u64, RUNS_KEPT - 1);
+    let known = |journal: &Journal, id: &str| read::run(&journal.connection, id).unwrap().is_some();
+    journal.append(&[run("frozen", v1::RunState::Frozen)]).unwrap();
+    assert!(known(&journal, "first"), "as many ended ones are kept");
+    journal.append(&[run("last", v1::RunState::Ended)]).unwrap();
+    assert!(!known(&journal, "first"));
+    assert!(known(&journal, "quiet") && known(&journal, "frozen") && known(&journal, "last"));
 }
 
 #[test]
