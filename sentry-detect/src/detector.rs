@@ -39,7 +39,6 @@ pub struct RunDetector {
     commands: Commands,
     cores: Cores,
     evidence: Evidence,
-    peak: Peak,
     /// When each rule was last a finding.
     found_unix_ns: [Option<u64>; Rule::ALL.len()],
     findings: u64,
@@ -58,7 +57,6 @@ impl RunDetector {
             commands: Commands::new(ns(limits.exec_loop_hold_ms), now_unix_ns),
             cores: Cores::new(),
             evidence: Evidence::default(),
-            peak: Peak::default(),
             found_unix_ns: [None; Rule::ALL.len()],
             findings: 0,
             id_prefix: run.0.clone(),
@@ -121,7 +119,6 @@ impl RunDetector {
         if !self.readings.push(now_unix_ns, counters) {
             return Vec::new();
         }
-        self.peak.reading(now_unix_ns, counters.cpu_usec);
         self.acts.advance(now_unix_ns);
         self.commands.advance(now_unix_ns);
         let mut findings = Vec::new();
@@ -145,7 +142,6 @@ impl RunDetector {
         self.acts.clear();
         self.commands.clear();
         self.evidence.clear();
-        self.peak.base = None;
         self.found_unix_ns = [None; Rule::ALL.len()];
     }
 
@@ -157,12 +153,6 @@ impl RunDetector {
                 self.found_unix_ns[rule as usize] = None;
             }
         }
-    }
-
-    /// Highest CPU use in any window of at least 50 ms; 100 = one core.
-    #[must_use]
-    pub fn peak_cpu_percent(&self) -> f64 {
-        self.peak.percent
     }
 
     fn cools_down(&self, rule: Rule, now_unix_ns: u64) -> bool {
@@ -246,32 +236,6 @@ impl Rule {
             Self::ExecLoop => &["attack:T1499", "owasp-asi:ASI08"],
             // Resource Hijacking: Compute Hijacking.
             Self::CpuSpin => &["attack:T1496", "attack:T1496.001", "owasp-asi:ASI08"],
-        }
-    }
-}
-
-/// Highest CPU use so far.
-#[derive(Debug, Default)]
-struct Peak {
-    /// Time and CPU time that the current window began with.
-    base: Option<(u64, u64)>,
-    percent: f64,
-}
-
-impl Peak {
-    /// Shorter windows say more about the reading's delay than about the run.
-    const SHORTEST_NS: u64 = 50_000_000;
-
-    fn reading(&mut self, now_unix_ns: u64, cpu_usec: u64) {
-        let Some((start_unix_ns, start_usec)) = self.base else {
-            self.base = Some((now_unix_ns, cpu_usec));
-            return;
-        };
-        let length_ns = now_unix_ns.saturating_sub(start_unix_ns);
-        if length_ns >= Self::SHORTEST_NS {
-            let used_ns = cpu_usec.saturating_sub(start_usec) as f64 * 1e3;
-            self.percent = self.percent.max(used_ns / length_ns as f64 * 100.0);
-            self.base = Some((now_unix_ns, cpu_usec));
         }
     }
 }
