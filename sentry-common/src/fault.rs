@@ -6,15 +6,13 @@ pub const TASK_STORAGE_FULL: u32 = 0;
 pub const PROCESS_TAGS_FULL: u32 = 1;
 /// `RUN_CGROUPS` is full: a child cgroup could not be added to its run.
 pub const RUN_CGROUPS_FULL: u32 = 2;
-/// A kernel structure could not be read.
-pub const KERNEL_READ: u32 = 3;
 /// A returned file descriptor had no file any more.
-pub const FD_GONE: u32 = 4;
+pub const FD_GONE: u32 = 3;
 /// A socket could not be remembered: its packets and the outcome of its connect are not told.
-pub const SOCKETS_FULL: u32 = 5;
+pub const SOCKETS_FULL: u32 = 4;
 /// Number of faults.
-pub const COUNT: u32 = 6;
+pub const COUNT: u32 = 5;
 
 /// Names for metrics, by index.
 pub const NAMES: [&str; COUNT as usize] =
-    ["task_storage_full", "process_tags_full", "run_cgroups_full", "kernel_read", "fd_gone", "sockets_full"];
+    ["task_storage_full", "process_tags_full", "run_cgroups_full", "fd_gone", "sockets_full"];

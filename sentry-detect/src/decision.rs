@@ -5,14 +5,15 @@
 //! ```text
 //!           freeze                 kill
 //! Running ─────────▶ Frozen ─────────────────▶ Ended
-//!    ▲  ◀───────────    │                        │
-//!    │      thaw        ▼                        │
-//!    └────────────── restart ◀───────────────────┘
+//!    ▲  ◀───────────                             │
+//!    │      thaw                                 │
+//!    └─────────── outlived / not done ◀──────────┘
 //! ```
 //!
-//! A finding of high or critical severity and enough confidence goes down the whole ladder, Freeze (unless frozen), Kill,
-//! and Restart while restarts are left; any other is Observe. An ended run gets no decision. Mode changes nothing of it:
-//! in observe mode the same decisions are made, and the run stands where they would have put it.
+//! A finding of high or critical severity and enough confidence goes down the whole ladder, Freeze (unless frozen) and
+//! Kill; any other is Observe. An ended run gets no decision. A run whose cgroup is another's, a service manager's for
+//! example, may get new processes after the kill: [`Decider::outlived`] has it run again. Mode changes nothing of it: in
+//! observe mode the same decisions are made, and the run stands where they would have put it.
 
 use serde::{Deserialize, Serialize};
 
@@ -37,21 +38,21 @@ pub enum Action {
     Thaw,
     /// End every member; cannot be undone.
     Kill,
-    /// Start the supervised command again, up to its limit.
+    /// Start the command again. Never decided: the supervisor does it, as a new run.
     Restart,
 }
 
 /// A decision about a run. It goes into the ledger before anything acts on it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Decision {
-    /// `<run>-d-<n>`; also the idempotency key of the act.
+    /// `<run>-d-<n>`, or `<run>.<life>-d-<n>` where a later sensor life took the run up; also the idempotency key of the act.
     pub id: String,
     pub run: RunId,
     pub action: Action,
     pub mode: Mode,
     /// Finding that led to it, or `None` when a person asked.
     pub finding: Option<String>,
-    /// Who asked: `detector:<rule>`, `user:<uid>`, `collector:<command id>`.
+    /// Who asked: `detector:<rule>`, `user:<uid>`, `collector:<command id>`, `sensor:untag` (the thaw before it lets go).
     pub origin: String,
     pub reason: String,
     pub time_unix_ns: u64,
@@ -94,13 +95,11 @@ const ACT_SEVERITY: Severity = Severity::High;
 #[derive(Clone, Debug)]
 pub struct Decider {
     run: RunId,
+    /// What decision ids begin with.
+    id_prefix: String,
     mode: Mode,
     act_min_confidence: f64,
     standing: Standing,
-    restart_limit: u32,
-    restarts: u32,
-    /// The last kill did not empty the run.
-    survived: bool,
     decisions: u64,
 }
 
@@ -109,22 +108,20 @@ pub struct Decider {
 pub enum Standing {
     Running,
     Frozen,
-    /// Killed and not started again.
+    /// Killed.
     Ended,
 }
 
 impl Decider {
     /// With the default confidence to act; see [`Self::with_settings`].
     #[must_use]
-    pub fn new(run: RunId, mode: Mode, restart_limit: u32) -> Self {
+    pub fn new(run: RunId, mode: Mode) -> Self {
         Self {
+            id_prefix: run.0.clone(),
             run,
             mode,
             act_min_confidence: Limits::default().act_min_confidence,
             standing: Standing::Running,
-            restart_limit,
-            restarts: 0,
-            survived: false,
             decisions: 0,
         }
     }
@@ -132,6 +129,12 @@ impl Decider {
     #[must_use]
     pub fn with_settings(self, settings: &Settings) -> Self {
         Self { act_min_confidence: settings.limits().act_min_confidence, ..self }
+    }
+
+    /// With decision ids `<prefix>-d-<n>`, where the same run may have a decider again.
+    #[must_use]
+    pub fn with_id_prefix(self, prefix: &str) -> Self {
+        Self { id_prefix: prefix.to_owned(), ..self }
     }
 
     /// Decisions on a finding, in the order to act in.
@@ -145,19 +148,11 @@ impl Decider {
             (Standing::Running, true) => &[Action::Freeze, Action::Kill],
             (Standing::Frozen, true) => &[Action::Kill],
         };
-        let mut decisions: Vec<_> = (ladder.iter())
-            .map(|&action| self.on_ground_of(finding, action, why.clone(), now_unix_ns))
-            .collect();
-        if self.standing == Standing::Ended && !decisions.is_empty() && self.restarts < self.restart_limit {
-            self.restarts += 1;
-            let why = format!("restart {} of {} after the kill", self.restarts, self.restart_limit);
-            decisions.push(self.on_ground_of(finding, Action::Restart, why, now_unix_ns));
-        }
-        decisions
+        (ladder.iter()).map(|&action| self.on_ground_of(finding, action, why.clone(), now_unix_ns)).collect()
     }
 
     /// A decision that a person took, here or at the collector; always to be enforced. `origin` as in
-    /// [`Decision::origin`]. A restart by hand uses up none of the limit.
+    /// [`Decision::origin`].
     pub fn by_hand(&mut self, action: Action, origin: String, reason: String, now_unix_ns: u64) -> Decision {
         self.decide(action, Mode::Enforce, None, origin, reason, now_unix_ns)
     }
@@ -165,18 +160,27 @@ impl Decider {
     /// Corrects the standing by what really happened: an action that was refused or failed has not moved the run, so the
     /// next finding may try again.
     pub fn on_outcome(&mut self, outcome: &Outcome) {
-        let moved = matches!(outcome.result, OutcomeKind::Applied | OutcomeKind::WouldApply);
-        if outcome.action == Action::Kill {
-            self.survived = !moved;
+        if !matches!(outcome.result, OutcomeKind::Applied | OutcomeKind::WouldApply) {
+            self.not_done(outcome.action);
         }
-        if moved {
-            return;
+    }
+
+    /// Decisions that nothing will act on: the next finding may try again.
+    pub fn dropped(&mut self, decisions: &[Decision]) {
+        for decision in decisions {
+            self.not_done(decision.action);
         }
-        self.standing = match (outcome.action, self.standing) {
+    }
+
+    /// The run goes on after a kill that was applied: its cgroup is still there, and new processes may come into it.
+    pub fn outlived(&mut self) {
+        self.standing = Standing::Running;
+    }
+
+    fn not_done(&mut self, action: Action) {
+        self.standing = match (action, self.standing) {
             (Action::Freeze, Standing::Frozen) | (Action::Kill, _) => Standing::Running,
             (Action::Thaw, Standing::Running) => Standing::Frozen,
-            // A run that outlived its kill is not started twice, and is not ended either.
-            (Action::Restart, Standing::Running) if !self.survived => Standing::Ended,
             (_, standing) => standing,
         };
     }
@@ -208,7 +212,7 @@ impl Decider {
     ) -> Decision {
         self.standing = self.standing.after(action);
         self.decisions += 1;
-        let id = format!("{}-d-{}", self.run, self.decisions);
+        let id = format!("{}-d-{}", self.id_prefix, self.decisions);
         Decision { id, run: self.run.clone(), action, mode, finding, origin, reason, time_unix_ns }
     }
 }
@@ -216,8 +220,7 @@ impl Decider {
 impl Standing {
     fn after(self, action: Action) -> Self {
         match (self, action) {
-            (standing, Action::Observe) => standing,
-            (_, Action::Restart) => Self::Running,
+            (standing, Action::Observe | Action::Restart) => standing,
             (_, Action::Kill) | (Self::Ended, Action::Freeze | Action::Thaw) => Self::Ended,
             (Self::Running | Self::Frozen, Action::Freeze) => Self::Frozen,
             (Self::Running | Self::Frozen, Action::Thaw) => Self::Running,

@@ -28,6 +28,8 @@ use crate::{
 /// Everything the core remembers of one run.
 pub struct RunDetector {
     run: RunId,
+    /// What finding ids begin with.
+    id_prefix: String,
     agent: AgentIdentity,
     settings: Settings,
     /// Of the fingerprints.
@@ -37,7 +39,6 @@ pub struct RunDetector {
     commands: Commands,
     cores: Cores,
     evidence: Evidence,
-    peak: Peak,
     /// When each rule was last a finding.
     found_unix_ns: [Option<u64>; Rule::ALL.len()],
     findings: u64,
@@ -56,13 +57,19 @@ impl RunDetector {
             commands: Commands::new(ns(limits.exec_loop_hold_ms), now_unix_ns),
             cores: Cores::new(),
             evidence: Evidence::default(),
-            peak: Peak::default(),
             found_unix_ns: [None; Rule::ALL.len()],
             findings: 0,
+            id_prefix: run.0.clone(),
             run,
             agent,
             settings,
         }
+    }
+
+    /// With finding ids `<prefix>-f-<n>`, where the same run may have a detector again.
+    #[must_use]
+    pub fn with_id_prefix(self, prefix: &str) -> Self {
+        Self { id_prefix: prefix.to_owned(), ..self }
     }
 
     /// Takes one event of this run, in the order of arrival. Its own time is not used: it belongs to the window that
@@ -113,7 +120,6 @@ impl RunDetector {
         if !self.readings.push(now_unix_ns, counters) {
             return Vec::new();
         }
-        self.peak.reading(now_unix_ns, counters.cpu_usec);
         self.acts.advance(now_unix_ns);
         self.commands.advance(now_unix_ns);
         let mut findings = Vec::new();
@@ -137,14 +143,17 @@ impl RunDetector {
         self.acts.clear();
         self.commands.clear();
         self.evidence.clear();
-        self.peak.base = None;
         self.found_unix_ns = [None; Rule::ALL.len()];
     }
 
-    /// Highest CPU use in any window of at least 50 ms; 100 = one core.
-    #[must_use]
-    pub fn peak_cpu_percent(&self) -> f64 {
-        self.peak.percent
+    /// A finding that nobody could take: its rule does not cool down, and is a finding again if it still holds at the
+    /// next reading.
+    pub fn not_taken(&mut self, finding: &Finding) {
+        for rule in Rule::ALL {
+            if rule.name() == finding.signal.rule {
+                self.found_unix_ns[rule as usize] = None;
+            }
+        }
     }
 
     fn cools_down(&self, rule: Rule, now_unix_ns: u64) -> bool {
@@ -182,7 +191,7 @@ impl RunDetector {
     fn finding(&mut self, rule: Rule, signal: RunawaySignal, window: &Window, complete: bool) -> Finding {
         self.findings += 1;
         Finding {
-            id: format!("{}-f-{}", self.run, self.findings),
+            id: format!("{}-f-{}", self.id_prefix, self.findings),
             run: self.run.clone(),
             agent: self.agent.clone(),
             time_unix_ns: window.end_unix_ns,
@@ -206,6 +215,14 @@ enum Rule {
 impl Rule {
     const ALL: [Self; 3] = [Self::SpawnStorm, Self::ExecLoop, Self::CpuSpin];
 
+    fn name(self) -> &'static str {
+        match self {
+            Self::SpawnStorm => spawn_storm::SPAWN_STORM,
+            Self::ExecLoop => spawn_storm::EXEC_LOOP,
+            Self::CpuSpin => cpu_spin::CPU_SPIN,
+        }
+    }
+
     fn evidence(self) -> Show {
         match self {
             Self::SpawnStorm | Self::ExecLoop => Show::Processes,
@@ -220,32 +237,6 @@ impl Rule {
             Self::ExecLoop => &["attack:T1499", "owasp-asi:ASI08"],
             // Resource Hijacking: Compute Hijacking.
             Self::CpuSpin => &["attack:T1496", "attack:T1496.001", "owasp-asi:ASI08"],
-        }
-    }
-}
-
-/// Highest CPU use so far.
-#[derive(Debug, Default)]
-struct Peak {
-    /// Time and CPU time that the current window began with.
-    base: Option<(u64, u64)>,
-    percent: f64,
-}
-
-impl Peak {
-    /// Shorter windows say more about the reading's delay than about the run.
-    const SHORTEST_NS: u64 = 50_000_000;
-
-    fn reading(&mut self, now_unix_ns: u64, cpu_usec: u64) {
-        let Some((start_unix_ns, start_usec)) = self.base else {
-            self.base = Some((now_unix_ns, cpu_usec));
-            return;
-        };
-        let length_ns = now_unix_ns.saturating_sub(start_unix_ns);
-        if length_ns >= Self::SHORTEST_NS {
-            let used_ns = cpu_usec.saturating_sub(start_usec) as f64 * 1e3;
-            self.percent = self.percent.max(used_ns / length_ns as f64 * 100.0);
-            self.base = Some((now_unix_ns, cpu_usec));
         }
     }
 }

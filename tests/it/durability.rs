@@ -59,6 +59,10 @@ fn what_happened_before_the_stop_is_kept() {
         .count();
     assert_eq!(flooded, count, "{}", sensor.log());
     assert_eq!(are_whole(&events), 2, "the second life found the process where the first had left it");
+    // The second life goes on from the first one's counters, up to its last record.
+    let state = sensor.state_of(&id);
+    assert_eq!(state["state"], "running");
+    assert!(state["counters"]["opens"].as_u64().unwrap() >= count as u64, "{state:#}");
     let _entries = sensor.verified_ledger();
 }
 

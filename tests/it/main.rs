@@ -27,6 +27,9 @@ mod runaway;
 mod by_hand;
 
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+mod tagged;
+
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
 mod faults;
 
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]

@@ -1,6 +1,6 @@
-//! Runs that an earlier sensor life left behind.
+//! What one sensor life leaves to the next: the runs as they were last told, and taking them up again.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use sentry_proto::v1::{self, item::Item as Kind};
 
@@ -10,6 +10,36 @@ use crate::{
     journal::{JournalError, JournalHandle},
     runs::Registry,
 };
+
+/// Time between two tellings of a run whose counters change. What a sensor that is killed has counted since is unknown
+/// to the next one.
+const TELL_EVERY: Duration = Duration::from_secs(10);
+
+/// Tells the journal of every run that has changed, again and again.
+pub(super) async fn keep_telling(registry: Arc<Registry>, journal: JournalHandle) {
+    loop {
+        tokio::time::sleep(TELL_EVERY).await;
+        tell(&registry, &journal).await;
+    }
+}
+
+/// Tells the journal of every live run that has changed since it was last told of.
+pub(super) async fn tell(registry: &Arc<Registry>, journal: &JournalHandle) {
+    let (registry, journal) = (Arc::clone(registry), journal.clone());
+    // On a thread that may wait for room: a run must not be lost in a flood of its own events.
+    let telling = tokio::task::spawn_blocking(move || {
+        for run in registry.live() {
+            if registry.read(&run).is_some() {
+                run.tell(|run| {
+                    let _writer_ended = journal.submit_waiting(v1::Item { item: Some(Kind::Run(run)) });
+                });
+            }
+        }
+    });
+    if let Err(error) = telling.await {
+        tracing::error!(%error, "cannot tell of the runs");
+    }
+}
 
 /// Takes up the runs that still have processes, and ends the others in the books.
 ///

@@ -18,7 +18,7 @@ use tokio_stream::wrappers::UnixListenerStream;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
 
-use super::{notify::notify, status::StatusBoard};
+use super::{notify::notify, recover, status::StatusBoard};
 use crate::{
     bpf::{LoadError, Programs, RingSizes, programs::Rings},
     cgroup::{CgroupError, CgroupRoot},
@@ -93,6 +93,8 @@ const PULSE: Duration = Duration::from_secs(1);
 /// # Errors
 /// See [`AppError`].
 pub fn run_sensor(config: Config) -> Result<(), AppError> {
+    // Fixed before anything is timed.
+    let _clock = BootClock::of_this_life();
     // Before any thread is made; threads inherit it. A run that takes all CPUs must not starve the one that stops it.
     // Without the right to it (CAP_SYS_NICE) the sensor competes as an equal.
     let raised = rustix::process::setpriority_process(None, PRIORITY);
@@ -143,9 +145,10 @@ impl App {
         let (journal, journal_handle) = JournalWriter::start(journal, journal::QUEUE_CAPACITY)?;
         let (tier, unseen) = (programs.tier().letter().to_owned(), programs.limits());
         let registry = Arc::new(Registry::new(programs, root, config.detect.clone()));
-        super::recover::take_up(&registry, &journal_handle).await?;
-        Stages { ledger: PendingLedger::new(ledger), rings, registry, journal_handle, config }
-            .spawn(journal, listener, tier, unseen)
+        recover::take_up(&registry, &journal_handle).await?;
+        let ledger =
+            PendingLedger::start(ledger).map_err(|source| AppError::Start { what: "the ledger", source })?;
+        Stages { ledger, rings, registry, journal_handle, config }.spawn(journal, listener, tier, unseen)
     }
 
     async fn run(self) -> Result<(), AppError> {
@@ -174,6 +177,8 @@ impl App {
             );
         let mut servers = JoinSet::new();
         servers.spawn(server);
+        let mut telling = JoinSet::new();
+        telling.spawn(recover::keep_telling(Arc::clone(&registry), journal_handle.clone()));
         tracing::info!(
             sensor.id = config.sensor.id,
             socket = %config.sensor.socket.display(),
@@ -187,6 +192,7 @@ impl App {
         serving.cancel();
         let served = servers.join_next().await;
         exporter.stop_commands().await;
+        telling.shutdown().await;
         sources.cancel();
         drop(cases);
         // Threads: off the runtime's own.
@@ -199,6 +205,11 @@ impl App {
         });
         // The join error of a helper thread is a panic that is already in the log.
         let _panicked = drained.await;
+        // The next sensor life goes on from these counters.
+        recover::tell(&registry, &journal_handle).await;
+        if let Err(error) = journal_handle.flush().await {
+            tracing::error!(error = %crate::error_chain(&error), "the last state of the runs is not written");
+        }
         exporter.drain().await;
         journal.close().await?;
         if let Err(error) = std::fs::remove_file(&config.sensor.socket) {
@@ -283,7 +294,7 @@ impl Stages {
             }
         })?;
 
-        let enricher = Enricher::new(ProcessTable::new(process_table::CAPACITY), BootClock::now());
+        let enricher = Enricher::new(ProcessTable::new(process_table::CAPACITY), BootClock::of_this_life());
         let (for_analyse, journal_of_analyse) = (Arc::clone(&registry), journal_handle.clone());
         threads.spawn("analyse", move |stats| {
             analyse::run(batches, enricher, &for_analyse, &journal_of_analyse, stats);

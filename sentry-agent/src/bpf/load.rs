@@ -115,6 +115,8 @@ pub(super) fn refused(object: &'static str, program: &'static str) -> impl Fn(Pr
 }
 
 const BPF_FS: &str = "/sys/fs/bpf";
+/// Directories of pins: this, the process id, `-`, a number.
+const PINS: &str = "agentsentry-";
 static NEXT: AtomicU32 = AtomicU32::new(0);
 
 /// Names of the maps in every object; the first object makes them, the others adopt them.
@@ -131,7 +133,7 @@ const SHARED: [&str; 9] = [
 ];
 
 /// Loads objects that share their maps. The maps are pinned only while this exists: the loader can adopt a map by its
-/// pin alone, and nothing stays behind after a crash but an empty-handed directory.
+/// pin alone. What a sensor leaves behind that is killed meanwhile, maps with their memory, the next one removes.
 pub(super) struct Loader<'a> {
     btf: &'a Btf,
     offsets: &'a Offsets,
@@ -148,7 +150,10 @@ impl<'a> Loader<'a> {
                 .map_err(|errno| fail(errno.into()))?;
         }
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let pins = root.join(format!("agentsentry-{}-{number}", std::process::id()));
+        let own = std::process::id();
+        // Of our own number only before we have any: it was another process's then.
+        remove_left_behind(root, |pid| if pid == own { number > 0 } else { is_alive(pid) });
+        let pins = root.join(format!("{PINS}{own}-{number}"));
         std::fs::create_dir(&pins).map_err(fail)?;
         Ok(Self { btf, offsets, rings, pins })
     }
@@ -173,13 +178,74 @@ impl<'a> Loader<'a> {
 
 impl Drop for Loader<'_> {
     fn drop(&mut self) {
-        for name in SHARED {
-            drop(std::fs::remove_file(self.pins.join(name)));
-        }
-        drop(std::fs::remove_dir(&self.pins));
+        remove_pins(&self.pins);
     }
+}
+
+/// Removes the pins of processes that are no more. One in another pid namespace that is loading at this moment is not
+/// seen to be alive: its start fails, and it can be started again.
+fn remove_left_behind(root: &Path, in_use: impl Fn(u32) -> bool) {
+    let Ok(entries) = std::fs::read_dir(root) else { return };
+    for entry in entries.filter_map(Result::ok) {
+        let name = entry.file_name();
+        let parts = name.to_str().and_then(|name| name.strip_prefix(PINS)?.split_once('-'));
+        let ids = parts.and_then(|(pid, number)| Some((pid.parse().ok()?, number.parse::<u32>().ok()?)));
+        if let Some((pid, _number)) = ids
+            && !in_use(pid)
+        {
+            remove_pins(&entry.path());
+            tracing::info!(pins = %entry.path().display(), "removed what a sensor that was killed had left behind");
+        }
+    }
+}
+
+/// Pins and nothing else: what else is in the directory keeps it.
+fn remove_pins(pins: &Path) {
+    let Ok(entries) = std::fs::read_dir(pins) else { return };
+    for entry in entries.filter_map(Result::ok) {
+        drop(std::fs::remove_file(entry.path()));
+    }
+    drop(std::fs::remove_dir(pins));
+}
+
+fn is_alive(pid: u32) -> bool {
+    Path::new("/proc").join(pid.to_string()).exists()
 }
 
 fn is_bpf_fs(path: &Path) -> bool {
     nix::sys::statfs::statfs(path).is_ok_and(|stat| stat.filesystem_type() == nix::sys::statfs::BPF_FS_MAGIC)
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pins_of_the_dead_are_removed_and_no_others() {
+        let root = tempfile::tempdir().unwrap();
+        let names = [
+            "agentsentry-7-0",
+            "agentsentry-7-1",
+            "agentsentry-8-0",
+            "agentsentry-x-0",
+            "agentsentry-7",
+            "other-7-0",
+        ];
+        for name in names {
+            std::fs::create_dir(root.path().join(name)).unwrap();
+            std::fs::write(root.path().join(name).join("RUNS"), "").unwrap();
+        }
+        remove_left_behind(root.path(), |pid| pid == 8);
+        let mut left: Vec<_> =
+            std::fs::read_dir(root.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        left.sort_unstable();
+        assert_eq!(left, ["agentsentry-7", "agentsentry-8-0", "agentsentry-x-0", "other-7-0"]);
+    }
+
+    #[test]
+    fn a_process_that_runs_is_alive() {
+        assert!(is_alive(std::process::id()));
+        assert!(!is_alive(u32::MAX));
+    }
 }

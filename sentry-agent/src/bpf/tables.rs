@@ -74,6 +74,12 @@ impl Tables {
         self.run_cgroups.get(&cgroup, 0).ok()
     }
 
+    /// Whether a tag is that of the run that has its slot now.
+    #[must_use]
+    pub fn is_live(&self, tag: RunTag) -> bool {
+        self.run(tag.slot).is_ok_and(|run| run.generation == tag.generation)
+    }
+
     /// Removes all rows of a run, from the cgroup and process tables.
     pub fn forget(&mut self, tag: RunTag) {
         let cgroups: Vec<u64> = self
@@ -107,7 +113,7 @@ impl Tables {
     #[must_use]
     pub fn process(&self, tgid: u32) -> Option<RunTag> {
         let tag = self.process_tags.get(&tgid, 0).ok()?.tag;
-        (self.run(tag.slot).ok()?.generation == tag.generation).then_some(tag)
+        self.is_live(tag).then_some(tag)
     }
 
     /// Kernel-side failures since load, by [`fault`].

@@ -116,10 +116,14 @@ pub(super) fn explain(args: &ExplainArgs) -> Result<Exit, CliError> {
     Ok(Exit::Ok)
 }
 
-/// Ids are `<run>-f-<n>` and `<run>-d-<n>`.
+/// Ids are `<run>-f-<n>` and `<run>-d-<n>`; where a later sensor life took the run up, `<run>.<life>-f-<n>`.
 fn run_of(id: &str) -> Option<&str> {
     let (rest, number) = id.rsplit_once('-')?;
-    let (run, kind) = rest.rsplit_once('-')?;
+    let (prefix, kind) = rest.rsplit_once('-')?;
+    let run = match prefix.split_once('.') {
+        Some((run, life)) => u64::from_str_radix(life, 16).is_ok().then_some(run)?,
+        None => prefix,
+    };
     (matches!(kind, "f" | "d") && number.parse::<u64>().is_ok() && !run.is_empty()).then_some(run)
 }
 
@@ -201,7 +205,8 @@ mod tests {
         let run = "019a2f3c-7a10-7c44-9b52-0d5f2c1e8a11";
         assert_eq!(run_of(&format!("{run}-f-12")), Some(run));
         assert_eq!(run_of(&format!("{run}-d-1")), Some(run));
-        for wrong in [run, "", "-f-1", "f-1", "x-f-", "x-c-1"] {
+        assert_eq!(run_of(&format!("{run}.18af3c5d2e1b0000-f-3")), Some(run));
+        for wrong in [run, "", "-f-1", "f-1", "x-f-", "x-c-1", "x.-f-1", "x.life-f-1", ".a-f-1"] {
             assert_eq!(run_of(wrong), None, "{wrong}");
         }
     }

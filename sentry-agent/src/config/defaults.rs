@@ -114,6 +114,5 @@ const AGENTS: &str = "
 # agents:
 #   - name: claude
 #     mode: enforce          # or observe: decide and record, do not act
-#     restart: {limit: 1}    # how often a killed run may be started again
 agents: []
 ";

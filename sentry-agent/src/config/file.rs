@@ -86,14 +86,6 @@ pub(super) struct AgentFile {
     pub(super) name: Spanned<Identifier>,
     #[serde(default)]
     pub(super) mode: Mode,
-    #[serde(default)]
-    pub(super) restart: RestartFile,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(super) struct RestartFile {
-    pub(super) limit: RestartLimit,
 }
 
 /// A name that is safe in paths, metrics and certificates.
@@ -113,10 +105,6 @@ pub(super) struct StoreBytes(pub(super) u64);
 #[serde(try_from = "Bytes")]
 pub(super) struct RingBytes(pub(super) u32);
 
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
-#[serde(try_from = "u32")]
-pub(super) struct RestartLimit(pub(super) u32);
-
 /// A number of bytes, or text such as `64 MiB`.
 struct Bytes(u64);
 
@@ -125,7 +113,6 @@ const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
 const STORE_RANGE: std::ops::RangeInclusive<u64> = MIB..=1024 * GIB;
 const RING_RANGE: std::ops::RangeInclusive<u64> = 64 * KIB..=GIB;
-const MAX_RESTARTS: u32 = 100;
 const MAX_IDENTIFIER: usize = 128;
 
 impl TryFrom<u64> for Version {
@@ -187,18 +174,6 @@ impl TryFrom<Bytes> for RingBytes {
         match u32::try_from(bytes) {
             Ok(size) if RING_RANGE.contains(&bytes) && size.is_power_of_two() => Ok(Self(size)),
             _ => Err(format!("{bytes} bytes is not a ring size; give a power of two from 64 KiB to 1 GiB")),
-        }
-    }
-}
-
-impl TryFrom<u32> for RestartLimit {
-    type Error = String;
-
-    fn try_from(limit: u32) -> Result<Self, String> {
-        if limit <= MAX_RESTARTS {
-            Ok(Self(limit))
-        } else {
-            Err(format!("a restart limit of {limit} is too high; give 0 to {MAX_RESTARTS}"))
         }
     }
 }

@@ -90,8 +90,6 @@ pub struct Agent {
     pub name: String,
     /// The least that its runs get: a run may ask for `enforce`, it cannot ask `enforce` away.
     pub mode: Mode,
-    /// How often a killed run may be started again.
-    pub restart_limit: u32,
 }
 
 /// Why there is no valid configuration.

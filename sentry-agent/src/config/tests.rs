@@ -25,7 +25,7 @@ fn the_example_is_the_defaults() {
     let agents =
         example.replace("agents: []\n", "").replace("# agents:", "agents:").replace("#   - ", "  - ");
     let agents = agents.replace("#     ", "    ");
-    assert_eq!(parse(&agents).unwrap().agent("claude").unwrap().restart_limit, 1);
+    assert_eq!(parse(&agents).unwrap().agent("claude").unwrap().mode, Mode::Enforce);
 }
 
 #[test]
@@ -40,7 +40,7 @@ collector:
   tls: {ca: /ca, cert: /cert, key: /key}
 detect: {cpu_min_cores: 2}
 agents:
-  - {name: claude, mode: enforce, restart: {limit: 3}}
+  - {name: claude, mode: enforce}
   - name: codex
 ",
     )
@@ -52,7 +52,7 @@ agents:
     let endpoint = Endpoint::Https { host: "collector.example".into(), port: 4319 };
     let tls = TlsFiles { ca: "/ca".into(), identity: Some(("/cert".into(), "/key".into())) };
     assert_eq!(config.collector, Collector::Enabled { endpoint, tls: Some(tls) });
-    let claude = Agent { name: "claude".into(), mode: Mode::Enforce, restart_limit: 3 };
+    let claude = Agent { name: "claude".into(), mode: Mode::Enforce };
     assert_eq!(config.agent("claude"), Some(&claude));
     assert_eq!(config.agent("codex").map(|agent| agent.mode), Some(Mode::Observe));
     assert_eq!(config.agent("other"), None);
@@ -159,8 +159,8 @@ fn errors_say_where_and_what() {
             "4:11: unknown variant `kill`, expected one of observe, enforce",
         ),
         (
-            "version: 1\nagents:\n  - name: a\n    restart: {limit: 1000}\n",
-            "4:22: a restart limit of 1000 is too high; give 0 to 100",
+            "version: 1\nagents:\n  - name: a\n    restart: {limit: 1}\n",
+            "4:5: unknown field `restart`, expected one of name, mode",
         ),
         ("version: 1\nagents: [\n", "2:9: unclosed bracket '['"),
     ];

@@ -209,7 +209,7 @@ fn agents(path: &Path, files: Vec<AgentFile>) -> Result<Vec<Agent>, ConfigError>
             let what = format!("the agent `{name}` is listed twice; keep one of the two");
             return Err(invalid(path, file.name.referenced, what));
         }
-        agents.push(Agent { name, mode: file.mode, restart_limit: file.restart.limit.0 });
+        agents.push(Agent { name, mode: file.mode });
     }
     Ok(agents)
 }

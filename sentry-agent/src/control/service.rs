@@ -21,7 +21,7 @@ use crate::{
     enrich::clock::unix_ns,
     error_chain,
     journal::{Filter, JournalError, JournalHandle},
-    runs::{Registry, Run, RunError, Start},
+    runs::{Registry, Run, RunError, Start, name::named},
     stage::act::Case,
 };
 
@@ -101,15 +101,10 @@ impl Control for ControlService {
         let peer = identify(&request, &self.registry)?;
         peer.must_be_root("untag a cgroup")?;
         let run = self.registry.find(&request.into_inner().target)?;
-        let (registry, released) = (Arc::clone(&self.registry), Arc::clone(&run));
-        blocking(move || registry.release(&released)).await??;
-        run.wait_read(LINGER).await;
-        self.send(Case::Over { run: Arc::clone(&run) }).await?;
-        if !run.wait_end(LINGER).await {
-            return Err(Status::deadline_exceeded(
-                "the sensor is busy; the run will end soon, see `sentry agents`",
-            ));
-        }
+        let (service, released) = (self.clone(), Arc::clone(&run));
+        // To the end, also when the caller goes away: a run whose tags are void must not stay on the list.
+        let ended = tokio::spawn(async move { service.let_go(&released).await });
+        ended.await.map_err(|error| Status::internal(format!("a worker failed: {error}")))??;
         self.report(run.id.0.clone(), Vec::new()).await.map(Response::new)
     }
 
@@ -189,6 +184,11 @@ impl ControlService {
                 "an agent name has 1 to 128 bytes and no control characters; give another --name",
             ));
         }
+        if uuid::Uuid::try_parse(&name).is_ok() {
+            return Err(Status::invalid_argument(
+                "an agent cannot be called like a run id; give another --name",
+            ));
+        }
         let configured = self.config.agent(&name).map(|agent| agent.mode);
         let asked = match v1::Mode::try_from(mode) {
             Ok(v1::Mode::Enforce) => Some(Mode::Enforce),
@@ -209,29 +209,46 @@ impl ControlService {
         done.await.map_err(|_closed| stopping())
     }
 
+    /// Ends the watch over a run whose processes live on. The act stage thaws it if it is frozen.
+    async fn let_go(&self, run: &Arc<Run>) -> Result<(), Status> {
+        let (registry, released) = (Arc::clone(&self.registry), Arc::clone(run));
+        blocking(move || registry.release(&released)).await??;
+        run.wait_read(LINGER).await;
+        self.send(Case::Over { run: Arc::clone(run) }).await?;
+        if !run.wait_end(LINGER).await {
+            return Err(Status::deadline_exceeded(
+                "the sensor is busy; the run will end soon, see `sentry agents`",
+            ));
+        }
+        Ok(())
+    }
+
     async fn send(&self, case: Case) -> Result<(), Status> {
         self.cases.send(case).await.map_err(|_closed| stopping())
     }
 
-    /// The newest state of a live or stored run.
+    /// The newest state of a live or stored run. Live runs go before ended ones, a full id before everything.
     async fn resolve(&self, target: &str) -> Result<v1::Run, Status> {
+        if let Some(run) = self.registry.live().into_iter().find(|run| run.id.0 == target) {
+            return Ok(run.wire());
+        }
+        // One that ends in between is found here.
+        let runs = self.journal.runs(true).await?;
+        if let Some(run) = runs.iter().find(|run| run.id == target) {
+            return Ok(run.clone());
+        }
         match self.registry.find(target) {
             Ok(run) => return Ok(run.wire()),
             Err(RunError::Unknown { .. }) => {}
             Err(error) => return Err(error.into()),
         }
-        let runs = self.journal.runs(true).await?;
         // Of an agent's ended runs the newest is meant; they come oldest first.
         let of_agent = |run: &&v1::Run| run.agent.as_ref().is_some_and(|agent| agent.name == target);
         if let Some(run) = runs.iter().rev().find(of_agent) {
             return Ok(run.clone());
         }
-        let mut matching: Vec<v1::Run> = runs.into_iter().filter(|run| run.id.starts_with(target)).collect();
-        match (matching.len(), matching.pop()) {
-            (1, Some(run)) => Ok(run),
-            (0, _) => Err(RunError::Unknown { target: target.into() }.into()),
-            (count, _) => Err(RunError::Ambiguous { target: target.into(), count }.into()),
-        }
+        let index = named(target, runs.iter().map(|run| (run.id.as_str(), "")))?;
+        Ok(runs[index].clone())
     }
 
     async fn report(&self, id: String, mut limits: Vec<String>) -> Result<v1::Report, Status> {
@@ -263,6 +280,8 @@ pub async fn act_by_hand(
     origin: String,
     reason: String,
 ) -> Result<(sentry_detect::decision::Decision, Outcome), Status> {
+    // Room first: a caller that goes away while it waits must not leave a decision that nobody acts on.
+    let room = cases.reserve().await.map_err(|_closed| stopping())?;
     let decision = run.decider().by_hand(action, origin, reason, unix_ns());
     let (reply, outcome) = oneshot::channel();
     let case = Case::Decided {
@@ -271,7 +290,7 @@ pub async fn act_by_hand(
         decisions: vec![decision.clone()],
         reply: Some(reply),
     };
-    cases.send(case).await.map_err(|_closed| stopping())?;
+    room.send(case);
     let outcome = outcome.await.map_err(|_closed| stopping())?;
     Ok((decision, outcome))
 }
@@ -291,10 +310,13 @@ impl From<RunError> for Status {
     fn from(error: RunError) -> Self {
         let code = match &error {
             RunError::NoSlot => Code::ResourceExhausted,
-            RunError::Tagged { .. } => Code::AlreadyExists,
+            RunError::Tagged { .. } | RunError::Contains { .. } => Code::AlreadyExists,
             RunError::Unknown { .. } => Code::NotFound,
             RunError::Ambiguous { .. } => Code::InvalidArgument,
-            RunError::Ended { .. } | RunError::Enter { .. } | RunError::Cgroup(_) => Code::FailedPrecondition,
+            RunError::Ended { .. }
+            | RunError::Enter { .. }
+            | RunError::OfTheSensor { .. }
+            | RunError::Cgroup(_) => Code::FailedPrecondition,
             RunError::Kernel(_) => Code::Internal,
         };
         Status::new(code, error_chain(&error))

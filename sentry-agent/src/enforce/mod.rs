@@ -14,7 +14,7 @@
 use std::{
     collections::{BTreeSet, HashMap},
     sync::{Arc, Mutex, PoisonError},
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant},
 };
 
 use sentry_detect::{
@@ -22,7 +22,10 @@ use sentry_detect::{
     run::{Mode, ProcessKey, RunId},
 };
 
-use crate::cgroup::{Cgroup, CgroupError};
+use crate::{
+    cgroup::{Cgroup, CgroupError},
+    enrich::clock::unix_ns,
+};
 
 mod process;
 
@@ -93,7 +96,7 @@ impl Enforcer {
     /// Acts on the decision, or in observe mode does everything but the act.
     #[must_use]
     pub fn act(&self, decision: &Decision, target: &Target) -> Outcome {
-        let queued = Duration::from_nanos(now_unix_ns().saturating_sub(decision.time_unix_ns));
+        let queued = Duration::from_nanos(unix_ns().saturating_sub(decision.time_unix_ns));
         let start = Instant::now();
         let result = self.try_act(decision, target);
         let took = queued + start.elapsed();
@@ -110,7 +113,7 @@ impl Enforcer {
             run: decision.run.clone(),
             action: decision.action,
             result,
-            time_unix_ns: now_unix_ns(),
+            time_unix_ns: unix_ns(),
             took_ns: u64::try_from(took.as_nanos()).unwrap_or(u64::MAX),
             processes: reach.processes,
             survivors: reach.survivors,
@@ -154,11 +157,6 @@ fn chain(error: &dyn std::error::Error) -> String {
         cause = error.source();
     }
     text
-}
-
-fn now_unix_ns() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
 }
 
 fn millis(time: Duration) -> u64 {

@@ -18,7 +18,7 @@ fn decision(action: Action, mode: Mode) -> Decision {
         finding: None,
         origin: "user:0".into(),
         reason: "test".into(),
-        time_unix_ns: now_unix_ns(),
+        time_unix_ns: unix_ns(),
     }
 }
 

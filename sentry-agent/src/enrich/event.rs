@@ -55,7 +55,7 @@ impl Enricher {
             Ring::Critical => 'c',
             Ring::Bulk => 'b',
         };
-        let mut process = self.processes.get(actor).cloned().unwrap_or_else(|| unknown(actor));
+        let mut process = self.processes.get(actor).unwrap_or_else(|| unknown(actor));
         process.tid = header.tid;
         Event {
             id: format!("{}-{letter}-{}", owner.event_prefix, header.sequence),
@@ -141,7 +141,7 @@ impl Enricher {
 
     /// A process that entered from outside is described by procfs, once.
     fn know(&mut self, key: ProcessKey) {
-        if self.processes.get(key).is_none()
+        if !self.processes.knows(key)
             && let Some(process) = seed::process(key)
         {
             self.processes.set(process);

@@ -1,43 +1,113 @@
 //! What is known of the processes of all runs.
 
-use std::num::NonZeroUsize;
+use std::{num::NonZeroUsize, sync::Arc};
 
 use lru::LruCache;
-use sentry_detect::{event::Process, run::ProcessKey};
+use sentry_detect::{
+    event::{Argv, File, Path, Process},
+    run::ProcessKey,
+};
 
 /// Processes remembered; beyond it the one not heard of for longest goes, and later events of it carry its key alone.
 pub const CAPACITY: NonZeroUsize = NonZeroUsize::new(65_536).unwrap();
+/// Bytes of paths and arguments remembered; beyond it the process not heard of for longest goes, too.
+const TEXT_BYTES: usize = 64 << 20;
 
 /// Process key → description, least recently used first out. Ended processes stay for a while: a record of the other
 /// ring may come after the exit.
 pub struct ProcessTable {
-    processes: LruCache<ProcessKey, Process>,
+    processes: LruCache<ProcessKey, Known>,
+    text_bytes: usize,
+    most_text_bytes: usize,
+}
+
+/// A process; a child shares what it has from its parent until it executes another program.
+struct Known {
+    parent: Option<ProcessKey>,
+    pre_existing: bool,
+    image: Arc<Image>,
+}
+
+#[derive(Default)]
+struct Image {
+    executable: Option<File>,
+    argv: Option<Argv>,
+    cwd: Option<Path>,
+    uid: Option<u32>,
+    gid: Option<u32>,
+    euid: Option<u32>,
 }
 
 impl ProcessTable {
     #[must_use]
     pub fn new(capacity: NonZeroUsize) -> Self {
-        Self { processes: LruCache::new(capacity) }
+        Self { processes: LruCache::new(capacity), text_bytes: 0, most_text_bytes: TEXT_BYTES }
     }
 
     /// The process, if known.
-    pub fn get(&mut self, key: ProcessKey) -> Option<&Process> {
-        self.processes.get(&key)
+    pub fn get(&mut self, key: ProcessKey) -> Option<Process> {
+        let Known { parent, pre_existing, image } = self.processes.get(&key)?;
+        let Image { executable, argv, cwd, uid, gid, euid } = &**image;
+        Some(Process {
+            key,
+            tid: key.tgid,
+            parent: *parent,
+            executable: executable.clone(),
+            argv: argv.clone(),
+            cwd: cwd.clone(),
+            uid: *uid,
+            gid: *gid,
+            euid: *euid,
+            pre_existing: *pre_existing,
+        })
+    }
+
+    #[must_use]
+    pub fn knows(&self, key: ProcessKey) -> bool {
+        self.processes.contains(&key)
     }
 
     /// Notes or replaces a description.
     pub fn set(&mut self, process: Process) {
-        self.processes.put(process.key, process);
+        let Process { key, tid: _, parent, executable, argv, cwd, uid, gid, euid, pre_existing } = process;
+        let image = Image { executable, argv, cwd, uid, gid, euid };
+        self.text_bytes += image.text_bytes();
+        self.put(key, Known { parent, pre_existing, image: Arc::new(image) });
     }
 
     /// A child starts as a copy of its parent.
     pub fn fork(&mut self, parent: ProcessKey, child: ProcessKey) {
-        let mut process = self.processes.get(&parent).cloned().unwrap_or_else(|| unknown(child));
-        process.key = child;
-        process.tid = child.tgid;
-        process.parent = Some(parent);
-        process.pre_existing = false;
-        self.set(process);
+        let image = self.processes.get(&parent).map(|parent| Arc::clone(&parent.image)).unwrap_or_default();
+        self.put(child, Known { parent: Some(parent), pre_existing: false, image });
+    }
+
+    fn put(&mut self, key: ProcessKey, known: Known) {
+        if let Some((_key, gone)) = self.processes.push(key, known) {
+            self.forgotten(gone);
+        }
+        while self.text_bytes > self.most_text_bytes
+            && let Some((_key, gone)) = self.processes.pop_lru()
+        {
+            self.forgotten(gone);
+        }
+    }
+
+    fn forgotten(&mut self, gone: Known) {
+        // The last that shared it.
+        if let Some(image) = Arc::into_inner(gone.image) {
+            self.text_bytes -= image.text_bytes();
+        }
+    }
+}
+
+impl Image {
+    /// Of its texts, with what the allocator and the vector take for each argument, roughly.
+    fn text_bytes(&self) -> usize {
+        const PER_ARGUMENT: usize = 40;
+        let argv = self.argv.iter().flat_map(|argv| &argv.arguments);
+        argv.map(|argument| argument.len() + PER_ARGUMENT).sum::<usize>()
+            + self.executable.as_ref().map_or(0, |file| file.path.text.len())
+            + self.cwd.as_ref().map_or(0, |path| path.text.len())
     }
 }
 
@@ -73,7 +143,7 @@ mod tests {
         table.set(Process { uid: Some(7), pre_existing: true, ..unknown(key(1, 1)) });
         table.fork(key(1, 1), key(2, 5));
         let child = table.get(key(2, 5)).unwrap();
-        assert_eq!(*child, Process { uid: Some(7), parent: Some(key(1, 1)), ..unknown(key(2, 5)) });
+        assert_eq!(child, Process { uid: Some(7), parent: Some(key(1, 1)), ..unknown(key(2, 5)) });
     }
 
     #[test]
@@ -91,5 +161,42 @@ mod tests {
         }
         assert_eq!(table.get(key(1, 0)), None);
         assert!(table.get(key(1, 2)).is_some());
+    }
+
+    fn with_argument(start: u64, bytes: usize) -> Process {
+        let argv =
+            Argv { arguments: vec!["x".repeat(bytes)], truncated: false, full_length_bytes: bytes as u64 };
+        Process { argv: Some(argv), ..unknown(key(1, start)) }
+    }
+
+    #[test]
+    fn children_share_their_parents_text_and_the_last_takes_it_along() {
+        let mut table = ProcessTable::new(NonZeroUsize::new(4).unwrap());
+        table.set(with_argument(1, 960));
+        for start in 2..=4 {
+            table.fork(key(1, 1), key(1, start));
+        }
+        assert_eq!(table.text_bytes, 1_000);
+        assert_eq!(table.get(key(1, 4)).unwrap().argv, with_argument(1, 960).argv);
+        // All that shared it go, one by one.
+        for start in 5..=8 {
+            assert_eq!(table.text_bytes, 1_000);
+            table.set(unknown(key(1, start)));
+        }
+        assert_eq!(table.text_bytes, 0);
+    }
+
+    #[test]
+    fn text_is_bounded_in_bytes() {
+        let mut table = ProcessTable::new(CAPACITY);
+        table.most_text_bytes = 10_000;
+        for start in 0..100 {
+            table.set(with_argument(start, 960));
+            // An exec replaces what was known.
+            table.set(with_argument(start, 960));
+            assert!(table.text_bytes <= 10_000);
+        }
+        assert!(!table.knows(key(1, 89)) && table.knows(key(1, 90)));
+        assert_eq!(table.text_bytes, 10_000);
     }
 }

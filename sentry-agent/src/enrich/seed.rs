@@ -3,7 +3,10 @@
 //! procfs is read after the fact and shows what the process shows: its argv can be its own invention. Kernel records
 //! replace all of it at the next exec.
 
+use std::io::Read;
+
 use procfs::process::Process as Proc;
+use sentry_common::record::text::ARGV_CAPACITY;
 use sentry_detect::{
     event::{Argv, File, Path, PathSource, Process},
     run::ProcessKey,
@@ -41,18 +44,29 @@ pub fn process(key: ProcessKey) -> Option<Process> {
     })
 }
 
-/// The argument vector as the process shows it now.
+/// The argument vector as the process shows it now, as much of it as an exec record holds.
 #[must_use]
 pub fn argv(tgid: u32) -> Option<Argv> {
-    let bytes = std::fs::read(format!("/proc/{tgid}/cmdline")).ok()?;
+    let file = std::fs::File::open(format!("/proc/{tgid}/cmdline")).ok()?;
+    argv_of(file)
+}
+
+fn argv_of(file: impl Read) -> Option<Argv> {
+    // One byte more tells whether there is more. How much more is not asked (an argv may have
+    // 6 MiB): the length of a cut one is at least this.
+    let mut bytes = Vec::with_capacity(ARGV_CAPACITY + 1);
+    file.take(ARGV_CAPACITY as u64 + 1).read_to_end(&mut bytes).ok()?;
     if bytes.is_empty() {
         return None;
     }
-    let body = bytes.strip_suffix(&[0]).unwrap_or(&bytes);
+    let full_length_bytes = bytes.len() as u64;
+    let truncated = bytes.len() > ARGV_CAPACITY;
+    bytes.truncate(ARGV_CAPACITY);
+    let body = if truncated { &bytes } else { bytes.strip_suffix(&[0]).unwrap_or(&bytes) };
     Some(Argv {
         arguments: body.split(|byte| *byte == 0).map(escape).collect(),
-        truncated: false,
-        full_length_bytes: bytes.len() as u64,
+        truncated,
+        full_length_bytes,
     })
 }
 
@@ -62,4 +76,24 @@ const NS_PER_TICK: u64 = 10_000_000;
 fn parent(ppid: i32) -> Option<ProcessKey> {
     let stat = Proc::new(ppid).ok()?.stat().ok()?;
     Some(ProcessKey { tgid: u32::try_from(ppid).ok()?, start_boot_ns: stat.starttime * NS_PER_TICK })
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_argv_without_end_is_cut() {
+        let argv = argv_of(std::io::repeat(b'x')).unwrap();
+        assert!(argv.truncated);
+        assert_eq!(argv.arguments, ["x".repeat(ARGV_CAPACITY)]);
+        assert_eq!(argv.full_length_bytes, ARGV_CAPACITY as u64 + 1);
+        let whole = argv_of(&b"a\0b c\0"[..]).unwrap();
+        assert_eq!(
+            (whole.arguments, whole.truncated, whole.full_length_bytes),
+            (vec!["a".to_owned(), "b c".to_owned()], false, 6)
+        );
+        assert_eq!(argv_of(std::io::empty()), None);
+    }
 }

@@ -276,18 +276,6 @@ impl JournalHandle {
         self.read(Purpose::Query, "look up a run", move |reader| read::run(&reader.connection, &id)).await
     }
 
-    /// Whether every item of a run since its first is still here.
-    ///
-    /// # Errors
-    ///
-    /// The file cannot be read.
-    pub async fn holds_all_of(&self, run: String) -> Result<bool, JournalError> {
-        self.read(Purpose::Query, "look for gaps of a run", move |reader| {
-            read::holds_all_of(&reader.connection, &run)
-        })
-        .await
-    }
-
     #[must_use]
     pub fn stats(&self) -> Stats {
         let Counters {

@@ -16,7 +16,7 @@
 //!
 //! Unacknowledged items take at most [`Limits::spool_bytes`]; then the oldest make room and one Gap stands for them
 //! ("spool-full"). Acknowledged items stay for queries, at most [`Limits::keep_bytes`], oldest go first. An item over
-//! [`ITEM_LIMIT`] becomes a Gap ("too-large"). [`RUNS_KEPT`] runs and [`COMMANDS_KEPT`] command results are kept.
+//! [`ITEM_LIMIT`] becomes a Gap ("too-large"). All live runs, [`RUNS_KEPT`] ended ones and [`COMMANDS_KEPT`] command results are kept.
 //! The file itself does not shrink: it stays at its largest, about the sum of the limits.
 //!
 //! # Durability

@@ -161,32 +161,6 @@ pub(super) fn command_result(
     Ok(body.flatten().and_then(|body| v1::CommandResult::decode(body.as_slice()).ok()))
 }
 
-/// Whether every item of the run since its first is still here.
-pub(super) fn holds_all_of(connection: &Connection, run: &str) -> rusqlite::Result<bool> {
-    let mut select = connection.prepare_cached("SELECT first_seq FROM runs WHERE run = ?1")?;
-    let Some(first) = select.query_row([run], |row| row.get::<_, i64>(0)).optional()? else {
-        return Ok(false);
-    };
-    let oldest: Option<i64> = connection.query_row("SELECT MIN(seq) FROM items", [], |row| row.get(0))?;
-    if oldest.is_none_or(|oldest| oldest > first) {
-        return Ok(false);
-    }
-    let mut select = connection.prepare_cached("SELECT body FROM items WHERE kind = 6 AND last >= ?1")?;
-    let mut rows = select.query([first])?;
-    while let Some(row) = rows.next()? {
-        let whole = match decode(row.get_ref(0)?.as_blob().unwrap_or_default(), 0, 0) {
-            Some(v1::Item { item: Some(item::Item::Gap(gap)) }) => {
-                !gap.items_by_run.is_empty() && !may_hold(&gap, run)
-            }
-            _ => false,
-        };
-        if !whole {
-            return Ok(false);
-        }
-    }
-    Ok(true)
-}
-
 impl Filter {
     /// SQL over `?1` (run) and `?2` (agent). Kinds are numbers of ours, so they stand in the text.
     fn condition(&self) -> String {

@@ -358,10 +358,14 @@ fn upsert_run(connection: &Connection, seq: u64, run: &v1::Run) -> rusqlite::Res
          ON CONFLICT (run) DO UPDATE SET agent = ?2, state = ?3, seq = ?4, body = ?5",
     )?;
     upsert.execute(params![run.id, agent, run.state, sql(seq), run.encode_to_vec()])?;
+    if run.state() != v1::RunState::Ended {
+        return Ok(());
+    }
+    // Ended ones only: a run that lives on is not told of for as long as nothing happens in it.
     let mut forget = connection.prepare_cached(
-        "DELETE FROM runs WHERE run IN (SELECT run FROM runs ORDER BY seq DESC LIMIT -1 OFFSET ?1)",
+        "DELETE FROM runs WHERE run IN (SELECT run FROM runs WHERE state = ?2 ORDER BY seq DESC LIMIT -1 OFFSET ?1)",
     )?;
-    forget.execute([sql(RUNS_KEPT)]).map(drop)
+    forget.execute(params![sql(RUNS_KEPT), v1::RunState::Ended as i32]).map(drop)
 }
 
 fn load(connection: &Connection) -> rusqlite::Result<(String, Books)> {

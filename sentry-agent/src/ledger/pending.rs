@@ -1,9 +1,13 @@
-//! The ledger as the act stage uses it: a full disk delays an entry, it does not stop an act.
+//! The ledger as the act stage uses it: a thread of its own writes, and an act waits for it only so long. A full disk
+//! delays an entry, a slow one too; neither delays a stop by more than [`PATIENCE`].
 
 use std::{
     collections::VecDeque,
-    fs,
+    fs, io,
     path::{Path, PathBuf},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    thread,
+    time::{Duration, Instant},
 };
 
 use sentry_detect::{
@@ -16,8 +20,12 @@ use serde_json::json;
 use super::{Entry, Ledger, LedgerError};
 use crate::{enrich::clock::unix_ns, error_chain};
 
-/// Entries that wait for a writable disk. Beyond it the oldest is given up, counted, and the count is logged.
+/// Entries that wait for the disk. Beyond it the oldest is given up, counted, and the count is logged.
 const CAPACITY: usize = 4_096;
+/// Longest that an act waits for the entry that announces it.
+pub const PATIENCE: Duration = Duration::from_millis(100);
+/// Between two tries on a disk that refuses.
+const RETRY: Duration = Duration::from_secs(1);
 
 /// Something for the ledger.
 pub enum Note {
@@ -28,47 +36,163 @@ pub enum Note {
     Outcome(Outcome),
 }
 
-/// Writes notes in order; keeps those the disk would not take and writes them first, once it does.
+/// Hands notes to a thread that writes them in order, and keeps those the disk would not take until it does.
 pub struct PendingLedger {
-    ledger: Ledger,
-    waiting: VecDeque<Note>,
-    given_up: u64,
+    desk: Arc<Desk>,
+    writer: Option<thread::JoinHandle<()>>,
 }
 
 impl PendingLedger {
-    #[must_use]
-    pub fn new(ledger: Ledger) -> Self {
-        Self { ledger, waiting: VecDeque::new(), given_up: 0 }
+    /// Starts the writer.
+    ///
+    /// # Errors
+    /// When the thread cannot be made.
+    pub fn start(mut ledger: Ledger) -> io::Result<Self> {
+        Self::with(move |note| write(&mut ledger, note))
     }
 
-    /// Writes the note, durably if the disk takes it. On a failing disk the act it belongs to goes on: stopping a
-    /// runaway outranks writing of it.
-    pub fn note(&mut self, note: Note) {
-        self.waiting.push_back(note);
-        while let Some(note) = self.waiting.front() {
-            match write(&mut self.ledger, note) {
-                Ok(_entry) => {}
-                Err(error @ (LedgerError::Body { .. } | LedgerError::TooLarge { .. })) => {
-                    self.given_up += 1;
-                    tracing::error!(error = %error_chain(&error), given_up = self.given_up, "entry given up");
-                }
-                Err(error) => {
-                    tracing::error!(
-                        error = %error_chain(&error),
-                        waiting = self.waiting.len(),
-                        given_up = self.given_up,
-                        "cannot write to the ledger; entries wait in memory"
-                    );
-                    break;
-                }
-            }
-            self.waiting.pop_front();
+    fn with(write: impl FnMut(&Note) -> Result<Entry, LedgerError> + Send + 'static) -> io::Result<Self> {
+        let desk = Arc::new(Desk::default());
+        let of_writer = Arc::clone(&desk);
+        let writer =
+            thread::Builder::new().name("ledger".into()).spawn(move || of_writer.write_all(write))?;
+        Ok(Self { desk, writer: Some(writer) })
+    }
+
+    /// Hands over a note; never waits.
+    pub fn note(&self, note: Note) {
+        let mut queue = self.desk.queue();
+        if queue.waiting.len() == CAPACITY {
+            queue.waiting.pop_front();
+            queue.given_up += 1;
+            tracing::error!(given_up = queue.given_up, "ledger entry given up: too many wait for the disk");
         }
-        if self.waiting.len() > CAPACITY {
-            self.waiting.pop_front();
-            self.given_up += 1;
+        queue.waiting.push_back(note);
+        queue.noted += 1;
+        drop(queue);
+        self.desk.changed.notify_all();
+    }
+
+    /// Waits until every note so far is durable, or the disk has refused it, for [`PATIENCE`] at most; true when none
+    /// waits any more. While the writer is still behind what an earlier call gave up waiting for, this does not wait
+    /// again: a disk that hangs costs one wait, not one per act.
+    pub fn settle(&self) -> bool {
+        let end = Instant::now() + PATIENCE;
+        let mut queue = self.desk.queue();
+        if queue.tried < queue.not_waited_for {
+            return false;
+        }
+        let wanted = queue.noted;
+        while queue.tried < wanted {
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                queue.not_waited_for = wanted;
+                tracing::error!(
+                    waiting = queue.waiting.len(),
+                    "the ledger's disk is slow; the act goes ahead of its entry"
+                );
+                return false;
+            }
+            queue = wait(&self.desk.changed, queue, left);
+        }
+        queue.waiting.is_empty()
+    }
+}
+
+impl Drop for PendingLedger {
+    /// Waits until the writer has written, or tried, what is left.
+    fn drop(&mut self) {
+        self.desk.queue().closed = true;
+        self.desk.changed.notify_all();
+        if self.writer.take().is_some_and(|writer| writer.join().is_err()) {
+            tracing::error!("the ledger's writer panicked");
         }
     }
+}
+
+/// Where notes wait for the writer.
+#[derive(Default)]
+struct Desk {
+    queue: Mutex<Queue>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Queue {
+    waiting: VecDeque<Note>,
+    /// Notes taken, and how many of them, the oldest first, the writer is through with or was refused.
+    noted: u64,
+    tried: u64,
+    /// An act went ahead of the notes up to here.
+    not_waited_for: u64,
+    given_up: u64,
+    closed: bool,
+}
+
+impl Desk {
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The writer's thread: until closed and empty, or closed and refused.
+    fn write_all(&self, mut write: impl FnMut(&Note) -> Result<Entry, LedgerError>) {
+        let mut refused = false;
+        while let Some((note, noted)) = self.next(refused) {
+            let result = write(&note);
+            let mut queue = self.queue();
+            refused = false;
+            match result {
+                Ok(_entry) => {}
+                Err(error @ (LedgerError::Body { .. } | LedgerError::TooLarge { .. })) => {
+                    queue.given_up += 1;
+                    tracing::error!(error = %error_chain(&error), given_up = queue.given_up, "entry given up");
+                }
+                Err(error) => {
+                    queue.waiting.push_front(note);
+                    refused = true;
+                    tracing::error!(
+                        error = %error_chain(&error),
+                        waiting = queue.waiting.len(),
+                        given_up = queue.given_up,
+                        "cannot write to the ledger; entries wait in memory"
+                    );
+                }
+            }
+            // A refusal is one for all that stand behind.
+            queue.tried = if refused { noted } else { queue.noted - queue.waiting.len() as u64 };
+            drop(queue);
+            self.changed.notify_all();
+        }
+    }
+
+    /// The oldest note, and the number of notes taken so far. After a refusal only when a new one has come or some time
+    /// has passed.
+    fn next(&self, refused: bool) -> Option<(Note, u64)> {
+        let mut queue = self.queue();
+        let (end, known) = (Instant::now() + RETRY, queue.noted);
+        loop {
+            if refused && queue.closed {
+                tracing::error!(
+                    lost = queue.waiting.len(),
+                    "entries are lost: the ledger's disk refused them to the end"
+                );
+                return None;
+            }
+            let left = end.saturating_duration_since(Instant::now());
+            let hold = refused && queue.noted == known && !left.is_zero();
+            if !hold && let Some(note) = queue.waiting.pop_front() {
+                return Some((note, queue.noted));
+            }
+            if queue.closed && queue.waiting.is_empty() {
+                return None;
+            }
+            queue = if hold { wait(&self.changed, queue, left) } else { wait(&self.changed, queue, RETRY) };
+        }
+    }
+}
+
+fn wait<'a>(changed: &Condvar, queue: MutexGuard<'a, Queue>, limit: Duration) -> MutexGuard<'a, Queue> {
+    changed.wait_timeout(queue, limit).unwrap_or_else(PoisonError::into_inner).0
 }
 
 /// Opens the ledger. One that was changed since it was written is kept beside the new one as evidence, and the new one
@@ -110,8 +234,103 @@ fn write(ledger: &mut Ledger, note: &Note) -> Result<Entry, LedgerError> {
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]
 mod tests {
+    use std::sync::mpsc;
+
     use super::*;
     use crate::ledger;
+
+    fn outcome(n: u32) -> Note {
+        Note::RunEnded(v1::Run { id: n.to_string(), ..v1::Run::default() })
+    }
+
+    fn entry() -> Entry {
+        Entry {
+            body: json!({}),
+            chain_uid: String::new(),
+            fingerprint: String::new(),
+            kind: String::new(),
+            prev: String::new(),
+            seq: 0,
+            time: String::new(),
+        }
+    }
+
+    fn name(note: &Note) -> String {
+        match note {
+            Note::RunEnded(run) => run.id.clone(),
+            _ => String::new(),
+        }
+    }
+
+    #[test]
+    fn a_disk_that_hangs_costs_an_act_one_bounded_wait_and_no_entry() {
+        let (go, gate) = mpsc::sync_channel::<()>(64);
+        let (told, written) = mpsc::sync_channel(64);
+        let ledger = PendingLedger::with(move |note| {
+            gate.recv().unwrap();
+            told.send(name(note)).unwrap();
+            Ok(entry())
+        })
+        .unwrap();
+        let start = Instant::now();
+        for n in 0..3 {
+            ledger.note(outcome(n));
+        }
+        assert!(!ledger.settle());
+        assert!(start.elapsed() >= PATIENCE);
+        // Once was enough.
+        ledger.note(outcome(3));
+        let second = Instant::now();
+        assert!(!ledger.settle());
+        assert!(second.elapsed() < PATIENCE);
+        // The disk comes back: all is written, in order, and acts wait for their entries again.
+        for _ in 0..4 {
+            go.send(()).unwrap();
+        }
+        let order: Vec<String> = (0..4).map(|_| written.recv().unwrap()).collect();
+        assert_eq!(order, ["0", "1", "2", "3"]);
+        go.send(()).unwrap();
+        ledger.note(outcome(4));
+        while !ledger.settle() {}
+        assert_eq!(written.recv().unwrap(), "4");
+    }
+
+    #[test]
+    fn a_disk_that_refuses_is_asked_again_and_delays_nothing() {
+        let full =
+            || LedgerError::NoSpace { path: PathBuf::new(), source: io::ErrorKind::StorageFull.into() };
+        let (told, written) = mpsc::sync_channel(64);
+        let mut refusals = 2;
+        let ledger = PendingLedger::with(move |note| {
+            if refusals > 0 {
+                refusals -= 1;
+                return Err(full());
+            }
+            told.send(name(note)).unwrap();
+            Ok(entry())
+        })
+        .unwrap();
+        ledger.note(outcome(0));
+        ledger.settle();
+        ledger.note(outcome(1));
+        let order: Vec<String> = (0..2).map(|_| written.recv().unwrap()).collect();
+        assert_eq!(order, ["0", "1"]);
+    }
+
+    #[test]
+    fn what_was_noted_is_written_before_the_end() {
+        let (told, written) = mpsc::sync_channel(64);
+        let ledger = PendingLedger::with(move |note| {
+            told.send(name(note)).unwrap();
+            Ok(entry())
+        })
+        .unwrap();
+        for n in 0..50 {
+            ledger.note(outcome(n));
+        }
+        drop(ledger);
+        assert_eq!(written.iter().count(), 50);
+    }
 
     #[test]
     fn a_spoiled_ledger_is_kept_and_a_new_one_tells_of_it() {

@@ -27,10 +27,13 @@ use zerocopy::FromBytes as _;
 use super::Batch;
 use crate::bpf::programs::Rings;
 
-/// Batches that may wait for the analyst.
+/// Batches that may wait for the analyst: 64 MiB from the bulk ring at most. From the critical ring a batch takes all there
+/// is: as much as that ring holds, and what comes meanwhile.
 pub const QUEUE_BATCHES: usize = 64;
-/// Records taken from the bulk ring in one turn: bounds a batch to a few MiB and the delay of the critical ring.
+/// Records taken from the bulk ring in one turn, and bytes after which no further one is: bounds a batch (a record may
+/// have several KiB) and the delay of the critical ring.
 const BULK_TURN: usize = 2_048;
+const BULK_TURN_BYTES: usize = 1 << 20;
 /// Records taken from the critical ring in one turn: all of them. The bound is above what the largest ring holds and
 /// only guards against a producer that is faster than this loop.
 const CRITICAL_TURN: usize = 1 << 20;
@@ -77,18 +80,21 @@ pub fn run(
 
 fn turn(rings: &mut Rings) -> Batch {
     let mut batch = Batch::new();
-    take(&mut rings.bulk, BULK_TURN, &mut batch);
-    take(&mut rings.critical, CRITICAL_TURN, &mut batch);
+    take(&mut rings.bulk, (BULK_TURN, BULK_TURN_BYTES), &mut batch);
+    take(&mut rings.critical, (CRITICAL_TURN, usize::MAX), &mut batch);
     batch.sort_by_key(|bytes| time(bytes));
     batch
 }
 
-fn take<T: Borrow<MapData>>(ring: &mut RingBuf<T>, records: usize, batch: &mut Batch) {
+fn take<T: Borrow<MapData>>(ring: &mut RingBuf<T>, (records, bytes): (usize, usize), batch: &mut Batch) {
+    let mut taken = 0;
     for _ in 0..records {
-        match ring.next() {
-            Some(item) => batch.push(Box::from(&*item)),
-            None => return,
+        if taken >= bytes {
+            return;
         }
+        let Some(item) = ring.next() else { return };
+        taken += item.len();
+        batch.push(Box::from(&*item));
     }
 }
 

@@ -6,7 +6,12 @@ pub mod slots;
 
 pub mod canary;
 
+pub mod error;
+
+pub mod name;
+
 pub mod registry;
 
-pub use registry::{Registry, RunError, Start};
+pub use error::RunError;
+pub use registry::{Registry, Start};
 pub use run::{Run, RunState};

@@ -21,6 +21,8 @@ use uuid::Uuid;
 
 use super::{
     canary::{Canary, Guard},
+    error::RunError,
+    name::named,
     run::{NewRun, Run},
     slots::Slots,
 };
@@ -32,35 +34,6 @@ use crate::{
 
 /// Ended runs whose late records can still be told to be theirs.
 const ENDED: NonZeroUsize = NonZeroUsize::new(2_048).unwrap();
-
-/// What can go wrong with runs.
-#[derive(Debug, thiserror::Error)]
-pub enum RunError {
-    #[error(
-        "all {} run slots are taken; end a run with `sentry kill` or `sentry untag` first",
-        sentry_common::table::RUN_SLOTS
-    )]
-    NoSlot,
-    #[error("cgroup {path} belongs to run {run} already; `sentry untag {run}` ends that")]
-    Tagged { path: String, run: String },
-    #[error("no run matches `{target}`; `sentry agents --all` lists them")]
-    Unknown { target: String },
-    #[error("`{target}` matches {count} runs; give more of the run id, `sentry agents` lists them")]
-    Ambiguous { target: String, count: usize },
-    #[error("run {run} has ended")]
-    Ended { run: String },
-    #[error("process {pid} cannot enter run {run}")]
-    Enter {
-        pid: u32,
-        run: String,
-        #[source]
-        source: CgroupError,
-    },
-    #[error(transparent)]
-    Cgroup(#[from] CgroupError),
-    #[error(transparent)]
-    Kernel(#[from] LoadError),
-}
 
 /// What a new run is.
 #[derive(Clone, Debug)]
@@ -152,8 +125,11 @@ impl Registry {
         let owned = Path::new(below).starts_with(crate::cgroup::RUNS_DIR);
         let id = RunId(stored.id.clone());
         let run = self.register(New { id, cgroup, owned, start, before: Some(stored) })?;
-        self.adopt_subtree(&run.cgroup, run.tag)?;
-        if run.cgroup.is_frozen()? {
+        let frozen = self
+            .adopt_subtree(&run.cgroup, run.tag)
+            .and_then(|()| run.cgroup.is_frozen().map_err(RunError::from))
+            .inspect_err(|_error| self.give_up(&run))?;
+        if frozen {
             run.state().state = v1::RunState::Frozen;
         }
         Ok(run)
@@ -165,25 +141,38 @@ impl Registry {
     /// When the cgroup is not fit or is a run's already, there is no slot, or the tables refuse.
     pub fn tag(&self, path: &Path, start: Start) -> Result<Arc<Run>, RunError> {
         let cgroup = Arc::new(self.root.open(path)?);
-        let owner = self.kernel().programs.tables.cgroup(cgroup.id());
-        if let Some(run) = owner.and_then(|tag| self.by_tag(tag))
-            && !run.is_ended()
-        {
-            return Err(RunError::Tagged {
-                path: cgroup.path().display().to_string(),
-                run: run.id.0.clone(),
-            });
-        }
+        self.must_be_nobodys(&cgroup)?;
         let id = RunId(Uuid::now_v7().to_string());
         let run =
             self.register(New { id, cgroup: Arc::clone(&cgroup), owned: false, start, before: None })?;
-        let result = self.adopt_subtree(&cgroup, run.tag);
-        if let Err(error) = result {
-            self.close(&run);
-            self.retire(&run);
-            return Err(error);
-        }
+        self.adopt_subtree(&cgroup, run.tag).inspect_err(|_error| self.give_up(&run))?;
         Ok(run)
+    }
+
+    /// Neither the cgroup nor one below it belongs to a live run.
+    fn must_be_nobodys(&self, cgroup: &Cgroup) -> Result<(), RunError> {
+        let path = || cgroup.path().display().to_string();
+        if Path::new(crate::cgroup::RUNS_DIR).starts_with(cgroup.below()) {
+            return Err(RunError::OfTheSensor { path: path() });
+        }
+        cgroup.visit_ids(|id| {
+            let owner = self.kernel().programs.tables.cgroup(id);
+            let Some(run) = owner.and_then(|tag| self.by_tag(tag)).filter(|run| !run.is_ended()) else {
+                return Ok(());
+            };
+            let run = run.id.0.clone();
+            Err(if id == cgroup.id() {
+                RunError::Tagged { path: path(), run }
+            } else {
+                RunError::Contains { path: path(), run }
+            })
+        })
+    }
+
+    /// Undoes a registration.
+    fn give_up(&self, run: &Run) {
+        self.close(run);
+        self.retire(run);
     }
 
     /// Moves a process into a run's cgroup.
@@ -298,24 +287,14 @@ impl Registry {
         self.lists().live.values().cloned().collect()
     }
 
-    /// The live run that `target` names: a run id, a unique prefix of one, or an agent with one live run.
+    /// The live run that `target` names: see [`named`].
     ///
     /// # Errors
     /// When none or several match.
     pub fn find(&self, target: &str) -> Result<Arc<Run>, RunError> {
-        let lists = self.lists();
-        let matching = |keep: &dyn Fn(&Run) -> bool| -> Vec<Arc<Run>> {
-            lists.live.values().filter(|run| keep(run)).cloned().collect()
-        };
-        let mut found = matching(&|run| run.agent.name == target || run.agent.id == target);
-        if found.is_empty() && !target.is_empty() {
-            found = matching(&|run| run.id.0.starts_with(target));
-        }
-        match (found.len(), found.pop()) {
-            (1, Some(run)) => Ok(run),
-            (0, _) => Err(RunError::Unknown { target: target.into() }),
-            (count, _) => Err(RunError::Ambiguous { target: target.into(), count }),
-        }
+        let live = self.live();
+        let named = named(target, live.iter().map(|run| (run.id.0.as_str(), run.agent.name.as_str())));
+        named.map(|index| Arc::clone(&live[index]))
     }
 
     /// Asks for a pass over all tasks: a process with several threads entered a run, and the kernel told of its leader
@@ -329,10 +308,11 @@ impl Registry {
     /// # Errors
     /// When the iterator fails.
     pub fn seed_if_wanted(&self) -> Result<(), LoadError> {
-        if self.seed_wanted.swap(false, Ordering::AcqRel) {
-            self.kernel().programs.seed()?;
+        if !self.seed_wanted.swap(false, Ordering::AcqRel) {
+            return Ok(());
         }
-        Ok(())
+        // One that failed is still wanted.
+        self.kernel().programs.seed().inspect_err(|_error| self.want_seed())
     }
 
     /// Takes the run out of the kernel's tables: its tags are void, its slot is free, its cgroup (if ours) is removed.
@@ -420,17 +400,21 @@ impl Registry {
         match tagged {
             Ok(()) => Ok(run),
             Err(error) => {
-                self.close(&run);
-                self.retire(&run);
+                self.give_up(&run);
                 Err(error.into())
             }
         }
     }
 
     /// Tags the cgroups below, top down, then the tasks. A cgroup made meanwhile below a tagged one is tagged by the
-    /// kernel; one made below a not yet tagged one is found by the walk.
+    /// kernel; one made below a not yet tagged one is found by the walk. One that belongs to another run stays its.
     fn adopt_subtree(&self, cgroup: &Cgroup, tag: RunTag) -> Result<(), RunError> {
-        cgroup.visit_ids(|id| self.kernel().programs.tables.add_cgroup(id, tag).map_err(RunError::from))?;
+        cgroup.visit_ids(|id| {
+            let mut kernel = self.kernel();
+            let tables = &mut kernel.programs.tables;
+            let free = tables.cgroup(id).is_none_or(|owner| owner == tag || !tables.is_live(owner));
+            if free { tables.add_cgroup(id, tag).map_err(RunError::from) } else { Ok(()) }
+        })?;
         Ok(self.kernel().programs.seed()?)
     }
 

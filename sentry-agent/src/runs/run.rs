@@ -33,10 +33,12 @@ pub struct Run {
     pub owned: bool,
     pub tag: RunTag,
     pub started_unix_ns: u64,
+    /// When this sensor life took it up.
+    pub registered: Instant,
     /// Who asked for it.
     pub uid: u32,
     pub command: Vec<String>,
-    /// What event ids begin with: the run, and for a later sensor life a mark of its own.
+    /// What the ids of events, findings and decisions begin with: the run, and for a later sensor life a mark of its own.
     pub event_prefix: String,
     /// The run as an earlier sensor life left it.
     before: Option<v1::Run>,
@@ -45,8 +47,12 @@ pub struct Run {
     delivered: [AtomicU64; ring::COUNT],
     findings: AtomicU64,
     state: Mutex<RunState>,
+    /// The run as it was last told to the journal.
+    told: Mutex<Option<v1::Run>>,
     /// When it was first seen to be over.
     over: OnceLock<Instant>,
+    /// Its end is in the act stage's queue.
+    end_asked: AtomicBool,
     ended: Notify,
     /// The end is in the journal's queue: who asks for the run from now on is told of it.
     announced: AtomicBool,
@@ -78,14 +84,15 @@ pub(super) struct NewRun {
 
 impl Run {
     pub(super) fn new(new: NewRun) -> Self {
-        let detector =
-            RunDetector::new(new.id.clone(), new.agent.clone(), new.settings.clone(), new.started_unix_ns);
-        // Restarting is the supervisor's part: it starts a new run.
-        let decider = Decider::new(new.id.clone(), new.mode, 0).with_settings(&new.settings);
         let event_prefix = match &new.before {
             None => new.id.0.clone(),
             Some(_) => format!("{}.{:x}", new.id, unix_ns()),
         };
+        // Its windows begin now, also where an earlier life, by another clock, began the run.
+        let detector = RunDetector::new(new.id.clone(), new.agent.clone(), new.settings.clone(), unix_ns())
+            .with_id_prefix(&event_prefix);
+        let decider =
+            Decider::new(new.id.clone(), new.mode).with_settings(&new.settings).with_id_prefix(&event_prefix);
         Self {
             event_prefix,
             before: new.before,
@@ -96,6 +103,7 @@ impl Run {
             owned: new.owned,
             tag: new.tag,
             started_unix_ns: new.started_unix_ns,
+            registered: Instant::now(),
             uid: new.uid,
             command: new.command,
             detector: Mutex::new(detector),
@@ -107,7 +115,9 @@ impl Run {
                 ended_unix_ns: None,
                 block: RunBlock::default(),
             }),
+            told: Mutex::new(None),
             over: OnceLock::new(),
+            end_asked: AtomicBool::new(false),
             ended: Notify::new(),
             announced: AtomicBool::new(false),
         }
@@ -124,6 +134,16 @@ impl Run {
     /// How long the run has been over, from the first call.
     pub fn over_for(&self) -> Duration {
         self.over.get_or_init(Instant::now).elapsed()
+    }
+
+    /// True for the first who wants to put the end into the queue.
+    pub fn ask_for_end(&self) -> bool {
+        !self.end_asked.swap(true, Ordering::AcqRel)
+    }
+
+    /// The queue was full; another may try.
+    pub fn end_not_asked(&self) {
+        self.end_asked.store(false, Ordering::Release);
     }
 
     /// Wakes those who wait for the end: the books are closed and the last state is in the journal's queue.
@@ -208,6 +228,17 @@ impl Run {
     #[must_use]
     pub fn is_ended(&self) -> bool {
         self.state().state == v1::RunState::Ended
+    }
+
+    /// Hands the run as it is now to `submit`, unless nothing has changed since that was last done. One at a time, so
+    /// that what is told last is the newest.
+    pub fn tell(&self, submit: impl FnOnce(v1::Run)) {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = self.wire();
+        if told.as_ref() != Some(&now) {
+            *told = Some(now.clone());
+            submit(now);
+        }
     }
 
     /// The run as the feed and the control socket show it.

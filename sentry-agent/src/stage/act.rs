@@ -1,6 +1,8 @@
 //! Decisions → ledger → act → verified outcome → ledger; and the beginning and end of runs.
 //!
-//! Everything that changes a run's fate passes through this one thread, so that the ledger has one order.
+//! Everything that changes a run's fate passes through this one thread, so that the ledger has one order. A decision is
+//! in the ledger before it is acted on, unless the disk takes longer than [`crate::ledger::pending::PATIENCE`]: a runaway
+//! that makes the disk slow must not delay its own stop. Then the act goes first and its entries follow, in order.
 
 use std::{sync::Arc, time::Duration};
 
@@ -14,6 +16,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::StageStats;
 use crate::{
     enforce::{Enforcer, Target},
+    enrich::clock::unix_ns,
     journal::JournalHandle,
     ledger::pending::{Note, PendingLedger},
     runs::{Registry, Run},
@@ -53,7 +56,8 @@ impl Actor {
             match case {
                 Case::Started { run, noted } => {
                     self.ledger.note(Note::RunStarted(run.wire()));
-                    self.tell(vec![Kind::Run(run.wire())]);
+                    self.ledger.settle();
+                    self.tell(Vec::new(), &run);
                     // The caller may have gone away.
                     let _gone = noted.send(());
                 }
@@ -91,6 +95,7 @@ impl Actor {
         let mut last: Option<Outcome> = None;
         for decision in decisions {
             self.ledger.note(Note::Decision(decision.clone()));
+            self.ledger.settle();
             let outcome = self.act(run, &decision);
             tracing::info!(
                 run.id = %run.id,
@@ -108,8 +113,9 @@ impl Actor {
             told.push(Kind::Outcome(v1::Outcome::from(&outcome)));
             last = Some(outcome);
         }
-        told.push(Kind::Run(run.wire()));
-        self.tell(told);
+        // What is answered is in the ledger.
+        self.ledger.settle();
+        self.tell(told, run);
         last
     }
 
@@ -136,9 +142,14 @@ impl Actor {
         match outcome.action {
             Action::Freeze => state.state = v1::RunState::Frozen,
             Action::Thaw => state.state = v1::RunState::Running,
+            // A cgroup that is not the run's own stays, thawed: a service that is started again in it is watched as before.
+            Action::Kill if !run.owned => state.state = v1::RunState::Running,
             Action::Kill | Action::Restart | Action::Observe => {}
         }
         drop(state);
+        if outcome.action == Action::Kill && !run.owned {
+            run.decider().outlived();
+        }
         if outcome.action != Action::Observe {
             run.detector().acted();
         }
@@ -149,18 +160,32 @@ impl Actor {
         if run.is_ended() {
             return;
         }
+        // Who lives on unwatched must not stand still for ever: nobody could thaw it by the run's name any more. Here, behind
+        // every act in the queue.
+        if !run.owned && run.state().state == v1::RunState::Frozen {
+            let why = "the watch ends and the processes live on".to_owned();
+            let thaw = run.decider().by_hand(Action::Thaw, "sensor:untag".into(), why, unix_ns());
+            if let Some(Outcome { result: OutcomeKind::Failed { why }, .. }) =
+                self.decided(run, None, vec![thaw])
+            {
+                tracing::error!(run.id = %run.id, why, "the processes of a run that is no more stay frozen");
+            }
+        }
         self.registry.close(run);
         self.enforcer.forget(&run.id);
         self.ledger.note(Note::RunEnded(run.wire()));
-        self.tell(vec![Kind::Run(run.wire())]);
+        self.ledger.settle();
+        self.tell(Vec::new(), run);
         self.registry.retire(run);
         run.announce_end();
     }
 
-    fn tell(&self, kinds: Vec<Kind>) {
-        for kind in kinds {
-            // Only after the acts, and waiting: what decided a run's fate must not be lost in a flood of its events.
+    fn tell(&self, kinds: Vec<Kind>, run: &Run) {
+        // Only after the acts, and waiting: what decided a run's fate must not be lost in a flood of its events.
+        let submit = |kind| {
             let _writer_ended = self.journal.submit_waiting(v1::Item { item: Some(kind) });
-        }
+        };
+        kinds.into_iter().for_each(submit);
+        run.tell(|run| submit(Kind::Run(run)));
     }
 }

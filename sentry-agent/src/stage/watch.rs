@@ -56,31 +56,34 @@ fn read(registry: &Registry, run: &Arc<Run>, cases: &mpsc::Sender<Case>, stats: 
         let decisions = run.decider().on_finding(&finding, now);
         let case =
             Case::Decided { run: Arc::clone(run), finding: Some(Box::new(finding)), decisions, reply: None };
-        // The act stage is never long behind; if it is, the finding comes again after its cool-down.
-        if cases.try_send(case).is_err() {
-            tracing::error!(run.id = %run.id, "cannot queue a finding");
+        if let Err(error) = cases.try_send(case) {
+            tracing::error!(run.id = %run.id, "cannot queue a finding; it is decided on again at the next reading");
             stats.lost(1);
+            give_back(error.into_inner());
         }
     }
-    if is_over(registry, run, &block, now) && (run.books_closed(&block) || run.over_for() > DRAIN) {
-        // A full queue takes it at a later reading.
-        let _later = cases.try_send(Case::Over { run: Arc::clone(run) });
+    let is_over = is_over(registry, run, &block) && (run.books_closed(&block) || run.over_for() > DRAIN);
+    // Once: it waits in the queue like any other case. A full queue takes it at a later reading.
+    if is_over && run.ask_for_end() && cases.try_send(Case::Over { run: Arc::clone(run) }).is_err() {
+        run.end_not_asked();
+    }
+}
+
+/// Nobody will act on it: the run stands where it stood, and the rule may find it again at once.
+fn give_back(case: Case) {
+    if let Case::Decided { run, finding: Some(finding), decisions, .. } = case {
+        run.decider().dropped(&decisions);
+        run.detector().not_taken(&finding);
     }
 }
 
 /// No member is left and none will come: the run's own cgroup is empty, or the tagged one is gone.
-fn is_over(
-    registry: &Registry,
-    run: &Run,
-    block: &sentry_common::counter::RunBlock,
-    now_unix_ns: u64,
-) -> bool {
+fn is_over(registry: &Registry, run: &Run, block: &sentry_common::counter::RunBlock) -> bool {
     if run.state().state == v1::RunState::Ended {
         return false;
     }
     let entered = block.processes_born + block.processes_entered;
-    let age = Duration::from_nanos(now_unix_ns.saturating_sub(run.started_unix_ns));
-    if entered == 0 && age < NEVER_ENTERED {
+    if entered == 0 && run.registered.elapsed() < NEVER_ENTERED {
         return false;
     }
     // What the kernel says now, not what the counters add up to: one miscounted process must not keep a run for ever.

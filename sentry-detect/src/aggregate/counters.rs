@@ -19,7 +19,8 @@ pub struct Counters {
     pub creates: u64,
     pub unlinks: u64,
     pub renames: u64,
-    /// `usage_usec` of `cpu.stat`, plus that of members outside the cgroup where known.
+    /// `usage_usec` of the cgroup's `cpu.stat`. A member that left the cgroup is counted up to then: what it burns outside
+    /// is not in it, while its births and acts are in the other counts.
     pub cpu_usec: u64,
     /// Time in which a ready task had to wait for a CPU: `some` of `cpu.pressure`. Absent on kernels without pressure
     /// accounting.

@@ -53,9 +53,9 @@ fn outcome(decision: &Decision, result: OutcomeKind) -> Outcome {
 
 #[test]
 fn a_sure_finding_goes_down_the_ladder() {
-    let mut decider = Decider::new(run_id(), Mode::Enforce, 1);
+    let mut decider = Decider::new(run_id(), Mode::Enforce);
     let decisions = decider.on_finding(&sure(), START + 5);
-    assert_eq!(actions(&decisions), [Action::Freeze, Action::Kill, Action::Restart]);
+    assert_eq!(actions(&decisions), [Action::Freeze, Action::Kill]);
     for (n, decision) in (1..).zip(&decisions) {
         assert_eq!(decision.id, format!("{}-d-{n}", run_id()));
         assert_eq!(decision.finding, Some(sure().id));
@@ -63,16 +63,20 @@ fn a_sure_finding_goes_down_the_ladder() {
         assert_eq!((decision.mode, decision.time_unix_ns), (Mode::Enforce, START + 5));
     }
     assert_eq!(decisions[0].reason, "cpu-spin (confidence 0.90): It spins.");
-    assert_eq!(decisions[2].reason, "restart 1 of 1 after the kill");
-    // No restart is left the second time, and nothing at all the third.
-    assert_eq!(actions(&decider.on_finding(&sure(), START)), [Action::Freeze, Action::Kill]);
     assert_eq!(decider.standing(), Standing::Ended);
     assert_eq!(decider.on_finding(&sure(), START), []);
 }
 
 #[test]
+fn a_later_life_has_ids_of_its_own() {
+    let mut decider = Decider::new(run_id(), Mode::Enforce).with_id_prefix("r.18af");
+    let ids: Vec<_> = decider.on_finding(&sure(), START).into_iter().map(|decision| decision.id).collect();
+    assert_eq!(ids, ["r.18af-d-1", "r.18af-d-2"]);
+}
+
+#[test]
 fn an_unsure_or_mild_finding_is_observed() {
-    let mut decider = Decider::new(run_id(), Mode::Enforce, 0);
+    let mut decider = Decider::new(run_id(), Mode::Enforce);
     for mild in [finding(Severity::High, 0.79), finding(Severity::Medium, 1.0)] {
         assert_eq!(actions(&decider.on_finding(&mild, START)), [Action::Observe]);
     }
@@ -86,7 +90,7 @@ fn an_unsure_or_mild_finding_is_observed() {
 
 #[test]
 fn a_frozen_run_is_not_frozen_again() {
-    let mut decider = Decider::new(run_id(), Mode::Observe, 0);
+    let mut decider = Decider::new(run_id(), Mode::Observe);
     let by_hand = decider.by_hand(Action::Freeze, "user:1000".to_owned(), "look at it".to_owned(), START);
     assert_eq!((by_hand.mode, by_hand.finding, by_hand.origin.as_str()), (Mode::Enforce, None, "user:1000"));
     assert_eq!(actions(&decider.on_finding(&sure(), START)), [Action::Kill]);
@@ -94,29 +98,26 @@ fn a_frozen_run_is_not_frozen_again() {
 
 #[test]
 fn a_thawed_run_is_frozen_again() {
-    let mut decider = Decider::new(run_id(), Mode::Enforce, 0);
+    let mut decider = Decider::new(run_id(), Mode::Enforce);
     decider.by_hand(Action::Freeze, "user:0".to_owned(), String::new(), START);
     decider.by_hand(Action::Thaw, "user:0".to_owned(), String::new(), START);
     assert_eq!(actions(&decider.on_finding(&sure(), START)), [Action::Freeze, Action::Kill]);
 }
 
 #[test]
-fn a_kill_by_hand_ends_decisions_and_a_restart_begins_them_again() {
-    let mut decider = Decider::new(run_id(), Mode::Enforce, 0);
+fn a_kill_by_hand_ends_decisions() {
+    let mut decider = Decider::new(run_id(), Mode::Enforce);
     decider.by_hand(Action::Kill, "user:0".to_owned(), String::new(), START);
     decider.by_hand(Action::Freeze, "user:0".to_owned(), String::new(), START);
     assert_eq!(decider.on_finding(&sure(), START), []);
-    decider.by_hand(Action::Restart, "user:0".to_owned(), String::new(), START);
-    assert_eq!(actions(&decider.on_finding(&sure(), START)), [Action::Freeze, Action::Kill]);
 }
 
 #[test]
 fn a_kill_that_failed_is_tried_again() {
-    let mut decider = Decider::new(run_id(), Mode::Enforce, 1);
+    let mut decider = Decider::new(run_id(), Mode::Enforce);
     let decisions = decider.on_finding(&sure(), START);
     decider.on_outcome(&outcome(&decisions[0], OutcomeKind::Applied));
     decider.on_outcome(&outcome(&decisions[1], OutcomeKind::Failed { why: "two survive".to_owned() }));
-    decider.on_outcome(&outcome(&decisions[2], OutcomeKind::Refused { why: "still alive".to_owned() }));
     let decisions = decider.on_finding(&sure(), START);
     assert_eq!(actions(&decisions), [Action::Freeze, Action::Kill]);
     for decision in &decisions {
@@ -126,12 +127,33 @@ fn a_kill_that_failed_is_tried_again() {
 }
 
 #[test]
-fn a_restart_that_failed_leaves_the_run_ended() {
-    let mut decider = Decider::new(run_id(), Mode::Enforce, 3);
-    let decisions = decider.on_finding(&sure(), START);
-    decider.on_outcome(&outcome(&decisions[1], OutcomeKind::Applied));
-    decider.on_outcome(&outcome(&decisions[2], OutcomeKind::Failed { why: "no such file".to_owned() }));
-    assert_eq!(decider.standing(), Standing::Ended);
+fn a_cgroup_that_outlives_its_kill_is_stopped_again() {
+    let mut decider = Decider::new(run_id(), Mode::Enforce);
+    for _life in 0..3 {
+        let decisions = decider.on_finding(&sure(), START);
+        assert_eq!(actions(&decisions), [Action::Freeze, Action::Kill]);
+        for decision in &decisions {
+            decider.on_outcome(&outcome(decision, OutcomeKind::Applied));
+        }
+        assert_eq!(decider.standing(), Standing::Ended);
+        decider.outlived();
+    }
+    assert_eq!(decider.standing(), Standing::Running);
+}
+
+#[test]
+fn decisions_that_were_dropped_are_made_again() {
+    let mut decider = Decider::new(run_id(), Mode::Enforce);
+    let lost = decider.on_finding(&sure(), START);
+    assert_eq!(decider.on_finding(&sure(), START), []);
+    decider.dropped(&lost);
+    assert_eq!(actions(&decider.on_finding(&sure(), START)), [Action::Freeze, Action::Kill]);
+    let mut frozen = Decider::new(run_id(), Mode::Enforce);
+    frozen.by_hand(Action::Freeze, "user:0".to_owned(), String::new(), START);
+    let lost = frozen.on_finding(&sure(), START);
+    frozen.dropped(&lost);
+    // To freeze what is frozen does no harm; to take it for running is what a kill that failed leaves, too.
+    assert_eq!(actions(&frozen.on_finding(&sure(), START)), [Action::Freeze, Action::Kill]);
 }
 
 fn any_findings() -> impl Strategy<Value = Vec<Finding>> {
@@ -146,26 +168,20 @@ fn any_findings() -> impl Strategy<Value = Vec<Finding>> {
 
 proptest! {
     #[test]
-    fn the_ladder_is_climbed_in_order_and_once(findings in any_findings(), restart_limit in 0..4u32) {
-        let mut decider = Decider::new(run_id(), Mode::Enforce, restart_limit);
+    fn the_ladder_is_climbed_in_order_and_once(findings in any_findings()) {
+        let mut decider = Decider::new(run_id(), Mode::Enforce);
         let decisions: Vec<_> = findings.iter().flat_map(|finding| decider.on_finding(finding, START)).collect();
         let acts: Vec<_> = actions(&decisions).into_iter().filter(|action| *action != Action::Observe).collect();
-        // Freeze, Kill, Restart in turn, without a repetition, from a Freeze on.
-        let turn = [Action::Freeze, Action::Kill, Action::Restart];
-        for (n, act) in acts.iter().enumerate() {
-            prop_assert_eq!(*act, turn[n % 3]);
-        }
-        let restarts = acts.iter().filter(|action| **action == Action::Restart).count();
-        prop_assert!(restarts <= restart_limit as usize);
+        prop_assert!(acts.is_empty() || acts == [Action::Freeze, Action::Kill], "{acts:?}");
         for (n, decision) in (1..).zip(&decisions) {
             prop_assert_eq!(&decision.id, &format!("{}-d-{n}", run_id()));
         }
     }
 
     #[test]
-    fn observe_and_enforce_decide_the_same(findings in any_findings(), restart_limit in 0..4u32) {
+    fn observe_and_enforce_decide_the_same(findings in any_findings()) {
         let decide = |mode| {
-            let mut decider = Decider::new(run_id(), mode, restart_limit);
+            let mut decider = Decider::new(run_id(), mode);
             findings.iter().flat_map(|finding| decider.on_finding(finding, START)).collect::<Vec<_>>()
         };
         let (observed, enforced) = (decide(Mode::Observe), decide(Mode::Enforce));

@@ -12,7 +12,7 @@ use sentry_proto::v1::{self, ItemKind, item};
 
 use super::{
     COMMANDS_KEPT, CommandState, Filter, ITEM_LIMIT, Journal, JournalError, JournalHandle, JournalWriter,
-    Limits, gap::Lost, read, schema,
+    Limits, RUNS_KEPT, gap::Lost, read, schema,
 };
 
 pub(super) const ROOMY: Limits = Limits { spool_bytes: 64 << 20, keep_bytes: 64 << 20 };
@@ -299,23 +299,35 @@ fn queries_find_runs_agents_kinds_and_the_newest() {
 }
 
 #[test]
-fn a_run_is_held_as_a_whole_or_not() {
+fn a_live_run_is_never_forgotten() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut journal = Journal::open(&file(dir.path()), ROOMY).unwrap();
+    journal.append(&[run("quiet", v1::RunState::Running), run("first", v1::RunState::Ended)]).unwrap();
+    let others = "WITH RECURSIVE n(n) AS (SELECT 3 UNION ALL SELECT n + 1 FROM n WHERE n < ?1 + 1)
+                  INSERT INTO runs (run, agent, state, first_seq, seq, body) SELECT 'r' || n, '', ?2, n, n, x'' FROM n";
+    let added = journal.connection.execute(others, (RUNS_KEPT as i64, v1::RunState::Ended as i32)).unwrap();
+    assert_eq!(added as u64, RUNS_KEPT - 1);
+    let known = |journal: &Journal, id: &str| read::run(&journal.connection, id).unwrap().is_some();
+    journal.append(&[run("frozen", v1::RunState::Frozen)]).unwrap();
+    assert!(known(&journal, "first"), "as many ended ones are kept");
+    journal.append(&[run("last", v1::RunState::Ended)]).unwrap();
+    assert!(!known(&journal, "first"));
+    assert!(known(&journal, "quiet") && known(&journal, "frozen") && known(&journal, "last"));
+}
+
+#[test]
+fn a_gap_belongs_to_the_runs_it_names() {
     let dir = tempfile::tempdir().unwrap();
     let limits = Limits { spool_bytes: 100_000, keep_bytes: 1 << 20 };
     let mut journal = Journal::open(&file(dir.path()), limits).unwrap();
     journal.append(&[run("a", v1::RunState::Running), event("a", 1, 1)]).unwrap();
-    assert!(read::holds_all_of(&journal.connection, "a").unwrap());
-    assert!(!read::holds_all_of(&journal.connection, "unknown").unwrap());
     journal.acked(2).unwrap();
     let mut lost = Lost::default();
     lost.count(&event("b", 1, 1), "disk-full");
     journal.append_after(&lost, &[run("b", v1::RunState::Running)]).unwrap();
-    assert!(read::holds_all_of(&journal.connection, "a").unwrap(), "the Gap is another run's");
-    assert!(read::holds_all_of(&journal.connection, "b").unwrap(), "the Gap was before this life began");
     for n in 0..100 {
         journal.append(&[event("a", n, 2_000)]).unwrap();
     }
-    assert!(!read::holds_all_of(&journal.connection, "a").unwrap());
     let gaps = Filter { run: Some("a".to_owned()), kinds: vec![ItemKind::Gap], ..Filter::default() };
     assert_eq!(read::page(&journal.connection, &gaps, 0, 1 << 20).unwrap().items.len(), 1);
     let gaps = Filter { run: Some("z".to_owned()), kinds: vec![ItemKind::Gap], ..Filter::default() };
