@@ -29,6 +29,9 @@ mod durability;
 #[expect(clippy::unwrap_used, clippy::panic, reason = "a failed test may panic")]
 mod feed;
 
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+mod scenarios;
+
 /// `program` of the workloads with its arguments, as one command line.
 fn workload(program: &str, args: &[&str]) -> Vec<std::ffi::OsString> {
     let mut line = vec![sentry_tests::programs::path(program).into_os_string()];
