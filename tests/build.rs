@@ -7,7 +7,8 @@ use std::{
 };
 
 fn main() -> Result<()> {
-    let here = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").ok_or_else(|| Error::other("not run by cargo"))?);
+    let here =
+        PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").ok_or_else(|| Error::other("not run by cargo"))?);
     let out = PathBuf::from(env::var_os("OUT_DIR").ok_or_else(|| Error::other("not run by cargo"))?);
     let folder = here.join("scenarios");
     let text = format!(

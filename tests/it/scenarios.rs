@@ -1,10 +1,17 @@
 //! Every scenario of `tests/scenarios`, in one sensor, one run each.
 
-use std::{fs::File, io::Write as _};
+use std::{
+    fs::File,
+    io::Write as _,
+    sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
 use sentry_tests::{
     require,
-    scenario::{self, Verdict},
+    scenario::{self, Scenario, Verdict},
     sensor::Sensor,
 };
 
@@ -12,16 +19,15 @@ use sentry_tests::{
 fn every_scenario_is_seen_or_a_documented_limit() {
     require!("root");
     let sensor = Sensor::start();
-    let mut table = std::env::var_os("AGENTSENTRY_COVERAGE")
-        .map(|path| File::options().create(true).append(true).open(path).unwrap());
     // For a look at one of them while it is written.
     let only = std::env::var("AGENTSENTRY_SCENARIO").unwrap_or_default();
+    let mut scenarios = scenario::to_run();
+    scenarios.retain(|scenario| scenario.id.starts_with(&only));
+    let verdicts = play_all(&scenarios, &sensor);
+    let mut table = std::env::var_os("AGENTSENTRY_COVERAGE")
+        .map(|path| File::options().create(true).append(true).open(path).unwrap());
     let mut wrong = Vec::new();
-    for (number, scenario) in scenario::to_run().iter().enumerate() {
-        if !scenario.id.starts_with(&only) {
-            continue;
-        }
-        let verdict = scenario::play(scenario, &sensor, number);
+    for (scenario, verdict) in scenarios.iter().zip(verdicts) {
         let line = verdict.line(scenario).to_string();
         println!("coverage: {line}");
         if let Some(table) = &mut table {
@@ -32,6 +38,25 @@ fn every_scenario_is_seen_or_a_documented_limit() {
         }
     }
     assert!(wrong.is_empty(), "{} scenarios are not as their files say:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// Several at a time: most of the time goes into starting programs.
+fn play_all(scenarios: &[Scenario], sensor: &Sensor) -> Vec<Verdict> {
+    const AT_ONCE: usize = 3;
+    let (next, verdicts) = (AtomicUsize::new(0), Mutex::new(vec![None; scenarios.len()]));
+    std::thread::scope(|scope| {
+        for _ in 0..AT_ONCE {
+            scope.spawn(|| {
+                loop {
+                    let number = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(scenario) = scenarios.get(number) else { return };
+                    let verdict = scenario::play(scenario, sensor, number);
+                    verdicts.lock().unwrap()[number] = Some(verdict);
+                }
+            });
+        }
+    });
+    verdicts.into_inner().unwrap().into_iter().flatten().collect()
 }
 
 #[test]

@@ -30,7 +30,10 @@ pub(crate) fn command(mut args: Args) -> Result<ExitCode> {
     let what = format!("{executions} executions of each target, in a release build");
     let (status, log) = step::attempt(AREA, &what, "fuzz", &mut command)?;
     let output = step::read_lossy(&log);
-    output.lines().filter_map(|line| line.find("fuzz: ").map(|at| &line[at + 6..])).for_each(|line| say(AREA, line));
+    output
+        .lines()
+        .filter_map(|line| line.find("fuzz: ").map(|at| &line[at + 6..]))
+        .for_each(|line| say(AREA, line));
     if !status.success() {
         step::print_tail(&log, 30);
         return Ok(ExitCode::FAILURE);

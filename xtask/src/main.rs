@@ -36,7 +36,7 @@ usage: cargo xtask <command>
   demo                                      from nothing to a stopped runaway: setup, build, `sentry demo`
   test [--unit] [--host] [--vm] [FILTER]    all the tests, or the named parts of them
   vm [KERNEL…] [--no-lsm] [-- FILTER]       the integration tests on the kernels of tests/vm/matrix.toml
-  coverage [KERNEL…]                        the scenarios on this kernel and the matrix; writes docs/coverage.md
+  coverage [--collect] [KERNEL…]            the scenarios on this kernel and the matrix; writes docs/coverage.md
   fuzz [--executions N]                     foreign bytes for everything that reads them, N times each
   lint                                      formatting, clippy, tidy, cargo-deny
   bench [--json]                            what a process that is no agent pays for the sensor

@@ -77,6 +77,9 @@ fn hello() -> Vec<u8> {
     hello
 }
 
+/// More than the longest record.
+const LONGEST: usize = 4096;
+
 /// Changes an input in one to eight places.
 pub fn mutate(bytes: &mut Vec<u8>, chance: &mut Chance) {
     const EDGES: [u32; 8] = [0, 1, 0x7f, 0xff, 0x400, 0xffff, 0x7fff_ffff, u32::MAX];
@@ -109,4 +112,5 @@ pub fn mutate(bytes: &mut Vec<u8>, chance: &mut Chance) {
             }
         }
     }
+    bytes.truncate(LONGEST);
 }

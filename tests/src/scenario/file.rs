@@ -52,7 +52,10 @@ pub struct See {
 impl Scenario {
     fn read(name: &str, text: &str) -> Self {
         let scenario: Self = toml::from_str(text).unwrap_or_else(|error| panic!("{name}: {error}"));
-        assert!(scenario.steps.is_empty() != scenario.program.is_empty(), "{name}: either steps or a program");
+        assert!(
+            scenario.steps.is_empty() != scenario.program.is_empty(),
+            "{name}: either steps or a program"
+        );
         assert!(!scenario.see.is_empty(), "{name}: nothing to see");
         for see in &scenario.see {
             let limits = see.limit.keys().flat_map(|tiers| tiers.chars());

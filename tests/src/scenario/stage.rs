@@ -51,7 +51,8 @@ impl Stage {
         words.insert("closed", closed.to_string());
         let name = format!("sentry-scene-{}-{number}", std::process::id());
         let unnamed = SocketAddr::from_abstract_name(&name).unwrap();
-        let (stream, datagram) = (scratch.join(&format!("{number}.stream")), scratch.join(&format!("{number}.dgram")));
+        let (stream, datagram) =
+            (scratch.join(&format!("{number}.stream")), scratch.join(&format!("{number}.dgram")));
         let unix = (
             UnixListener::bind(&stream).unwrap(),
             UnixListener::bind_addr(&unnamed).unwrap(),
@@ -107,11 +108,8 @@ impl Drop for Stage {
     }
 }
 
-const LINKER: &str = if cfg!(target_arch = "aarch64") {
-    "/lib/ld-linux-aarch64.so.1"
-} else {
-    "/lib64/ld-linux-x86-64.so.2"
-};
+const LINKER: &str =
+    if cfg!(target_arch = "aarch64") { "/lib/ld-linux-aarch64.so.1" } else { "/lib64/ld-linux-x86-64.so.2" };
 
 fn real(program: &str) -> PathBuf {
     programs::path(program).canonicalize().unwrap()

@@ -42,7 +42,10 @@ fn open_truncate(words: &mut Words<'_>) -> Result<(), Failure> {
 }
 
 fn two(words: &mut Words<'_>) -> Result<(File, File), Failure> {
-    Ok((File::open(words.path()?)?, File::options().write(true).create(true).truncate(false).open(words.path()?)?))
+    Ok((
+        File::open(words.path()?)?,
+        File::options().write(true).create(true).truncate(false).open(words.path()?)?,
+    ))
 }
 
 /// `FROM TO`.
@@ -58,7 +61,9 @@ fn copy_range(words: &mut Words<'_>) -> Result<(), Failure> {
 fn sendfile(words: &mut Words<'_>) -> Result<(), Failure> {
     let (from, to) = two(words)?;
     // SAFETY: no memory is passed.
-    unsafe { raw::call(libc::SYS_sendfile, &[raw::number(to.as_raw_fd()), raw::number(from.as_raw_fd()), 0, 8]) }?;
+    unsafe {
+        raw::call(libc::SYS_sendfile, &[raw::number(to.as_raw_fd()), raw::number(from.as_raw_fd()), 0, 8])
+    }?;
     Ok(())
 }
 

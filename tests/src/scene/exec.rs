@@ -129,7 +129,12 @@ fn exec_refused(words: &mut Words<'_>) -> Result<(), Failure> {
 fn exec_no_arguments(words: &mut Words<'_>) -> Result<(), Failure> {
     let program = words.c()?;
     // SAFETY: the path lives until the call is over, and a null list is what is tried here.
-    in_child(|| Err(unsafe { raw::call(libc::SYS_execve, &[program.as_ptr() as usize, 0, 0]) }.err().ok_or("it came back")?.into()))
+    in_child(|| {
+        Err(unsafe { raw::call(libc::SYS_execve, &[program.as_ptr() as usize, 0, 0]) }
+            .err()
+            .ok_or("it came back")?
+            .into())
+    })
 }
 
 /// `PROGRAM BYTES`: one argument so long, after `nothing`.

@@ -141,7 +141,12 @@ fn send_mmsg(words: &mut Words<'_>) -> Result<(), Failure> {
         let SocketAddr::V4(to) = to else { return Err("IPv4 only".into()) };
         let address = libc::in_addr { s_addr: u32::from_ne_bytes(to.ip().octets()) };
         let family = libc::sa_family_t::try_from(libc::AF_INET)?;
-        hosts.push(libc::sockaddr_in { sin_family: family, sin_port: to.port().to_be(), sin_addr: address, sin_zero: [0; 8] });
+        hosts.push(libc::sockaddr_in {
+            sin_family: family,
+            sin_port: to.port().to_be(),
+            sin_addr: address,
+            sin_zero: [0; 8],
+        });
     }
     let mut bytes = *b"sendmmsg";
     let mut part = libc::iovec { iov_base: bytes.as_mut_ptr().cast(), iov_len: bytes.len() };

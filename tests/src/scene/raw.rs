@@ -46,7 +46,9 @@ pub(super) fn c(path: &Path) -> Result<CString> {
 }
 
 /// Does something in a child and waits for it; what it returns is the child's success.
-pub(super) fn in_child(what: impl FnOnce() -> std::result::Result<(), Failure>) -> std::result::Result<(), Failure> {
+pub(super) fn in_child(
+    what: impl FnOnce() -> std::result::Result<(), Failure>,
+) -> std::result::Result<(), Failure> {
     // SAFETY: this process has one thread, so the child may go on with everything it has.
     match unsafe { fork() }? {
         ForkResult::Child => {

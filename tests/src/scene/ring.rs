@@ -8,9 +8,7 @@ use std::{
     sync::atomic::{AtomicU32, Ordering, fence},
 };
 
-use nix::sys::socket::{
-    AddressFamily, SockFlag, SockType, SockaddrLike as _, SockaddrStorage, socket,
-};
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrLike as _, SockaddrStorage, socket};
 
 use super::{Table, Words, raw};
 use crate::work::Failure;
@@ -88,10 +86,12 @@ impl Ring {
         // SAFETY: the parameters live until the call is over.
         let descriptor = raw::owned(unsafe { raw::call(libc::SYS_io_uring_setup, &args) }?)?;
         let map = |offset: libc::off_t| {
-            let (protection, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED | libc::MAP_POPULATE);
+            let (protection, flags) =
+                (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED | libc::MAP_POPULATE);
             // SAFETY: the kernel chooses the place.
-            let place =
-                unsafe { libc::mmap(std::ptr::null_mut(), BYTES, protection, flags, descriptor.as_raw_fd(), offset) };
+            let place = unsafe {
+                libc::mmap(std::ptr::null_mut(), BYTES, protection, flags, descriptor.as_raw_fd(), offset)
+            };
             if place == libc::MAP_FAILED { Err(Error::last_os_error()) } else { Ok(place.cast::<u8>()) }
         };
         // Both rings are in one mapping since Linux 5.4; for one entry a page is enough.
@@ -141,7 +141,13 @@ impl Drop for Ring {
 
 /// An operation on a path, from the working directory.
 fn on(opcode: u8, path: &CString) -> Entry {
-    Entry { opcode, descriptor: libc::AT_FDCWD, address: path.as_ptr() as u64, user_data: 7, ..Entry::default() }
+    Entry {
+        opcode,
+        descriptor: libc::AT_FDCWD,
+        address: path.as_ptr() as u64,
+        user_data: 7,
+        ..Entry::default()
+    }
 }
 
 fn open_by(ring: &Ring, words: &mut Words<'_>) -> Result<(), Failure> {
