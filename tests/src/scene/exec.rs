@@ -128,12 +128,10 @@ fn exec_refused(words: &mut Words<'_>) -> Result<(), Failure> {
 /// `PROGRAM`: with null pointers for arguments and environment. Since Linux 5.18 it gets an empty argument 0.
 fn exec_no_arguments(words: &mut Words<'_>) -> Result<(), Failure> {
     let program = words.c()?;
-    // SAFETY: the path lives until the call is over, and a null list is what is tried here.
     in_child(|| {
-        Err(unsafe { raw::call(libc::SYS_execve, &[program.as_ptr() as usize, 0, 0]) }
-            .err()
-            .ok_or("it came back")?
-            .into())
+        // SAFETY: the path lives until the call is over, and a null list is what is tried here.
+        let result = unsafe { raw::call(libc::SYS_execve, &[program.as_ptr() as usize, 0, 0]) };
+        Err(result.err().ok_or("it came back")?.into())
     })
 }
 

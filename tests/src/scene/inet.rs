@@ -72,7 +72,7 @@ fn tcp_waiting_refused(words: &mut Words<'_>) -> Result<(), Failure> {
 /// `IP PORT`: an IPv4 address through an IPv6 socket.
 fn tcp_mapped(words: &mut Words<'_>) -> Result<(), Failure> {
     let (v4, port): (Ipv4Addr, u16) = (words.number()?, words.number()?);
-    drop(TcpStream::connect((IpAddr::V6(Ipv6Addr::from(v4.to_ipv6_mapped())), port))?);
+    drop(TcpStream::connect((IpAddr::V6(v4.to_ipv6_mapped()), port))?);
     Ok(())
 }
 
