@@ -5,7 +5,19 @@
 
 use std::{env, error::Error, fs, path::PathBuf};
 
-const OBJECTS: [&str; 5] = ["core", "network", "file_lsm", "file_fentry", "file_syscall"];
+const OBJECTS: [&str; 11] = [
+    "core",
+    "network",
+    "file_lsm",
+    "file_fentry",
+    "file_syscall",
+    "file_acts",
+    "kernel_trace",
+    "process_acts",
+    "socket_trace",
+    "socket_acts",
+    "packets",
+];
 
 fn main() -> Result<(), Box<dyn Error>> {
     let out = PathBuf::from(env::var("OUT_DIR")?);

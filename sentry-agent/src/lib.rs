@@ -50,3 +50,6 @@ pub fn error_chain(error: &dyn std::error::Error) -> String {
     }
     text
 }
+
+/// The running executable, also where its file was replaced by an upgrade meanwhile.
+const OWN_IMAGE: &str = "/proc/self/exe";

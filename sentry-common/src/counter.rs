@@ -2,6 +2,16 @@
 
 use crate::abi::ring;
 
+/// A window is 2^27 ns (134 ms).
+pub const WINDOW_SHIFT: u32 = 27;
+/// Ring bytes (as a power of two) for each record that a run may add in one window once the ring is half full: a 16 MiB
+/// ring gives 1024. Above what a quiet run does, and few enough that a flood leaves the upper half to the others.
+pub const FAIR_SHIFT: u32 = 14;
+/// The same once the ring is three quarters full: its reader is behind.
+pub const SCARCE_SHIFT: u32 = 18;
+/// A run is told to be whole again when nothing was missing for this long.
+pub const WHOLE_AFTER_NS: u64 = 1_000_000_000;
+
 /// One slot of the run table (`RUNS`, array map). The programs add to it atomically; the sensor reads it.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -15,8 +25,18 @@ pub struct RunBlock {
     pub reserved: u32,
     /// Records generated per ring = the last sequence number given out.
     pub generated: [u64; ring::COUNT],
-    /// Records for which the ring had no room, per ring. generated = delivered + lost.
+    /// Records for which the ring had no room, per ring. generated = delivered + lost + throttled.
     pub lost: [u64; ring::COUNT],
+    /// Records left out on purpose because the run had used up its share of a full ring, per ring.
+    pub throttled: [u64; ring::COUNT],
+    /// Which window the count of the next field is for: boot time in units of [`WINDOW_SHIFT`].
+    pub window: u64,
+    /// Records asked for in that window.
+    pub window_records: u64,
+    /// When records began to be missing, `CLOCK_BOOTTIME` ns; 0 = none are.
+    pub missing_since: u64,
+    /// When one was last missing.
+    pub missing_last: u64,
     /// Tasks born (threads included) and, of those, new processes.
     pub tasks_born: u64,
     pub processes_born: u64,
@@ -41,4 +61,4 @@ pub struct RunBlock {
     pub untagged_processes: u64,
 }
 shared!(RunBlock);
-const _: () = assert!(size_of::<RunBlock>() == 8 + 8 * 19);
+const _: () = assert!(size_of::<RunBlock>() == 8 + 8 * 25);

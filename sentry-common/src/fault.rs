@@ -10,9 +10,11 @@ pub const RUN_CGROUPS_FULL: u32 = 2;
 pub const KERNEL_READ: u32 = 3;
 /// A returned file descriptor had no file any more.
 pub const FD_GONE: u32 = 4;
+/// A socket could not be remembered: its packets and the outcome of its connect are not told.
+pub const SOCKETS_FULL: u32 = 5;
 /// Number of faults.
-pub const COUNT: u32 = 5;
+pub const COUNT: u32 = 6;
 
 /// Names for metrics, by index.
 pub const NAMES: [&str; COUNT as usize] =
-    ["task_storage_full", "process_tags_full", "run_cgroups_full", "kernel_read", "fd_gone"];
+    ["task_storage_full", "process_tags_full", "run_cgroups_full", "kernel_read", "fd_gone", "sockets_full"];

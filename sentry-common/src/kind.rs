@@ -18,6 +18,8 @@ pub const NAMESPACES: u16 = 7;
 pub const CGROUP_MOVE: u16 = 32;
 pub const CGROUP_MAKE: u16 = 33;
 pub const CGROUP_REMOVE: u16 = 34;
+/// Records of the run begin to be missing, or are whole again. Critical ring.
+pub const COMPLETENESS: u16 = 35;
 
 /// 64–95: network. Bulk ring.
 pub const CONNECT: u16 = 64;

@@ -25,6 +25,8 @@ pub mod counter;
 
 pub mod fault;
 
+pub mod family;
+
 pub mod record;
 
 pub mod table;

@@ -7,6 +7,11 @@ pub const ABSENT: u32 = u32::MAX;
 /// Name of the global array in the BPF objects.
 pub const GLOBAL: &str = "OFFSETS";
 
+/// Structures of features that a kernel may be built without (modules, io_uring). Their fields stay [`ABSENT`] there, and
+/// the programs that read them have no hook to run on.
+pub const OF_OPTIONAL_FEATURES: [&str; 6] =
+    ["module", "io_kiocb", "io_open", "io_unlink", "io_rename", "io_mkdir"];
+
 macro_rules! offsets {
     ($($name:ident = $type:literal . $($field:literal).+ ;)+) => {
         offsets!(@count 0u32; $($name)+);
@@ -65,11 +70,14 @@ offsets! {
     INODE_GENERATION = "inode"."i_generation";
     INODE_LINKS = "inode"."i_nlink";
     INODE_MODE = "inode"."i_mode";
+    INODE_SIZE = "inode"."i_size";
     SB_DEVICE = "super_block"."s_dev";
     VFSMOUNT_ROOT = "vfsmount"."mnt_root";
     MOUNT_MNT = "mount"."mnt";
     MOUNT_PARENT = "mount"."mnt_parent";
     MOUNT_MOUNTPOINT = "mount"."mnt_mountpoint";
+    VMA_FILE = "vm_area_struct"."vm_file";
+    VMA_FLAGS = "vm_area_struct"."vm_flags";
     BPRM_FILE = "linux_binprm"."file";
     BPRM_FILENAME = "linux_binprm"."filename";
     BPRM_INTERP = "linux_binprm"."interp";
@@ -77,9 +85,57 @@ offsets! {
     CGROUP_KN = "cgroup"."kn";
     KN_ID = "kernfs_node"."id";
     CGROUP_PARENT = "cgroup"."self"."parent";
+    REGS_BX = "pt_regs"."bx";
+    REGS_CX = "pt_regs"."cx";
+    TASK_PID_LINKS = "task_struct"."pid_links";
+    PID_TASKS = "pid"."tasks";
+    PID_NUMBERS = "pid"."numbers";
+    SK_FAMILY = "sock"."__sk_common"."skc_family";
+    SK_REMOTE_PORT = "sock"."__sk_common"."skc_dport";
+    SK_LOCAL_PORT = "sock"."__sk_common"."skc_num";
+    SK_REMOTE_V4 = "sock"."__sk_common"."skc_daddr";
+    SK_LOCAL_V4 = "sock"."__sk_common"."skc_rcv_saddr";
+    SK_REMOTE_V6 = "sock"."__sk_common"."skc_v6_daddr";
+    SK_LOCAL_V6 = "sock"."__sk_common"."skc_v6_rcv_saddr";
+    SK_COOKIE = "sock"."__sk_common"."skc_cookie";
+    SK_TYPE = "sock"."sk_type";
+    SK_PROTOCOL = "sock"."sk_protocol";
+    SK_ERROR = "sock"."sk_err";
+    SK_CGROUP = "sock"."sk_cgrp_data"."cgroup";
+    SK_PEER_PID = "sock"."sk_peer_pid";
+    SK_PEER_CRED = "sock"."sk_peer_cred";
+    SK_UID = "sock"."sk_uid";
+    INET_LOCAL_PORT = "inet_sock"."inet_sport";
+    SOCKET_SK = "socket"."sk";
+    UNIX_ADDRESS = "unix_sock"."addr";
+    UNIX_PEER = "unix_sock"."peer";
+    ADDRESS_LENGTH = "unix_address"."len";
+    ADDRESS_NAME = "unix_address"."name";
+    FILE_PRIVATE = "file"."private_data";
     REGS_DI = "pt_regs"."di";
     REGS_SI = "pt_regs"."si";
     REGS_DX = "pt_regs"."dx";
     REGS_R10 = "pt_regs"."r10";
     REGS_ORIG_AX = "pt_regs"."orig_ax";
+    REGS_BP = "pt_regs"."bp";
+    REGS_R8 = "pt_regs"."r8";
+    REGS_R9 = "pt_regs"."r9";
+    THREAD_STATUS = "task_struct"."thread_info"."status";
+    INODE_PRIVATE = "inode"."i_private";
+    TASK_THREAD_PID = "task_struct"."thread_pid";
+    PID_LEVEL = "pid"."level";
+    CRED_CAP_EFFECTIVE = "cred"."cap_effective";
+    CRED_USER_NS = "cred"."user_ns";
+    MODULE_NAME = "module"."name";
+    FILENAME_NAME = "filename"."name";
+    IO_OPCODE = "io_kiocb"."opcode";
+    IO_USER_DATA = "io_kiocb"."cqe"."user_data";
+    IO_OPEN_START = "io_open"."dfd";
+    IO_OPEN_NAME = "io_open"."filename";
+    IO_UNLINK_START = "io_unlink"."dfd";
+    IO_UNLINK_NAME = "io_unlink"."filename";
+    IO_RENAME_START = "io_rename"."old_dfd";
+    IO_RENAME_NAME = "io_rename"."oldpath";
+    IO_MKDIR_START = "io_mkdir"."dfd";
+    IO_MKDIR_NAME = "io_mkdir"."filename";
 }

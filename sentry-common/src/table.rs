@@ -7,6 +7,9 @@ pub const RUN_CGROUPS: u32 = 16_384;
 /// Largest number of tagged processes at one time.
 pub const PROCESS_TAGS: u32 = 65_536;
 
+/// Largest number of sockets whose run is remembered; the longest unused is forgotten first.
+pub const SOCKETS: u32 = 65_536;
+
 /// Says which run a cgroup (`RUN_CGROUPS`) or task (`TASK_TAGS`) belongs to.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -35,3 +38,20 @@ pub struct ProcessTag {
 }
 shared!(ProcessTag);
 const _: () = assert!(size_of::<ProcessTag>() == 16);
+
+/// Row of `SOCKETS`: who used a socket last, by cookie.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "user",
+    derive(zerocopy::FromBytes, zerocopy::IntoBytes, zerocopy::Immutable, zerocopy::KnownLayout)
+)]
+pub struct SocketTag {
+    pub tag: RunTag,
+    /// Zeroes where only the run is known: a connection that nobody has accepted yet.
+    pub start_boot_ns: u64,
+    pub tgid: u32,
+    pub tid: u32,
+}
+shared!(SocketTag);
+const _: () = assert!(size_of::<SocketTag>() == 24);

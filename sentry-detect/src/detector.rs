@@ -90,6 +90,7 @@ impl RunDetector {
             | EventKind::CgroupMove { .. }
             | EventKind::CgroupMake { .. }
             | EventKind::CgroupRemove { .. }
+            | EventKind::Completeness { .. }
             | EventKind::ExecFailed { .. }
             | EventKind::File { .. }
             | EventKind::Socket { .. }

@@ -138,6 +138,13 @@ pub enum EventKind {
         cgroup: u64,
         path: String,
     },
+    /// The record's own state: from here on events of this run are missing, or they are whole again.
+    Completeness {
+        missing: bool,
+        /// So far: for want of room, and by throttling.
+        lost: u64,
+        throttled: u64,
+    },
     /// connect(2), before its result is known.
     Connect {
         destination: Endpoint,

@@ -1,8 +1,8 @@
 //! Counters and faults.
 
 use core::intrinsics::{
-    AtomicOrdering::{AcqRel, Relaxed},
-    atomic_xadd,
+    AtomicOrdering::{AcqRel, Acquire, Relaxed},
+    atomic_cxchg, atomic_xadd,
 };
 
 use sentry_common::counter::RunBlock;
@@ -25,6 +25,27 @@ pub fn add(run: &Run, field: impl FnOnce(&mut RunBlock) -> *mut u64) {
 pub fn next(run: &Run, field: impl FnOnce(&mut RunBlock) -> *mut u64) -> u64 {
     // SAFETY: `block` points to a map value; all writers use atomics on its fields.
     unsafe { atomic_xadd::<u64, u64, { AcqRel }>(field(&mut *run.block), 1) + 1 }
+}
+
+/// Sets a field to `new` if it holds `old`. True for the one caller that did.
+#[inline(always)]
+pub fn swap(run: &Run, field: impl FnOnce(&mut RunBlock) -> *mut u64, old: u64, new: u64) -> bool {
+    // SAFETY: as above.
+    unsafe { atomic_cxchg::<u64, { AcqRel }, { Acquire }>(field(&mut *run.block), old, new).1 }
+}
+
+/// Reads a field.
+#[inline(always)]
+pub fn get(run: &Run, field: impl FnOnce(&mut RunBlock) -> *mut u64) -> u64 {
+    // SAFETY: points to a map value; an aligned u64 is read whole.
+    unsafe { field(&mut *run.block).read_volatile() }
+}
+
+/// Writes a field; of two writers at once the later one wins.
+#[inline(always)]
+pub fn set(run: &Run, field: impl FnOnce(&mut RunBlock) -> *mut u64, value: u64) {
+    // SAFETY: as above.
+    unsafe { field(&mut *run.block).write_volatile(value) };
 }
 
 /// Counts a kernel-side failure.

@@ -8,7 +8,7 @@ use aya_ebpf::{
         bpf_get_current_pid_tgid, bpf_get_current_task, bpf_get_socket_cookie, bpf_ktime_get_boot_ns,
     },
     maps::ring_buf::RingBufEntry,
-    programs::SockAddrContext,
+    programs::{SockAddrContext, SockContext},
 };
 use sentry_common::{
     abi::{RecordHeader, SCHEMA_VERSION, ring},
@@ -20,6 +20,7 @@ use crate::{
     gate::Run,
     kernel::task,
     maps::{BULK, CRITICAL},
+    share,
 };
 
 /// A reserved record of type `T`, header filled. Dropping it without [`Record::submit`] does not pass the verifier.
@@ -64,9 +65,20 @@ impl Actor {
     }
 }
 
-/// A record in the critical ring.
+/// A record in the critical ring. It has no shares: what goes there is bounded by births, execs and ends, and the ring
+/// holds thousands of each.
 #[inline(always)]
 pub fn critical<T: 'static>(run: &Run, kind: u16, actor: Actor) -> Option<Record<T>> {
+    let record = critical_untold(run, kind, actor);
+    if record.is_none() {
+        share::missing(run);
+    }
+    record
+}
+
+/// A record in the critical ring, whose loss is counted but not told of: for the telling itself.
+#[inline(always)]
+pub(crate) fn critical_untold<T: 'static>(run: &Run, kind: u16, actor: Actor) -> Option<Record<T>> {
     let sequence = count::next(run, |block| &raw mut block.generated[ring::CRITICAL]);
     match CRITICAL.reserve_untyped::<T>(0) {
         Some(entry) => Some(Record::start(entry, run, kind, ring::CRITICAL, sequence, actor)),
@@ -77,23 +89,93 @@ pub fn critical<T: 'static>(run: &Run, kind: u16, actor: Actor) -> Option<Record
     }
 }
 
-/// A record in the bulk ring.
+/// A record in the bulk ring, if the run's share of it allows.
 #[inline(always)]
 pub fn bulk<T: 'static>(run: &Run, kind: u16, actor: Actor) -> Option<Record<T>> {
     let sequence = count::next(run, |block| &raw mut block.generated[ring::BULK]);
+    if !share::has_room(run) {
+        count::add(run, |block| &raw mut block.throttled[ring::BULK]);
+        share::missing(run);
+        return None;
+    }
     match BULK.reserve_untyped::<T>(0) {
-        Some(entry) => Some(Record::start(entry, run, kind, ring::BULK, sequence, actor)),
+        Some(entry) => {
+            share::present(run);
+            Some(Record::start(entry, run, kind, ring::BULK, sequence, actor))
+        }
         None => {
             count::add(run, |block| &raw mut block.lost[ring::BULK]);
+            share::missing(run);
             None
         }
+    }
+}
+
+/// Cookie of the socket behind a cgroup program's context, or of a `struct sock` that is an argument of a BTF program
+/// (5.12+).
+///
+/// # Safety
+/// The verifier must know `socket` as one of these.
+#[inline(always)]
+unsafe fn cookie(socket: *const u8) -> u64 {
+    // SAFETY: by contract.
+    unsafe { bpf_get_socket_cookie(socket.cast_mut().cast()) }
+}
+
+/// Cookie of a `struct sock` that is an argument of a BTF program.
+#[inline(always)]
+pub fn cookie_of_argument(sock: *const u8) -> u64 {
+    // SAFETY: callers pass arguments of BTF programs.
+    unsafe { cookie(sock) }
+}
+
+/// Cookie of the socket that connects or sends.
+#[inline(always)]
+pub fn cookie_of_address(ctx: &SockAddrContext) -> u64 {
+    // SAFETY: the context is valid during the program.
+    unsafe { cookie(ctx.sock_addr.cast_const().cast()) }
+}
+
+/// Cookie of the socket that is made or bound.
+#[inline(always)]
+pub fn cookie_of_socket(ctx: &SockContext) -> u64 {
+    // SAFETY: the context is valid during the program.
+    unsafe { cookie(ctx.sock.cast_const().cast()) }
+}
+
+/// Copies what a socket was bound to from a `bpf_sock` context. As for the destination, the address is read by family.
+#[inline(always)]
+pub fn write_bound<const IPV6: bool>(ctx: &SockContext, cookie: u64, fields: &mut NetworkRecord) {
+    let sock = ctx.sock;
+    // SAFETY: the context is valid during the program; each field is one aligned 4-byte read.
+    unsafe {
+        fields.cookie = cookie;
+        fields.family = (&raw const (*sock).family).read_volatile() as u16;
+        fields.socket_type = (&raw const (*sock).type_).read_volatile() as u16;
+        fields.protocol = (&raw const (*sock).protocol).read_volatile() as u16;
+        fields.port = 0;
+        fields.address = [0; 16];
+        let words = if IPV6 {
+            [
+                (&raw const (*sock).src_ip6[0]).read_volatile(),
+                (&raw const (*sock).src_ip6[1]).read_volatile(),
+                (&raw const (*sock).src_ip6[2]).read_volatile(),
+                (&raw const (*sock).src_ip6[3]).read_volatile(),
+            ]
+        } else {
+            [(&raw const (*sock).src_ip4).read_volatile(), 0, 0, 0]
+        };
+        fields.local_address.as_mut_ptr().cast::<[u32; 4]>().write_unaligned(words);
+        fields.local_port = (&raw const (*sock).src_port).read_volatile() as u16;
+        fields.reserved = 0;
+        fields.error = 0;
     }
 }
 
 /// Copies the destination of a `bpf_sock_addr` context. The verifier lets an IPv4 program read only the IPv4 address
 /// and an IPv6 program only the IPv6 one.
 #[inline(always)]
-pub fn write_destination<const IPV6: bool>(ctx: &SockAddrContext, fields: &mut NetworkRecord) {
+pub fn write_destination<const IPV6: bool>(ctx: &SockAddrContext, cookie: u64, fields: &mut NetworkRecord) {
     let address = ctx.sock_addr;
     // SAFETY: the context is valid during the program; each field is one aligned 4-byte read.
     unsafe {
@@ -116,7 +198,7 @@ pub fn write_destination<const IPV6: bool>(ctx: &SockAddrContext, fields: &mut N
             [(&raw const (*address).user_ip4).read_volatile(), 0, 0, 0]
         };
         fields.address.as_mut_ptr().cast::<[u32; 4]>().write_unaligned(words);
-        fields.cookie = bpf_get_socket_cookie(address.cast());
+        fields.cookie = cookie;
     }
 }
 

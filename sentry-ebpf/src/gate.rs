@@ -11,13 +11,13 @@ use aya_ebpf::{
 use sentry_common::{
     counter::RunBlock,
     fault,
-    table::{ProcessTag, RunTag},
+    table::{ProcessTag, RunTag, SocketTag},
 };
 
 use crate::{
     count,
     emit::Actor,
-    maps::{PROCESS_TAGS, RUN_CGROUPS, RUNS, TASK_TAGS},
+    maps::{PROCESS_TAGS, RUN_CGROUPS, RUNS, SOCKETS, TASK_TAGS},
 };
 
 /// A run that the acting task belongs to.
@@ -60,12 +60,54 @@ pub fn of_process(actor: Actor) -> Option<Run> {
     if process.start_boot_ns == actor.start_boot_ns { resolve(process.tag) } else { None }
 }
 
+/// What is known of a process of any run, by its id alone.
+#[inline(always)]
+pub fn member(tgid: u32) -> Option<ProcessTag> {
+    // SAFETY: the value is copied at once.
+    unsafe { PROCESS_TAGS.get(tgid) }.copied()
+}
+
 /// The run that owns a cgroup.
 #[inline(always)]
 pub fn of_cgroup(cgroup: u64) -> Option<Run> {
     // SAFETY: the value is copied at once.
     let tag = unsafe { RUN_CGROUPS.get(cgroup) }.copied()?;
     resolve(tag)
+}
+
+/// The run and the process that used a socket last, for programs that run outside of any process.
+#[inline(always)]
+pub fn of_socket(cookie: u64) -> Option<(Run, Actor)> {
+    // SAFETY: the value is copied at once.
+    let user = unsafe { SOCKETS.get(cookie) }.copied()?;
+    let actor = Actor { tgid: user.tgid, tid: user.tid, start_boot_ns: user.start_boot_ns };
+    Some((resolve(user.tag)?, actor))
+}
+
+/// Remembers whose socket it is. A full table forgets the socket that was unused for longest.
+#[inline(always)]
+pub fn tag_socket(cookie: u64, run: &Run, actor: Actor) {
+    let row =
+        SocketTag { tag: run.tag, start_boot_ns: actor.start_boot_ns, tgid: actor.tgid, tid: actor.tid };
+    // SAFETY: the value is compared at once.
+    if let Some(known) = unsafe { SOCKETS.get(cookie) }
+        && *known == row
+    {
+        return;
+    }
+    if cookie != 0 && SOCKETS.insert(cookie, row, BPF_ANY.into()).is_err() {
+        count::fault(fault::SOCKETS_FULL);
+    }
+}
+
+/// True when a process, known by its start too, belongs to this run.
+#[inline(always)]
+pub fn owns_process(run: &Run, tgid: u32, start_boot_ns: u64) -> bool {
+    // SAFETY: the value is copied at once.
+    match unsafe { PROCESS_TAGS.get(tgid) } {
+        Some(row) => row.tag == run.tag && row.start_boot_ns == start_boot_ns,
+        None => false,
+    }
 }
 
 /// True when the cgroup belongs to this run.

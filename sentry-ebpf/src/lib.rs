@@ -4,7 +4,7 @@
 //! No unsafe in `probes`: kernel memory arrives through `kernel`, the rings through `emit`.
 #![no_std]
 #![feature(core_intrinsics)]
-#![expect(internal_features, reason = "atomic_xadd: see `count`")]
+#![expect(internal_features, reason = "atomics that give the old value: see `count`")]
 
 pub mod maps;
 
@@ -15,6 +15,8 @@ pub mod gate;
 pub mod kernel;
 
 pub mod emit;
+
+mod share;
 
 pub mod count;
 

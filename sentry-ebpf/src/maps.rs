@@ -2,14 +2,15 @@
 
 use aya_ebpf::{
     bindings::{BPF_F_NO_PREALLOC, bpf_map_type::BPF_MAP_TYPE_TASK_STORAGE, task_struct},
-    btf_maps::{Array, HashMap, PerCpuArray, RingBuf},
+    btf_maps::{Array, HashMap, LruHashMap, PerCpuArray, RingBuf},
     helpers::generated::bpf_task_storage_get,
     macros::btf_map,
 };
 use sentry_common::{
     counter::RunBlock,
     fault,
-    table::{self, ProcessTag, RunTag},
+    record::process::FileKey,
+    table::{self, ProcessTag, RunTag, SocketTag},
 };
 
 /// cgroup id → run. Written by the sensor (tag) and `cgroup_mkdir`; read at fork and attach.
@@ -19,6 +20,10 @@ pub static RUN_CGROUPS: HashMap<u64, RunTag, { table::RUN_CGROUPS as usize }> = 
 /// tgid → run, for programs that may not use task storage (cgroup hooks) and for the sensor.
 #[btf_map]
 pub static PROCESS_TAGS: HashMap<u32, ProcessTag, { table::PROCESS_TAGS as usize }> = HashMap::new();
+
+/// cookie → run and process, for programs that run outside of any process (packets, state changes).
+#[btf_map]
+pub static SOCKETS: LruHashMap<u64, SocketTag, { table::SOCKETS as usize }> = LruHashMap::new();
 
 /// slot → counters. Written by all programs, read by the sensor.
 #[btf_map]
@@ -40,6 +45,11 @@ pub static FAULTS: PerCpuArray<u64, { fault::COUNT as usize }> = PerCpuArray::ne
 #[unsafe(link_section = ".maps")]
 #[unsafe(export_name = "TASK_TAGS")]
 pub static TASK_TAGS: TaskStorage<RunTag> = TaskStorage::new();
+
+/// task → the file that its last execve asked for, which an interpreter may have replaced by the time it is executed.
+#[unsafe(link_section = ".maps")]
+#[unsafe(export_name = "EXEC_FILES")]
+pub static EXEC_FILES: TaskStorage<FileKey> = TaskStorage::new();
 
 /// `BPF_MAP_TYPE_TASK_STORAGE`, which aya-ebpf 0.2 has no type for. The fields are the map's definition in BTF.
 #[repr(C)]

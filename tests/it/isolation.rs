@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use sentry_tests::{
     programs, require,
-    sensor::Sensor,
+    sensor::{Sensor, Setup},
     story,
     supervised::{Ended, Order},
     wait,
@@ -23,7 +23,7 @@ fn is_all_of(sensor: &Sensor, agent: &str, ended: &Ended) -> Vec<Value> {
     let sum = |key: &str| -> u64 {
         ["critical", "bulk"].iter().map(|ring| rings[ring][key].as_u64().unwrap()).sum()
     };
-    assert_eq!(sum("generated"), sum("delivered") + sum("lost"), "{rings}");
+    assert_eq!(sum("generated"), sum("delivered") + sum("lost") + sum("throttled"), "{rings}");
     assert_eq!(events.len() as u64, sum("delivered"), "{rings}");
     events
 }
@@ -110,4 +110,53 @@ fn two_runs_of_one_program_do_not_mix() {
         assert!(here.iter().all(|path| path.starts_with(dir.to_str().unwrap())), "{name}");
         assert_eq!(tree(&events).len(), 1, "{name}");
     }
+}
+
+#[test]
+fn a_flood_costs_the_run_that_makes_it() {
+    require!("root");
+    // Small enough for the flood to fill.
+    let sensor = Setup::default().config("rings: {bulk_bytes: 1 MiB}").start();
+    let flooded = sensor.scratch().dir("flooded");
+    let flood = Order::new(&sensor, "flood")
+        .start(&workload("workload_flood", &[flooded.to_str().unwrap(), "0", "0"]));
+    let flood_run = flood.run();
+    wait::until("the flood is throttled", || match sensor.state_of(&flood_run)["rings"]["bulk"]["throttled"]
+        .as_u64()
+    {
+        Some(1..) => Ok(()),
+        throttled => Err(format!("{throttled:?}")),
+    });
+    // In the suite for a moment, in the long form for a minute.
+    let opens = wait::rounds(300, 100, 12_000).to_string();
+    let quiet: Vec<_> = (0..wait::rounds(3, 2, 9))
+        .map(|number| {
+            let dir = sensor.scratch().dir(&format!("quiet-{number}"));
+            Order::new(&sensor, &format!("quiet-{number}"))
+                .start(&workload("workload_flood", &[dir.to_str().unwrap(), &opens, "5000"]))
+        })
+        .collect();
+    for run in quiet {
+        let ended = run.wait();
+        assert_eq!(ended.code(), Some(0), "{}", programs::text(&ended.output));
+        let state = sensor.state_of(&ended.run);
+        for ring in ["critical", "bulk"] {
+            let books = &state["rings"][ring];
+            assert_eq!((&books["lost"], &books["throttled"]), (&0.into(), &0.into()), "{state:#}");
+            assert_eq!(books["generated"], books["delivered"], "{state:#}");
+        }
+        assert_eq!(ended.report()["complete"], true);
+    }
+    std::fs::write(flooded.join("stop"), "").unwrap();
+    let ended = flood.wait();
+    assert_eq!(ended.code(), Some(0), "{}", programs::text(&ended.output));
+    let state = sensor.state_of(&flood_run);
+    let books = |ring: &str, key: &str| state["rings"][ring][key].as_u64().unwrap();
+    assert_eq!((books("critical", "lost"), books("critical", "throttled")), (0, 0), "{state:#}");
+    let told = books("bulk", "delivered") + books("bulk", "lost") + books("bulk", "throttled");
+    assert_eq!(books("bulk", "generated"), told, "{state:#}");
+    assert_eq!(ended.report()["complete"], false, "what was left out is not called complete");
+    let events = sensor.events(&flood_run);
+    let first = story::only(&events, "completeness")[0];
+    assert_eq!(first["unmapped"]["missing"], true, "{first:#}");
 }

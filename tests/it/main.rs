@@ -3,6 +3,12 @@
 mod acts;
 
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+mod calls;
+
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+mod files;
+
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
 mod isolation;
 
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]
@@ -31,6 +37,15 @@ mod feed;
 
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]
 mod scenarios;
+
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+mod canary;
+
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+mod reach;
+
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+mod network;
 
 /// `program` of the workloads with its arguments, as one command line.
 fn workload(program: &str, args: &[&str]) -> Vec<std::ffi::OsString> {

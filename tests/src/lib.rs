@@ -53,4 +53,11 @@ pub mod story;
 pub mod scenario;
 
 pub mod scene;
+
+#[expect(clippy::unwrap_used, clippy::expect_used, reason = "a failed test may panic")]
+pub mod links;
+
 pub mod work;
+
+/// System calls by number, as a workload makes them.
+pub mod door;

@@ -2,6 +2,8 @@
 
 pub mod status;
 
+pub mod canary;
+
 pub mod notify;
 
 mod export;

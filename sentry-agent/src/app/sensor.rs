@@ -154,6 +154,8 @@ impl App {
         let serving = CancellationToken::new();
         let (mut exporter, export_status) = super::export::start(&config, &registry, &journal_handle, &cases);
         status.export(export_status);
+        let canary = super::canary::run(Arc::clone(&status.canary), Arc::clone(&registry), serving.clone());
+        status.spawn(canary);
         let service = ControlService {
             registry: Arc::clone(&registry),
             journal: journal_handle.clone(),

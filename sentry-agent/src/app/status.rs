@@ -9,6 +9,7 @@ use sentry_proto::v1;
 use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 
+use super::canary::CanaryState;
 use crate::{
     export::ExportStatus, journal::JournalHandle, ring::reader::RingStats, runs::Registry, stage::StageStats,
 };
@@ -20,6 +21,7 @@ pub struct StatusBoard {
     limits: Vec<String>,
     pub ring: Arc<RingStats>,
     pub stages: Vec<(&'static str, Arc<StageStats>)>,
+    pub canary: Arc<CanaryState>,
     export: OnceLock<watch::Receiver<ExportStatus>>,
     tasks: TaskTracker,
 }
@@ -33,7 +35,17 @@ impl StatusBoard {
         ring: Arc<RingStats>,
         stages: Vec<(&'static str, Arc<StageStats>)>,
     ) -> Self {
-        Self { sensor, tier, limits, ring, stages, export: OnceLock::new(), tasks: TaskTracker::new() }
+        let canary = Arc::new(CanaryState::default());
+        Self {
+            sensor,
+            tier,
+            limits,
+            ring,
+            stages,
+            canary,
+            export: OnceLock::new(),
+            tasks: TaskTracker::new(),
+        }
     }
 
     /// What this host cannot see.
@@ -75,11 +87,12 @@ impl StatusBoard {
         let position = journal.position();
         let lost = journal.stats();
         let dropped = lost.dropped_disk_full + lost.dropped_spool_full + lost.dropped_queue_full;
-        let health = match self.dead_stage() {
-            Some(stage) => format!("stage {stage} has ended"),
-            None if !journal.is_alive() => "the journal has ended".into(),
-            None if dropped > 0 => format!("degraded: {dropped} items did not fit the local store"),
-            None => "serving".into(),
+        let health = match (self.dead_stage(), self.canary.alarm()) {
+            (Some(stage), _) => format!("stage {stage} has ended"),
+            _ if !journal.is_alive() => "the journal has ended".into(),
+            (None, Some(alarm)) => alarm,
+            _ if dropped > 0 => format!("degraded: {dropped} items did not fit the local store"),
+            (None, None) => "serving".into(),
         };
         let stages = self
             .stages

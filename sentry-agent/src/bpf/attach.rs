@@ -4,6 +4,7 @@ use std::{any::Any, fs::File};
 
 use aya::{
     Btf, Ebpf,
+    maps::ProgramArray,
     programs::{
         BtfTracePoint, CgroupAttachMode, CgroupSkb, CgroupSkbAttachType, CgroupSock, CgroupSockAddr, FEntry,
         FExit, Iter, Lsm, Program, ProgramError,
@@ -15,6 +16,10 @@ use super::{
     hooks::{Attach, Hook},
     load::refused,
 };
+
+/// Family of a system call → its program. The kernel empties it when the last descriptor of it is closed; the object
+/// holds one.
+const CALLS: &str = "CALLS";
 
 type Link = Box<dyn Any + Send + Sync>;
 
@@ -37,7 +42,9 @@ where
 pub(super) fn load_program(ebpf: &mut Ebpf, hook: &Hook, btf: &Btf) -> Result<(), LoadError> {
     let (object, name, target) = (hook.object.name(), hook.program, hook.target);
     match hook.attach {
-        Attach::Tracepoint => program::<BtfTracePoint>(ebpf, object, name)?.load(target, btf),
+        Attach::Tracepoint | Attach::TailCall(_) => {
+            program::<BtfTracePoint>(ebpf, object, name)?.load(target, btf)
+        }
         Attach::Iterator => program::<Iter>(ebpf, object, name)?.load(target, btf),
         Attach::Lsm => program::<Lsm>(ebpf, object, name)?.load(target, btf),
         Attach::FEntry => program::<FEntry>(ebpf, object, name)?.load(target, btf),
@@ -49,7 +56,19 @@ pub(super) fn load_program(ebpf: &mut Ebpf, hook: &Hook, btf: &Btf) -> Result<()
     .map_err(refused(object, name))
 }
 
-/// Attaches the hook's program; `None` for one that is run instead.
+/// Puts a program into the object's jump table.
+fn enter(ebpf: &mut Ebpf, object: &'static str, name: &'static str, index: u16) -> Result<(), LoadError> {
+    let fd = program::<BtfTracePoint>(ebpf, object, name)?
+        .fd()
+        .and_then(|fd| Ok(fd.try_clone()?))
+        .map_err(refused(object, name))?;
+    let table = ebpf.map_mut(CALLS).ok_or(LoadError::Absent { object, what: "map", name: CALLS })?;
+    ProgramArray::try_from(table)
+        .and_then(|mut table| table.set(index.into(), &fd, 0))
+        .map_err(|source| LoadError::Table { doing: "write", table: CALLS, source: Box::new(source) })
+}
+
+/// Attaches the hook's program; `None` for one that is run or called instead.
 pub(super) fn attach(ebpf: &mut Ebpf, hook: &Hook, cgroup_root: &File) -> Result<Option<Link>, LoadError> {
     let (object, name) = (hook.object.name(), hook.program);
     let mode = CgroupAttachMode::Single;
@@ -62,6 +81,7 @@ pub(super) fn attach(ebpf: &mut Ebpf, hook: &Hook, cgroup_root: &File) -> Result
     }
     Ok(Some(match hook.attach {
         Attach::Iterator => return Ok(None),
+        Attach::TailCall(index) => return enter(ebpf, object, name, index).map(|()| None),
         Attach::Tracepoint => link!(BtfTracePoint),
         Attach::Lsm => link!(Lsm),
         Attach::FEntry => link!(FEntry),

@@ -7,7 +7,8 @@ use serde::Serialize;
 
 use super::{
     LoadError,
-    hooks::{ALONG, FACTS, FactRow, HOOKS, Hook, Tier},
+    facts::{FACTS, FactRow},
+    hooks::{ALONG, HOOKS, Hook, Tier},
     load::Loader,
     objects::Object,
     offsets,
@@ -88,6 +89,7 @@ pub fn doctor(btf_path: &Path) -> Result<Capabilities, LoadError> {
     }
     drop(loader);
     let missing = loaded.map(|loaded| loaded.missing).unwrap_or_default();
+    limits.extend(missing.iter().map(|(hook, why)| format!("{}: {why}", hook.name())));
     Ok(Capabilities {
         kernel: kernel_release(),
         tier: tier.map_or("none", Tier::letter),
@@ -114,7 +116,9 @@ fn fact(row: &'static FactRow, tier: Option<Tier>, missing: &[(&'static Hook, St
         ALONG.iter().find(|(on, name, _)| *on == tier && *name == row.name).map_or(row.name, |(.., of)| of);
     let on_tier = || HOOKS.iter().filter(move |hook| hook.fact == source && hook.is_on(tier));
     let is_missing = |hook: &&Hook| missing.iter().any(|(missing, _)| std::ptr::eq(*missing, *hook));
-    let present: Vec<String> = on_tier().filter(|hook| !is_missing(hook)).map(Hook::name).collect();
+    let mut present: Vec<String> = on_tier().filter(|hook| !is_missing(hook)).map(Hook::name).collect();
+    // Several programs can share one hook.
+    present.dedup();
     let absent: Vec<String> = on_tier().filter(is_missing).map(Hook::name).collect();
     let mut lost: Vec<String> = row.lost[tier as usize / 2].map(str::to_owned).into_iter().collect();
     if !absent.is_empty() {

@@ -6,6 +6,8 @@ mod offset_cache;
 
 pub mod offsets;
 
+pub mod facts;
+
 pub mod hooks;
 
 pub mod load;

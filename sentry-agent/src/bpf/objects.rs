@@ -37,4 +37,10 @@ objects! {
     FileLsm = "file_lsm",
     FileFentry = "file_fentry",
     FileSyscall = "file_syscall",
+    FileActs = "file_acts",
+    KernelTrace = "kernel_trace",
+    ProcessActs = "process_acts",
+    SocketTrace = "socket_trace",
+    Packets = "packets",
+    SocketActs = "socket_acts",
 }

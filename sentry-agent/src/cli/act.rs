@@ -42,7 +42,7 @@ pub(super) fn tag(args: &TagArgs) -> Result<Exit, CliError> {
 pub(super) fn untag(args: &TargetArgs) -> Result<Exit, CliError> {
     let (origin, reply) = block_on(async {
         let mut client = connect(&args.socket.socket).await?;
-        let origin = Origin::of(&client.status(v1::StatusRequest {}).await?.into_inner());
+        let origin = Origin::of(&client.status(v1::StatusRequest::default()).await?.into_inner());
         let reply = client.untag(v1::TargetRequest { target: args.target.clone() }).await?;
         Ok((origin, reply.into_inner()))
     })?;

@@ -85,6 +85,9 @@ Examples:
     /// Says what this kernel lets the sensor see and refuse.
     Doctor(JsonArgs),
     /// Says how the sensor is.
+    #[command(after_help = "\
+A canary process acts under watch, and each of its acts has to come back through the kernel's hooks. A hook that is silent is
+named, and the exit code is 1. While runs exist the sensor does the same every few seconds.")]
     Health(HealthArgs),
     /// Works on the configuration.
     #[command(subcommand)]
@@ -99,6 +102,12 @@ Needs root. Starts a collector and a sensor of its own in a scratch directory, t
     /// The demo's runaway.
     #[command(hide = true)]
     DemoAgent(DemoAgentArgs),
+    /// The sensor's own check of its hooks.
+    #[command(hide = true)]
+    Canary {
+        #[arg(long)]
+        leaf: bool,
+    },
 }
 
 #[derive(Debug, Args)]

@@ -31,6 +31,8 @@ mod run;
 
 mod enter;
 
+mod canary;
+
 mod sensor;
 
 mod demo;
@@ -81,6 +83,7 @@ fn dispatch(command: Command) -> Result<ExitCode, CliError> {
         Command::Completions { shell } => local::completions(shell)?,
         Command::Demo => demo::run()?,
         Command::DemoAgent(args) => demo::agent(&args)?,
+        Command::Canary { leaf } => canary::run(leaf),
     };
     Ok(exit.into())
 }

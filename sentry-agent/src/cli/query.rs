@@ -86,7 +86,7 @@ async fn origin(client: &mut Client, wanted: bool) -> Result<Origin, CliError> {
     if !wanted {
         return Ok(Origin::default());
     }
-    Ok(Origin::of(&client.status(v1::StatusRequest {}).await?.into_inner()))
+    Ok(Origin::of(&client.status(v1::StatusRequest { canary: true }).await?.into_inner()))
 }
 
 pub(super) fn explain(args: &ExplainArgs) -> Result<Exit, CliError> {
@@ -186,7 +186,7 @@ pub(super) fn report(args: &ReportArgs) -> Result<Exit, CliError> {
 pub(super) fn health(args: &HealthArgs) -> Result<Exit, CliError> {
     let reply = block_on(async {
         let mut client = connect(&args.socket.socket).await?;
-        Ok(client.status(v1::StatusRequest {}).await?.into_inner())
+        Ok(client.status(v1::StatusRequest { canary: true }).await?.into_inner())
     })?;
     out::print(&if args.json { json::line(&json::status(&reply)) } else { status::health(&reply) })?;
     Ok(if reply.health == status::SERVING { Exit::Ok } else { Exit::Failure })

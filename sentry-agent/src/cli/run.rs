@@ -37,8 +37,7 @@ use super::{
 /// Tells the command which run it is.
 const RUN_VARIABLE: &str = "AGENTSENTRY_RUN";
 
-/// The running executable, also where its file was replaced by an upgrade meanwhile.
-pub(super) const OWN_IMAGE: &str = "/proc/self/exe";
+pub(super) use crate::OWN_IMAGE;
 
 pub(super) fn run(args: &RunArgs) -> Result<ExitCode, CliError> {
     block_on(supervise(args)).map_err(|error| {
@@ -114,7 +113,7 @@ fn spawn(run: &str, args: &RunArgs) -> Result<Child, CliError> {
 async fn finish(client: &mut Client, run: &str, args: &RunArgs) -> Result<bool, CliError> {
     let report = client.finish(v1::FinishRequest { run: run.to_owned() }).await?.into_inner();
     let origin = if args.json {
-        Origin::of(&client.status(v1::StatusRequest {}).await?.into_inner())
+        Origin::of(&client.status(v1::StatusRequest::default()).await?.into_inner())
     } else {
         Origin::default()
     };

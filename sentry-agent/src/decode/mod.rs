@@ -4,10 +4,10 @@ use sentry_common::{
     abi::{RecordHeader, SCHEMA_VERSION},
     kind,
     record::{
-        cgroup::CgroupRecord,
-        file::{FileRecord, NameRecord},
+        cgroup::{CgroupRecord, CompletenessRecord},
+        file::{FileArgumentRecord, FileRecord, NameRecord},
         network::{NetworkRecord, PayloadRecord, UnixRecord},
-        other::{KernelRecord, TargetRecord},
+        other::{KernelArgumentRecord, KernelRecord, TargetRecord},
         process::{ExecRecord, ExitRecord, ForkRecord},
     },
 };
@@ -25,6 +25,7 @@ pub enum Record {
     CgroupMove(Box<CgroupRecord>),
     CgroupMake(Box<CgroupRecord>),
     CgroupRemove(Box<CgroupRecord>),
+    Completeness(Box<CompletenessRecord>),
     Connect(Box<NetworkRecord>),
     Send(Box<NetworkRecord>),
     Open(Box<FileRecord>),
@@ -33,6 +34,8 @@ pub enum Record {
     ExecFailed(Box<NameRecord>),
     /// Any other act on a file object.
     File(FileAct, Box<FileRecord>),
+    /// The same where only the path argument is known.
+    FileArgument(FileAct, Box<FileArgumentRecord>),
     /// Any other act on a name.
     Name(FileAct, Box<NameRecord>),
     Socket(SocketAct, Box<NetworkRecord>),
@@ -41,6 +44,8 @@ pub enum Record {
     Payload(Box<PayloadRecord>),
     Target(TargetAct, Box<TargetRecord>),
     Kernel(KernelAct, Box<KernelRecord>),
+    /// The same where only the arguments are known.
+    KernelArgument(KernelAct, Box<KernelArgumentRecord>),
 }
 
 /// Why bytes are no record. The header is kept where it could be read, so that the loss can be booked to its run.
@@ -83,15 +88,16 @@ pub fn record(bytes: &[u8]) -> Result<Record, DecodeError> {
         kind::CGROUP_MOVE => Record::CgroupMove(body(kind, bytes)?),
         kind::CGROUP_MAKE => Record::CgroupMake(body(kind, bytes)?),
         kind::CGROUP_REMOVE => Record::CgroupRemove(body(kind, bytes)?),
+        kind::COMPLETENESS => Record::Completeness(body(kind, bytes)?),
         kind::CONNECT => Record::Connect(body(kind, bytes)?),
         kind::SEND => Record::Send(body(kind, bytes)?),
         kind::OPEN => Record::Open(body(kind, bytes)?),
         kind::UNLINK => Record::Unlink(body(kind, bytes)?),
         kind::RENAME => Record::Rename(body(kind, bytes)?),
         kind::EXEC_FAILED => Record::ExecFailed(body(kind, bytes)?),
-        kind::TRUNCATE => Record::File(FileAct::Truncate, body(kind, bytes)?),
-        kind::CHANGE_MODE => Record::File(FileAct::ChangeMode, body(kind, bytes)?),
-        kind::CHANGE_OWNER => Record::File(FileAct::ChangeOwner, body(kind, bytes)?),
+        kind::TRUNCATE => file(FileAct::Truncate, kind, bytes)?,
+        kind::CHANGE_MODE => file(FileAct::ChangeMode, kind, bytes)?,
+        kind::CHANGE_OWNER => file(FileAct::ChangeOwner, kind, bytes)?,
         kind::MAP_WRITE => Record::File(FileAct::MapWrite, body(kind, bytes)?),
         kind::MAP_EXECUTE => Record::File(FileAct::MapExecute, body(kind, bytes)?),
         kind::PROTECT_EXECUTE => Record::File(FileAct::ProtectExecute, body(kind, bytes)?),
@@ -122,13 +128,28 @@ pub fn record(bytes: &[u8]) -> Result<Record, DecodeError> {
         kind::BPF => Record::Kernel(KernelAct::Bpf, body(kind, bytes)?),
         kind::PERF_OPEN => Record::Kernel(KernelAct::PerfOpen, body(kind, bytes)?),
         kind::MODULE => Record::Kernel(KernelAct::Module, body(kind, bytes)?),
-        kind::MOUNT => Record::Kernel(KernelAct::Mount, body(kind, bytes)?),
-        kind::UNMOUNT => Record::Kernel(KernelAct::Unmount, body(kind, bytes)?),
-        kind::CHANGE_ROOT => Record::Kernel(KernelAct::ChangeRoot, body(kind, bytes)?),
+        kind::MOUNT => kernel(KernelAct::Mount, kind, bytes)?,
+        kind::UNMOUNT => kernel(KernelAct::Unmount, kind, bytes)?,
+        kind::CHANGE_ROOT => kernel(KernelAct::ChangeRoot, kind, bytes)?,
         kind::IO_RING => Record::Kernel(KernelAct::IoRing, body(kind, bytes)?),
         kind::IO_OPERATION => Record::Kernel(KernelAct::IoOperation, body(kind, bytes)?),
         _ => return Err(DecodeError::Kind { kind }),
     })
+}
+
+/// By its length: the file itself, or the argument that named it.
+fn file(act: FileAct, kind: u16, bytes: &[u8]) -> Result<Record, DecodeError> {
+    if let Ok(record) = body(kind, bytes) {
+        return Ok(Record::FileArgument(act, record));
+    }
+    Ok(Record::File(act, body(kind, bytes)?))
+}
+
+fn kernel(act: KernelAct, kind: u16, bytes: &[u8]) -> Result<Record, DecodeError> {
+    if let Ok(record) = body(kind, bytes) {
+        return Ok(Record::KernelArgument(act, record));
+    }
+    Ok(Record::Kernel(act, body(kind, bytes)?))
 }
 
 /// The ring rounds a record up to eight bytes, so up to seven may follow it.

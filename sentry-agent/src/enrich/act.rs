@@ -1,9 +1,10 @@
 //! Records of acts that share a shape → event kinds.
 
 use sentry_common::record::{
-    file::{ATTEMPT, EXCHANGE, FROM_ARGUMENT, FileRecord, NameRecord},
+    cgroup::{CompletenessRecord, MISSING},
+    file::{ATTEMPT, FROM_ARGUMENT, FileArgumentRecord, FileRecord, NameRecord},
     network::{ABSTRACT, NetworkRecord, OUTBOUND, PEER_IN_RUN, PayloadRecord, UnixRecord},
-    other::{ASKED, KernelRecord, TARGET_IN_RUN, TargetRecord},
+    other::{ASKED, KernelArgumentRecord, KernelRecord, TARGET_IN_RUN, TargetRecord},
 };
 use sentry_detect::{
     act::{FileAct, KernelAct, SocketAct, TargetAct},
@@ -27,9 +28,22 @@ pub(super) fn file(act: FileAct, record: &FileRecord) -> EventKind {
     }
 }
 
+pub(super) fn file_argument(act: FileAct, record: &FileArgumentRecord) -> EventKind {
+    EventKind::File {
+        act,
+        file: Some(File { path: text::argument(&record.directory, &record.argument), key: None }),
+        new_path: None,
+        detail: record.detail,
+        text: None,
+        attempt: record.flags & ATTEMPT != 0,
+        error: refused(record.error),
+    }
+}
+
 pub(super) fn name(act: FileAct, record: &NameRecord) -> EventKind {
     let from_argument = record.source == FROM_ARGUMENT;
-    let new_path = if act == FileAct::Link || record.flags & EXCHANGE != 0 {
+    let has_two_names = matches!(act, FileAct::Link | FileAct::Exchange);
+    let new_path = if has_two_names {
         if from_argument {
             Some(text::argument(&record.new_path, &record.new_argument))
         } else {
@@ -45,7 +59,7 @@ pub(super) fn name(act: FileAct, record: &NameRecord) -> EventKind {
         file: Some(named_file(record)),
         new_path,
         detail: record.mode.into(),
-        text: (act != FileAct::Link && !own_text.is_empty()).then_some(own_text),
+        text: (!has_two_names && !own_text.is_empty()).then_some(own_text),
         attempt: record.flags & ATTEMPT != 0,
         error: refused(record.error),
     }
@@ -100,11 +114,37 @@ pub(super) fn target(act: TargetAct, record: &TargetRecord) -> EventKind {
 
 pub(super) fn kernel(act: KernelAct, record: &KernelRecord) -> EventKind {
     let own_text = text::plain(&record.text);
+    let path = if act == KernelAct::IoOperation {
+        // A request has its path as an argument, where that starts beside it.
+        (!own_text.is_empty()).then(|| text::argument(&record.path, &record.text))
+    } else {
+        (record.path.length != 0).then(|| text::path(&record.path)).flatten()
+    };
     EventKind::Kernel {
         act,
         code: record.code,
         detail: record.detail,
-        path: (record.path.length != 0).then(|| text::path(&record.path)).flatten(),
+        path,
+        text: (!own_text.is_empty()).then_some(own_text),
+        error: refused(record.error),
+    }
+}
+
+pub(super) fn completeness(record: &CompletenessRecord) -> EventKind {
+    EventKind::Completeness {
+        missing: record.flags & MISSING != 0,
+        lost: record.lost.iter().sum(),
+        throttled: record.throttled.iter().sum(),
+    }
+}
+
+pub(super) fn kernel_argument(act: KernelAct, record: &KernelArgumentRecord) -> EventKind {
+    let own_text = text::plain(&record.text);
+    EventKind::Kernel {
+        act,
+        code: record.code,
+        detail: record.detail,
+        path: Some(text::argument(&record.directory, &record.argument)),
         text: (!own_text.is_empty()).then_some(own_text),
         error: refused(record.error),
     }

@@ -6,13 +6,14 @@ use sentry_common::{
     abi::{RecordHeader, ring},
     record::{
         cgroup::{AT_BIRTH, CgroupRecord, DESTINATION_IN_RUN, MEMBER_BEFORE},
-        file::{ATTEMPT, CREATED, FROM_ARGUMENT, FileRecord, NameRecord},
+        file::{ATTEMPT, CREATED, EXCHANGE, FROM_ARGUMENT, FileRecord, NameRecord},
         network::NetworkRecord,
         process::{BY_THREAD, ExecRecord, FileKey as RawFileKey, SCRIPT},
         text::TRUNCATED,
     },
 };
 use sentry_detect::{
+    act::FileAct,
     event::{Endpoint, Event, EventKind, File, FileKey, OpenIntent, Path, PathSource, Process, Ring},
     run::{AgentIdentity, ProcessKey, RunId},
 };
@@ -105,12 +106,14 @@ impl Enricher {
             Record::CgroupRemove(removed) => {
                 EventKind::CgroupRemove { cgroup: removed.cgroup, path: text::plain(&removed.path) }
             }
+            Record::Completeness(record) => act::completeness(record),
             Record::Connect(connect) => EventKind::Connect { destination: endpoint(connect) },
             Record::Send(send) => EventKind::Send { destination: endpoint(send) },
             Record::Open(open) => opened(open),
             Record::Unlink(unlink) => {
                 EventKind::Unlink { file: named_file(unlink), attempt: unlink.flags & ATTEMPT != 0 }
             }
+            Record::Rename(swap) if swap.flags & EXCHANGE != 0 => act::name(FileAct::Exchange, swap),
             Record::Rename(rename) => EventKind::Rename {
                 file: named_file(rename),
                 new_path: if rename.source == FROM_ARGUMENT {
@@ -125,12 +128,14 @@ impl Enricher {
                 error: failed.error,
             },
             Record::File(act, record) => act::file(*act, record),
+            Record::FileArgument(act, record) => act::file_argument(*act, record),
             Record::Name(act, record) => act::name(*act, record),
             Record::Socket(act, record) => act::socket(*act, record),
             Record::Unix(datagram, record) => act::unix(*datagram, record),
             Record::Payload(record) => act::payload(record),
             Record::Target(act, record) => act::target(*act, record),
             Record::Kernel(act, record) => act::kernel(*act, record),
+            Record::KernelArgument(act, record) => act::kernel_argument(*act, record),
         }
     }
 
@@ -229,7 +234,7 @@ fn opened(open: &FileRecord) -> EventKind {
 
 pub(super) fn named_file(record: &NameRecord) -> File {
     if record.source == FROM_ARGUMENT {
-        File { path: text::argument(&record.path, &record.argument), key: None }
+        File { path: text::argument(&record.path, &record.argument), key: file_key(&record.file) }
     } else {
         File { path: text::path(&record.path).unwrap_or_else(no_path), key: file_key(&record.file) }
     }

@@ -105,5 +105,10 @@ fn mode(run: &v1::Run) -> &'static str {
 }
 
 fn books(books: &v1::RingBooks) -> Value {
-    json!({ "generated": books.generated, "delivered": books.delivered, "lost": books.lost })
+    json!({
+        "generated": books.generated,
+        "delivered": books.delivered,
+        "lost": books.lost,
+        "throttled": books.throttled,
+    })
 }

@@ -4,6 +4,8 @@ pub mod run;
 
 pub mod slots;
 
+pub mod canary;
+
 pub mod registry;
 
 pub use registry::{Registry, RunError, Start};

@@ -20,6 +20,7 @@ use sentry_proto::v1;
 use uuid::Uuid;
 
 use super::{
+    canary::{Canary, Guard},
     run::{NewRun, Run},
     slots::Slots,
 };
@@ -98,6 +99,8 @@ struct Lists {
     live: HashMap<RunId, Arc<Run>>,
     by_tag: HashMap<RunTag, Arc<Run>>,
     ended: LruCache<RunTag, Arc<Run>>,
+    /// At most one at a time.
+    canary: Option<Arc<Canary>>,
 }
 
 impl Registry {
@@ -109,6 +112,7 @@ impl Registry {
                 live: HashMap::new(),
                 by_tag: HashMap::new(),
                 ended: LruCache::new(ENDED),
+                canary: None,
             }),
             root,
             settings,
@@ -247,6 +251,47 @@ impl Registry {
         lists.by_tag.get(&tag).cloned().or_else(|| lists.ended.get(&tag).cloned())
     }
 
+    /// Starts a canary. The programs are attached as for any run.
+    ///
+    /// # Errors
+    /// When there is no slot, or the cgroup or the tables refuse.
+    pub fn start_canary(&self) -> Result<Guard<'_>, RunError> {
+        let cgroup = self.root.create(&format!("canary-{}", Uuid::now_v7()))?;
+        let id = cgroup.id();
+        let tag = self.kernel().slots.take().ok_or(RunError::NoSlot)?;
+        let canary = Arc::new(Canary::new(tag, cgroup));
+        self.lists().canary = Some(Arc::clone(&canary));
+        // From here on the guard cleans up.
+        let guard = Guard { registry: self, canary };
+        let mut kernel = self.kernel();
+        let programs = &mut kernel.programs;
+        programs
+            .arm()
+            .and_then(|()| programs.tables.set_run(tag.slot, tag.generation))
+            .and_then(|()| programs.tables.add_cgroup(id, tag))?;
+        drop(kernel);
+        Ok(guard)
+    }
+
+    pub(super) fn end_canary(&self, canary: &Canary) {
+        self.free(canary.tag);
+        self.lists().canary = None;
+        if let Err(error) = canary.cgroup.remove() {
+            tracing::warn!(error = %crate::error_chain(&error), "cannot remove the canary's cgroup");
+        }
+    }
+
+    /// Takes a record of the canary's. False when it is not one.
+    pub fn of_canary(&self, tag: RunTag, kind: u16) -> bool {
+        match &self.lists().canary {
+            Some(canary) if canary.tag == tag => {
+                canary.see(kind);
+                true
+            }
+            _ => false,
+        }
+    }
+
     /// All live runs.
     #[must_use]
     pub fn live(&self) -> Vec<Arc<Run>> {
@@ -299,25 +344,27 @@ impl Registry {
             state.state = v1::RunState::Ended;
             state.ended_unix_ns = Some(unix_ns());
         }
-        {
-            let mut kernel = self.kernel();
-            kernel.programs.tables.forget(run.tag);
-            let freed = kernel.programs.tables.set_run(run.tag.slot, 0);
-            match freed {
-                Ok(()) => kernel.slots.give_back(run.tag),
-                Err(error) => {
-                    tracing::error!(error = %crate::error_chain(&error), run.id = %run.id, "cannot free run slot");
-                }
-            }
-            if kernel.slots.all_free() {
-                kernel.programs.disarm();
-            }
-        }
+        self.free(run.tag);
         if run.owned
             && let Err(error) = run.cgroup.remove()
             && !error.is_gone()
         {
             tracing::warn!(error = %crate::error_chain(&error), run.id = %run.id, "cannot remove run cgroup");
+        }
+    }
+
+    /// Voids the tag in the kernel's tables and gives its slot back; without any run left the programs are detached.
+    fn free(&self, tag: RunTag) {
+        let mut kernel = self.kernel();
+        kernel.programs.tables.forget(tag);
+        match kernel.programs.tables.set_run(tag.slot, 0) {
+            Ok(()) => kernel.slots.give_back(tag),
+            Err(error) => {
+                tracing::error!(error = %crate::error_chain(&error), slot = tag.slot, "cannot free run slot")
+            }
+        }
+        if kernel.slots.all_free() {
+            kernel.programs.disarm();
         }
     }
 

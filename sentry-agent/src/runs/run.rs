@@ -175,7 +175,8 @@ impl Run {
         const LOOK_EVERY: Duration = Duration::from_millis(20);
         let read = || -> [u64; ring::COUNT] {
             std::array::from_fn(|ring| {
-                self.delivered[ring].load(Ordering::Acquire) + self.state().block.lost[ring]
+                let block = self.state().block;
+                self.delivered[ring].load(Ordering::Acquire) + block.lost[ring] + block.throttled[ring]
             })
         };
         let end = Instant::now() + limit;
@@ -199,7 +200,8 @@ impl Run {
     #[must_use]
     pub fn books_closed(&self, block: &RunBlock) -> bool {
         (0..ring::COUNT).all(|ring| {
-            self.delivered[ring].load(Ordering::Acquire) + block.lost[ring] == block.generated[ring]
+            self.delivered[ring].load(Ordering::Acquire) + block.lost[ring] + block.throttled[ring]
+                == block.generated[ring]
         })
     }
 
@@ -217,6 +219,7 @@ impl Run {
             generated: block.generated[ring],
             delivered: self.delivered[ring].load(Ordering::Acquire),
             lost: block.lost[ring],
+            throttled: block.throttled[ring],
         };
         let mut run = v1::Run {
             interruptions: 0,
@@ -264,6 +267,7 @@ fn add_earlier_life(run: &mut v1::Run, before: &v1::Run) {
             books.generated += before.generated;
             books.delivered += before.delivered;
             books.lost += before.lost;
+            books.throttled += before.throttled;
         }
     }
     run.interruptions = before.interruptions + 1;
@@ -304,7 +308,8 @@ pub fn counters(block: &RunBlock, cpu: CpuTime) -> Counters {
         renames: block.renames,
         cpu_usec: cpu.usage_usec,
         cpu_wait_usec: cpu.wait_usec,
-        lost_critical: block.lost[ring::CRITICAL],
-        lost_bulk: block.lost[ring::BULK],
+        // Missing is missing, whether by want of room or on purpose.
+        lost_critical: block.lost[ring::CRITICAL] + block.throttled[ring::CRITICAL],
+        lost_bulk: block.lost[ring::BULK] + block.throttled[ring::BULK],
     }
 }

@@ -48,8 +48,10 @@ fn analyse(
         };
         let tag = RunTag { slot: header.run_slot, generation: header.run_generation };
         let Some(run) = runs.entry(tag).or_insert_with(|| registry.by_tag(tag)) else {
-            // Ended so long ago that it is forgotten.
-            stats.lost(1);
+            // Else it ended so long ago that it is forgotten.
+            if !registry.of_canary(tag, header.kind) {
+                stats.lost(1);
+            }
             continue;
         };
         match event(bytes, &header, run, enricher, registry) {

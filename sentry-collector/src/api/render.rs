@@ -122,10 +122,19 @@ fn completeness(run: &v1::Run, row: &RunRow) -> Value {
         if books.lost > 0 {
             missing.push(format!("the {ring} ring lost {} records", books.lost));
         }
-        if run.ended_unix_ns.is_some() && books.generated != books.delivered.saturating_add(books.lost) {
+        if books.throttled > 0 {
+            missing.push(format!("the {ring} ring left out {} records of a flood", books.throttled));
+        }
+        let told = books.delivered.saturating_add(books.lost).saturating_add(books.throttled);
+        if run.ended_unix_ns.is_some() && books.generated != told {
             missing.push(format!("the books of the {ring} ring do not close"));
         }
-        let books = json!({"generated": books.generated, "delivered": books.delivered, "lost": books.lost});
+        let books = json!({
+            "generated": books.generated,
+            "delivered": books.delivered,
+            "lost": books.lost,
+            "throttled": books.throttled,
+        });
         rings.insert(ring.to_owned(), books);
     }
     if row.lost_items > 0 {

@@ -83,7 +83,7 @@ pub(crate) fn run(run: &str, state: v1::RunState, books: v1::RingBooks) -> item:
 }
 
 pub(crate) fn books(generated: u64, delivered: u64, lost: u64) -> v1::RingBooks {
-    v1::RingBooks { generated, delivered, lost }
+    v1::RingBooks { generated, delivered, lost, throttled: 0 }
 }
 
 pub(crate) fn gap(first: u64, last: u64, by_run: &[(&str, u64)]) -> item::Item {

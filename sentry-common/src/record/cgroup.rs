@@ -1,7 +1,7 @@
-//! Cgroup life around a run.
+//! Cgroup life around a run, and the state of its record.
 
 use super::text::ArgumentText;
-use crate::abi::RecordHeader;
+use crate::abi::{RecordHeader, ring};
 
 /// The destination is a cgroup of this run.
 pub const DESTINATION_IN_RUN: u32 = 1;
@@ -30,3 +30,25 @@ pub struct CgroupRecord {
 }
 shared!(CgroupRecord);
 const _: () = assert!(size_of::<CgroupRecord>() == 584);
+
+/// Records are missing from here on; without it: they are whole again.
+pub const MISSING: u32 = 1;
+
+/// The stream's own statement: records of this run begin to be missing, or have not been missing for a second. The
+/// totals are those of the run so far.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(
+    feature = "user",
+    derive(zerocopy::FromBytes, zerocopy::IntoBytes, zerocopy::Immutable, zerocopy::KnownLayout)
+)]
+pub struct CompletenessRecord {
+    pub header: RecordHeader,
+    /// Per ring ([`crate::abi::ring`]).
+    pub lost: [u64; ring::COUNT],
+    pub throttled: [u64; ring::COUNT],
+    pub flags: u32,
+    pub reserved: u32,
+}
+shared!(CompletenessRecord);
+const _: () = assert!(size_of::<CompletenessRecord>() == 88);

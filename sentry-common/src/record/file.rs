@@ -36,6 +36,27 @@ pub struct FileRecord {
 shared!(FileRecord);
 const _: () = assert!(size_of::<FileRecord>() == 1376);
 
+/// The same acts (`TRUNCATE`, `CHANGE_MODE`, `CHANGE_OWNER`) where only the syscall's path argument is left of the file.
+/// The length tells it from a [`FileRecord`].
+#[repr(C)]
+#[derive(Clone, Copy)]
+#[cfg_attr(
+    feature = "user",
+    derive(zerocopy::FromBytes, zerocopy::IntoBytes, zerocopy::Immutable, zerocopy::KnownLayout)
+)]
+pub struct FileArgumentRecord {
+    pub header: RecordHeader,
+    /// As in [`FileRecord`].
+    pub detail: u64,
+    pub flags: u32,
+    pub error: u32,
+    /// The directory that a relative argument starts at.
+    pub directory: PathText,
+    pub argument: ArgumentText,
+}
+shared!(FileArgumentRecord);
+const _: () = assert!(size_of::<FileArgumentRecord>() == 1872);
+
 /// A name was removed (`UNLINK`), changed (`RENAME`: `path` → `new_path`), added to a file (`LINK`: `path` is the file,
 /// `new_path` its new name) or made (`SYMLINK`, `MAKE_DIRECTORY`, `MAKE_NODE`), or a named attribute changed
 /// (`XATTR_*`), resolved in the kernel from directory and dentry (LSM, fentry, fexit). `argument` is then the target of
@@ -53,6 +74,7 @@ const _: () = assert!(size_of::<FileRecord>() == 1376);
 )]
 pub struct NameRecord {
     pub header: RecordHeader,
+    /// Zeroes where it is not known: with [`FROM_ARGUMENT`] only a descriptor tells it.
     pub file: FileKey,
     pub flags: u32,
     /// [`FROM_HOOK`] or [`FROM_ARGUMENT`].
@@ -67,7 +89,7 @@ pub struct NameRecord {
     pub new_path: PathText,
     /// With [`FROM_ARGUMENT`]; with [`FROM_HOOK`] the text that belongs to the act.
     pub argument: ArgumentText,
-    /// Only for `RENAME` and `LINK` with [`FROM_ARGUMENT`].
+    /// Only with [`FROM_ARGUMENT`]: the new name of `RENAME` and `LINK`, the target of a symlink, the name of an attribute.
     pub new_argument: ArgumentText,
 }
 shared!(NameRecord);

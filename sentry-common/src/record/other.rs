@@ -56,7 +56,7 @@ pub mod access {
 /// | `UNMOUNT` | | flags | where | |
 /// | `CHANGE_ROOT` | 0 chroot, 1 `pivot_root` | | new root | |
 /// | `IO_RING` | entries | setup flags | | |
-/// | `IO_OPERATION` | opcode | user data | | path argument, if it has one |
+/// | `IO_OPERATION` | opcode | user data | where a relative argument starts | path argument, if it has one |
 #[repr(C)]
 #[derive(Clone, Copy)]
 #[cfg_attr(
@@ -76,3 +76,28 @@ pub struct KernelRecord {
 }
 shared!(KernelRecord);
 const _: () = assert!(size_of::<KernelRecord>() == 1880);
+
+/// `MOUNT`, `UNMOUNT` and `CHANGE_ROOT` where only the syscall's arguments are left. The length tells it from a
+/// [`KernelRecord`].
+#[repr(C)]
+#[derive(Clone, Copy)]
+#[cfg_attr(
+    feature = "user",
+    derive(zerocopy::FromBytes, zerocopy::IntoBytes, zerocopy::Immutable, zerocopy::KnownLayout)
+)]
+pub struct KernelArgumentRecord {
+    pub header: RecordHeader,
+    /// These four as in [`KernelRecord`].
+    pub detail: u64,
+    pub code: u32,
+    pub flags: u32,
+    pub error: u32,
+    pub reserved: u32,
+    /// The directory that a relative `argument` starts at.
+    pub directory: PathText,
+    /// What `path` is in [`KernelRecord`].
+    pub argument: ArgumentText,
+    pub text: ArgumentText,
+}
+shared!(KernelArgumentRecord);
+const _: () = assert!(size_of::<KernelArgumentRecord>() == 2400);

@@ -11,7 +11,7 @@ static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";
 
 #[btf_tracepoint(function = "task_newtask")]
 pub fn fork(ctx: BtfTracePointContext) -> i32 {
-    probes::fork::task_newtask(ctx.arg(0));
+    probes::fork::task_newtask(ctx.arg(0), ctx.arg(1));
     0
 }
 

@@ -29,6 +29,6 @@ pub fn fentry_rmdir(ctx: FEntryContext) -> i32 {
 
 #[fentry(function = "security_path_rename")]
 pub fn fentry_rename(ctx: FEntryContext) -> i32 {
-    names::path_rename(ctx.arg(0), ctx.arg(1), ctx.arg(2), ctx.arg(3));
+    names::path_rename(ctx.arg(0), ctx.arg(1), ctx.arg(2), ctx.arg(3), ctx.arg(4));
     0
 }

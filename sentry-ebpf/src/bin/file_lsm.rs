@@ -29,6 +29,6 @@ pub fn lsm_rmdir(ctx: LsmContext) -> i32 {
 
 #[lsm(hook = "path_rename")]
 pub fn lsm_rename(ctx: LsmContext) -> i32 {
-    names::path_rename(ctx.arg(0), ctx.arg(1), ctx.arg(2), ctx.arg(3));
+    names::path_rename(ctx.arg(0), ctx.arg(1), ctx.arg(2), ctx.arg(3), ctx.arg(4));
     ctx.arg(5)
 }

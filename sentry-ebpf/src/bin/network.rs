@@ -1,8 +1,11 @@
-//! Outgoing destinations. Tiers A, B and C.
+//! Outgoing destinations; sockets made and bound. Tiers A, B and C.
 #![no_std]
 #![no_main]
 
-use aya_ebpf::{macros::cgroup_sock_addr, programs::SockAddrContext};
+use aya_ebpf::{
+    macros::{cgroup_sock, cgroup_sock_addr},
+    programs::{SockAddrContext, SockContext},
+};
 use sentry_ebpf::probes::network;
 
 #[unsafe(link_section = "license")]
@@ -27,4 +30,19 @@ pub fn send_ipv4(ctx: SockAddrContext) -> i32 {
 #[cgroup_sock_addr(sendmsg6)]
 pub fn send_ipv6(ctx: SockAddrContext) -> i32 {
     network::send::<true>(&ctx)
+}
+
+#[cgroup_sock(post_bind4)]
+pub fn bound_ipv4(ctx: SockContext) -> i32 {
+    network::bound::<false>(&ctx)
+}
+
+#[cgroup_sock(post_bind6)]
+pub fn bound_ipv6(ctx: SockContext) -> i32 {
+    network::bound::<true>(&ctx)
+}
+
+#[cgroup_sock(sock_create)]
+pub fn socket_created(ctx: SockContext) -> i32 {
+    network::created(&ctx)
 }

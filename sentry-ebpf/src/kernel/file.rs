@@ -2,11 +2,13 @@
 
 use sentry_common::{offset as o, record::process::FileKey};
 
-use super::{read, read_pointer};
+use super::{read, read_pointer, socket};
 use crate::offsets::of;
 
 /// `FMODE_CREATED`: the open made the file (same bit on 5.10–6.18).
 pub const MODE_CREATED: u32 = 1 << 20;
+/// `__O_TMPFILE` in `f_flags`: the open made a file without a name.
+pub const FLAG_NAMELESS: u32 = 0o20_000_000;
 /// `__FMODE_EXEC` in `f_flags`: opened by execve, not by the program.
 pub const FLAG_EXEC: u32 = 1 << 5;
 
@@ -24,6 +26,19 @@ pub fn flags(file: *const u8) -> u32 {
 #[inline(always)]
 pub fn mode(file: *const u8) -> u32 {
     read(file, of(o::FILE_MODE)).unwrap_or(0)
+}
+
+/// The IPv4 or IPv6 `struct sock` behind an open file; null when it is something else.
+#[inline(always)]
+pub fn inet_sock(file: *const u8) -> *const u8 {
+    /// `S_IFMT`, `S_IFSOCK`.
+    const TYPE: u32 = 0o170_000;
+    const SOCKET: u32 = 0o140_000;
+    if key(file).mode & TYPE != SOCKET {
+        return core::ptr::null();
+    }
+    let sock = socket::of_socket(read(file, of(o::FILE_PRIVATE)).unwrap_or(core::ptr::null()));
+    if socket::is_inet(sock) { sock } else { core::ptr::null() }
 }
 
 /// Identity of an open file.
@@ -44,6 +59,15 @@ pub fn dentry_key(dentry: *const u8) -> FileKey {
     }
 }
 
+/// Bytes that an open file has.
+#[inline(always)]
+pub fn size(file: *const u8) -> u64 {
+    match read_pointer(file, of(o::FILE_INODE)) {
+        Some(inode) => read(inode, of(o::INODE_SIZE)).unwrap_or(0),
+        None => 0,
+    }
+}
+
 #[inline(always)]
 fn inode_key(inode: *const u8) -> FileKey {
     let device = match read_pointer(inode, of(o::INODE_SB)) {
@@ -57,4 +81,17 @@ fn inode_key(inode: *const u8) -> FileKey {
         links: read(inode, of(o::INODE_LINKS)).unwrap_or(0),
         mode: u32::from(read::<u16>(inode, of(o::INODE_MODE)).unwrap_or(0)),
     }
+}
+
+/// File type in `i_mode`.
+const TYPE: u32 = 0o17_0000;
+
+#[inline(always)]
+pub fn is_regular(mode: u32) -> bool {
+    mode & TYPE == 0o10_0000
+}
+
+#[inline(always)]
+pub fn is_socket(mode: u32) -> bool {
+    mode & TYPE == 0o14_0000
 }

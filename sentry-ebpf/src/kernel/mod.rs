@@ -4,9 +4,21 @@ pub mod cgroup;
 
 pub mod file;
 
+pub mod call;
+
+pub mod packet;
+
 pub mod path;
 
+pub mod pid;
+
+pub mod descriptor;
+
+pub mod socket;
+
 pub mod task;
+
+pub mod unix;
 
 pub mod user;
 

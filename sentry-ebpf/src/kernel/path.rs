@@ -29,6 +29,32 @@ pub fn write_child(directory: *const u8, dentry: Option<*const u8>, out: &mut Pa
     };
 }
 
+/// Writes the path of `dentry` within its file system. Where that is mounted is not known: the path is marked as cut.
+#[inline(always)]
+pub fn write_below_mount(mut dentry: *const u8, out: &mut PathText) {
+    out.length = 0;
+    out.flags = TRUNCATED;
+    for _ in 0..STEPS {
+        let Some(parent) = read_pointer(dentry, of(o::DENTRY_PARENT)) else { return };
+        let Some(name) = read_pointer(dentry, of(o::DENTRY_NAME) + of(o::QSTR_NAME)) else { return };
+        // The root is called "/" and ends the path.
+        if append(name, out).is_err() || parent == dentry {
+            return;
+        }
+        dentry = parent;
+    }
+}
+
+/// Writes the place that a `struct vfsmount` is mounted at.
+#[inline(always)]
+pub fn write_mount(mount: *const u8, out: &mut PathText) {
+    out.length = 0;
+    out.flags = match read_pointer(mount, of(o::VFSMOUNT_ROOT)) {
+        Some(root) => walk(mount, root, out),
+        None => UNREADABLE,
+    };
+}
+
 /// An empty path.
 #[inline(always)]
 pub fn write_none(out: &mut PathText) {

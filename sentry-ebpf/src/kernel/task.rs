@@ -53,13 +53,26 @@ pub fn parent(task: *const u8) -> (u32, u64) {
 #[inline(always)]
 pub fn credentials(task: *const u8) -> (u32, u32, u32) {
     match read_pointer(task, of(o::TASK_CRED)) {
-        Some(cred) => (
-            read(cred, of(o::CRED_UID)).unwrap_or(u32::MAX),
-            read(cred, of(o::CRED_GID)).unwrap_or(u32::MAX),
-            read(cred, of(o::CRED_EUID)).unwrap_or(u32::MAX),
-        ),
+        Some(cred) => ids(cred),
         None => (u32::MAX, u32::MAX, u32::MAX),
     }
+}
+
+/// uid, gid, euid of a `struct cred`.
+#[inline(always)]
+pub fn ids(cred: *const u8) -> (u32, u32, u32) {
+    (
+        read(cred, of(o::CRED_UID)).unwrap_or(u32::MAX),
+        read(cred, of(o::CRED_GID)).unwrap_or(u32::MAX),
+        read(cred, of(o::CRED_EUID)).unwrap_or(u32::MAX),
+    )
+}
+
+/// Address of the user namespace of a `struct cred`, and its effective capabilities (64 bits in all, as two words
+/// before 6.3).
+#[inline(always)]
+pub fn powers(cred: *const u8) -> (u64, u64) {
+    (read(cred, of(o::CRED_USER_NS)).unwrap_or(0), read(cred, of(o::CRED_CAP_EFFECTIVE)).unwrap_or(0))
 }
 
 /// True when `task` leads its process.

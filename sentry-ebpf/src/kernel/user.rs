@@ -1,9 +1,22 @@
 //! Memory of the current program. It can change under our eyes: only for what the kernel has no copy of.
 
-use aya_ebpf::helpers::generated::{bpf_probe_read_kernel_str, bpf_probe_read_user, bpf_probe_read_user_str};
+use aya_ebpf::helpers::generated::{
+    bpf_probe_read_kernel, bpf_probe_read_kernel_str, bpf_probe_read_user, bpf_probe_read_user_str,
+};
 use sentry_common::record::text::{
     ARGUMENT_CAPACITY, ARGV_CAPACITY, ArgumentText, ArgvText, TRUNCATED, UNREADABLE,
 };
+
+/// Reads a `T`; `None` when the address faults.
+#[inline(always)]
+pub fn read<T: Copy>(address: u64) -> Option<T> {
+    let mut value = core::mem::MaybeUninit::<T>::uninit();
+    // SAFETY: the helper checks the source and fills `value` completely or fails.
+    let result =
+        unsafe { bpf_probe_read_user(value.as_mut_ptr().cast(), size_of::<T>() as u32, address as *const _) };
+    // SAFETY: success means filled.
+    if result == 0 { Some(unsafe { value.assume_init() }) } else { None }
+}
 
 /// Copies the argument vector from the new memory image, before the program's first instruction.
 #[inline(always)]
@@ -53,6 +66,24 @@ pub fn write_kernel_text(pointer: *const u8, out: &mut ArgumentText) {
         )
     };
     finish(read, out);
+}
+
+/// Copies `length` bytes of the kernel's; false when they do not fit or cannot be read.
+#[inline(always)]
+pub fn copy_kernel(from: *const u8, length: u32, out: &mut ArgumentText) -> bool {
+    if length == 0 {
+        return true;
+    }
+    if length as usize >= ARGUMENT_CAPACITY {
+        return false;
+    }
+    // SAFETY: length < the size of `bytes`; the helper checks the source.
+    let result =
+        unsafe { bpf_probe_read_kernel(out.bytes.as_mut_ptr().cast(), length, from.cast_mut().cast()) };
+    if result == 0 {
+        out.length = length;
+    }
+    result == 0
 }
 
 /// An empty argument.

@@ -1,7 +1,7 @@
 //! A new program image starts.
 
 use sentry_common::{
-    kind, offset as o,
+    fault, kind, offset as o,
     record::process::{BY_THREAD, ExecRecord, SCRIPT},
 };
 
@@ -10,6 +10,7 @@ use crate::{
     emit::{self, Actor},
     gate,
     kernel::{cgroup, file, path, read, task, user},
+    maps::EXEC_FILES,
     offsets::of,
 };
 
@@ -30,12 +31,43 @@ pub fn sched_process_exec(current: *const u8, old_tid: u32, bprm: *const u8) {
     let asked = address(of(o::BPRM_FILENAME));
     // Each interpreter on the way replaces `interp`; what was asked for stays in `filename`.
     let script = if asked == address(of(o::BPRM_INTERP)) { 0 } else { SCRIPT };
+    if script != 0 {
+        // SAFETY: the tracepoint's argument.
+        let stored = unsafe { EXEC_FILES.get(current) };
+        if !stored.is_null() {
+            // SAFETY: not null, points to a map value that only this task writes.
+            fields.script = unsafe { *stored };
+        }
+    }
     let by_thread = if old_tid == task::tgid(current) { 0 } else { BY_THREAD };
     fields.flags = script | by_thread;
     fields.old_tid = old_tid;
     user::write_kernel_text(asked as *const u8, &mut fields.requested);
     user::write_argv(task::argv_range(current), &mut fields.argv);
     record.submit();
+}
+
+/// Hook: fexit on `security_bprm_check(bprm)` (tiers A and B), which is called for each file on the way from what was
+/// asked for to the interpreter that is executed. Keeps the first.
+#[inline(always)]
+pub fn bprm_check(bprm: *const u8) {
+    if gate::current().is_none() {
+        return;
+    }
+    let address = |offset| read::<u64>(bprm, offset).unwrap_or(0);
+    if address(of(o::BPRM_FILENAME)) != address(of(o::BPRM_INTERP)) {
+        return;
+    }
+    let mut key = file::key(address(of(o::BPRM_FILE)) as *const u8);
+    // SAFETY: the current task is trusted.
+    let stored = unsafe { EXEC_FILES.get_or_insert(gate::current_task(), &mut key) };
+    if stored.is_null() {
+        count::fault(fault::TASK_STORAGE_FULL);
+        return;
+    }
+    // An earlier exec's may stand there.
+    // SAFETY: not null, points to a map value that only this task writes.
+    unsafe { *stored = key };
 }
 
 /// Everything but argv, which can be read only from the process itself. `opened` is the address of the program's

@@ -14,6 +14,7 @@ use crate::{
     emit::{self, Actor},
     gate::{self, Run},
     kernel::{cgroup, task, user},
+    probes::standing,
 };
 
 /// Hook: `tp_btf/task_newtask(child, clone_flags)` in the parent, before the child first runs. Unlike
@@ -22,13 +23,16 @@ use crate::{
 /// The child inherits the parent's tag; a child born into a run's cgroup from outside (`CLONE_INTO_CGROUP`) gets that
 /// run's. Cost for untagged parents: tag miss + one look-up of the child's cgroup.
 #[inline(always)]
-pub fn task_newtask(child: *const u8) {
+pub fn task_newtask(child: *const u8, clone_flags: u64) {
     let parent = gate::current_task();
     let child_cgroup = cgroup::of_task(child);
     if let Some(run) = gate::of_task(parent) {
         let is_process = born(&run, parent, child, child_cgroup, |block| &raw mut block.processes_born);
         if is_process && !gate::owns_cgroup(&run, child_cgroup) {
             report_birth_outside(&run, child, child_cgroup);
+        }
+        if is_process {
+            standing::born(&run, Actor::of(child), clone_flags);
         }
     } else if let Some(run) = gate::of_cgroup(child_cgroup) {
         born(&run, parent, child, child_cgroup, |block| &raw mut block.processes_entered);

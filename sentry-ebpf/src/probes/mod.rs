@@ -12,8 +12,32 @@ pub mod cgroup;
 
 pub mod network;
 
+pub mod packets;
+
+pub mod socket_state;
+
+pub mod socket_acts;
+
 pub mod open;
 
 pub mod names;
 
+pub mod file_acts;
+
+pub mod exec_failed;
+
 pub mod syscall;
+
+pub mod standing;
+
+pub mod system;
+
+pub mod target;
+
+pub mod uring;
+
+/// errno of a result below zero, else 0.
+#[inline(always)]
+fn refusal(result: i64) -> u32 {
+    if result < 0 { (-result) as u32 } else { 0 }
+}

@@ -1,19 +1,22 @@
-//! A name is removed or changed, seen at the object (tiers A and B).
+//! A name is removed, changed or made, or a named attribute changed, seen at the object (tiers A and B). All before the
+//! file system acts: attempts.
 
+use aya_ebpf::{bindings::task_struct, helpers::generated::bpf_task_pt_regs};
 use sentry_common::{
-    kind,
-    record::file::{ATTEMPT, FROM_HOOK, NameRecord},
+    kind, offset as o,
+    record::file::{ATTEMPT, EXCHANGE, FROM_HOOK, NameRecord},
 };
 
+use super::refusal;
 use crate::{
     count,
     emit::{self, Actor},
-    gate,
-    kernel::{file, path, user},
+    gate::{self, Run},
+    kernel::{file, path, read, user},
+    offsets::of,
 };
 
 /// Hooks: LSM `path_unlink(dir, dentry)` and `path_rmdir`, fentry on `security_path_unlink` and `security_path_rmdir`.
-/// Before the file system acts: an attempt.
 #[inline(always)]
 pub fn path_unlink(directory: *const u8, dentry: *const u8) {
     let Some(run) = gate::current() else { return };
@@ -25,31 +28,131 @@ pub fn path_unlink(directory: *const u8, dentry: *const u8) {
     record.submit();
 }
 
-/// Hooks: LSM `path_rename(old_dir, old_dentry, new_dir, new_dentry, …)`, fentry on `security_path_rename`.
+/// Hooks: LSM `path_rename(old_dir, old_dentry, new_dir, new_dentry, flags)` (with `flags` since 5.19), fentry on
+/// `security_path_rename`.
 #[inline(always)]
 pub fn path_rename(
     old_directory: *const u8,
     old_dentry: *const u8,
     new_directory: *const u8,
     new_dentry: *const u8,
+    flags: u32,
 ) {
+    /// `RENAME_EXCHANGE`.
+    const SWAP: u32 = 2;
     let Some(run) = gate::current() else { return };
     count::add(&run, |block| &raw mut block.renames);
     let actor = Actor::current(gate::current_task());
     let Some(mut record) = emit::bulk::<NameRecord>(&run, kind::RENAME, actor) else { return };
     fill(record.fields(), old_directory, old_dentry);
-    path::write_child(new_directory, Some(new_dentry), &mut record.fields().new_path);
+    let fields = record.fields();
+    fields.flags = if flags & SWAP != 0 { ATTEMPT | EXCHANGE } else { ATTEMPT };
+    path::write_child(new_directory, Some(new_dentry), &mut fields.new_path);
+    record.submit();
+}
+
+/// Hook: fexit on `security_path_link(old_dentry, new_dir, new_dentry)`. The kernel has compared the mounts before: both
+/// names are on the same one.
+#[inline(always)]
+pub fn path_link(old_dentry: *const u8, directory: *const u8, new_dentry: *const u8, result: i32) {
+    let Some(run) = gate::current() else { return };
+    let actor = Actor::current(gate::current_task());
+    let Some(mut record) = emit::bulk::<NameRecord>(&run, kind::LINK, actor) else { return };
+    fill(record.fields(), directory, old_dentry);
+    let fields = record.fields();
+    fields.error = refusal(i64::from(result));
+    path::write_child(directory, Some(new_dentry), &mut fields.new_path);
+    record.submit();
+}
+
+/// Hook: fexit on `security_path_symlink(dir, dentry, old_name)`.
+#[inline(always)]
+pub fn path_symlink(directory: *const u8, dentry: *const u8, target: *const u8, result: i32) {
+    if let Some(run) = gate::current() {
+        made(&run, kind::SYMLINK, (directory, dentry), target, 0, result);
+    }
+}
+
+/// Hook: fexit on `security_path_mkdir(dir, dentry, mode)`.
+#[inline(always)]
+pub fn path_mkdir(directory: *const u8, dentry: *const u8, mode: u32, result: i32) {
+    if let Some(run) = gate::current() {
+        made(&run, kind::MAKE_DIRECTORY, (directory, dentry), core::ptr::null(), mode & 0xffff, result);
+    }
+}
+
+/// Hook: fexit on `security_path_mknod(dir, dentry, mode, dev)`, which is also called for the file that an open makes.
+#[inline(always)]
+pub fn path_mknod(directory: *const u8, dentry: *const u8, mode: u32, result: i32) {
+    let Some(run) = gate::current() else { return };
+    if is_regular(mode) && !calls_mknod() {
+        return;
+    }
+    made(&run, kind::MAKE_NODE, (directory, dentry), core::ptr::null(), mode & 0xffff, result);
+}
+
+#[inline(always)]
+fn is_regular(mode: u32) -> bool {
+    matches!(mode & 0o170_000, 0 | 0o100_000)
+}
+
+/// The task is in mknod(2) or mknodat(2). The numbers stand for no call that makes files in the 32-bit table, and io_uring
+/// has no such operation; a 32-bit mknod of a plain file is taken for an open.
+#[inline(always)]
+fn calls_mknod() -> bool {
+    const MKNOD: u64 = if cfg!(bpf_target_arch = "aarch64") { u64::MAX } else { 133 };
+    const MKNODAT: u64 = if cfg!(bpf_target_arch = "aarch64") { 33 } else { 259 };
+    // SAFETY: the current task is trusted; the result is only read through probe reads.
+    let regs =
+        unsafe { bpf_task_pt_regs(gate::current_task().cast_mut().cast::<task_struct>()) } as *const u8;
+    matches!(read::<u64>(regs, of(o::REGS_ORIG_AX)), Some(MKNOD | MKNODAT))
+}
+
+/// `name` is a directory's `struct path` and a dentry, `text` null or a kernel string.
+#[inline(always)]
+fn made(run: &Run, kind: u16, name: (*const u8, *const u8), text: *const u8, mode: u32, result: i32) {
+    let actor = Actor::current(gate::current_task());
+    let Some(mut record) = emit::bulk::<NameRecord>(run, kind, actor) else { return };
+    fill(record.fields(), name.0, name.1);
+    let fields = record.fields();
+    fields.error = refusal(i64::from(result));
+    fields.mode = mode;
+    path::write_none(&mut fields.new_path);
+    user::write_kernel_text(text, &mut fields.argument);
+    record.submit();
+}
+
+/// Hooks: fexit on `security_inode_setxattr(idmap, dentry, name, …)`, `security_inode_removexattr(idmap, dentry, name)`
+/// and (6.2+; before, the same two) `security_inode_set_acl` and `security_inode_remove_acl`, which have the same first
+/// arguments. There is no mount among them.
+#[inline(always)]
+pub fn attribute(kind: u16, dentry: *const u8, name: *const u8, result: i32) {
+    let Some(run) = gate::current() else { return };
+    let actor = Actor::current(gate::current_task());
+    let Some(mut record) = emit::bulk::<NameRecord>(&run, kind, actor) else { return };
+    let fields = record.fields();
+    fill_facts(fields, dentry);
+    fields.error = refusal(i64::from(result));
+    path::write_below_mount(dentry, &mut fields.path);
+    path::write_none(&mut fields.new_path);
+    user::write_kernel_text(name, &mut fields.argument);
     record.submit();
 }
 
 #[inline(always)]
 fn fill(fields: &mut NameRecord, directory: *const u8, dentry: *const u8) {
+    fill_facts(fields, dentry);
+    path::write_child(directory, Some(dentry), &mut fields.path);
+}
+
+/// All but the paths.
+#[inline(always)]
+fn fill_facts(fields: &mut NameRecord, dentry: *const u8) {
     fields.file = file::dentry_key(dentry);
     fields.flags = ATTEMPT;
     fields.source = FROM_HOOK;
     fields.error = 0;
     fields.mode = 0;
-    path::write_child(directory, Some(dentry), &mut fields.path);
     user::write_no_argument(&mut fields.argument);
     user::write_no_argument(&mut fields.new_argument);
 }

@@ -1,6 +1,6 @@
-//! Outgoing destinations.
+//! Outgoing destinations, and sockets that are made and bound.
 
-use aya_ebpf::programs::SockAddrContext;
+use aya_ebpf::programs::{SockAddrContext, SockContext};
 use sentry_common::{kind, record::network::NetworkRecord};
 
 use crate::{
@@ -30,6 +30,30 @@ pub fn send<const IPV6: bool>(ctx: &SockAddrContext) -> i32 {
     1
 }
 
+/// Programs: `cgroup/post_bind4`, `cgroup/post_bind6` (4.17+): after bind(2) succeeded, with the port that the kernel
+/// chose. Returns 1.
+#[inline(always)]
+pub fn bound<const IPV6: bool>(ctx: &SockContext) -> i32 {
+    if let Some((run, actor)) = member() {
+        let cookie = emit::cookie_of_socket(ctx);
+        gate::tag_socket(cookie, &run, actor);
+        if let Some(mut record) = emit::bulk::<NetworkRecord>(&run, kind::BIND, actor) {
+            emit::write_bound::<IPV6>(ctx, cookie, record.fields());
+            record.submit();
+        }
+    }
+    1
+}
+
+/// Program: `cgroup/sock_create` (4.10+): an IPv4 or IPv6 socket was made. Only remembers whose it is. Returns 1.
+#[inline(always)]
+pub fn created(ctx: &SockContext) -> i32 {
+    if let Some((run, actor)) = member() {
+        gate::tag_socket(emit::cookie_of_socket(ctx), &run, actor);
+    }
+    1
+}
+
 #[inline(always)]
 fn member() -> Option<(Run, Actor)> {
     let actor = Actor::current_in_cgroup_program()?;
@@ -38,7 +62,9 @@ fn member() -> Option<(Run, Actor)> {
 
 #[inline(always)]
 fn report<const IPV6: bool>(run: &Run, actor: Actor, kind: u16, ctx: &SockAddrContext) {
+    let cookie = emit::cookie_of_address(ctx);
+    gate::tag_socket(cookie, run, actor);
     let Some(mut record) = emit::bulk::<NetworkRecord>(run, kind, actor) else { return };
-    emit::write_destination::<IPV6>(ctx, record.fields());
+    emit::write_destination::<IPV6>(ctx, cookie, record.fields());
     record.submit();
 }

@@ -31,7 +31,9 @@ pub(crate) fn report(run: &Run, opened: *const u8, flags: u32) {
     if open_flags & file::FLAG_EXEC != 0 {
         return;
     }
-    let created = if file::mode(opened) & file::MODE_CREATED != 0 { CREATED } else { 0 };
+    // The kernel does not mark a file made without a name as created.
+    let is_new = file::mode(opened) & file::MODE_CREATED != 0 || open_flags & file::FLAG_NAMELESS != 0;
+    let created = if is_new { CREATED } else { 0 };
     count::add(run, |block| &raw mut block.opens);
     if open_flags & ACCESS_MODE != 0 {
         count::add(run, |block| &raw mut block.opens_for_write);

@@ -95,6 +95,11 @@ fn kind() -> impl Strategy<Value = EventKind> {
         ),
         (any::<u64>(), text()).prop_map(|(cgroup, path)| EventKind::CgroupMake { cgroup, path }),
         (any::<u64>(), text()).prop_map(|(cgroup, path)| EventKind::CgroupRemove { cgroup, path }),
+        any::<(bool, u64, u64)>().prop_map(|(missing, lost, throttled)| EventKind::Completeness {
+            missing,
+            lost,
+            throttled
+        }),
         endpoint().prop_map(|destination| EventKind::Connect { destination }),
         endpoint().prop_map(|destination| EventKind::Send { destination }),
         (file(), intent, any::<bool>(), any::<bool>()).prop_map(|(file, intent, created, attempt)| {

@@ -140,6 +140,9 @@ impl TryFrom<v1::event::Kind> for domain::EventKind {
             }
             Kind::CgroupMake(v1::CgroupMake { cgroup, path }) => Self::CgroupMake { cgroup, path },
             Kind::CgroupRemove(v1::CgroupRemove { cgroup, path }) => Self::CgroupRemove { cgroup, path },
+            Kind::Completeness(v1::Completeness { missing, lost, throttled }) => {
+                Self::Completeness { missing, lost, throttled }
+            }
             Kind::Connect(connect) => Self::Connect {
                 destination: present(connect.destination, "Connect", "destination")?.try_into()?,
             },

@@ -138,6 +138,9 @@ impl From<&domain::EventKind> for v1::event::Kind {
             domain::EventKind::CgroupRemove { cgroup, path } => {
                 Self::CgroupRemove(v1::CgroupRemove { cgroup: *cgroup, path: path.clone() })
             }
+            domain::EventKind::Completeness { missing, lost, throttled } => {
+                Self::Completeness(v1::Completeness { missing: *missing, lost: *lost, throttled: *throttled })
+            }
             domain::EventKind::Connect { destination } => {
                 Self::Connect(v1::Connect { destination: Some((*destination).into()) })
             }

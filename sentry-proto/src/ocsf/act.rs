@@ -220,6 +220,25 @@ pub(super) fn kernel(act: &v1::KernelAct, process: Option<&v1::Process>, host: &
     body
 }
 
+pub(super) fn completeness(state: &v1::Completeness) -> Body {
+    let message = if state.missing {
+        "Events of this run are missing from here on."
+    } else {
+        "The events of this run are whole again."
+    };
+    Body {
+        class: Class::Base,
+        activity: Activity(99, "Completeness"),
+        members: json!({ "message": message }),
+        unmapped: json!({
+            "act": "completeness",
+            "missing": state.missing,
+            "lost": exact(state.lost),
+            "throttled": exact(state.throttled),
+        }),
+    }
+}
+
 /// Refused, done, or (an attempt) not known.
 fn status(body: &mut Body, error: Option<u32>, attempt: bool) {
     let (id, name) = match error {

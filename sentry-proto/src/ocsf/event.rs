@@ -32,6 +32,7 @@ pub(super) fn render(event: &v1::Event, host: &HostContext<'_>) -> Map<String, V
         Some(Kind::CgroupRemove(removed)) => {
             cgroup(Activity(3, "Delete"), "cgroup_remove", removed.cgroup, &removed.path)
         }
+        Some(Kind::Completeness(state)) => act::completeness(state),
         Some(Kind::Connect(connect)) => network(Activity(1, "Open"), "connect", connect.destination.as_ref()),
         Some(Kind::Send(send)) => network(Activity(6, "Traffic"), "send", send.destination.as_ref()),
         Some(Kind::Open(open)) => opened(open),

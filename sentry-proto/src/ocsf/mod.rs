@@ -6,6 +6,7 @@
 //! | exit | Process Activity 1007 | Terminate 2 |
 //! | seed | Process Activity 1007 | Other 99 "Seed" |
 //! | cgroup make, remove, move | Kernel Activity 1003 | Create 1, Delete 3, Other 99 "Cgroup Move" |
+//! | completeness | Base Event 0 | Other 99 |
 //! | connect, send | Network Activity 4001 | Open 1, Traffic 6 |
 //! | open, unlink, rename | File System Activity 1001 | Create 1, Read 2, Update 3, Open 14; Delete 4; Rename 5 |
 //! | exec that failed | Process Activity 1007 | Launch 1, `status` Failure |
@@ -82,6 +83,7 @@ pub fn class_uid(kind: &v1::event::Kind) -> u32 {
         Kind::CgroupMove(_) | Kind::CgroupMake(_) | Kind::CgroupRemove(_) => 1003,
         Kind::Connect(_) | Kind::Send(_) | Kind::Unix(_) | Kind::TlsHello(_) => 4001,
         Kind::Dns(_) => 4003,
+        Kind::Completeness(_) => 0,
         Kind::Open(_) | Kind::Unlink(_) | Kind::Rename(_) => 1001,
         Kind::File(act) => {
             if act.file.is_some() {

@@ -46,7 +46,7 @@ fn call(socket: &Path) -> Result<(), Failure> {
         let run = std::env::var("AGENTSENTRY_RUN").unwrap_or_default();
         let thaw =
             v1::ActRequest { target: run.clone(), action: v1::Action::Thaw.into(), reason: String::new() };
-        told("status", client.status(v1::StatusRequest {}).await);
+        told("status", client.status(v1::StatusRequest::default()).await);
         told("runs", client.runs(v1::RunsRequest::default()).await);
         told("items", client.items(v1::ItemsRequest::default()).await);
         told("start", client.start(start).await);

@@ -126,7 +126,7 @@ impl Scene {
                     return Err(failure(&format!("the sensor ended at its start ({status})")));
                 }
                 if let Ok(mut client) = connect(&socket).await
-                    && let Ok(reply) = client.status(v1::StatusRequest {}).await
+                    && let Ok(reply) = client.status(v1::StatusRequest::default()).await
                     && reply.into_inner().health == status::SERVING
                 {
                     return Ok(client);

@@ -38,6 +38,11 @@ fn what(kind: &Kind, process: Option<&v1::Process>) -> (&'static str, String) {
         }
         Kind::CgroupMake(made) => ("mkcgroup", safe(&made.path)),
         Kind::CgroupRemove(removed) => ("rmcgroup", safe(&removed.path)),
+        Kind::Completeness(state) => {
+            let what =
+                if state.missing { "events are missing from here on" } else { "events are whole again" };
+            ("record", format!("{what}: {} lost, {} throttled so far", state.lost, state.throttled))
+        }
         Kind::Connect(connect) => ("connect", endpoint(connect.destination.as_ref())),
         Kind::Send(send) => ("send", endpoint(send.destination.as_ref())),
         Kind::Open(open) => {

@@ -65,9 +65,12 @@ pub(crate) fn line(value: &Value) -> String {
 }
 
 pub(crate) fn run(run: &v1::Run) -> Value {
-    let books = |books: Option<v1::RingBooks>| {
-        books.map(|b| json!({"generated": b.generated, "delivered": b.delivered, "lost": b.lost}))
-    };
+    let books =
+        |books: Option<v1::RingBooks>| {
+            books.map(|b| json!({
+            "generated": b.generated, "delivered": b.delivered, "lost": b.lost, "throttled": b.throttled,
+        }))
+        };
     json!({
         "type": "run",
         "id": run.id,

@@ -87,9 +87,13 @@ fn books(report: &v1::Report) -> String {
         report.run.as_ref().map(|run| (sum(run.critical), sum(run.bulk))).unwrap_or_default();
     let generated = critical.generated + bulk.generated;
     let lost = critical.lost + bulk.lost;
+    let throttled = match critical.throttled + bulk.throttled {
+        0 => String::new(),
+        count => format!(", {count} throttled"),
+    };
     let verdict = if report.complete { paint(GREEN, "complete") } else { paint(RED, "not complete") };
     format!(
-        "  {}  {verdict}: {generated} records made, {} read, {lost} lost\n",
+        "  {}  {verdict}: {generated} records made, {} read, {lost} lost{throttled}\n",
         paint(BOLD, "Record"),
         critical.delivered + bulk.delivered
     )
@@ -112,8 +116,8 @@ pub(crate) mod tests {
                 state: v1::RunState::Ended.into(),
                 started_unix_ns: 1_000_000_000,
                 ended_unix_ns: Some(3_500_000_000),
-                critical: Some(v1::RingBooks { generated: 10, delivered: 10, lost: 0 }),
-                bulk: Some(v1::RingBooks { generated: 90, delivered: 88, lost: 2 }),
+                critical: Some(v1::RingBooks { generated: 10, delivered: 10, lost: 0, throttled: 0 }),
+                bulk: Some(v1::RingBooks { generated: 90, delivered: 88, lost: 2, throttled: 0 }),
                 execs: 3,
                 processes_born: 4,
                 processes_entered: 1,

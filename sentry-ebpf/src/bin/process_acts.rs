@@ -1,0 +1,96 @@
+//! Acts on processes and on the kernel, by trampolines. Tiers A and B.
+//!
+//! The result is asked for by helper, not taken as the last argument: the number of arguments differs by version.
+#![no_std]
+#![no_main]
+
+use aya_ebpf::{
+    macros::{fentry, fexit},
+    programs::{FEntryContext, FExitContext},
+};
+use sentry_ebpf::{
+    kernel::call,
+    probes::{standing, system, target},
+};
+
+#[unsafe(link_section = "license")]
+#[unsafe(no_mangle)]
+static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";
+
+/// errno of a security call's refusal.
+#[inline(always)]
+fn error(ctx: &FExitContext) -> u32 {
+    call::refusal(ctx.ret::<i32>().unwrap_or(0).into())
+}
+
+#[fexit(function = "security_ptrace_access_check")]
+pub fn access_check(ctx: FExitContext) -> i32 {
+    target::access_check(ctx.arg(0), ctx.arg(1), error(&ctx));
+    0
+}
+
+#[fexit(function = "security_ptrace_traceme")]
+pub fn trace_me(ctx: FExitContext) -> i32 {
+    target::trace_me(ctx.arg(0), error(&ctx));
+    0
+}
+
+#[fexit(function = "security_bpf")]
+pub fn bpf_call(ctx: FExitContext) -> i32 {
+    system::bpf(ctx.arg(0), error(&ctx));
+    0
+}
+
+#[fexit(function = "__x64_sys_perf_event_open")]
+pub fn perf_open(ctx: FExitContext) -> i32 {
+    system::perf_open(ctx.arg(0), ctx.ret().unwrap_or(0));
+    0
+}
+
+#[fexit(function = "security_sb_mount")]
+pub fn mount(ctx: FExitContext) -> i32 {
+    system::mount(ctx.arg(0), ctx.arg(1), ctx.arg(2), ctx.arg(3), error(&ctx));
+    0
+}
+
+#[fexit(function = "security_move_mount")]
+pub fn move_mount(ctx: FExitContext) -> i32 {
+    system::move_mount(ctx.arg(1), error(&ctx));
+    0
+}
+
+#[fexit(function = "security_sb_umount")]
+pub fn unmount(ctx: FExitContext) -> i32 {
+    system::unmount(ctx.arg(0), ctx.arg(1), error(&ctx));
+    0
+}
+
+#[fexit(function = "security_path_chroot")]
+pub fn change_root(ctx: FExitContext) -> i32 {
+    system::change_root(0, ctx.arg(0), error(&ctx));
+    0
+}
+
+#[fexit(function = "security_sb_pivotroot")]
+pub fn pivot_root(ctx: FExitContext) -> i32 {
+    system::change_root(1, ctx.arg(1), error(&ctx));
+    0
+}
+
+#[fexit(function = "ksys_unshare")]
+pub fn unshare(ctx: FExitContext) -> i32 {
+    standing::unshare(ctx.arg(0), ctx.ret().unwrap_or(0));
+    0
+}
+
+#[fexit(function = "__x64_sys_setns")]
+pub fn setns(ctx: FExitContext) -> i32 {
+    standing::setns(ctx.arg(0), ctx.ret().unwrap_or(0));
+    0
+}
+
+#[fentry(function = "commit_creds")]
+pub fn commit_creds(ctx: FEntryContext) -> i32 {
+    standing::commit_creds(ctx.arg(0));
+    0
+}

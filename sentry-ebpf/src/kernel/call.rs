@@ -1,0 +1,60 @@
+//! The system call that a task is in.
+
+use aya_ebpf::helpers::generated::bpf_task_pt_regs;
+use sentry_common::offset as o;
+
+use super::read;
+use crate::{gate, offsets::of};
+
+/// Syscall numbers of this architecture.
+#[cfg(bpf_target_arch = "aarch64")]
+mod number {
+    pub(super) const PTRACE: u64 = 117;
+    pub(super) const RT_SIGQUEUEINFO: u64 = 138;
+    pub(super) const EXECVE: u64 = 221;
+    pub(super) const RT_TGSIGQUEUEINFO: u64 = 240;
+    pub(super) const EXECVEAT: u64 = 281;
+    pub(super) const PIDFD_SEND_SIGNAL: u64 = 424;
+}
+#[cfg(not(bpf_target_arch = "aarch64"))]
+mod number {
+    pub(super) const EXECVE: u64 = 59;
+    pub(super) const PTRACE: u64 = 101;
+    pub(super) const RT_SIGQUEUEINFO: u64 = 129;
+    pub(super) const RT_TGSIGQUEUEINFO: u64 = 297;
+    pub(super) const EXECVEAT: u64 = 322;
+    pub(super) const PIDFD_SEND_SIGNAL: u64 = 424;
+}
+
+/// Number of the current task's call, `u64::MAX` outside of one. A 32-bit program's numbers mean other calls.
+/// `bpf_task_pt_regs`: 5.15+.
+#[inline(always)]
+fn current() -> u64 {
+    // SAFETY: the argument is the trusted current task; the result is only read through probe reads.
+    let regs = unsafe { bpf_task_pt_regs(gate::current_task().cast_mut().cast()) } as *const u8;
+    read(regs, of(o::REGS_ORIG_AX)).unwrap_or(u64::MAX)
+}
+
+/// ptrace(2).
+#[inline(always)]
+pub fn is_ptrace() -> bool {
+    current() == number::PTRACE
+}
+
+/// A program is being replaced.
+#[inline(always)]
+pub fn is_exec() -> bool {
+    matches!(current(), number::EXECVE | number::EXECVEAT)
+}
+
+/// A signal is sent whose `siginfo` the caller writes.
+#[inline(always)]
+pub fn queues_signal() -> bool {
+    matches!(current(), number::RT_SIGQUEUEINFO | number::RT_TGSIGQUEUEINFO | number::PIDFD_SEND_SIGNAL)
+}
+
+/// errno of a call that gave `result`; 0 for one that succeeded.
+#[inline(always)]
+pub fn refusal(result: i64) -> u32 {
+    if result < 0 { result.wrapping_neg() as u32 } else { 0 }
+}

@@ -1,0 +1,89 @@
+//! `struct sock` of the IPv4 and IPv6 families.
+
+use sentry_common::{offset as o, record::network::NetworkRecord};
+
+use super::{cgroup, read, read_pointer};
+use crate::offsets::of;
+
+/// `AF_INET6`.
+const IPV6: u16 = 10;
+
+/// IPv4 or IPv6: the only families whose sockets have these fields.
+#[inline(always)]
+pub fn is_inet(sock: *const u8) -> bool {
+    matches!(family(sock), 2 | IPV6)
+}
+
+#[inline(always)]
+pub fn family(sock: *const u8) -> u16 {
+    read(sock, of(o::SK_FAMILY)).unwrap_or(0)
+}
+
+/// `SOCK_STREAM` and its like.
+#[inline(always)]
+pub fn socket_type(sock: *const u8) -> u16 {
+    read(sock, of(o::SK_TYPE)).unwrap_or(0)
+}
+
+/// `sk_err`: an errno that the next call on the socket returns.
+#[inline(always)]
+pub fn error(sock: *const u8) -> u32 {
+    read(sock, of(o::SK_ERROR)).unwrap_or(0)
+}
+
+/// The cookie, if the kernel has given the socket one.
+#[inline(always)]
+pub fn known_cookie(sock: *const u8) -> u64 {
+    read(sock, of(o::SK_COOKIE)).unwrap_or(0)
+}
+
+/// Id of the cgroup whose process made the socket, or the listening socket it came from.
+#[inline(always)]
+pub fn cgroup(sock: *const u8) -> u64 {
+    match read_pointer(sock, of(o::SK_CGROUP)) {
+        Some(group) => cgroup::id(group),
+        None => 0,
+    }
+}
+
+/// The `struct sock` of a `struct socket`; null when it is closed.
+#[inline(always)]
+pub fn of_socket(socket: *const u8) -> *const u8 {
+    read(socket, of(o::SOCKET_SK)).unwrap_or(core::ptr::null())
+}
+
+/// Both sides as they are now, and no error.
+#[inline(always)]
+pub fn write(sock: *const u8, cookie: u64, fields: &mut NetworkRecord) {
+    let family = family(sock);
+    fields.cookie = cookie;
+    fields.family = family;
+    fields.socket_type = socket_type(sock);
+    fields.protocol = read(sock, of(o::SK_PROTOCOL)).unwrap_or(0);
+    fields.port = u16::from_be(read(sock, of(o::SK_REMOTE_PORT)).unwrap_or(0));
+    // A socket that is being closed has given its port back, but not forgotten it.
+    fields.local_port = match read(sock, of(o::SK_LOCAL_PORT)).unwrap_or(0) {
+        0 => u16::from_be(read(sock, of(o::INET_LOCAL_PORT)).unwrap_or(0)),
+        port => port,
+    };
+    fields.reserved = 0;
+    fields.error = 0;
+    if family == IPV6 {
+        write_address(read(sock, of(o::SK_REMOTE_V6)), &mut fields.address);
+        write_address(read(sock, of(o::SK_LOCAL_V6)), &mut fields.local_address);
+    } else {
+        write_address(v4(sock, o::SK_REMOTE_V4), &mut fields.address);
+        write_address(v4(sock, o::SK_LOCAL_V4), &mut fields.local_address);
+    }
+}
+
+#[inline(always)]
+fn v4(sock: *const u8, field: usize) -> Option<[u32; 4]> {
+    Some([read(sock, of(field))?, 0, 0, 0])
+}
+
+#[inline(always)]
+fn write_address(words: Option<[u32; 4]>, out: &mut [u8; 16]) {
+    // SAFETY: both have 16 bytes.
+    unsafe { out.as_mut_ptr().cast::<[u32; 4]>().write_unaligned(words.unwrap_or([0; 4])) };
+}

@@ -1,0 +1,88 @@
+//! Unix sockets: their names, and whose they are.
+
+use aya_ebpf::helpers::generated::bpf_probe_read_kernel;
+use sentry_common::{
+    offset as o,
+    record::{
+        network::{ABSTRACT, PEER_IN_RUN, UnixRecord},
+        text::{ArgumentText, UNREADABLE},
+    },
+};
+
+use super::{cgroup, read, task};
+use crate::{
+    gate::{self, Run},
+    offsets::of,
+};
+
+/// `sizeof(sa_family_t)`: where `sun_path` begins.
+const FAMILY: u32 = 2;
+/// `sizeof(sun_path)`.
+const NAME_CAPACITY: u32 = 108;
+/// `PIDTYPE_TGID`, the same on 5.10–7.2, and the size of one of `task_struct.pid_links`, an `hlist_node`.
+const TGID: usize = 1;
+const LINK: usize = 16;
+
+/// The `struct sock` that a connected unix socket speaks to; null when there is none.
+#[inline(always)]
+pub fn peer(sock: *const u8) -> *const u8 {
+    pointer(sock, o::UNIX_PEER)
+}
+
+/// Fills everything of the record but `socket_type` and `error`: the name that the peer's `struct sock` was bound to,
+/// and the process that called listen(2) on it. The kernel keeps no process for a datagram socket that was only bound;
+/// its maker's uid is known.
+#[inline(always)]
+pub fn write_peer(run: &Run, peer: *const u8, fields: &mut UnixRecord) {
+    fields.reserved = 0;
+    fields.reserved2 = 0;
+    fields.flags = write_name(pointer(peer, o::UNIX_ADDRESS), &mut fields.name);
+    let credentials = pointer(peer, o::SK_PEER_CRED);
+    let maker: u32 = read(peer, of(o::SK_UID)).unwrap_or(u32::MAX);
+    fields.peer_uid = read(credentials, of(o::CRED_EUID)).unwrap_or(maker);
+    let pid = pointer(peer, o::SK_PEER_PID);
+    fields.peer_tgid = read(pid, of(o::PID_NUMBERS)).unwrap_or(0);
+    fields.peer_start_boot_ns = 0;
+    fields.peer_cgroup = 0;
+    let link: u64 = read(pid, of(o::PID_TASKS) + TGID * size_of::<u64>()).unwrap_or(0);
+    if link != 0 {
+        let leader = (link as *const u8).wrapping_sub(of(o::TASK_PID_LINKS) + TGID * LINK);
+        fields.peer_start_boot_ns = task::start(leader);
+        fields.peer_cgroup = cgroup::of_task(leader);
+        if gate::owns_process(run, fields.peer_tgid, fields.peer_start_boot_ns) {
+            fields.flags |= PEER_IN_RUN;
+        }
+    }
+}
+
+/// The pointer in a field, null where it cannot be read. An `Option` kept over branches would become a register that
+/// the verifier takes for unset.
+#[inline(always)]
+fn pointer(base: *const u8, field: usize) -> *const u8 {
+    read(base, of(field)).unwrap_or(core::ptr::null())
+}
+
+/// Copies `struct unix_address`: a path ended by NUL, or an abstract name, which begins with NUL. Returns the flags of
+/// the record. A socket without a name has no such struct.
+#[inline(always)]
+fn write_name(address: *const u8, out: &mut ArgumentText) -> u32 {
+    out.length = 0;
+    out.flags = 0;
+    let length: u32 = read(address, of(o::ADDRESS_LENGTH)).unwrap_or(0);
+    if length <= FAMILY {
+        return 0;
+    }
+    let path = address.wrapping_add(of(o::ADDRESS_NAME) + FAMILY as usize);
+    let first: u8 = read(path, 0).unwrap_or(0);
+    // The length counts the family, and the NUL after a path or before an abstract name.
+    let used = length - FAMILY - 1;
+    let used = if used > NAME_CAPACITY { NAME_CAPACITY } else { used };
+    let (from, flags) = if first == 0 { (path.wrapping_add(1), ABSTRACT) } else { (path, 0) };
+    // SAFETY: `used` ≤ NAME_CAPACITY, less than the buffer; the helper checks the source.
+    if unsafe { bpf_probe_read_kernel(out.bytes.as_mut_ptr().cast(), used, from.cast_mut().cast()) } == 0 {
+        out.length = used;
+    } else {
+        out.flags = UNREADABLE;
+    }
+    flags
+}

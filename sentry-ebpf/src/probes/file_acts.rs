@@ -1,0 +1,184 @@
+//! What is done to a file object beside opening it (tiers A and B).
+//!
+//! A `security_*` call is made before the file system acts, so its result tells a refusal by a security module alone:
+//! such a record is an attempt. The `vfs_*` calls give the result of the act itself.
+
+use sentry_common::{
+    kind, offset as o,
+    record::{
+        file::{ATTEMPT, FileRecord},
+        process::FileKey,
+    },
+};
+
+use super::refusal;
+use crate::{
+    emit::{self, Actor},
+    gate::{self, Run},
+    kernel::{file, path, read},
+    offsets::of,
+};
+
+const PROT_WRITE: u64 = 2;
+const PROT_EXEC: u64 = 4;
+
+/// One act; the record's fields of the same names.
+#[derive(Clone, Copy)]
+struct Act {
+    kind: u16,
+    detail: u64,
+    flags: u32,
+    error: u32,
+}
+
+impl Act {
+    /// Asked for; `result` is the security modules' answer.
+    #[inline(always)]
+    fn asked(kind: u16, detail: u64, result: i32) -> Self {
+        Self { kind, detail, flags: ATTEMPT, error: refusal(i64::from(result)) }
+    }
+
+    /// Over; `result` is the kernel's.
+    #[inline(always)]
+    fn done(kind: u16, detail: u64, result: i64) -> Self {
+        Self { kind, detail, flags: 0, error: refusal(result) }
+    }
+}
+
+/// Hook: fexit on `security_path_truncate(path)`: truncate(2), before 6.2 also ftruncate(2) and an open with `O_TRUNC`.
+#[inline(always)]
+pub fn path_truncate(target: *const u8, result: i32) {
+    on_path(target, Act::asked(kind::TRUNCATE, 0, result));
+}
+
+/// Hook: fexit on `security_file_truncate(file)` (6.2+): ftruncate(2) and an open with `O_TRUNC`.
+#[inline(always)]
+pub fn file_truncate(target: *const u8, result: i32) {
+    on_path(file::path(target), Act::asked(kind::TRUNCATE, 0, result));
+}
+
+/// Hook: fexit on `security_path_chmod(path, mode)`.
+#[inline(always)]
+pub fn path_chmod(target: *const u8, mode: u32, result: i32) {
+    on_path(target, Act::asked(kind::CHANGE_MODE, u64::from(mode), result));
+}
+
+/// Hook: fexit on `security_path_chown(path, uid, gid)`; an id that stays is all ones. Programs can take the ids, which
+/// are structures, since 6.1.
+#[inline(always)]
+pub fn path_chown(target: *const u8, uid: u32, gid: u32, result: i32) {
+    on_path(target, Act::asked(kind::CHANGE_OWNER, u64::from(uid) << 32 | u64::from(gid), result));
+}
+
+#[inline(always)]
+fn on_path(target: *const u8, act: Act) {
+    let Some(run) = gate::current() else { return };
+    let dentry = read::<u64>(target, of(o::PATH_DENTRY)).unwrap_or(0);
+    report(&run, file::dentry_key(dentry as *const u8), target, act);
+}
+
+/// Hook: fexit on `security_mmap_file(file, prot, flags)`; no file for anonymous memory. The image that execve maps is
+/// the exec record's; its dynamic linker and every library are told.
+#[inline(always)]
+pub fn mmap_file(mapped: *const u8, protection: u64, flags: u64, result: i32) {
+    /// Of the four bits that say what sort of mapping it is; both `MAP_SHARED` and `MAP_SHARED_VALIDATE` have it, and
+    /// `MAP_PRIVATE` does not.
+    const SHARED: u64 = 1;
+    if protection & (PROT_WRITE | PROT_EXEC) == 0 {
+        return;
+    }
+    let Some(run) = gate::current() else { return };
+    let key = file::key(mapped);
+    let is_written = protection & PROT_WRITE != 0 && flags & SHARED != 0 && key.inode != 0;
+    let kind = if is_written {
+        kind::MAP_WRITE
+    } else if protection & PROT_EXEC != 0 && !is_program(mapped) {
+        kind::MAP_EXECUTE
+    } else {
+        return;
+    };
+    report(&run, key, file::path(mapped), Act::asked(kind, protection, result));
+}
+
+/// The file that the process was executed from.
+#[inline(always)]
+fn is_program(mapped: *const u8) -> bool {
+    let Some(mm) = read::<u64>(gate::current_task(), of(o::TASK_MM)) else { return false };
+    let program = read::<u64>(mm as *const u8, of(o::MM_EXE_FILE)).unwrap_or(0);
+    program != 0 && program == mapped as u64
+}
+
+/// Hook: fexit on `security_file_mprotect(vma, reqprot, prot)`.
+#[inline(always)]
+pub fn file_mprotect(vma: *const u8, protection: u64, result: i32) {
+    /// `VM_SHARED` in `vm_flags`.
+    const SHARED: u64 = 8;
+    if protection & (PROT_WRITE | PROT_EXEC) == 0 {
+        return;
+    }
+    let Some(run) = gate::current() else { return };
+    let mapped = read::<u64>(vma, of(o::VMA_FILE)).unwrap_or(0) as *const u8;
+    let key = file::key(mapped);
+    let is_shared = read::<u64>(vma, of(o::VMA_FLAGS)).unwrap_or(0) & SHARED != 0;
+    let kind = if protection & PROT_EXEC != 0 {
+        kind::PROTECT_EXECUTE
+    } else if is_shared && key.inode != 0 {
+        // Mapped for reading first, to be written after all.
+        kind::MAP_WRITE
+    } else {
+        return;
+    };
+    report(&run, key, file::path(mapped), Act::asked(kind, protection, result));
+}
+
+/// Hooks: fexit on `vfs_copy_file_range(file_in, pos_in, file_out, pos_out, len, flags)` and `vfs_clone_file_range` with
+/// the same arguments.
+#[inline(always)]
+pub fn copy_file_range(target: *const u8, length: u64, result: i64) {
+    on_file(target, Act::done(kind::COPY, length, result));
+}
+
+/// Hook: fexit on `vfs_fallocate(file, mode, offset, len)`.
+#[inline(always)]
+pub fn fallocate(target: *const u8, mode: u32, result: i32) {
+    on_file(target, Act::done(kind::ALLOCATE, u64::from(mode), i64::from(result)));
+}
+
+/// Hook: fentry on `__fput(file)`: nothing refers to the open file any more. Its path is gone when the function ends.
+#[inline(always)]
+pub fn last_close(closed: *const u8) {
+    /// `FMODE_WRITE` and `FMODE_OPENED` (same bits on 5.10–6.18).
+    const WRITTEN: u32 = 1 << 1 | 1 << 19;
+    const TYPE: u32 = 0o170_000;
+    const REGULAR: u32 = 0o100_000;
+    let Some(run) = gate::current() else { return };
+    if file::mode(closed) & WRITTEN != WRITTEN {
+        return;
+    }
+    let key = file::key(closed);
+    if key.mode & TYPE != REGULAR {
+        return;
+    }
+    let size = file::size(closed);
+    report(&run, key, file::path(closed), Act::done(kind::CLOSE_WRITTEN, size, 0));
+}
+
+#[inline(always)]
+fn on_file(target: *const u8, act: Act) {
+    let Some(run) = gate::current() else { return };
+    report(&run, file::key(target), file::path(target), act);
+}
+
+/// `target` is the address of a `struct path`; one that cannot be read leaves the path empty.
+#[inline(always)]
+fn report(run: &Run, key: FileKey, target: *const u8, act: Act) {
+    let actor = Actor::current(gate::current_task());
+    let Some(mut record) = emit::bulk::<FileRecord>(run, act.kind, actor) else { return };
+    let fields = record.fields();
+    fields.file = key;
+    fields.detail = act.detail;
+    fields.flags = act.flags;
+    fields.error = act.error;
+    path::write(target, &mut fields.path);
+    record.submit();
+}

@@ -1,0 +1,72 @@
+//! Packets of a run's sockets.
+
+use aya_ebpf::programs::SkBuffContext;
+use sentry_common::{
+    kind,
+    record::network::{OUTBOUND, PayloadRecord},
+};
+
+use crate::{
+    emit::{self, Actor},
+    gate,
+    kernel::packet::{self, Packet},
+};
+
+/// Where DNS is spoken.
+const DNS: u16 = 53;
+
+/// Programs: `cgroup_skb/egress` and `cgroup_skb/ingress` (4.10+), at the root of the hierarchy. Returns 1 (allow).
+///
+/// The socket's owner is looked up by its cookie. A socket that no process of a run has used since the run began is
+/// known by its cgroup alone, and only the packets that carry a name are worth that second look-up.
+#[inline(always)]
+pub fn pass<const OUT: bool>(ctx: &SkBuffContext) -> i32 {
+    see::<OUT>(ctx);
+    1
+}
+
+#[inline(always)]
+fn see<const OUT: bool>(ctx: &SkBuffContext) {
+    let cookie = packet::cookie(ctx);
+    let owner = gate::of_socket(cookie);
+    let Some(packet) = packet::parse(ctx) else { return };
+    if packet.length == 0 || !is_name::<OUT>(ctx, &packet) {
+        return;
+    }
+    match owner {
+        Some((run, actor)) => tell::<OUT>(ctx, &run, actor, cookie, &packet),
+        None => {
+            let Some(run) = gate::of_cgroup(packet::cgroup(ctx)) else { return };
+            tell::<OUT>(ctx, &run, Actor { tgid: 0, tid: 0, start_boot_ns: 0 }, cookie, &packet);
+        }
+    }
+}
+
+#[inline(always)]
+fn is_name<const OUT: bool>(ctx: &SkBuffContext, packet: &Packet) -> bool {
+    let remote = if OUT { packet.destination_port } else { packet.source_port };
+    remote == DNS || (OUT && packet.protocol == packet::TCP && packet::is_tls_hello(ctx, packet))
+}
+
+#[inline(always)]
+fn tell<const OUT: bool>(ctx: &SkBuffContext, run: &gate::Run, actor: Actor, cookie: u64, packet: &Packet) {
+    let Some(mut record) = emit::bulk::<PayloadRecord>(run, kind::PAYLOAD, actor) else { return };
+    let fields = record.fields();
+    fields.cookie = cookie;
+    fields.family = packet.family;
+    fields.protocol = u16::from(packet.protocol);
+    fields.reserved = 0;
+    if OUT {
+        fields.flags = OUTBOUND;
+        fields.port = packet.destination_port;
+        fields.local_port = packet.source_port;
+        packet::write_addresses(ctx, packet.family, &mut fields.local_address, &mut fields.address);
+    } else {
+        fields.flags = 0;
+        fields.port = packet.source_port;
+        fields.local_port = packet.destination_port;
+        packet::write_addresses(ctx, packet.family, &mut fields.address, &mut fields.local_address);
+    }
+    packet::write_payload(ctx, packet, fields);
+    record.submit();
+}

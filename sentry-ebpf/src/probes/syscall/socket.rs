@@ -1,0 +1,81 @@
+//! Sockets made, connections accepted, and peers of unix sockets.
+
+use sentry_common::{
+    fault, kind,
+    record::network::{ABSTRACT, NetworkRecord, PEER_IN_RUN, UnixRecord},
+};
+
+use super::{call::Call, table};
+use crate::{
+    count,
+    emit::{self, Actor},
+    gate,
+    kernel::{descriptor, pid, task},
+};
+
+/// `socket` and `accept`: the returned descriptor is the socket.
+#[inline(always)]
+pub fn made(regs: *const u8, result: i64) {
+    let Some(run) = gate::current() else { return };
+    let call = Call::read(regs, result);
+    let Some(sock) = descriptor::of_descriptor(gate::current_task(), result as u32) else {
+        // Another thread has closed it already.
+        return count::fault(fault::FD_GONE);
+    };
+    let actor = Actor::current(gate::current_task());
+    let accepted = call.act == table::ACCEPT;
+    let kind = if accepted { kind::ACCEPT } else { kind::SOCKET };
+    let Some(mut record) = emit::bulk::<NetworkRecord>(&run, kind, actor) else { return };
+    let fields = record.fields();
+    fields.error = 0;
+    fields.reserved = 0;
+    descriptor::describe(sock, fields);
+    if accepted {
+        descriptor::write_sides(sock, fields);
+    } else {
+        descriptor::write_no_sides(fields);
+    }
+    record.submit();
+}
+
+/// A connection of a unix socket that was made; the other families are told of by the cgroup programs.
+#[inline(always)]
+pub fn connected(regs: *const u8, result: i64) {
+    const AF_UNIX: u16 = 1;
+    let Some(run) = gate::current() else { return };
+    let call = Call::read(regs, result);
+    let Some(sock) = descriptor::of_descriptor(gate::current_task(), call.argument::<0>() as u32) else {
+        return count::fault(fault::FD_GONE);
+    };
+    if descriptor::family(sock) != AF_UNIX {
+        return;
+    }
+    let Some(peer) = descriptor::unix_peer(sock) else {
+        // It has hung up already, or the connection of a datagram socket was dissolved.
+        return;
+    };
+    let actor = Actor::current(gate::current_task());
+    let Some(mut record) = emit::bulk::<UnixRecord>(&run, kind::UNIX_CONNECT, actor) else { return };
+    let fields = record.fields();
+    fields.reserved = 0;
+    fields.reserved2 = 0;
+    fields.error = 0;
+    fields.socket_type = descriptor::kind(sock);
+    fields.flags = if descriptor::write_unix_name(peer, &mut fields.name) { ABSTRACT } else { 0 };
+    // The kernel copies them from the listening socket to the connecting one.
+    fields.peer_uid = descriptor::peer_uid(sock);
+    let listener = descriptor::peer_pid(sock);
+    fields.peer_tgid = pid::number(listener);
+    fields.peer_cgroup = pid::cgroup(listener);
+    fields.peer_start_boot_ns = match pid::leader(listener) {
+        Some(leader) => task::start(leader),
+        None => 0,
+    };
+    let peer = Actor { tgid: fields.peer_tgid, tid: 0, start_boot_ns: fields.peer_start_boot_ns };
+    if let Some(theirs) = gate::of_process(peer)
+        && theirs.tag == run.tag
+    {
+        fields.flags |= PEER_IN_RUN;
+    }
+    record.submit();
+}

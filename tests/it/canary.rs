@@ -1,0 +1,36 @@
+//! The sensor notices that it does not see any more.
+
+use sentry_tests::{links, require, sensor::Sensor, supervised::Order, wait};
+
+use crate::workload;
+
+#[test]
+fn health_sends_a_canary_through_every_hook() {
+    require!("root");
+    let sensor = Sensor::start();
+    let health = sensor.health();
+    assert_eq!(health["health"], "serving", "{health:#}");
+    assert_eq!(sensor.json(&["agents", "--all"]), [] as [serde_json::Value; 0], "it is no run");
+}
+
+#[test]
+fn a_hook_that_is_detached_is_an_alarm() {
+    require!("root");
+    let sensor = Sensor::start();
+    let number = sensor.scratch().join("number");
+    let run = Order::new(&sensor, "counter").start(&workload("workload_count", &[number.to_str().unwrap()]));
+    let id = run.run();
+    wait::file(&number);
+    links::detach_connect4(sensor.pid());
+    // Nobody asks for it: the alarm is the sensor's own.
+    wait::until("the alarm", || {
+        let log = sensor.log();
+        if log.contains("TCP, UDP connect") { Ok(()) } else { Err(log) }
+    });
+    let output = sensor.cli(&["health"]);
+    assert_eq!(output.status.code(), Some(1));
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(text.contains("silent hooks: TCP, UDP connect"), "{text}");
+    assert_eq!(sensor.cli(&["kill", &id]).status.code(), Some(0));
+    assert_eq!(run.wait().code(), Some(137));
+}

@@ -1,0 +1,40 @@
+//! BPF links of another process, by number.
+
+use std::fs;
+
+use nix::libc;
+
+/// `BPF_LINK_GET_FD_BY_ID`, `BPF_LINK_DETACH`, and the attach type of `cgroup/connect4`.
+const GET_FD_BY_ID: libc::c_long = 30;
+const DETACH: libc::c_long = 34;
+const CONNECT4: u32 = 10;
+
+/// Detaches the connect4 program of the process behind its back.
+///
+/// # Panics
+/// When it holds no such link, or the kernel refuses.
+pub fn detach_connect4(pid: u32) {
+    let mut descriptors = fs::read_dir(format!("/proc/{pid}/fdinfo")).unwrap();
+    let link = descriptors.find_map(|entry| {
+        let text = fs::read_to_string(entry.ok()?.path()).ok()?;
+        let field = |name: &str| -> Option<u32> {
+            let line = text.lines().find_map(|line| line.strip_prefix(name))?;
+            line.trim().parse().ok()
+        };
+        (field("attach_type:")? == CONNECT4).then(|| field("link_id:"))?
+    });
+    let fd = bpf(GET_FD_BY_ID, link.expect("the process holds a connect4 link"));
+    bpf(DETACH, u32::try_from(fd).unwrap());
+    // SAFETY: made above, used nowhere else.
+    unsafe { libc::close(i32::try_from(fd).unwrap()) };
+}
+
+/// bpf(2) with an attribute whose first word is `argument`.
+fn bpf(command: libc::c_long, argument: u32) -> libc::c_long {
+    let attribute = [argument, 0, 0, 0];
+    // SAFETY: both commands read only the attribute, whose size is given.
+    let result =
+        unsafe { libc::syscall(libc::SYS_bpf, command, attribute.as_ptr(), size_of_val(&attribute)) };
+    assert!(result >= 0, "bpf({command}): {}", std::io::Error::last_os_error());
+    result
+}
