@@ -39,6 +39,9 @@ mod durability;
 mod feed;
 
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+mod scenarios;
+
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
 mod canary;
 
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]

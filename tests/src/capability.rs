@@ -43,8 +43,27 @@ fn present(capability: &str) -> bool {
         "tier-b" => tier() == "B",
         "tier-c" => tier() == "C",
         "trampoline" => matches!(tier(), "A" | "B"),
+        "socket-packet" => has_socket_family(17, 3),
+        "socket-alg" => has_socket_family(38, 5),
+        "socket-vsock" => has_socket_family(40, 1),
+        // The kernel may be built without the call gate, or booted with ia32_emulation=0: trying it is fatal then.
+        "calls-32-bit" => cfg!(target_arch = "x86_64") && calls_32_bit(),
         other => panic!("no test knows what capability {other} is"),
     }
+}
+
+fn has_socket_family(family: u32, kind: u32) -> bool {
+    let (family, kind) = (family.to_string(), kind.to_string());
+    let mut command = programs::command("workload_scene");
+    programs::finish(command.args(["socket", &family, &kind, "0"])).status.success()
+}
+
+fn calls_32_bit() -> bool {
+    let probe = tempfile::NamedTempFile::new().map(tempfile::NamedTempFile::into_temp_path);
+    probe.is_ok_and(|file| {
+        let mut command = programs::command("workload_scene");
+        programs::finish(command.arg("open-32-bit").arg(&*file)).status.success()
+    })
 }
 
 /// Tier letter of this kernel, as `sentry doctor` finds it.

@@ -6,11 +6,13 @@
 //! - `story`: what a run did, as short lines that a test can compare.
 //! - `cgroup`, `procs`: what the kernel says, read without the product's own code.
 //! - `wait`, `scratch`, `capability`: conditions with deadlines, places, what this kernel can do.
-//! - `work`: shared by the workload programs in `src/bin`.
+//! - `scenario`: what an agent does and what must be seen of it, as data.
+//! - `work`: shared by the workload programs in `src/bin`; `scene`: the acts of one of them.
 //!
 //! Environment: `AGENTSENTRY_BIN_DIR` (where the programs are, if not beside the test), `AGENTSENTRY_PROMISED`
 //! (capabilities that must not be missing, by comma), `AGENTSENTRY_SLOW=1` (an emulated machine: fewer rounds, longer
-//! waits), `AGENTSENTRY_LONG=1` (all rounds of the acceptance, outages of full length).
+//! waits), `AGENTSENTRY_COVERAGE` (a file that the verdicts of the scenarios are appended to), `AGENTSENTRY_SCENARIO` (only
+//! those whose id starts so), `AGENTSENTRY_LONG=1` (all rounds of the acceptance, outages of full length).
 
 #[expect(clippy::unwrap_used, clippy::panic, reason = "a failed test may panic")]
 pub mod wait;
@@ -46,6 +48,11 @@ pub mod http;
 
 #[expect(clippy::panic, reason = "a failed test may panic")]
 pub mod story;
+
+#[expect(clippy::unwrap_used, clippy::panic, reason = "a failed test may panic")]
+pub mod scenario;
+
+pub mod scene;
 
 #[expect(clippy::unwrap_used, clippy::expect_used, reason = "a failed test may panic")]
 pub mod links;

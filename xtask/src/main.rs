@@ -8,7 +8,9 @@ mod bench;
 mod bpf;
 mod build;
 mod cargo;
+mod coverage;
 mod demo;
+mod fuzz;
 mod host;
 mod lint;
 mod paths;
@@ -34,6 +36,8 @@ usage: cargo xtask <command>
   demo                                      from nothing to a stopped runaway: setup, build, `sentry demo`
   test [--unit] [--host] [--vm] [FILTER]    all the tests, or the named parts of them
   vm [KERNEL…] [--no-lsm] [-- FILTER]       the integration tests on the kernels of tests/vm/matrix.toml
+  coverage [--collect] [KERNEL…]            the scenarios on this kernel and the matrix; writes docs/coverage.md
+  fuzz [--executions N]                     foreign bytes for everything that reads them, N times each
   lint                                      formatting, clippy, tidy, cargo-deny
   bench [--json]                            what a process that is no agent pays for the sensor
   tidy                                      size budgets, dependency arrows, test hygiene
@@ -50,6 +54,8 @@ fn main() -> ExitCode {
         "demo" => demo::command(args),
         "test" => test::command(args),
         "vm" => vm::command(args),
+        "coverage" => coverage::command(args),
+        "fuzz" => fuzz::command(args),
         "lint" => lint::command(args),
         "bench" => bench::command(args),
         "workload" => bench::workload_command(args),

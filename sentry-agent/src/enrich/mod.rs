@@ -10,7 +10,7 @@ pub mod event;
 
 mod act;
 
-mod payload;
+pub mod payload;
 
 mod service;
 

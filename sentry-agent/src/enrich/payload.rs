@@ -12,7 +12,8 @@ const TCP: u16 = 6;
 const DNS_PORT: u16 = 53;
 
 /// Total: bytes that are neither are told as what their port promises, without a name.
-pub(super) fn kind(side: Endpoint, outbound: bool, bytes: &[u8]) -> EventKind {
+#[must_use]
+pub fn kind(side: Endpoint, outbound: bool, bytes: &[u8]) -> EventKind {
     if side.port == DNS_PORT {
         // Over TCP each message has its length before it.
         let message = if side.protocol == TCP { bytes.get(2..).unwrap_or_default() } else { bytes };

@@ -6,7 +6,7 @@
 use std::{
     fs::File,
     io::{BufRead as _, BufReader, Write as _},
-    path::Path,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::mpsc::{self, Receiver, RecvTimeoutError},
     thread,
@@ -62,9 +62,14 @@ pub(super) fn boot(kernel: &Kernel, image: &Path, initrd: &Path, filter: &[Strin
     }
 }
 
+/// Where everything that the guest printed is.
+pub(super) fn log_of(kernel: &Kernel) -> Result<PathBuf> {
+    step::log_path(&format!("vm-{}", kernel.name))
+}
+
 /// The counts of one boot, and whether the emulator broke it.
 fn boot_once(kernel: &Kernel, image: &Path, initrd: &Path, filter: &[String]) -> Result<(Tally, bool)> {
-    let log = step::log_path(&format!("vm-{}", kernel.name))?;
+    let log = log_of(kernel)?;
     let bpf = if kernel.lsm { "with" } else { "without" };
     say(AREA, format_args!("boot {} {bpf} BPF as a security module and run the tests there", kernel.name));
     let started = Instant::now();

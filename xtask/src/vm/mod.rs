@@ -12,7 +12,7 @@ mod matrix;
 mod mirror;
 mod packages;
 
-use std::process::ExitCode;
+use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::{Context as _, Result, bail};
 
@@ -57,6 +57,18 @@ pub(crate) fn run_matrix(filter: &[String]) -> Result<Vec<(String, Tally)>> {
     let matrix = Matrix::read()?;
     let filter = if filter.is_empty() { matrix.leave_out() } else { filter.to_vec() };
     run(&matrix.select(&[])?, &filter)
+}
+
+/// Runs the tests that the filter names on these kernels (none named: all).
+pub(crate) fn run_named(names: &[String], filter: &[String]) -> Result<()> {
+    run(&Matrix::read()?.select(names)?, filter)?;
+    Ok(())
+}
+
+/// The log of the last run on each of these kernels (none named: all), by the kernel's name.
+pub(crate) fn logs_of(names: &[String]) -> Result<Vec<(String, PathBuf)>> {
+    let kernels = Matrix::read()?.select(names)?;
+    kernels.iter().map(|kernel| Ok((kernel.name.clone(), boot::log_of(kernel)?))).collect()
 }
 
 fn run(kernels: &[Kernel], filter: &[String]) -> Result<Vec<(String, Tally)>> {

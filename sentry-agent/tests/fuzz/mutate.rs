@@ -1,0 +1,116 @@
+//! Inputs: good ones, and what becomes of them. The same seed gives the same inputs.
+
+use sentry_common::{
+    abi::{RecordHeader, SCHEMA_VERSION},
+    record::{
+        cgroup::CgroupRecord,
+        file::{FileRecord, NameRecord},
+        network::{NetworkRecord, PayloadRecord, UnixRecord},
+        other::{KernelRecord, TargetRecord},
+        process::{ExecRecord, ExitRecord, ForkRecord},
+    },
+};
+
+/// xorshift64*: small, fast, and good enough to choose bytes.
+pub struct Chance(u64);
+
+impl Chance {
+    pub fn new(seed: u64) -> Self {
+        // Zero would stay zero.
+        Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
+    }
+
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
+    }
+
+    /// Below `end`, which is not 0.
+    pub fn below(&mut self, end: usize) -> usize {
+        (self.next() >> 16) as usize % end
+    }
+}
+
+/// Good inputs: a record of each kind in each length that a record has, text, packets.
+pub fn corpus() -> Vec<Vec<u8>> {
+    const LENGTHS: [usize; 11] = [
+        size_of::<ForkRecord>(),
+        size_of::<ExecRecord>(),
+        size_of::<ExitRecord>(),
+        size_of::<CgroupRecord>(),
+        size_of::<FileRecord>(),
+        size_of::<NameRecord>(),
+        size_of::<NetworkRecord>(),
+        size_of::<UnixRecord>(),
+        size_of::<PayloadRecord>(),
+        size_of::<TargetRecord>(),
+        size_of::<KernelRecord>(),
+    ];
+    let mut inputs = vec![b"/usr/bin/env\0".repeat(200), dns(), hello(), Vec::new()];
+    inputs.extend([[&[0, 1][..], &dns()].concat(), [&[1, 0][..], &hello()].concat()]);
+    for kind in 0..=u16::from(u8::MAX) {
+        for length in LENGTHS {
+            let mut record: Vec<u8> = (0..length).map(|at| (at % 7 * 37) as u8).collect();
+            record[..2].copy_from_slice(&SCHEMA_VERSION.to_ne_bytes());
+            record[2..4].copy_from_slice(&kind.to_ne_bytes());
+            if sentry_agent::decode::record(&record).is_ok() {
+                inputs.push(record);
+            }
+        }
+    }
+    inputs
+}
+
+fn dns() -> Vec<u8> {
+    let mut message = vec![0, 7, 0x81, 0x80, 0, 1, 0, 1, 0, 0, 0, 0, 3];
+    message.extend(b"www\x07example\x03org\0\0\x01\0\x01\xc0\x0c\0\x01\0\x01\0\0\0\x3c\0\x04\x7f\0\0\x01");
+    message
+}
+
+fn hello() -> Vec<u8> {
+    let mut hello = vec![22, 3, 1, 0, 65, 1, 0, 0, 61, 3, 3];
+    hello.extend([7; 32]);
+    hello.extend([0, 0, 2, 0x13, 1, 1, 0, 0, 18, 0, 0, 0, 14, 0, 12, 0, 0, 9]);
+    hello.extend(b"localhost");
+    hello
+}
+
+/// More than the longest record.
+const LONGEST: usize = 4096;
+
+/// Changes an input in one to eight places.
+pub fn mutate(bytes: &mut Vec<u8>, chance: &mut Chance) {
+    const EDGES: [u32; 8] = [0, 1, 0x7f, 0xff, 0x400, 0xffff, 0x7fff_ffff, u32::MAX];
+    for _ in 0..=chance.below(8) {
+        if bytes.is_empty() {
+            bytes.push(chance.next() as u8);
+        }
+        let at = chance.below(bytes.len());
+        match chance.below(8) {
+            0 => bytes[at] ^= 1 << chance.below(8),
+            1 => bytes[at] = chance.next() as u8,
+            2 => bytes.truncate(at),
+            3 => bytes.extend(std::iter::repeat_n(chance.next() as u8, chance.below(300))),
+            4 => {
+                let edge = EDGES[chance.below(EDGES.len())].to_ne_bytes();
+                bytes.iter_mut().skip(at & !3).zip(edge).for_each(|(byte, new)| *byte = new);
+            }
+            5 => {
+                let from = chance.below(bytes.len());
+                let length = chance.below(64).min(bytes.len() - from.max(at));
+                bytes.copy_within(from..from + length, at);
+            }
+            // A part of it becomes noise, behind the header more often than in it.
+            6 => {
+                let start = at.max(size_of::<RecordHeader>()).min(bytes.len());
+                bytes[start..].iter_mut().take(64).for_each(|byte| *byte = chance.next() as u8);
+            }
+            _ => {
+                bytes.remove(at);
+            }
+        }
+    }
+    bytes.truncate(LONGEST);
+}

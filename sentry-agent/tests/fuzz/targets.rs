@@ -1,0 +1,93 @@
+//! What is fed with bytes that nobody vouches for. Also the bodies of the targets in `fuzz/`.
+
+use sentry_agent::{
+    decode::{self, Record, text},
+    enrich::{payload, tls},
+};
+use sentry_common::record::text::{ArgumentText, ArgvText, PathText};
+use sentry_detect::event::Endpoint;
+use zerocopy::FromBytes as _;
+
+pub type Target = fn(&[u8]);
+
+pub const ALL: [(&str, Target); 4] =
+    [("record", record), ("text", texts), ("payload", packet), ("server_name", server_name)];
+
+/// A record as it comes out of a ring, and all the text in it.
+pub fn record(bytes: &[u8]) {
+    let Ok(record) = decode::record(bytes) else { return };
+    match record {
+        Record::Exec(exec) | Record::Seed(exec) => {
+            check(text::plain(&exec.requested));
+            text::argv(&exec.argv).into_iter().flat_map(|argv| argv.arguments).for_each(check);
+            text::path(&exec.cwd).into_iter().for_each(|path| check(path.text));
+        }
+        Record::CgroupMove(moved) | Record::CgroupMake(moved) | Record::CgroupRemove(moved) => {
+            check(text::plain(&moved.path));
+        }
+        Record::Open(file) | Record::File(_, file) => {
+            text::path(&file.path).into_iter().for_each(|path| check(path.text));
+        }
+        Record::Unlink(name) | Record::Rename(name) | Record::ExecFailed(name) | Record::Name(_, name) => {
+            check(text::argument(&name.path, &name.argument).text);
+            check(text::argument(&name.new_path, &name.new_argument).text);
+        }
+        Record::Unix(_, unix) => check(text::plain(&unix.name)),
+        Record::Payload(packet) => {
+            let length = packet.bytes.len().min(packet.length as usize);
+            dissect(packet.port, packet.protocol, &packet.bytes[..length]);
+        }
+        Record::Kernel(_, kernel) => {
+            check(text::plain(&kernel.text));
+            text::path(&kernel.path).into_iter().for_each(|path| check(path.text));
+        }
+        Record::Fork(_)
+        | Record::Exit(_)
+        | Record::Connect(_)
+        | Record::Send(_)
+        | Record::Socket(..)
+        | Record::Target(..) => {}
+    }
+}
+
+/// The bytes as each of the three forms of text.
+pub fn texts(bytes: &[u8]) {
+    assert!(text::escape(bytes).len() <= 4 * bytes.len());
+    let path = PathText::read_from_prefix(bytes).ok().map(|(path, _)| path);
+    if let Some(path) = &path {
+        text::path(path).into_iter().for_each(|path| check(path.text));
+    }
+    if let Ok((argument, _)) = ArgumentText::read_from_prefix(bytes) {
+        check(text::plain(&argument));
+        if let Some(path) = &path {
+            let whole = text::argument(path, &argument).text;
+            assert!(!whole.split('/').any(|part| part == ".."), "{whole:?}");
+            check(whole);
+        }
+    }
+    if let Ok((argv, _)) = ArgvText::read_from_prefix(bytes) {
+        text::argv(&argv).into_iter().flat_map(|argv| argv.arguments).for_each(check);
+    }
+}
+
+/// The first bytes of a packet; the first two choose port and protocol.
+pub fn packet(bytes: &[u8]) {
+    let [port, protocol, bytes @ ..] = bytes else { return };
+    dissect(if port % 2 == 0 { 53 } else { 443 }, if protocol % 2 == 0 { 6 } else { 17 }, bytes);
+}
+
+pub fn server_name(bytes: &[u8]) {
+    if let Some(name) = tls::server_name(bytes) {
+        assert!(tls::is_hello(bytes) && name.len() < bytes.len());
+    }
+}
+
+fn dissect(port: u16, protocol: u16, bytes: &[u8]) {
+    let side = Endpoint { address: std::net::Ipv4Addr::LOCALHOST.into(), port, protocol };
+    drop(payload::kind(side, bytes.len() % 2 == 0, bytes));
+}
+
+/// A field has at most 2 KiB, and no byte becomes more than four.
+fn check(text: String) {
+    assert!(text.len() <= 8 * 4096, "{} bytes of text", text.len());
+}

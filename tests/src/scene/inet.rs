@@ -1,0 +1,175 @@
+//! Sockets of the internet protocols, and those of families that few programs have a use for.
+
+use std::{
+    io::{Error, ErrorKind, IoSlice, Read as _, Write as _},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket},
+    os::fd::{AsRawFd as _, OwnedFd},
+};
+
+use nix::sys::socket::{
+    AddressFamily, MsgFlags, SockFlag, SockType, SockaddrStorage, connect, sendmsg, sendto, socket,
+};
+
+use super::{Table, Words, raw};
+use crate::work::Failure;
+
+pub(super) const ACTS: Table = &[
+    ("tcp", tcp),
+    ("tcp-refused", tcp_refused),
+    ("tcp-waiting-refused", tcp_waiting_refused),
+    ("tcp-mapped", tcp_mapped),
+    ("tcp-fast-open", tcp_fast_open),
+    ("tcp-serve", tcp_serve),
+    ("udp-connected", udp_connected),
+    ("sendto", send_to),
+    ("sendmsg", send_msg),
+    ("sendmmsg", send_mmsg),
+    ("socket", make),
+];
+
+fn address(words: &mut Words<'_>) -> Result<SocketAddr, Failure> {
+    Ok(SocketAddr::new(words.number()?, words.number()?))
+}
+
+/// `IP PORT`.
+fn tcp(words: &mut Words<'_>) -> Result<(), Failure> {
+    drop(TcpStream::connect(address(words)?)?);
+    Ok(())
+}
+
+/// `IP PORT`.
+fn tcp_refused(words: &mut Words<'_>) -> Result<(), Failure> {
+    match TcpStream::connect(address(words)?) {
+        Err(error) if error.kind() == ErrorKind::ConnectionRefused => Ok(()),
+        other => Err(format!("{other:?}").into()),
+    }
+}
+
+fn new(family: AddressFamily, kind: SockType, flags: SockFlag) -> Result<OwnedFd, Failure> {
+    Ok(socket(family, kind, flags, None)?)
+}
+
+/// `IP PORT`: a socket that does not wait; the refusal comes later.
+fn tcp_waiting_refused(words: &mut Words<'_>) -> Result<(), Failure> {
+    let to = SockaddrStorage::from(address(words)?);
+    let socket = new(AddressFamily::Inet, SockType::Stream, SockFlag::SOCK_NONBLOCK)?;
+    match connect(socket.as_raw_fd(), &to) {
+        Err(nix::Error::EINPROGRESS) => {}
+        Err(nix::Error::ECONNREFUSED) => return Ok(()),
+        other => return Err(format!("{other:?}").into()),
+    }
+    let stream = TcpStream::from(socket);
+    stream.set_nonblocking(false)?;
+    let mut poll = libc::pollfd { fd: stream.as_raw_fd(), events: libc::POLLOUT, revents: 0 };
+    // SAFETY: one descriptor, whose structure lives until the call is over.
+    unsafe { libc::poll(&raw mut poll, 1, 10_000) };
+    match stream.take_error()? {
+        Some(error) if error.kind() == ErrorKind::ConnectionRefused => Ok(()),
+        other => Err(format!("{other:?}").into()),
+    }
+}
+
+/// `IP PORT`: an IPv4 address through an IPv6 socket.
+fn tcp_mapped(words: &mut Words<'_>) -> Result<(), Failure> {
+    let (v4, port): (Ipv4Addr, u16) = (words.number()?, words.number()?);
+    drop(TcpStream::connect((IpAddr::V6(v4.to_ipv6_mapped()), port))?);
+    Ok(())
+}
+
+/// `IP PORT`: a connection by a call that sends, without connect(2).
+fn tcp_fast_open(words: &mut Words<'_>) -> Result<(), Failure> {
+    let to = SockaddrStorage::from(address(words)?);
+    let socket = new(AddressFamily::Inet, SockType::Stream, SockFlag::empty())?;
+    sendto(socket.as_raw_fd(), b"early", &to, MsgFlags::from_bits_retain(libc::MSG_FASTOPEN))?;
+    Ok(())
+}
+
+/// `IP`: listens, and takes a connection from itself.
+fn tcp_serve(words: &mut Words<'_>) -> Result<(), Failure> {
+    let ip: IpAddr = words.number()?;
+    let listener = TcpListener::bind((ip, 0))?;
+    let port = listener.local_addr()?.port();
+    let mut client = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
+    let (mut server, _) = listener.accept()?;
+    client.write_all(b"hello")?;
+    Ok(server.read_exact(&mut [0; 5])?)
+}
+
+/// `IP PORT`.
+fn udp_connected(words: &mut Words<'_>) -> Result<(), Failure> {
+    let to = address(words)?;
+    let own: IpAddr = if to.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+    let socket = UdpSocket::bind((own, 0))?;
+    socket.connect(to)?;
+    socket.send(b"connected")?;
+    Ok(())
+}
+
+/// Pairs of `IP PORT`, as many as there are.
+fn all(words: &mut Words<'_>) -> Result<Vec<SocketAddr>, Failure> {
+    let mut found = Vec::new();
+    while words.0.len() > 0 {
+        found.push(address(words)?);
+    }
+    Ok(found)
+}
+
+/// `[IP PORT]…`.
+fn send_to(words: &mut Words<'_>) -> Result<(), Failure> {
+    let socket = UdpSocket::bind("0.0.0.0:0")?;
+    for to in all(words)? {
+        socket.send_to(b"sendto", to)?;
+    }
+    Ok(())
+}
+
+/// `[IP PORT]…`.
+fn send_msg(words: &mut Words<'_>) -> Result<(), Failure> {
+    let socket = UdpSocket::bind("0.0.0.0:0")?;
+    for to in all(words)? {
+        let to = SockaddrStorage::from(to);
+        sendmsg(socket.as_raw_fd(), &[IoSlice::new(b"sendmsg")], &[], MsgFlags::empty(), Some(&to))?;
+    }
+    Ok(())
+}
+
+/// `[IP PORT]…`: in one call, IPv4 only.
+fn send_mmsg(words: &mut Words<'_>) -> Result<(), Failure> {
+    let socket = UdpSocket::bind("0.0.0.0:0")?;
+    let mut hosts = Vec::new();
+    for to in all(words)? {
+        let SocketAddr::V4(to) = to else { return Err("IPv4 only".into()) };
+        let address = libc::in_addr { s_addr: u32::from_ne_bytes(to.ip().octets()) };
+        let family = libc::sa_family_t::try_from(libc::AF_INET)?;
+        hosts.push(libc::sockaddr_in {
+            sin_family: family,
+            sin_port: to.port().to_be(),
+            sin_addr: address,
+            sin_zero: [0; 8],
+        });
+    }
+    let mut bytes = *b"sendmmsg";
+    let mut part = libc::iovec { iov_base: bytes.as_mut_ptr().cast(), iov_len: bytes.len() };
+    let mut messages = Vec::new();
+    for host in &mut hosts {
+        // SAFETY: zeroes are a message without parts.
+        let mut message: libc::mmsghdr = unsafe { std::mem::zeroed() };
+        message.msg_hdr.msg_name = (&raw mut *host).cast();
+        message.msg_hdr.msg_namelen = u32::try_from(size_of::<libc::sockaddr_in>())?;
+        message.msg_hdr.msg_iov = &raw mut part;
+        message.msg_hdr.msg_iovlen = 1;
+        messages.push(message);
+    }
+    let args = [raw::number(socket.as_raw_fd()), messages.as_mut_ptr() as usize, messages.len(), 0];
+    // SAFETY: messages, addresses and bytes live until the call is over.
+    let sent = unsafe { raw::call(libc::SYS_sendmmsg, &args) }?;
+    if sent == messages.len() { Ok(()) } else { Err(Error::other(format!("{sent} were sent")).into()) }
+}
+
+/// `FAMILY TYPE PROTOCOL`, as numbers.
+fn make(words: &mut Words<'_>) -> Result<(), Failure> {
+    let args: [usize; 3] = [words.number()?, words.number()?, words.number()?];
+    // SAFETY: no memory is passed.
+    drop(raw::owned(unsafe { raw::call(libc::SYS_socket, &args) }?)?);
+    Ok(())
+}

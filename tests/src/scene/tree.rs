@@ -1,0 +1,148 @@
+//! Processes, sessions and control groups.
+
+use std::{fs, fs::File, io::Read as _, os::fd::AsRawFd as _, path::Path};
+
+use nix::unistd::{getpid, setsid};
+
+use super::{
+    Table, Words,
+    raw::{self, in_child},
+};
+use crate::{cgroup, procs, work::Failure};
+
+pub(super) const ACTS: Table = &[
+    ("nothing", nothing),
+    ("fork", fork),
+    ("fail", fail),
+    ("sleep", sleep),
+    ("orphan-opens", orphan_opens),
+    ("session-opens", session_opens),
+    ("child-group-opens", child_group_opens),
+    ("outside-opens", outside_opens),
+    ("born-outside-opens", born_outside_opens),
+    ("rename-self", rename_self),
+];
+
+/// Takes any arguments.
+fn nothing(words: &mut Words<'_>) -> Result<(), Failure> {
+    drop(words.rest());
+    Ok(())
+}
+
+fn fork(_words: &mut Words<'_>) -> Result<(), Failure> {
+    in_child(|| Ok(()))
+}
+
+/// `CODE`.
+fn fail(words: &mut Words<'_>) -> Result<(), Failure> {
+    std::process::exit(words.number()?)
+}
+
+/// A target for others, until its end.
+fn sleep(_words: &mut Words<'_>) -> Result<(), Failure> {
+    crate::work::wait_for_the_end()
+}
+
+/// `FILE`: opened by a process whose parents have all ended.
+fn orphan_opens(words: &mut Words<'_>) -> Result<(), Failure> {
+    let path = words.path()?;
+    let (mut done, mut tell) = std::io::pipe()?;
+    in_child(|| {
+        setsid()?;
+        let between = getpid();
+        // SAFETY: this process has one thread, so the child may go on with everything it has.
+        if let nix::unistd::ForkResult::Child = unsafe { nix::unistd::fork() }? {
+            while nix::unistd::getppid() == between {
+                std::thread::yield_now();
+            }
+            drop(File::open(&path)?);
+            std::io::Write::write_all(&mut tell, b"!")?;
+        }
+        Ok(())
+    })?;
+    Ok(done.read_exact(&mut [0])?)
+}
+
+/// `FILE`: opened in a session of its own.
+fn session_opens(words: &mut Words<'_>) -> Result<(), Failure> {
+    let path = words.path()?;
+    in_child(|| {
+        setsid()?;
+        drop(File::open(&path)?);
+        Ok(())
+    })
+}
+
+fn enter(group: &Path) -> Result<(), Failure> {
+    Ok(fs::write(group.join("cgroup.procs"), getpid().to_string())?)
+}
+
+/// `FILE`: opened in a group that is made below the own one.
+fn child_group_opens(words: &mut Words<'_>) -> Result<(), Failure> {
+    let path = words.path()?;
+    let own = procs::cgroup(std::process::id()).ok_or("no cgroup v2")?;
+    let name = format!("scene-{}", std::process::id());
+    let child = cgroup::mount().join(own.trim_start_matches('/')).join(name);
+    fs::create_dir(&child)?;
+    in_child(|| {
+        enter(&child)?;
+        drop(File::open(&path)?);
+        Ok(())
+    })?;
+    Ok(fs::remove_dir(&child)?)
+}
+
+/// `GROUP FILE`: opened after moving there.
+fn outside_opens(words: &mut Words<'_>) -> Result<(), Failure> {
+    let (group, path) = (words.path()?, words.path()?);
+    in_child(|| {
+        enter(&group)?;
+        drop(File::open(&path)?);
+        Ok(())
+    })
+}
+
+/// `struct clone_args` up to the control group.
+#[repr(C)]
+#[derive(Default)]
+struct Birth {
+    flags: u64,
+    pidfd: u64,
+    child_tid: u64,
+    parent_tid: u64,
+    exit_signal: u64,
+    stack: u64,
+    stack_size: u64,
+    tls: u64,
+    set_tid: u64,
+    set_tid_size: u64,
+    cgroup: u64,
+}
+
+/// `GROUP FILE`: opened by a child that is born there.
+fn born_outside_opens(words: &mut Words<'_>) -> Result<(), Failure> {
+    const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
+    let (group, path) = (File::open(words.path()?)?, words.path()?);
+    let birth = Birth {
+        flags: CLONE_INTO_CGROUP,
+        exit_signal: u64::from(libc::SIGCHLD.unsigned_abs()),
+        cgroup: u64::from(group.as_raw_fd().unsigned_abs()),
+        ..Birth::default()
+    };
+    // SAFETY: as with fork: no memory is shared, and this process has one thread.
+    match unsafe { raw::call(libc::SYS_clone3, &[(&raw const birth) as usize, size_of::<Birth>()]) }? {
+        0 => std::process::exit(i32::from(File::open(&path).is_err())),
+        child => {
+            let status = nix::sys::wait::waitpid(nix::unistd::Pid::from_raw(i32::try_from(child)?), None)?;
+            match status {
+                nix::sys::wait::WaitStatus::Exited(_, 0) => Ok(()),
+                other => Err(format!("the child ended with {other:?}").into()),
+            }
+        }
+    }
+}
+
+/// `NAME`: what `ps` shows from now on.
+fn rename_self(words: &mut Words<'_>) -> Result<(), Failure> {
+    Ok(nix::sys::prctl::set_name(&words.c()?)?)
+}

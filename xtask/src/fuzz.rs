@@ -1,0 +1,42 @@
+//! `cargo xtask fuzz [--executions N]`: everything that reads foreign bytes, fed with mutated good inputs, N times each.
+//! Works with the ordinary compiler; `fuzz/` has the same targets for cargo-fuzz.
+
+use std::process::ExitCode;
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::{
+    args::Args,
+    cargo,
+    step::{self, say},
+};
+
+const AREA: &str = "fuzz";
+/// Of each target, if nothing else is asked for: seconds.
+const EXECUTIONS: u64 = 1_000_000;
+
+pub(crate) fn command(mut args: Args) -> Result<ExitCode> {
+    let chosen = args.flag("--executions");
+    let words = args.words();
+    args.done()?;
+    let executions = match words.as_slice() {
+        [] if !chosen => EXECUTIONS,
+        [number] if chosen => number.replace('_', "").parse().context("--executions takes a number")?,
+        _ => bail!("usage: cargo xtask fuzz [--executions N]"),
+    };
+    let mut command = cargo::workspace("test");
+    command.args(["--release", "-p", "sentry-agent", "--test", "fuzz", "--", "--nocapture"]);
+    command.env("AGENTSENTRY_FUZZ", executions.to_string());
+    let what = format!("{executions} executions of each target, in a release build");
+    let (status, log) = step::attempt(AREA, &what, "fuzz", &mut command)?;
+    let output = step::read_lossy(&log);
+    output
+        .lines()
+        .filter_map(|line| line.find("fuzz: ").map(|at| &line[at + 6..]))
+        .for_each(|line| say(AREA, line));
+    if !status.success() {
+        step::print_tail(&log, 30);
+        return Ok(ExitCode::FAILURE);
+    }
+    Ok(ExitCode::SUCCESS)
+}
