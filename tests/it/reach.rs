@@ -115,13 +115,32 @@ fn acts_on_the_kernel_are_told_once_each() {
     assert_eq!(standing(&events, "bpf"), [(11, 0, none())]);
     assert_eq!(standing(&events, "perf_open"), [(1, 0, none())]);
     assert_eq!(standing(&events, "unmount"), [(0, 0, dir.clone())]);
-    assert_eq!(standing(&events, "change_root"), [(0, 0, dir.clone())]);
-    let mounts = standing(&events, "mount");
-    assert_eq!(mounts.len(), 2, "{mounts:?}");
-    assert!(mounts.contains(&(0, 0, dir.clone())), "{mounts:?}");
-    let of_dir = |event: &&&Value| event["file"]["path"] == *dir;
-    let told = story::only(&events, "mount");
-    assert_eq!(told.iter().find(of_dir).unwrap()["unmapped"]["text"], "scratch");
+    // chroot and pivot_root.
+    assert_eq!(standing(&events, "change_root"), [(0, 0, dir.clone()), (1, 0, dir.clone())]);
+    // The source of what is moved is not told.
+    let mut mounts: Vec<String> = story::only(&events, "mount")
+        .iter()
+        .map(|event| format!("{} at {}", event["unmapped"]["text"], event["unmapped"]["path"]["text"]))
+        .collect();
+    mounts.sort();
+    assert_eq!(mounts.len(), 3, "{mounts:?}");
+    // The third is at the root, which has no components: it is told without its place.
+    for what in ["\"scratch\"", "null"] {
+        assert!(mounts.contains(&format!("{what} at \"{dir}\"")), "{mounts:?}");
+    }
+}
+
+#[test]
+fn a_kernel_with_trampolines_lacks_none_of_these_hooks() {
+    require!("root", "trampoline");
+    let output = programs::finish(programs::command("sentry").args(["doctor", "--json"]));
+    let doctor: Value = serde_json::from_slice(&output.stdout).unwrap();
+    for fact in ["signal", "kernel module", "io_uring", "mount, unmount", "chroot, pivot_root", "namespaces"]
+    {
+        let row = doctor["facts"].as_array().unwrap().iter().find(|row| row["fact"] == fact).unwrap();
+        let lost = row["lost"].as_str().unwrap_or_default();
+        assert!(row["seen"] == true && !lost.contains("refuses"), "{row:#}");
+    }
 }
 
 #[test]

@@ -60,7 +60,7 @@ pub fn submit(request: *const u8) {
         MKDIRAT => (of(o::IO_MKDIR_START), of(o::IO_MKDIR_NAME)),
         _ => (0, 0),
     };
-    if name != 0 {
+    if name != 0 && name != o::ABSENT as usize {
         let fields = record.fields();
         write_name(request, name, &mut fields.text);
         let directory = read(request, start).unwrap_or(NO_DIRECTORY);

@@ -2,8 +2,10 @@
 //! the run, DIR a directory to mount something at. Each call that the kernel refuses is named on standard output.
 
 use std::{
+    ffi::CString,
     fs::{self, OpenOptions},
     io::Error,
+    os::unix::ffi::OsStrExt as _,
     path::{Path, PathBuf},
 };
 
@@ -125,6 +127,11 @@ fn mounts(dir: &Path) {
     tell("private", mount(none, "/", none, private, none).map_err(Error::from));
     tell("mount", mount(Some("scratch"), dir, Some("tmpfs"), MsFlags::empty(), none).map_err(Error::from));
     tell("unmount", umount(dir).map_err(Error::from));
+    // DIR is no mount now: both are asked for, and refused in the end.
+    let Ok(text) = CString::new(dir.as_os_str().as_bytes()) else { return };
+    let (here, name): (c_long, c_long) = (libc::AT_FDCWD.into(), text.as_ptr() as c_long);
+    tell("move_mount", call(libc::SYS_move_mount, [here, name, here, name, 0]));
+    tell("pivot_root", call(libc::SYS_pivot_root, [name, name, 0, 0, 0]));
 }
 
 fn root(dir: &Path) {
