@@ -59,17 +59,34 @@ pub fn dentry_key(dentry: *const u8) -> FileKey {
     }
 }
 
-/// Bytes that an open file has.
+/// Address of the inode of an open file, or 0.
 #[inline(always)]
-pub fn size(file: *const u8) -> u64 {
-    match read_pointer(file, of(o::FILE_INODE)) {
-        Some(inode) => read(inode, of(o::INODE_SIZE)).unwrap_or(0),
-        None => 0,
-    }
+pub fn inode(file: *const u8) -> u64 {
+    read(file, of(o::FILE_INODE)).unwrap_or(0)
 }
 
+/// Address of the inode behind a `struct path`, or 0.
 #[inline(always)]
-fn inode_key(inode: *const u8) -> FileKey {
+pub fn inode_at(path: *const u8) -> u64 {
+    let dentry = read::<u64>(path, of(o::PATH_DENTRY)).unwrap_or(0);
+    read(dentry as *const u8, of(o::DENTRY_INODE)).unwrap_or(0)
+}
+
+/// Bytes that a file has.
+#[inline(always)]
+pub fn size(inode: u64) -> u64 {
+    read(inode as *const u8, of(o::INODE_SIZE)).unwrap_or(0)
+}
+
+/// True for an address of a plain file's inode.
+#[inline(always)]
+pub fn is_regular(inode: u64) -> bool {
+    read::<u16>(inode as *const u8, of(o::INODE_MODE)).unwrap_or(0) & 0o170_000 == 0o100_000
+}
+
+/// Identity of the file of an inode.
+#[inline(always)]
+pub fn inode_key(inode: *const u8) -> FileKey {
     let device = match read_pointer(inode, of(o::INODE_SB)) {
         Some(sb) => read(sb, of(o::SB_DEVICE)).unwrap_or(0),
         None => 0,

@@ -6,7 +6,7 @@ use sentry_common::{
     record::text::{DETACHED, PATH_CAPACITY, PATH_SLACK, PathText, TRUNCATED, UNREADABLE},
 };
 
-use super::read_pointer;
+use super::{read, read_pointer};
 use crate::offsets::of;
 
 /// Most components and mount crossings of one walk; beyond it the path is marked truncated.
@@ -17,6 +17,15 @@ const STEPS: usize = 48;
 #[inline(always)]
 pub fn write(path: *const u8, out: &mut PathText) {
     write_child(path, read_pointer(path, of(o::PATH_DENTRY)), out);
+}
+
+/// The same, with the dentry as a plain number: a null one makes the walk end at once.
+///
+/// VERIFIER: 6.1 needs ten times fewer steps than for [`write`].
+#[inline(always)]
+pub fn write_plain(path: *const u8, out: &mut PathText) {
+    let dentry = read::<u64>(path, of(o::PATH_DENTRY)).unwrap_or(0);
+    write_child(path, Some(dentry as *const u8), out);
 }
 
 /// Writes the path of `dentry` on the mount of the `struct path` `directory`.

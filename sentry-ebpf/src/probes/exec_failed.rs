@@ -2,10 +2,7 @@
 
 use sentry_common::{
     kind, offset as o,
-    record::{
-        file::{FROM_ARGUMENT, NameRecord},
-        text::PathText,
-    },
+    record::file::{FROM_ARGUMENT, NameRecord},
 };
 
 use super::refusal;
@@ -54,6 +51,7 @@ fn failed(directory: i32, name: u64, result: i64) {
     }
     let Some(run) = gate::current() else { return };
     let current = gate::current_task();
+    let start = start(current, directory);
     let actor = Actor::current(current);
     let Some(mut record) = emit::critical::<NameRecord>(&run, kind::EXEC_FAILED, actor) else { return };
     let fields = record.fields();
@@ -62,24 +60,22 @@ fn failed(directory: i32, name: u64, result: i64) {
     fields.source = FROM_ARGUMENT;
     fields.error = error;
     fields.mode = 0;
-    write_start(current, directory, &mut fields.path);
+    path::write_plain(start as *const u8, &mut fields.path);
     user::write_argument(name, &mut fields.argument);
     path::write_none(&mut fields.new_path);
     user::write_no_argument(&mut fields.new_argument);
     record.submit();
 }
 
-/// Path of what a relative argument starts at.
+/// Address of the `struct path` that a relative argument starts at, or 0.
+///
+/// VERIFIER: a plain number, and one walk for all cases.
 #[inline(always)]
-fn write_start(current: *const u8, descriptor: i32, out: &mut PathText) {
-    let start = if descriptor == WORKING_DIRECTORY {
-        task::working_directory(current)
+fn start(current: *const u8, descriptor: i32) -> u64 {
+    if descriptor == WORKING_DIRECTORY {
+        task::working_directory(current).map_or(0, |directory| directory as u64)
     } else {
-        task::open_file(current, descriptor as u32).map(file::path)
-    };
-    match start {
-        Some(start) => path::write(start, out),
-        None => path::write_none(out),
+        task::open_file(current, descriptor as u32).map_or(0, |opened| file::path(opened) as u64)
     }
 }
 

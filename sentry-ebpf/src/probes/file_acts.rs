@@ -5,10 +5,7 @@
 
 use sentry_common::{
     kind, offset as o,
-    record::{
-        file::{ATTEMPT, FileRecord},
-        process::FileKey,
-    },
+    record::file::{ATTEMPT, FileRecord},
 };
 
 use super::refusal;
@@ -28,20 +25,20 @@ struct Act {
     kind: u16,
     detail: u64,
     flags: u32,
-    error: u32,
+    result: i64,
 }
 
 impl Act {
     /// Asked for; `result` is the security modules' answer.
     #[inline(always)]
     fn asked(kind: u16, detail: u64, result: i32) -> Self {
-        Self { kind, detail, flags: ATTEMPT, error: refusal(i64::from(result)) }
+        Self { kind, detail, flags: ATTEMPT, result: i64::from(result) }
     }
 
     /// Over; `result` is the kernel's.
     #[inline(always)]
     fn done(kind: u16, detail: u64, result: i64) -> Self {
-        Self { kind, detail, flags: 0, error: refusal(result) }
+        Self { kind, detail, flags: 0, result }
     }
 }
 
@@ -73,8 +70,7 @@ pub fn path_chown(target: *const u8, uid: u32, gid: u32, result: i32) {
 #[inline(always)]
 fn on_path(target: *const u8, act: Act) {
     let Some(run) = gate::current() else { return };
-    let dentry = read::<u64>(target, of(o::PATH_DENTRY)).unwrap_or(0);
-    report(&run, file::dentry_key(dentry as *const u8), target, act);
+    report(&run, file::inode_at(target), target, act);
 }
 
 /// Hook: fexit on `security_mmap_file(file, prot, flags)`; no file for anonymous memory. The image that execve maps is
@@ -88,8 +84,8 @@ pub fn mmap_file(mapped: *const u8, protection: u64, flags: u64, result: i32) {
         return;
     }
     let Some(run) = gate::current() else { return };
-    let key = file::key(mapped);
-    let is_written = protection & PROT_WRITE != 0 && flags & SHARED != 0 && key.inode != 0;
+    let inode = file::inode(mapped);
+    let is_written = protection & PROT_WRITE != 0 && flags & SHARED != 0 && inode != 0;
     let kind = if is_written {
         kind::MAP_WRITE
     } else if protection & PROT_EXEC != 0 && !is_program(mapped) {
@@ -97,7 +93,7 @@ pub fn mmap_file(mapped: *const u8, protection: u64, flags: u64, result: i32) {
     } else {
         return;
     };
-    report(&run, key, file::path(mapped), Act::asked(kind, protection, result));
+    report(&run, inode, file::path(mapped), Act::asked(kind, protection, result));
 }
 
 /// The file that the process was executed from.
@@ -118,17 +114,17 @@ pub fn file_mprotect(vma: *const u8, protection: u64, result: i32) {
     }
     let Some(run) = gate::current() else { return };
     let mapped = read::<u64>(vma, of(o::VMA_FILE)).unwrap_or(0) as *const u8;
-    let key = file::key(mapped);
+    let inode = file::inode(mapped);
     let is_shared = read::<u64>(vma, of(o::VMA_FLAGS)).unwrap_or(0) & SHARED != 0;
     let kind = if protection & PROT_EXEC != 0 {
         kind::PROTECT_EXECUTE
-    } else if is_shared && key.inode != 0 {
+    } else if is_shared && inode != 0 {
         // Mapped for reading first, to be written after all.
         kind::MAP_WRITE
     } else {
         return;
     };
-    report(&run, key, file::path(mapped), Act::asked(kind, protection, result));
+    report(&run, inode, file::path(mapped), Act::asked(kind, protection, result));
 }
 
 /// Hooks: fexit on `vfs_copy_file_range(file_in, pos_in, file_out, pos_out, len, flags)` and `vfs_clone_file_range` with
@@ -149,36 +145,37 @@ pub fn fallocate(target: *const u8, mode: u32, result: i32) {
 pub fn last_close(closed: *const u8) {
     /// `FMODE_WRITE` and `FMODE_OPENED` (same bits on 5.10–6.18).
     const WRITTEN: u32 = 1 << 1 | 1 << 19;
-    const TYPE: u32 = 0o170_000;
-    const REGULAR: u32 = 0o100_000;
     let Some(run) = gate::current() else { return };
     if file::mode(closed) & WRITTEN != WRITTEN {
         return;
     }
-    let key = file::key(closed);
-    if key.mode & TYPE != REGULAR {
+    let inode = file::inode(closed);
+    if !file::is_regular(inode) {
         return;
     }
-    let size = file::size(closed);
-    report(&run, key, file::path(closed), Act::done(kind::CLOSE_WRITTEN, size, 0));
+    let size = file::size(inode);
+    report(&run, inode, file::path(closed), Act::done(kind::CLOSE_WRITTEN, size, 0));
 }
 
 #[inline(always)]
 fn on_file(target: *const u8, act: Act) {
     let Some(run) = gate::current() else { return };
-    report(&run, file::key(target), file::path(target), act);
+    report(&run, file::inode(target), file::path(target), act);
 }
 
-/// `target` is the address of a `struct path`; one that cannot be read leaves the path empty.
+/// `inode` is an address or 0, `target` that of a `struct path`; one that cannot be read leaves the path empty.
+///
+/// VERIFIER: all facts go straight into the record, and are forgotten before the walk. Held in registers over it, each
+/// that may be 0 doubles the walk's states on 6.1.
 #[inline(always)]
-fn report(run: &Run, key: FileKey, target: *const u8, act: Act) {
+fn report(run: &Run, inode: u64, target: *const u8, act: Act) {
     let actor = Actor::current(gate::current_task());
     let Some(mut record) = emit::bulk::<FileRecord>(run, act.kind, actor) else { return };
     let fields = record.fields();
-    fields.file = key;
+    fields.file = file::inode_key(inode as *const u8);
     fields.detail = act.detail;
     fields.flags = act.flags;
-    fields.error = act.error;
-    path::write(target, &mut fields.path);
+    fields.error = refusal(act.result);
+    path::write_plain(target, &mut fields.path);
     record.submit();
 }
