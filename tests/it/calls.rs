@@ -86,6 +86,8 @@ fn expected(own: u32, abstract_name: &str) -> (Vec<String>, Vec<String>) {
          exchange D/b2 as given 0 -> D/c
          truncate D/a as given 100
          truncate D/a 200
+         truncate D/a as given 300
+         truncate D/a 400
          chmod D/a as given 384
          chmod D/a 416
          chown D/a as given 4294967298

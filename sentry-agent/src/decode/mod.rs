@@ -216,6 +216,20 @@ mod tests {
         assert!(record(&long).is_err());
     }
 
+    #[test]
+    fn a_change_is_told_by_its_file_or_by_an_argument() {
+        let bytes = |length: usize| {
+            let mut bytes = a_header(kind::CHANGE_MODE).as_bytes().to_vec();
+            bytes.resize(length, 0);
+            bytes
+        };
+        let by_file = record(&bytes(size_of::<FileRecord>())).unwrap();
+        assert!(matches!(by_file, Record::File(FileAct::ChangeMode, _)));
+        let by_argument = record(&bytes(size_of::<FileArgumentRecord>())).unwrap();
+        assert!(matches!(by_argument, Record::FileArgument(FileAct::ChangeMode, _)));
+        assert!(record(&bytes(size_of::<FileArgumentRecord>() - 8)).is_err());
+    }
+
     proptest! {
         #[test]
         fn any_bytes_are_a_record_or_an_error(bytes in proptest::collection::vec(any::<u8>(), 0..6000)) {

@@ -68,6 +68,9 @@ impl Place {
         let (a, copy) = (caller.text(&self.path("a"))?, caller.text(&self.path("copy"))?);
         caller.call(n(76, 92), &[a, 100])?;
         caller.call(n(77, 93), &[fd, 200])?;
+        // i386 has a second one, with the length in two registers.
+        caller.call(n(76, 193), &[a, 300, 0])?;
+        caller.call(n(77, 194), &[fd, 400, 0])?;
         caller.call(n(90, 15), &[a, 0o600])?;
         caller.call(n(91, 94), &[fd, 0o640])?;
         caller.call(n(92, 212), &[a, 1, 2])?;
