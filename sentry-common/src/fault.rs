@@ -12,9 +12,18 @@ pub const KERNEL_READ: u32 = 3;
 pub const FD_GONE: u32 = 4;
 /// A socket could not be remembered: its packets and the outcome of its connect are not told.
 pub const SOCKETS_FULL: u32 = 5;
+/// `FLOWS` is full: a packet was not counted to its destination.
+pub const FLOWS_FULL: u32 = 6;
 /// Number of faults.
-pub const COUNT: u32 = 6;
+pub const COUNT: u32 = 7;
 
 /// Names for metrics, by index.
-pub const NAMES: [&str; COUNT as usize] =
-    ["task_storage_full", "process_tags_full", "run_cgroups_full", "kernel_read", "fd_gone", "sockets_full"];
+pub const NAMES: [&str; COUNT as usize] = [
+    "task_storage_full",
+    "process_tags_full",
+    "run_cgroups_full",
+    "kernel_read",
+    "fd_gone",
+    "sockets_full",
+    "flows_full",
+];

@@ -9,7 +9,7 @@ use aya_ebpf::{
 use sentry_common::{
     counter::RunBlock,
     fault,
-    table::{self, ProcessTag, RunTag, SocketTag},
+    table::{self, Flow, FlowKey, ProcessTag, RunTag, SocketTag},
 };
 
 /// cgroup id → run. Written by the sensor (tag) and `cgroup_mkdir`; read at fork and attach.
@@ -23,6 +23,10 @@ pub static PROCESS_TAGS: HashMap<u32, ProcessTag, { table::PROCESS_TAGS as usize
 /// cookie → run and process, for programs that run outside of any process (packets, state changes).
 #[btf_map]
 pub static SOCKETS: LruHashMap<u64, SocketTag, { table::SOCKETS as usize }> = LruHashMap::new();
+
+/// run and other side → packets and bytes. Read and cleared by the sensor.
+#[btf_map]
+pub static FLOWS: HashMap<FlowKey, Flow, { table::FLOWS as usize }> = HashMap::new();
 
 /// slot → counters. Written by all programs, read by the sensor.
 #[btf_map]

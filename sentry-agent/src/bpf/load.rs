@@ -118,8 +118,8 @@ const BPF_FS: &str = "/sys/fs/bpf";
 static NEXT: AtomicU32 = AtomicU32::new(0);
 
 /// Names of the maps in every object; the first object makes them, the others adopt them.
-const SHARED: [&str; 8] =
-    ["RUN_CGROUPS", "PROCESS_TAGS", "SOCKETS", "RUNS", "CRITICAL", "BULK", "FAULTS", "TASK_TAGS"];
+const SHARED: [&str; 9] =
+    ["RUN_CGROUPS", "PROCESS_TAGS", "SOCKETS", "FLOWS", "RUNS", "CRITICAL", "BULK", "FAULTS", "TASK_TAGS"];
 
 /// Loads objects that share their maps. The maps are pinned only while this exists: the loader can adopt a map by its
 /// pin alone, and nothing stays behind after a crash but an empty-handed directory.

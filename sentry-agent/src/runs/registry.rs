@@ -227,6 +227,12 @@ impl Registry {
         }
     }
 
+    /// Reads what the run exchanged into its state, for a report while it lives.
+    pub fn read_flows(&self, run: &Run) {
+        let rows = self.kernel().programs.tables.flows(run.tag);
+        run.state().flows = super::flows::of_kernel(rows);
+    }
+
     /// Live members by lineage.
     #[must_use]
     pub fn members(&self, run: &Run) -> Vec<ProcessKey> {
@@ -294,10 +300,12 @@ impl Registry {
     pub fn close(&self, run: &Run) {
         // The last reading, before the slot is cleared for the next run.
         self.read(run);
+        let flows = super::flows::of_kernel(self.kernel().programs.tables.take_flows(run.tag));
         {
             let mut state = run.state();
             state.state = v1::RunState::Ended;
             state.ended_unix_ns = Some(unix_ns());
+            state.flows = flows;
         }
         {
             let mut kernel = self.kernel();
