@@ -113,7 +113,7 @@ fn sockets_of_every_family_and_their_peers_are_told() {
 
 #[test]
 fn the_names_in_packets_are_told() {
-    require!("root");
+    require!("root", "packets");
     let (told, ports, _, events) = told();
     assert_eq!(
         lines(&told, &["dns_question", "dns_answer", "tls_hello"]),
@@ -135,7 +135,7 @@ fn the_names_in_packets_are_told() {
 
 #[test]
 fn the_report_says_how_much_went_to_whom() {
-    require!("root");
+    require!("root", "packets");
     let sensor = Sensor::start();
     let dir = sensor.scratch().dir("files").display().to_string();
     let ended = Order::new(&sensor, "flows").finish(&workload("workload_network", &[&dir, SERVER]));

@@ -43,8 +43,20 @@ fn present(capability: &str) -> bool {
         "tier-b" => tier() == "B",
         "tier-c" => tier() == "C",
         "trampoline" => matches!(tier(), "A" | "B"),
+        "packets" => sees("DNS and TLS names"),
         other => panic!("no test knows what capability {other} is"),
     }
+}
+
+/// Whether the doctor says that this fact is seen, by all of its hooks.
+fn sees(fact: &str) -> bool {
+    let output = programs::finish(programs::command("sentry").args(["doctor", "--json"]));
+    let value: serde_json::Value = serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|error| panic!("doctor: {error}: {}", programs::text(&output)));
+    let mut facts = value["facts"].as_array().into_iter().flatten();
+    facts.any(|row| {
+        row["fact"] == fact && row["hook"].as_str().is_some_and(|hook| hook.split(", ").count() == 2)
+    })
 }
 
 /// Tier letter of this kernel, as `sentry doctor` finds it.

@@ -5,10 +5,19 @@ use std::collections::HashMap;
 use sentry_common::table::{Flow, FlowKey};
 use sentry_proto::v1;
 
+use super::{Registry, Run};
 use crate::enrich::event;
 
 /// Rows kept for one run; the rest is one row without a remote side.
 const ROWS: usize = 200;
+
+impl Registry {
+    /// Reads what the run exchanged into its state, for a report while it lives.
+    pub fn read_flows(&self, run: &Run) {
+        let rows = self.kernel().programs.tables.flows(run.tag);
+        run.state().flows = of_kernel(rows);
+    }
+}
 
 /// The kernel's rows, the largest first.
 pub(super) fn of_kernel(rows: Vec<(FlowKey, Flow)>) -> Vec<v1::Flow> {

@@ -89,8 +89,8 @@ struct New {
     before: Option<v1::Run>,
 }
 
-struct Kernel {
-    programs: Programs,
+pub(super) struct Kernel {
+    pub(super) programs: Programs,
     slots: Slots,
 }
 
@@ -225,12 +225,6 @@ impl Registry {
                 None
             }
         }
-    }
-
-    /// Reads what the run exchanged into its state, for a report while it lives.
-    pub fn read_flows(&self, run: &Run) {
-        let rows = self.kernel().programs.tables.flows(run.tag);
-        run.state().flows = super::flows::of_kernel(rows);
     }
 
     /// Live members by lineage.
@@ -395,7 +389,7 @@ impl Registry {
         Ok(self.kernel().programs.seed()?)
     }
 
-    fn kernel(&self) -> MutexGuard<'_, Kernel> {
+    pub(super) fn kernel(&self) -> MutexGuard<'_, Kernel> {
         self.kernel.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
