@@ -10,9 +10,11 @@ pub const RUN_CGROUPS_FULL: u32 = 2;
 pub const FD_GONE: u32 = 3;
 /// A socket could not be remembered: its packets and the outcome of its connect are not told.
 pub const SOCKETS_FULL: u32 = 4;
+/// `FLOWS` is full: a packet was not counted to its destination.
+pub const FLOWS_FULL: u32 = 5;
 /// Number of faults.
-pub const COUNT: u32 = 5;
+pub const COUNT: u32 = 6;
 
 /// Names for metrics, by index.
 pub const NAMES: [&str; COUNT as usize] =
-    ["task_storage_full", "process_tags_full", "run_cgroups_full", "fd_gone", "sockets_full"];
+    ["task_storage_full", "process_tags_full", "run_cgroups_full", "fd_gone", "sockets_full", "flows_full"];

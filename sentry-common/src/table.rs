@@ -10,6 +10,9 @@ pub const PROCESS_TAGS: u32 = 65_536;
 /// Largest number of sockets whose run is remembered; the longest unused is forgotten first.
 pub const SOCKETS: u32 = 65_536;
 
+/// Largest number of flows at one time.
+pub const FLOWS: u32 = 32_768;
+
 /// Says which run a cgroup (`RUN_CGROUPS`) or task (`TASK_TAGS`) belongs to.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -55,3 +58,38 @@ pub struct SocketTag {
 }
 shared!(SocketTag);
 const _: () = assert!(size_of::<SocketTag>() == 24);
+
+/// Key of `FLOWS`: one run and one port of another side.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(
+    feature = "user",
+    derive(zerocopy::FromBytes, zerocopy::IntoBytes, zerocopy::Immutable, zerocopy::KnownLayout)
+)]
+pub struct FlowKey {
+    pub tag: RunTag,
+    /// As in `record::network::NetworkRecord`.
+    pub family: u16,
+    pub protocol: u16,
+    pub port: u16,
+    pub reserved: u16,
+    pub address: [u8; 16],
+}
+shared!(FlowKey);
+const _: () = assert!(size_of::<FlowKey>() == 32);
+
+/// Row of `FLOWS`. Bytes are those of the payload; what TCP sent again counts again.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "user",
+    derive(zerocopy::FromBytes, zerocopy::IntoBytes, zerocopy::Immutable, zerocopy::KnownLayout)
+)]
+pub struct Flow {
+    pub packets_out: u64,
+    pub bytes_out: u64,
+    pub packets_in: u64,
+    pub bytes_in: u64,
+}
+shared!(Flow);
+const _: () = assert!(size_of::<Flow>() == 32);

@@ -5,9 +5,17 @@ use core::intrinsics::{
     atomic_cxchg, atomic_xadd,
 };
 
-use sentry_common::counter::RunBlock;
+use aya_ebpf::bindings::BPF_NOEXIST;
+use sentry_common::{
+    counter::RunBlock,
+    fault,
+    table::{Flow, FlowKey},
+};
 
-use crate::{gate::Run, maps::FAULTS};
+use crate::{
+    gate::Run,
+    maps::{FAULTS, FLOWS},
+};
 
 /// Adds one to a counter of the run.
 #[inline(always)]
@@ -46,6 +54,28 @@ pub fn get(run: &Run, field: impl FnOnce(&mut RunBlock) -> *mut u64) -> u64 {
 pub fn set(run: &Run, field: impl FnOnce(&mut RunBlock) -> *mut u64, value: u64) {
     // SAFETY: as above.
     unsafe { field(&mut *run.block).write_volatile(value) };
+}
+
+/// Counts a packet of `bytes` to or from the other side.
+#[inline(always)]
+pub fn flow<const OUT: bool>(key: &FlowKey, bytes: u64) {
+    let mut row = FLOWS.get_ptr_mut(key);
+    if row.is_none() {
+        // Another processor may have been faster; then its row is there.
+        let _present_is_fine = FLOWS.insert(key, Flow::default(), BPF_NOEXIST.into());
+        row = FLOWS.get_ptr_mut(key);
+    }
+    let Some(row) = row else { return fault(fault::FLOWS_FULL) };
+    // SAFETY: points to a map value; all writers use atomics on its fields.
+    unsafe {
+        let (packets, sum) = if OUT {
+            (&raw mut (*row).packets_out, &raw mut (*row).bytes_out)
+        } else {
+            (&raw mut (*row).packets_in, &raw mut (*row).bytes_in)
+        };
+        atomic_xadd::<u64, u64, { Relaxed }>(packets, 1);
+        atomic_xadd::<u64, u64, { Relaxed }>(sum, bytes);
+    }
 }
 
 /// Counts a kernel-side failure.

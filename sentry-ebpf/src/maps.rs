@@ -10,7 +10,7 @@ use sentry_common::{
     counter::RunBlock,
     fault,
     record::process::FileKey,
-    table::{self, ProcessTag, RunTag, SocketTag},
+    table::{self, Flow, FlowKey, ProcessTag, RunTag, SocketTag},
 };
 
 /// cgroup id → run. Written by the sensor (tag) and `cgroup_mkdir`; read at fork and attach.
@@ -24,6 +24,10 @@ pub static PROCESS_TAGS: HashMap<u32, ProcessTag, { table::PROCESS_TAGS as usize
 /// cookie → run and process, for programs that run outside of any process (packets, state changes).
 #[btf_map]
 pub static SOCKETS: LruHashMap<u64, SocketTag, { table::SOCKETS as usize }> = LruHashMap::new();
+
+/// run and other side → packets and bytes. Read and cleared by the sensor.
+#[btf_map]
+pub static FLOWS: HashMap<FlowKey, Flow, { table::FLOWS as usize }> = HashMap::new();
 
 /// slot → counters. Written by all programs, read by the sensor.
 #[btf_map]

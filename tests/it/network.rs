@@ -113,7 +113,7 @@ fn sockets_of_every_family_and_their_peers_are_told() {
 
 #[test]
 fn the_names_in_packets_are_told() {
-    require!("root");
+    require!("root", "packets");
     let (told, ports, _, events) = told();
     assert_eq!(
         lines(&told, &["dns_question", "dns_answer", "tls_hello"]),
@@ -123,10 +123,43 @@ fn the_names_in_packets_are_told() {
             format!("dns_question tcp {SERVER} 53 www.example.org A"),
             format!("dns_answer tcp {SERVER} 53 www.example.org A NOERROR 192.0.2.80"),
             format!("tls_hello tcp 127.0.0.1 {} secret.example.net", ports["tls"]),
-        ]
+        ],
+        "{}",
+        programs::text(&programs::finish(programs::command("sentry").arg("doctor")))
     );
     let actor = story::pid(story::only(&events, "connect")[0]);
     for event in events.iter().filter(|event| event["class_uid"] == 4003) {
         assert_eq!(story::pid(event), actor, "{event:#}");
     }
+}
+
+#[test]
+fn the_report_says_how_much_went_to_whom() {
+    require!("root", "packets");
+    let sensor = Sensor::start();
+    let dir = sensor.scratch().dir("files").display().to_string();
+    let ended = Order::new(&sensor, "flows").finish(&workload("workload_network", &[&dir, SERVER]));
+    assert_eq!(ended.code(), Some(0), "{}", programs::text(&ended.output));
+    let printed = String::from_utf8(ended.output.stdout.clone()).unwrap();
+    let port = |what: &str| {
+        let lines = printed.lines().filter_map(|line| line.split_once(' '));
+        lines.into_iter().find(|(name, _)| *name == what).unwrap().1.to_owned()
+    };
+    let report = ended.report();
+    let bytes = |remote: String| {
+        // In JSON the address is first.
+        let (protocol, place) = remote.split_once(' ').unwrap();
+        let remote = format!("{place} {protocol}");
+        let flows = report["flows"].as_array().unwrap();
+        let flow = flows.iter().find(|flow| flow["remote"] == remote.as_str());
+        flow.map(|flow| (flow["bytes_out"].as_u64().unwrap(), flow["bytes_in"].as_u64().unwrap()))
+    };
+    // The client's side of each exchange; a question has 33 bytes, its answer 49.
+    assert_eq!(bytes(format!("tcp 127.0.0.1:{}", port("tcp"))), Some((10, 0)), "{report:#}");
+    assert_eq!(bytes(format!("udp 127.0.0.1:{}", port("udp"))), Some((13, 0)), "{report:#}");
+    assert_eq!(bytes(format!("udp {SERVER}:53")), Some((33, 49)), "{report:#}");
+    assert_eq!(bytes(format!("tcp {SERVER}:53")), Some((35, 51)), "{report:#}");
+    // The server's side of the same.
+    assert_eq!(bytes(format!("udp 127.0.0.1:{}", port("from"))), Some((49, 33)), "{report:#}");
+    assert_eq!(report["complete"], true, "{report:#}");
 }

@@ -48,6 +48,7 @@ fn present(capability: &str) -> bool {
         "socket-vsock" => has_socket_family(40, 1),
         // The kernel may be built without the call gate, or booted with ia32_emulation=0: trying it is fatal then.
         "calls-32-bit" => cfg!(target_arch = "x86_64") && calls_32_bit(),
+        "packets" => sees("DNS and TLS names"),
         other => panic!("no test knows what capability {other} is"),
     }
 }
@@ -63,6 +64,17 @@ fn calls_32_bit() -> bool {
     probe.is_ok_and(|file| {
         let mut command = programs::command("workload_scene");
         programs::finish(command.arg("open-32-bit").arg(&*file)).status.success()
+    })
+}
+
+/// Whether the doctor says that this fact is seen, by all of its hooks.
+fn sees(fact: &str) -> bool {
+    let output = programs::finish(programs::command("sentry").args(["doctor", "--json"]));
+    let value: serde_json::Value = serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|error| panic!("doctor: {error}: {}", programs::text(&output)));
+    let mut facts = value["facts"].as_array().into_iter().flatten();
+    facts.any(|row| {
+        row["fact"] == fact && row["hook"].as_str().is_some_and(|hook| hook.split(", ").count() == 2)
     })
 }
 

@@ -120,10 +120,11 @@ const PINS: &str = "agentsentry-";
 static NEXT: AtomicU32 = AtomicU32::new(0);
 
 /// Names of the maps in every object; the first object makes them, the others adopt them.
-const SHARED: [&str; 9] = [
+const SHARED: [&str; 10] = [
     "RUN_CGROUPS",
     "PROCESS_TAGS",
     "SOCKETS",
+    "FLOWS",
     "RUNS",
     "CRITICAL",
     "BULK",

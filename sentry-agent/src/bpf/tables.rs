@@ -7,7 +7,7 @@ use aya::{
 use sentry_common::{
     counter::RunBlock,
     fault,
-    table::{ProcessTag, RunTag},
+    table::{Flow, FlowKey, ProcessTag, RunTag},
 };
 use sentry_detect::run::ProcessKey;
 
@@ -17,6 +17,7 @@ use super::LoadError;
 pub struct Tables {
     run_cgroups: HashMap<MapData, u64, RunTag>,
     process_tags: HashMap<MapData, u32, ProcessTag>,
+    flows: HashMap<MapData, FlowKey, Flow>,
     runs: Array<MapData, RunBlock>,
     faults: PerCpuArray<MapData, u64>,
 }
@@ -26,6 +27,7 @@ impl Tables {
         Ok(Self {
             run_cgroups: take(core, "RUN_CGROUPS")?,
             process_tags: take(core, "PROCESS_TAGS")?,
+            flows: take(core, "FLOWS")?,
             runs: take(core, "RUNS")?,
             faults: take(core, "FAULTS")?,
         })
@@ -107,6 +109,22 @@ impl Tables {
             .filter(|(_, row)| row.tag == tag)
             .map(|(tgid, row)| ProcessKey { tgid, start_boot_ns: row.start_boot_ns })
             .collect()
+    }
+
+    /// What a run exchanged with each other side.
+    #[must_use]
+    pub fn flows(&self, tag: RunTag) -> Vec<(FlowKey, Flow)> {
+        self.flows.iter().filter_map(Result::ok).filter(|(key, _)| key.tag == tag).collect()
+    }
+
+    /// The same for the last time: the rows are free again.
+    #[must_use]
+    pub fn take_flows(&mut self, tag: RunTag) -> Vec<(FlowKey, Flow)> {
+        let flows = self.flows(tag);
+        for (key, _) in &flows {
+            drop(self.flows.remove(key));
+        }
+        flows
     }
 
     /// The run of a process.

@@ -254,6 +254,11 @@ impl ControlService {
     async fn report(&self, id: String, mut limits: Vec<String>) -> Result<v1::Report, Status> {
         limits.extend(self.status.limits());
         self.journal.flush().await?;
+        if let Ok(run) = self.registry.find(&id)
+            && !run.is_ended()
+        {
+            self.registry.read_flows(&run);
+        }
         let run = self.resolve(&id).await?;
         let filter = Filter { run: Some(run.id.clone()), ..Filter::default() };
         let mut gather = Gather::default();

@@ -11,6 +11,7 @@ use sentry_common::{
         process::{BY_THREAD, ExecRecord, FileKey as RawFileKey, SCRIPT},
         text::TRUNCATED,
     },
+    table::FlowKey,
 };
 use sentry_detect::{
     act::FileAct,
@@ -193,6 +194,11 @@ fn cgroup_move(moved: &CgroupRecord) -> EventKind {
 
 pub(super) fn endpoint(record: &NetworkRecord) -> Endpoint {
     address(record.family, record.address, record.port, record.protocol)
+}
+
+/// The other side of a flow, on the wire.
+pub fn of_flow(key: &FlowKey) -> sentry_proto::v1::Endpoint {
+    address(key.family, key.address, key.port, key.protocol).into()
 }
 
 pub(super) fn address(family: u16, bytes: [u8; 16], port: u16, protocol: u16) -> Endpoint {

@@ -63,8 +63,8 @@ struct New {
     before: Option<v1::Run>,
 }
 
-struct Kernel {
-    programs: Programs,
+pub(super) struct Kernel {
+    pub(super) programs: Programs,
     slots: Slots,
 }
 
@@ -319,10 +319,12 @@ impl Registry {
     pub fn close(&self, run: &Run) {
         // The last reading, before the slot is cleared for the next run.
         self.read(run);
+        let flows = super::flows::of_kernel(self.kernel().programs.tables.take_flows(run.tag));
         {
             let mut state = run.state();
             state.state = v1::RunState::Ended;
             state.ended_unix_ns = Some(unix_ns());
+            state.flows = flows;
         }
         self.free(run.tag);
         if run.owned
@@ -418,7 +420,7 @@ impl Registry {
         Ok(self.kernel().programs.seed()?)
     }
 
-    fn kernel(&self) -> MutexGuard<'_, Kernel> {
+    pub(super) fn kernel(&self) -> MutexGuard<'_, Kernel> {
         self.kernel.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

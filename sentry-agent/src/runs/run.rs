@@ -65,6 +65,8 @@ pub struct RunState {
     pub ended_unix_ns: Option<u64>,
     /// The last counters read; final when ended.
     pub block: RunBlock,
+    /// What it exchanged, as last read; final when ended.
+    pub flows: Vec<v1::Flow>,
 }
 
 /// What [`Run::new`] needs.
@@ -114,6 +116,7 @@ impl Run {
                 state: v1::RunState::Running,
                 ended_unix_ns: None,
                 block: RunBlock::default(),
+                flows: Vec::new(),
             }),
             told: Mutex::new(None),
             over: OnceLock::new(),
@@ -283,6 +286,7 @@ impl Run {
             findings: self.findings.load(Ordering::Relaxed),
             uid: self.uid,
             command: self.command.clone(),
+            flows: state.flows.clone(),
         };
         if let Some(before) = &self.before {
             add_earlier_life(&mut run, before);
@@ -317,6 +321,8 @@ fn add_earlier_life(run: &mut v1::Run, before: &v1::Run) {
     run.processes_entered += before.processes_entered;
     run.cgroup_moves += before.cgroup_moves;
     run.findings += before.findings;
+    run.flows =
+        super::flows::sum(std::mem::take(&mut run.flows).into_iter().chain(before.flows.iter().cloned()));
 }
 
 /// The kernel's counters as the detectors read them.

@@ -98,6 +98,18 @@ pub fn write_addresses(ctx: &SkBuffContext, family: u16, source: &mut [u8; 16], 
     }
 }
 
+/// Address of the destination, or else of the source.
+#[inline(always)]
+pub fn address<const DESTINATION: bool>(ctx: &SkBuffContext, family: u16) -> [u8; 16] {
+    let mut out = [0; 16];
+    if family == IPV6 {
+        copy::<16>(ctx, if DESTINATION { 24 } else { 8 }, &mut out);
+    } else {
+        copy::<4>(ctx, if DESTINATION { 16 } else { 12 }, &mut out);
+    }
+    out
+}
+
 #[inline(always)]
 fn copy<const N: u32>(ctx: &SkBuffContext, offset: u32, out: &mut [u8; 16]) {
     // The headers were read before, so these bytes are there.

@@ -4,9 +4,11 @@ use aya_ebpf::programs::SkBuffContext;
 use sentry_common::{
     kind,
     record::network::{OUTBOUND, PayloadRecord},
+    table::FlowKey,
 };
 
 use crate::{
+    count,
     emit::{self, Actor},
     gate,
     kernel::packet::{self, Packet},
@@ -25,17 +27,24 @@ pub fn pass<const OUT: bool>(ctx: &SkBuffContext) -> i32 {
     1
 }
 
+/// Each arm reads the headers itself: an absent owner kept over their branches would be a register that the verifier
+/// takes for unset (6.18).
 #[inline(always)]
 fn see<const OUT: bool>(ctx: &SkBuffContext) {
     let cookie = packet::cookie(ctx);
-    let owner = gate::of_socket(cookie);
-    let Some(packet) = packet::parse(ctx) else { return };
-    if packet.length == 0 || !is_name::<OUT>(ctx, &packet) {
-        return;
-    }
-    match owner {
-        Some((run, actor)) => tell::<OUT>(ctx, &run, actor, cookie, &packet),
+    match gate::of_socket(cookie) {
+        Some((run, actor)) => {
+            let Some(packet) = packet::parse(ctx) else { return };
+            count_flow::<OUT>(ctx, &run, &packet);
+            if is_name::<OUT>(ctx, &packet) {
+                tell::<OUT>(ctx, &run, actor, cookie, &packet);
+            }
+        }
         None => {
+            let Some(packet) = packet::parse(ctx) else { return };
+            if !is_name::<OUT>(ctx, &packet) {
+                return;
+            }
             let Some(run) = gate::of_cgroup(packet::cgroup(ctx)) else { return };
             tell::<OUT>(ctx, &run, Actor { tgid: 0, tid: 0, start_boot_ns: 0 }, cookie, &packet);
         }
@@ -43,7 +52,23 @@ fn see<const OUT: bool>(ctx: &SkBuffContext) {
 }
 
 #[inline(always)]
+fn count_flow<const OUT: bool>(ctx: &SkBuffContext, run: &gate::Run, packet: &Packet) {
+    let key = FlowKey {
+        tag: run.tag,
+        family: packet.family,
+        protocol: u16::from(packet.protocol),
+        port: if OUT { packet.destination_port } else { packet.source_port },
+        reserved: 0,
+        address: packet::address::<OUT>(ctx, packet.family),
+    };
+    count::flow::<OUT>(&key, u64::from(packet.length));
+}
+
+#[inline(always)]
 fn is_name<const OUT: bool>(ctx: &SkBuffContext, packet: &Packet) -> bool {
+    if packet.length == 0 {
+        return false;
+    }
     let remote = if OUT { packet.destination_port } else { packet.source_port };
     remote == DNS || (OUT && packet.protocol == packet::TCP && packet::is_tls_hello(ctx, packet))
 }

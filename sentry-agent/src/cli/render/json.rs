@@ -51,6 +51,7 @@ impl Origin {
             "programs": tallies(&report.programs),
             "destinations": tallies(&report.destinations),
             "files_changed": tallies(&report.files_changed),
+            "flows": report.run.iter().flat_map(|run| &run.flows).map(flow).collect::<Vec<_>>(),
             "findings": report.findings.iter().map(|finding| self.finding(finding)).collect::<Vec<_>>(),
             "outcomes": report.outcomes.iter().map(outcome).collect::<Vec<_>>(),
             "complete": report.complete,
@@ -62,6 +63,17 @@ impl Origin {
 /// One line.
 pub(crate) fn line(value: &Value) -> String {
     format!("{value}\n")
+}
+
+/// `remote` is null in the row of the rest.
+fn flow(flow: &v1::Flow) -> Value {
+    json!({
+        "remote": flow.remote.as_ref().map(|remote| super::event::endpoint(Some(remote))),
+        "packets_out": flow.packets_out,
+        "bytes_out": flow.bytes_out,
+        "packets_in": flow.packets_in,
+        "bytes_in": flow.bytes_in,
+    })
 }
 
 pub(crate) fn run(run: &v1::Run) -> Value {

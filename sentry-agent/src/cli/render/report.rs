@@ -2,7 +2,7 @@
 
 use sentry_proto::v1;
 
-use super::{BOLD, DIM, GREEN, RED, YELLOW, command_line, duration, finding, paint, run, safe};
+use super::{BOLD, DIM, GREEN, RED, YELLOW, command_line, duration, event, finding, paint, run, safe};
 
 /// Rows of a list before the rest is summed up; the JSON report has them all.
 const LIST_ROWS: usize = 12;
@@ -14,6 +14,7 @@ pub(crate) fn text(report: &v1::Report) -> String {
     }
     list(&mut out, "Ran", &report.programs);
     list(&mut out, "Connected to", &report.destinations);
+    flows(&mut out, report.run.as_ref().map_or(&[], |run| &run.flows));
     list(&mut out, "Changed", &report.files_changed);
     if report.findings.is_empty() {
         out.push_str(&format!("  {}  {}\n", paint(BOLD, "Findings"), paint(GREEN, "none")));
@@ -77,6 +78,25 @@ fn list(out: &mut String, title: &str, tallies: &[v1::Tally]) {
     if let Some(rest) = tallies.get(LIST_ROWS..).filter(|rest| !rest.is_empty()) {
         let count: u64 = rest.iter().map(|tally| tally.count).sum();
         out.push_str(&format!("    {count:>6}×  {} others\n", rest.len()));
+    }
+}
+
+/// Bytes to and from each other side; nothing where no packet went.
+fn flows(out: &mut String, flows: &[v1::Flow]) {
+    if flows.is_empty() {
+        return;
+    }
+    out.push_str(&format!("  {}\n", paint(BOLD, "Exchanged")));
+    for flow in flows.iter().take(LIST_ROWS) {
+        let side =
+            flow.remote.as_ref().map_or_else(|| "others".to_owned(), |remote| event::endpoint(Some(remote)));
+        out.push_str(&format!("    {} B out, {} B in  {side}\n", flow.bytes_out, flow.bytes_in));
+    }
+    let rest = flows.get(LIST_ROWS..).unwrap_or_default();
+    if !rest.is_empty() {
+        let (sent, got) =
+            rest.iter().fold((0, 0), |sum, flow| (sum.0 + flow.bytes_out, sum.1 + flow.bytes_in));
+        out.push_str(&format!("    {sent} B out, {got} B in  {} others\n", rest.len()));
     }
 }
 
