@@ -158,7 +158,7 @@ what the sensor tells with what the scenario's file says must be seen. Every eve
 run. On machines that are not emulated the same act is done once more beside the run: nothing may be told of that.
 
 *seen*: everything that the file asks for. *limit*: all but what the numbered reason is about; that it is really not seen
-is checked too, so that a limit that is gone fails. *left out*: the kernel lacks what the scenario needs.
+is checked too, so that a limit that is gone fails. *left out*: the kernel lacks what the scenario needs. –: not played there.
 
 ";
 

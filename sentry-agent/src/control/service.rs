@@ -103,8 +103,13 @@ impl Control for ControlService {
         let run = self.registry.find(&request.into_inner().target)?;
         let (service, released) = (self.clone(), Arc::clone(&run));
         // To the end, also when the caller goes away: a run whose tags are void must not stay on the list.
-        let ended = tokio::spawn(async move { service.let_go(&released).await });
-        ended.await.map_err(|error| Status::internal(format!("a worker failed: {error}")))??;
+        let (done, ended) = oneshot::channel();
+        self.status.spawn(async move {
+            let result = service.let_go(&released).await;
+            // The caller may have gone away.
+            let _gone = done.send(result);
+        });
+        ended.await.map_err(|_closed| stopping())??;
         self.report(run.id.0.clone(), Vec::new()).await.map(Response::new)
     }
 

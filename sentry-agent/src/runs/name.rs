@@ -11,12 +11,15 @@ pub fn named<'a>(
     target: &str,
     runs: impl Iterator<Item = (&'a str, &'a str)> + Clone,
 ) -> Result<usize, RunError> {
-    let by_id = |(id, _): (&str, &str)| id == target;
-    let by_name = |(_, name): (&str, &str)| name == target;
-    let by_prefix = |(id, _): (&str, &str)| !target.is_empty() && id.starts_with(target);
-    let ways: [&dyn Fn((&str, &str)) -> bool; 3] = [&by_id, &by_name, &by_prefix];
+    type Way = fn(&str, (&str, &str)) -> bool;
+    let ways: [Way; 3] = [
+        |target, (id, _)| id == target,
+        |target, (_, name)| name == target,
+        |target, (id, _)| !target.is_empty() && id.starts_with(target),
+    ];
     for way in ways {
-        let mut matching = runs.clone().enumerate().filter(|(_, run)| way(*run)).map(|(index, _)| index);
+        let mut matching =
+            runs.clone().enumerate().filter(|(_, run)| way(target, *run)).map(|(index, _)| index);
         if let Some(index) = matching.next() {
             return match matching.count() {
                 0 => Ok(index),
