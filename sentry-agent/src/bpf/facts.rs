@@ -96,7 +96,9 @@ pub static FACTS: &[FactRow] = &[
     split(
         "memory mapping",
         Some("whether a later check refused it; what is written through the mapping"),
-        Some("refused calls; what the kernel maps itself at an exec; which file memory is of that becomes executable"),
+        Some(
+            "refused calls; what the kernel maps itself at an exec; which file memory is of that becomes executable",
+        ),
     ),
     fact("signal", Some("refused signals")),
     split(
@@ -122,7 +124,10 @@ pub static FACTS: &[FactRow] = &[
     split("chroot, pivot_root", UNFINISHED, Some("what the paths stood for: only the arguments")),
     split("bpf call", UNFINISHED, Some("what a bpf call was about")),
     split("perf_event_open", Some("32-bit calls"), None),
-    fact("kernel module", Some("refused loads; modules that the kernel loads by itself for an act of the run")),
+    fact(
+        "kernel module",
+        Some("refused loads; modules that the kernel loads by itself for an act of the run"),
+    ),
     fact("io_uring", Some("refused rings")),
     split(
         "io_uring request",

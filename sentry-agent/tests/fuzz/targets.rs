@@ -41,7 +41,13 @@ pub fn record(bytes: &[u8]) {
             check(text::plain(&kernel.text));
             text::path(&kernel.path).into_iter().for_each(|path| check(path.text));
         }
-        Record::Fork(_)
+        Record::FileArgument(_, file) => check(text::argument(&file.directory, &file.argument).text),
+        Record::KernelArgument(_, kernel) => {
+            check(text::argument(&kernel.directory, &kernel.argument).text);
+            check(text::plain(&kernel.text));
+        }
+        Record::Completeness(_)
+        | Record::Fork(_)
         | Record::Exit(_)
         | Record::Connect(_)
         | Record::Send(_)

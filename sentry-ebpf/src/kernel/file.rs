@@ -104,7 +104,7 @@ pub fn inode_key(inode: *const u8) -> FileKey {
 const TYPE: u32 = 0o17_0000;
 
 #[inline(always)]
-pub fn is_regular(mode: u32) -> bool {
+pub fn is_regular_mode(mode: u32) -> bool {
     mode & TYPE == 0o10_0000
 }
 

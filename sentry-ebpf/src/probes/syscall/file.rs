@@ -114,7 +114,7 @@ fn by_descriptor(run: &Run, act: &Act) {
         return count::fault(fault::FD_GONE);
     };
     let key = file::key(file);
-    if act.kind == kind::COPY && !file::is_regular(key.mode) {
+    if act.kind == kind::COPY && !file::is_regular_mode(key.mode) {
         return;
     }
     let actor = Actor::current(gate::current_task());
