@@ -6,6 +6,8 @@ use super::{BOLD, DIM, GREEN, RED, YELLOW, command_line, duration, event, findin
 
 /// Rows of a list before the rest is summed up; the JSON report has them all.
 const LIST_ROWS: usize = 12;
+/// Limits before only their number is told.
+const LIMIT_ROWS: usize = 4;
 
 pub(crate) fn text(report: &v1::Report) -> String {
     let mut out = String::new();
@@ -33,9 +35,7 @@ pub(crate) fn text(report: &v1::Report) -> String {
         }
     }
     out.push_str(&books(report));
-    for limit in &report.limits {
-        out.push_str(&format!("  {}  {}\n", paint(YELLOW, "Not seen here"), safe(limit)));
-    }
+    out.push_str(&limits(&report.limits));
     out
 }
 
@@ -98,6 +98,15 @@ fn flows(out: &mut String, flows: &[v1::Flow]) {
             rest.iter().fold((0, 0), |sum, flow| (sum.0 + flow.bytes_out, sum.1 + flow.bytes_in));
         out.push_str(&format!("    {sent} B out, {got} B in  {} others\n", rest.len()));
     }
+}
+
+/// What this kernel does not let the sensor see. A long list is the doctor's: it is the same for every run.
+fn limits(limits: &[String]) -> String {
+    let title = paint(YELLOW, "Not seen here");
+    if limits.len() > LIMIT_ROWS {
+        return format!("  {title}  {} limits of this kernel's hooks; `sentry doctor` lists them\n", limits.len());
+    }
+    limits.iter().map(|limit| format!("  {title}  {}\n", safe(limit))).collect()
 }
 
 /// Whether the record is complete, and the sums that show it.
