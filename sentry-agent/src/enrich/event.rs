@@ -169,7 +169,7 @@ fn process(key: ProcessKey, exec: &ExecRecord) -> Process {
 
 fn executed(exec: &ExecRecord, process: &Process) -> EventKind {
     let asked = text::plain(&exec.requested);
-    let requested = (!asked.is_empty()).then(|| Path {
+    let requested = (!asked.is_empty()).then_some(Path {
         text: asked,
         source: PathSource::Argument,
         truncated: exec.requested.flags & TRUNCATED != 0,

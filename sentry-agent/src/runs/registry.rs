@@ -342,7 +342,7 @@ impl Registry {
         match kernel.programs.tables.set_run(tag.slot, 0) {
             Ok(()) => kernel.slots.give_back(tag),
             Err(error) => {
-                tracing::error!(error = %crate::error_chain(&error), slot = tag.slot, "cannot free run slot")
+                tracing::error!(error = %crate::error_chain(&error), slot = tag.slot, "cannot free run slot");
             }
         }
         if kernel.slots.all_free() {

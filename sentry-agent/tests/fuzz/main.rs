@@ -53,7 +53,8 @@ fn run(name: &str, target: targets::Target, inputs: &[Vec<u8>], executions: u64,
         }
         mutate(&mut input, &mut chance);
         if catch_unwind(AssertUnwindSafe(|| target(&input))).is_err() {
-            panic!("{name}: execution {execution} of seed {seed} panicked on {input:02x?}");
+            #[expect(clippy::panic, reason = "a failed test may panic")]
+            let () = panic!("{name}: execution {execution} of seed {seed} panicked on {input:02x?}");
         }
     }
 }

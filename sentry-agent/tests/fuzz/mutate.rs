@@ -12,10 +12,10 @@ use sentry_common::{
 };
 
 /// xorshift64*: small, fast, and good enough to choose bytes.
-pub struct Chance(u64);
+pub(crate) struct Chance(u64);
 
 impl Chance {
-    pub fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         // Zero would stay zero.
         Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
     }
@@ -28,13 +28,13 @@ impl Chance {
     }
 
     /// Below `end`, which is not 0.
-    pub fn below(&mut self, end: usize) -> usize {
+    pub(crate) fn below(&mut self, end: usize) -> usize {
         (self.next() >> 16) as usize % end
     }
 }
 
 /// Good inputs: a record of each kind in each length that a record has, text, packets.
-pub fn corpus() -> Vec<Vec<u8>> {
+pub(crate) fn corpus() -> Vec<Vec<u8>> {
     const LENGTHS: [usize; 11] = [
         size_of::<ForkRecord>(),
         size_of::<ExecRecord>(),
@@ -81,7 +81,7 @@ fn hello() -> Vec<u8> {
 const LONGEST: usize = 4096;
 
 /// Changes an input in one to eight places.
-pub fn mutate(bytes: &mut Vec<u8>, chance: &mut Chance) {
+pub(crate) fn mutate(bytes: &mut Vec<u8>, chance: &mut Chance) {
     const EDGES: [u32; 8] = [0, 1, 0x7f, 0xff, 0x400, 0xffff, 0x7fff_ffff, u32::MAX];
     for _ in 0..=chance.below(8) {
         if bytes.is_empty() {

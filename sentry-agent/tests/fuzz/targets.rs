@@ -8,13 +8,13 @@ use sentry_common::record::text::{ArgumentText, ArgvText, PathText};
 use sentry_detect::event::Endpoint;
 use zerocopy::FromBytes as _;
 
-pub type Target = fn(&[u8]);
+pub(crate) type Target = fn(&[u8]);
 
-pub const ALL: [(&str, Target); 4] =
+pub(crate) const ALL: [(&str, Target); 4] =
     [("record", record), ("text", texts), ("payload", packet), ("server_name", server_name)];
 
 /// A record as it comes out of a ring, and all the text in it.
-pub fn record(bytes: &[u8]) {
+pub(crate) fn record(bytes: &[u8]) {
     let Ok(record) = decode::record(bytes) else { return };
     match record {
         Record::Exec(exec) | Record::Seed(exec) => {
@@ -57,7 +57,7 @@ pub fn record(bytes: &[u8]) {
 }
 
 /// The bytes as each of the three forms of text.
-pub fn texts(bytes: &[u8]) {
+pub(crate) fn texts(bytes: &[u8]) {
     assert!(text::escape(bytes).len() <= 4 * bytes.len());
     let path = PathText::read_from_prefix(bytes).ok().map(|(path, _)| path);
     if let Some(path) = &path {
@@ -77,12 +77,12 @@ pub fn texts(bytes: &[u8]) {
 }
 
 /// The first bytes of a packet; the first two choose port and protocol.
-pub fn packet(bytes: &[u8]) {
+pub(crate) fn packet(bytes: &[u8]) {
     let [port, protocol, bytes @ ..] = bytes else { return };
     dissect(if port % 2 == 0 { 53 } else { 443 }, if protocol % 2 == 0 { 6 } else { 17 }, bytes);
 }
 
-pub fn server_name(bytes: &[u8]) {
+pub(crate) fn server_name(bytes: &[u8]) {
     if let Some(name) = tls::server_name(bytes) {
         assert!(tls::is_hello(bytes) && name.len() < bytes.len());
     }
@@ -90,7 +90,7 @@ pub fn server_name(bytes: &[u8]) {
 
 fn dissect(port: u16, protocol: u16, bytes: &[u8]) {
     let side = Endpoint { address: std::net::Ipv4Addr::LOCALHOST.into(), port, protocol };
-    drop(payload::kind(side, bytes.len() % 2 == 0, bytes));
+    drop(payload::kind(side, bytes.len().is_multiple_of(2), bytes));
 }
 
 /// A field has at most 2 KiB, and no byte becomes more than four.
