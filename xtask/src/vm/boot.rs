@@ -96,7 +96,7 @@ fn boot_once(kernel: &Kernel, image: &Path, initrd: &Path, filter: &[String]) ->
     let _already_dead = child.kill();
     child.wait().context("cannot wait for qemu")?;
 
-    let (tally, complaint) = console.judge(ended, kernel, filter.iter().all(|word| word.starts_with("--")));
+    let (tally, complaint) = console.judge(ended, kernel);
     match complaint {
         None => say(AREA, format_args!("{}: {tally} in {}", kernel.name, step::took(started))),
         Some(complaint) => {
@@ -126,7 +126,7 @@ impl Console {
     }
 
     /// The counts, and what was wrong with the run as a whole. A run that failed has at least one failure counted.
-    fn judge(&self, ended: bool, kernel: &Kernel, all: bool) -> (Tally, Option<String>) {
+    fn judge(&self, ended: bool, kernel: &Kernel) -> (Tally, Option<String>) {
         let mut tally = Tally::from_libtest(&self.text);
         tally.failures = tally.failures.iter().map(|name| format!("{}: {name}", kernel.name)).collect();
         let complaint = match (&self.kernel_fault, ended, self.verdict) {
@@ -134,7 +134,7 @@ impl Console {
             (None, false, _) => Some(format!("no end within {} s", kernel.timeout.as_secs())),
             (None, true, None) => Some("the guest ended without a result".to_owned()),
             (None, true, Some(false)) => Some("the guest reported a failure".to_owned()),
-            (None, true, Some(true)) if all && tally.is_empty() => Some("the guest ran no tests".to_owned()),
+            (None, true, Some(true)) if tally.is_empty() => Some("the guest ran no tests".to_owned()),
             (None, true, Some(true)) => None,
         };
         if let Some(complaint) = &complaint
@@ -226,7 +226,7 @@ mod tests {
     fn judged(lines: &[&str], ended: bool) -> (Tally, Option<String>) {
         let mut console = Console::default();
         lines.iter().for_each(|line| console.line(line));
-        console.judge(ended, &kernel(), true)
+        console.judge(ended, &kernel())
     }
 
     #[test]

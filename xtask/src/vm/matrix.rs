@@ -27,8 +27,8 @@ pub(crate) struct Kernel {
 
 pub(super) struct Matrix {
     kernels: Vec<Kernel>,
-    /// Prefixes of tests that say nothing about the kernel.
-    leave_out: Vec<String>,
+    /// Names, or parts of them, of the tests that say something about the kernel.
+    tests: Vec<String>,
 }
 
 impl Matrix {
@@ -40,20 +40,20 @@ impl Matrix {
 
     fn parse(text: &str) -> Result<Self> {
         let table: Table = text.parse()?;
-        if let Some(unknown) = table.keys().find(|key| !["kernel", "leave_out"].contains(&key.as_str())) {
-            bail!("unknown key {unknown}; known are kernel and leave_out");
+        if let Some(unknown) = table.keys().find(|key| !["kernel", "tests"].contains(&key.as_str())) {
+            bail!("unknown key {unknown}; known are kernel and tests");
         }
         let kernels = table.get("kernel").and_then(Value::as_array).context("there is no [[kernel]]")?;
         let kernels = kernels
             .iter()
             .map(|kernel| Kernel::parse(kernel.as_table().context("[[kernel]] is no table")?))
             .collect::<Result<_>>()?;
-        Ok(Self { kernels, leave_out: strings(&table, "leave_out")? })
+        Ok(Self { kernels, tests: strings(&table, "tests")? })
     }
 
     /// Arguments for the test programs where nobody asked for certain tests.
-    pub(super) fn leave_out(&self) -> Vec<String> {
-        self.leave_out.iter().map(|prefix| format!("--skip={prefix}")).collect()
+    pub(super) fn tests(&self) -> Vec<String> {
+        self.tests.clone()
     }
 
     /// The kernels of these names, in the order of the file; all for no name.
@@ -119,7 +119,7 @@ mod tests {
     use super::*;
 
     const TWO: &str = r#"
-leave_out = ["access::"]
+tests = ["acts::"]
 
 [[kernel]]
 name = "old"
@@ -160,8 +160,8 @@ timeout_s = 5
     fn refuses_unknown_keys_and_wrong_types() {
         let misspelt = TWO.replace("timeout_s", "timeout");
         assert!(Matrix::parse(&misspelt).is_err());
-        assert!(Matrix::parse(&TWO.replace("leave_out", "leaveout")).is_err());
-        assert_eq!(Matrix::parse(TWO).unwrap().leave_out(), ["--skip=access::"]);
+        assert!(Matrix::parse(&TWO.replace("tests", "test")).is_err());
+        assert_eq!(Matrix::parse(TWO).unwrap().tests(), ["acts::"]);
         let wrong = TWO.replace("lsm = true", "lsm = \"yes\"");
         assert!(Matrix::parse(&wrong).is_err());
     }

@@ -33,7 +33,7 @@ pub(crate) fn command(mut args: Args) -> Result<ExitCode> {
     let filter = args.rest();
     args.done()?;
     let matrix = Matrix::read()?;
-    let filter = if filter.is_empty() { matrix.leave_out() } else { filter };
+    let filter = if filter.is_empty() { matrix.tests() } else { filter };
     let mut kernels = matrix.select(&names)?;
     if without_lsm {
         kernels.iter_mut().for_each(Kernel::take_lsm_away);
@@ -55,7 +55,7 @@ pub(crate) fn command(mut args: Args) -> Result<ExitCode> {
 /// All kernels of the matrix, for `cargo xtask test`.
 pub(crate) fn run_matrix(filter: &[String]) -> Result<Vec<(String, Tally)>> {
     let matrix = Matrix::read()?;
-    let filter = if filter.is_empty() { matrix.leave_out() } else { filter.to_vec() };
+    let filter = if filter.is_empty() { matrix.tests() } else { filter.to_vec() };
     run(&matrix.select(&[])?, &filter)
 }
 

@@ -104,7 +104,10 @@ fn flows(out: &mut String, flows: &[v1::Flow]) {
 fn limits(limits: &[String]) -> String {
     let title = paint(YELLOW, "Not seen here");
     if limits.len() > LIMIT_ROWS {
-        return format!("  {title}  {} limits of this kernel's hooks; `sentry doctor` lists them\n", limits.len());
+        return format!(
+            "  {title}  {} limits of this kernel's hooks; `sentry doctor` lists them\n",
+            limits.len()
+        );
     }
     limits.iter().map(|limit| format!("  {title}  {}\n", safe(limit))).collect()
 }
