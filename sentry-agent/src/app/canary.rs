@@ -1,8 +1,8 @@
 //! Does the sensor still see? A canary process acts under watch, and what it does has to come back.
 //!
 //! A hook that was detached behind the sensor's back, or that the kernel stopped calling, is silent: nothing else tells
-//! it apart from an agent that does nothing. While runs exist a canary flies every [`EVERY`]; a fact that does not come
-//! back within [`WAIT`] is an alarm in the log and in `sentry health`, until it does.
+//! it apart from an agent that does nothing. While runs exist a canary flies every four seconds; a fact that does not come
+//! back within four seconds is an alarm in the log and in `sentry health`, until it does.
 
 use std::{
     process::Stdio,

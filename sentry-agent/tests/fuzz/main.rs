@@ -44,6 +44,7 @@ fn no_bytes_make_a_reader_panic() {
     }
 }
 
+#[expect(clippy::panic, reason = "a failed test may panic")]
 fn run(name: &str, target: targets::Target, inputs: &[Vec<u8>], executions: u64, seed: u64) {
     let mut chance = Chance::new(seed);
     let mut input = Vec::new();
@@ -53,8 +54,7 @@ fn run(name: &str, target: targets::Target, inputs: &[Vec<u8>], executions: u64,
         }
         mutate(&mut input, &mut chance);
         if catch_unwind(AssertUnwindSafe(|| target(&input))).is_err() {
-            #[expect(clippy::panic, reason = "a failed test may panic")]
-            let () = panic!("{name}: execution {execution} of seed {seed} panicked on {input:02x?}");
+            panic!("{name}: execution {execution} of seed {seed} panicked on {input:02x?}");
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Domain ↔ wire.
 //!
-//! Domain → wire ([`to_wire`]) cannot fail. Wire → domain ([`to_domain`]) is total: every message gives a value or a
+//! Domain → wire (`to_wire`) cannot fail. Wire → domain (`to_domain`) is total: every message gives a value or a
 //! [`ConvertError`] that names the field, never a guess and never a panic. For events the two are inverse.
 
 mod to_wire;

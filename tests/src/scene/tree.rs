@@ -14,7 +14,7 @@ pub(super) const ACTS: Table = &[
     ("nothing", nothing),
     ("fork", fork),
     ("fail", fail),
-    ("sleep", sleep),
+    ("sleep", stay),
     ("orphan-opens", orphan_opens),
     ("session-opens", session_opens),
     ("child-group-opens", child_group_opens),
@@ -39,7 +39,7 @@ fn fail(words: &mut Words<'_>) -> Result<(), Failure> {
 }
 
 /// A target for others, until its end.
-fn sleep(_words: &mut Words<'_>) -> Result<(), Failure> {
+fn stay(_words: &mut Words<'_>) -> Result<(), Failure> {
     crate::work::wait_for_the_end()
 }
 
