@@ -101,7 +101,7 @@ fn flows(out: &mut String, flows: &[v1::Flow]) {
 }
 
 /// What this kernel does not let the sensor see. A long list is the doctor's: it is the same for every run.
-fn limits(limits: &[String]) -> String {
+pub(super) fn limits(limits: &[String]) -> String {
     let title = paint(YELLOW, "Not seen here");
     if limits.len() > LIMIT_ROWS {
         return format!(

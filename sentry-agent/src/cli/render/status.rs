@@ -49,9 +49,7 @@ pub(crate) fn health(status: &v1::StatusReply) -> String {
     for (fault, count) in faults {
         out.push_str(&format!("  {}  {} ×{count}\n", paint(RED, "Kernel-side fault"), safe(fault)));
     }
-    for limit in &status.limits {
-        out.push_str(&format!("  {}  {}\n", paint(YELLOW, "Not seen here"), safe(limit)));
-    }
+    out.push_str(&super::report::limits(&status.limits));
     out
 }
 
