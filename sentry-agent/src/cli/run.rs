@@ -37,8 +37,6 @@ use super::{
 /// Tells the command which run it is.
 const RUN_VARIABLE: &str = "AGENTSENTRY_RUN";
 
-pub(super) use crate::OWN_IMAGE;
-
 pub(super) fn run(args: &RunArgs) -> Result<ExitCode, CliError> {
     block_on(supervise(args)).map_err(|error| {
         // The command's own codes reach up to 255; whatever fails on our side is told and has one code.
@@ -101,7 +99,7 @@ fn spawn(run: &str, args: &RunArgs) -> Result<Child, CliError> {
     let mut line: Vec<OsString> =
         vec!["enter".into(), "--socket".into(), args.socket.socket.clone().into(), run.into(), "--".into()];
     line.extend(args.command.iter().cloned());
-    Command::new(OWN_IMAGE)
+    Command::new(crate::OWN_IMAGE)
         .arg0("sentry")
         .args(line)
         .env(RUN_VARIABLE, run)

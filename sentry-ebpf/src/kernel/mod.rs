@@ -12,8 +12,6 @@ pub mod path;
 
 pub mod pid;
 
-pub mod descriptor;
-
 pub mod socket;
 
 pub mod task;

@@ -2,7 +2,7 @@
 
 use sentry_common::{offset as o, record::network::NetworkRecord};
 
-use super::{cgroup, read, read_pointer};
+use super::{cgroup, file, read, read_pointer, task};
 use crate::offsets::of;
 
 /// `AF_INET6`.
@@ -50,6 +50,31 @@ pub fn cgroup(sock: *const u8) -> u64 {
 #[inline(always)]
 pub fn of_socket(socket: *const u8) -> *const u8 {
     read(socket, of(o::SOCKET_SK)).unwrap_or(core::ptr::null())
+}
+
+/// The `struct sock` behind a descriptor of `task`; `None` when it is no socket (any more).
+#[inline(always)]
+pub fn of_descriptor(task: *const u8, descriptor: u32) -> Option<*const u8> {
+    let opened = task::open_file(task, descriptor)?;
+    if !file::is_socket(file::key(opened).mode) {
+        return None;
+    }
+    read_pointer(read_pointer(opened, of(o::FILE_PRIVATE))?, of(o::SOCKET_SK))
+}
+
+/// What a socket of any family has, without sides and error. The cookie is 0 until somebody asked for it.
+#[inline(always)]
+pub fn write_kind(sock: *const u8, fields: &mut NetworkRecord) {
+    fields.cookie = known_cookie(sock);
+    fields.family = family(sock);
+    fields.socket_type = socket_type(sock);
+    fields.protocol = read(sock, of(o::SK_PROTOCOL)).unwrap_or(0);
+    fields.port = 0;
+    fields.address = [0; 16];
+    fields.local_address = [0; 16];
+    fields.local_port = 0;
+    fields.reserved = 0;
+    fields.error = 0;
 }
 
 /// Both sides as they are now, and no error.

@@ -55,6 +55,24 @@ pub fn write_peer(run: &Run, peer: *const u8, fields: &mut UnixRecord) {
     }
 }
 
+/// `struct pid` of the process at the other end of a connected socket (`SO_PEERCRED`), null for none.
+#[inline(always)]
+pub fn other_end(sock: *const u8) -> *const u8 {
+    pointer(sock, o::SK_PEER_PID)
+}
+
+/// Its uid, or `u32::MAX`.
+#[inline(always)]
+pub fn other_end_uid(sock: *const u8) -> u32 {
+    read(pointer(sock, o::SK_PEER_CRED), of(o::CRED_UID)).unwrap_or(u32::MAX)
+}
+
+/// Copies the name that a socket was bound to; the flags of the record.
+#[inline(always)]
+pub fn write_bound_name(sock: *const u8, out: &mut ArgumentText) -> u32 {
+    write_name(pointer(sock, o::UNIX_ADDRESS), out)
+}
+
 /// The pointer in a field, null where it cannot be read. An `Option` kept over branches would become a register that
 /// the verifier takes for unset.
 #[inline(always)]

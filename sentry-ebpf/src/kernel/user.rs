@@ -1,8 +1,6 @@
 //! Memory of the current program. It can change under our eyes: only for what the kernel has no copy of.
 
-use aya_ebpf::helpers::generated::{
-    bpf_probe_read_kernel, bpf_probe_read_kernel_str, bpf_probe_read_user, bpf_probe_read_user_str,
-};
+use aya_ebpf::helpers::generated::{bpf_probe_read_kernel_str, bpf_probe_read_user, bpf_probe_read_user_str};
 use sentry_common::record::text::{
     ARGUMENT_CAPACITY, ARGV_CAPACITY, ArgumentText, ArgvText, TRUNCATED, UNREADABLE,
 };
@@ -66,24 +64,6 @@ pub fn write_kernel_text(pointer: *const u8, out: &mut ArgumentText) {
         )
     };
     finish(read, out);
-}
-
-/// Copies `length` bytes of the kernel's; false when they do not fit or cannot be read.
-#[inline(always)]
-pub fn copy_kernel(from: *const u8, length: u32, out: &mut ArgumentText) -> bool {
-    if length == 0 {
-        return true;
-    }
-    if length as usize >= ARGUMENT_CAPACITY {
-        return false;
-    }
-    // SAFETY: length < the size of `bytes`; the helper checks the source.
-    let result =
-        unsafe { bpf_probe_read_kernel(out.bytes.as_mut_ptr().cast(), length, from.cast_mut().cast()) };
-    if result == 0 {
-        out.length = length;
-    }
-    result == 0
 }
 
 /// An empty argument.

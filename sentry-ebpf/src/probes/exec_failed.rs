@@ -5,11 +5,10 @@ use sentry_common::{
     record::file::{FROM_ARGUMENT, NameRecord},
 };
 
-use super::refusal;
 use crate::{
     emit::{self, Actor},
     gate,
-    kernel::{file, path, read, task, user},
+    kernel::{call::refusal, file, path, read, task, user},
     offsets::of,
 };
 

@@ -8,11 +8,10 @@ use sentry_common::{
     record::file::{ATTEMPT, FileRecord},
 };
 
-use super::refusal;
 use crate::{
     emit::{self, Actor},
     gate::{self, Run},
-    kernel::{file, path, read},
+    kernel::{call::refusal, file, path, read},
     offsets::of,
 };
 

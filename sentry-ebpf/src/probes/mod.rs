@@ -35,9 +35,3 @@ pub mod system;
 pub mod target;
 
 pub mod uring;
-
-/// errno of a result below zero, else 0.
-#[inline(always)]
-fn refusal(result: i64) -> u32 {
-    if result < 0 { (-result) as u32 } else { 0 }
-}

@@ -7,12 +7,11 @@ use sentry_common::{
     record::file::{ATTEMPT, EXCHANGE, FROM_HOOK, NameRecord},
 };
 
-use super::refusal;
 use crate::{
     count,
     emit::{self, Actor},
     gate::{self, Run},
-    kernel::{file, path, read, user},
+    kernel::{call::refusal, file, path, read, user},
     offsets::of,
 };
 

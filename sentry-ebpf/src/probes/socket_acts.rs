@@ -11,7 +11,7 @@ use sentry_common::{
 use crate::{
     emit::{self, Actor},
     gate::{self, Run},
-    kernel::{file, path, socket, unix},
+    kernel::{call::refusal, file, path, socket, unix},
 };
 
 /// Hook: fexit on `security_socket_post_create(sock, family, type, protocol, kern)`. Before it the family's own code
@@ -33,7 +33,7 @@ pub fn created(made: *const u8, family: i32, socket_type: i32, protocol: i32, by
     fields.local_address = [0; 16];
     fields.local_port = 0;
     fields.reserved = 0;
-    fields.error = refusal(result);
+    fields.error = refusal(result.into());
     record.submit();
 }
 
@@ -74,7 +74,7 @@ fn unix(run: &Run, kind: u16, peer: *const u8, result: i32) {
     let fields = record.fields();
     unix::write_peer(run, peer, fields);
     fields.socket_type = socket::socket_type(peer);
-    fields.error = refusal(result);
+    fields.error = refusal(result.into());
     record.submit();
 }
 
@@ -101,7 +101,7 @@ fn received_socket(run: &Run, sock: *const u8, result: i32) {
     }
     let Some(mut record) = emit::bulk::<NetworkRecord>(run, kind::SOCKET_RECEIVED, actor) else { return };
     socket::write(sock, cookie, record.fields());
-    record.fields().error = refusal(result);
+    record.fields().error = refusal(result.into());
     record.submit();
 }
 
@@ -112,7 +112,7 @@ fn received_file(run: &Run, opened: *const u8, result: i32) {
     fields.file = file::key(opened);
     fields.detail = u64::from(file::flags(opened));
     fields.flags = 0;
-    fields.error = refusal(result);
+    fields.error = refusal(result.into());
     path::write(file::path(opened), &mut fields.path);
     record.submit();
 }
@@ -121,10 +121,4 @@ fn received_file(run: &Run, opened: *const u8, result: i32) {
 #[inline(always)]
 fn record<T: 'static>(run: &Run, kind: u16) -> Option<emit::Record<T>> {
     emit::bulk(run, kind, Actor::current(gate::current_task()))
-}
-
-/// errno of a refusal, 0 for none.
-#[inline(always)]
-fn refusal(result: i32) -> u32 {
-    result.wrapping_neg() as u32
 }

@@ -15,7 +15,6 @@ use super::super::{
     args::{DemoAgentArgs, DemoRole},
     error::CliError,
     exit::Exit,
-    run::OWN_IMAGE,
 };
 
 /// Processes that the runaway starts at most.
@@ -67,7 +66,7 @@ fn run_away(dir: &Path) -> io::Result<()> {
 
 /// One more process, which nobody waits for, as runaways do.
 fn start(dir: &Path, role: &str) -> io::Result<()> {
-    let child = Command::new(OWN_IMAGE)
+    let child = Command::new(crate::OWN_IMAGE)
         .args(["demo-agent", "--role", role, "--dir"])
         .arg(dir)
         .stdin(Stdio::null())

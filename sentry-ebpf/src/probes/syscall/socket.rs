@@ -2,7 +2,7 @@
 
 use sentry_common::{
     fault, kind,
-    record::network::{ABSTRACT, NetworkRecord, PEER_IN_RUN, UnixRecord},
+    record::network::{NetworkRecord, PEER_IN_RUN, UnixRecord},
 };
 
 use super::{call::Call, table};
@@ -10,7 +10,7 @@ use crate::{
     count,
     emit::{self, Actor},
     gate,
-    kernel::{descriptor, pid, task},
+    kernel::{pid, socket, task, unix},
 };
 
 /// `socket` and `accept`: the returned descriptor is the socket.
@@ -18,7 +18,7 @@ use crate::{
 pub fn made(regs: *const u8, result: i64) {
     let Some(run) = gate::current() else { return };
     let call = Call::read(regs, result);
-    let Some(sock) = descriptor::of_descriptor(gate::current_task(), result as u32) else {
+    let Some(sock) = socket::of_descriptor(gate::current_task(), result as u32) else {
         // Another thread has closed it already.
         return count::fault(fault::FD_GONE);
     };
@@ -26,14 +26,10 @@ pub fn made(regs: *const u8, result: i64) {
     let accepted = call.act == table::ACCEPT;
     let kind = if accepted { kind::ACCEPT } else { kind::SOCKET };
     let Some(mut record) = emit::bulk::<NetworkRecord>(&run, kind, actor) else { return };
-    let fields = record.fields();
-    fields.error = 0;
-    fields.reserved = 0;
-    descriptor::describe(sock, fields);
-    if accepted {
-        descriptor::write_sides(sock, fields);
+    if accepted && socket::is_inet(sock) {
+        socket::write(sock, socket::known_cookie(sock), record.fields());
     } else {
-        descriptor::write_no_sides(fields);
+        socket::write_kind(sock, record.fields());
     }
     record.submit();
 }
@@ -44,27 +40,28 @@ pub fn connected(regs: *const u8, result: i64) {
     const AF_UNIX: u16 = 1;
     let Some(run) = gate::current() else { return };
     let call = Call::read(regs, result);
-    let Some(sock) = descriptor::of_descriptor(gate::current_task(), call.argument::<0>() as u32) else {
+    let Some(sock) = socket::of_descriptor(gate::current_task(), call.argument::<0>() as u32) else {
         return count::fault(fault::FD_GONE);
     };
-    if descriptor::family(sock) != AF_UNIX {
+    if socket::family(sock) != AF_UNIX {
         return;
     }
-    let Some(peer) = descriptor::unix_peer(sock) else {
+    let peer = unix::peer(sock);
+    if peer.is_null() {
         // It has hung up already, or the connection of a datagram socket was dissolved.
         return;
-    };
+    }
     let actor = Actor::current(gate::current_task());
     let Some(mut record) = emit::bulk::<UnixRecord>(&run, kind::UNIX_CONNECT, actor) else { return };
     let fields = record.fields();
     fields.reserved = 0;
     fields.reserved2 = 0;
     fields.error = 0;
-    fields.socket_type = descriptor::kind(sock);
-    fields.flags = if descriptor::write_unix_name(peer, &mut fields.name) { ABSTRACT } else { 0 };
+    fields.socket_type = socket::socket_type(sock);
+    fields.flags = unix::write_bound_name(peer, &mut fields.name);
     // The kernel copies them from the listening socket to the connecting one.
-    fields.peer_uid = descriptor::peer_uid(sock);
-    let listener = descriptor::peer_pid(sock);
+    fields.peer_uid = unix::other_end_uid(sock);
+    let listener = unix::other_end(sock);
     fields.peer_tgid = pid::number(listener);
     fields.peer_cgroup = pid::cgroup(listener);
     fields.peer_start_boot_ns = match pid::leader(listener) {
