@@ -109,14 +109,17 @@ fn remove_tree(path: &Path) -> std::io::Result<()> {
     fs::remove_dir(path)
 }
 
+/// Groups that are there of runs whose ids stand in a ledger.
+#[must_use]
+pub fn of_runs(ledger: &Path) -> Vec<PathBuf> {
+    let Ok(segments) = fs::read_dir(ledger) else { return Vec::new() };
+    let text: String = segments.flatten().filter_map(|file| fs::read_to_string(file.path()).ok()).collect();
+    let groups = fs::read_dir(mount().join("agentsentry")).into_iter().flatten().flatten();
+    let own = groups.filter(|group| text.contains(&*group.file_name().to_string_lossy()));
+    own.map(|group| group.path()).collect()
+}
+
 /// Removes the groups of runs whose ids stand in a ledger.
 pub fn remove_runs_of(ledger: &Path) {
-    let Ok(segments) = fs::read_dir(ledger) else { return };
-    let text: String = segments.flatten().filter_map(|file| fs::read_to_string(file.path()).ok()).collect();
-    let Ok(groups) = fs::read_dir(mount().join("agentsentry")) else { return };
-    for group in groups.flatten() {
-        if text.contains(&*group.file_name().to_string_lossy()) {
-            remove(&group.path());
-        }
-    }
+    of_runs(ledger).iter().for_each(|group| remove(group));
 }

@@ -4,7 +4,7 @@
 //! - `programs`: where the binaries are, and how to run one to its end.
 //! - `sensor`, `supervised`, `collector`, `proxy`, `http`: what is tested, running, and what stands between.
 //! - `story`: what a run did, as short lines that a test can compare.
-//! - `cgroup`, `procs`: what the kernel says, read without the product's own code.
+//! - `cgroup`, `procs`, `holdings`: what the kernel says, read without the product's own code.
 //! - `wait`, `scratch`, `capability`: conditions with deadlines, places, what this kernel can do.
 //! - `scenario`: what an agent does and what must be seen of it, as data.
 //! - `work`: shared by the workload programs in `src/bin`; `scene`: the acts of one of them.
@@ -45,6 +45,9 @@ pub mod proxy;
 
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]
 pub mod http;
+
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+pub mod holdings;
 
 #[expect(clippy::panic, reason = "a failed test may panic")]
 pub mod story;

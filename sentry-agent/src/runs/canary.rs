@@ -3,10 +3,11 @@
 
 use std::{
     collections::HashSet,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use sentry_common::{kind, table::RunTag};
+use uuid::Uuid;
 
 use super::{Registry, RunError};
 use crate::cgroup::Cgroup;
@@ -26,17 +27,17 @@ const EXPECTED: &[(u16, &str)] = &[
 
 /// A canary under way.
 pub struct Canary {
-    pub(super) tag: RunTag,
-    pub(super) cgroup: Cgroup,
+    tag: RunTag,
+    cgroup: Cgroup,
     seen: Mutex<HashSet<u16>>,
 }
 
 impl Canary {
-    pub(super) fn new(tag: RunTag, cgroup: Cgroup) -> Self {
+    fn new(tag: RunTag, cgroup: Cgroup) -> Self {
         Self { tag, cgroup, seen: Mutex::new(HashSet::new()) }
     }
 
-    pub(super) fn see(&self, kind: u16) {
+    fn see(&self, kind: u16) {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).insert(kind);
     }
 
@@ -58,8 +59,8 @@ impl Canary {
 
 /// Ends the canary when it goes.
 pub struct Guard<'a> {
-    pub(super) registry: &'a Registry,
-    pub(super) canary: std::sync::Arc<Canary>,
+    registry: &'a Registry,
+    canary: Arc<Canary>,
 }
 
 impl std::ops::Deref for Guard<'_> {
@@ -73,5 +74,48 @@ impl std::ops::Deref for Guard<'_> {
 impl Drop for Guard<'_> {
     fn drop(&mut self) {
         self.registry.end_canary(&self.canary);
+    }
+}
+
+impl Registry {
+    /// Starts a canary. The programs are attached as for any run.
+    ///
+    /// # Errors
+    /// When there is no slot, or the cgroup or the tables refuse.
+    pub fn start_canary(&self) -> Result<Guard<'_>, RunError> {
+        let cgroup = self.root.create(&format!("canary-{}", Uuid::now_v7()))?;
+        let id = cgroup.id();
+        let tag = self.kernel().slots.take().ok_or(RunError::NoSlot)?;
+        let canary = Arc::new(Canary::new(tag, cgroup));
+        *self.canary() = Some(Arc::clone(&canary));
+        // From here on the guard cleans up.
+        let guard = Guard { registry: self, canary };
+        let mut kernel = self.kernel();
+        let programs = &mut kernel.programs;
+        programs
+            .arm()
+            .and_then(|()| programs.tables.set_run(tag.slot, tag.generation))
+            .and_then(|()| programs.tables.add_cgroup(id, tag))?;
+        drop(kernel);
+        Ok(guard)
+    }
+
+    fn end_canary(&self, canary: &Canary) {
+        self.free(canary.tag);
+        *self.canary() = None;
+        if let Err(error) = canary.cgroup.remove() {
+            tracing::warn!(error = %crate::error_chain(&error), "cannot remove the canary's cgroup");
+        }
+    }
+
+    /// Takes a record of the canary's. False when it is not one.
+    pub fn of_canary(&self, tag: RunTag, kind: u16) -> bool {
+        match &*self.canary() {
+            Some(canary) if canary.tag == tag => {
+                canary.see(kind);
+                true
+            }
+            _ => false,
+        }
     }
 }

@@ -10,10 +10,13 @@ pub mod canary;
 
 pub mod error;
 
+mod lists;
+
 pub mod name;
 
 pub mod registry;
 
 pub use error::RunError;
+pub use lists::Whose;
 pub use registry::{Registry, Start};
 pub use run::{Run, RunState};

@@ -2,7 +2,6 @@
 
 use std::{
     collections::HashMap,
-    num::NonZeroUsize,
     path::Path,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -10,7 +9,6 @@ use std::{
     },
 };
 
-use lru::LruCache;
 use sentry_common::{counter::RunBlock, fault, table::RunTag};
 use sentry_detect::{
     run::{AgentIdentity, Mode, ProcessKey, RunId},
@@ -20,8 +18,9 @@ use sentry_proto::v1;
 use uuid::Uuid;
 
 use super::{
-    canary::{Canary, Guard},
+    canary::Canary,
     error::RunError,
+    lists::{Lists, Whose},
     name::named,
     run::{NewRun, Run},
     slots::Slots,
@@ -32,9 +31,6 @@ use crate::{
     enrich::clock::unix_ns,
 };
 
-/// Ended runs whose late records can still be told to be theirs.
-const ENDED: NonZeroUsize = NonZeroUsize::new(2_048).unwrap();
-
 /// What a new run is.
 #[derive(Clone, Debug)]
 pub struct Start {
@@ -44,12 +40,14 @@ pub struct Start {
     pub command: Vec<String>,
 }
 
-/// Owner of the programs and of every run. Two locks, never held together: `kernel` (programs, tables, slots) and
-/// `runs` (the lists).
+/// Owner of the programs and of every run. Its locks are never held together: `kernel` (programs, tables, slots), `runs`
+/// (the lists) and `canary`.
 pub struct Registry {
     kernel: Mutex<Kernel>,
     runs: Mutex<Lists>,
-    root: CgroupRoot,
+    /// At most one at a time.
+    canary: Mutex<Option<Arc<Canary>>>,
+    pub(super) root: CgroupRoot,
     settings: Settings,
     seed_wanted: AtomicBool,
 }
@@ -65,15 +63,7 @@ struct New {
 
 pub(super) struct Kernel {
     pub(super) programs: Programs,
-    slots: Slots,
-}
-
-struct Lists {
-    live: HashMap<RunId, Arc<Run>>,
-    by_tag: HashMap<RunTag, Arc<Run>>,
-    ended: LruCache<RunTag, Arc<Run>>,
-    /// At most one at a time.
-    canary: Option<Arc<Canary>>,
+    pub(super) slots: Slots,
 }
 
 impl Registry {
@@ -81,12 +71,8 @@ impl Registry {
     pub fn new(programs: Programs, root: CgroupRoot, settings: Settings) -> Self {
         Self {
             kernel: Mutex::new(Kernel { programs, slots: Slots::new() }),
-            runs: Mutex::new(Lists {
-                live: HashMap::new(),
-                by_tag: HashMap::new(),
-                ended: LruCache::new(ENDED),
-                canary: None,
-            }),
+            runs: Mutex::new(Lists::new()),
+            canary: Mutex::new(None),
             root,
             settings,
             seed_wanted: AtomicBool::new(false),
@@ -233,58 +219,20 @@ impl Registry {
         self.by_tag(tag)
     }
 
+    fn by_tag(&self, tag: RunTag) -> Option<Arc<Run>> {
+        self.lists().by_tag(tag)
+    }
+
     /// The run that a record belongs to, live or lately ended.
     #[must_use]
-    pub fn by_tag(&self, tag: RunTag) -> Option<Arc<Run>> {
-        let mut lists = self.lists();
-        lists.by_tag.get(&tag).cloned().or_else(|| lists.ended.get(&tag).cloned())
-    }
-
-    /// Starts a canary. The programs are attached as for any run.
-    ///
-    /// # Errors
-    /// When there is no slot, or the cgroup or the tables refuse.
-    pub fn start_canary(&self) -> Result<Guard<'_>, RunError> {
-        let cgroup = self.root.create(&format!("canary-{}", Uuid::now_v7()))?;
-        let id = cgroup.id();
-        let tag = self.kernel().slots.take().ok_or(RunError::NoSlot)?;
-        let canary = Arc::new(Canary::new(tag, cgroup));
-        self.lists().canary = Some(Arc::clone(&canary));
-        // From here on the guard cleans up.
-        let guard = Guard { registry: self, canary };
-        let mut kernel = self.kernel();
-        let programs = &mut kernel.programs;
-        programs
-            .arm()
-            .and_then(|()| programs.tables.set_run(tag.slot, tag.generation))
-            .and_then(|()| programs.tables.add_cgroup(id, tag))?;
-        drop(kernel);
-        Ok(guard)
-    }
-
-    pub(super) fn end_canary(&self, canary: &Canary) {
-        self.free(canary.tag);
-        self.lists().canary = None;
-        if let Err(error) = canary.cgroup.remove() {
-            tracing::warn!(error = %crate::error_chain(&error), "cannot remove the canary's cgroup");
-        }
-    }
-
-    /// Takes a record of the canary's. False when it is not one.
-    pub fn of_canary(&self, tag: RunTag, kind: u16) -> bool {
-        match &self.lists().canary {
-            Some(canary) if canary.tag == tag => {
-                canary.see(kind);
-                true
-            }
-            _ => false,
-        }
+    pub fn whose(&self, tag: RunTag) -> Option<Whose> {
+        self.lists().whose(tag)
     }
 
     /// All live runs.
     #[must_use]
     pub fn live(&self) -> Vec<Arc<Run>> {
-        self.lists().live.values().cloned().collect()
+        self.lists().live()
     }
 
     /// The live run that `target` names: see [`named`].
@@ -336,7 +284,7 @@ impl Registry {
     }
 
     /// Voids the tag in the kernel's tables and gives its slot back; without any run left the programs are detached.
-    fn free(&self, tag: RunTag) {
+    pub(super) fn free(&self, tag: RunTag) {
         let mut kernel = self.kernel();
         kernel.programs.tables.forget(tag);
         match kernel.programs.tables.set_run(tag.slot, 0) {
@@ -353,11 +301,7 @@ impl Registry {
     /// Takes the run off the list of live runs. Only after its last state is in the journal: until then it is found here,
     /// from then on there.
     pub fn retire(&self, run: &Run) {
-        let mut lists = self.lists();
-        lists.live.remove(&run.id);
-        if let Some(run) = lists.by_tag.remove(&run.tag) {
-            lists.ended.put(run.tag, run);
-        }
+        self.lists().retire(run);
     }
 
     /// Tier letter, what it cannot see, and kernel-side failures by name.
@@ -387,11 +331,7 @@ impl Registry {
             settings: self.settings.clone(),
         }));
         run.begin();
-        {
-            let mut lists = self.lists();
-            lists.live.insert(run.id.clone(), Arc::clone(&run));
-            lists.by_tag.insert(tag, Arc::clone(&run));
-        }
+        self.lists().enter(&run);
         let mut kernel = self.kernel();
         let programs = &mut kernel.programs;
         let tagged = programs
@@ -422,6 +362,10 @@ impl Registry {
 
     pub(super) fn kernel(&self) -> MutexGuard<'_, Kernel> {
         self.kernel.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn canary(&self) -> MutexGuard<'_, Option<Arc<Canary>>> {
+        self.canary.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lists(&self) -> MutexGuard<'_, Lists> {

@@ -1,6 +1,6 @@
 //! Records → events → detectors' event side and the journal.
 
-use std::{collections::HashMap, sync::Arc};
+use std::collections::HashMap;
 
 use sentry_common::{abi::RecordHeader, table::RunTag};
 use sentry_detect::event::EventKind;
@@ -10,10 +10,10 @@ use tokio::sync::mpsc;
 use super::StageStats;
 use crate::{
     decode,
-    enrich::event::{Enricher, Owner},
+    enrich::event::Enricher,
     journal::JournalHandle,
     ring::Batch,
-    runs::{Registry, Run},
+    runs::{Registry, Whose},
 };
 
 /// Runs until the ring's end of the queue is closed and empty.
@@ -36,7 +36,7 @@ fn analyse(
     journal: &JournalHandle,
     stats: &StageStats,
 ) {
-    let mut runs: HashMap<RunTag, Option<Arc<Run>>> = HashMap::new();
+    let mut runs: HashMap<RunTag, Option<Whose>> = HashMap::new();
     for bytes in batch {
         let header = match decode::header(bytes) {
             Ok(header) => header,
@@ -47,7 +47,7 @@ fn analyse(
             }
         };
         let tag = RunTag { slot: header.run_slot, generation: header.run_generation };
-        let Some(run) = runs.entry(tag).or_insert_with(|| registry.by_tag(tag)) else {
+        let Some(run) = runs.entry(tag).or_insert_with(|| registry.whose(tag)) else {
             // Else it ended so long ago that it is forgotten.
             if !registry.of_canary(tag, header.kind) {
                 stats.lost(1);
@@ -57,7 +57,10 @@ fn analyse(
         match event(bytes, &header, run, enricher, registry) {
             Ok(item) => {
                 if journal.submit_waiting(item) {
-                    run.delivered(header.ring as usize, 1);
+                    // The books of a run that has ended are closed.
+                    if let Whose::Live(run) = run {
+                        run.delivered(header.ring as usize, 1);
+                    }
                     stats.handled(1);
                 } else {
                     stats.lost(1);
@@ -65,7 +68,7 @@ fn analyse(
             }
             Err(error) => {
                 // Not booked as delivered: the run's books stay open by one, and its report says so.
-                tracing::error!(%error, run.id = %run.id, "undecodable record");
+                tracing::error!(%error, run.id = %run.owner().run, "undecodable record");
                 stats.lost(1);
             }
         }
@@ -75,16 +78,17 @@ fn analyse(
 fn event(
     bytes: &[u8],
     header: &RecordHeader,
-    run: &Run,
+    run: &Whose,
     enricher: &mut Enricher,
     registry: &Registry,
 ) -> Result<v1::Item, decode::DecodeError> {
     let record = decode::record(bytes)?;
-    let owner = Owner { run: &run.id, event_prefix: &run.event_prefix, agent: &run.agent };
-    let event = enricher.event(header, &record, &owner);
+    let event = enricher.event(header, &record, &run.owner());
     if let EventKind::CgroupMove { in_run: true, member_before: false, .. } = event.kind {
         registry.want_seed();
     }
-    run.detector().event(&event);
+    if let Whose::Live(run) = run {
+        run.detector().event(&event);
+    }
     Ok(v1::Item { item: Some(v1::item::Item::Event(v1::Event::from(&event))) })
 }

@@ -1,0 +1,96 @@
+//! A sensor that has lived long holds what it held when it was young.
+
+use std::{
+    fs,
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
+    time::{Duration, Instant},
+};
+
+use sentry_tests::{
+    cgroup,
+    holdings::{Holdings, growth, resident_kib},
+    procs, programs, require,
+    sensor::Sensor,
+    supervised::Order,
+    wait,
+};
+
+use crate::workload;
+
+/// Runs at one time.
+const LANES: usize = 2;
+/// Short processes of each run.
+const PROCESSES: usize = 100;
+
+#[test]
+fn a_long_life_leaks_nothing() {
+    require!("root");
+    // In the long form 30 minutes, 1000 runs and 100,000 processes at least.
+    let life = Duration::from_secs(wait::rounds(0, 0, 30 * 60).into());
+    let least = wait::rounds(20, 4, 1_000) as usize;
+    let sensor = Sensor::start();
+    let file = sensor.scratch().join("file");
+    fs::write(&file, "").unwrap();
+    let command = workload("workload_exec_loop", &[&PROCESSES.to_string(), file.to_str().unwrap()]);
+    let before = {
+        // What is made with the first run stays.
+        let ended = Order::new(&sensor, "soak").finish(&command);
+        assert_eq!(ended.code(), Some(0), "{}", programs::text(&ended.output));
+        wait::until("the programs of the first run are detached", || settled(&sensor, None))
+    };
+    let started = Instant::now();
+    let (runs, over) = (AtomicUsize::new(0), AtomicBool::new(false));
+    let mut memory = Vec::new();
+    std::thread::scope(|scope| {
+        let lanes: Vec<_> = (0..LANES)
+            .map(|_| {
+                scope.spawn(|| {
+                    while !over.load(Ordering::Relaxed) {
+                        let ended = Order::new(&sensor, "soak").finish(&command);
+                        assert_eq!(ended.code(), Some(0), "{}", programs::text(&ended.output));
+                        assert_eq!(ended.report()["complete"], true, "{:#}", ended.report());
+                        runs.fetch_add(1, Ordering::Relaxed);
+                    }
+                })
+            })
+            .collect();
+        let mut counted = 0;
+        while counted < least || started.elapsed() < life {
+            counted = wait::until("a run ends", || match runs.load(Ordering::Relaxed) {
+                _ if lanes.iter().any(std::thread::ScopedJoinHandle::is_finished) => Ok(usize::MAX),
+                now if now > counted => Ok(now),
+                now => Err(format!("{now} runs have ended")),
+            });
+            memory.push((started.elapsed().as_secs_f64(), resident_kib(sensor.pid()) as f64));
+        }
+        over.store(true, Ordering::Relaxed);
+    });
+    let runs = runs.into_inner();
+    let after = wait::until("it holds what it held", || settled(&sensor, Some(before)));
+    assert_eq!(after, before);
+    // The first third warms up.
+    let warm = &memory[memory.len() / 3..];
+    let (growth, last) = (growth(warm), memory.last().map_or(0.0, |point| point.1));
+    println!(
+        "soak: {runs} runs and {} processes in {:?}; resident {last} KiB, {:.2} % of growth after warming up; {after:?}",
+        runs * PROCESSES,
+        started.elapsed(),
+        growth * 100.0,
+    );
+    if wait::long() {
+        assert!(growth < 0.01, "resident memory: {warm:?}");
+    }
+    assert!(procs::is_alive(sensor.pid()));
+}
+
+/// What the sensor holds once nothing runs: as before, where that is known, and no group is left.
+fn settled(sensor: &Sensor, before: Option<Holdings>) -> Result<Holdings, String> {
+    let live = sensor.json(&["agents"]);
+    let holdings = Holdings::of(sensor.pid());
+    let groups = cgroup::of_runs(&sensor.state_dir().join("ledger"));
+    match before {
+        _ if !live.is_empty() || !groups.is_empty() => Err(format!("live: {live:?}, groups: {groups:?}")),
+        Some(before) if before != holdings => Err(format!("{holdings:?} instead of {before:?}")),
+        _ => Ok(holdings),
+    }
+}
