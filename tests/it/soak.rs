@@ -23,6 +23,16 @@ const LANES: usize = 2;
 const PROCESSES: usize = 100;
 
 #[test]
+fn the_limit_of_open_files_is_as_high_as_it_may_be() {
+    require!("root");
+    let sensor = Sensor::start();
+    let limits = fs::read_to_string(format!("/proc/{}/limits", sensor.pid())).unwrap();
+    let line = limits.lines().find(|line| line.starts_with("Max open files")).unwrap();
+    let words: Vec<&str> = line.split_whitespace().collect();
+    assert_eq!(words[3], words[4], "{line}");
+}
+
+#[test]
 fn a_long_life_leaks_nothing() {
     require!("root");
     // In the long form 30 minutes, 1000 runs and 100,000 processes at least.

@@ -110,6 +110,9 @@ fn tests_of(selection: Selection, filter: &[String]) -> Result<Tally> {
 fn nextest_command(selection: Selection) -> Result<std::process::Command> {
     let mut command = cargo::workspace("nextest");
     command.args(["run", "--workspace", "--no-fail-fast", "--no-tests=pass", "--color=never"]);
+    if std::env::var_os("AGENTSENTRY_LONG").is_some_and(|value| value == "1") {
+        command.arg("--profile=long");
+    }
     // The output of passing tests goes to the log, because that is where a test says that it skipped itself.
     command.args(["--success-output=immediate", "--failure-output=final", "--status-level=pass"]);
     if cargo::members()?.iter().any(|member| member == INTEGRATION) {

@@ -1,5 +1,7 @@
 //! `sentry sensor`: configuration and logging, then the sensor itself.
 
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+
 use super::{args::SensorArgs, error::CliError, exit::Exit};
 use crate::{
     app::AppError, bpf::LoadError, config::Config, control::socket::SocketError, ledger::LedgerError,
@@ -12,9 +14,20 @@ pub(super) fn run(args: SensorArgs) -> Result<Exit, CliError> {
     let log_json = args.log_json;
     let config = Config::load(&args.into_flags())?;
     log_to_stderr(log_json);
+    allow_descriptors();
     crate::app::run_sensor(config)
         .map_err(|error| CliError::Other { what: crate::error_chain(&error), exit: exit_of(&error) })?;
     Ok(Exit::Ok)
+}
+
+/// Takes as many descriptors as it may: every run needs one for its control group, and the usual limit, 1024, is for
+/// programs that use select(2).
+fn allow_descriptors() {
+    let resource = Resource::RLIMIT_NOFILE;
+    let raised = getrlimit(resource).and_then(|(_soft, hard)| setrlimit(resource, hard, hard));
+    if let Err(error) = raised {
+        tracing::warn!(%error, "cannot raise the limit of open files");
+    }
 }
 
 fn exit_of(error: &AppError) -> Exit {
