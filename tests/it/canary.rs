@@ -16,12 +16,23 @@ fn health_sends_a_canary_through_every_hook() {
 #[test]
 fn a_hook_that_is_detached_is_an_alarm() {
     require!("root");
+    detached_is_an_alarm(links::CONNECT4);
+}
+
+#[test]
+fn a_hook_that_is_detached_beside_one_with_the_same_fact_is_an_alarm() {
+    require!("root");
+    // The canary's connects are IPv4: they still come back.
+    detached_is_an_alarm(links::CONNECT6);
+}
+
+fn detached_is_an_alarm(attach_type: u32) {
     let sensor = Sensor::start();
     let number = sensor.scratch().join("number");
     let run = Order::new(&sensor, "counter").start(&workload("workload_count", &[number.to_str().unwrap()]));
     let id = run.run();
     let _started = wait::file(&number);
-    links::detach_connect4(sensor.pid());
+    links::detach(sensor.pid(), attach_type);
     // Nobody asks for it: the alarm is the sensor's own.
     wait::until("the alarm", || {
         let log = sensor.log();

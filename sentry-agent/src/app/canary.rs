@@ -82,6 +82,8 @@ enum FlightError {
     Run(#[from] RunError),
     #[error("cannot start its process")]
     Process(#[from] std::io::Error),
+    #[error("cannot list the sensor's own attachments")]
+    Attachments(#[source] std::io::Error),
 }
 
 /// The facts that did not come back.
@@ -108,8 +110,19 @@ async fn flight(registry: &Registry) -> Result<Vec<&'static str>, FlightError> {
         if silent.is_empty() || Instant::now() >= end {
             // Its exit is among what has to come back; after the time is up it is ended.
             child.kill().await?;
-            return Ok(silent);
+            // Of two programs with one fact, one may be gone and the fact still come back.
+            let detached = registry.detached().map_err(FlightError::Attachments)?;
+            return Ok(with(silent, detached));
         }
         tokio::time::sleep(LOOK_EVERY).await;
     }
+}
+
+fn with(mut silent: Vec<&'static str>, detached: Vec<&'static str>) -> Vec<&'static str> {
+    for fact in detached {
+        if !silent.contains(&fact) {
+            silent.push(fact);
+        }
+    }
+    silent
 }

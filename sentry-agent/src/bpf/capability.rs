@@ -133,6 +133,12 @@ fn fact(row: &'static FactRow, tier: Option<Tier>, missing: &[(&'static Hook, St
 }
 
 impl super::Programs {
+    /// Whether the loaded programs tell a fact.
+    #[must_use]
+    pub fn tell(&self, name: &str) -> bool {
+        facts(Some(self.tier()), self.missing()).iter().any(|fact| fact.fact == name && fact.seen)
+    }
+
     /// What the loaded programs do not see, one line each.
     #[must_use]
     pub fn limits(&self) -> Vec<String> {

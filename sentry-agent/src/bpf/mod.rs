@@ -18,6 +18,8 @@ pub mod capability;
 
 pub mod programs;
 
+mod detached;
+
 pub mod tables;
 
 pub use capability::{Capabilities, doctor};

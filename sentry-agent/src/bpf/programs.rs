@@ -109,6 +109,11 @@ impl Programs {
         &self.missing
     }
 
+    /// The kernel's number of a hook's program.
+    pub(super) fn id_of(&self, hook: &Hook) -> Option<u32> {
+        Some(self.objects.get(&hook.object)?.program(hook.program)?.info().ok()?.id())
+    }
+
     /// Attaches the programs beside the core's; they cost every process something, so only while a run exists.
     ///
     /// # Errors

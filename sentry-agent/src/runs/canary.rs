@@ -10,9 +10,9 @@ use sentry_common::{kind, table::RunTag};
 use uuid::Uuid;
 
 use super::{Registry, RunError};
-use crate::cgroup::Cgroup;
+use crate::{bpf::Programs, cgroup::Cgroup};
 
-/// What the canary does, by the kinds of records that each act makes; the name is the fact's in the table of hooks.
+/// What the canary does where the programs can tell it, by the kinds of records that each act makes; the name is the fact's in the table of hooks.
 const EXPECTED: &[(u16, &str)] = &[
     (kind::CGROUP_MOVE, "cgroup move"),
     (kind::FORK, "fork"),
@@ -23,18 +23,33 @@ const EXPECTED: &[(u16, &str)] = &[
     (kind::UNLINK, "file unlink"),
     (kind::CONNECT, "TCP, UDP connect"),
     (kind::SEND, "UDP destination"),
+    (kind::CONNECTED, "outcome of a TCP connect"),
+    (kind::BIND, "bind"),
+    (kind::LISTEN, "TCP listen"),
+    (kind::ACCEPT, "accept"),
+    (kind::UNIX_CONNECT, "unix connect"),
+    (kind::EXEC_FAILED, "failed exec"),
+    (kind::LINK, "file link"),
+    (kind::SYMLINK, "file symlink"),
+    (kind::MAKE_DIRECTORY, "file mkdir"),
+    (kind::TRUNCATE, "file truncate"),
+    (kind::CHANGE_MODE, "file mode, owner"),
+    (kind::CLOSE_WRITTEN, "file close"),
 ];
 
 /// A canary under way.
 pub struct Canary {
     tag: RunTag,
     cgroup: Cgroup,
+    /// Of [`EXPECTED`], what the programs tell.
+    expected: Vec<(u16, &'static str)>,
     seen: Mutex<HashSet<u16>>,
 }
 
 impl Canary {
-    fn new(tag: RunTag, cgroup: Cgroup) -> Self {
-        Self { tag, cgroup, seen: Mutex::new(HashSet::new()) }
+    fn new(tag: RunTag, cgroup: Cgroup, programs: &Programs) -> Self {
+        let expected = EXPECTED.iter().copied().filter(|(_, fact)| programs.tell(fact)).collect();
+        Self { tag, cgroup, expected, seen: Mutex::new(HashSet::new()) }
     }
 
     fn see(&self, kind: u16) {
@@ -45,7 +60,7 @@ impl Canary {
     #[must_use]
     pub fn silent(&self) -> Vec<&'static str> {
         let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        EXPECTED.iter().filter(|(kind, _)| !seen.contains(kind)).map(|(_, fact)| *fact).collect()
+        self.expected.iter().filter(|(kind, _)| !seen.contains(kind)).map(|(_, fact)| *fact).collect()
     }
 
     /// Moves the process that is to act into the canary's cgroup.
@@ -85,8 +100,12 @@ impl Registry {
     pub fn start_canary(&self) -> Result<Guard<'_>, RunError> {
         let cgroup = self.root.create(&format!("canary-{}", Uuid::now_v7()))?;
         let id = cgroup.id();
-        let tag = self.kernel().slots.take().ok_or(RunError::NoSlot)?;
-        let canary = Arc::new(Canary::new(tag, cgroup));
+        let canary = {
+            let mut kernel = self.kernel();
+            let tag = kernel.slots.take().ok_or(RunError::NoSlot)?;
+            Arc::new(Canary::new(tag, cgroup, &kernel.programs))
+        };
+        let tag = canary.tag;
         *self.canary() = Some(Arc::clone(&canary));
         // From here on the guard cleans up.
         let guard = Guard { registry: self, canary };
@@ -117,5 +136,13 @@ impl Registry {
             }
             _ => false,
         }
+    }
+
+    /// Facts whose programs somebody has detached; empty while none is meant to be attached.
+    ///
+    /// # Errors
+    /// When the process's own descriptors cannot be listed.
+    pub fn detached(&self) -> std::io::Result<Vec<&'static str>> {
+        self.kernel().programs.detached()
     }
 }
