@@ -59,6 +59,19 @@ fn play_all(scenarios: &[Scenario], sensor: &Sensor) -> Vec<Verdict> {
     verdicts.into_inner().unwrap().into_iter().flatten().collect()
 }
 
+/// So that a test that gets another name is not forgotten in the table of rows.
+#[test]
+fn the_tests_that_rows_name_are_there() {
+    let own = std::env::current_exe().unwrap();
+    let listed = std::process::Command::new(own).args(["--list", "--format", "terse"]).output().unwrap();
+    let listed = String::from_utf8_lossy(&listed.stdout);
+    for row in scenario::rows() {
+        for test in row.tests {
+            assert!(listed.lines().any(|line| line == format!("{test}: test")), "{}: no test {test}", row.id);
+        }
+    }
+}
+
 #[test]
 fn pending_scenarios_can_be_read_and_have_ids_of_their_own() {
     let mut ids: Vec<String> =

@@ -36,6 +36,7 @@ impl Verdict {
         json!({
             "id": scenario.id,
             "title": scenario.title,
+            "rows": scenario.rows,
             "kernel": kernel.trim(),
             "tier": capability::tier(),
             "verdict": verdict,
