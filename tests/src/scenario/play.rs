@@ -56,7 +56,7 @@ pub fn play(scenario: &Scenario, sensor: &Sensor, number: usize) -> Verdict {
             return Verdict::LeftOut(format!("{need} is missing"));
         }
     }
-    let stage = Stage::set(sensor.scratch(), number);
+    let stage = Stage::set(sensor, number);
     let name = format!("scene-{}", scenario.id);
     let order = Order::new(sensor, &name).directory(stage.dir().to_owned());
     let supervised = order.start(&command(scenario, &stage, stage.dir()));

@@ -17,6 +17,8 @@ pub(super) const ACTS: Table = &[
     ("tcp", tcp),
     ("tcp-refused", tcp_refused),
     ("tcp-waiting-refused", tcp_waiting_refused),
+    ("tcp-unreachable", tcp_unreachable),
+    ("udp-unreachable", udp_unreachable),
     ("tcp-mapped", tcp_mapped),
     ("tcp-fast-open", tcp_fast_open),
     ("tcp-serve", tcp_serve),
@@ -43,6 +45,23 @@ fn tcp_refused(words: &mut Words<'_>) -> Result<(), Failure> {
         Err(error) if error.kind() == ErrorKind::ConnectionRefused => Ok(()),
         other => Err(format!("{other:?}").into()),
     }
+}
+
+fn is_unreachable<T: std::fmt::Debug>(result: std::io::Result<T>) -> Result<(), Failure> {
+    match result {
+        Err(error) if error.kind() == ErrorKind::NetworkUnreachable => Ok(()),
+        other => Err(format!("{other:?}").into()),
+    }
+}
+
+/// `IP PORT`: where no way leads.
+fn tcp_unreachable(words: &mut Words<'_>) -> Result<(), Failure> {
+    is_unreachable(TcpStream::connect(address(words)?))
+}
+
+/// `IP PORT`: where no way leads.
+fn udp_unreachable(words: &mut Words<'_>) -> Result<(), Failure> {
+    is_unreachable(UdpSocket::bind("0.0.0.0:0")?.send_to(b"datagram", address(words)?))
 }
 
 fn new(family: AddressFamily, kind: SockType, flags: SockFlag) -> Result<OwnedFd, Failure> {
@@ -116,8 +135,10 @@ fn all(words: &mut Words<'_>) -> Result<Vec<SocketAddr>, Failure> {
 
 /// `[IP PORT]…`.
 fn send_to(words: &mut Words<'_>) -> Result<(), Failure> {
-    let socket = UdpSocket::bind("0.0.0.0:0")?;
-    for to in all(words)? {
+    let hosts = all(words)?;
+    let own = if hosts.iter().any(SocketAddr::is_ipv6) { "[::]:0" } else { "0.0.0.0:0" };
+    let socket = UdpSocket::bind(own)?;
+    for to in hosts {
         socket.send_to(b"sendto", to)?;
     }
     Ok(())
