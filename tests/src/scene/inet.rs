@@ -26,6 +26,7 @@ pub(super) const ACTS: Table = &[
     ("sendto", send_to),
     ("sendmsg", send_msg),
     ("sendmmsg", send_mmsg),
+    ("send-zero-copy", send_zero_copy),
     ("socket", make),
 ];
 
@@ -185,6 +186,24 @@ fn send_mmsg(words: &mut Words<'_>) -> Result<(), Failure> {
     // SAFETY: messages, addresses and bytes live until the call is over.
     let sent = unsafe { raw::call(libc::SYS_sendmmsg, &args) }?;
     if sent == messages.len() { Ok(()) } else { Err(Error::other(format!("{sent} were sent")).into()) }
+}
+
+/// `IP PORT`: from memory that the kernel does not copy (`MSG_ZEROCOPY`).
+fn send_zero_copy(words: &mut Words<'_>) -> Result<(), Failure> {
+    let to = SockaddrStorage::from(address(words)?);
+    let socket = new(AddressFamily::Inet, SockType::Datagram, SockFlag::empty())?;
+    let on = 1_i32;
+    let args = [
+        raw::number(socket.as_raw_fd()),
+        libc::SOL_SOCKET as usize,
+        libc::SO_ZEROCOPY as usize,
+        (&raw const on) as usize,
+        size_of_val(&on),
+    ];
+    // SAFETY: the number lives until the call is over.
+    unsafe { raw::call(libc::SYS_setsockopt, &args) }?;
+    sendto(socket.as_raw_fd(), &[7; 1024], &to, MsgFlags::from_bits_retain(libc::MSG_ZEROCOPY))?;
+    Ok(())
 }
 
 /// `FAMILY TYPE PROTOCOL`, as numbers.

@@ -27,6 +27,7 @@ pub(super) const ACTS: Table = &[
     ("unshare", unshare_bits),
     ("mount-tmpfs", mount_tmpfs),
     ("chroot", chroot),
+    ("watch", watch),
     ("bpf", bpf),
     ("perf-open", perf_open),
     ("load-module", load_module),
@@ -130,6 +131,20 @@ fn mount_tmpfs(words: &mut Words<'_>) -> Result<(), Failure> {
 fn chroot(words: &mut Words<'_>) -> Result<(), Failure> {
     let dir = words.path()?;
     in_child(|| Ok(nix::unistd::chroot(&dir)?))
+}
+
+/// `FILE MARK MASK`, as numbers: asks for what others do there (`FAN_MARK_*`, `FAN_*`), and does not wait for it.
+fn watch(words: &mut Words<'_>) -> Result<(), Failure> {
+    const MAY_ANSWER: usize = 4;
+    const ADD: usize = 1;
+    let (path, mark, mask): (_, usize, usize) = (words.c()?, words.number()?, words.number()?);
+    // SAFETY: the path lives until the call is over.
+    unsafe {
+        let group = raw::owned(raw::call(libc::SYS_fanotify_init, &[MAY_ANSWER, 0])?)?;
+        let number = raw::number(std::os::fd::AsRawFd::as_raw_fd(&group));
+        raw::call(libc::SYS_fanotify_mark, &[number, ADD | mark, mask, raw::HERE, path.as_ptr() as usize])?;
+    }
+    Ok(())
 }
 
 /// `COMMAND`: one that gives no descriptor, with zeroes for attributes; what comes of it does not matter.
