@@ -110,7 +110,7 @@ fn open_answered(words: &mut Words<'_>) -> Result<(), Failure> {
     const ADD: u64 = 0x4018_2103;
     const AND_ANSWER: u32 = 2;
     let (file, other) = (words.c()?, words.path()?);
-    let (tell, told) = std::sync::mpsc::channel::<OwnedFd>();
+    let (tell, told) = std::sync::mpsc::sync_channel::<OwnedFd>(1);
     let thread = std::thread::spawn(move || -> std::io::Result<()> {
         tell.send(hold_opens()?).map_err(std::io::Error::other)?;
         // SAFETY: the path lives until the call is over.
