@@ -49,6 +49,7 @@ fn present(capability: &str) -> bool {
         "socket-sctp" => has_socket_family(2, 132),
         "socket-xdp" => has_socket_family(44, 3),
         "secret-memory" => has_act(&["secret-memory"]),
+        "userfaultfd" => std::path::Path::new("/proc/sys/vm/unprivileged_userfaultfd").exists(),
         "overlay" => {
             std::fs::read_to_string("/proc/filesystems").is_ok_and(|text| text.contains("\toverlay"))
         }

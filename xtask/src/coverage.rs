@@ -175,7 +175,8 @@ const ROWS: &str = "
 ## Rows
 
 What the scenarios have to show (`tests/rows.toml`). A to F: what an agent does, and what keeps the record honest; M: the ways
-around a sensor. The verdict is the worst of the scenarios; *test*: shown by the integration tests alone.
+around a sensor. *seen*: every scenario of the row; otherwise how many, and why others are not; those that are not named were
+not played there. *test*: shown by the integration tests alone.
 
 ";
 

@@ -15,6 +15,7 @@ use crate::work::Failure;
 pub(super) const ACTS: Table = &[
     ("open-from-mapping", open_from_mapping),
     ("unlink-from-mapping", unlink_from_mapping),
+    ("unlink-from-fault", unlink_from_fault),
     ("map-execute-nothing", map_execute_nothing),
     ("map-then-write", map_then_write),
     ("memory-file", memory_file),
@@ -51,6 +52,46 @@ fn unlink_from_mapping(words: &mut Words<'_>) -> Result<(), Failure> {
         // SAFETY: the path is in a page that is mapped until the call is over.
         unsafe { raw::call(libc::SYS_unlinkat, &[raw::HERE, path, 0]) }?;
         Ok(())
+    })
+}
+
+/// `PATH`: a call whose path is in a page that another thread fills while the kernel waits for it (userfaultfd).
+fn unlink_from_fault(words: &mut Words<'_>) -> Result<(), Failure> {
+    const INTRODUCE: usize = 0xc018_aa3f;
+    const REGISTER: usize = 0xc020_aa00;
+    const COPY: usize = 0xc028_aa03;
+    const VERSION: u64 = 0xaa;
+    const MISSING: u64 = 1;
+    let path = words.c()?;
+    let mut content = [0_u8; PAGE];
+    content[..path.as_bytes().len()].copy_from_slice(path.as_bytes());
+    // SAFETY: no memory is passed.
+    let faults = raw::owned(unsafe { raw::call(libc::SYS_userfaultfd, &[0]) }?)?;
+    let faults = File::from(faults);
+    let number = raw::number(faults.as_raw_fd());
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+    mapped(None, libc::PROT_READ | libc::PROT_WRITE, flags, |page| {
+        let (place, length) = (page as u64, PAGE as u64);
+        // The version, and what the kernel offers; the range, how, and what can be done with it.
+        let (mut version, mut range) = ([VERSION, 0, 0], [place, length, MISSING, 0]);
+        // SAFETY: both lists live until their calls are over; the page is this mapping's.
+        unsafe {
+            raw::call(libc::SYS_ioctl, &[number, INTRODUCE, version.as_mut_ptr() as usize])?;
+            raw::call(libc::SYS_ioctl, &[number, REGISTER, range.as_mut_ptr() as usize])?;
+        }
+        std::thread::scope(|scope| -> Result<(), Failure> {
+            let filled = scope.spawn(|| -> std::io::Result<usize> {
+                std::io::Read::read_exact(&mut &faults, &mut [0; 32])?;
+                // Where to, where from, how much, how, and what came of it.
+                let mut copy = [place, content.as_ptr() as u64, length, 0, 0];
+                // SAFETY: the content and the list live until the call is over.
+                unsafe { raw::call(libc::SYS_ioctl, &[number, COPY, copy.as_mut_ptr() as usize]) }
+            });
+            // SAFETY: the path is in a page that is mapped until the call is over.
+            unsafe { raw::call(libc::SYS_unlinkat, &[raw::HERE, page as usize, 0]) }?;
+            filled.join().map_err(|_panic| "the thread panicked")??;
+            Ok(())
+        })
     })
 }
 

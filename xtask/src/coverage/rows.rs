@@ -1,6 +1,10 @@
 //! The second table of the page: what the scenarios have to show, and which of them show it.
 
-use std::{collections::BTreeMap, fmt::Write as _, fs};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
+    fs,
+};
 
 use anyhow::{Context as _, Result};
 
@@ -52,40 +56,37 @@ pub(super) fn render<'a>(
         let mut shown: Vec<String> = of_row.iter().map(|line| line.id.clone()).collect();
         shown.sort();
         shown.dedup();
+        let all = shown.len();
         shown.extend(row.tests.iter().map(|test| format!("`{test}`")));
         let reason = row.reason.iter().map(|reason| format!(" ({})", note(reason, notes)));
         let title: String = [row.title.clone()].into_iter().chain(reason).collect();
         write!(page, "| {} | {title} | {} |", row.id, shown.join(", ")).ok();
         for place in places {
             let here: Vec<&Line> = of_row.iter().filter(|line| line.place == *place).copied().collect();
-            write!(page, " {} |", verdict(&here, row, notes)).ok();
+            write!(page, " {} |", verdict(&here, all, row, notes)).ok();
         }
         page.push('\n');
     }
 }
 
-/// The worst of them; where nothing was played, what the tests say is not known here.
-fn verdict<'a>(here: &[&'a Line], row: &Row, notes: &mut Vec<&'a str>) -> String {
-    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-    for line in here {
-        *counts.entry(&line.verdict).or_default() += 1;
-    }
-    let worst =
-        ["wrong", "limit", "seen", "left out"].into_iter().find(|verdict| counts.contains_key(verdict));
-    let Some(worst) = worst else {
+/// How many of the row's `all` scenarios were seen, and what the others say. Where nothing was played, what the tests say
+/// is not known here.
+fn verdict<'a>(here: &[&'a Line], all: usize, row: &Row, notes: &mut Vec<&'a str>) -> String {
+    if here.is_empty() {
         return if row.tests.is_empty() { "–" } else { "test" }.to_owned();
-    };
-    let reasons = here.iter().filter(|line| line.verdict == worst).flat_map(|line| &line.reasons);
-    let mut numbers: Vec<usize> = reasons.map(|reason| note(reason, notes)).collect();
-    numbers.sort_unstable();
-    numbers.dedup();
-    let numbers: Vec<String> = numbers.iter().map(usize::to_string).collect();
-    let seen = counts.get("seen").copied().unwrap_or_default();
-    match (worst, numbers.as_slice()) {
-        ("limit", numbers) => format!("{seen} of {} seen, limit ({})", here.len(), numbers.join(", ")),
-        (_, []) => worst.to_owned(),
-        (_, numbers) => format!("{worst} ({})", numbers.join(", ")),
     }
+    let seen = here.iter().filter(|line| line.verdict == "seen").count();
+    let mut others: BTreeMap<&str, BTreeSet<usize>> = BTreeMap::new();
+    for line in here.iter().filter(|line| line.verdict != "seen") {
+        let numbers = others.entry(&line.verdict).or_default();
+        numbers.extend(line.reasons.iter().map(|reason| note(reason, notes)));
+    }
+    let mut cell = if seen == all { "seen".to_owned() } else { format!("{seen} of {all} seen") };
+    for (verdict, numbers) in others {
+        let numbers: Vec<String> = numbers.iter().map(usize::to_string).collect();
+        write!(cell, ", {verdict} ({})", numbers.join(", ")).ok();
+    }
+    cell
 }
 
 #[cfg(test)]
