@@ -81,3 +81,5 @@ pub const UNMOUNT: u16 = 164;
 pub const CHANGE_ROOT: u16 = 165;
 pub const IO_RING: u16 = 166;
 pub const IO_OPERATION: u16 = 167;
+/// A fanotify mark: the caller is asked before, or told after, what others do to a file.
+pub const WATCH: u16 = 168;

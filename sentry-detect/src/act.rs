@@ -97,6 +97,8 @@ acts! {
         Mount = "mount",
         Unmount = "unmount",
         ChangeRoot = "change_root",
+        /// A fanotify mark.
+        Watch = "watch",
         IoRing = "io_ring",
         IoOperation = "io_operation",
     }

@@ -1,7 +1,6 @@
 //! Tier C: every act that shows in the result of a system call, through both doors of the kernel.
 
 use std::{
-    collections::BTreeMap,
     net::TcpListener,
     os::{
         linux::net::SocketAddrExt as _,
@@ -193,49 +192,4 @@ fn a_number_with_more_bits_than_it_needs_tells_the_same() {
 fn calls_by_the_32_bit_door_tell_the_same() {
     require!("root", "tier-c");
     tells("compat");
-}
-
-/// The path that open is given changes all the time; each event still names the file that was really opened.
-#[test]
-fn a_path_that_changes_under_an_open_deceives_nobody() {
-    require!("root", "tier-c");
-    let rounds = if std::env::var_os("AGENTSENTRY_LONG").is_some() { 50 } else { 1 };
-    let mut lies = 0;
-    for _ in 0..rounds {
-        lies += race("20000");
-    }
-    assert!(lies > 0, "the path never changed during a call: nothing was proven");
-}
-
-/// One run; how often the argument would have named the wrong file.
-fn race(count: &str) -> u64 {
-    let sensor = Sensor::start();
-    let dir = sensor.scratch().dir("race");
-    let ended =
-        Order::new(&sensor, "race").finish(&workload("workload_race", &[dir.to_str().unwrap(), count]));
-    assert_eq!(ended.code(), Some(0), "{}", programs::text(&ended.output));
-    let books = &ended.report()["run"]["rings"]["bulk"];
-    assert_eq!(books["generated"], books["delivered"], "{books}");
-    let opened: Value = serde_json::from_str(&ended.stdout()).unwrap();
-    // A large number is text in JSON.
-    let number = |value: &Value| value.to_string().trim_matches('"').to_owned();
-    let mut told = BTreeMap::<(String, String), u64>::new();
-    for event in sensor.events(&ended.run) {
-        let name = event["file"]["path"].as_str().and_then(|path| path.strip_prefix(dir.to_str().unwrap()));
-        if event["unmapped"]["act"] == "open"
-            && event["activity_name"] == "Read"
-            && let Some(name) = name
-        {
-            let inode = number(&event["unmapped"]["file"]["inode"]);
-            *told.entry((name.trim_start_matches('/').to_owned(), inode)).or_default() += 1;
-        }
-    }
-    let expected: BTreeMap<(String, String), u64> = ["a", "b"]
-        .map(|name| {
-            let file = &opened[name];
-            ((name.to_owned(), number(&file["inode"])), file["opens"].as_u64().unwrap())
-        })
-        .into();
-    assert_eq!(told, expected, "{opened}");
-    opened["lies"].as_u64().unwrap()
 }

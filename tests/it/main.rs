@@ -45,6 +45,9 @@ mod scenarios;
 mod canary;
 
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+mod races;
+
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
 mod reach;
 
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]

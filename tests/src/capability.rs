@@ -46,6 +46,13 @@ fn present(capability: &str) -> bool {
         "socket-packet" => has_socket_family(17, 3),
         "socket-alg" => has_socket_family(38, 5),
         "socket-vsock" => has_socket_family(40, 1),
+        "socket-sctp" => has_socket_family(2, 132),
+        "socket-xdp" => has_socket_family(44, 3),
+        "secret-memory" => has_act(&["secret-memory"]),
+        "userfaultfd" => std::path::Path::new("/proc/sys/vm/unprivileged_userfaultfd").exists(),
+        "overlay" => {
+            std::fs::read_to_string("/proc/filesystems").is_ok_and(|text| text.contains("\toverlay"))
+        }
         // The kernel may be built without the call gate, or booted with ia32_emulation=0: trying it is fatal then.
         "calls-32-bit" => cfg!(target_arch = "x86_64") && calls_32_bit(),
         "packets" => sees("DNS and TLS names"),
@@ -57,6 +64,10 @@ fn has_socket_family(family: u32, kind: u32) -> bool {
     let (family, kind) = (family.to_string(), kind.to_string());
     let mut command = programs::command("workload_scene");
     programs::finish(command.args(["socket", &family, &kind, "0"])).status.success()
+}
+
+fn has_act(act: &[&str]) -> bool {
+    programs::finish(programs::command("workload_scene").args(act)).status.success()
 }
 
 fn calls_32_bit() -> bool {

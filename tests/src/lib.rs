@@ -12,7 +12,7 @@
 //! Environment: `AGENTSENTRY_BIN_DIR` (where the programs are, if not beside the test), `AGENTSENTRY_PROMISED`
 //! (capabilities that must not be missing, by comma), `AGENTSENTRY_SLOW=1` (an emulated machine: fewer rounds, longer
 //! waits), `AGENTSENTRY_COVERAGE` (a file that the verdicts of the scenarios are appended to), `AGENTSENTRY_SCENARIO` (only
-//! those whose id starts so), `AGENTSENTRY_LONG=1` (all rounds of the acceptance, outages of full length).
+//! those whose id starts so, by comma), `AGENTSENTRY_LONG=1` (all rounds of the acceptance, outages of full length).
 
 #[expect(clippy::unwrap_used, clippy::panic, reason = "a failed test may panic")]
 pub mod wait;

@@ -4,6 +4,8 @@
 //! The driver of the scenarios prints a line `coverage: {…}` for each, which is found in the logs of the runs. With
 //! `--collect` nothing is run: the logs are those that the last runs left.
 
+mod rows;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt::Write as _,
@@ -48,7 +50,8 @@ pub(crate) fn command(mut args: Args) -> Result<ExitCode> {
     }
     let lines = lines_in(&text)?;
     let page = paths::root().join(PAGE);
-    fs::write(&page, render(&lines)).with_context(|| format!("cannot write {}", page.display()))?;
+    fs::write(&page, render(&lines, &rows::read()?))
+        .with_context(|| format!("cannot write {}", page.display()))?;
     let wrong = lines.iter().filter(|line| line.verdict == "wrong").count();
     say(AREA, format_args!("{PAGE}: {} results, {wrong} of them wrong", lines.len()));
     Ok(if wrong == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -69,6 +72,8 @@ const MARK: &str = "coverage: {";
 struct Line {
     id: String,
     title: String,
+    /// What it shows: ids of `tests/rows.toml`.
+    rows: Vec<String>,
     /// Kernel and tier.
     place: String,
     verdict: String,
@@ -82,13 +87,17 @@ fn lines_in(text: &str) -> Result<Vec<Line>> {
         let value: Value = serde_json::from_str(line[at + MARK.len() - 1..].trim())
             .with_context(|| format!("not a line of coverage: {line}"))?;
         let text = |key: &str| value[key].as_str().unwrap_or_default().to_owned();
-        let reasons = value["reasons"].as_array().cloned().unwrap_or_default();
+        let list = |key: &str| {
+            let texts = value[key].as_array().into_iter().flatten();
+            texts.filter_map(Value::as_str).map(str::to_owned).collect()
+        };
         lines.push(Line {
             id: text("id"),
             title: text("title"),
             place: format!("{} {}", short(&text("kernel")), text("tier")),
             verdict: text("verdict"),
-            reasons: reasons.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
+            rows: list("rows"),
+            reasons: list("reasons"),
         });
     }
     Ok(lines)
@@ -105,7 +114,7 @@ fn order(place: &str) -> (Vec<u32>, &str) {
     (kernel.split('.').filter_map(|part| part.parse().ok()).collect(), tier)
 }
 
-fn render(lines: &[Line]) -> String {
+fn render(lines: &[Line], rows: &[rows::Row]) -> String {
     let mut places: Vec<&str> = lines.iter().map(|line| line.place.as_str()).collect();
     places.sort_by_key(|place| order(place));
     places.dedup();
@@ -125,6 +134,15 @@ fn render(lines: &[Line]) -> String {
         }
         page.push('\n');
     }
+    page.push_str(ROWS);
+    writeln!(
+        page,
+        "| | what | shown by | {} |\n|---|---|---|{}",
+        heads.join(" | "),
+        "---|".repeat(places.len())
+    )
+    .ok();
+    rows::render(&mut page, rows, lines, &places, &mut notes);
     if !notes.is_empty() {
         page.push_str("\n## Reasons\n\n");
     }
@@ -135,20 +153,32 @@ fn render(lines: &[Line]) -> String {
 }
 
 fn cell<'a>(line: &'a Line, notes: &mut Vec<&'a str>) -> String {
-    let mut numbers = BTreeSet::new();
-    for reason in &line.reasons {
-        let number = notes.iter().position(|note| note == reason).unwrap_or_else(|| {
-            notes.push(reason);
-            notes.len() - 1
-        });
-        numbers.insert(number + 1);
-    }
+    let numbers: BTreeSet<usize> = line.reasons.iter().map(|reason| note(reason, notes)).collect();
     let numbers: Vec<String> = numbers.iter().map(usize::to_string).collect();
     match numbers.as_slice() {
         [] => line.verdict.clone(),
         numbers => format!("{} ({})", line.verdict, numbers.join(", ")),
     }
 }
+
+/// Its number, for a reader.
+fn note<'a>(reason: &'a str, notes: &mut Vec<&'a str>) -> usize {
+    let index = notes.iter().position(|note| *note == reason).unwrap_or_else(|| {
+        notes.push(reason);
+        notes.len() - 1
+    });
+    index + 1
+}
+
+/// Between the two tables.
+const ROWS: &str = "
+## Rows
+
+What the scenarios have to show (`tests/rows.toml`). A to F: what an agent does, and what keeps the record honest; M: the ways
+around a sensor. *seen*: every scenario of the row; otherwise how many, and why others are not; those that are not named were
+not played there. *test*: shown by the integration tests alone.
+
+";
 
 const HEAD: &str = "\
 # Coverage: scenario, kernel, tier
@@ -179,7 +209,7 @@ mod tests {
             line("6.1.0-9", "B", "limit", r#""no hook""#),
             "test coverage ... ok".to_owned(),
         ];
-        let page = render(&lines_in(&text.join("\n")).unwrap());
+        let page = render(&lines_in(&text.join("\n")).unwrap(), &[]);
         assert!(page.contains("| | scenario | 6.1, tier B | 6.12, tier A |\n"), "{page}");
         assert!(page.contains("| A1 | t | limit (1) | seen |\n"), "{page}");
         assert!(page.ends_with("1. no hook\n"), "{page}");

@@ -122,6 +122,11 @@ pub static FACTS: &[FactRow] = &[
         Some("what the paths stood for: only the arguments"),
     ),
     split("chroot, pivot_root", UNFINISHED, Some("what the paths stood for: only the arguments")),
+    split(
+        "fanotify mark",
+        Some("whether a later check refused it; whether it was set or taken back"),
+        Some("what the path stood for: only the argument; whether it was set or taken back"),
+    ),
     split("bpf call", UNFINISHED, Some("what a bpf call was about")),
     split("perf_event_open", Some("32-bit calls"), None),
     fact(

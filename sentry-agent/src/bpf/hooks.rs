@@ -196,6 +196,7 @@ pub static HOOKS: &[Hook] = &[
     hook("mount, unmount", AB, ProcessActs, FExit, "security_sb_umount", "unmount"),
     hook("chroot, pivot_root", AB, ProcessActs, FExit, "security_path_chroot", "change_root"),
     hook("chroot, pivot_root", AB, ProcessActs, FExit, "security_sb_pivotroot", "pivot_root"),
+    hook("fanotify mark", AB, ProcessActs, FExit, "security_path_notify", "watch"),
     hook("namespaces", AB, ProcessActs, FExit, "ksys_unshare", "unshare"),
     hook("namespaces", AB, ProcessActs, FExit, "__x64_sys_setns", "setns"),
     hook("credentials", AB, ProcessActs, FEntry, "commit_creds", "commit_creds"),
@@ -232,6 +233,7 @@ pub static ALONG: &[(Tier, &str, &str)] = &[
     (Tier::C, "namespaces", "bpf call"),
     (Tier::C, "credentials", "bpf call"),
     (Tier::C, "chroot, pivot_root", "mount, unmount"),
+    (Tier::C, "fanotify mark", "mount, unmount"),
 ];
 
 #[cfg(test)]

@@ -131,6 +131,7 @@ pub fn record(bytes: &[u8]) -> Result<Record, DecodeError> {
         kind::MOUNT => kernel(KernelAct::Mount, kind, bytes)?,
         kind::UNMOUNT => kernel(KernelAct::Unmount, kind, bytes)?,
         kind::CHANGE_ROOT => kernel(KernelAct::ChangeRoot, kind, bytes)?,
+        kind::WATCH => kernel(KernelAct::Watch, kind, bytes)?,
         kind::IO_RING => Record::Kernel(KernelAct::IoRing, body(kind, bytes)?),
         kind::IO_OPERATION => Record::Kernel(KernelAct::IoOperation, body(kind, bytes)?),
         _ => return Err(DecodeError::Kind { kind }),

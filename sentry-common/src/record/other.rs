@@ -56,6 +56,7 @@ pub mod access {
 /// | `UNMOUNT` | | flags | where | |
 /// | `CHANGE_ROOT` | 0 chroot, 1 `pivot_root` | | new root | |
 /// | `IO_RING` | entries | setup flags | | |
+/// | `WATCH` | | mask (`FAN_*`) | what is watched | |
 /// | `IO_OPERATION` | opcode | user data | where a relative argument starts | path argument, if it has one |
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -77,7 +78,7 @@ pub struct KernelRecord {
 shared!(KernelRecord);
 const _: () = assert!(size_of::<KernelRecord>() == 1880);
 
-/// `MOUNT`, `UNMOUNT` and `CHANGE_ROOT` where only the syscall's arguments are left. The length tells it from a
+/// `MOUNT`, `UNMOUNT`, `CHANGE_ROOT` and `WATCH` where only the syscall's arguments are left. The length tells it from a
 /// [`KernelRecord`].
 #[repr(C)]
 #[derive(Clone, Copy)]

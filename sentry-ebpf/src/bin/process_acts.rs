@@ -77,6 +77,12 @@ pub fn pivot_root(ctx: FExitContext) -> i32 {
     0
 }
 
+#[fexit(function = "security_path_notify")]
+pub fn watch(ctx: FExitContext) -> i32 {
+    system::watch(ctx.arg(0), ctx.arg(1), error(&ctx));
+    0
+}
+
 #[fexit(function = "ksys_unshare")]
 pub fn unshare(ctx: FExitContext) -> i32 {
     standing::unshare(ctx.arg(0), ctx.ret().unwrap_or(0));

@@ -13,6 +13,8 @@ mod number {
     pub(super) const RT_SIGQUEUEINFO: u64 = 138;
     pub(super) const EXECVE: u64 = 221;
     pub(super) const RT_TGSIGQUEUEINFO: u64 = 240;
+    pub(super) const FANOTIFY_MARK: u64 = 263;
+    pub(super) const FANOTIFY_MARK_32: u64 = 367;
     pub(super) const EXECVEAT: u64 = 281;
     pub(super) const PIDFD_SEND_SIGNAL: u64 = 424;
 }
@@ -22,6 +24,9 @@ mod number {
     pub(super) const PTRACE: u64 = 101;
     pub(super) const RT_SIGQUEUEINFO: u64 = 129;
     pub(super) const RT_TGSIGQUEUEINFO: u64 = 297;
+    pub(super) const FANOTIFY_MARK: u64 = 301;
+    /// Not a number of any 64-bit call.
+    pub(super) const FANOTIFY_MARK_32: u64 = 339;
     pub(super) const EXECVEAT: u64 = 322;
     pub(super) const PIDFD_SEND_SIGNAL: u64 = 424;
 }
@@ -51,6 +56,12 @@ pub fn is_exec() -> bool {
 #[inline(always)]
 pub fn queues_signal() -> bool {
     matches!(current(), number::RT_SIGQUEUEINFO | number::RT_TGSIGQUEUEINFO | number::PIDFD_SEND_SIGNAL)
+}
+
+/// fanotify_mark(2), of 32-bit programs too.
+#[inline(always)]
+pub fn is_fanotify_mark() -> bool {
+    matches!(current(), number::FANOTIFY_MARK | number::FANOTIFY_MARK_32)
 }
 
 /// errno of a call that gave `result`; 0 for one that succeeded.

@@ -100,6 +100,18 @@ pub fn change_root(code: u32, root: *const u8, error: u32) {
     at(kind::CHANGE_ROOT, code, root, error);
 }
 
+/// Hook: fexit `security_path_notify(path, mask, type)` (5.4+). inotify and dnotify, which only look, come here too.
+#[inline(always)]
+pub fn watch(place: *const u8, mask: u64, error: u32) {
+    let Some(run) = gate::current() else { return };
+    if !call::is_fanotify_mark() {
+        return;
+    }
+    let Some(mut record) = start(&run, kind::WATCH, 0, mask, error) else { return };
+    path::write(place, &mut record.fields().path);
+    record.submit();
+}
+
 #[inline(always)]
 fn at(kind: u16, code: u32, place: *const u8, error: u32) {
     let Some(run) = gate::current() else { return };

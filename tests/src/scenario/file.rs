@@ -14,6 +14,9 @@ pub struct Scenario {
     /// Short and unique; the table of coverage is sorted by it.
     pub id: String,
     pub title: String,
+    /// Rows of `tests/rows.toml` that it is a variant of.
+    #[serde(default)]
+    pub rows: Vec<String>,
     /// Capabilities without which it is left out (`ipv6`).
     #[serde(default)]
     pub needs: Vec<String>,

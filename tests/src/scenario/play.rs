@@ -36,6 +36,7 @@ impl Verdict {
         json!({
             "id": scenario.id,
             "title": scenario.title,
+            "rows": scenario.rows,
             "kernel": kernel.trim(),
             "tier": capability::tier(),
             "verdict": verdict,
@@ -55,7 +56,7 @@ pub fn play(scenario: &Scenario, sensor: &Sensor, number: usize) -> Verdict {
             return Verdict::LeftOut(format!("{need} is missing"));
         }
     }
-    let stage = Stage::set(sensor.scratch(), number);
+    let stage = Stage::set(sensor, number);
     let name = format!("scene-{}", scenario.id);
     let order = Order::new(sensor, &name).directory(stage.dir().to_owned());
     let supervised = order.start(&command(scenario, &stage, stage.dir()));

@@ -11,7 +11,7 @@ use std::{
     process::Child,
 };
 
-use crate::{cgroup::TestCgroup, programs, scratch::Scratch};
+use crate::{cgroup::TestCgroup, programs, sensor::Sensor};
 
 /// Keeps what the placeholders stand for until the scenario is over.
 pub struct Stage {
@@ -30,7 +30,8 @@ impl Stage {
     /// # Panics
     /// When a place or a port cannot be had.
     #[must_use]
-    pub fn set(scratch: &Scratch, number: usize) -> Self {
+    pub fn set(sensor: &Sensor, number: usize) -> Self {
+        let scratch = sensor.scratch();
         let dir = scratch.dir(&format!("scene-{number}"));
         let beside = scratch.dir(&format!("beside-{number}"));
         let mut words = BTreeMap::new();
@@ -45,6 +46,10 @@ impl Stage {
         for (name, host) in [("udp1", "127.0.0.1"), ("udp2", "127.0.0.2"), ("udp3", "127.0.0.3")] {
             let socket = UdpSocket::bind((host, 0)).unwrap();
             words.insert(name, socket.local_addr().unwrap().port().to_string());
+            udp.push(socket);
+        }
+        if let Ok(socket) = UdpSocket::bind(("::1", 0)) {
+            words.insert("udp6", socket.local_addr().unwrap().port().to_string());
             udp.push(socket);
         }
         let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
@@ -65,6 +70,7 @@ impl Stage {
         words.insert("stream", stream.display().to_string());
         words.insert("datagram", datagram.display().to_string());
         words.insert("abstract", name);
+        words.insert("sensor", sensor.pid().to_string());
         words.insert("sleeper", sleeper.id().to_string());
         words.insert("scene", real("workload_scene").display().to_string());
         words.insert("shell", Path::new("/bin/sh").canonicalize().unwrap().display().to_string());

@@ -74,10 +74,10 @@ fn allocate(words: &mut Words<'_>) -> Result<(), Failure> {
     Ok(())
 }
 
-const PAGE: usize = 4096;
+pub(super) const PAGE: usize = 4096;
 
 /// Maps a page, does something with it, and takes it away.
-fn mapped(
+pub(super) fn mapped(
     file: Option<&File>,
     protection: i32,
     flags: i32,

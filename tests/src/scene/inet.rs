@@ -17,6 +17,8 @@ pub(super) const ACTS: Table = &[
     ("tcp", tcp),
     ("tcp-refused", tcp_refused),
     ("tcp-waiting-refused", tcp_waiting_refused),
+    ("tcp-unreachable", tcp_unreachable),
+    ("udp-unreachable", udp_unreachable),
     ("tcp-mapped", tcp_mapped),
     ("tcp-fast-open", tcp_fast_open),
     ("tcp-serve", tcp_serve),
@@ -24,6 +26,7 @@ pub(super) const ACTS: Table = &[
     ("sendto", send_to),
     ("sendmsg", send_msg),
     ("sendmmsg", send_mmsg),
+    ("send-zero-copy", send_zero_copy),
     ("socket", make),
 ];
 
@@ -43,6 +46,23 @@ fn tcp_refused(words: &mut Words<'_>) -> Result<(), Failure> {
         Err(error) if error.kind() == ErrorKind::ConnectionRefused => Ok(()),
         other => Err(format!("{other:?}").into()),
     }
+}
+
+fn is_unreachable<T: std::fmt::Debug>(result: std::io::Result<T>) -> Result<(), Failure> {
+    match result {
+        Err(error) if error.kind() == ErrorKind::NetworkUnreachable => Ok(()),
+        other => Err(format!("{other:?}").into()),
+    }
+}
+
+/// `IP PORT`: where no way leads.
+fn tcp_unreachable(words: &mut Words<'_>) -> Result<(), Failure> {
+    is_unreachable(TcpStream::connect(address(words)?))
+}
+
+/// `IP PORT`: where no way leads.
+fn udp_unreachable(words: &mut Words<'_>) -> Result<(), Failure> {
+    is_unreachable(UdpSocket::bind("0.0.0.0:0")?.send_to(b"datagram", address(words)?))
 }
 
 fn new(family: AddressFamily, kind: SockType, flags: SockFlag) -> Result<OwnedFd, Failure> {
@@ -116,8 +136,10 @@ fn all(words: &mut Words<'_>) -> Result<Vec<SocketAddr>, Failure> {
 
 /// `[IP PORT]…`.
 fn send_to(words: &mut Words<'_>) -> Result<(), Failure> {
-    let socket = UdpSocket::bind("0.0.0.0:0")?;
-    for to in all(words)? {
+    let hosts = all(words)?;
+    let own = if hosts.iter().any(SocketAddr::is_ipv6) { "[::]:0" } else { "0.0.0.0:0" };
+    let socket = UdpSocket::bind(own)?;
+    for to in hosts {
         socket.send_to(b"sendto", to)?;
     }
     Ok(())
@@ -164,6 +186,24 @@ fn send_mmsg(words: &mut Words<'_>) -> Result<(), Failure> {
     // SAFETY: messages, addresses and bytes live until the call is over.
     let sent = unsafe { raw::call(libc::SYS_sendmmsg, &args) }?;
     if sent == messages.len() { Ok(()) } else { Err(Error::other(format!("{sent} were sent")).into()) }
+}
+
+/// `IP PORT`: from memory that the kernel does not copy (`MSG_ZEROCOPY`).
+fn send_zero_copy(words: &mut Words<'_>) -> Result<(), Failure> {
+    let to = SockaddrStorage::from(address(words)?);
+    let socket = new(AddressFamily::Inet, SockType::Datagram, SockFlag::empty())?;
+    let on = 1_i32;
+    let args = [
+        raw::number(socket.as_raw_fd()),
+        libc::SOL_SOCKET as usize,
+        libc::SO_ZEROCOPY as usize,
+        (&raw const on) as usize,
+        size_of_val(&on),
+    ];
+    // SAFETY: the number lives until the call is over.
+    unsafe { raw::call(libc::SYS_setsockopt, &args) }?;
+    sendto(socket.as_raw_fd(), &[7; 1024], &to, MsgFlags::from_bits_retain(libc::MSG_ZEROCOPY))?;
+    Ok(())
 }
 
 /// `FAMILY TYPE PROTOCOL`, as numbers.

@@ -20,11 +20,14 @@ pub(super) const ACTS: Table = &[
     ("signal-child", signal_child),
     ("trace", trace),
     ("read-memory", read_memory),
+    ("write-memory", write_memory),
+    ("memory-file-of", memory_file_of),
     ("take-descriptor", take_descriptor),
     ("become-user", become_user),
     ("unshare", unshare_bits),
     ("mount-tmpfs", mount_tmpfs),
     ("chroot", chroot),
+    ("watch", watch),
     ("bpf", bpf),
     ("perf-open", perf_open),
     ("load-module", load_module),
@@ -58,13 +61,29 @@ fn trace(words: &mut Words<'_>) -> Result<(), Failure> {
 
 /// `PID`: asks for a byte at address 0, which the kernel checks before it looks.
 fn read_memory(words: &mut Words<'_>) -> Result<(), Failure> {
+    reach(libc::SYS_process_vm_readv, words)
+}
+
+/// `PID`: the same, to write there.
+fn write_memory(words: &mut Words<'_>) -> Result<(), Failure> {
+    reach(libc::SYS_process_vm_writev, words)
+}
+
+/// `PID`: its memory, as a file.
+fn memory_file_of(words: &mut Words<'_>) -> Result<(), Failure> {
+    let pid: u32 = words.number()?;
+    drop(std::fs::File::options().read(true).write(true).open(format!("/proc/{pid}/mem"))?);
+    Ok(())
+}
+
+fn reach(number: libc::c_long, words: &mut Words<'_>) -> Result<(), Failure> {
     let pid: usize = words.number()?;
     let mut byte = 0_u8;
     let local = libc::iovec { iov_base: (&raw mut byte).cast(), iov_len: 1 };
     let remote = libc::iovec { iov_base: std::ptr::null_mut(), iov_len: 1 };
     let args = [pid, (&raw const local) as usize, 1, (&raw const remote) as usize, 1, 0];
     // SAFETY: the byte and both lists live until the call is over; the other address is the other process's.
-    match unsafe { raw::call(libc::SYS_process_vm_readv, &args) } {
+    match unsafe { raw::call(number, &args) } {
         Err(error) if error.raw_os_error() == Some(libc::EFAULT) => Ok(()),
         other => Err(format!("{other:?}").into()),
     }
@@ -112,6 +131,20 @@ fn mount_tmpfs(words: &mut Words<'_>) -> Result<(), Failure> {
 fn chroot(words: &mut Words<'_>) -> Result<(), Failure> {
     let dir = words.path()?;
     in_child(|| Ok(nix::unistd::chroot(&dir)?))
+}
+
+/// `FILE MARK MASK`, as numbers: asks for what others do there (`FAN_MARK_*`, `FAN_*`), and does not wait for it.
+fn watch(words: &mut Words<'_>) -> Result<(), Failure> {
+    const MAY_ANSWER: usize = 4;
+    const ADD: usize = 1;
+    let (path, mark, mask): (_, usize, usize) = (words.c()?, words.number()?, words.number()?);
+    // SAFETY: the path lives until the call is over.
+    unsafe {
+        let group = raw::owned(raw::call(libc::SYS_fanotify_init, &[MAY_ANSWER, 0])?)?;
+        let number = raw::number(std::os::fd::AsRawFd::as_raw_fd(&group));
+        raw::call(libc::SYS_fanotify_mark, &[number, ADD | mark, mask, raw::HERE, path.as_ptr() as usize])?;
+    }
+    Ok(())
 }
 
 /// `COMMAND`: one that gives no descriptor, with zeroes for attributes; what comes of it does not matter.

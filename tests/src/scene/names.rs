@@ -11,6 +11,7 @@ use crate::work::Failure;
 pub(super) const ACTS: Table = &[
     ("unlink", unlink),
     ("unlink-refused", unlink_refused),
+    ("create-and-unlink", create_and_unlink),
     ("rmdir", rmdir),
     ("rename", rename),
     ("exchange", exchange),
@@ -23,6 +24,14 @@ pub(super) const ACTS: Table = &[
 
 fn unlink(words: &mut Words<'_>) -> Result<(), Failure> {
     Ok(fs::remove_file(words.path()?)?)
+}
+
+/// `COUNT`: so many files, all made before the first is removed.
+fn create_and_unlink(words: &mut Words<'_>) -> Result<(), Failure> {
+    let count: u32 = words.number()?;
+    let name = |number: u32| format!("file-{number}");
+    (0..count).try_for_each(|number| File::create(name(number)).map(drop))?;
+    Ok((0..count).try_for_each(|number| fs::remove_file(name(number)))?)
 }
 
 fn unlink_refused(words: &mut Words<'_>) -> Result<(), Failure> {

@@ -25,6 +25,7 @@ pub(super) const ACTS: Table = &[
     ("open", open),
     ("create", create),
     ("append", append),
+    ("open-write", open_write),
     ("open-refused", open_refused),
     ("openat2", openat2),
     ("open-by-handle", open_by_handle),
@@ -50,6 +51,12 @@ fn create(words: &mut Words<'_>) -> Result<(), Failure> {
 
 fn append(words: &mut Words<'_>) -> Result<(), Failure> {
     Ok(File::options().append(true).open(words.path()?)?.write_all(b"more\n")?)
+}
+
+/// To be written, but nothing is.
+fn open_write(words: &mut Words<'_>) -> Result<(), Failure> {
+    drop(File::options().write(true).open(words.path()?)?);
+    Ok(())
 }
 
 fn open_refused(words: &mut Words<'_>) -> Result<(), Failure> {

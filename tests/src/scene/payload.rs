@@ -8,7 +8,13 @@ use std::{
 use super::{Table, Words};
 use crate::work::Failure;
 
-pub(super) const ACTS: Table = &[("dns", dns), ("dns-answered", dns_answered), ("tls-hello", tls_hello)];
+pub(super) const ACTS: Table = &[
+    ("dns", dns),
+    ("dns-many", dns_many),
+    ("dns-tcp", dns_tcp),
+    ("dns-answered", dns_answered),
+    ("tls-hello", tls_hello),
+];
 
 fn question(name: &str) -> Result<Vec<u8>, Failure> {
     let mut message = vec![0x12, 0x34, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0];
@@ -25,6 +31,26 @@ fn question(name: &str) -> Result<Vec<u8>, Failure> {
 fn dns(words: &mut Words<'_>) -> Result<(), Failure> {
     let server: IpAddr = words.number()?;
     UdpSocket::bind("0.0.0.0:0")?.send_to(&question(words.text()?)?, (server, 53))?;
+    Ok(())
+}
+
+/// `IP COUNT DOMAIN`: so many names with 60 digits before the domain.
+fn dns_many(words: &mut Words<'_>) -> Result<(), Failure> {
+    let (server, count, domain): (IpAddr, u32, &str) = (words.number()?, words.number()?, words.text()?);
+    let socket = UdpSocket::bind(if server.is_ipv6() { "[::]:0" } else { "0.0.0.0:0" })?;
+    for number in 0..count {
+        socket.send_to(&question(&format!("{number:060}.{domain}"))?, (server, 53))?;
+    }
+    Ok(())
+}
+
+/// `IP NAME`: this process is the server too, which never answers.
+fn dns_tcp(words: &mut Words<'_>) -> Result<(), Failure> {
+    let server: IpAddr = words.number()?;
+    let listener = std::net::TcpListener::bind((server, 53))?;
+    let message = question(words.text()?)?;
+    TcpStream::connect((server, 53))?.write_all(&counted(2, &message))?;
+    drop(listener.accept()?);
     Ok(())
 }
 

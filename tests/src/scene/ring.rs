@@ -22,8 +22,12 @@ pub(super) const ACTS: Table = &[
     ("ring-link", link),
     ("ring-symlink", symlink),
     ("ring-connect", connect),
+    ("ring-connect-polled", connect_polled),
+    ("ring-socket", make_socket),
+    ("ring-sendmsg", send),
 ];
 
+const SENDMSG: u8 = 9;
 const CONNECT: u8 = 16;
 const OPENAT: u8 = 18;
 const RENAMEAT: u8 = 35;
@@ -31,6 +35,7 @@ const UNLINKAT: u8 = 36;
 const MKDIRAT: u8 = 37;
 const SYMLINKAT: u8 = 38;
 const LINKAT: u8 = 39;
+const SOCKET: u8 = 45;
 
 /// A kernel thread takes the entries, without a call.
 const POLLED: u32 = 2;
@@ -201,6 +206,15 @@ fn symlink(words: &mut Words<'_>) -> Result<(), Failure> {
 
 /// `IP PORT`.
 fn connect(words: &mut Words<'_>) -> Result<(), Failure> {
+    connect_by(&Ring::new(0)?, words)
+}
+
+/// `IP PORT`.
+fn connect_polled(words: &mut Words<'_>) -> Result<(), Failure> {
+    connect_by(&Ring::new(POLLED)?, words)
+}
+
+fn connect_by(ring: &Ring, words: &mut Words<'_>) -> Result<(), Failure> {
     let to = SockaddrStorage::from(SocketAddr::new(words.number()?, words.number()?));
     let socket = socket(AddressFamily::Inet, SockType::Stream, SockFlag::empty(), None)?;
     let entry = Entry {
@@ -208,6 +222,44 @@ fn connect(words: &mut Words<'_>) -> Result<(), Failure> {
         descriptor: socket.as_raw_fd(),
         offset: u64::from(to.len()),
         address: to.as_ptr() as u64,
+        user_data: 7,
+        ..Entry::default()
+    };
+    ring.run(entry)?;
+    Ok(())
+}
+
+/// `FAMILY TYPE PROTOCOL`, as numbers.
+fn make_socket(words: &mut Words<'_>) -> Result<(), Failure> {
+    let entry = Entry {
+        opcode: SOCKET,
+        descriptor: words.number()?,
+        offset: words.number()?,
+        length: words.number()?,
+        user_data: 7,
+        ..Entry::default()
+    };
+    drop(raw::owned(Ring::new(0)?.run(entry)?)?);
+    Ok(())
+}
+
+/// `IP PORT`: a datagram.
+fn send(words: &mut Words<'_>) -> Result<(), Failure> {
+    let to = SockaddrStorage::from(SocketAddr::new(words.number()?, words.number()?));
+    let socket = socket(AddressFamily::Inet, SockType::Datagram, SockFlag::empty(), None)?;
+    let mut bytes = *b"by a ring";
+    let mut part = libc::iovec { iov_base: bytes.as_mut_ptr().cast(), iov_len: bytes.len() };
+    // SAFETY: zeroes are a message without parts.
+    let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
+    message.msg_name = to.as_ptr().cast_mut().cast();
+    message.msg_namelen = to.len();
+    message.msg_iov = &raw mut part;
+    message.msg_iovlen = 1;
+    let entry = Entry {
+        opcode: SENDMSG,
+        descriptor: socket.as_raw_fd(),
+        address: (&raw const message) as u64,
+        length: 1,
         user_data: 7,
         ..Entry::default()
     };

@@ -1,6 +1,12 @@
 //! Processes, sessions and control groups.
 
-use std::{fs, fs::File, io::Read as _, os::fd::AsRawFd as _, path::Path};
+use std::{
+    fs,
+    fs::File,
+    io::Read as _,
+    os::fd::AsRawFd as _,
+    path::{Path, PathBuf},
+};
 
 use nix::unistd::{getpid, setsid};
 
@@ -20,6 +26,7 @@ pub(super) const ACTS: Table = &[
     ("child-group-opens", child_group_opens),
     ("outside-opens", outside_opens),
     ("born-outside-opens", born_outside_opens),
+    ("born-outside-forks", born_outside_forks),
     ("rename-self", rename_self),
 ];
 
@@ -73,17 +80,23 @@ fn session_opens(words: &mut Words<'_>) -> Result<(), Failure> {
     })
 }
 
-fn enter(group: &Path) -> Result<(), Failure> {
+pub(super) fn enter(group: &Path) -> Result<(), Failure> {
     Ok(fs::write(group.join("cgroup.procs"), getpid().to_string())?)
+}
+
+/// A new group below the own one.
+pub(super) fn group_below(name: &str) -> Result<PathBuf, Failure> {
+    let own = procs::cgroup(std::process::id()).ok_or("no cgroup v2")?;
+    let name = format!("{name}-{}", std::process::id());
+    let below = cgroup::mount().join(own.trim_start_matches('/')).join(name);
+    fs::create_dir(&below)?;
+    Ok(below)
 }
 
 /// `FILE`: opened in a group that is made below the own one.
 fn child_group_opens(words: &mut Words<'_>) -> Result<(), Failure> {
     let path = words.path()?;
-    let own = procs::cgroup(std::process::id()).ok_or("no cgroup v2")?;
-    let name = format!("scene-{}", std::process::id());
-    let child = cgroup::mount().join(own.trim_start_matches('/')).join(name);
-    fs::create_dir(&child)?;
+    let child = group_below("scene")?;
     in_child(|| {
         enter(&child)?;
         drop(File::open(&path)?);
@@ -105,22 +118,39 @@ fn outside_opens(words: &mut Words<'_>) -> Result<(), Failure> {
 /// `struct clone_args` up to the control group.
 #[repr(C)]
 #[derive(Default)]
-struct Birth {
-    flags: u64,
-    pidfd: u64,
-    child_tid: u64,
-    parent_tid: u64,
-    exit_signal: u64,
-    stack: u64,
-    stack_size: u64,
-    tls: u64,
-    set_tid: u64,
-    set_tid_size: u64,
-    cgroup: u64,
+pub(super) struct Birth {
+    pub(super) flags: u64,
+    pub(super) pidfd: u64,
+    pub(super) child_tid: u64,
+    pub(super) parent_tid: u64,
+    pub(super) exit_signal: u64,
+    pub(super) stack: u64,
+    pub(super) stack_size: u64,
+    pub(super) tls: u64,
+    pub(super) set_tid: u64,
+    pub(super) set_tid_size: u64,
+    pub(super) cgroup: u64,
 }
 
 /// `GROUP FILE`: opened by a child that is born there.
 fn born_outside_opens(words: &mut Words<'_>) -> Result<(), Failure> {
+    born_outside(words, |path| File::open(path).map(drop).map_err(Into::into))
+}
+
+/// `GROUP FILE`: opened by a child of the child that is born there.
+fn born_outside_forks(words: &mut Words<'_>) -> Result<(), Failure> {
+    born_outside(words, |path| {
+        in_child(|| {
+            drop(File::open(path)?);
+            Ok(())
+        })
+    })
+}
+
+fn born_outside(
+    words: &mut Words<'_>,
+    act: impl FnOnce(&Path) -> Result<(), Failure>,
+) -> Result<(), Failure> {
     const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
     let (group, path) = (File::open(words.path()?)?, words.path()?);
     let birth = Birth {
@@ -131,7 +161,7 @@ fn born_outside_opens(words: &mut Words<'_>) -> Result<(), Failure> {
     };
     // SAFETY: as with fork: no memory is shared, and this process has one thread.
     match unsafe { raw::call(libc::SYS_clone3, &[(&raw const birth) as usize, size_of::<Birth>()]) }? {
-        0 => std::process::exit(i32::from(File::open(&path).is_err())),
+        0 => std::process::exit(i32::from(act(&path).is_err())),
         child => {
             let status = nix::sys::wait::waitpid(nix::unistd::Pid::from_raw(i32::try_from(child)?), None)?;
             match status {

@@ -168,11 +168,12 @@ fn command(kernel: &Kernel, image: &Path, initrd: &Path, filter: &[String]) -> C
     // Words that the kernel does not know and that have an equals sign become the environment of init.
     let append = format!(
         "console=ttyS0 quiet panic=-1 lsm={modules} AGENTSENTRY_VM={} AGENTSENTRY_LSM={} AGENTSENTRY_PROMISED={} \
-         AGENTSENTRY_FILTER={}",
+         AGENTSENTRY_FILTER={} AGENTSENTRY_SCENARIO={}",
         kernel.name,
         if kernel.lsm { "on" } else { "off" },
         kernel.promised.join(","),
-        filter.join(",")
+        filter.join(","),
+        std::env::var("AGENTSENTRY_SCENARIO").unwrap_or_default()
     );
     let mut qemu = Command::new("qemu-system-x86_64");
     qemu.args(["-accel", "tcg,thread=multi", "-cpu", CPU, "-smp", "2", "-m", &MEMORY_MIB.to_string()])

@@ -1,4 +1,4 @@
-//! Mounts and roots, by their arguments; a refusal is told too.
+//! Mounts, roots and fanotify marks, by their arguments; a refusal is told too.
 
 use sentry_common::{kind, record::other::KernelArgumentRecord};
 
@@ -25,6 +25,14 @@ pub fn called(regs: *const u8, result: i64) {
         }
         table::UMOUNT => (kind::UNMOUNT, 0, second & 0xffff_ffff, WORKING_DIRECTORY, first, 0),
         table::UMOUNT_OLD => (kind::UNMOUNT, 0, 0, WORKING_DIRECTORY, first, 0),
+        // fanotify_mark(group, flags, mask, dfd, path)
+        table::FANOTIFY_MARK => {
+            (kind::WATCH, 0, call.argument::<2>(), call.descriptor::<3>(), call.argument::<4>(), 0)
+        }
+        table::FANOTIFY_MARK_32 => {
+            let mask = call.argument::<2>() | call.argument::<3>() << 32;
+            (kind::WATCH, 0, mask, call.descriptor::<4>(), call.argument::<5>(), 0)
+        }
         table::CHROOT => (kind::CHANGE_ROOT, 0, 0, WORKING_DIRECTORY, first, 0),
         _ => (kind::CHANGE_ROOT, 1, 0, WORKING_DIRECTORY, first, 0),
     };

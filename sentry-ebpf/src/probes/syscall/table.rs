@@ -69,6 +69,9 @@ pub(super) const UMOUNT: u16 = family::MOUNT << 8 | 2;
 pub(super) const UMOUNT_OLD: u16 = family::MOUNT << 8 | 3;
 pub(super) const CHROOT: u16 = family::MOUNT << 8 | 4;
 pub(super) const PIVOT_ROOT: u16 = family::MOUNT << 8 | 5;
+pub(super) const FANOTIFY_MARK: u16 = family::MOUNT << 8 | 6;
+/// The mask is in two arguments.
+pub(super) const FANOTIFY_MARK_32: u16 = family::MOUNT << 8 | 7;
 
 /// One more than the highest number in the tables.
 const NUMBERS: usize = 560;
@@ -148,6 +151,7 @@ static NATIVE: [u16; NUMBERS] = table(&[
     (UMOUNT, &[166]),
     (CHROOT, &[161]),
     (PIVOT_ROOT, &[155]),
+    (FANOTIFY_MARK, &[301]),
 ]);
 
 /// i386.
@@ -212,6 +216,7 @@ static COMPAT: [u16; NUMBERS] = table(&[
     (UMOUNT_OLD, &[22]),
     (CHROOT, &[61]),
     (PIVOT_ROOT, &[217]),
+    (FANOTIFY_MARK_32, &[339]),
 ]);
 
 /// The act of a call. The kernel goes by 32 bits of the register, which keeps whatever stood above them.
