@@ -11,13 +11,15 @@
 //! ```
 //!
 //! A finding of high or critical severity and enough confidence goes down the whole ladder, Freeze (unless frozen) and
-//! Kill; any other is Observe. An ended run gets no decision. A run whose cgroup is another's, a service manager's for
+//! Kill; any other is Observe, and so is `left-control`, which
+//! is what many agents are made to do: no policy asks for an act on it yet. An ended run gets no decision. A run whose cgroup is another's, a service manager's for
 //! example, may get new processes after the kill: [`Decider::outlived`] has it run again. Mode changes nothing of it: in
 //! observe mode the same decisions are made, and the run stands where they would have put it.
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    control::LEFT_CONTROL,
     finding::Finding,
     run::{Mode, RunId},
     runaway::{
@@ -140,7 +142,8 @@ impl Decider {
     /// Decisions on a finding, in the order to act in.
     pub fn on_finding(&mut self, finding: &Finding, now_unix_ns: u64) -> Vec<Decision> {
         let signal = &finding.signal;
-        let acts = signal.severity >= ACT_SEVERITY && signal.confidence >= self.act_min_confidence;
+        let sure = signal.severity >= ACT_SEVERITY && signal.confidence >= self.act_min_confidence;
+        let acts = sure && signal.rule != LEFT_CONTROL;
         let why = format!("{} (confidence {:.2}): {}", signal.rule, signal.confidence, signal.summary);
         let ladder: &[Action] = match (self.standing, acts) {
             (Standing::Ended, _) => &[],

@@ -1,7 +1,7 @@
 //! The core's one entry: feed events and readings of a run, get findings.
 //!
-//! Events only fill tables: a fixed amount of work each, and no allocation once the tables are warm. Readings carry the
-//! time: each one closes a window, and all rules are judged on it. A rule that holds is one finding, and another one
+//! Events only fill tables: a fixed amount of work each, and no allocation once the tables are warm, but for a request to
+//! leave control. Readings carry the time: each one closes a window, and all rules are judged on it. A rule that holds is one finding, and another one
 //! only when it still holds after the cool-down. A run costs at most 32 KiB, whatever it does.
 
 use crate::{
@@ -12,6 +12,7 @@ use crate::{
         counters::Counters,
         window::{Readings, Window},
     },
+    control::{Control, LEFT_CONTROL},
     event::{Endpoint, Event, EventKind},
     evidence::{Evidence, Show},
     finding::Finding,
@@ -38,6 +39,7 @@ pub struct RunDetector {
     acts: Acts,
     commands: Commands,
     cores: Cores,
+    control: Control,
     evidence: Evidence,
     /// When each rule was last a finding.
     found_unix_ns: [Option<u64>; Rule::ALL.len()],
@@ -56,6 +58,7 @@ impl RunDetector {
             acts: Acts::new(ns(limits.cpu_hold_ms), now_unix_ns),
             commands: Commands::new(ns(limits.exec_loop_hold_ms), now_unix_ns),
             cores: Cores::new(),
+            control: Control::default(),
             evidence: Evidence::default(),
             found_unix_ns: [None; Rule::ALL.len()],
             findings: 0,
@@ -75,6 +78,7 @@ impl RunDetector {
     /// Takes one event of this run, in the order of arrival. Its own time is not used: it belongs to the window that
     /// the next reading closes.
     pub fn event(&mut self, event: &Event) {
+        self.control.event(event);
         let object = |kind: u64| Fingerprint::seeded(self.seed).number(kind);
         let act = match &event.kind {
             EventKind::Fork { .. } => object(1).finish(),
@@ -132,12 +136,13 @@ impl RunDetector {
                 findings.push(self.finding(rule, signal, &window, counters.complete()));
             }
         }
+        findings.extend(self.left_control(now_unix_ns, counters.complete()));
         self.evidence.reading(now_unix_ns);
         findings
     }
 
     /// The run was acted on (frozen, killed, restarted): what came before says nothing about what comes now. The next
-    /// reading is a new origin, and a rule that holds again is a finding again at once.
+    /// reading is a new origin, and a rule that holds again is a finding again at once. Whom it asked for work stays known.
     pub fn acted(&mut self) {
         self.readings.clear();
         self.acts.clear();
@@ -149,6 +154,9 @@ impl RunDetector {
     /// A finding that nobody could take: its rule does not cool down, and is a finding again if it still holds at the
     /// next reading.
     pub fn not_taken(&mut self, finding: &Finding) {
+        if finding.signal.rule == LEFT_CONTROL {
+            return self.control.not_taken(&finding.id);
+        }
         for rule in Rule::ALL {
             if rule.name() == finding.signal.rule {
                 self.found_unix_ns[rule as usize] = None;
@@ -188,10 +196,29 @@ impl RunDetector {
         }
     }
 
+    fn left_control(&mut self, now_unix_ns: u64, complete: bool) -> Vec<Finding> {
+        let cool_down_ns = ns(self.settings.limits().cool_down_ms);
+        let id = || next_id(&self.id_prefix, &mut self.findings);
+        let left = self.control.reading(now_unix_ns, cool_down_ns, id);
+        left.into_iter()
+            .map(|(id, left)| Finding {
+                id,
+                run: self.run.clone(),
+                agent: self.agent.clone(),
+                time_unix_ns: now_unix_ns,
+                // The clocks of kernel and sensor differ by a little.
+                since_unix_ns: left.time_unix_ns.min(now_unix_ns),
+                signal: left.signal,
+                evidence: Some(left.evidence).filter(|id| !id.is_empty()).into_iter().collect(),
+                tags: left.tags.iter().map(|&tag| tag.to_owned()).collect(),
+                complete,
+            })
+            .collect()
+    }
+
     fn finding(&mut self, rule: Rule, signal: RunawaySignal, window: &Window, complete: bool) -> Finding {
-        self.findings += 1;
         Finding {
-            id: format!("{}-f-{}", self.id_prefix, self.findings),
+            id: next_id(&self.id_prefix, &mut self.findings),
             run: self.run.clone(),
             agent: self.agent.clone(),
             time_unix_ns: window.end_unix_ns,
@@ -202,6 +229,11 @@ impl RunDetector {
             complete,
         }
     }
+}
+
+fn next_id(prefix: &str, findings: &mut u64) -> String {
+    *findings += 1;
+    format!("{prefix}-f-{findings}")
 }
 
 /// In the order of judging: the most urgent first.

@@ -203,6 +203,8 @@ pub enum EventKind {
         peer: Option<ProcessKey>,
         peer_uid: Option<u32>,
         peer_in_run: bool,
+        /// What a listed service's process runs, escaped as [`Path::text`]; read from procfs after the fact.
+        peer_executable: Option<String>,
         /// The known service behind it, such as `docker`; see the sensor's list.
         service: Option<String>,
         error: Option<u32>,

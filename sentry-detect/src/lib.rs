@@ -21,6 +21,8 @@ mod evidence;
 
 pub mod runaway;
 
+pub mod control;
+
 pub mod finding;
 
 pub mod decision;

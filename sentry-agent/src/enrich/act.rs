@@ -91,6 +91,7 @@ pub(super) fn unix(datagram: bool, record: &UnixRecord) -> EventKind {
         peer: (peer.tgid != 0).then_some(peer),
         peer_uid: (record.peer_uid != u32::MAX).then_some(record.peer_uid),
         peer_in_run: record.flags & PEER_IN_RUN != 0,
+        peer_executable: None,
         error: refused(record.error),
     }
 }

@@ -132,11 +132,24 @@ impl Enricher {
             Record::FileArgument(act, record) => act::file_argument(*act, record),
             Record::Name(act, record) => act::name(*act, record),
             Record::Socket(act, record) => act::socket(*act, record),
-            Record::Unix(datagram, record) => act::unix(*datagram, record),
+            Record::Unix(datagram, record) => {
+                let mut kind = act::unix(*datagram, record);
+                self.describe_peer(&mut kind);
+                kind
+            }
             Record::Payload(record) => act::payload(record),
             Record::Target(act, record) => act::target(*act, record),
             Record::Kernel(act, record) => act::kernel(*act, record),
             Record::KernelArgument(act, record) => act::kernel_argument(*act, record),
+        }
+    }
+
+    /// What stands behind the socket of a listed service; others are not looked up, as there may be many.
+    fn describe_peer(&mut self, kind: &mut EventKind) {
+        if let EventKind::Unix { service: Some(_), peer: Some(peer), peer_executable, .. } = kind {
+            self.know(*peer);
+            let process = self.processes.get(*peer);
+            *peer_executable = process.and_then(|process| process.executable).map(|file| file.path.text);
         }
     }
 

@@ -16,7 +16,8 @@ pub(super) fn of_socket(name: &str) -> Option<&'static str> {
         ("/dbus/system_bus_socket", "dbus"),
         ("/bus", "dbus"),
         ("/systemd/private", "systemd"),
-        ("/systemd/notify", "systemd"),
+        // It takes news, and no orders.
+        ("/systemd/notify", "sd-notify"),
         ("/systemd/journal/socket", "journald"),
         ("/systemd/journal/stdout", "journald"),
         ("/systemd/journal/dev-log", "journald"),

@@ -49,6 +49,8 @@ fn read(registry: &Registry, run: &Arc<Run>, cases: &mpsc::Sender<Case>, stats: 
         }
         CpuTime::default()
     });
+    // Before the reading: what a closed book holds, the detector has seen, and its findings come before the end.
+    let closed = run.books_closed(&block);
     let now = unix_ns();
     let findings = run.detector().reading(now, counters(&block, cpu));
     for finding in findings {
@@ -62,7 +64,7 @@ fn read(registry: &Registry, run: &Arc<Run>, cases: &mpsc::Sender<Case>, stats: 
             give_back(error.into_inner());
         }
     }
-    let is_over = is_over(registry, run, &block) && (run.books_closed(&block) || run.over_for() > DRAIN);
+    let is_over = is_over(registry, run, &block) && (closed || run.over_for() > DRAIN);
     // Once: it waits in the queue like any other case. A full queue takes it at a later reading.
     if is_over && run.ask_for_end() && cases.try_send(Case::Over { run: Arc::clone(run) }).is_err() {
         run.end_not_asked();

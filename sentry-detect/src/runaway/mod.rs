@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 /// A typed symptom with the arithmetic that led to it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RunawaySignal {
-    /// Stable rule name, e.g. `spawn-storm`, `cpu-spin`.
+    /// Stable rule name, e.g. `spawn-storm`, `left-control`.
     pub rule: String,
     /// 0.0–1.0.
     pub confidence: f64,

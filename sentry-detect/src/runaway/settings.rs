@@ -28,9 +28,9 @@ pub struct Limits {
     pub cpu_full_variety: u64,
     /// `cpu-spin`: confidence from which it is a finding.
     pub cpu_min_confidence: f64,
-    /// A rule that goes on holding is a finding again after this time.
+    /// A rule that goes on holding, or a service that is asked again, is a finding again after this time.
     pub cool_down_ms: u64,
-    /// Confidence from which a finding of high or critical severity leads to acts.
+    /// Confidence from which a finding of high or critical severity leads to acts, unless its rule never does.
     pub act_min_confidence: f64,
 }
 

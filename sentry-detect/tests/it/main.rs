@@ -6,6 +6,8 @@ mod traces;
 
 mod properties;
 
+mod control;
+
 mod decider;
 
 mod replay;

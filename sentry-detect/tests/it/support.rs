@@ -140,7 +140,7 @@ impl Trace {
         self.event(Ring::Bulk, EventKind::Connect { destination }, &[]);
     }
 
-    fn event(&mut self, ring: Ring, kind: EventKind, command: &[&str]) {
+    pub(crate) fn event(&mut self, ring: Ring, kind: EventKind, command: &[&str]) {
         let sequence = &mut self.sequences[ring as usize];
         *sequence += 1;
         let letter = if ring == Ring::Critical { 'c' } else { 'b' };
@@ -175,6 +175,6 @@ impl Trace {
     }
 }
 
-fn file(path: &str) -> File {
+pub(crate) fn file(path: &str) -> File {
     File { path: Path { text: path.to_owned(), source: PathSource::Kernel, truncated: false }, key: None }
 }

@@ -146,17 +146,19 @@ fn act() -> impl Strategy<Value = EventKind> {
             .prop_map(|(act, (family, socket_type, cookie), local, remote, error)| {
                 EventKind::Socket { act, family, socket_type, local, remote, cookie, error }
             }),
-        (text(), any::<(bool, bool, Option<u32>)>(), option::of(key()), maybe_text(), error()).prop_map(
-            |(name, (datagram, peer_in_run, peer_uid), peer, service, error)| EventKind::Unix {
-                name,
-                datagram,
-                peer,
-                peer_uid,
-                peer_in_run,
-                service,
-                error
-            }
-        ),
+        (text(), any::<(bool, bool, Option<u32>)>(), option::of(key()), maybe_text(), maybe_text(), error())
+            .prop_map(|(name, (datagram, peer_in_run, peer_uid), peer, peer_executable, service, error)| {
+                EventKind::Unix {
+                    name,
+                    datagram,
+                    peer,
+                    peer_uid,
+                    peer_in_run,
+                    peer_executable,
+                    service,
+                    error,
+                }
+            }),
         (endpoint(), any::<bool>(), text(), text(), maybe_text(), vec(text(), 0..3)).prop_map(
             |(server, answer, name, record_type, code, answers)| EventKind::Dns {
                 server,

@@ -187,6 +187,7 @@ impl TryFrom<v1::event::Kind> for domain::EventKind {
                 datagram: unix.datagram,
                 peer: unix.peer.map(Into::into),
                 peer_uid: unix.peer_uid,
+                peer_executable: unix.peer_executable,
                 peer_in_run: unix.peer_in_run,
                 service: unix.service,
                 error: unix.error,

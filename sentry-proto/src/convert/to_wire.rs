@@ -183,17 +183,25 @@ impl From<&domain::EventKind> for v1::event::Kind {
                     error: *error,
                 })
             }
-            domain::EventKind::Unix { name, datagram, peer, peer_uid, peer_in_run, service, error } => {
-                Self::Unix(v1::UnixPeer {
-                    name: name.clone(),
-                    datagram: *datagram,
-                    peer: peer.map(Into::into),
-                    peer_uid: *peer_uid,
-                    peer_in_run: *peer_in_run,
-                    service: service.clone(),
-                    error: *error,
-                })
-            }
+            domain::EventKind::Unix {
+                name,
+                datagram,
+                peer,
+                peer_uid,
+                peer_in_run,
+                peer_executable,
+                service,
+                error,
+            } => Self::Unix(v1::UnixPeer {
+                name: name.clone(),
+                datagram: *datagram,
+                peer: peer.map(Into::into),
+                peer_uid: *peer_uid,
+                peer_in_run: *peer_in_run,
+                peer_executable: peer_executable.clone(),
+                service: service.clone(),
+                error: *error,
+            }),
             domain::EventKind::Dns { server, answer, name, record_type, code, answers } => {
                 Self::Dns(v1::Dns {
                     server: Some((*server).into()),

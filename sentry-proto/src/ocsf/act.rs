@@ -129,6 +129,9 @@ pub(super) fn unix(unix: &v1::UnixPeer, host: &HostContext<'_>) -> Body {
     if let Some(uid) = unix.peer_uid {
         unmapped["peer_uid"] = uid.into();
     }
+    if let Some(path) = &unix.peer_executable {
+        unmapped["peer_executable"] = path.as_str().into();
+    }
     let mut body = Body {
         class: Class::Network,
         activity,

@@ -1,0 +1,256 @@
+//! `left-control`: the run asked a process outside of it for work, and what that process does is not the run's.
+//!
+//! Judged event by event, and a finding at the next reading: one for each service that was asked, and another one for a
+//! request after the cool-down. Memory is fixed: the newest request of each service in [`PEERS`], each text of it cut
+//! to [`LONGEST`] bytes.
+//!
+//! A request is: a unix connection or datagram to a listed service that is not in the run itself; a TCP connection that
+//! succeeded, to a listed port of this host; a file written, linked or renamed to where cron or at look for work. A
+//! normal agent does some of it for good reasons, so that it is recorded and never leads to an act
+//! (see [`crate::decision`]).
+
+use crate::{
+    act::{FileAct, SocketAct},
+    event::{Endpoint, Event, EventKind},
+    runaway::{RunawaySignal, Severity, Term},
+};
+
+pub const LEFT_CONTROL: &str = "left-control";
+
+/// Longest text kept of a request, bytes.
+const LONGEST: usize = 128;
+
+/// A service that works for whoever asks it.
+struct Peer {
+    name: &'static str,
+    severity: Severity,
+    /// That who talks to it has it do work.
+    confidence: f64,
+    tags: &'static [&'static str],
+}
+
+/// Deploy Container, Container Administration Command.
+const CONTAINERS: &[&str] = &["attack:T1610", "attack:T1609", "owasp-asi:ASI03", "owasp-asi:ASI10"];
+/// Run Virtual Instance.
+const MACHINES: &[&str] = &["attack:T1564.006", "owasp-asi:ASI03", "owasp-asi:ASI10"];
+/// System Services; Create or Modify System Process: Systemd Service.
+const SERVICES: &[&str] = &["attack:T1569", "attack:T1543.002", "owasp-asi:ASI03", "owasp-asi:ASI10"];
+/// Inter-Process Communication.
+const MESSAGES: &[&str] = &["attack:T1559", "owasp-asi:ASI10"];
+/// Remote Services: SSH.
+const SHELLS: &[&str] = &["attack:T1021.004", "owasp-asi:ASI03", "owasp-asi:ASI10"];
+/// Scheduled Task/Job: At; Cron.
+const AT: &[&str] = &["attack:T1053.002", "owasp-asi:ASI10"];
+const CRON: &[&str] = &["attack:T1053.003", "owasp-asi:ASI10"];
+
+/// Names as the sensor's list of sockets has them, beside `at`, `cron` and `ssh`.
+const PEERS: [Peer; 16] = [
+    peer("docker", Severity::High, 0.9, CONTAINERS),
+    peer("containerd", Severity::High, 0.9, CONTAINERS),
+    peer("podman", Severity::High, 0.9, CONTAINERS),
+    peer("cri-o", Severity::High, 0.9, CONTAINERS),
+    peer("buildkit", Severity::High, 0.9, CONTAINERS),
+    peer("lxd", Severity::High, 0.9, CONTAINERS),
+    peer("incus", Severity::High, 0.9, CONTAINERS),
+    peer("libvirt", Severity::High, 0.9, MACHINES),
+    peer("systemd", Severity::High, 0.9, SERVICES),
+    peer("snapd", Severity::Medium, 0.7, SERVICES),
+    peer("tmux", Severity::Medium, 0.8, MESSAGES),
+    peer("screen", Severity::Medium, 0.8, MESSAGES),
+    // Most who talk on a bus ask for nothing that outlives them.
+    peer("dbus", Severity::Low, 0.5, MESSAGES),
+    peer("ssh", Severity::Medium, 0.7, SHELLS),
+    peer("cron", Severity::High, 0.9, CRON),
+    peer("at", Severity::High, 0.9, AT),
+];
+
+const fn peer(
+    name: &'static str,
+    severity: Severity,
+    confidence: f64,
+    tags: &'static [&'static str],
+) -> Peer {
+    Peer { name, severity, confidence, tags }
+}
+
+/// Ports of this host → who listens there by custom.
+const PORTS: &[(u16, &str)] = &[(22, "ssh"), (2375, "docker"), (2376, "docker")];
+
+/// Beginnings of the paths from which work is taken.
+const SPOOLS: &[(&str, &str)] = &[
+    ("/var/spool/cron/atjobs/", "at"),
+    ("/var/spool/at/", "at"),
+    ("/var/spool/cron/", "cron"),
+    ("/etc/cron.", "cron"),
+    ("/etc/crontab", "cron"),
+];
+
+/// What a run asked of whom.
+#[derive(Debug, Default)]
+pub(crate) struct Control {
+    asked: [Asked; PEERS.len()],
+}
+
+#[derive(Debug, Default)]
+struct Asked {
+    /// In the life of the run.
+    requests: u64,
+    /// The request that a finding would show.
+    request: Request,
+    /// It has not been judged yet.
+    due: bool,
+    found_unix_ns: Option<u64>,
+    /// Id of the last finding.
+    finding: String,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Request {
+    event: String,
+    time_unix_ns: u64,
+    /// Who asked.
+    by: String,
+    /// By what way, and who took it.
+    way: String,
+    peer_pid: Option<u32>,
+    peer_uid: Option<u32>,
+}
+
+/// What is a finding.
+pub(crate) struct Left {
+    pub(crate) signal: RunawaySignal,
+    pub(crate) evidence: String,
+    pub(crate) time_unix_ns: u64,
+    pub(crate) tags: &'static [&'static str],
+}
+
+impl Control {
+    pub(crate) fn event(&mut self, event: &Event) {
+        let Some(number) = whom(&event.kind) else { return };
+        let asked = &mut self.asked[number];
+        asked.requests += 1;
+        if !asked.due {
+            asked.request = request(event);
+            asked.due = true;
+        }
+    }
+
+    /// The findings of all requests since the last reading; `id` gives each its id.
+    pub(crate) fn reading(
+        &mut self,
+        now_unix_ns: u64,
+        cool_down_ns: u64,
+        mut id: impl FnMut() -> String,
+    ) -> Vec<(String, Left)> {
+        let mut left = Vec::new();
+        for (peer, asked) in PEERS.iter().zip(&mut self.asked) {
+            let cools_down =
+                asked.found_unix_ns.is_some_and(|found| now_unix_ns.saturating_sub(found) < cool_down_ns);
+            if !std::mem::take(&mut asked.due) || cools_down {
+                continue;
+            }
+            asked.found_unix_ns = Some(now_unix_ns);
+            asked.finding = id();
+            left.push((asked.finding.clone(), asked.left(peer)));
+        }
+        left
+    }
+
+    /// Nobody could take the finding: its request is judged again.
+    pub(crate) fn not_taken(&mut self, finding: &str) {
+        for asked in self.asked.iter_mut().filter(|asked| asked.requests > 0 && asked.finding == finding) {
+            asked.due = true;
+            asked.found_unix_ns = None;
+        }
+    }
+}
+
+impl Asked {
+    fn left(&self, peer: &Peer) -> Left {
+        let Request { event, time_unix_ns, by, way, peer_pid, peer_uid } = self.request.clone();
+        let known = |name, id: Option<u32>| id.map(|id| Term::given(name, id.into(), ""));
+        let mut arithmetic = vec![Term::limited("requests so far", self.requests as f64, "", 1.0)];
+        arithmetic.extend(known("peer process", peer_pid));
+        arithmetic.extend(known("peer user", peer_uid));
+        arithmetic.push(Term::given("confidence", peer.confidence, ""));
+        let signal = RunawaySignal {
+            rule: LEFT_CONTROL.to_owned(),
+            confidence: peer.confidence,
+            severity: peer.severity,
+            summary: format!(
+                "{by} turned to {}, which can work for it outside of the run: {way}.",
+                peer.name
+            ),
+            arithmetic,
+        };
+        Left { signal, evidence: event, time_unix_ns, tags: peer.tags }
+    }
+}
+
+/// The number of the service in [`PEERS`] that an act asks.
+fn whom(kind: &EventKind) -> Option<usize> {
+    let name = match kind {
+        EventKind::Unix { service: Some(service), peer_in_run: false, error: None, .. } => service.as_str(),
+        EventKind::Socket {
+            act: SocketAct::Connected,
+            local: Some(local),
+            remote: Some(remote),
+            error: None,
+            ..
+        } => of_port(local, remote)?,
+        EventKind::Open { file, intent, .. } if intent.write => of_spool(&file.path.text)?,
+        EventKind::Rename { new_path, .. } => of_spool(&new_path.text)?,
+        EventKind::File {
+            act: FileAct::Link | FileAct::Exchange, new_path: Some(path), error: None, ..
+        } => of_spool(&path.text)?,
+        _ => return None,
+    };
+    PEERS.iter().position(|peer| peer.name == name)
+}
+
+fn of_port(local: &Endpoint, remote: &Endpoint) -> Option<&'static str> {
+    const TCP: u16 = 6;
+    // Whoever reaches an address of this host has the same one on its own side.
+    let here = remote.address.is_loopback() || remote.address == local.address;
+    let (_, name) = PORTS.iter().find(|(port, _)| here && remote.protocol == TCP && *port == remote.port)?;
+    Some(name)
+}
+
+fn of_spool(path: &str) -> Option<&'static str> {
+    SPOOLS.iter().find(|(start, _)| path.starts_with(start)).map(|(_, name)| *name)
+}
+
+fn request(event: &Event) -> Request {
+    let by = match &event.process.executable {
+        Some(file) => file.path.text.clone(),
+        None => format!("process {}", event.process.key.tgid),
+    };
+    let (mut peer_pid, mut peer_uid) = (None, None);
+    let way = match &event.kind {
+        EventKind::Unix { name, peer, peer_uid: uid, peer_executable, .. } => {
+            (peer_pid, peer_uid) = (peer.map(|peer| peer.tgid), *uid);
+            let whose = match (peer, peer_executable) {
+                (Some(peer), Some(path)) => format!(" of process {} ({})", peer.tgid, cut(path)),
+                (Some(peer), None) => format!(" of process {}", peer.tgid),
+                (None, _) => String::new(),
+            };
+            format!("socket {}{whose}", cut(name))
+        }
+        EventKind::Socket { remote: Some(remote), .. } => {
+            format!("TCP {} port {}", remote.address, remote.port)
+        }
+        EventKind::Open { file, .. } => format!("file {}", cut(&file.path.text)),
+        EventKind::Rename { new_path, .. } | EventKind::File { new_path: Some(new_path), .. } => {
+            format!("file {}", cut(&new_path.text))
+        }
+        _ => String::new(),
+    };
+    // An id is not cut, as it would name nothing.
+    let event_id = if event.id.len() <= LONGEST { event.id.clone() } else { String::new() };
+    let by = cut(&by).to_owned();
+    Request { event: event_id, time_unix_ns: event.time_unix_ns, by, way, peer_pid, peer_uid }
+}
+
+fn cut(text: &str) -> &str {
+    &text[..text.floor_char_boundary(LONGEST)]
+}
