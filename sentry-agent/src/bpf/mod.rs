@@ -10,6 +10,8 @@ pub mod facts;
 
 pub mod hooks;
 
+mod prototypes;
+
 pub mod load;
 
 mod attach;

@@ -221,7 +221,7 @@ pub(super) fn load_object(
 ) -> Result<Ebpf, LoadError> {
     let mut loaded = loader.load(object.name(), object.bytes())?;
     for hook in HOOKS.iter().filter(|hook| hook.object == object) {
-        match load_program(&mut loaded, hook, btf) {
+        match loader.offsets.check(hook).and_then(|()| load_program(&mut loaded, hook, btf)) {
             Ok(()) => {}
             Err(error) if hook.required => return Err(error),
             Err(error) => missing.push((hook, crate::error_chain(&error))),
