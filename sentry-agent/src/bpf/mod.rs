@@ -18,10 +18,13 @@ mod attach;
 
 pub mod capability;
 
+pub mod costs;
+
 pub mod programs;
 
 pub mod tables;
 
 pub use capability::{Capabilities, doctor};
+pub use costs::{Costs, costs};
 pub use load::LoadError;
 pub use programs::{Programs, RingSizes};
