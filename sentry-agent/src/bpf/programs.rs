@@ -17,7 +17,7 @@ use aya::{
 
 use super::{
     LoadError,
-    attach::{attach, load_program, program},
+    attach::{attach, load_programs, program},
     hooks::{HOOKS, Hook, Tier},
     load::{Loader, refused},
     objects::Object,
@@ -235,8 +235,10 @@ pub(super) fn load_object(
     missing: &mut Vec<(&'static Hook, String)>,
 ) -> Result<Ebpf, LoadError> {
     let mut loaded = loader.load(object.name(), object.bytes())?;
-    for hook in HOOKS.iter().filter(|hook| hook.object == object) {
-        match loader.offsets.check(hook).and_then(|()| load_program(&mut loaded, hook, btf)) {
+    let hooks: Vec<&'static Hook> = HOOKS.iter().filter(|hook| hook.object == object).collect();
+    let results = load_programs(&mut loaded, &hooks, btf, |hook| loader.offsets.check(hook));
+    for (hook, result) in hooks.into_iter().zip(results) {
+        match result {
             Ok(()) => {}
             Err(error) if hook.required => return Err(error),
             Err(error) => missing.push((hook, crate::error_chain(&error))),
