@@ -59,6 +59,9 @@ mod network;
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]
 mod soak;
 
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+mod verifier;
+
 /// `program` of the workloads with its arguments, as one command line.
 fn workload(program: &str, args: &[&str]) -> Vec<std::ffi::OsString> {
     let mut line = vec![sentry_tests::programs::path(program).into_os_string()];

@@ -21,6 +21,7 @@ mod step;
 mod tally;
 mod test;
 mod tidy;
+mod verify;
 mod vm;
 
 use std::process::ExitCode;
@@ -37,6 +38,7 @@ usage: cargo xtask <command>
   test [--unit] [--host] [--vm] [FILTER]    all the tests, or the named parts of them
   vm [KERNEL…] [--no-lsm] [-- FILTER]       the integration tests on the kernels of tests/vm/matrix.toml
   coverage [--collect] [KERNEL…]            the scenarios on this kernel and the matrix; writes docs/coverage.md
+  verify [--update] [KERNEL…]               the verifier's work for each program, against tests/verifier.toml
   fuzz [--executions N]                     foreign bytes for everything that reads them, N times each
   lint                                      formatting, clippy, tidy, cargo-deny
   bench [--json]                            what a process that is no agent pays for the sensor
@@ -60,6 +62,7 @@ fn main() -> ExitCode {
         "bench" => bench::command(args),
         "workload" => bench::workload_command(args),
         "tidy" => tidy::command(args),
+        "verify" => verify::command(args),
         "help" | "--help" | "-h" => {
             print!("{USAGE}");
             return ExitCode::SUCCESS;

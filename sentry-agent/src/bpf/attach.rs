@@ -1,6 +1,11 @@
 //! One hook → its program, loaded and attached in the way of its sort.
 
-use std::{any::Any, fs::File};
+use std::{
+    any::Any,
+    collections::HashMap,
+    fs::File,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
 
 use aya::{
     Btf, Ebpf,
@@ -38,22 +43,68 @@ where
         .map_err(refused(object, name))
 }
 
-/// Loads the hook's program. The kernel checks its use of the arguments against the type information of the hook.
-pub(super) fn load_program(ebpf: &mut Ebpf, hook: &Hook, btf: &Btf) -> Result<(), LoadError> {
-    let (object, name, target) = (hook.object.name(), hook.program, hook.target);
-    match hook.attach {
-        Attach::Tracepoint | Attach::TailCall(_) => {
-            program::<BtfTracePoint>(ebpf, object, name)?.load(target, btf)
-        }
-        Attach::Iterator => program::<Iter>(ebpf, object, name)?.load(target, btf),
-        Attach::Lsm => program::<Lsm>(ebpf, object, name)?.load(target, btf),
-        Attach::FEntry => program::<FEntry>(ebpf, object, name)?.load(target, btf),
-        Attach::FExit => program::<FExit>(ebpf, object, name)?.load(target, btf),
-        Attach::SockAddr => program::<CgroupSockAddr>(ebpf, object, name)?.load(),
-        Attach::Sock => program::<CgroupSock>(ebpf, object, name)?.load(),
-        Attach::Egress | Attach::Ingress => program::<CgroupSkb>(ebpf, object, name)?.load(),
+/// Loads a program for its hook. The kernel checks its use of the arguments against the type information of the hook.
+fn load_program(program: &mut Program, hook: &Hook, btf: &Btf) -> Result<(), ProgramError> {
+    let target = hook.target;
+    macro_rules! load {
+        ($type:ty $(, $argument:expr)*) => {
+            <&mut $type>::try_from(program)?.load($($argument),*)
+        };
     }
-    .map_err(refused(object, name))
+    match hook.attach {
+        Attach::Tracepoint | Attach::TailCall(_) => load!(BtfTracePoint, target, btf),
+        Attach::Iterator => load!(Iter, target, btf),
+        Attach::Lsm => load!(Lsm, target, btf),
+        Attach::FEntry => load!(FEntry, target, btf),
+        Attach::FExit => load!(FExit, target, btf),
+        Attach::SockAddr => load!(CgroupSockAddr),
+        Attach::Sock => load!(CgroupSock),
+        Attach::Egress | Attach::Ingress => load!(CgroupSkb),
+    }
+}
+
+/// Loads the programs of these hooks, which are all of one object, as many at a time as there are processors: the kernel
+/// verifies each within the call, and that is most of a sensor's start. What became of each, in the same order.
+pub(super) fn load_programs(
+    ebpf: &mut Ebpf,
+    hooks: &[&'static Hook],
+    btf: &Btf,
+    fits: impl Fn(&Hook) -> Result<(), LoadError> + Sync,
+) -> Vec<Result<(), LoadError>> {
+    let mut programs: HashMap<String, &mut Program> =
+        ebpf.programs_mut().map(|(name, program)| (name.to_owned(), program)).collect();
+    let work: Vec<_> = hooks.iter().map(|hook| (*hook, programs.remove(hook.program))).collect();
+    let results: Vec<Mutex<Option<Result<(), LoadError>>>> = work.iter().map(|_| Mutex::new(None)).collect();
+    let work = Mutex::new(work.into_iter().enumerate());
+    let load = |hook: &Hook, program: Option<&mut Program>| {
+        let (object, name) = (hook.object.name(), hook.program);
+        fits(hook)?;
+        let program = program.ok_or(LoadError::Absent { object, what: "program", name })?;
+        load_program(program, hook, btf).map_err(refused(object, name))
+    };
+    let worker = || {
+        loop {
+            let next = locked(&work).next();
+            let Some((index, (hook, program))) = next else { return };
+            let result = load(hook, program);
+            *locked(&results[index]) = Some(result);
+        }
+    };
+    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(hooks.len());
+    std::thread::scope(|scope| {
+        for _ in 1..threads {
+            scope.spawn(worker);
+        }
+        worker();
+    });
+    results
+        .into_iter()
+        .filter_map(|result| result.into_inner().unwrap_or_else(PoisonError::into_inner))
+        .collect()
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Puts a program into the object's jump table.

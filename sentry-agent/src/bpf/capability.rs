@@ -174,7 +174,7 @@ pub fn markdown() -> String {
     table
 }
 
-fn kernel_release() -> String {
+pub(super) fn kernel_release() -> String {
     nix::sys::utsname::uname()
         .map_or_else(|_| "unknown".into(), |name| name.release().to_string_lossy().into_owned())
 }

@@ -54,6 +54,10 @@ pub enum LoadError {
         source: io::Error,
     },
     #[error(
+        "this kernel calls {hook} otherwise than program {program} reads it: {difference}; report its version"
+    )]
+    Prototype { program: &'static str, hook: String, difference: String },
+    #[error(
         "BPF object {object} has no {what} named {name}; the objects and the sensor are from different builds"
     )]
     Absent { object: &'static str, what: &'static str, name: &'static str },
@@ -137,7 +141,7 @@ const SHARED: [&str; 10] = [
 /// pin alone. What a sensor leaves behind that is killed meanwhile, maps with their memory, the next one removes.
 pub(super) struct Loader<'a> {
     btf: &'a Btf,
-    offsets: &'a Offsets,
+    pub(super) offsets: &'a Offsets,
     rings: RingSizes,
     pins: PathBuf,
 }

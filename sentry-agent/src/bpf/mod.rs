@@ -10,11 +10,15 @@ pub mod facts;
 
 pub mod hooks;
 
+mod prototypes;
+
 pub mod load;
 
 mod attach;
 
 pub mod capability;
+
+pub mod costs;
 
 pub mod programs;
 
@@ -23,5 +27,6 @@ mod detached;
 pub mod tables;
 
 pub use capability::{Capabilities, doctor};
+pub use costs::{Costs, costs};
 pub use load::LoadError;
 pub use programs::{Programs, RingSizes};

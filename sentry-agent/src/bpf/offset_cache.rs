@@ -1,4 +1,4 @@
-//! Offsets kept for this boot: parsing the type information takes 0.1 s on a host and seconds under emulation, and gives
+//! What was found in the kernel's type information, kept for this boot: parsing the type information takes 0.1 s on a host and seconds under emulation, and gives
 //! the same every time until the next boot.
 //!
 //! One JSON file in the runtime directory, mode 0600. It is believed only if it is root's alone, of this boot, and of a
@@ -15,6 +15,8 @@ use sentry_common::offset;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
+use super::prototypes;
+
 /// Where it is.
 pub(super) const PATH: &str = "/run/agentsentry/kernel-offsets.json";
 
@@ -22,13 +24,17 @@ pub(super) const PATH: &str = "/run/agentsentry/kernel-offsets.json";
 #[serde(deny_unknown_fields)]
 struct Cached {
     boot_id: String,
-    /// SHA-256 over the fields asked for, so that another build's file is not taken.
+    /// SHA-256 over the fields and prototypes asked for, so that another build's file is not taken.
     fields: String,
     values: Vec<u32>,
+    misfits: Vec<(String, String)>,
 }
 
-/// The kept offsets, if they can be believed.
-pub(super) fn read(path: &Path) -> Option<[u32; offset::COUNT]> {
+/// Offsets, and the hooks that do not fit with the difference.
+type Kept = ([u32; offset::COUNT], Vec<(String, String)>);
+
+/// What was kept, if it can be believed.
+pub(super) fn read(path: &Path) -> Option<Kept> {
     let meta = fs::symlink_metadata(path).ok()?;
     if !meta.is_file() || meta.uid() != 0 || meta.mode() & 0o077 != 0 {
         return None;
@@ -37,19 +43,23 @@ pub(super) fn read(path: &Path) -> Option<[u32; offset::COUNT]> {
     if cached.boot_id != boot_id()? || cached.fields != fields() {
         return None;
     }
-    cached.values.try_into().ok()
+    Some((cached.values.try_into().ok()?, cached.misfits))
 }
 
-/// Keeps offsets for this boot.
-pub(super) fn write(path: &Path, values: &[u32; offset::COUNT]) {
-    if let Err(error) = try_write(path, values) {
+/// Keeps it for this boot.
+pub(super) fn write(path: &Path, values: &[u32; offset::COUNT], misfits: &[(String, String)]) {
+    if let Err(error) = try_write(path, values, misfits) {
         tracing::debug!(%error, path = %path.display(), "cannot keep kernel offsets");
     }
 }
 
-fn try_write(path: &Path, values: &[u32; offset::COUNT]) -> std::io::Result<()> {
+fn try_write(
+    path: &Path,
+    values: &[u32; offset::COUNT],
+    misfits: &[(String, String)],
+) -> std::io::Result<()> {
     let boot_id = boot_id().ok_or(std::io::ErrorKind::NotFound)?;
-    let cached = Cached { boot_id, fields: fields(), values: values.to_vec() };
+    let cached = Cached { boot_id, fields: fields(), values: values.to_vec(), misfits: misfits.to_vec() };
     if let Some(parent) = path.parent() {
         fs::create_dir_all(parent)?;
     }
@@ -61,7 +71,7 @@ fn try_write(path: &Path, values: &[u32; offset::COUNT]) -> std::io::Result<()> 
 }
 
 fn fields() -> String {
-    let digest = Sha256::digest(format!("{:?}", offset::FIELDS));
+    let digest = Sha256::digest(format!("{:?}{:?}", offset::FIELDS, prototypes::PROTOTYPES));
     digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
@@ -83,8 +93,9 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let path = home.path().join("offsets.json");
         assert_eq!(read(&path), None);
-        write(&path, &VALUES);
-        let believed = nix::unistd::geteuid().is_root().then_some(VALUES);
+        let misfits = vec![("fexit/f".to_owned(), "it has 2 parameters, not 3".to_owned())];
+        write(&path, &VALUES, &misfits);
+        let believed = nix::unistd::geteuid().is_root().then_some((VALUES, misfits));
         assert_eq!(read(&path), believed);
 
         let text = fs::read_to_string(&path).unwrap();

@@ -1,11 +1,12 @@
-//! Kernel struct offsets from BTF, in the order the programs expect ([`sentry_common::offset::FIELDS`]).
+//! What the programs have to know of this kernel's types: offsets in the order they expect
+//! ([`sentry_common::offset::FIELDS`]), and the hooks that do not pass what they read.
 
 use std::{collections::HashMap, path::Path};
 
 use btfparse::{Offset, Readable, TypeInformation, TypeVariant};
 use sentry_common::offset;
 
-use super::{LoadError, offset_cache};
+use super::{LoadError, hooks::Hook, offset_cache, prototypes};
 
 /// Offsets for the programs, and the fields this kernel lacks ("struct.field"): a program that reads one is refused by
 /// the verifier or reads nothing, so a missing field must be named, never guessed.
@@ -13,6 +14,26 @@ use super::{LoadError, offset_cache};
 pub struct Offsets {
     pub values: [u32; offset::COUNT],
     pub missing: Vec<String>,
+    /// Names of hooks that do not pass what the programs read, and how they differ.
+    pub misfits: Vec<(String, String)>,
+}
+
+impl Offsets {
+    /// That this kernel calls the hook with what its program reads.
+    ///
+    /// # Errors
+    /// When it does not; a record of this hook would be wrong.
+    pub(super) fn check(&self, hook: &Hook) -> Result<(), LoadError> {
+        let name = hook.name();
+        match self.misfits.iter().find(|(misfit, _)| *misfit == name) {
+            None => Ok(()),
+            Some((_, difference)) => Err(LoadError::Prototype {
+                program: hook.program,
+                hook: name,
+                difference: difference.clone(),
+            }),
+        }
+    }
 }
 
 /// The offsets of this kernel, kept from an earlier start in this boot or resolved now.
@@ -22,17 +43,17 @@ pub struct Offsets {
 pub fn of_this_kernel(btf: &Path) -> Result<Offsets, LoadError> {
     let keep = Path::new(offset_cache::PATH);
     let is_running_kernel = btf == Path::new("/sys/kernel/btf/vmlinux");
-    if is_running_kernel && let Some(values) = offset_cache::read(keep) {
-        return Ok(Offsets { values, missing: Vec::new() });
+    if is_running_kernel && let Some((values, misfits)) = offset_cache::read(keep) {
+        return Ok(Offsets { values, missing: Vec::new(), misfits });
     }
     let offsets = resolve(btf)?;
     if is_running_kernel && offsets.missing.is_empty() {
-        offset_cache::write(keep, &offsets.values);
+        offset_cache::write(keep, &offsets.values, &offsets.misfits);
     }
     Ok(offsets)
 }
 
-/// Resolves all offsets. About 0.1 s on a 6.18 host.
+/// Resolves all offsets and looks at all prototypes. About 0.1 s on a 6.18 host.
 ///
 /// # Errors
 /// When the file is missing or is no BTF.
@@ -55,7 +76,8 @@ fn resolve(btf: &Path) -> Result<Offsets, LoadError> {
             ids.entry(name.as_str()).or_insert(*id);
         }
     }
-    let mut offsets = Offsets { values: [offset::ABSENT; offset::COUNT], missing: Vec::new() };
+    let misfits = prototypes::misfits(&types);
+    let mut offsets = Offsets { values: [offset::ABSENT; offset::COUNT], missing: Vec::new(), misfits };
     for (index, (name, fields)) in offset::FIELDS.iter().enumerate() {
         let path = fields.join(".");
         let found = ids.get(*name).and_then(|id| types.offset_of(*id, &path).ok());
@@ -69,7 +91,7 @@ fn resolve(btf: &Path) -> Result<Offsets, LoadError> {
 }
 
 /// The file in memory: the parser reads a few bytes at a time.
-struct Bytes(Vec<u8>);
+pub(super) struct Bytes(pub(super) Vec<u8>);
 
 impl Readable for Bytes {
     fn read(&self, offset: u64, buffer: &mut [u8]) -> btfparse::Result<()> {

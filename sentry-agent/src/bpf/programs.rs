@@ -6,7 +6,7 @@ use std::{
     fs::File,
     io::Read as _,
     path::{Path, PathBuf},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use aya::{
@@ -17,7 +17,7 @@ use aya::{
 
 use super::{
     LoadError,
-    attach::{attach, load_program, program},
+    attach::{attach, load_programs, program},
     hooks::{HOOKS, Hook, Tier},
     load::{Loader, refused},
     objects::Object,
@@ -44,6 +44,7 @@ pub struct Programs {
     pub tables: Tables,
     tier: Tier,
     objects: HashMap<Object, Ebpf>,
+    load_times: Vec<(Object, Duration)>,
     /// Hooks that this kernel lacks or refuses, and why.
     missing: Vec<(&'static Hook, String)>,
     cgroup_root: PathBuf,
@@ -85,12 +86,13 @@ impl Programs {
         let loaded = load_tier(&loader, &btf)?;
         step("programs");
         drop(loader);
-        let Loaded { tier, mut objects, missing } = loaded;
+        let Loaded { tier, mut objects, missing, times } = loaded;
         let core = objects.get_mut(&Object::Core).ok_or(LoadError::NoPrograms)?;
         let tables = Tables::take(core)?;
         let rings = Rings { critical: take_ring(core, "CRITICAL")?, bulk: take_ring(core, "BULK")? };
         let cgroup_root = cgroup_root.to_owned();
-        let mut programs = Self { tables, tier, objects, missing, cgroup_root, armed: Links::new() };
+        let armed = Links::new();
+        let mut programs = Self { tables, tier, objects, load_times: times, missing, cgroup_root, armed };
         // These stay for good: the programs of the object hold them.
         programs.attach_where(|hook| hook.object == Object::Core)?.into_iter().for_each(std::mem::forget);
         step("attached");
@@ -112,6 +114,15 @@ impl Programs {
     /// The kernel's number of a hook's program.
     pub(super) fn id_of(&self, hook: &Hook) -> Option<u32> {
         Some(self.objects.get(&hook.object)?.program(hook.program)?.info().ok()?.id())
+    }
+
+    pub(super) fn object(&self, object: Object) -> Option<&Ebpf> {
+        self.objects.get(&object)
+    }
+
+    /// How long each object took to be made and verified.
+    pub(super) fn load_times(&self) -> impl Iterator<Item = (Object, Duration)> {
+        self.load_times.iter().copied()
     }
 
     /// Attaches the programs beside the core's; they cost every process something, so only while a run exists.
@@ -181,40 +192,44 @@ pub(super) struct Loaded {
     pub(super) tier: Tier,
     pub(super) objects: HashMap<Object, Ebpf>,
     pub(super) missing: Vec<(&'static Hook, String)>,
+    times: Vec<(Object, Duration)>,
 }
 
 /// Loads the objects of the best tier that works here.
 pub(super) fn load_tier(loader: &Loader<'_>, btf: &Btf) -> Result<Loaded, LoadError> {
     let mut objects = HashMap::new();
     let mut missing = Vec::new();
-    for object in [Object::Core, Object::Network] {
-        objects.insert(object, load_object(loader, btf, object, &mut missing)?);
-    }
-    let tier = if super::capability::lsm_is_active()
-        && let Ok(lsm) = load_object(loader, btf, Object::FileLsm, &mut missing)
-    {
-        objects.insert(Object::FileLsm, lsm);
+    let mut times = Vec::new();
+    let mut load = |object, missing: &mut Vec<(&'static Hook, String)>| -> Result<(), LoadError> {
+        let start = Instant::now();
+        let loaded = load_object(loader, btf, object, missing)?;
+        times.push((object, start.elapsed()));
+        objects.insert(object, loaded);
+        Ok(())
+    };
+    load(Object::Core, &mut missing)?;
+    load(Object::Network, &mut missing)?;
+    let tier = if super::capability::lsm_is_active() && load(Object::FileLsm, &mut missing).is_ok() {
         Tier::A
-    } else if let Ok(fentry) = load_object(loader, btf, Object::FileFentry, &mut missing) {
-        objects.insert(Object::FileFentry, fentry);
+    } else if load(Object::FileFentry, &mut missing).is_ok() {
         Tier::B
     } else {
-        let syscall = load_object(loader, btf, Object::FileSyscall, &mut missing)?;
-        objects.insert(Object::FileSyscall, syscall);
+        load(Object::FileSyscall, &mut missing)?;
         Tier::C
     };
     missing.retain(|(hook, _)| hook.is_on(tier));
-    for object in Object::ALL.iter().copied() {
+    let loaded_before =
+        [Object::Core, Object::Network, Object::FileLsm, Object::FileFentry, Object::FileSyscall];
+    for object in Object::ALL.iter().copied().filter(|object| !loaded_before.contains(object)) {
         let hooks = || HOOKS.iter().filter(move |hook| hook.object == object && hook.is_on(tier));
-        if objects.contains_key(&object) || hooks().next().is_none() {
+        if hooks().next().is_none() {
             continue;
         }
-        match load_object(loader, btf, object, &mut missing) {
-            Ok(loaded) => drop(objects.insert(object, loaded)),
-            Err(error) => missing.extend(hooks().map(|hook| (hook, crate::error_chain(&error)))),
+        if let Err(error) = load(object, &mut missing) {
+            missing.extend(hooks().map(|hook| (hook, crate::error_chain(&error))));
         }
     }
-    Ok(Loaded { tier, objects, missing })
+    Ok(Loaded { tier, objects, missing, times })
 }
 
 /// Loads (not attaches) the programs of one object. Those that are not required may be missing.
@@ -225,8 +240,10 @@ pub(super) fn load_object(
     missing: &mut Vec<(&'static Hook, String)>,
 ) -> Result<Ebpf, LoadError> {
     let mut loaded = loader.load(object.name(), object.bytes())?;
-    for hook in HOOKS.iter().filter(|hook| hook.object == object) {
-        match load_program(&mut loaded, hook, btf) {
+    let hooks: Vec<&'static Hook> = HOOKS.iter().filter(|hook| hook.object == object).collect();
+    let results = load_programs(&mut loaded, &hooks, btf, |hook| loader.offsets.check(hook));
+    for (hook, result) in hooks.into_iter().zip(results) {
+        match result {
             Ok(()) => {}
             Err(error) if hook.required => return Err(error),
             Err(error) => missing.push((hook, crate::error_chain(&error))),

@@ -83,7 +83,7 @@ Examples:
     #[command(subcommand)]
     Ledger(LedgerCommand),
     /// Says what this kernel lets the sensor see and refuse.
-    Doctor(JsonArgs),
+    Doctor(DoctorArgs),
     /// Says how the sensor is.
     #[command(after_help = "\
 A canary process acts under watch, and each of its acts has to come back through the kernel's hooks. A hook that is silent is
@@ -285,7 +285,10 @@ pub(crate) struct ReportArgs {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct JsonArgs {
+pub(crate) struct DoctorArgs {
+    /// Loads and attaches everything for a moment instead: how long it takes, and the verifier's work for each program.
+    #[arg(long)]
+    pub(crate) programs: bool,
     /// JSON on standard output.
     #[arg(long)]
     pub(crate) json: bool,

@@ -36,6 +36,23 @@ pub(super) fn doctor(as_json: bool) -> Result<Exit, CliError> {
     Ok(if capabilities.tier == "none" { Exit::Failure } else { Exit::Ok })
 }
 
+pub(super) fn program_costs(as_json: bool) -> Result<Exit, CliError> {
+    let failed = |what, exit| CliError::Other { what, exit };
+    let root = crate::cgroup::CgroupRoot::find()
+        .map_err(|error| failed(crate::error_chain(&error), Exit::Failure))?;
+    let costs = crate::bpf::costs(Path::new(BTF), root.mount())
+        .map_err(|error| failed(crate::error_chain(&error), super::sensor::of_load(&error)))?;
+    let text = if as_json {
+        let value =
+            serde_json::to_value(&costs).map_err(|error| failed(error.to_string(), Exit::Internal))?;
+        lines::line(&value)
+    } else {
+        status::costs(&costs)
+    };
+    out::print(&text)?;
+    Ok(Exit::Ok)
+}
+
 pub(super) fn ledger_verify(dir: &Path, as_json: bool) -> Result<Exit, CliError> {
     let (text, exit) = match ledger::verify(dir) {
         Ok(verified) if as_json => {

@@ -77,6 +77,7 @@ fn dispatch(command: Command) -> Result<ExitCode, CliError> {
         Command::Report(args) => query::report(&args)?,
         Command::Health(args) => query::health(&args)?,
         Command::Ledger(LedgerCommand::Verify { dir, json }) => local::ledger_verify(&dir, json)?,
+        Command::Doctor(args) if args.programs => local::program_costs(args.json)?,
         Command::Doctor(args) => local::doctor(args.json)?,
         Command::Config(ConfigCommand::Check { file, json }) => local::config_check(file, json)?,
         Command::Config(ConfigCommand::Example) => local::config_example()?,

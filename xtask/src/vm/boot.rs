@@ -220,6 +220,7 @@ mod tests {
             package: "p".to_owned(),
             lsm: true,
             promised: vec!["fentry".to_owned(), "ring_buffer".to_owned()],
+            tests: Vec::new(),
             timeout: Duration::from_secs(1),
         }
     }

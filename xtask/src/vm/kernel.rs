@@ -106,13 +106,43 @@ fn check_hash(file: &Path, expected: &str) -> Result<()> {
 fn unpack(deb: &Path, dir: &Path, image: &Path) -> Result<()> {
     let tree = dir.join("tree");
     step::capture(Command::new("dpkg-deb").arg("-x").arg(deb).arg(&tree))?;
-    let boot = fs::read_dir(tree.join("boot")).with_context(|| format!("{} has no /boot", deb.display()))?;
-    let vmlinuz = boot
-        .flatten()
-        .map(|entry| entry.path())
-        .find(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("vmlinuz-")))
-        .with_context(|| format!("{} has no /boot/vmlinuz-*", deb.display()))?;
+    let vmlinuz = image_in(&tree).with_context(|| {
+        format!("{} has neither /boot/vmlinuz-* nor a vmlinuz with the modules", deb.display())
+    })?;
     fs::rename(&vmlinuz, image).with_context(|| format!("cannot place {}", image.display()))?;
     fs::remove_dir_all(&tree).with_context(|| format!("cannot remove {}", tree.display()))?;
     fs::remove_file(deb).with_context(|| format!("cannot remove {}", deb.display()))
+}
+
+/// Debian's newer packages keep the image with its modules.
+fn image_in(tree: &Path) -> Option<PathBuf> {
+    let entries = |dir: &str| {
+        let entries = fs::read_dir(tree.join(dir)).into_iter().flatten();
+        entries.flatten().map(|entry| entry.path()).collect::<Vec<_>>()
+    };
+    let in_boot = entries("boot").into_iter();
+    let with_modules = entries("usr/lib/modules").into_iter().map(|release| release.join("vmlinuz"));
+    let is_image = |path: &PathBuf| {
+        path.is_file() && path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("vmlinuz"))
+    };
+    in_boot.chain(with_modules).find(is_image)
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_image_is_found_in_both_places() {
+        for place in ["boot/vmlinuz-6.12.1", "usr/lib/modules/7.2.12/vmlinuz"] {
+            let tree = std::env::temp_dir().join(format!("xtask-kernel-{}", std::process::id()));
+            let image = tree.join(place);
+            fs::create_dir_all(image.parent().unwrap()).unwrap();
+            assert_eq!(image_in(&tree), None);
+            fs::write(&image, "").unwrap();
+            assert_eq!(image_in(&tree), Some(image));
+            fs::remove_dir_all(&tree).unwrap();
+        }
+    }
 }

@@ -7,7 +7,7 @@ use toml::{Table, Value};
 
 use crate::paths;
 
-const KEYS: [&str; 6] = ["name", "suite", "package", "lsm", "promised", "timeout_s"];
+const KEYS: [&str; 7] = ["name", "suite", "package", "lsm", "promised", "tests", "timeout_s"];
 const DEFAULT_TIMEOUT_S: u64 = 900;
 
 /// One way to boot one kernel.
@@ -22,13 +22,13 @@ pub(crate) struct Kernel {
     pub(crate) lsm: bool,
     /// Capabilities that a test may not skip on this kernel.
     pub(crate) promised: Vec<String>,
+    /// Names, or parts of them, of the tests that run on it where nobody asked for certain ones.
+    pub(crate) tests: Vec<String>,
     pub(crate) timeout: Duration,
 }
 
 pub(super) struct Matrix {
     kernels: Vec<Kernel>,
-    /// Names, or parts of them, of the tests that say something about the kernel.
-    tests: Vec<String>,
 }
 
 impl Matrix {
@@ -44,16 +44,12 @@ impl Matrix {
             bail!("unknown key {unknown}; known are kernel and tests");
         }
         let kernels = table.get("kernel").and_then(Value::as_array).context("there is no [[kernel]]")?;
+        let tests = strings(&table, "tests")?;
         let kernels = kernels
             .iter()
-            .map(|kernel| Kernel::parse(kernel.as_table().context("[[kernel]] is no table")?))
+            .map(|kernel| Kernel::parse(kernel.as_table().context("[[kernel]] is no table")?, &tests))
             .collect::<Result<_>>()?;
-        Ok(Self { kernels, tests: strings(&table, "tests")? })
-    }
-
-    /// Arguments for the test programs where nobody asked for certain tests.
-    pub(super) fn tests(&self) -> Vec<String> {
-        self.tests.clone()
+        Ok(Self { kernels })
     }
 
     /// The kernels of these names, in the order of the file; all for no name.
@@ -83,7 +79,7 @@ impl Kernel {
         }
     }
 
-    fn parse(table: &Table) -> Result<Self> {
+    fn parse(table: &Table, tests: &[String]) -> Result<Self> {
         if let Some(unknown) = table.keys().find(|key| !KEYS.contains(&key.as_str())) {
             bail!("unknown key {unknown}; known are {}", KEYS.join(", "));
         }
@@ -101,6 +97,7 @@ impl Kernel {
             package: text("package")?,
             lsm: table.get("lsm").and_then(Value::as_bool).context("lsm has to be true or false")?,
             promised: strings(table, "promised")?,
+            tests: if table.contains_key("tests") { strings(table, "tests")? } else { tests.to_vec() },
             timeout: Duration::from_secs(timeout.transpose()?.unwrap_or(DEFAULT_TIMEOUT_S)),
         })
     }
@@ -134,6 +131,7 @@ suite = "trixie"
 package = "linux-image-6.12.*-cloud-amd64"
 lsm = false
 promised = []
+tests = ["files::"]
 timeout_s = 5
 "#;
 
@@ -142,6 +140,10 @@ timeout_s = 5
         let all = Matrix::parse(TWO).unwrap().select(&[]).unwrap();
         assert_eq!(all.len(), 2);
         assert_eq!(all[1].timeout, Duration::from_secs(5));
+        assert_eq!(
+            (&all[0].tests[..], &all[1].tests[..]),
+            (&["acts::".to_owned()][..], &["files::".to_owned()][..])
+        );
         let one = Matrix::parse(TWO).unwrap().select(&["new".to_owned()]).unwrap();
         assert_eq!(one[0].suite, "trixie");
         let error = Matrix::parse(TWO).unwrap().select(&["6.1".to_owned()]).unwrap_err().to_string();
@@ -160,8 +162,7 @@ timeout_s = 5
     fn refuses_unknown_keys_and_wrong_types() {
         let misspelt = TWO.replace("timeout_s", "timeout");
         assert!(Matrix::parse(&misspelt).is_err());
-        assert!(Matrix::parse(&TWO.replace("tests", "test")).is_err());
-        assert_eq!(Matrix::parse(TWO).unwrap().tests(), ["acts::"]);
+        assert!(Matrix::parse(&TWO.replacen("tests", "test", 1)).is_err());
         let wrong = TWO.replace("lsm = true", "lsm = \"yes\"");
         assert!(Matrix::parse(&wrong).is_err());
     }

@@ -1,7 +1,8 @@
 //! `cargo xtask vm`: the integration tests on other kernels, in QEMU without hardware virtualization.
 //!
 //! [`matrix`] says which kernels, [`mirror`] and [`packages`] find them on the mirror that apt already uses,
-//! [`kernel`] fetches and caches them, [`initramfs`] packs the file system, [`boot`] runs it and reads the result.
+//! [`kernel`] fetches and caches them, [`initramfs`] packs the file system, [`boot`] runs it and reads the result. Two of
+//! them run at a time; each has a log of its own, and every line that is printed names its kernel.
 //! Emulation is slow but the same everywhere: it needs no `/dev/kvm`, and it boots kernels that nested
 //! virtualization refuses.
 
@@ -12,7 +13,15 @@ mod matrix;
 mod mirror;
 mod packages;
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
+};
 
 use anyhow::{Context as _, Result, bail};
 
@@ -26,15 +35,15 @@ use crate::{
 };
 
 const AREA: &str = "vm";
+/// Kernels that run at a time: most of a guest's time one of its CPUs verifies programs and the other waits.
+const AT_ONCE: usize = 2;
 
 pub(crate) fn command(mut args: Args) -> Result<ExitCode> {
     let without_lsm = args.flag("--no-lsm");
     let names = args.words();
     let filter = args.rest();
     args.done()?;
-    let matrix = Matrix::read()?;
-    let filter = if filter.is_empty() { matrix.tests() } else { filter };
-    let mut kernels = matrix.select(&names)?;
+    let mut kernels = Matrix::read()?.select(&names)?;
     if without_lsm {
         kernels.iter_mut().for_each(Kernel::take_lsm_away);
     }
@@ -54,15 +63,16 @@ pub(crate) fn command(mut args: Args) -> Result<ExitCode> {
 
 /// All kernels of the matrix, for `cargo xtask test`.
 pub(crate) fn run_matrix(filter: &[String]) -> Result<Vec<(String, Tally)>> {
-    let matrix = Matrix::read()?;
-    let filter = if filter.is_empty() { matrix.tests() } else { filter.to_vec() };
-    run(&matrix.select(&[])?, &filter)
+    run(&Matrix::read()?.select(&[])?, filter)
 }
 
 /// Runs the tests that the filter names on these kernels (none named: all).
-pub(crate) fn run_named(names: &[String], filter: &[String]) -> Result<()> {
-    run(&Matrix::read()?.select(names)?, filter)?;
-    Ok(())
+pub(crate) fn run_named(names: &[String], filter: &[String]) -> Result<Tally> {
+    let mut sum = Tally::default();
+    for (_, tally) in run(&Matrix::read()?.select(names)?, filter)? {
+        sum += &tally;
+    }
+    Ok(sum)
 }
 
 /// The log of the last run on each of these kernels (none named: all), by the kernel's name.
@@ -77,16 +87,36 @@ fn run(kernels: &[Kernel], filter: &[String]) -> Result<Vec<(String, Tally)>> {
         bail!("a test filter for the kernels has no commas, spaces or quotes; give several words instead");
     }
     let initrd = initramfs::pack().context("cannot pack the file system of the test kernels")?;
-    let mut parts = Vec::new();
-    for kernel in kernels {
-        let tally = match kernel::fetch(kernel) {
-            Ok(image) => boot::boot(kernel, &image, &initrd, filter)?,
-            Err(error) => {
-                say(AREA, format_args!("{}: {error:#}", kernel.name));
-                Tally::broken(format!("{}: no kernel to boot: {error}", kernel.name))
-            }
-        };
-        parts.push((format!("vm {}", kernel.name), tally));
+    // Fetched one after the other, so that a mirror that is missing is told once and early.
+    let images: Vec<Result<PathBuf>> = kernels.iter().map(kernel::fetch).collect();
+    let next = AtomicUsize::new(0);
+    let done = Mutex::new(Vec::new());
+    let worker = || {
+        loop {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            let (Some(kernel), Some(image)) = (kernels.get(index), images.get(index)) else { return };
+            let tally = boot(kernel, image, &initrd, filter);
+            done.lock().unwrap_or_else(PoisonError::into_inner).push((index, tally));
+        }
+    };
+    thread::scope(|scope| {
+        for _ in 0..AT_ONCE.min(kernels.len()) {
+            scope.spawn(worker);
+        }
+    });
+    let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
+    done.sort_by_key(|(index, _)| *index);
+    done.into_iter().map(|(index, tally)| Ok((format!("vm {}", kernels[index].name), tally?))).collect()
+}
+
+/// One kernel, with its own tests where the filter is empty.
+fn boot(kernel: &Kernel, image: &Result<PathBuf>, initrd: &Path, filter: &[String]) -> Result<Tally> {
+    let filter = if filter.is_empty() { &kernel.tests } else { filter };
+    match image {
+        Ok(image) => boot::boot(kernel, image, initrd, filter),
+        Err(error) => {
+            say(AREA, format_args!("{}: {error:#}", kernel.name));
+            Ok(Tally::broken(format!("{}: no kernel to boot: {error}", kernel.name)))
+        }
     }
-    Ok(parts)
 }

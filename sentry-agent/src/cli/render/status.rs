@@ -6,7 +6,7 @@ use super::{
     BOLD, DIM, GREEN, RED, YELLOW, paint, safe,
     table::{Table, cell},
 };
-use crate::bpf::Capabilities;
+use crate::bpf::{Capabilities, Costs};
 
 /// What `StatusReply.health` says when all is well.
 pub(crate) const SERVING: &str = "serving";
@@ -67,6 +67,40 @@ pub(crate) fn doctor(capabilities: &Capabilities) -> String {
     out.push_str(&table.render());
     for limit in &capabilities.limits {
         out.push_str(&format!("{}  {}\n", paint(YELLOW, "Limit"), safe(limit)));
+    }
+    out
+}
+
+pub(crate) fn costs(costs: &Costs) -> String {
+    let mut out = format!(
+        "Kernel {}: tier {}, loaded in {} ms, attached in {} ms\n",
+        safe(&costs.kernel),
+        paint(BOLD, costs.tier),
+        costs.load_ms,
+        costs.attach_ms,
+    );
+    let mut objects = Table::new(&["OBJECT", "LOADED IN"]);
+    for object in &costs.objects {
+        objects.row(vec![cell(object.object), cell(format!("{} ms", object.load_ms))]);
+    }
+    let mut programs = Table::new(&["OBJECT", "PROGRAM", "HOOK", "VERIFIED INSTRUCTIONS"]);
+    for program in &costs.programs {
+        programs.row(vec![
+            cell(program.object),
+            cell(program.program),
+            cell(safe(&program.hook)),
+            cell(program.verified.map_or_else(|| "not told".to_owned(), |count| count.to_string())),
+        ]);
+    }
+    out.push_str(&objects.render());
+    out.push_str(&programs.render());
+    for missing in &costs.missing {
+        out.push_str(&format!(
+            "{}  {}: {}\n",
+            paint(YELLOW, "Missing"),
+            safe(&missing.hook),
+            safe(&missing.why)
+        ));
     }
     out
 }
