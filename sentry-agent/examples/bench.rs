@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! bench empty OBJECT TIER ROOT       programs that do nothing, on the sensor's hooks
-//! bench stats                        run times of the sensor's programs
+//! bench stats SOCKET                 run times of the programs of the sensor that listens there
 //! bench raw OBJECT [--stats] -- CMD  the least that CMD's events could cost: a record for each of its system calls
 //! ```
 //!
@@ -15,6 +15,7 @@ use std::{
     fs::{self, File},
     io::{Read as _, Write as _},
     os::fd::{AsFd as _, AsRawFd as _},
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::{
         Arc,
@@ -29,7 +30,7 @@ use aya::{
     maps::{MapData, PerCpuArray, RingBuf},
     programs::{
         BtfTracePoint, CgroupAttachMode, CgroupSkb, CgroupSkbAttachType, CgroupSock, CgroupSockAddr, FEntry,
-        FExit, Lsm, ProgramFd, loaded_programs,
+        FExit, Lsm, loaded_programs,
     },
     sys::{Stats, enable_stats},
 };
@@ -40,14 +41,12 @@ type Failure = Box<dyn Error>;
 
 /// Time between two drains of the raw ring: it holds several times of what comes meanwhile.
 const DRAIN: Duration = Duration::from_millis(1);
-/// The kernel keeps so much of a program's name.
-const NAME_BYTES: usize = 15;
 
 fn main() -> Result<(), Failure> {
     let words: Vec<String> = std::env::args().skip(1).collect();
     match &words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["empty", object, tier, root] => empty(object, tier, root),
-        ["stats"] => stats(),
+        ["stats", socket] => stats(socket),
         ["raw", object, "--", command @ ..] => raw(object, false, command),
         ["raw", object, "--stats", "--", command @ ..] => raw(object, true, command),
         _ => Err("this is a part of `cargo xtask bench`".into()),
@@ -136,50 +135,55 @@ struct Spent {
 }
 
 impl Spent {
-    /// aya does not pass these two numbers on; the descriptor's description has them.
-    fn of(program: &ProgramFd) -> Result<Self, Failure> {
-        let text = fs::read_to_string(format!("/proc/self/fdinfo/{}", program.as_fd().as_raw_fd()))?;
+    /// From what procfs says of a program's descriptor: aya does not pass these numbers on. `None` for any other one.
+    fn of(fdinfo: &Path) -> Option<(u32, Self)> {
+        let text = fs::read_to_string(fdinfo).ok()?;
         let field = |name: &str| -> Option<u64> {
             text.lines().find_map(|line| line.strip_prefix(name))?.trim().parse().ok()
         };
-        let missing = "the kernel does not tell run times";
-        Ok(Self {
-            ns: field("run_time_ns:").ok_or(missing)?,
-            runs: field("run_cnt:").ok_or(missing)?,
-        })
+        let id = u32::try_from(field("prog_id:")?).ok()?;
+        Some((id, Self { ns: field("run_time_ns:")?, runs: field("run_cnt:")? }))
     }
 }
 
-fn stats() -> Result<(), Failure> {
+fn stats(socket: &str) -> Result<(), Failure> {
+    let sensor = sensor(socket)?;
     let _counting = enable_stats(Stats::RunTime)?;
-    let before = spent()?;
+    let before = spent(&sensor)?;
     ready()?;
-    let programs: Vec<_> = spent()?
+    let after = spent(&sensor)?;
+    let names: HashMap<u32, String> = loaded_programs()
+        .filter_map(|info| info.ok().map(|info| (info.id(), info.name_as_str().unwrap_or("?").to_owned())))
+        .collect();
+    let programs: Vec<_> = after
         .into_iter()
-        .map(|(id, (name, after))| {
-            let before = before.get(&id).map_or(Spent::default(), |(_, before)| *before);
-            json!({ "name": name, "ns": after.ns - before.ns, "runs": after.runs - before.runs })
+        .filter_map(|(id, after)| {
+            let before = before.get(&id).copied().unwrap_or_default();
+            let (ns, runs) = (after.ns - before.ns, after.runs - before.runs);
+            (runs > 0).then(|| json!({ "name": names.get(&id), "ns": ns, "runs": runs }))
         })
         .collect();
     println!("{}", json!({ "programs": programs }));
     Ok(())
 }
 
-/// By id, all programs that are named like one of the sensor's.
-fn spent() -> Result<HashMap<u32, (String, Spent)>, Failure> {
-    let ours: Vec<&str> =
-        HOOKS.iter().map(|hook| hook.program.get(..NAME_BYTES).unwrap_or(hook.program)).collect();
-    let mut all = HashMap::new();
-    for info in loaded_programs() {
-        let info = info?;
-        let name = info.name_as_str().unwrap_or_default();
-        if ours.contains(&name) {
-            // One that has gone meanwhile is of no interest.
-            let Ok(fd) = info.fd() else { continue };
-            all.insert(info.id(), (name.to_owned(), Spent::of(&fd)?));
+/// The process that was told to listen there; others on this machine are not what is measured.
+fn sensor(socket: &str) -> Result<PathBuf, Failure> {
+    for process in fs::read_dir("/proc")?.flatten().map(|entry| entry.path()) {
+        let comm = fs::read_to_string(process.join("comm")).unwrap_or_default();
+        let line = fs::read(process.join("cmdline")).unwrap_or_default();
+        let words: Vec<&[u8]> = line.split(|byte| *byte == 0).collect();
+        if comm.trim() == "sentry" && words.contains(&&b"sensor"[..]) && words.contains(&socket.as_bytes()) {
+            return Ok(process);
         }
     }
-    Ok(all)
+    Err("no sensor listens there".into())
+}
+
+/// By the program's id, all that a process holds.
+fn spent(process: &Path) -> Result<HashMap<u32, Spent>, Failure> {
+    let descriptors = fs::read_dir(process.join("fdinfo"))?;
+    Ok(descriptors.flatten().filter_map(|entry| Spent::of(&entry.path())).collect())
 }
 
 /// A child that does not outlive this.
@@ -201,14 +205,13 @@ fn raw(object: &str, count_time: bool, command: &[&str]) -> Result<(), Failure> 
     let generator = Generator(generator.spawn().map_err(|error| format!("{program}: {error}"))?);
     let mut ebpf = load(object, &btf, Some(generator.0.id()))?;
     let ring = RingBuf::try_from(ebpf.take_map("RECORDS").ok_or("the object lacks its ring")?)?;
-    let lost =
-        PerCpuArray::<_, u64>::try_from(ebpf.take_map("LOST").ok_or("the object lacks its counter")?)?;
+    let lost = PerCpuArray::<_, u64>::try_from(ebpf.take_map("LOST").ok_or("the object lacks its counter")?)?;
     let _counting = count_time.then(|| enable_stats(Stats::RunTime)).transpose()?;
     let program: &mut BtfTracePoint =
         ebpf.program_mut("raw").ok_or("the object lacks its program")?.try_into()?;
     program.load("sys_exit", &btf)?;
     let id = program.attach()?;
-    let fd = program.fd()?.try_clone()?;
+    let fdinfo = format!("/proc/self/fdinfo/{}", program.fd()?.as_fd().as_raw_fd());
 
     let started = Instant::now();
     let over = Arc::new(AtomicBool::new(false));
@@ -219,7 +222,7 @@ fn raw(object: &str, count_time: bool, command: &[&str]) -> Result<(), Failure> 
     ready()?;
     let seconds = started.elapsed().as_secs_f64();
     program.detach(id)?;
-    let spent = Spent::of(&fd)?;
+    let (_, spent) = Spent::of(Path::new(&fdinfo)).ok_or("the kernel does not tell run times")?;
     over.store(true, Ordering::Release);
     let (records, bytes) = drain.join().map_err(|_| "the drain ended early")?;
     let lost: u64 = lost.get(&0, 0)?.iter().sum();

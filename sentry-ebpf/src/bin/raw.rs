@@ -11,8 +11,6 @@ use aya_ebpf::{
     programs::BtfTracePointContext,
 };
 use sentry_common::record::file::FileRecord;
-// For its panic handler.
-use sentry_ebpf as _;
 
 #[unsafe(link_section = "license")]
 #[unsafe(no_mangle)]
@@ -46,4 +44,11 @@ pub fn raw(_: BtfTracePointContext) -> i32 {
         }
     }
     0
+}
+
+// Its own, because the library's comes with the sensor's maps.
+#[cfg(target_arch = "bpf")]
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
+    loop {}
 }

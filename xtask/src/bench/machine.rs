@@ -119,7 +119,7 @@ impl Machine {
 
     /// The run times of the sensor's programs from now on.
     pub(super) fn stats(&self) -> Result<Side> {
-        Side::start(host::as_root(&self.side).arg("stats"))
+        Side::start(host::as_root(&self.side).arg("stats").arg(sensor::socket(&self.dir)))
     }
 
     /// A bare ring: a record for each system call of the workload, taken out by a thread on another processor.
