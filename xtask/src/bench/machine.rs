@@ -70,7 +70,9 @@ impl Machine {
         let printed = step::capture(&mut run)?;
         let text =
             std::fs::read_to_string(&report).with_context(|| format!("cannot read {}", report.display()))?;
-        let report = serde_json::from_str(&text).context("the report is not JSON")?;
+        // Reports are appended to the file; the last one is of this run.
+        let lines = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let report = lines.last().context("there is no report")?;
         Ok((nanoseconds(kind, &printed)?, report))
     }
 
