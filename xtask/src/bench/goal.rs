@@ -91,7 +91,7 @@ impl Row {
         let c = &self.comparison;
         let half = format!("{:.3} – {:.3}", c.low, c.high);
         format!(
-            "{:<4}{:<66}{:>7}{:>10.3}{half:>20}  {:<8}{:>8.3}{:>7.1}%{}",
+            "{:<5}{:<66}{:>7}{:>10.3}{half:>20}  {:<8}{:>8.3}{:>7.1}%{}",
             self.goal.name,
             self.goal.what,
             self.goal.target.to_string(),
@@ -106,7 +106,7 @@ impl Row {
 
 pub(super) fn print(rows: &[Row]) {
     println!(
-        "\n{:<4}{:<66}{:>7}{:>10}{:>20}  {:<8}{:>8}{:>8}",
+        "\n{:<5}{:<66}{:>7}{:>10}{:>20}  {:<8}{:>8}{:>8}",
         "goal", "what", "target", "figure", "middle half", "verdict", "control", "noise"
     );
     for row in rows {
@@ -114,8 +114,8 @@ pub(super) fn print(rows: &[Row]) {
         println!("      {}", row.detail);
     }
     println!(
-        "\ncontrol: the same without the sensor, after ÷ before; noise: how far that strays, median. Not steady: the\n\
-         control is more than {:.0}% from 1, so the figure says little",
+        "\ncontrol: the same without the sensor, after ÷ before (P8: last ÷ first); noise: how far that strays, median.\n\
+         Not steady: the control is more than {:.0}% from 1, so the figure says little",
         STEADY * 100.0
     );
 }
