@@ -12,7 +12,7 @@ pub(crate) const EX_USAGE: u8 = 64;
 
 /// The error of a command line with something in it that the command does not know.
 #[derive(Debug)]
-pub(crate) struct Usage(String);
+pub(crate) struct Usage(pub(crate) String);
 
 impl fmt::Display for Usage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -16,8 +16,8 @@ const AREA: &str = "build";
 pub(crate) enum What {
     Programs,
     Release,
-    /// Only the sensor, optimized: what is measured.
-    ReleaseSensor,
+    /// Only the sensor, optimized, and what it is compared with.
+    Bench,
     /// Also the tests, which compiles the dependencies once with the features that both need.
     ProgramsAndTests,
 }
@@ -36,7 +36,7 @@ pub(crate) fn build(what: What) -> Result<()> {
     command.args(match what {
         What::Programs => &["--workspace"][..],
         What::Release => &["--workspace", "--release"],
-        What::ReleaseSensor => &["--package", "sentry-agent", "--release"],
+        What::Bench => &["--package", "sentry-agent", "--release", "--bin", "sentry", "--example", "bench"],
         What::ProgramsAndTests => &["--workspace", "--bins", "--lib", "--tests"],
     });
     step::run(AREA, "compile the workspace, with the BPF objects inside the sensor", "build", &mut command)

@@ -41,7 +41,7 @@ usage: cargo xtask <command>
   verify [--update] [KERNEL…]               the verifier's work for each program, against tests/verifier.toml
   fuzz [--executions N]                     foreign bytes for everything that reads them, N times each
   lint                                      formatting, clippy, tidy, cargo-deny
-  bench [--json]                            what a process that is no agent pays for the sensor
+  bench [--quick] [--json] [GOAL…]          what the sensor costs, as ratios, beside the goals (p1 p2 p4 p5 p6 p7 p8)
   tidy                                      size budgets, dependency arrows, test hygiene
 ";
 

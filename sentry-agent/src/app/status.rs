@@ -2,7 +2,7 @@
 
 use std::{
     future::Future,
-    sync::{Arc, OnceLock},
+    sync::{Arc, OnceLock, atomic::Ordering::Relaxed},
 };
 
 use sentry_proto::v1;
@@ -100,8 +100,8 @@ impl StatusBoard {
             .map(|(name, stats)| v1::StageStatus {
                 name: (*name).into(),
                 alive: stats.is_alive(),
-                handled: stats.handled.load(std::sync::atomic::Ordering::Relaxed),
-                lost: stats.lost.load(std::sync::atomic::Ordering::Relaxed),
+                handled: stats.handled.load(Relaxed),
+                lost: stats.lost.load(Relaxed),
             })
             .collect();
         v1::StatusReply {
@@ -117,6 +117,8 @@ impl StatusBoard {
             sensor: self.sensor.clone(),
             epoch: position.epoch.to_string(),
             faults,
+            ring_records: self.ring.records.load(Relaxed),
+            ring_wakeups: self.ring.wakeups.load(Relaxed),
         }
     }
 }

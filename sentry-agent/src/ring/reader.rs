@@ -3,6 +3,9 @@
 //! Each turn copies what is in the bulk ring (bounded), then what is in the critical ring, and sorts both by time. In
 //! this order every critical record that precedes a bulk record (the exec before the open) is in the same or an earlier
 //! batch. A full queue makes this thread wait: the rings fill, and the kernel counts what it cannot store, per run.
+//!
+//! The kernel wakes this thread only for a record that it had caught up with, so a reader that is always at once there is
+//! woken for every record, and the watched process pays for it. Therefore it lets records gather before it takes them.
 
 use std::{
     borrow::Borrow,
@@ -11,6 +14,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
+    thread,
     time::Duration,
 };
 
@@ -39,11 +43,15 @@ const BULK_TURN_BYTES: usize = 1 << 20;
 const CRITICAL_TURN: usize = 1 << 20;
 /// Longest wait for a wake-up; also how soon a cancellation is noticed.
 const WAIT: Duration = Duration::from_millis(100);
+/// How long records gather after the wake-up by the first of them: what that adds to their way is small beside the
+/// watch's 100 ms, and what comes meanwhile (1 MiB at half a million opens per second) beside the smallest sensible ring.
+const GATHER: Duration = Duration::from_millis(2);
 
 /// What the ring thread has done; read by the status endpoint.
 #[derive(Debug, Default)]
 pub struct RingStats {
     pub records: AtomicU64,
+    /// Wake-ups by a record; those by the time are not counted.
     pub wakeups: AtomicU64,
 }
 
@@ -73,8 +81,10 @@ pub fn run(
         if last {
             return Ok(());
         }
-        wait(&rings)?;
-        stats.wakeups.fetch_add(1, Ordering::Relaxed);
+        if wait(&rings)? {
+            stats.wakeups.fetch_add(1, Ordering::Relaxed);
+            thread::sleep(GATHER);
+        }
     }
 }
 
@@ -103,14 +113,16 @@ fn time(bytes: &[u8]) -> u64 {
     RecordHeader::read_from_prefix(bytes).map_or(0, |(header, _)| header.time_boot_ns)
 }
 
-fn wait(rings: &Rings) -> Result<(), Errno> {
+/// True if there is a record.
+fn wait(rings: &Rings) -> Result<bool, Errno> {
     let mut fds = [
         PollFd::new(rings.critical.as_fd(), PollFlags::POLLIN),
         PollFd::new(rings.bulk.as_fd(), PollFlags::POLLIN),
     ];
     let timeout = PollTimeout::try_from(WAIT).unwrap_or(PollTimeout::ZERO);
     match poll(&mut fds, timeout) {
-        Ok(_) | Err(Errno::EINTR) => Ok(()),
+        Ok(ready) => Ok(ready > 0),
+        Err(Errno::EINTR) => Ok(false),
         Err(errno) => Err(errno),
     }
 }

@@ -36,6 +36,11 @@ impl Comparison {
     }
 }
 
+/// 0 for none.
+pub(super) fn median(values: &[f64]) -> f64 {
+    quantile(values, 2).unwrap_or(0.0)
+}
+
 fn mean(pair: [f64; 2]) -> f64 {
     f64::midpoint(pair[0], pair[1])
 }

@@ -1,10 +1,12 @@
-//! The things that are timed: `xtask workload <name> <repetitions>` prints nanoseconds per repetition.
+//! The things that are timed: `xtask workload <name> <repetitions> [<per second>]` prints nanoseconds per repetition.
 
 use std::{
     fs::File,
     hint::black_box,
+    net::UdpSocket,
     process::{Command, ExitCode},
-    time::Instant,
+    thread,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, Result, bail};
@@ -19,12 +21,17 @@ pub(super) struct Kind {
     once: fn() -> Result<()>,
 }
 
-pub(super) const KINDS: [Kind; 3] = [
-    // The cheapest system call there is: shows anything that sits on all of them.
-    Kind { name: "getpid", probe: 100_000, once: getpid },
-    Kind { name: "open-close", probe: 5_000, once: open_close },
-    Kind { name: "fork-exec", probe: 50, once: fork_exec },
-];
+/// The cheapest system call there is: shows anything that sits on all of them.
+pub(super) const GETPID: Kind = Kind { name: "getpid", probe: 100_000, once: getpid };
+/// What the sensor has hooks on, in shares of about a third of the time.
+pub(super) const MIX: Kind = Kind { name: "mix", probe: 10, once: mix };
+pub(super) const OPEN_CLOSE: Kind = Kind { name: "open-close", probe: 5_000, once: open_close };
+pub(super) const FORK_EXEC: Kind = Kind { name: "fork-exec", probe: 50, once: fork_exec };
+
+const KINDS: [Kind; 4] = [GETPID, MIX, OPEN_CLOSE, FORK_EXEC];
+
+/// A paced workload works so often in a second, and rests in between.
+const TICKS: u32 = 1_000;
 
 impl Kind {
     /// Repetitions that take about so long, given what one takes.
@@ -42,17 +49,42 @@ impl Kind {
 pub(crate) fn command(mut args: Args) -> Result<ExitCode> {
     let words = args.words();
     args.done()?;
-    let [name, repetitions] = &words[..] else { bail!("needs a workload and a number of repetitions") };
+    let [name, numbers @ ..] = &words[..] else { bail!("needs a workload and a number of repetitions") };
     let kind = KINDS.iter().find(|kind| kind.name == name).with_context(|| format!("no workload {name}"))?;
-    let repetitions: u32 = repetitions.parse().context("the number of repetitions is not one")?;
+    let numbers: Vec<u32> = numbers
+        .iter()
+        .map(|number| number.parse().with_context(|| format!("{number} is no number of repetitions")))
+        .collect::<Result<_>>()?;
     // What happens once, such as loading pages, is not what is measured.
     (kind.once)()?;
     let started = Instant::now();
-    for _ in 0..repetitions {
-        (kind.once)()?;
-    }
+    let repetitions = match numbers[..] {
+        [repetitions] => {
+            for _ in 0..repetitions {
+                (kind.once)()?;
+            }
+            repetitions
+        }
+        [repetitions, per_second] => paced(kind, repetitions, per_second)?,
+        _ => bail!("needs a number of repetitions, and perhaps one per second"),
+    };
     println!("{}", started.elapsed().as_secs_f64() * 1e9 / f64::from(repetitions.max(1)));
     Ok(ExitCode::SUCCESS)
+}
+
+/// Spreads the repetitions evenly; returns how many it did.
+fn paced(kind: &Kind, repetitions: u32, per_second: u32) -> Result<u32> {
+    let each = (per_second / TICKS).max(1);
+    let ticks = repetitions / each;
+    let started = Instant::now();
+    for tick in 1..=ticks {
+        for _ in 0..each {
+            (kind.once)()?;
+        }
+        let due = started + Duration::from_secs(tick.into()) / TICKS;
+        thread::sleep(due.saturating_duration_since(Instant::now()));
+    }
+    Ok(ticks * each)
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "one signature for all workloads")]
@@ -69,4 +101,17 @@ fn open_close() -> Result<()> {
 fn fork_exec() -> Result<()> {
     let status = Command::new("/bin/true").status().context("cannot start /bin/true")?;
     if status.success() { Ok(()) } else { bail!("/bin/true: {status}") }
+}
+
+fn mix() -> Result<()> {
+    fork_exec()?;
+    for _ in 0..200 {
+        open_close()?;
+    }
+    // Connecting a datagram socket sends nothing, so that the network's own work stays out of it.
+    let socket = UdpSocket::bind("127.0.0.1:0").context("cannot bind a socket")?;
+    for _ in 0..200 {
+        socket.connect("127.0.0.1:9").context("cannot connect a socket")?;
+    }
+    Ok(())
 }

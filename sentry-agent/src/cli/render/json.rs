@@ -183,6 +183,7 @@ pub(crate) fn status(status: &v1::StatusReply) -> Value {
         "last_seq": status.last_seq,
         "stages": stages,
         "faults": status.faults,
+        "ring": {"records": status.ring_records, "wakeups": status.ring_wakeups},
         "limits": status.limits,
     })
 }
