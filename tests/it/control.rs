@@ -7,7 +7,7 @@ use sentry_tests::{procs, programs, require, sensor::Sensor, story, supervised::
 use crate::workload;
 
 /// Sockets of the test itself, which is not in the run.
-struct Services(PathBuf, Vec<UnixListener>);
+struct Services(PathBuf, #[expect(dead_code, reason = "they listen while it lives")] Vec<UnixListener>);
 
 impl Services {
     fn start(sensor: &Sensor, names: &[&str]) -> Self {
