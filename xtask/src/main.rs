@@ -28,22 +28,7 @@ use std::process::ExitCode;
 
 use crate::args::Args;
 
-const USAGE: &str = "\
-usage: cargo xtask <command>
-
-  setup [--check | --print]                 install what is missing; --check only looks, --print only tells
-  build [--release]                         the BPF programs, then the workspace with them inside
-  run [-- CMD…]                             start a sensor (as root) and, with CMD, run it under the sensor's eyes
-  demo                                      from nothing to a stopped runaway: setup, build, `sentry demo`
-  test [--unit] [--host] [--vm] [FILTER]    all the tests, or the named parts of them
-  vm [KERNEL…] [--no-lsm] [-- FILTER]       the integration tests on the kernels of tests/vm/matrix.toml
-  coverage [--collect] [KERNEL…]            the scenarios on this kernel and the matrix; writes docs/coverage.md
-  verify [--update] [KERNEL…]               the verifier's work for each program, against tests/verifier.toml
-  fuzz [--executions N]                     foreign bytes for everything that reads them, N times each
-  lint                                      formatting, clippy, tidy, cargo-deny
-  bench [--quick] [--json] [GOAL…]          what the sensor costs, as ratios, beside the goals (p1 p2 p4 p5 p6 p7 p8)
-  tidy                                      size budgets, dependency arrows, test hygiene
-";
+const USAGE: &str = include_str!("usage.txt");
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);

@@ -99,7 +99,7 @@ pub fn doctor(btf_path: &Path) -> Result<Capabilities, LoadError> {
 }
 
 fn why_not(loader: &Loader<'_>, btf: &aya::Btf, object: Object, what: &str) -> Option<String> {
-    let error = programs::load_object(loader, btf, object, &mut Vec::new()).err()?;
+    let error = programs::load_object(loader, btf, object, None, &mut Vec::new()).err()?;
     Some(format!("{what}: {}", crate::error_chain(&error)))
 }
 

@@ -46,11 +46,14 @@ pub struct Programs {
     objects: HashMap<Object, Ebpf>,
     load_times: Vec<(Object, Duration)>,
     /// Hooks that this kernel lacks or refuses, and why.
-    missing: Vec<(&'static Hook, String)>,
+    missing: Missing,
     cgroup_root: PathBuf,
     /// Attachments that exist only while a run does.
     armed: Links,
 }
+
+/// Hooks, and why each is not used.
+type Missing = Vec<(&'static Hook, String)>;
 
 /// Attachments of different kinds; dropping one detaches it.
 type Links = Vec<Box<dyn Any + Send + Sync>>;
@@ -191,7 +194,7 @@ impl Programs {
 pub(super) struct Loaded {
     pub(super) tier: Tier,
     pub(super) objects: HashMap<Object, Ebpf>,
-    pub(super) missing: Vec<(&'static Hook, String)>,
+    pub(super) missing: Missing,
     times: Vec<(Object, Duration)>,
 }
 
@@ -200,23 +203,24 @@ pub(super) fn load_tier(loader: &Loader<'_>, btf: &Btf) -> Result<Loaded, LoadEr
     let mut objects = HashMap::new();
     let mut missing = Vec::new();
     let mut times = Vec::new();
-    let mut load = |object, missing: &mut Vec<(&'static Hook, String)>| -> Result<(), LoadError> {
+    let mut load = |object, on: Option<Tier>, missing: &mut Missing| -> Result<(), LoadError> {
         let start = Instant::now();
-        let loaded = load_object(loader, btf, object, missing)?;
+        let loaded = load_object(loader, btf, object, on, missing)?;
         times.push((object, start.elapsed()));
         objects.insert(object, loaded);
         Ok(())
     };
-    load(Object::Core, &mut missing)?;
-    load(Object::Network, &mut missing)?;
-    let tier = if super::capability::lsm_is_active() && load(Object::FileLsm, &mut missing).is_ok() {
-        Tier::A
-    } else if load(Object::FileFentry, &mut missing).is_ok() {
-        Tier::B
-    } else {
-        load(Object::FileSyscall, &mut missing)?;
-        Tier::C
-    };
+    load(Object::Core, None, &mut missing)?;
+    load(Object::Network, None, &mut missing)?;
+    let tier =
+        if super::capability::lsm_is_active() && load(Object::FileLsm, Some(Tier::A), &mut missing).is_ok() {
+            Tier::A
+        } else if load(Object::FileFentry, Some(Tier::B), &mut missing).is_ok() {
+            Tier::B
+        } else {
+            load(Object::FileSyscall, Some(Tier::C), &mut missing)?;
+            Tier::C
+        };
     missing.retain(|(hook, _)| hook.is_on(tier));
     let loaded_before =
         [Object::Core, Object::Network, Object::FileLsm, Object::FileFentry, Object::FileSyscall];
@@ -225,22 +229,24 @@ pub(super) fn load_tier(loader: &Loader<'_>, btf: &Btf) -> Result<Loaded, LoadEr
         if hooks().next().is_none() {
             continue;
         }
-        if let Err(error) = load(object, &mut missing) {
+        if let Err(error) = load(object, Some(tier), &mut missing) {
             missing.extend(hooks().map(|hook| (hook, crate::error_chain(&error))));
         }
     }
     Ok(Loaded { tier, objects, missing, times })
 }
 
-/// Loads (not attaches) the programs of one object. Those that are not required may be missing.
+/// Loads (not attaches) the programs of one object, of this tier or of all. Those that are not required may be missing.
 pub(super) fn load_object(
     loader: &Loader<'_>,
     btf: &Btf,
     object: Object,
-    missing: &mut Vec<(&'static Hook, String)>,
+    on: Option<Tier>,
+    missing: &mut Missing,
 ) -> Result<Ebpf, LoadError> {
     let mut loaded = loader.load(object.name(), object.bytes())?;
-    let hooks: Vec<&'static Hook> = HOOKS.iter().filter(|hook| hook.object == object).collect();
+    let wanted = |hook: &&Hook| hook.object == object && on.is_none_or(|tier| hook.is_on(tier));
+    let hooks: Vec<&'static Hook> = HOOKS.iter().filter(wanted).collect();
     let results = load_programs(&mut loaded, &hooks, btf, |hook| loader.offsets.check(hook));
     for (hook, result) in hooks.into_iter().zip(results) {
         match result {

@@ -171,15 +171,15 @@ fn compare(types: &TypeInformation, id: u32, prototype: &Prototype, attach: Atta
     };
     // A tracepoint's callback is first given the data of whoever registered it.
     let own = usize::from(matches!(attach, Attach::Tracepoint | Attach::TailCall(_)));
-    let passed: Vec<u32> =
-        function.parameter_list().iter().skip(own).map(|parameter| parameter.tid()).collect();
+    let passed = function.parameter_list().get(own..).unwrap_or_default();
     for (index, kind) in prototype.parameters.iter().enumerate() {
         let number = index + 1;
-        let Some(id) = passed.get(index) else {
+        let Some(parameter) = passed.get(index) else {
             return Err(format!("it has {} parameters, and number {number} is read", passed.len()));
         };
-        if !is(types, *id, *kind) {
-            return Err(format!("parameter {number} is {}, not {}", describe(types, *id), expected(*kind)));
+        let id = parameter.tid();
+        if !is(types, id, *kind) {
+            return Err(format!("parameter {number} is {}, not {}", describe(types, id), expected(*kind)));
         }
     }
     let wanted = match prototype.outcome {
