@@ -71,8 +71,8 @@ impl Machine {
         let text =
             std::fs::read_to_string(&report).with_context(|| format!("cannot read {}", report.display()))?;
         // Reports are appended to the file; the last one is of this run.
-        let lines = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        let report = lines.last().context("there is no report")?;
+        let mut lines = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let report = lines.next_back().context("there is no report")?;
         Ok((nanoseconds(kind, &printed)?, report))
     }
 
