@@ -2,7 +2,7 @@
 //!
 //! Events only fill tables: a fixed amount of work each, and no allocation once the tables are warm, but for a request to
 //! leave control. Readings carry the time: each one closes a window, and all rules are judged on it. A rule that holds is one finding, and another one
-//! only when it still holds after the cool-down. A run costs at most 32 KiB, whatever it does.
+//! only when it still holds after the cool-down. A run costs at most 40 KiB, whatever it does.
 
 use crate::{
     aggregate::{
