@@ -95,8 +95,8 @@ pub(crate) struct Control {
 struct Asked {
     /// In the life of the run.
     requests: u64,
-    /// The request that a finding would show.
-    request: Request,
+    /// The request that a finding would show; kept until the reading after the one that judged it.
+    request: Option<Box<Request>>,
     /// It has not been judged yet.
     due: bool,
     found_unix_ns: Option<u64>,
@@ -104,7 +104,7 @@ struct Asked {
     finding: String,
 }
 
-#[derive(Clone, Debug, Default)]
+#[derive(Debug)]
 struct Request {
     event: String,
     time_unix_ns: u64,
@@ -130,7 +130,7 @@ impl Control {
         let asked = &mut self.asked[number];
         asked.requests += 1;
         if !asked.due {
-            asked.request = request(event);
+            asked.request = Some(Box::new(request(event)));
             asked.due = true;
         }
     }
@@ -144,34 +144,41 @@ impl Control {
     ) -> Vec<(String, Left)> {
         let mut left = Vec::new();
         for (peer, asked) in PEERS.iter().zip(&mut self.asked) {
-            let cools_down =
-                asked.found_unix_ns.is_some_and(|found| now_unix_ns.saturating_sub(found) < cool_down_ns);
-            if !std::mem::take(&mut asked.due) || cools_down {
+            if !std::mem::take(&mut asked.due) {
+                // Whoever could not take the finding has said so by now.
+                asked.request = None;
+                asked.finding = String::new();
                 continue;
             }
+            let cools_down =
+                asked.found_unix_ns.is_some_and(|found| now_unix_ns.saturating_sub(found) < cool_down_ns);
+            let Some(request) = asked.request.as_deref().filter(|_| !cools_down) else { continue };
+            let finding = id();
+            left.push((finding.clone(), request.left(peer, asked.requests)));
             asked.found_unix_ns = Some(now_unix_ns);
-            asked.finding = id();
-            left.push((asked.finding.clone(), asked.left(peer)));
+            asked.finding = finding;
         }
         left
     }
 
     /// Nobody could take the finding: its request is judged again.
     pub(crate) fn not_taken(&mut self, finding: &str) {
-        for asked in self.asked.iter_mut().filter(|asked| asked.requests > 0 && asked.finding == finding) {
+        for asked in self.asked.iter_mut().filter(|asked| asked.request.is_some() && asked.finding == finding)
+        {
             asked.due = true;
             asked.found_unix_ns = None;
         }
     }
 }
 
-impl Asked {
-    fn left(&self, peer: &Peer) -> Left {
-        let Request { event, time_unix_ns, by, way, peer_pid, peer_uid } = self.request.clone();
+impl Request {
+    /// `requests`: so far, in the life of the run.
+    fn left(&self, peer: &Peer, requests: u64) -> Left {
+        let Self { event, time_unix_ns, by, way, peer_pid, peer_uid } = self;
         let known = |name, id: Option<u32>| id.map(|id| Term::given(name, id.into(), ""));
-        let mut arithmetic = vec![Term::limited("requests so far", self.requests as f64, "", 1.0)];
-        arithmetic.extend(known("peer process", peer_pid));
-        arithmetic.extend(known("peer user", peer_uid));
+        let mut arithmetic = vec![Term::limited("requests so far", requests as f64, "", 1.0)];
+        arithmetic.extend(known("peer process", *peer_pid));
+        arithmetic.extend(known("peer user", *peer_uid));
         arithmetic.push(Term::given("confidence", peer.confidence, ""));
         let signal = RunawaySignal {
             rule: LEFT_CONTROL.to_owned(),
@@ -183,7 +190,7 @@ impl Asked {
             ),
             arithmetic,
         };
-        Left { signal, evidence: event, time_unix_ns, tags: peer.tags }
+        Left { signal, evidence: event.clone(), time_unix_ns: *time_unix_ns, tags: peer.tags }
     }
 }
 

@@ -96,8 +96,24 @@ fn a_run_holds_at_most_32_kib_and_events_allocate_nothing() {
     let run = RunId("0198c0de-0000-7000-8000-000000000001".to_owned());
     let agent = AgentIdentity { id: "demo".to_owned(), name: "demo".to_owned() };
     let mut detector = RunDetector::new(run, agent, settings, 0);
-    let services =
-        ["docker", "containerd", "podman", "cri-o", "buildkit", "lxd", "incus", "libvirt", "systemd", "tmux"];
+    let services = [
+        "docker",
+        "containerd",
+        "podman",
+        "cri-o",
+        "buildkit",
+        "lxd",
+        "incus",
+        "libvirt",
+        "systemd",
+        "tmux",
+        "snapd",
+        "screen",
+        "dbus",
+        "ssh",
+        "cron",
+        "at",
+    ];
     for (n, service) in (1..).zip(services) {
         detector.event(&request(n, service));
     }

@@ -7,7 +7,11 @@ use sentry_tests::{procs, programs, require, sensor::Sensor, story, supervised::
 use crate::workload;
 
 /// Sockets of the test itself, which is not in the run.
-struct Services(PathBuf, #[expect(dead_code, reason = "they listen while it lives")] Vec<UnixListener>);
+struct Services {
+    dir: PathBuf,
+    /// Open as long as the value lives.
+    _listeners: Vec<UnixListener>,
+}
 
 impl Services {
     fn start(sensor: &Sensor, names: &[&str]) -> Self {
@@ -17,12 +21,11 @@ impl Services {
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             UnixListener::bind(path).unwrap()
         };
-        let listeners = names.iter().map(listener).collect();
-        Self(dir, listeners)
+        Self { _listeners: names.iter().map(listener).collect(), dir }
     }
 
     fn path(&self, name: &str) -> String {
-        self.0.join(name).display().to_string()
+        self.dir.join(name).display().to_string()
     }
 
     /// A command that connects to each of these.
