@@ -1,7 +1,7 @@
 //! `cargo xtask vm`: the integration tests on other kernels, in QEMU without hardware virtualization.
 //!
 //! [`matrix`] says which kernels, [`mirror`] and [`packages`] find them on the mirror that apt already uses,
-//! [`kernel`] fetches and caches them, [`initramfs`] packs the file system, [`boot`] runs it and reads the result. Two of
+//! [`kernel`] fetches and caches them, [`initramfs`] packs the file system, [`mod@boot`] runs it and reads the result. Two of
 //! them run at a time; each has a log of its own, and every line that is printed names its kernel.
 //! Emulation is slow but the same everywhere: it needs no `/dev/kvm`, and it boots kernels that nested
 //! virtualization refuses.
