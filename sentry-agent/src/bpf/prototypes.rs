@@ -118,6 +118,7 @@ pub(super) static PROTOTYPES: &[Prototype] = &[
     reads("security_sb_umount", &[Pointer("vfsmount"), INT], Asked(4)),
     reads("security_path_chroot", &[PATH], Asked(4)),
     reads("security_sb_pivotroot", &[Any, PATH], Asked(4)),
+    reads("security_path_notify", &[PATH, LONG], Asked(4)),
     reads("ksys_unshare", &[LONG], Asked(4)),
     reads("__x64_sys_setns", &[REGISTERS], Asked(8)),
     reads("commit_creds", &[Pointer("cred")], Unread),
