@@ -29,6 +29,9 @@ const SECURITY_MODULES: &str = "landlock,lockdown,yama,integrity";
 /// stale state, sometimes setting the trap flag, which the kernel met as a double fault in its allocator at boot.
 /// Without the feature bit the kernel does the same in software.
 const CPU: &str = "max,-cx16";
+/// A guest's CPU counts as locked up after twice this time. Verifying one program takes tens of times longer under emulation
+/// than on the machines that the kernel's own 10 s are made for.
+const WATCHDOG_S: u32 = 30;
 const TAIL_LINES: usize = 40;
 /// Lines waiting to be written to the log; the guest blocks beyond it, nothing is lost.
 const QUEUED_LINES: usize = 1024;
@@ -167,7 +170,7 @@ fn command(kernel: &Kernel, image: &Path, initrd: &Path, filter: &[String]) -> C
     let modules = if kernel.lsm { format!("{SECURITY_MODULES},bpf") } else { SECURITY_MODULES.to_owned() };
     // Words that the kernel does not know and that have an equals sign become the environment of init.
     let append = format!(
-        "console=ttyS0 quiet panic=-1 lsm={modules} AGENTSENTRY_VM={} AGENTSENTRY_LSM={} AGENTSENTRY_PROMISED={} \
+        "console=ttyS0 quiet panic=-1 watchdog_thresh={WATCHDOG_S} lsm={modules} AGENTSENTRY_VM={} AGENTSENTRY_LSM={} AGENTSENTRY_PROMISED={} \
          AGENTSENTRY_FILTER={} AGENTSENTRY_SCENARIO={}",
         kernel.name,
         if kernel.lsm { "on" } else { "off" },

@@ -1,8 +1,8 @@
 //! `cargo xtask vm`: the integration tests on other kernels, in QEMU without hardware virtualization.
 //!
 //! [`matrix`] says which kernels, [`mirror`] and [`packages`] find them on the mirror that apt already uses,
-//! [`kernel`] fetches and caches them, [`initramfs`] packs the file system, [`mod@boot`] runs it and reads the result. Two of
-//! them run at a time; each has a log of its own, and every line that is printed names its kernel.
+//! [`kernel`] fetches and caches them, [`initramfs`] packs the file system, [`mod@boot`] runs it and reads the result. Each
+//! has a log of its own.
 //! Emulation is slow but the same everywhere: it needs no `/dev/kvm`, and it boots kernels that nested
 //! virtualization refuses.
 
@@ -16,11 +16,6 @@ mod packages;
 use std::{
     path::{Path, PathBuf},
     process::ExitCode,
-    sync::{
-        Mutex, PoisonError,
-        atomic::{AtomicUsize, Ordering},
-    },
-    thread,
 };
 
 use anyhow::{Context as _, Result, bail};
@@ -35,8 +30,6 @@ use crate::{
 };
 
 const AREA: &str = "vm";
-/// Kernels that run at a time: most of a guest's time one of its CPUs verifies programs and the other waits.
-const AT_ONCE: usize = 2;
 
 pub(crate) fn command(mut args: Args) -> Result<ExitCode> {
     let without_lsm = args.flag("--no-lsm");
@@ -87,26 +80,15 @@ fn run(kernels: &[Kernel], filter: &[String]) -> Result<Vec<(String, Tally)>> {
         bail!("a test filter for the kernels has no commas, spaces or quotes; give several words instead");
     }
     let initrd = initramfs::pack().context("cannot pack the file system of the test kernels")?;
-    // Fetched one after the other, so that a mirror that is missing is told once and early.
-    let images: Vec<Result<PathBuf>> = kernels.iter().map(kernel::fetch).collect();
-    let next = AtomicUsize::new(0);
-    let done = Mutex::new(Vec::new());
-    let worker = || {
-        loop {
-            let index = next.fetch_add(1, Ordering::Relaxed);
-            let (Some(kernel), Some(image)) = (kernels.get(index), images.get(index)) else { return };
-            let tally = boot(kernel, image, &initrd, filter);
-            done.lock().unwrap_or_else(PoisonError::into_inner).push((index, tally));
-        }
-    };
-    thread::scope(|scope| {
-        for _ in 0..AT_ONCE.min(kernels.len()) {
-            scope.spawn(worker);
-        }
-    });
-    let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
-    done.sort_by_key(|(index, _)| *index);
-    done.into_iter().map(|(index, tally)| Ok((format!("vm {}", kernels[index].name), tally?))).collect()
+    // One at a time: a sensor verifies its programs on both CPUs of a guest, so that a second guest would only slow the first
+    // down, until its watchdog takes it for locked up.
+    kernels
+        .iter()
+        .map(|kernel| {
+            let tally = boot(kernel, &kernel::fetch(kernel), &initrd, filter)?;
+            Ok((format!("vm {}", kernel.name), tally))
+        })
+        .collect()
 }
 
 /// One kernel, with its own tests where the filter is empty.
