@@ -1,13 +1,13 @@
 //! The sensor notices that it does not see any more.
 
-use sentry_tests::{links, require, sensor::Sensor, supervised::Order, wait};
+use sentry_tests::{links, require, sensor::Setup, supervised::Order, wait};
 
 use crate::workload;
 
 #[test]
 fn health_sends_a_canary_through_every_hook() {
     require!("root");
-    let sensor = Sensor::start();
+    let sensor = Setup::default().start();
     let health = sensor.health();
     assert_eq!(health["health"], "serving", "{health:#}");
     assert_eq!(sensor.json(&["agents", "--all"]), [] as [serde_json::Value; 0], "it is no run");
@@ -27,7 +27,7 @@ fn a_hook_that_is_detached_beside_one_with_the_same_fact_is_an_alarm() {
 }
 
 fn detached_is_an_alarm(attach_type: u32) {
-    let sensor = Sensor::start();
+    let sensor = Setup::default().start();
     let number = sensor.scratch().join("number");
     let run = Order::new(&sensor, "counter").start(&workload("workload_count", &[number.to_str().unwrap()]));
     let id = run.run();

@@ -1,10 +1,14 @@
 //! A sensor of one test: the real process, with places of its own.
+//!
+//! On an emulated machine, where most of a test's time would go into the start of its sensor (the kernel verifies every
+//! program), one with defaults is handed from test to test, as long as none fails.
 
 use std::{
     fs::{self, File},
     os::unix::net::UnixStream,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Output},
+    sync::{Mutex, PoisonError, atomic::AtomicU32},
 };
 
 use nix::sys::signal::Signal;
@@ -29,12 +33,28 @@ pub struct Setup {
 /// A running sensor; killed, with all its runs, when the value goes.
 pub struct Sensor {
     setup: Setup,
-    child: Child,
+    /// Handed on to the next test, where that is done and it may be.
+    daemon: Option<Daemon>,
+    handed_on: bool,
     scratch: Scratch,
     /// Carried by everything that was started through this value.
     mark: String,
     /// Names of its own in one test: reports, ready files.
-    next: std::sync::atomic::AtomicU32,
+    next: AtomicU32,
+}
+
+/// The process and its own files; they go together.
+struct Daemon {
+    child: Child,
+    home: Scratch,
+    state: PathBuf,
+}
+
+/// The sensor with defaults that the next test gets.
+static RESTING: Mutex<Option<Daemon>> = Mutex::new(None);
+
+fn take_resting() -> Option<Daemon> {
+    RESTING.lock().unwrap_or_else(PoisonError::into_inner).take()
 }
 
 impl Setup {
@@ -64,16 +84,17 @@ impl Setup {
         self
     }
 
-    /// Starts it and waits until it answers.
+    /// Starts it and waits until it answers. It is the only one.
     ///
     /// # Panics
     /// When it does not.
     #[must_use]
     pub fn start(self) -> Sensor {
-        let scratch = Scratch::new();
-        let child = self.command(&scratch).spawn().unwrap();
-        let next = std::sync::atomic::AtomicU32::new(0);
-        let mut sensor = Sensor { setup: self, child, scratch, mark: procs::new_mark(), next };
+        drop(take_resting());
+        let home = Scratch::new();
+        let child = self.command(&home).spawn().unwrap();
+        let state = self.state_dir.clone().unwrap_or_else(|| home.join("state"));
+        let mut sensor = Sensor::of(self, Daemon { child, home, state });
         sensor.wait_until_it_answers();
         sensor
     }
@@ -103,10 +124,37 @@ impl Setup {
 }
 
 impl Sensor {
-    /// With defaults: root alone may use the socket, no collector.
+    /// With defaults: root alone may use the socket, no collector. A test that harms it takes one of its own, from
+    /// [`Setup::start`].
     #[must_use]
     pub fn start() -> Self {
-        Setup::default().start()
+        let mut sensor = match take_resting() {
+            Some(daemon) => Self::of(Setup::default(), daemon),
+            None => Setup::default().start(),
+        };
+        sensor.handed_on = wait::slow();
+        sensor
+    }
+
+    fn of(setup: Setup, daemon: Daemon) -> Self {
+        Self {
+            setup,
+            daemon: Some(daemon),
+            handed_on: false,
+            scratch: Scratch::new(),
+            mark: procs::new_mark(),
+            next: AtomicU32::new(0),
+        }
+    }
+
+    #[expect(clippy::expect_used, reason = "it is taken only when the value goes")]
+    fn daemon(&self) -> &Daemon {
+        self.daemon.as_ref().expect("the sensor is still the test's")
+    }
+
+    #[expect(clippy::expect_used, reason = "it is taken only when the value goes")]
+    fn child(&mut self) -> &mut Child {
+        &mut self.daemon.as_mut().expect("the sensor is still the test's").child
     }
 
     #[must_use]
@@ -116,12 +164,12 @@ impl Sensor {
 
     #[must_use]
     pub fn socket(&self) -> PathBuf {
-        self.scratch.join("s.sock")
+        self.daemon().home.join("s.sock")
     }
 
     #[must_use]
     pub fn state_dir(&self) -> PathBuf {
-        self.setup.state_dir.clone().unwrap_or_else(|| self.scratch.join("state"))
+        self.daemon().state.clone()
     }
 
     #[must_use]
@@ -131,7 +179,7 @@ impl Sensor {
 
     #[must_use]
     pub fn pid(&self) -> u32 {
-        self.child.id()
+        self.daemon().child.id()
     }
 
     /// What it has logged so far.
@@ -140,7 +188,7 @@ impl Sensor {
     /// When there is no log.
     #[must_use]
     pub fn log(&self) -> String {
-        fs::read_to_string(self.scratch.join("sensor.log")).unwrap()
+        self.daemon().log().unwrap()
     }
 
     /// A path in the scratch directory that no other call gets.
@@ -233,7 +281,7 @@ impl Sensor {
     /// # Panics
     /// When it does not end.
     pub fn terminate(&mut self) -> ExitStatus {
-        procs::signal(self.child.id(), Signal::SIGTERM);
+        procs::signal(self.pid(), Signal::SIGTERM);
         self.wait()
     }
 
@@ -242,7 +290,7 @@ impl Sensor {
     /// # Panics
     /// When it does not end.
     pub fn kill(&mut self) {
-        self.child.kill().unwrap();
+        self.child().kill().unwrap();
         self.wait();
     }
 
@@ -251,23 +299,21 @@ impl Sensor {
     /// # Panics
     /// When it does not answer.
     pub fn start_again(&mut self) {
-        assert!(self.child.try_wait().unwrap().is_some(), "the sensor still runs");
-        self.child = self.setup.command(&self.scratch).spawn().unwrap();
+        assert!(self.child().try_wait().unwrap().is_some(), "the sensor still runs");
+        *self.child() = self.setup.command(&self.daemon().home).spawn().unwrap();
         self.wait_until_it_answers();
     }
 
     fn wait(&mut self) -> ExitStatus {
-        let child = &mut self.child;
+        let child = self.child();
         wait::until("the sensor ends", || child.try_wait().unwrap().ok_or_else(|| "it runs".to_owned()))
     }
 
     fn wait_until_it_answers(&mut self) {
         let socket = self.socket();
-        let (child, scratch) = (&mut self.child, &self.scratch);
         wait::until("the sensor listens", || {
-            if let Some(status) = child.try_wait().unwrap() {
-                let log = fs::read_to_string(scratch.join("sensor.log")).unwrap();
-                panic!("the sensor ended with {status}: {log}");
+            if let Some(status) = self.child().try_wait().unwrap() {
+                panic!("the sensor ended with {status}: {}", self.log());
             }
             UnixStream::connect(&socket).map_err(|error| error.to_string())
         });
@@ -282,20 +328,41 @@ impl Sensor {
     }
 }
 
+impl Daemon {
+    fn log(&self) -> std::io::Result<String> {
+        fs::read_to_string(self.home.join("sensor.log"))
+    }
+}
+
 impl Drop for Sensor {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            let log = fs::read_to_string(self.scratch.join("sensor.log")).unwrap_or_default();
+            let log = self.daemon().log().unwrap_or_default();
             let tail: Vec<&str> = log.lines().rev().take(30).collect();
             eprintln!("--- end of the sensor's log");
             tail.iter().rev().for_each(|line| eprintln!("{line}"));
         }
         procs::kill_marked(&self.mark);
+        let runs = self.child().try_wait().is_ok_and(|ended| ended.is_none());
+        if self.handed_on && runs && !std::thread::panicking() {
+            wait::until("the last test's runs end", || {
+                let live = self.json(&["agents"]);
+                if live.is_empty() { Ok(()) } else { Err(format!("{live:?}")) }
+            });
+            *RESTING.lock().unwrap_or_else(PoisonError::into_inner) = self.daemon.take();
+            return;
+        }
+        drop(self.daemon.take());
+        procs::kill_marked(&self.mark);
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
         // It may have ended by itself.
         self.child.kill().ok();
         self.child.wait().ok();
-        procs::kill_marked(&self.mark);
-        cgroup::remove_runs_of(&self.state_dir().join("ledger"));
+        cgroup::remove_runs_of(&self.state.join("ledger"));
     }
 }
 
