@@ -88,7 +88,8 @@ enum FlightError {
 
 /// The facts that did not come back.
 async fn flight(registry: &Registry) -> Result<Vec<&'static str>, FlightError> {
-    let canary = registry.start_canary()?;
+    // It may have to attach the programs, which takes the kernel a while.
+    let canary = tokio::task::block_in_place(|| registry.start_canary())?;
     let mut child = Command::new(crate::OWN_IMAGE)
         .arg("canary")
         .env_clear()

@@ -29,4 +29,4 @@ pub mod tables;
 pub use capability::{Capabilities, doctor};
 pub use costs::{Costs, costs};
 pub use load::LoadError;
-pub use programs::{Programs, RingSizes};
+pub use programs::{Links, Programs, RingSizes};

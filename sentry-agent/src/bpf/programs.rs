@@ -48,15 +48,15 @@ pub struct Programs {
     /// Hooks that this kernel lacks or refuses, and why.
     missing: Missing,
     cgroup_root: PathBuf,
-    /// Attachments that exist only while a run does.
+    /// Attachments that exist only while a run does, and a little longer.
     armed: Links,
 }
 
 /// Hooks, and why each is not used.
 type Missing = Vec<(&'static Hook, String)>;
 
-/// Attachments of different kinds; dropping one detaches it.
-type Links = Vec<Box<dyn Any + Send + Sync>>;
+/// Attachments of different kinds; dropping one detaches it, which waits for the kernel.
+pub type Links = Vec<Box<dyn Any + Send + Sync>>;
 
 impl Programs {
     /// Loads all objects and attaches the process and cgroup programs. The others are attached by
@@ -139,9 +139,9 @@ impl Programs {
         Ok(())
     }
 
-    /// Detaches what [`Programs::arm`] attached.
-    pub fn disarm(&mut self) {
-        self.armed.clear();
+    /// What [`Programs::arm`] attached, to be detached where nobody waits.
+    pub fn take_armed(&mut self) -> Links {
+        std::mem::take(&mut self.armed)
     }
 
     fn attach_where(&mut self, wanted: impl Fn(&Hook) -> bool) -> Result<Links, LoadError> {

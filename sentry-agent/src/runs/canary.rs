@@ -109,13 +109,7 @@ impl Registry {
         *self.canary() = Some(Arc::clone(&canary));
         // From here on the guard cleans up.
         let guard = Guard { registry: self, canary };
-        let mut kernel = self.kernel();
-        let programs = &mut kernel.programs;
-        programs
-            .arm()
-            .and_then(|()| programs.tables.set_run(tag.slot, tag.generation))
-            .and_then(|()| programs.tables.add_cgroup(id, tag))?;
-        drop(kernel);
+        self.watch(id, tag)?;
         Ok(guard)
     }
 

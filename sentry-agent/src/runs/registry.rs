@@ -7,6 +7,7 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
+    time::{Duration, Instant},
 };
 
 use sentry_common::{counter::RunBlock, fault, table::RunTag};
@@ -26,7 +27,7 @@ use super::{
     slots::Slots,
 };
 use crate::{
-    bpf::{LoadError, Programs},
+    bpf::{Links, LoadError, Programs},
     cgroup::{Cgroup, CgroupError, CgroupRoot},
     enrich::clock::unix_ns,
 };
@@ -40,10 +41,16 @@ pub struct Start {
     pub command: Vec<String>,
 }
 
+/// How long the programs stay attached after the last run: to attach and detach them all takes the kernel longer than many
+/// a run lives, because each waits until no processor is in the code that changes.
+const REST_AFTER: Duration = Duration::from_secs(10);
+
 /// Owner of the programs and of every run. Its locks are never held together: `kernel` (programs, tables, slots), `runs`
-/// (the lists) and `canary`.
+/// (the lists) and `canary`; but `attaching` is taken before `kernel`.
 pub struct Registry {
     kernel: Mutex<Kernel>,
+    /// Held while programs are attached or detached.
+    attaching: Mutex<()>,
     runs: Mutex<Lists>,
     /// At most one at a time.
     canary: Mutex<Option<Arc<Canary>>>,
@@ -64,13 +71,27 @@ struct New {
 pub(super) struct Kernel {
     pub(super) programs: Programs,
     pub(super) slots: Slots,
+    /// When the last run ended; `None` while one exists or nothing is attached.
+    idle_since: Option<Instant>,
+}
+
+impl Kernel {
+    /// What has to be detached, once nothing has run for [`REST_AFTER`].
+    fn take_idle(&mut self) -> Option<Links> {
+        if !self.slots.all_free() || self.idle_since?.elapsed() < REST_AFTER {
+            return None;
+        }
+        self.idle_since = None;
+        Some(self.programs.take_armed())
+    }
 }
 
 impl Registry {
     #[must_use]
     pub fn new(programs: Programs, root: CgroupRoot, settings: Settings) -> Self {
         Self {
-            kernel: Mutex::new(Kernel { programs, slots: Slots::new() }),
+            kernel: Mutex::new(Kernel { programs, slots: Slots::new(), idle_since: None }),
+            attaching: Mutex::new(()),
             runs: Mutex::new(Lists::new()),
             canary: Mutex::new(None),
             root,
@@ -283,7 +304,7 @@ impl Registry {
         }
     }
 
-    /// Voids the tag in the kernel's tables and gives its slot back; without any run left the programs are detached.
+    /// Voids the tag in the kernel's tables and gives its slot back.
     pub(super) fn free(&self, tag: RunTag) {
         let mut kernel = self.kernel();
         kernel.programs.tables.forget(tag);
@@ -293,9 +314,25 @@ impl Registry {
                 tracing::error!(error = %crate::error_chain(&error), slot = tag.slot, "cannot free run slot");
             }
         }
-        if kernel.slots.all_free() {
-            kernel.programs.disarm();
-        }
+        kernel.idle_since = Some(Instant::now());
+    }
+
+    /// Detaches the programs beside the core's when no run has existed for a while. Blocks for as long as the kernel takes;
+    /// a run that starts meanwhile waits for the end of it.
+    pub fn rest(&self) {
+        let _attaching = self.attaching();
+        let idle = self.kernel().take_idle();
+        drop(idle);
+    }
+
+    /// Attaches the programs and enters a cgroup for the tag, whose slot has been taken.
+    pub(super) fn watch(&self, cgroup: u64, tag: RunTag) -> Result<(), LoadError> {
+        let _attaching = self.attaching();
+        let mut kernel = self.kernel();
+        let programs = &mut kernel.programs;
+        programs.arm()?;
+        programs.tables.set_run(tag.slot, tag.generation)?;
+        programs.tables.add_cgroup(cgroup, tag)
     }
 
     /// Takes the run off the list of live runs. Only after its last state is in the journal: until then it is found here,
@@ -332,20 +369,11 @@ impl Registry {
         }));
         run.begin();
         self.lists().enter(&run);
-        let mut kernel = self.kernel();
-        let programs = &mut kernel.programs;
-        let tagged = programs
-            .arm()
-            .and_then(|()| programs.tables.set_run(tag.slot, tag.generation))
-            .and_then(|()| programs.tables.add_cgroup(run.cgroup.id(), tag));
-        drop(kernel);
-        match tagged {
-            Ok(()) => Ok(run),
-            Err(error) => {
-                self.give_up(&run);
-                Err(error.into())
-            }
+        if let Err(error) = self.watch(run.cgroup.id(), tag) {
+            self.give_up(&run);
+            return Err(error.into());
         }
+        Ok(run)
     }
 
     /// Tags the cgroups below, top down, then the tasks. A cgroup made meanwhile below a tagged one is tagged by the
@@ -362,6 +390,10 @@ impl Registry {
 
     pub(super) fn kernel(&self) -> MutexGuard<'_, Kernel> {
         self.kernel.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn attaching(&self) -> MutexGuard<'_, ()> {
+        self.attaching.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn canary(&self) -> MutexGuard<'_, Option<Arc<Canary>>> {

@@ -1,4 +1,5 @@
-//! Every [`PERIOD`]: the kernel's counters of each run → findings → decisions; and the end of runs that are over.
+//! Every [`PERIOD`]: the kernel's counters of each run → findings → decisions; the end of runs that are over; and of the
+//! attachments, when there is none.
 
 use std::{
     sync::Arc,
@@ -35,6 +36,7 @@ pub fn run(registry: &Registry, cases: &mpsc::Sender<Case>, stats: &StageStats, 
         for run in registry.live() {
             read(registry, &run, cases, stats);
         }
+        registry.rest();
         stats.handled(1);
         thread::sleep(next.saturating_duration_since(Instant::now()));
     }
