@@ -170,8 +170,9 @@ fn command(kernel: &Kernel, image: &Path, initrd: &Path, filter: &[String]) -> C
     let modules = if kernel.lsm { format!("{SECURITY_MODULES},bpf") } else { SECURITY_MODULES.to_owned() };
     // Words that the kernel does not know and that have an equals sign become the environment of init.
     let append = format!(
-        "console=ttyS0 quiet panic=-1 watchdog_thresh={WATCHDOG_S} lsm={modules} AGENTSENTRY_VM={} AGENTSENTRY_LSM={} AGENTSENTRY_PROMISED={} \
+        "console=ttyS0 quiet panic=-1 watchdog_thresh={WATCHDOG_S} lsm={modules} {} AGENTSENTRY_VM={} AGENTSENTRY_LSM={} AGENTSENTRY_PROMISED={} \
          AGENTSENTRY_FILTER={} AGENTSENTRY_SCENARIO={}",
+        kernel.arguments.join(" "),
         kernel.name,
         if kernel.lsm { "on" } else { "off" },
         kernel.promised.join(","),
@@ -222,6 +223,7 @@ mod tests {
             suite: "s".to_owned(),
             package: "p".to_owned(),
             lsm: true,
+            arguments: vec!["slab_debug=F".to_owned()],
             promised: vec!["fentry".to_owned(), "ring_buffer".to_owned()],
             tests: Vec::new(),
             timeout: Duration::from_secs(1),
@@ -270,7 +272,7 @@ mod tests {
     fn the_guest_is_told_what_was_promised() {
         let line =
             step::shell_line(&command(&kernel(), Path::new("v"), Path::new("i"), &["exec".to_owned()]));
-        assert!(line.contains("lsm=landlock,lockdown,yama,integrity,bpf "), "{line}");
+        assert!(line.contains("lsm=landlock,lockdown,yama,integrity,bpf slab_debug=F "), "{line}");
         assert!(line.contains("AGENTSENTRY_PROMISED=fentry,ring_buffer AGENTSENTRY_FILTER=exec"), "{line}");
     }
 }

@@ -1,6 +1,6 @@
 //! The file system of the test kernels: busybox, `tests/vm/init`, our programs, the tests, and the libraries they need.
 //!
-//! One archive serves all kernels; what differs goes over the kernel's command line. It is not compressed: the kernel
+//! One archive serves all kernels; what differs goes over the kernel's command line, or is a module. It is not compressed: the kernel
 //! would have to unpack it under emulation, which takes longer than everything saved.
 
 use std::{
@@ -128,7 +128,7 @@ fn place_stripped(from: &Path, to: &Path) -> Result<()> {
     place(from, to)
 }
 
-fn archive(root: &Path, to: &Path) -> Result<PathBuf> {
+pub(super) fn archive(root: &Path, to: &Path) -> Result<PathBuf> {
     let line = format!(
         "find . -mindepth 1 -print0 | LC_ALL=C sort -z | cpio --null --create --format=newc --owner=0:0 --quiet > {}",
         step::shell_line(&Command::new(to))

@@ -1,4 +1,4 @@
-//! Fetching a kernel once: `target/vm/kernels/<package pattern>/vmlinuz`.
+//! Fetching a kernel once: `target/vm/kernels/<package pattern>/{vmlinuz,modules.cpio}`.
 //!
 //! Trust comes from the archive's signature, not from the connection: `InRelease` is checked with the keys apt uses,
 //! it carries the hash of the package index, which carries the hash of the package. Delete the folder to get a newer
@@ -19,19 +19,27 @@ use crate::{
     vm::{
         matrix::Kernel,
         mirror::{self, Mirror},
-        packages,
+        modules, packages,
     },
 };
 
 const AREA: &str = "vm";
 const INDEX: &str = "main/binary-amd64/Packages.xz";
 
-/// The kernel's image, from the cache or the mirror.
-pub(super) fn fetch(kernel: &Kernel) -> Result<PathBuf> {
+/// What a kernel is booted from.
+pub(super) struct Files {
+    pub(super) image: PathBuf,
+    /// See [`modules`].
+    pub(super) modules: PathBuf,
+}
+
+/// The kernel's files, from the cache or the mirror.
+pub(super) fn fetch(kernel: &Kernel) -> Result<Files> {
     let dir = paths::target().join("vm/kernels").join(kernel.package.replace(['*', '/'], "_"));
-    let image = dir.join("vmlinuz");
-    if image.is_file() {
-        return Ok(image);
+    let files = Files { image: dir.join("vmlinuz"), modules: dir.join("modules.cpio") };
+    // The image is the last to be placed.
+    if files.image.is_file() && files.modules.is_file() {
+        return Ok(files);
     }
     fs::create_dir_all(&dir).with_context(|| format!("cannot create {}", dir.display()))?;
     let mirror = mirror::find()?;
@@ -42,9 +50,9 @@ pub(super) fn fetch(kernel: &Kernel) -> Result<PathBuf> {
     let what = format!("fetch {} {}", package.name, package.version);
     download(&what, &format!("{}/{}", mirror.uri, package.filename), &deb)?;
     check_hash(&deb, &package.sha256)?;
-    unpack(&deb, &dir, &image)?;
+    unpack(&deb, &dir, &files)?;
     fs::write(dir.join("origin"), format!("{} {} {}\n", package.name, package.version, package.sha256))?;
-    Ok(image)
+    Ok(files)
 }
 
 fn index(mirror: &Mirror, kernel: &Kernel, dir: &Path) -> Result<String> {
@@ -103,12 +111,14 @@ fn check_hash(file: &Path, expected: &str) -> Result<()> {
     Ok(())
 }
 
-fn unpack(deb: &Path, dir: &Path, image: &Path) -> Result<()> {
+fn unpack(deb: &Path, dir: &Path, files: &Files) -> Result<()> {
     let tree = dir.join("tree");
     step::capture(Command::new("dpkg-deb").arg("-x").arg(deb).arg(&tree))?;
     let vmlinuz = image_in(&tree).with_context(|| {
         format!("{} has neither /boot/vmlinuz-* nor a vmlinuz with the modules", deb.display())
     })?;
+    modules::pack(&tree, dir, &files.modules)?;
+    let image = &files.image;
     fs::rename(&vmlinuz, image).with_context(|| format!("cannot place {}", image.display()))?;
     fs::remove_dir_all(&tree).with_context(|| format!("cannot remove {}", tree.display()))?;
     fs::remove_file(deb).with_context(|| format!("cannot remove {}", deb.display()))

@@ -7,7 +7,7 @@ use toml::{Table, Value};
 
 use crate::paths;
 
-const KEYS: [&str; 7] = ["name", "suite", "package", "lsm", "promised", "tests", "timeout_s"];
+const KEYS: [&str; 8] = ["name", "suite", "package", "lsm", "arguments", "promised", "tests", "timeout_s"];
 const DEFAULT_TIMEOUT_S: u64 = 900;
 
 /// One way to boot one kernel.
@@ -20,6 +20,8 @@ pub(crate) struct Kernel {
     pub(crate) package: String,
     /// Boot with BPF among the security modules.
     pub(crate) lsm: bool,
+    /// More words of the kernel's command line.
+    pub(crate) arguments: Vec<String>,
     /// Capabilities that a test may not skip on this kernel.
     pub(crate) promised: Vec<String>,
     /// Names, or parts of them, of the tests that run on it where nobody asked for certain ones.
@@ -96,6 +98,11 @@ impl Kernel {
             suite: text("suite")?,
             package: text("package")?,
             lsm: table.get("lsm").and_then(Value::as_bool).context("lsm has to be true or false")?,
+            arguments: if table.contains_key("arguments") {
+                strings(table, "arguments")?
+            } else {
+                Vec::new()
+            },
             promised: strings(table, "promised")?,
             tests: if table.contains_key("tests") { strings(table, "tests")? } else { tests.to_vec() },
             timeout: Duration::from_secs(timeout.transpose()?.unwrap_or(DEFAULT_TIMEOUT_S)),

@@ -1,7 +1,7 @@
 //! `cargo xtask vm`: the integration tests on other kernels, in QEMU without hardware virtualization.
 //!
 //! [`matrix`] says which kernels, [`mirror`] and [`packages`] find them on the mirror that apt already uses,
-//! [`kernel`] fetches and caches them, [`initramfs`] packs the file system, [`mod@boot`] runs it and reads the result. Each
+//! [`kernel`] fetches and caches them, [`modules`] picks what they need, [`initramfs`] packs the file system, [`mod@boot`] runs it and reads the result. Each
 //! has a log of its own.
 //! Emulation is slow but the same everywhere: it needs no `/dev/kvm`, and it boots kernels that nested
 //! virtualization refuses.
@@ -11,6 +11,7 @@ mod initramfs;
 mod kernel;
 mod matrix;
 mod mirror;
+mod modules;
 mod packages;
 
 use std::{
@@ -26,7 +27,10 @@ use crate::{
     setup,
     step::say,
     tally::Tally,
-    vm::matrix::{Kernel, Matrix},
+    vm::{
+        kernel::Files,
+        matrix::{Kernel, Matrix},
+    },
 };
 
 const AREA: &str = "vm";
@@ -92,10 +96,14 @@ fn run(kernels: &[Kernel], filter: &[String]) -> Result<Vec<(String, Tally)>> {
 }
 
 /// One kernel, with its own tests where the filter is empty.
-fn boot(kernel: &Kernel, image: &Result<PathBuf>, initrd: &Path, filter: &[String]) -> Result<Tally> {
+fn boot(kernel: &Kernel, files: &Result<Files>, initrd: &Path, filter: &[String]) -> Result<Tally> {
     let filter = if filter.is_empty() { &kernel.tests } else { filter };
-    match image {
-        Ok(image) => boot::boot(kernel, image, initrd, filter),
+    match files {
+        Ok(files) => {
+            let whole = initrd.with_file_name("initrd-with-modules.cpio");
+            modules::join(initrd, &files.modules, &whole)?;
+            boot::boot(kernel, &files.image, &whole, filter)
+        }
         Err(error) => {
             say(AREA, format_args!("{}: {error:#}", kernel.name));
             Ok(Tally::broken(format!("{}: no kernel to boot: {error}", kernel.name)))
