@@ -1,6 +1,8 @@
 //! The sensor notices that it does not see any more.
 
-use sentry_tests::{links, require, sensor::Setup, supervised::Order, wait};
+use std::{fs, process::Command};
+
+use sentry_tests::{cgroup, links, require, sensor::Setup, supervised::Order, wait};
 
 use crate::workload;
 
@@ -11,6 +13,19 @@ fn health_sends_a_canary_through_every_hook() {
     let health = sensor.health();
     assert_eq!(health["health"], "serving", "{health:#}");
     assert_eq!(sensor.json(&["agents", "--all"]), [] as [serde_json::Value; 0], "it is no run");
+}
+
+#[test]
+fn the_canary_of_a_sensor_that_was_killed_is_swept_up_and_no_other() {
+    require!("root");
+    let ended = Command::new("true").spawn().and_then(|mut child| child.wait().map(|_| child.id())).unwrap();
+    let mine = std::process::id();
+    let groups = [ended, mine].map(|pid| cgroup::mount().join(format!("agentsentry/canary-{pid}-0")));
+    groups.iter().for_each(|group| fs::create_dir_all(group).unwrap());
+    let _sensor = Setup::default().start();
+    let left = groups.each_ref().map(|group| group.exists());
+    groups.iter().for_each(|group| cgroup::remove(group));
+    assert_eq!(left, [false, true]);
 }
 
 #[test]

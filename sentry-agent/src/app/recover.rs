@@ -41,11 +41,12 @@ pub(super) async fn tell(registry: &Arc<Registry>, journal: &JournalHandle) {
     }
 }
 
-/// Takes up the runs that still have processes, and ends the others in the books.
+/// Takes up the runs that still have processes, ends the others in the books, and sweeps up the canaries.
 ///
 /// # Errors
 /// When the journal cannot be read.
 pub(super) async fn take_up(registry: &Arc<Registry>, journal: &JournalHandle) -> Result<(), JournalError> {
+    registry.sweep_canaries();
     for stored in journal.runs(false).await? {
         let id = stored.id.clone();
         let run = match registry.adopt(stored.clone()) {

@@ -4,6 +4,7 @@
 use std::{
     collections::HashSet,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use sentry_common::{kind, table::RunTag};
@@ -36,6 +37,11 @@ const EXPECTED: &[(u16, &str)] = &[
     (kind::CHANGE_MODE, "file mode, owner"),
     (kind::CLOSE_WRITTEN, "file close"),
 ];
+
+/// Names of their cgroups begin so; the sensor's process id follows.
+const NAME: &str = "canary-";
+/// How long the end of a killed canary may take.
+const GONE_WITHIN: Duration = Duration::from_secs(1);
 
 /// A canary under way.
 pub struct Canary {
@@ -98,7 +104,7 @@ impl Registry {
     /// # Errors
     /// When there is no slot, or the cgroup or the tables refuse.
     pub fn start_canary(&self) -> Result<Guard<'_>, RunError> {
-        let cgroup = self.root.create(&format!("canary-{}", Uuid::now_v7()))?;
+        let cgroup = self.root.create(&format!("{NAME}{}-{}", std::process::id(), Uuid::now_v7()))?;
         let id = cgroup.id();
         let canary = {
             let mut kernel = self.kernel();
@@ -116,8 +122,26 @@ impl Registry {
     fn end_canary(&self, canary: &Canary) {
         self.free(canary.tag);
         *self.canary() = None;
-        if let Err(error) = canary.cgroup.remove() {
+        // Its process has been killed; on a busy machine it may not be gone yet.
+        let removed = canary.cgroup.kill(GONE_WITHIN).and_then(|()| canary.cgroup.remove());
+        if let Err(error) = removed {
             tracing::warn!(error = %crate::error_chain(&error), "cannot remove the canary's cgroup");
+        }
+    }
+
+    /// Removes the cgroups of canaries whose sensor was killed while they flew. Those of a sensor that lives are its own.
+    pub fn sweep_canaries(&self) {
+        let runs = self.root.mount().join(crate::cgroup::RUNS_DIR);
+        for entry in std::fs::read_dir(runs).into_iter().flatten().flatten() {
+            let name = entry.file_name();
+            let sensor = name
+                .to_str()
+                .and_then(|name| name.strip_prefix(NAME)?.split('-').next()?.parse::<u32>().ok());
+            if sensor.is_some_and(|pid| !std::path::Path::new(&format!("/proc/{pid}")).exists())
+                && let Err(error) = std::fs::remove_dir(entry.path())
+            {
+                tracing::warn!(%error, path = %entry.path().display(), "cannot remove an old canary's cgroup");
+            }
         }
     }
 
