@@ -71,7 +71,7 @@ impl Actor {
 pub fn critical<T: 'static>(run: &Run, kind: u16, actor: Actor) -> Option<Record<T>> {
     let record = critical_untold(run, kind, actor);
     if record.is_none() {
-        share::missing(run);
+        share::missing(run, actor);
     }
     record
 }
@@ -95,17 +95,17 @@ pub fn bulk<T: 'static>(run: &Run, kind: u16, actor: Actor) -> Option<Record<T>>
     let sequence = count::next(run, |block| &raw mut block.generated[ring::BULK]);
     if !share::has_room(run) {
         count::add(run, |block| &raw mut block.throttled[ring::BULK]);
-        share::missing(run);
+        share::missing(run, actor);
         return None;
     }
     match BULK.reserve_untyped::<T>(0) {
         Some(entry) => {
-            share::present(run);
+            share::present(run, actor);
             Some(Record::start(entry, run, kind, ring::BULK, sequence, actor))
         }
         None => {
             count::add(run, |block| &raw mut block.lost[ring::BULK]);
-            share::missing(run);
+            share::missing(run, actor);
             None
         }
     }

@@ -44,22 +44,22 @@ fn query(what: u32) -> u64 {
     unsafe { bpf_ringbuf_query(core::ptr::from_ref(&BULK).cast_mut().cast(), what.into()) }
 }
 
-/// A record could not be written. The first one after a whole stretch is told of at once.
+/// A record of this actor could not be written. The first one after a whole stretch is told of at once.
 #[inline(always)]
-pub fn missing(run: &Run) {
+pub fn missing(run: &Run, actor: Actor) {
     // SAFETY: no preconditions.
     let now = unsafe { bpf_ktime_get_boot_ns() };
     count::set(run, |block| &raw mut block.missing_last, now);
     if count::get(run, |block| &raw mut block.missing_since) == 0
         && count::swap(run, |block| &raw mut block.missing_since, 0, now)
     {
-        tell(run, MISSING);
+        tell(run, MISSING, actor);
     }
 }
 
-/// A record was written. If none was missing for a while after some were, the stream says so.
+/// A record of this actor was written. If none was missing for a while after some were, the stream says so.
 #[inline(always)]
-pub fn present(run: &Run) {
+pub fn present(run: &Run, actor: Actor) {
     let since = count::get(run, |block| &raw mut block.missing_since);
     if since == 0 {
         return;
@@ -69,13 +69,12 @@ pub fn present(run: &Run) {
     if unsafe { bpf_ktime_get_boot_ns() }.wrapping_sub(last) > WHOLE_AFTER_NS
         && count::swap(run, |block| &raw mut block.missing_since, since, 0)
     {
-        tell(run, 0);
+        tell(run, 0, actor);
     }
 }
 
 #[inline(always)]
-fn tell(run: &Run, flags: u32) {
-    let Some(actor) = Actor::current_in_cgroup_program() else { return };
+fn tell(run: &Run, flags: u32, actor: Actor) {
     let Some(mut record) = emit::critical_untold::<CompletenessRecord>(run, kind::COMPLETENESS, actor) else {
         return;
     };
