@@ -1,4 +1,5 @@
-//! `cargo xtask fuzz [--executions N]`: everything that reads foreign bytes, fed with mutated good inputs, N times each.
+//! `cargo xtask fuzz [--executions N] [TARGET…]`: everything that reads foreign bytes, or some of it, fed with mutated good
+//! inputs, N times each.
 //! Works with the ordinary compiler; `fuzz/` has the same targets for cargo-fuzz.
 
 use std::process::ExitCode;
@@ -17,17 +18,22 @@ const EXECUTIONS: u64 = 1_000_000;
 
 pub(crate) fn command(mut args: Args) -> Result<ExitCode> {
     let chosen = args.flag("--executions");
-    let words = args.words();
+    let mut targets = args.words();
     args.done()?;
-    let executions = match words.as_slice() {
-        [] if !chosen => EXECUTIONS,
-        [number] if chosen => number.replace('_', "").parse().context("--executions takes a number")?,
-        _ => bail!("usage: cargo xtask fuzz [--executions N]"),
+    let executions = if chosen {
+        if targets.is_empty() {
+            bail!("--executions takes a number");
+        }
+        targets.remove(0).replace('_', "").parse().context("--executions takes a number")?
+    } else {
+        EXECUTIONS
     };
     let mut command = cargo::workspace("test");
     command.args(["--release", "-p", "sentry-agent", "--test", "fuzz", "--", "--nocapture"]);
     command.env("AGENTSENTRY_FUZZ", executions.to_string());
-    let what = format!("{executions} executions of each target, in a release build");
+    command.env("AGENTSENTRY_FUZZ_TARGETS", targets.join(","));
+    let which = if targets.is_empty() { "each target".to_owned() } else { targets.join(" and ") };
+    let what = format!("{executions} executions of {which}, in a release build");
     let (status, log) = step::attempt(AREA, &what, "fuzz", &mut command)?;
     let output = step::read_lossy(&log);
     output

@@ -8,14 +8,15 @@ use sentry_detect::event::{Argv, Path, PathSource};
 pub fn escape(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {
-        for char in chunk.valid().chars() {
-            if char == '\\' {
-                text.push('\\');
+        for (index, part) in chunk.valid().split('\\').enumerate() {
+            if index > 0 {
+                text.push_str(r"\\");
             }
-            text.push(char);
+            text.push_str(part);
         }
         for byte in chunk.invalid() {
-            text.push_str(&format!("\\x{byte:02x}"));
+            text.push_str(r"\x");
+            text.extend([byte >> 4, byte & 15].map(|digit| char::from(b"0123456789abcdef"[usize::from(digit)])));
         }
     }
     text

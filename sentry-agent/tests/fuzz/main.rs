@@ -1,8 +1,8 @@
 //! Everything that reads foreign bytes gets many of them, from mutated good inputs. The same targets are in `fuzz/` for
 //! cargo-fuzz, which needs a nightly compiler; this runs everywhere and finds the same inputs each time.
 //!
-//! `AGENTSENTRY_FUZZ=N` executes each target N times (`cargo xtask fuzz --executions N`), `AGENTSENTRY_FUZZ_SEED` starts
-//! elsewhere.
+//! `AGENTSENTRY_FUZZ=N` executes each target N times (`cargo xtask fuzz --executions N`), `AGENTSENTRY_FUZZ_TARGETS=a,b` those
+//! alone, `AGENTSENTRY_FUZZ_SEED` starts elsewhere.
 
 mod mutate;
 mod targets;
@@ -29,7 +29,15 @@ fn no_bytes_make_a_reader_panic() {
     let seed = setting("AGENTSENTRY_FUZZ_SEED", 1);
     let threads = std::thread::available_parallelism().map_or(1, usize::from) as u64;
     let inputs = corpus();
+    // All, unless some are named.
+    let named = std::env::var("AGENTSENTRY_FUZZ_TARGETS").unwrap_or_default();
+    let known = |name: &str| targets::ALL.iter().any(|(target, _)| *target == name);
+    let unknown = named.split(',').find(|name| !name.is_empty() && !known(name));
+    assert_eq!(unknown, None, "there is no such target");
     for (name, target) in targets::ALL {
+        if !named.is_empty() && !named.split(',').any(|wanted| wanted == name) {
+            continue;
+        }
         let started = Instant::now();
         std::thread::scope(|scope| {
             for thread in 0..threads {
