@@ -123,12 +123,14 @@ pub fn write_payload(ctx: &SkBuffContext, packet: &Packet, fields: &mut PayloadR
     fields.length = 0;
     fields.full_length = packet.length;
     let room = PAYLOAD_CAPACITY as u32;
-    let length = if packet.length > room { room } else { packet.length };
-    // The compiler knows these bounds and would drop the check; the verifier (6.18) has lost them by now.
-    let length = core::hint::black_box(u64::from(length));
-    if length == 0 || length > u64::from(room) {
+    if packet.length == 0 {
         return;
     }
+    let length = if packet.length > room { room } else { packet.length };
+    // The compiler knows these bounds and would drop a check; the verifier has lost the upper one by now (6.18), and learns
+    // none from a comparison with 0 (6.1). The room is a power of two.
+    const { assert!(PAYLOAD_CAPACITY.is_power_of_two()) };
+    let length = ((core::hint::black_box(u64::from(length)) - 1) & u64::from(room - 1)) + 1;
     let length = length as u32;
     let out = fields.bytes.as_mut_ptr().cast();
     // SAFETY: 0 < length ≤ the size of `bytes`; the helper checks the packet.
