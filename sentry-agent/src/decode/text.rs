@@ -16,7 +16,9 @@ pub fn escape(bytes: &[u8]) -> String {
         }
         for byte in chunk.invalid() {
             text.push_str(r"\x");
-            text.extend([byte >> 4, byte & 15].map(|digit| char::from(b"0123456789abcdef"[usize::from(digit)])));
+            text.extend(
+                [byte >> 4, byte & 15].map(|digit| char::from(b"0123456789abcdef"[usize::from(digit)])),
+            );
         }
     }
     text
