@@ -44,8 +44,7 @@ pub fn write_below_mount(mut dentry: *const u8, out: &mut PathText) {
     out.length = 0;
     out.flags = TRUNCATED;
     for _ in 0..STEPS {
-        let Some(parent) = read_pointer(dentry, of(o::DENTRY_PARENT)) else { return };
-        let Some(name) = read_pointer(dentry, of(o::DENTRY_NAME) + of(o::QSTR_NAME)) else { return };
+        let Some((parent, name)) = parent_and_name(dentry) else { return };
         // The root is called "/" and ends the path.
         if append(name, out).is_err() || parent == dentry {
             return;
@@ -74,8 +73,8 @@ pub fn write_none(out: &mut PathText) {
 /// Appends components until the root; returns the path's flags.
 #[inline(always)]
 fn walk(mut mount: *const u8, mut dentry: *const u8, out: &mut PathText) -> u32 {
+    let Some(mut root) = read_pointer(mount, of(o::VFSMOUNT_ROOT)) else { return UNREADABLE };
     for _ in 0..STEPS {
-        let Some(root) = read_pointer(mount, of(o::VFSMOUNT_ROOT)) else { return UNREADABLE };
         if root == dentry {
             let this = mount.wrapping_sub(of(o::MOUNT_MNT));
             let Some(parent) = read_pointer(this, of(o::MOUNT_PARENT)) else { return UNREADABLE };
@@ -85,12 +84,11 @@ fn walk(mut mount: *const u8, mut dentry: *const u8, out: &mut PathText) -> u32 
             let Some(mountpoint) = read_pointer(this, of(o::MOUNT_MOUNTPOINT)) else { return UNREADABLE };
             dentry = mountpoint;
             mount = parent.wrapping_add(of(o::MOUNT_MNT));
+            let Some(next) = read_pointer(mount, of(o::VFSMOUNT_ROOT)) else { return UNREADABLE };
+            root = next;
             continue;
         }
-        let Some(parent) = read_pointer(dentry, of(o::DENTRY_PARENT)) else { return UNREADABLE };
-        let Some(name) = read_pointer(dentry, of(o::DENTRY_NAME) + of(o::QSTR_NAME)) else {
-            return UNREADABLE;
-        };
+        let Some((parent, name)) = parent_and_name(dentry) else { return UNREADABLE };
         if let Err(flags) = append(name, out) {
             return flags;
         }
@@ -100,6 +98,18 @@ fn walk(mut mount: *const u8, mut dentry: *const u8, out: &mut PathText) -> u32 
         dentry = parent;
     }
     TRUNCATED
+}
+
+/// Where a dentry's parent and name are: by one read where the parent stands before the name, hash and length between
+/// them, as it does in every kernel seen (6.1 to 7.2). The verifier knows the offsets and leaves the other way out.
+#[inline(always)]
+fn parent_and_name(dentry: *const u8) -> Option<(*const u8, *const u8)> {
+    let (parent, name) = (of(o::DENTRY_PARENT), of(o::DENTRY_NAME) + of(o::QSTR_NAME));
+    if name != parent + 16 {
+        return Some((read_pointer(dentry, parent)?, read_pointer(dentry, name)?));
+    }
+    let [parent, _hash_and_length, name]: [*const u8; 3] = read(dentry, parent)?;
+    if parent.is_null() || name.is_null() { None } else { Some((parent, name)) }
 }
 
 #[inline(always)]
