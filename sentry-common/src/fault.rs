@@ -12,9 +12,18 @@ pub const FD_GONE: u32 = 3;
 pub const SOCKETS_FULL: u32 = 4;
 /// `FLOWS` is full: a packet was not counted to its destination.
 pub const FLOWS_FULL: u32 = 5;
+/// A member's task had lost its tag when it gave birth, executed or ended: acts of it may be missing.
+pub const TASK_TAG_LOST: u32 = 6;
 /// Number of faults.
-pub const COUNT: u32 = 6;
+pub const COUNT: u32 = 7;
 
 /// Names for metrics, by index.
-pub const NAMES: [&str; COUNT as usize] =
-    ["task_storage_full", "process_tags_full", "run_cgroups_full", "fd_gone", "sockets_full", "flows_full"];
+pub const NAMES: [&str; COUNT as usize] = [
+    "task_storage_full",
+    "process_tags_full",
+    "run_cgroups_full",
+    "fd_gone",
+    "sockets_full",
+    "flows_full",
+    "task_tag_lost",
+];

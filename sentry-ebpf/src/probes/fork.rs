@@ -26,7 +26,7 @@ use crate::{
 pub fn task_newtask(child: *const u8, clone_flags: u64) {
     let parent = gate::current_task();
     let child_cgroup = cgroup::of_task(child);
-    if let Some(run) = gate::of_task(parent) {
+    if let Some(run) = gate::of_member(parent) {
         let is_process = born(&run, parent, child, child_cgroup, |block| &raw mut block.processes_born);
         if is_process && !gate::owns_cgroup(&run, child_cgroup) {
             report_birth_outside(&run, child, child_cgroup);
