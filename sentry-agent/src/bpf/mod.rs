@@ -24,9 +24,12 @@ pub mod programs;
 
 mod detached;
 
+mod skipped;
+
 pub mod tables;
 
 pub use capability::{Capabilities, doctor};
 pub use costs::{Costs, costs};
 pub use load::LoadError;
 pub use programs::{Links, Programs, RingSizes};
+pub use skipped::skipped;

@@ -27,7 +27,7 @@ use super::{
     slots::Slots,
 };
 use crate::{
-    bpf::{Links, LoadError, Programs},
+    bpf::{Links, LoadError, Programs, skipped},
     cgroup::{Cgroup, CgroupError, CgroupRoot},
     enrich::clock::unix_ns,
 };
@@ -346,7 +346,12 @@ impl Registry {
     pub fn kernel_status(&self) -> (String, Vec<String>, HashMap<String, u64>) {
         let kernel = self.kernel();
         let faults = kernel.programs.tables.faults();
-        let faults = fault::NAMES.iter().zip(faults).map(|(name, count)| ((*name).into(), count)).collect();
+        let mut faults: HashMap<String, u64> =
+            fault::NAMES.iter().zip(faults).map(|(name, count)| ((*name).into(), count)).collect();
+        match skipped() {
+            Ok(count) => drop(faults.insert("programs_skipped".into(), count)),
+            Err(error) => tracing::error!(%error, "cannot tell how often the kernel left out a program"),
+        }
         (kernel.programs.tier().letter().into(), kernel.programs.limits(), faults)
     }
 

@@ -1,0 +1,38 @@
+//! Calls of programs that the kernel left out.
+//!
+//! A tracing program is not called on a processor where it has been interrupted: by a tracepoint or trampoline within itself,
+//! or, where the kernel preempts it, by another task that comes to the same hook meanwhile (`bpf_prog_inc_misses_counter`,
+//! 5.12+). The act is then not told, and only this count says so.
+
+use std::{fs, io};
+
+/// By all programs that this process holds, since they were loaded; each program has one descriptor. Kernels before 5.17
+/// do not tell in fdinfo.
+///
+/// # Errors
+/// When the process's own descriptors cannot be listed.
+pub fn skipped() -> io::Result<u64> {
+    let mut sum = 0;
+    for entry in fs::read_dir("/proc/self/fdinfo")? {
+        // One that was closed meanwhile is no program of ours.
+        let Ok(text) = fs::read_to_string(entry?.path()) else { continue };
+        sum += misses(&text).unwrap_or(0);
+    }
+    Ok(sum)
+}
+
+fn misses(fdinfo: &str) -> Option<u64> {
+    fdinfo.lines().find_map(|line| line.strip_prefix("recursion_misses:")?.trim().parse().ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::misses;
+
+    #[test]
+    fn a_program_tells_how_often_it_was_left_out() {
+        let program = "pos:\t0\nprog_type:\t26\nprog_id:\t41\nrun_cnt:\t0\nrecursion_misses:\t290\nverified_insns:\t7\n";
+        assert_eq!(misses(program), Some(290));
+        assert_eq!(misses("pos:\t0\nlink_type:\ttracing\nprog_id:\t41\n"), None);
+    }
+}
