@@ -60,6 +60,9 @@ mod network;
 mod soak;
 
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+mod cost;
+
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
 mod verifier;
 
 /// `program` of the workloads with its arguments, as one command line.

@@ -55,6 +55,7 @@ fn present(capability: &str) -> bool {
         }
         // The kernel may be built without the call gate, or booted with ia32_emulation=0: trying it is fatal then.
         "calls-32-bit" => cfg!(target_arch = "x86_64") && calls_32_bit(),
+        "counted-time" => std::env::var_os("AGENTSENTRY_COUNTED_TIME").is_some_and(|value| value == "1"),
         "packets" => sees("DNS and TLS names"),
         other => panic!("no test knows what capability {other} is"),
     }

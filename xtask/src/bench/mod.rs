@@ -5,6 +5,7 @@
 //! neither. The two measurements without the sensor are also compared with each other: that control is the noise, and a
 //! difference below it means nothing. Reported are medians over the rounds.
 
+mod counted;
 mod goal;
 mod machine;
 mod rate;
@@ -25,6 +26,7 @@ use self::{
 use crate::{
     args::{Args, Usage},
     build::{self, What},
+    setup,
 };
 
 /// How much of everything.
@@ -41,6 +43,13 @@ const QUICK: Size =
 pub(crate) fn command(mut args: Args) -> Result<ExitCode> {
     let as_json = args.flag("--json");
     let size = if args.flag("--quick") { QUICK } else { FULL };
+    if args.flag("--counted") {
+        let kernels = args.words();
+        args.done()?;
+        setup::ensure()?;
+        build::build(What::ProgramsAndTests)?;
+        return counted::command(kernels, as_json);
+    }
     let words: Vec<String> = args.words().iter().map(|word| word.to_uppercase()).collect();
     args.done()?;
     if let Some(word) = words.iter().find(|word| !GOALS.iter().any(|goal| goal.name == word.as_str())) {

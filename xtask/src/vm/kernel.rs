@@ -44,14 +44,25 @@ pub(super) fn fetch(kernel: &Kernel) -> Result<Files> {
     fs::create_dir_all(&dir).with_context(|| format!("cannot create {}", dir.display()))?;
     let mirror = mirror::find()?;
     let index = index(&mirror, kernel, &dir)?;
-    let package = packages::newest(&index, &kernel.package)
-        .with_context(|| format!("{} has no package {}", kernel.suite, kernel.package))?;
-    let deb = dir.join("kernel.deb");
-    let what = format!("fetch {} {}", package.name, package.version);
-    download(&what, &format!("{}/{}", mirror.uri, package.filename), &deb)?;
-    check_hash(&deb, &package.sha256)?;
-    unpack(&deb, &dir, &files)?;
-    fs::write(dir.join("origin"), format!("{} {} {}\n", package.name, package.version, package.sha256))?;
+    let tree = dir.join("tree");
+    if tree.exists() {
+        // Of a fetch that was cut short.
+        fs::remove_dir_all(&tree).with_context(|| format!("cannot remove {}", tree.display()))?;
+    }
+    let mut origin = String::new();
+    for pattern in [Some(&kernel.package), kernel.modules.as_ref()].into_iter().flatten() {
+        let package = packages::newest(&index, pattern)
+            .with_context(|| format!("{} has no package {pattern}", kernel.suite))?;
+        let deb = dir.join("kernel.deb");
+        let what = format!("fetch {} {}", package.name, package.version);
+        download(&what, &format!("{}/{}", mirror.uri, package.filename), &deb)?;
+        check_hash(&deb, &package.sha256)?;
+        step::capture(Command::new("dpkg-deb").arg("-x").arg(&deb).arg(&tree))?;
+        fs::remove_file(&deb).with_context(|| format!("cannot remove {}", deb.display()))?;
+        origin.push_str(&format!("{} {} {}\n", package.name, package.version, package.sha256));
+    }
+    fs::write(dir.join("origin"), origin)?;
+    place(&tree, &dir, &files)?;
     Ok(files)
 }
 
@@ -111,17 +122,15 @@ fn check_hash(file: &Path, expected: &str) -> Result<()> {
     Ok(())
 }
 
-fn unpack(deb: &Path, dir: &Path, files: &Files) -> Result<()> {
-    let tree = dir.join("tree");
-    step::capture(Command::new("dpkg-deb").arg("-x").arg(deb).arg(&tree))?;
-    let vmlinuz = image_in(&tree).with_context(|| {
-        format!("{} has neither /boot/vmlinuz-* nor a vmlinuz with the modules", deb.display())
+/// Takes what a boot needs out of the unpacked packages.
+fn place(tree: &Path, dir: &Path, files: &Files) -> Result<()> {
+    let vmlinuz = image_in(tree).with_context(|| {
+        format!("{} has neither /boot/vmlinuz-* nor a vmlinuz with the modules", tree.display())
     })?;
-    modules::pack(&tree, dir, &files.modules)?;
+    modules::pack(tree, dir, &files.modules)?;
     let image = &files.image;
     fs::rename(&vmlinuz, image).with_context(|| format!("cannot place {}", image.display()))?;
-    fs::remove_dir_all(&tree).with_context(|| format!("cannot remove {}", tree.display()))?;
-    fs::remove_file(deb).with_context(|| format!("cannot remove {}", deb.display()))
+    fs::remove_dir_all(tree).with_context(|| format!("cannot remove {}", tree.display()))
 }
 
 /// Debian's newer packages keep the image with its modules.

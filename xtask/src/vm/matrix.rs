@@ -7,7 +7,8 @@ use toml::{Table, Value};
 
 use crate::paths;
 
-const KEYS: [&str; 8] = ["name", "suite", "package", "lsm", "arguments", "promised", "tests", "timeout_s"];
+const KEYS: [&str; 9] =
+    ["name", "suite", "package", "modules", "lsm", "arguments", "promised", "tests", "timeout_s"];
 const DEFAULT_TIMEOUT_S: u64 = 900;
 
 /// One way to boot one kernel.
@@ -18,6 +19,8 @@ pub(crate) struct Kernel {
     pub(crate) suite: String,
     /// Package name; one `*` stands for what changes from build to build.
     pub(crate) package: String,
+    /// The same for the package of its modules, if that is another one.
+    pub(crate) modules: Option<String>,
     /// Boot with BPF among the security modules.
     pub(crate) lsm: bool,
     /// More words of the kernel's command line.
@@ -27,6 +30,8 @@ pub(crate) struct Kernel {
     /// Names, or parts of them, of the tests that run on it where nobody asked for certain ones.
     pub(crate) tests: Vec<String>,
     pub(crate) timeout: Duration,
+    /// Its time is a count of its instructions, on one processor.
+    pub(crate) counted: bool,
 }
 
 pub(super) struct Matrix {
@@ -81,6 +86,13 @@ impl Kernel {
         }
     }
 
+    /// Boots so that its time is a count of its instructions.
+    pub(super) fn count_time(&mut self) {
+        self.counted = true;
+        self.promised.push("counted-time".to_owned());
+        self.arguments.push("AGENTSENTRY_COUNTED_TIME=1".to_owned());
+    }
+
     fn parse(table: &Table, tests: &[String]) -> Result<Self> {
         if let Some(unknown) = table.keys().find(|key| !KEYS.contains(&key.as_str())) {
             bail!("unknown key {unknown}; known are {}", KEYS.join(", "));
@@ -97,6 +109,7 @@ impl Kernel {
             name: text("name")?,
             suite: text("suite")?,
             package: text("package")?,
+            modules: if table.contains_key("modules") { Some(text("modules")?) } else { None },
             lsm: table.get("lsm").and_then(Value::as_bool).context("lsm has to be true or false")?,
             arguments: if table.contains_key("arguments") {
                 strings(table, "arguments")?
@@ -106,6 +119,7 @@ impl Kernel {
             promised: strings(table, "promised")?,
             tests: if table.contains_key("tests") { strings(table, "tests")? } else { tests.to_vec() },
             timeout: Duration::from_secs(timeout.transpose()?.unwrap_or(DEFAULT_TIMEOUT_S)),
+            counted: false,
         })
     }
 }
