@@ -8,7 +8,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use nix::unistd::{getpid, setsid};
+use nix::{
+    sys::resource::{Resource, setrlimit},
+    unistd::{Gid, Uid, getpid, setgid, setgroups, setsid, setuid},
+};
 
 use super::{
     Table, Words,
@@ -28,6 +31,7 @@ pub(super) const ACTS: Table = &[
     ("born-outside-opens", born_outside_opens),
     ("born-outside-forks", born_outside_forks),
     ("rename-self", rename_self),
+    ("birth-refused", birth_refused),
 ];
 
 /// Takes any arguments.
@@ -169,6 +173,22 @@ fn born_outside(
                 other => Err(format!("the child ended with {other:?}").into()),
             }
         }
+    }
+}
+
+/// `USER`: becomes that user, who may have one process, and is refused a child.
+fn birth_refused(words: &mut Words<'_>) -> Result<(), Failure> {
+    let user: u32 = words.number()?;
+    setrlimit(Resource::RLIMIT_NPROC, 1, 1)?;
+    setgroups(&[])?;
+    setgid(Gid::from_raw(user))?;
+    setuid(Uid::from_raw(user))?;
+    // SAFETY: this process has one thread, so a child could go on with everything it has.
+    match unsafe { nix::unistd::fork() } {
+        Err(nix::errno::Errno::EAGAIN) => Ok(()),
+        Err(other) => Err(other.into()),
+        Ok(nix::unistd::ForkResult::Child) => std::process::exit(0),
+        Ok(nix::unistd::ForkResult::Parent { child }) => Err(format!("child {child} was made").into()),
     }
 }
 
