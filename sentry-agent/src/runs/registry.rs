@@ -71,17 +71,17 @@ struct New {
 pub(super) struct Kernel {
     pub(super) programs: Programs,
     pub(super) slots: Slots,
-    /// When the last run ended; `None` while one exists or nothing is attached.
-    idle_since: Option<Instant>,
+    /// When a run last ended; `None` when none has since everything was detached.
+    last_end: Option<Instant>,
 }
 
 impl Kernel {
     /// What has to be detached, once nothing has run for [`REST_AFTER`].
     fn take_idle(&mut self) -> Option<Links> {
-        if !self.slots.all_free() || self.idle_since?.elapsed() < REST_AFTER {
+        if !self.slots.all_free() || self.last_end?.elapsed() < REST_AFTER {
             return None;
         }
-        self.idle_since = None;
+        self.last_end = None;
         Some(self.programs.take_armed())
     }
 }
@@ -90,7 +90,7 @@ impl Registry {
     #[must_use]
     pub fn new(programs: Programs, root: CgroupRoot, settings: Settings) -> Self {
         Self {
-            kernel: Mutex::new(Kernel { programs, slots: Slots::new(), idle_since: None }),
+            kernel: Mutex::new(Kernel { programs, slots: Slots::new(), last_end: None }),
             attaching: Mutex::new(()),
             runs: Mutex::new(Lists::new()),
             canary: Mutex::new(None),
@@ -314,7 +314,7 @@ impl Registry {
                 tracing::error!(error = %crate::error_chain(&error), slot = tag.slot, "cannot free run slot");
             }
         }
-        kernel.idle_since = Some(Instant::now());
+        kernel.last_end = Some(Instant::now());
     }
 
     /// Detaches the programs beside the core's when no run has existed for a while. Blocks for as long as the kernel takes;
