@@ -21,6 +21,7 @@ use crate::{
     build::{self, What},
     cargo, paths, setup,
     step::{self, say},
+    told::told,
     vm,
 };
 
@@ -43,7 +44,7 @@ pub(crate) fn command(mut args: Args) -> Result<ExitCode> {
     let mut text = step::read_lossy(&step::log_path(HOST)?);
     for (name, log) in vm::logs_of(&kernels)? {
         let said = step::read_lossy(&log);
-        if !said.contains(MARK) {
+        if told(&said, MARK)?.is_empty() {
             bail!("{name} told no coverage; see {}", paths::short(&log));
         }
         text.push_str(&said);
@@ -65,7 +66,7 @@ fn host() -> Result<()> {
     Ok(())
 }
 
-const MARK: &str = "coverage: {";
+const MARK: &str = "coverage";
 
 /// What the driver found of one scenario on one kernel.
 #[derive(Debug)]
@@ -82,10 +83,7 @@ struct Line {
 
 fn lines_in(text: &str) -> Result<Vec<Line>> {
     let mut lines = Vec::new();
-    for line in text.lines() {
-        let Some(at) = line.find(MARK) else { continue };
-        let value: Value = serde_json::from_str(line[at + MARK.len() - 1..].trim())
-            .with_context(|| format!("not a line of coverage: {line}"))?;
+    for value in told(text, MARK)? {
         let text = |key: &str| value[key].as_str().unwrap_or_default().to_owned();
         let list = |key: &str| {
             let texts = value[key].as_array().into_iter().flatten();

@@ -21,6 +21,7 @@ mod step;
 mod tally;
 mod test;
 mod tidy;
+mod told;
 mod verify;
 mod vm;
 

@@ -15,6 +15,7 @@ use crate::{
     build::{self, What},
     cargo, paths, setup,
     step::{self, say},
+    told::told,
     vm,
 };
 
@@ -23,7 +24,7 @@ const TEST: &str = "verifier::";
 /// Name of the log of this kernel.
 const HOST: &str = "verify-host";
 const TABLE: &str = "tests/verifier.toml";
-const MARK: &str = "verifier: {";
+const MARK: &str = "verifier";
 
 pub(crate) fn command(mut args: Args) -> Result<ExitCode> {
     let update = args.flag("--update");
@@ -38,7 +39,7 @@ pub(crate) fn command(mut args: Args) -> Result<ExitCode> {
     let failed = vm::run_named(&kernels, &[TEST.to_owned()])?.failed;
     for (name, log) in vm::logs_of(&kernels)? {
         let said = step::read_lossy(&log);
-        if !said.contains(MARK) {
+        if told(&said, MARK)?.is_empty() {
             bail!("{name} told nothing of its verifier; see {}", paths::short(&log));
         }
         text.push_str(&said);
@@ -69,10 +70,7 @@ struct Costs {
 /// By kernel and tier: `6.12 A`.
 fn measured(text: &str) -> Result<BTreeMap<String, Costs>> {
     let mut found = BTreeMap::new();
-    for line in text.lines() {
-        let Some(at) = line.find(MARK) else { continue };
-        let value: Value = serde_json::from_str(line[at + MARK.len() - 1..].trim())
-            .with_context(|| format!("not a line of the verifier: {line}"))?;
+    for value in told(text, MARK)? {
         let text = |value: &Value, key: &str| value[key].as_str().unwrap_or_default().to_owned();
         let rows = |key: &str| value[key].as_array().cloned().unwrap_or_default();
         let mut costs = Costs::default();

@@ -11,7 +11,8 @@ use tokio_util::task::TaskTracker;
 
 use super::canary::CanaryState;
 use crate::{
-    export::ExportStatus, journal::JournalHandle, ring::reader::RingStats, runs::Registry, stage::StageStats,
+    bpf::skipped, export::ExportStatus, journal::JournalHandle, ring::reader::RingStats, runs::Registry,
+    stage::StageStats,
 };
 
 /// State that the control socket shows; written by the stages.
@@ -83,7 +84,11 @@ impl StatusBoard {
 
     #[must_use]
     pub fn reply(&self, registry: &Registry, journal: &JournalHandle) -> v1::StatusReply {
-        let (tier, limits, faults) = registry.kernel_status();
+        let (tier, limits, mut faults) = registry.kernel_status();
+        match skipped() {
+            Ok(count) => drop(faults.insert("programs_skipped".into(), count)),
+            Err(error) => tracing::error!(%error, "cannot tell how often the kernel left out a program"),
+        }
         let position = journal.position();
         let lost = journal.stats();
         let dropped = lost.dropped_disk_full + lost.dropped_spool_full + lost.dropped_queue_full;

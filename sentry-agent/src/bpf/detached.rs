@@ -3,10 +3,10 @@
 //! A link to a cgroup can be detached from outside (`BPF_LINK_DETACH`); the descriptor stays, and only its fdinfo tells: the
 //! cgroup's id is 0 from then on (`bpf_cgroup_link_show_fdinfo`, 5.7+; seen on 6.18). Tracing links cannot be detached so.
 
-use std::{collections::HashSet, fs, io};
+use std::{collections::HashSet, io};
 
 use super::{
-    Programs,
+    Programs, fdinfo,
     hooks::{Attach, HOOKS},
 };
 
@@ -27,13 +27,7 @@ impl Programs {
 
 /// Ids of the programs whose links have lost their cgroup.
 fn without_cgroup() -> io::Result<HashSet<u32>> {
-    let mut programs = HashSet::new();
-    for entry in fs::read_dir("/proc/self/fdinfo")? {
-        // One that was closed meanwhile is no link of ours.
-        let Ok(text) = fs::read_to_string(entry?.path()) else { continue };
-        programs.extend(program_without_cgroup(&text));
-    }
-    Ok(programs)
+    Ok(fdinfo::own()?.filter_map(|text| program_without_cgroup(&text)).collect())
 }
 
 /// The program of a cgroup link that is attached to nothing any more.

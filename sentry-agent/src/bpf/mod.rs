@@ -22,6 +22,8 @@ pub mod costs;
 
 pub mod programs;
 
+mod fdinfo;
+
 mod detached;
 
 mod skipped;

@@ -4,7 +4,9 @@
 //! or, where the kernel preempts it, by another task that comes to the same hook meanwhile (`bpf_prog_inc_misses_counter`,
 //! 5.12+). The act is then not told, and only this count says so.
 
-use std::{fs, io};
+use std::io;
+
+use super::fdinfo;
 
 /// By all programs that this process holds, since they were loaded; each program has one descriptor. Kernels before 5.17
 /// do not tell in fdinfo.
@@ -12,13 +14,7 @@ use std::{fs, io};
 /// # Errors
 /// When the process's own descriptors cannot be listed.
 pub fn skipped() -> io::Result<u64> {
-    let mut sum = 0;
-    for entry in fs::read_dir("/proc/self/fdinfo")? {
-        // One that was closed meanwhile is no program of ours.
-        let Ok(text) = fs::read_to_string(entry?.path()) else { continue };
-        sum += misses(&text).unwrap_or(0);
-    }
-    Ok(sum)
+    Ok(fdinfo::own()?.filter_map(|text| misses(&text)).sum())
 }
 
 fn misses(fdinfo: &str) -> Option<u64> {

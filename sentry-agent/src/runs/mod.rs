@@ -16,6 +16,8 @@ pub mod name;
 
 pub mod registry;
 
+mod rest;
+
 pub use error::RunError;
 pub use lists::Whose;
 pub use registry::{Registry, Start};

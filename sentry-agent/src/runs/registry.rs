@@ -7,7 +7,7 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use sentry_common::{counter::RunBlock, fault, table::RunTag};
@@ -27,7 +27,7 @@ use super::{
     slots::Slots,
 };
 use crate::{
-    bpf::{Links, LoadError, Programs, skipped},
+    bpf::{LoadError, Programs},
     cgroup::{Cgroup, CgroupError, CgroupRoot},
     enrich::clock::unix_ns,
 };
@@ -40,10 +40,6 @@ pub struct Start {
     pub uid: u32,
     pub command: Vec<String>,
 }
-
-/// How long the programs stay attached after the last run: to attach and detach them all takes the kernel longer than many
-/// a run lives, because each waits until no processor is in the code that changes.
-const REST_AFTER: Duration = Duration::from_secs(10);
 
 /// Owner of the programs and of every run. Its locks are never held together: `kernel` (programs, tables, slots), `runs`
 /// (the lists) and `canary`; but `attaching` is taken before `kernel`.
@@ -72,18 +68,7 @@ pub(super) struct Kernel {
     pub(super) programs: Programs,
     pub(super) slots: Slots,
     /// When a run last ended; `None` when none has since everything was detached.
-    last_end: Option<Instant>,
-}
-
-impl Kernel {
-    /// What has to be detached, once nothing has run for [`REST_AFTER`].
-    fn take_idle(&mut self) -> Option<Links> {
-        if !self.slots.all_free() || self.last_end?.elapsed() < REST_AFTER {
-            return None;
-        }
-        self.last_end = None;
-        Some(self.programs.take_armed())
-    }
+    pub(super) last_end: Option<Instant>,
 }
 
 impl Registry {
@@ -317,24 +302,6 @@ impl Registry {
         kernel.last_end = Some(Instant::now());
     }
 
-    /// Detaches the programs beside the core's when no run has existed for a while. Blocks for as long as the kernel takes;
-    /// a run that starts meanwhile waits for the end of it.
-    pub fn rest(&self) {
-        let _attaching = self.attaching();
-        let idle = self.kernel().take_idle();
-        drop(idle);
-    }
-
-    /// Attaches the programs and enters a cgroup for the tag, whose slot has been taken.
-    pub(super) fn watch(&self, cgroup: u64, tag: RunTag) -> Result<(), LoadError> {
-        let _attaching = self.attaching();
-        let mut kernel = self.kernel();
-        let programs = &mut kernel.programs;
-        programs.arm()?;
-        programs.tables.set_run(tag.slot, tag.generation)?;
-        programs.tables.add_cgroup(cgroup, tag)
-    }
-
     /// Takes the run off the list of live runs. Only after its last state is in the journal: until then it is found here,
     /// from then on there.
     pub fn retire(&self, run: &Run) {
@@ -346,12 +313,7 @@ impl Registry {
     pub fn kernel_status(&self) -> (String, Vec<String>, HashMap<String, u64>) {
         let kernel = self.kernel();
         let faults = kernel.programs.tables.faults();
-        let mut faults: HashMap<String, u64> =
-            fault::NAMES.iter().zip(faults).map(|(name, count)| ((*name).into(), count)).collect();
-        match skipped() {
-            Ok(count) => drop(faults.insert("programs_skipped".into(), count)),
-            Err(error) => tracing::error!(%error, "cannot tell how often the kernel left out a program"),
-        }
+        let faults = fault::NAMES.iter().zip(faults).map(|(name, count)| ((*name).into(), count)).collect();
         (kernel.programs.tier().letter().into(), kernel.programs.limits(), faults)
     }
 
@@ -397,7 +359,7 @@ impl Registry {
         self.kernel.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn attaching(&self) -> MutexGuard<'_, ()> {
+    pub(super) fn attaching(&self) -> MutexGuard<'_, ()> {
         self.attaching.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

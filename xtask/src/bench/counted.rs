@@ -3,14 +3,14 @@
 
 use std::process::ExitCode;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
 use serde_json::{Value, json};
 
 use super::goal;
-use crate::{step, vm};
+use crate::{step, told::told, vm};
 
 const TEST: &str = "cost::";
-const MARK: &str = "cost: {";
+const MARK: &str = "cost";
 /// Unless others are named.
 const KERNEL: &str = "debian-6.12";
 
@@ -21,7 +21,7 @@ pub(super) fn command(mut kernels: Vec<String>, as_json: bool) -> Result<ExitCod
     let tally = vm::run_counted(&kernels, &[TEST.to_owned()])?;
     let mut rows = Vec::new();
     for (name, log) in vm::logs_of(&kernels)? {
-        for cost in costs(&step::read_lossy(&log))? {
+        for cost in told(&step::read_lossy(&log), MARK)? {
             rows.push((name.clone(), cost));
         }
     }
@@ -38,11 +38,6 @@ pub(super) fn command(mut kernels: Vec<String>, as_json: bool) -> Result<ExitCod
     Ok(if tally.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn costs(log: &str) -> Result<Vec<Value>> {
-    let lines = log.lines().filter_map(|line| Some(&line[line.find(MARK)? + MARK.len() - 1..]));
-    lines.map(|line| serde_json::from_str(line).with_context(|| format!("not a cost: {line}"))).collect()
-}
-
 fn print(rows: &[(String, Value)]) {
     println!("\n{} ({}), time counted in instructions: {}", goal::P1.name, goal::P1.target, goal::P1.what);
     println!("{:<22}{:<6}{:<12}{:>9}{:>9}", "kernel", "tier", "work", "ratio", "control");
@@ -56,17 +51,5 @@ fn print(rows: &[(String, Value)]) {
             number("ratio"),
             number("control")
         );
-    }
-}
-
-#[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn costs_are_found_in_a_log() {
-        let log = "test cost::x ... ok\n    cost: {\"work\":\"getpid\",\"ratio\":1.0}\nvm: success";
-        assert_eq!(costs(log).unwrap(), [json!({"work": "getpid", "ratio": 1.0})]);
     }
 }

@@ -47,10 +47,7 @@ pub(crate) fn command(mut args: Args) -> Result<ExitCode> {
     setup::ensure()?;
     build::build(What::ProgramsAndTests)?;
     let parts = run(&kernels, &filter)?;
-    let mut sum = Tally::default();
-    for (_, tally) in &parts {
-        sum += tally;
-    }
+    let sum = total(&parts);
     for failure in &sum.failures {
         println!("failed: {failure}");
     }
@@ -65,22 +62,20 @@ pub(crate) fn run_matrix(filter: &[String]) -> Result<Vec<(String, Tally)>> {
 
 /// Runs the tests that the filter names on these kernels (none named: all).
 pub(crate) fn run_named(names: &[String], filter: &[String]) -> Result<Tally> {
-    let mut sum = Tally::default();
-    for (_, tally) in run(&Matrix::read()?.select(names)?, filter)? {
-        sum += &tally;
-    }
-    Ok(sum)
+    Ok(total(&run(&Matrix::read()?.select(names)?, filter)?))
 }
 
 /// The same where the guest's time is a count of its instructions.
 pub(crate) fn run_counted(names: &[String], filter: &[String]) -> Result<Tally> {
     let mut kernels = Matrix::read()?.select(names)?;
     kernels.iter_mut().for_each(Kernel::count_time);
+    Ok(total(&run(&kernels, filter)?))
+}
+
+fn total(parts: &[(String, Tally)]) -> Tally {
     let mut sum = Tally::default();
-    for (_, tally) in run(&kernels, filter)? {
-        sum += &tally;
-    }
-    Ok(sum)
+    parts.iter().for_each(|(_, tally)| sum += tally);
+    sum
 }
 
 /// The log of the last run on each of these kernels (none named: all), by the kernel's name.
