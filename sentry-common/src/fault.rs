@@ -1,6 +1,6 @@
 //! Kernel-side failures, counted per CPU in the map `FAULTS` (index = fault, value = count).
 
-/// `bpf_task_storage_get(CREATE)` returned null: the task is followed by its cgroup only.
+/// `bpf_task_storage_get(CREATE)` returned null: the task is found by its process only.
 pub const TASK_STORAGE_FULL: u32 = 0;
 /// `PROCESS_TAGS` is full.
 pub const PROCESS_TAGS_FULL: u32 = 1;
@@ -12,7 +12,7 @@ pub const FD_GONE: u32 = 3;
 pub const SOCKETS_FULL: u32 = 4;
 /// `FLOWS` is full: a packet was not counted to its destination.
 pub const FLOWS_FULL: u32 = 5;
-/// A member's task had lost its tag when it gave birth, executed or ended: acts of it may be missing.
+/// A member's task was without its tag, and was found by its process and tagged again.
 pub const TASK_TAG_LOST: u32 = 6;
 /// Number of faults.
 pub const COUNT: u32 = 7;

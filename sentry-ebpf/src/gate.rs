@@ -3,6 +3,10 @@
 //! A run is a cgroup subtree and its lineage. The task's own tag answers for both: it is set when a task enters one of
 //! the run's cgroups and copied at fork, and leaving the cgroup does not shed it. Cost for an untagged task: one failed
 //! task-storage look-up (about 5 ns on 6.18).
+//!
+//! A tag can be lost: a birth that the kernel refuses late (at the limit of processes, say) leaves a half-made copy of the
+//! parent, which is freed a grace period later, and with it, on Debian's 6.18.15, the parent's storage. Members are in
+//! [`PROCESS_TAGS`] too, and once a tag may be missing a task without one is looked up there.
 
 use aya_ebpf::{
     bindings::{BPF_ANY, BPF_NOEXIST},
@@ -17,7 +21,7 @@ use sentry_common::{
 use crate::{
     count,
     emit::Actor,
-    maps::{PROCESS_TAGS, RUN_CGROUPS, RUNS, SOCKETS, TASK_TAGS},
+    maps::{PROCESS_TAGS, RUN_CGROUPS, RUNS, SOCKETS, TAGS_MISSING, TASK_TAGS},
 };
 
 /// A run that the acting task belongs to.
@@ -43,27 +47,41 @@ pub fn current() -> Option<Run> {
 /// The run of `task` (a BTF program's argument).
 #[inline(always)]
 pub fn of_task(task: *const u8) -> Option<Run> {
-    // SAFETY: callers pass trusted task pointers.
-    let tag = unsafe { TASK_TAGS.get(task) };
-    if tag.is_null() {
-        return None;
-    }
-    // SAFETY: not null, points to a map value.
-    resolve(unsafe { *tag })
+    find(task, false)
 }
 
-/// The run of the current task, for births, execs and ends, which nothing later makes good: a task that has lost its tag is found by
-/// its process, tagged again and counted. Seen on Debian's 6.18.15 and 7.2.12 in an emulated machine, of tasks that were
-/// killed by the hundred; why is not known. Cost for an untagged task: one look-up more.
+/// The same, for births, execs and ends, which nothing later makes good: the process is looked up whether or not a tag is known to
+/// be missing. Cost for an untagged task: one look-up more.
 #[inline(always)]
 pub fn of_member(task: *const u8) -> Option<Run> {
-    if let Some(run) = of_task(task) {
-        return Some(run);
+    find(task, true)
+}
+
+#[inline(always)]
+fn find(task: *const u8, thorough: bool) -> Option<Run> {
+    // SAFETY: callers pass trusted task pointers.
+    let tag = unsafe { TASK_TAGS.get(task) };
+    if !tag.is_null() {
+        // SAFETY: not null, points to a map value.
+        return resolve(unsafe { *tag });
     }
-    let run = of_process(Actor::current(task))?;
+    // SAFETY: the value is copied at once.
+    if !thorough && unsafe { TAGS_MISSING.get(0) }.copied()? == 0 {
+        return None;
+    }
+    let run = of_process(Actor::of(task))?;
     count::fault(fault::TASK_TAG_LOST);
     tag_task(task, &run);
     Some(run)
+}
+
+/// From now on a task without a tag is looked up by its process.
+#[inline(always)]
+pub fn tag_may_be_missing() {
+    if let Some(missing) = TAGS_MISSING.get_ptr_mut(0) {
+        // SAFETY: points to a map value; all writers write the same.
+        unsafe { missing.write_volatile(1) };
+    }
 }
 
 /// The run of a process, for programs without task storage. The start is compared: a row can outlive its process.
@@ -153,6 +171,7 @@ pub fn tag_task(task: *const u8, run: &Run) -> bool {
     let stored = unsafe { TASK_TAGS.get_or_insert(task, &mut tag) };
     if stored.is_null() {
         count::fault(fault::TASK_STORAGE_FULL);
+        tag_may_be_missing();
         return false;
     }
     // A task of an ended run may have a stale tag.

@@ -50,6 +50,10 @@ pub static FAULTS: PerCpuArray<u64, { fault::COUNT as usize }> = PerCpuArray::ne
 #[unsafe(export_name = "TASK_TAGS")]
 pub static TASK_TAGS: TaskStorage<RunTag> = TaskStorage::new();
 
+/// 1 once a task of a run may be without its tag: from then on, one that has none is looked up by its process.
+#[btf_map]
+pub static TAGS_MISSING: Array<u32, 1> = Array::new();
+
 /// task → the file that its last execve asked for, which an interpreter may have replaced by the time it is executed.
 #[unsafe(link_section = ".maps")]
 #[unsafe(export_name = "EXEC_FILES")]

@@ -187,6 +187,8 @@ pub static HOOKS: &[Hook] = &[
     hook("kernel module", ALL, KernelTrace, Tracepoint, "module_load", "load_module"),
     hook("io_uring", ALL, KernelTrace, Tracepoint, "io_uring_create", "make_ring"),
     hook("io_uring request", C, KernelTrace, Tracepoint, "io_uring_submit_req", "submit_request"),
+    hook("fork", AB, ProcessActs, FExit, "kernel_clone", "birth_refused"),
+    hook("fork", AB, ProcessActs, FExit, "create_io_thread", "worker_refused"),
     hook("ptrace, process access", AB, ProcessActs, FExit, "security_ptrace_access_check", "access_check"),
     hook("ptrace, process access", AB, ProcessActs, FExit, "security_ptrace_traceme", "trace_me"),
     hook("bpf call", AB, ProcessActs, FExit, "security_bpf", "bpf_call"),

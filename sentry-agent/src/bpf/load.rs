@@ -124,7 +124,7 @@ const PINS: &str = "agentsentry-";
 static NEXT: AtomicU32 = AtomicU32::new(0);
 
 /// Names of the maps in every object; the first object makes them, the others adopt them.
-const SHARED: [&str; 10] = [
+const SHARED: [&str; 11] = [
     "RUN_CGROUPS",
     "PROCESS_TAGS",
     "SOCKETS",
@@ -134,6 +134,7 @@ const SHARED: [&str; 10] = [
     "BULK",
     "FAULTS",
     "TASK_TAGS",
+    "TAGS_MISSING",
     "EXEC_FILES",
 ];
 
@@ -246,6 +247,16 @@ mod tests {
             std::fs::read_dir(root.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         left.sort_unstable();
         assert_eq!(left, ["agentsentry-7", "agentsentry-8-0", "agentsentry-x-0", "other-7-0"]);
+    }
+
+    #[test]
+    fn every_map_of_the_programs_is_shared() {
+        let maps = include_str!("../../../sentry-ebpf/src/maps.rs");
+        let names: Vec<_> = maps
+            .lines()
+            .filter_map(|line| Some(line.strip_prefix("pub static ")?.split_once(':')?.0))
+            .collect();
+        assert_eq!(names, SHARED);
     }
 
     #[test]

@@ -29,9 +29,9 @@ enum Outcome {
     /// Not read; the function may have further parameters.
     Unread,
     /// By helper: the function may have further parameters.
-    Asked(usize),
+    Asked(Kind),
     /// From behind the parameters: there must be exactly these.
-    Behind(usize),
+    Behind(Kind),
 }
 
 #[derive(Debug)]
@@ -69,58 +69,60 @@ pub(super) static PROTOTYPES: &[Prototype] = &[
     reads("cgroup_mkdir", &[Pointer("cgroup"), Text], Unread),
     reads("cgroup_rmdir", &[Pointer("cgroup"), Text], Unread),
     reads("inet_sock_set_state", &[SOCK, INT, INT], Unread),
-    reads("security_socket_post_create", &[SOCKET, INT, INT, INT, INT], Behind(4)),
+    reads("security_socket_post_create", &[SOCKET, INT, INT, INT, INT], Behind(INT)),
     reads("security_sock_graft", &[SOCK], Unread),
-    reads("security_unix_stream_connect", &[Any, SOCK, Any], Behind(4)),
-    reads("security_unix_may_send", &[Any, SOCKET], Behind(4)),
-    reads("security_file_receive", &[FILE], Behind(4)),
-    reads("file_open", &[FILE], Behind(4)),
-    reads("path_unlink", &[PATH, DENTRY], Behind(4)),
-    reads("path_rmdir", &[PATH, DENTRY], Behind(4)),
-    reads("path_rename", &[PATH, DENTRY, PATH, DENTRY, INT], Behind(4)),
+    reads("security_unix_stream_connect", &[Any, SOCK, Any], Behind(INT)),
+    reads("security_unix_may_send", &[Any, SOCKET], Behind(INT)),
+    reads("security_file_receive", &[FILE], Behind(INT)),
+    reads("file_open", &[FILE], Behind(INT)),
+    reads("path_unlink", &[PATH, DENTRY], Behind(INT)),
+    reads("path_rmdir", &[PATH, DENTRY], Behind(INT)),
+    reads("path_rename", &[PATH, DENTRY, PATH, DENTRY, INT], Behind(INT)),
     reads("security_file_open", &[FILE], Unread),
     reads("security_path_unlink", &[PATH, DENTRY], Unread),
     reads("security_path_rmdir", &[PATH, DENTRY], Unread),
     reads("security_path_rename", &[PATH, DENTRY, PATH, DENTRY, INT], Unread),
-    reads("security_path_link", &[DENTRY, PATH, DENTRY], Behind(4)),
-    reads("security_path_symlink", &[PATH, DENTRY, Text], Behind(4)),
-    reads("security_path_mkdir", &[PATH, DENTRY, MODE], Behind(4)),
-    reads("security_path_mknod", &[PATH, DENTRY, MODE, Any], Behind(4)),
-    reads("security_path_truncate", &[PATH], Behind(4)),
-    reads("security_file_truncate", &[FILE], Behind(4)),
-    reads("security_path_chmod", &[PATH, MODE], Behind(4)),
-    reads("security_path_chown", &[PATH, INT, INT], Behind(4)),
-    reads("security_inode_setxattr", &[Any, DENTRY, Text, Any, Any, Any], Behind(4)),
-    reads("security_inode_set_acl", &[Any, DENTRY, Text, Any], Behind(4)),
-    reads("security_inode_removexattr", &[Any, DENTRY, Text], Behind(4)),
-    reads("security_inode_remove_acl", &[Any, DENTRY, Text], Behind(4)),
-    reads("security_mmap_file", &[FILE, LONG, LONG], Behind(4)),
-    reads("security_file_mprotect", &[Pointer("vm_area_struct"), Any, LONG], Behind(4)),
-    reads("vfs_copy_file_range", &[Any, Any, FILE, Any, LONG, Any], Behind(8)),
-    reads("vfs_clone_file_range", &[Any, Any, FILE, Any, LONG, Any], Behind(8)),
-    reads("vfs_fallocate", &[FILE, INT, Any, Any], Behind(4)),
+    reads("security_path_link", &[DENTRY, PATH, DENTRY], Behind(INT)),
+    reads("security_path_symlink", &[PATH, DENTRY, Text], Behind(INT)),
+    reads("security_path_mkdir", &[PATH, DENTRY, MODE], Behind(INT)),
+    reads("security_path_mknod", &[PATH, DENTRY, MODE, Any], Behind(INT)),
+    reads("security_path_truncate", &[PATH], Behind(INT)),
+    reads("security_file_truncate", &[FILE], Behind(INT)),
+    reads("security_path_chmod", &[PATH, MODE], Behind(INT)),
+    reads("security_path_chown", &[PATH, INT, INT], Behind(INT)),
+    reads("security_inode_setxattr", &[Any, DENTRY, Text, Any, Any, Any], Behind(INT)),
+    reads("security_inode_set_acl", &[Any, DENTRY, Text, Any], Behind(INT)),
+    reads("security_inode_removexattr", &[Any, DENTRY, Text], Behind(INT)),
+    reads("security_inode_remove_acl", &[Any, DENTRY, Text], Behind(INT)),
+    reads("security_mmap_file", &[FILE, LONG, LONG], Behind(INT)),
+    reads("security_file_mprotect", &[Pointer("vm_area_struct"), Any, LONG], Behind(INT)),
+    reads("vfs_copy_file_range", &[Any, Any, FILE, Any, LONG, Any], Behind(LONG)),
+    reads("vfs_clone_file_range", &[Any, Any, FILE, Any, LONG, Any], Behind(LONG)),
+    reads("vfs_fallocate", &[FILE, INT, Any, Any], Behind(INT)),
     reads("__fput", &[FILE], Unread),
     reads("security_bprm_check", &[Pointer("linux_binprm")], Unread),
-    reads("__x64_sys_execve", &[REGISTERS], Behind(8)),
-    reads("__x64_sys_execveat", &[REGISTERS], Behind(8)),
-    reads("__ia32_compat_sys_execve", &[REGISTERS], Behind(8)),
-    reads("__ia32_compat_sys_execveat", &[REGISTERS], Behind(8)),
+    reads("__x64_sys_execve", &[REGISTERS], Behind(LONG)),
+    reads("__x64_sys_execveat", &[REGISTERS], Behind(LONG)),
+    reads("__ia32_compat_sys_execve", &[REGISTERS], Behind(LONG)),
+    reads("__ia32_compat_sys_execveat", &[REGISTERS], Behind(LONG)),
     reads("signal_generate", &[INT, Pointer("kernel_siginfo"), TASK], Unread),
     reads("module_load", &[Pointer("module")], Unread),
     reads("io_uring_create", &[Any, Any, INT, Any, INT], Unread),
     reads("io_uring_submit_req", &[Pointer("io_kiocb")], Unread),
-    reads("security_ptrace_access_check", &[TASK, INT], Asked(4)),
-    reads("security_ptrace_traceme", &[TASK], Asked(4)),
-    reads("security_bpf", &[INT], Asked(4)),
-    reads("__x64_sys_perf_event_open", &[REGISTERS], Asked(8)),
-    reads("security_sb_mount", &[Text, PATH, Text, LONG], Asked(4)),
-    reads("security_move_mount", &[Any, PATH], Asked(4)),
-    reads("security_sb_umount", &[Pointer("vfsmount"), INT], Asked(4)),
-    reads("security_path_chroot", &[PATH], Asked(4)),
-    reads("security_sb_pivotroot", &[Any, PATH], Asked(4)),
-    reads("security_path_notify", &[PATH, LONG], Asked(4)),
-    reads("ksys_unshare", &[LONG], Asked(4)),
-    reads("__x64_sys_setns", &[REGISTERS], Asked(8)),
+    reads("kernel_clone", &[], Asked(INT)),
+    reads("create_io_thread", &[], Asked(TASK)),
+    reads("security_ptrace_access_check", &[TASK, INT], Asked(INT)),
+    reads("security_ptrace_traceme", &[TASK], Asked(INT)),
+    reads("security_bpf", &[INT], Asked(INT)),
+    reads("__x64_sys_perf_event_open", &[REGISTERS], Asked(LONG)),
+    reads("security_sb_mount", &[Text, PATH, Text, LONG], Asked(INT)),
+    reads("security_move_mount", &[Any, PATH], Asked(INT)),
+    reads("security_sb_umount", &[Pointer("vfsmount"), INT], Asked(INT)),
+    reads("security_path_chroot", &[PATH], Asked(INT)),
+    reads("security_sb_pivotroot", &[Any, PATH], Asked(INT)),
+    reads("security_path_notify", &[PATH, LONG], Asked(INT)),
+    reads("ksys_unshare", &[LONG], Asked(INT)),
+    reads("__x64_sys_setns", &[REGISTERS], Asked(LONG)),
     reads("commit_creds", &[Pointer("cred")], Unread),
     reads("sys_exit", &[REGISTERS, LONG], Unread),
 ];
@@ -188,7 +190,7 @@ fn compare(types: &TypeInformation, id: u32, prototype: &Prototype, attach: Atta
         Behind(_) if passed.len() != prototype.parameters.len() => {
             return Err(format!("it has {} parameters, not {}", passed.len(), prototype.parameters.len()));
         }
-        Behind(bytes) | Asked(bytes) => Number(bytes),
+        Behind(result) | Asked(result) => result,
     };
     let result = *function.return_tid();
     if is(types, result, wanted) {
@@ -301,15 +303,15 @@ mod tests {
                 difference
             })
         };
-        assert_eq!(difference(&[DENTRY, PATH, DENTRY], Behind(4)), None);
-        assert_eq!(difference(&[DENTRY], Asked(4)), None);
+        assert_eq!(difference(&[DENTRY, PATH, DENTRY], Behind(INT)), None);
+        assert_eq!(difference(&[DENTRY], Asked(INT)), None);
         for (parameters, outcome, expected) in [
             (&[DENTRY, DENTRY][..], Unread, "parameter 2 is a pointer to path, not a pointer to dentry"),
             (&[INT], Unread, "parameter 1 is a pointer to dentry, not 4 bytes"),
             (&[Text], Unread, "parameter 1 is a pointer to dentry, not a pointer to text"),
             (&[Any, Any, Any, INT], Unread, "it has 3 parameters, and number 4 is read"),
-            (&[DENTRY, PATH], Behind(4), "it has 3 parameters, not 2"),
-            (&[DENTRY], Asked(8), "its result is 4 bytes, not 8 bytes"),
+            (&[DENTRY, PATH], Behind(INT), "it has 3 parameters, not 2"),
+            (&[DENTRY], Asked(LONG), "its result is 4 bytes, not 8 bytes"),
         ] {
             assert_eq!(difference(parameters, outcome).as_deref(), Some(expected));
         }

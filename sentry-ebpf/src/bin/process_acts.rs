@@ -10,17 +10,29 @@ use aya_ebpf::{
 };
 use sentry_ebpf::{
     kernel::call,
-    probes::{standing, system, target},
+    probes::{fork, standing, system, target},
 };
 
 #[unsafe(link_section = "license")]
 #[unsafe(no_mangle)]
 static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";
 
-/// errno of a security call's refusal.
+/// errno of a refusal, of functions that give an `int`.
 #[inline(always)]
 fn error(ctx: &FExitContext) -> u32 {
     call::refusal(ctx.ret::<i32>().unwrap_or(0).into())
+}
+
+#[fexit(function = "kernel_clone")]
+pub fn birth_refused(ctx: FExitContext) -> i32 {
+    fork::refused(error(&ctx));
+    0
+}
+
+#[fexit(function = "create_io_thread")]
+pub fn worker_refused(ctx: FExitContext) -> i32 {
+    fork::refused(call::refusal(ctx.ret().unwrap_or(0)));
+    0
 }
 
 #[fexit(function = "security_ptrace_access_check")]

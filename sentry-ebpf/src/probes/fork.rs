@@ -39,6 +39,15 @@ pub fn task_newtask(child: *const u8, clone_flags: u64) {
     }
 }
 
+/// Hook: fexit `kernel_clone(args)`, and `create_io_thread(function, argument, node)` for the workers of a ring. A
+/// refused birth can cost the parent its tag ([`gate`]).
+#[inline(always)]
+pub fn refused(error: u32) {
+    if error != 0 && gate::current().is_some() {
+        gate::tag_may_be_missing();
+    }
+}
+
 /// Makes the child a member, counted in `counter` if it is a process; true for a process, false for a thread.
 #[inline(always)]
 fn born(

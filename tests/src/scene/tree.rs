@@ -32,6 +32,7 @@ pub(super) const ACTS: Table = &[
     ("born-outside-forks", born_outside_forks),
     ("rename-self", rename_self),
     ("birth-refused", birth_refused),
+    ("grace-periods", grace_periods),
 ];
 
 /// Takes any arguments.
@@ -190,6 +191,17 @@ fn birth_refused(words: &mut Words<'_>) -> Result<(), Failure> {
         Ok(nix::unistd::ForkResult::Child) => std::process::exit(0),
         Ok(nix::unistd::ForkResult::Parent { child }) => Err(format!("child {child} was made").into()),
     }
+}
+
+/// Until what the kernel freed "later" before is free: what it defers waits for one period, and its call-back may come
+/// late in the next.
+fn grace_periods(_words: &mut Words<'_>) -> Result<(), Failure> {
+    const MEMBARRIER_CMD_GLOBAL: usize = 1;
+    for _ in 0..10 {
+        // SAFETY: takes no memory.
+        unsafe { raw::call(libc::SYS_membarrier, &[MEMBARRIER_CMD_GLOBAL, 0, 0]) }?;
+    }
+    Ok(())
 }
 
 /// `NAME`: what `ps` shows from now on.

@@ -32,8 +32,8 @@ use sentry_common::record::text::PathText;
 
 use crate::{
     count, gate,
-    kernel::{file as kernel_file, path, task},
-    probes::open,
+    kernel::{call::refusal, file as kernel_file, path, task},
+    probes::{fork, open},
 };
 
 /// The index in the jump table where the call's story is told.
@@ -41,6 +41,10 @@ use crate::{
 pub fn sys_exit(regs: *const u8, result: i64) -> Option<u32> {
     gate::current()?;
     let call = Call::read(regs, result);
+    if call.act == table::BIRTH {
+        fork::refused(refusal(result));
+        return None;
+    }
     if call.act == table::NOTHING || (result < 0 && !table::tells_refusals(call.act)) {
         return None;
     }

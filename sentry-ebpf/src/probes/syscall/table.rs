@@ -9,6 +9,8 @@ use sentry_common::family;
 pub(super) const NOTHING: u16 = u16::MAX;
 /// i386 only: the call is in the first argument, its arguments behind the second.
 pub(super) const SOCKET_CALL: u16 = u16::MAX - 1;
+/// The tracepoint tells of it; only that it was refused is of interest here.
+pub(super) const BIRTH: u16 = u16::MAX - 2;
 
 pub(super) const OPEN: u16 = family::OPEN << 8 | 0;
 pub(super) const UNLINK: u16 = family::NAME << 8 | 0;
@@ -96,6 +98,7 @@ const fn table(rows: &[(u16, &[usize])]) -> [u16; NUMBERS] {
 
 /// x86-64. From 512 on, what x32 has numbers of its own for.
 static NATIVE: [u16; NUMBERS] = table(&[
+    (BIRTH, &[56, 57, 58, 435]),
     (OPEN, &[2, 85, 257, 304, 437]),
     (UNLINK, &[84, 87]),
     (UNLINKAT, &[263]),
@@ -156,6 +159,7 @@ static NATIVE: [u16; NUMBERS] = table(&[
 
 /// i386.
 static COMPAT: [u16; NUMBERS] = table(&[
+    (BIRTH, &[2, 120, 190, 435]),
     (SOCKET_CALL, &[102]),
     (OPEN, &[5, 8, 295, 342, 437]),
     (UNLINK, &[10, 40]),
