@@ -59,6 +59,8 @@ pub struct RunBlock {
     pub renames: u64,
     /// Processes that could not be tagged in `PROCESS_TAGS` (table full): their network acts go unseen.
     pub untagged_processes: u64,
+    /// Acts that no record could be made of, or whose run a later record will not name: a descriptor that was gone, full tables.
+    pub untold: u64,
 }
 shared!(RunBlock);
-const _: () = assert!(size_of::<RunBlock>() == 8 + 8 * 25);
+const _: () = assert!(size_of::<RunBlock>() == 8 + 8 * 26);

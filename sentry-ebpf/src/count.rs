@@ -58,14 +58,14 @@ pub fn set(run: &Run, field: impl FnOnce(&mut RunBlock) -> *mut u64, value: u64)
 
 /// Counts a packet of `bytes` to or from the other side.
 #[inline(always)]
-pub fn flow<const OUT: bool>(key: &FlowKey, bytes: u64) {
+pub fn flow<const OUT: bool>(run: &Run, key: &FlowKey, bytes: u64) {
     let mut row = FLOWS.get_ptr_mut(key);
     if row.is_none() {
         // Another processor may have been faster; then its row is there.
         let _present_is_fine = FLOWS.insert(key, Flow::default(), BPF_NOEXIST.into());
         row = FLOWS.get_ptr_mut(key);
     }
-    let Some(row) = row else { return fault(fault::FLOWS_FULL) };
+    let Some(row) = row else { return untold(run, fault::FLOWS_FULL) };
     // SAFETY: points to a map value; all writers use atomics on its fields.
     unsafe {
         let (packets, sum) = if OUT {
@@ -76,6 +76,13 @@ pub fn flow<const OUT: bool>(key: &FlowKey, bytes: u64) {
         atomic_xadd::<u64, u64, { Relaxed }>(packets, 1);
         atomic_xadd::<u64, u64, { Relaxed }>(sum, bytes);
     }
+}
+
+/// Counts a kernel-side failure that leaves an act of the run untold.
+#[inline(always)]
+pub fn untold(run: &Run, kind: u32) {
+    add(run, |block| &raw mut block.untold);
+    fault(kind);
 }
 
 /// Counts a kernel-side failure.

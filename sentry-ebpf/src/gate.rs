@@ -5,7 +5,7 @@
 //! task-storage look-up (about 5 ns on 6.18).
 //!
 //! A tag can be lost: a birth that the kernel refuses late (at the limit of processes, say) leaves a half-made copy of the
-//! parent, which is freed a grace period later, and with it, on Debian's 6.18.15, the parent's storage. Members are in
+//! parent, which is freed a grace period later, and with it, on Debian's 6.1 and 6.18.15, the parent's storage. Members are in
 //! [`PROCESS_TAGS`] too, and once a tag may be missing a task without one is looked up there.
 
 use aya_ebpf::{
@@ -128,7 +128,7 @@ pub fn tag_socket(cookie: u64, run: &Run, actor: Actor) {
         return;
     }
     if cookie != 0 && SOCKETS.insert(cookie, row, BPF_ANY.into()).is_err() {
-        count::fault(fault::SOCKETS_FULL);
+        count::untold(run, fault::SOCKETS_FULL);
     }
 }
 
@@ -196,7 +196,7 @@ pub fn tag_process(process: Actor, run: &Run) -> bool {
     }
     // A row that an earlier process with this id left behind, or a full table.
     if PROCESS_TAGS.insert(process.tgid, row, BPF_ANY.into()).is_err() {
-        count::fault(fault::PROCESS_TAGS_FULL);
+        count::untold(run, fault::PROCESS_TAGS_FULL);
         count::add(run, |block| &raw mut block.untagged_processes);
     }
     true

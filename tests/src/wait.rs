@@ -17,13 +17,13 @@ pub fn long() -> bool {
     std::env::var_os("AGENTSENTRY_LONG").is_some_and(|value| value == "1")
 }
 
-/// How often something is done: in the suite, on an emulated machine, with `AGENTSENTRY_LONG=1`.
+/// How often something is done: in the suite, in the suite on an emulated machine, with `AGENTSENTRY_LONG=1`.
 #[must_use]
 pub fn rounds(suite: u32, slow_machine: u32, all: u32) -> u32 {
-    if slow() {
-        slow_machine
-    } else if long() {
+    if long() {
         all
+    } else if slow() {
+        slow_machine
     } else {
         suite
     }

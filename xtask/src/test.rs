@@ -105,12 +105,17 @@ fn tests_of(selection: Selection, filter: &[String]) -> Result<Tally> {
     Ok(tally)
 }
 
+/// Everything the acceptance asks for, however long it takes.
+pub(crate) fn long() -> bool {
+    std::env::var_os("AGENTSENTRY_LONG").is_some_and(|value| value == "1")
+}
+
 /// Always the whole workspace, narrowed by a filter and not by `-p`: another selection of packages would compile the
 /// dependencies again with other features.
 fn nextest_command(selection: Selection) -> Result<std::process::Command> {
     let mut command = cargo::workspace("nextest");
     command.args(["run", "--workspace", "--no-fail-fast", "--no-tests=pass", "--color=never"]);
-    if std::env::var_os("AGENTSENTRY_LONG").is_some_and(|value| value == "1") {
+    if long() {
         command.arg("--profile=long");
     }
     // The output of passing tests goes to the log, because that is where a test says that it skipped itself.

@@ -4,17 +4,18 @@
 //! or, where the kernel preempts it, by another task that comes to the same hook meanwhile (`bpf_prog_inc_misses_counter`,
 //! 5.12+). The act is then not told, and only this count says so.
 
-use std::io;
-
 use super::fdinfo;
 
 /// By all programs that this process holds, since they were loaded; each program has one descriptor. Kernels before 5.17
-/// do not tell in fdinfo.
-///
-/// # Errors
-/// When the process's own descriptors cannot be listed.
-pub fn skipped() -> io::Result<u64> {
-    Ok(fdinfo::own()?.filter_map(|text| misses(&text)).sum())
+/// do not tell in fdinfo. 0 where the process's own descriptors cannot be listed (logged).
+pub fn skipped() -> u64 {
+    fdinfo::own().map_or_else(
+        |error| {
+            tracing::error!(%error, "cannot tell how often the kernel left out a program");
+            0
+        },
+        |texts| texts.filter_map(|text| misses(&text)).sum(),
+    )
 }
 
 fn misses(fdinfo: &str) -> Option<u64> {

@@ -31,12 +31,14 @@ impl Gather {
         }
     }
 
-    /// The report. It is complete when every record the kernel made is in it.
+    /// The report. It is complete when every record the kernel made is in it, and one was made of every act.
     #[must_use]
     pub fn report(self, run: v1::Run, limits: Vec<String>) -> v1::Report {
         let generated = |books: &Option<v1::RingBooks>| books.as_ref().map_or(0, |books| books.generated);
         let complete = self.gaps == 0
             && run.interruptions == 0
+            && run.untold == 0
+            && run.skipped == 0
             && self.events == generated(&run.critical) + generated(&run.bulk);
         v1::Report {
             run: Some(run),

@@ -27,7 +27,7 @@ use super::{
     slots::Slots,
 };
 use crate::{
-    bpf::{LoadError, Programs},
+    bpf::{LoadError, Programs, skipped},
     cgroup::{Cgroup, CgroupError, CgroupRoot},
     enrich::clock::unix_ns,
 };
@@ -274,11 +274,13 @@ impl Registry {
         // The last reading, before the slot is cleared for the next run.
         self.read(run);
         let flows = super::flows::of_kernel(self.kernel().programs.tables.take_flows(run.tag));
+        let skipped = skipped().saturating_sub(run.skipped_before);
         {
             let mut state = run.state();
             state.state = v1::RunState::Ended;
             state.ended_unix_ns = Some(unix_ns());
             state.flows = flows;
+            state.skipped = skipped;
         }
         self.free(run.tag);
         if run.owned
@@ -333,6 +335,7 @@ impl Registry {
             uid: start.uid,
             command: start.command,
             settings: self.settings.clone(),
+            skipped_before: skipped(),
         }));
         run.begin();
         self.lists().enter(&run);

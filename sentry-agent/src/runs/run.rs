@@ -42,6 +42,8 @@ pub struct Run {
     pub event_prefix: String,
     /// The run as an earlier sensor life left it.
     before: Option<v1::Run>,
+    /// Calls of programs that the kernel had left out when the run began.
+    pub(super) skipped_before: u64,
     detector: Mutex<RunDetector>,
     decider: Mutex<Decider>,
     delivered: [AtomicU64; ring::COUNT],
@@ -67,6 +69,8 @@ pub struct RunState {
     pub block: RunBlock,
     /// What it exchanged, as last read; final when ended.
     pub flows: Vec<v1::Flow>,
+    /// Calls of programs that the kernel left out meanwhile; known when ended.
+    pub skipped: u64,
 }
 
 /// What [`Run::new`] needs.
@@ -82,6 +86,7 @@ pub(super) struct NewRun {
     pub command: Vec<String>,
     pub settings: sentry_detect::runaway::settings::Settings,
     pub before: Option<v1::Run>,
+    pub skipped_before: u64,
 }
 
 impl Run {
@@ -98,6 +103,7 @@ impl Run {
         Self {
             event_prefix,
             before: new.before,
+            skipped_before: new.skipped_before,
             id: new.id,
             agent: new.agent,
             mode: new.mode,
@@ -117,6 +123,7 @@ impl Run {
                 ended_unix_ns: None,
                 block: RunBlock::default(),
                 flows: Vec::new(),
+                skipped: 0,
             }),
             told: Mutex::new(None),
             over: OnceLock::new(),
@@ -257,6 +264,8 @@ impl Run {
         };
         let mut run = v1::Run {
             interruptions: 0,
+            untold: block.untold,
+            skipped: state.skipped,
             id: self.id.0.clone(),
             agent: Some(v1::Agent { id: self.agent.id.clone(), name: self.agent.name.clone() }),
             state: state.state.into(),
@@ -306,6 +315,8 @@ fn add_earlier_life(run: &mut v1::Run, before: &v1::Run) {
         }
     }
     run.interruptions = before.interruptions + 1;
+    run.untold += before.untold;
+    run.skipped += before.skipped;
     add(&mut run.critical, &before.critical);
     add(&mut run.bulk, &before.bulk);
     run.execs += before.execs;

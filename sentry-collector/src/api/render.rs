@@ -137,6 +137,15 @@ fn completeness(run: &v1::Run, row: &RunRow) -> Value {
         });
         rings.insert(ring.to_owned(), books);
     }
+    if run.interruptions > 0 {
+        missing.push(format!("the sensor was away {} times while the run lived", run.interruptions));
+    }
+    if run.untold > 0 {
+        missing.push(format!("{} acts could not be told", run.untold));
+    }
+    if run.skipped > 0 {
+        missing.push(format!("the kernel left out {} calls of programs while the run lived", run.skipped));
+    }
     if row.lost_items > 0 {
         missing.push(format!("{} items were lost between sensor and collector", row.lost_items));
     }

@@ -106,16 +106,23 @@ async fn events_and_findings_are_ocsf_and_stay_the_same() {
 async fn runs_tell_no_finding_from_not_complete() {
     let collector = Collector::start();
     let (mut sensor, _) = Sensor::connect(&collector, "s1", "e1").await;
+    let blind = match run("blind", v1::RunState::Ended, books(1, 1, 0)) {
+        v1::item::Item::Run(run) => {
+            v1::item::Item::Run(v1::Run { interruptions: 1, untold: 2, skipped: 3, ..run })
+        }
+        other => other,
+    };
     let items = vec![
         run("whole", v1::RunState::Running, books(1, 1, 0)),
         run("lossy", v1::RunState::Ended, books(10, 7, 3)),
         run("open", v1::RunState::Ended, books(10, 8, 0)),
         run("whole", v1::RunState::Ended, books(5, 5, 0)),
+        blind,
     ];
     sensor.send(1, items).await;
-    sensor.send_events("whole", 5..=9, 5).await;
-    sensor.send(10, vec![decision("whole"), v1::item::Item::Outcome(outcome("whole"))]).await;
-    sensor.acked(11).await;
+    sensor.send_events("whole", 6..=10, 5).await;
+    sensor.send(11, vec![decision("whole"), v1::item::Item::Outcome(outcome("whole"))]).await;
+    sensor.acked(12).await;
     let one = |name: &str| collector.items(&format!("/api/v1/runs?run={name}"))[0].clone();
     let whole = one("whole");
     assert_eq!(whole["state"], "ended");
@@ -137,11 +144,19 @@ async fn runs_tell_no_finding_from_not_complete() {
         one("open")["completeness"]["missing"],
         json!(["the books of the critical ring do not close"])
     );
+    assert_eq!(
+        one("blind")["completeness"]["missing"],
+        json!([
+            "the sensor was away 1 times while the run lived",
+            "2 acts could not be told",
+            "the kernel left out 3 calls of programs while the run lived",
+        ])
+    );
     let listed: Vec<String> =
         collector.walk("/api/v1/runs?limit=2", |run| run["id"].as_str().unwrap().to_owned());
-    assert_eq!(listed, ["open", "lossy", "whole"], "a new state does not move a run");
+    assert_eq!(listed, ["blind", "open", "lossy", "whole"], "a new state does not move a run");
     let agents = collector.items("/api/v1/agents");
-    assert_eq!((agents.len(), &agents[0]["runs"], &agents[0]["runs_live"]), (1, &json!(3), &json!(0)));
+    assert_eq!((agents.len(), &agents[0]["runs"], &agents[0]["runs_live"]), (1, &json!(4), &json!(0)));
     let decisions = collector.items("/api/v1/decisions?agent=claude");
     assert_eq!((&decisions[0]["action"], &decisions[0]["mode"]), (&json!("freeze"), &json!("enforce")));
     assert_eq!(collector.items("/api/v1/outcomes?run=whole")[0]["result"], "applied");

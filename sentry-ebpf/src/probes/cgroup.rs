@@ -49,7 +49,7 @@ pub fn cgroup_mkdir(made: *const u8, path: *const u8) {
     let Some(run) = gate::of_cgroup(cgroup::parent_id(made)) else { return };
     let id = cgroup::id(made);
     if RUN_CGROUPS.insert(id, run.tag, BPF_ANY.into()).is_err() {
-        count::fault(fault::RUN_CGROUPS_FULL);
+        count::untold(&run, fault::RUN_CGROUPS_FULL);
     }
     count::add(&run, |block| &raw mut block.cgroups_made);
     report(&run, kind::CGROUP_MAKE, Actor::current(gate::current_task()), id, DESTINATION_IN_RUN, path);

@@ -43,7 +43,8 @@ pub fn task_newtask(child: *const u8, clone_flags: u64) {
 /// refused birth can cost the parent its tag ([`gate`]).
 #[inline(always)]
 pub fn refused(error: u32) {
-    if error != 0 && gate::current().is_some() {
+    // The storage may be gone by now.
+    if error != 0 && gate::of_member(gate::current_task()).is_some() {
         gate::tag_may_be_missing();
     }
 }

@@ -20,7 +20,9 @@ const ACCESS_MODE: u32 = 3;
 #[inline(always)]
 pub fn file_open(opened: *const u8) {
     let Some(run) = gate::current() else { return };
-    report(&run, opened, ATTEMPT);
+    if !file::is_below(opened) {
+        report(&run, opened, ATTEMPT);
+    }
 }
 
 /// The opened object, whoever found it.

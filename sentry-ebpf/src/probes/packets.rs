@@ -61,7 +61,7 @@ fn count_flow<const OUT: bool>(ctx: &SkBuffContext, run: &gate::Run, packet: &Pa
         reserved: 0,
         address: packet::address::<OUT>(ctx, packet.family),
     };
-    count::flow::<OUT>(&key, u64::from(packet.length));
+    count::flow::<OUT>(run, &key, u64::from(packet.length));
 }
 
 #[inline(always)]

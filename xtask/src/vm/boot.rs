@@ -10,7 +10,7 @@ use std::{
     process::{Child, Command, Stdio},
     sync::mpsc::{self, Receiver, RecvTimeoutError},
     thread,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, Result};
@@ -18,11 +18,15 @@ use anyhow::{Context as _, Result};
 use crate::{
     step::{self, say},
     tally::Tally,
+    test,
     vm::matrix::Kernel,
 };
 
 const AREA: &str = "vm";
 const MEMORY_MIB: u32 = 2048;
+/// With `AGENTSENTRY_LONG=1` there is more to do, and more to keep: the guest has no disk.
+const LONG_MEMORY_MIB: u32 = 8192;
+const LONG_TIMEOUTS: u32 = 8;
 /// Security modules as Debian enables them; `bpf` is appended where the matrix wants it.
 const SECURITY_MODULES: &str = "landlock,lockdown,yama,integrity";
 /// Everything the emulator can do, but for one instruction: before QEMU 8.1 it computed the flags of `cmpxchg16b` from
@@ -84,7 +88,7 @@ fn boot_once(kernel: &Kernel, image: &Path, initrd: &Path, filter: &[String]) ->
     let lines = read_lines(&mut child)?;
 
     let mut console = Console::default();
-    let deadline = started + kernel.timeout;
+    let deadline = started + timeout(kernel);
     let ended = loop {
         match lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
             Ok(line) => {
@@ -134,7 +138,7 @@ impl Console {
         tally.failures = tally.failures.iter().map(|name| format!("{}: {name}", kernel.name)).collect();
         let complaint = match (&self.kernel_fault, ended, self.verdict) {
             (Some(fault), ..) => Some(format!("the kernel reported a fault: {fault}")),
-            (None, false, _) => Some(format!("no end within {} s", kernel.timeout.as_secs())),
+            (None, false, _) => Some(format!("no end within {} s", timeout(kernel).as_secs())),
             (None, true, None) => Some("the guest ended without a result".to_owned()),
             (None, true, Some(false)) => Some("the guest reported a failure".to_owned()),
             (None, true, Some(true)) if tally.is_empty() => Some("the guest ran no tests".to_owned()),
@@ -147,6 +151,10 @@ impl Console {
         }
         (tally, complaint)
     }
+}
+
+fn timeout(kernel: &Kernel) -> Duration {
+    if test::long() { kernel.timeout * LONG_TIMEOUTS } else { kernel.timeout }
 }
 
 /// Kernel messages start with a time in brackets; what a test prints does not count.
@@ -171,14 +179,16 @@ fn command(kernel: &Kernel, image: &Path, initrd: &Path, filter: &[String]) -> C
     // Words that the kernel does not know and that have an equals sign become the environment of init.
     let append = format!(
         "console=ttyS0 quiet panic=-1 watchdog_thresh={WATCHDOG_S} lsm={modules} {} AGENTSENTRY_VM={} AGENTSENTRY_LSM={} AGENTSENTRY_PROMISED={} \
-         AGENTSENTRY_FILTER={} AGENTSENTRY_SCENARIO={}",
+         AGENTSENTRY_FILTER={} AGENTSENTRY_SCENARIO={} AGENTSENTRY_LONG={}",
         kernel.arguments.join(" "),
         kernel.name,
         if kernel.lsm { "on" } else { "off" },
         kernel.promised.join(","),
         filter.join(","),
-        std::env::var("AGENTSENTRY_SCENARIO").unwrap_or_default()
+        std::env::var("AGENTSENTRY_SCENARIO").unwrap_or_default(),
+        u8::from(test::long())
     );
+    let memory = if test::long() { LONG_MEMORY_MIB } else { MEMORY_MIB };
     let mut qemu = Command::new("qemu-system-x86_64");
     // Where time is counted, one nanosecond is one instruction, and sleeping takes none of ours.
     let way: &[&str] = if kernel.counted {
@@ -187,7 +197,7 @@ fn command(kernel: &Kernel, image: &Path, initrd: &Path, filter: &[String]) -> C
         &["-accel", "tcg,thread=multi", "-smp", "2"]
     };
     qemu.args(way)
-        .args(["-cpu", CPU, "-m", &MEMORY_MIB.to_string()])
+        .args(["-cpu", CPU, "-m", &memory.to_string()])
         .args(["-display", "none", "-serial", "stdio", "-monitor", "none", "-nic", "none", "-no-reboot"])
         .arg("-kernel")
         .arg(image)
@@ -220,8 +230,6 @@ fn read_lines(child: &mut Child) -> Result<Receiver<String>> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     fn kernel() -> Kernel {

@@ -25,8 +25,8 @@ pub(crate) const TESTS: &str = "sentry-tests";
 const BIN_DIR: &str = "opt/agentsentry/bin";
 const TEST_DIR: &str = "opt/agentsentry/tests";
 
-/// Packs the archive from the last build.
-pub(super) fn pack() -> Result<PathBuf> {
+/// Packs the archive from the last build; with `release`, our programs are those of the last release build (the tests are not).
+pub(super) fn pack(release: bool) -> Result<PathBuf> {
     let base = paths::target().join("vm");
     let root = base.join("root");
     if root.exists() {
@@ -41,7 +41,10 @@ pub(super) fn pack() -> Result<PathBuf> {
     place(&paths::root().join("tests/vm/init"), &root.join("init"))?;
 
     let mut programs = vec![busybox];
-    for program in executables()? {
+    for mut program in executables()? {
+        if release && !program.test {
+            program.path = paths::target().join("release").join(&program.name);
+        }
         let dir = if program.test { TEST_DIR } else { BIN_DIR };
         place_stripped(&program.path, &root.join(dir).join(&program.name))?;
         programs.push(program.path);

@@ -37,6 +37,7 @@ const AREA: &str = "vm";
 
 pub(crate) fn command(mut args: Args) -> Result<ExitCode> {
     let without_lsm = args.flag("--no-lsm");
+    let release = args.flag("--release");
     let names = args.words();
     let filter = args.rest();
     args.done()?;
@@ -46,7 +47,10 @@ pub(crate) fn command(mut args: Args) -> Result<ExitCode> {
     }
     setup::ensure()?;
     build::build(What::ProgramsAndTests)?;
-    let parts = run(&kernels, &filter)?;
+    if release {
+        build::build(What::Release)?;
+    }
+    let parts = run(&kernels, &filter, release)?;
     let sum = total(&parts);
     for failure in &sum.failures {
         println!("failed: {failure}");
@@ -57,19 +61,19 @@ pub(crate) fn command(mut args: Args) -> Result<ExitCode> {
 
 /// All kernels of the matrix, for `cargo xtask test`.
 pub(crate) fn run_matrix(filter: &[String]) -> Result<Vec<(String, Tally)>> {
-    run(&Matrix::read()?.select(&[])?, filter)
+    run(&Matrix::read()?.select(&[])?, filter, false)
 }
 
 /// Runs the tests that the filter names on these kernels (none named: all).
 pub(crate) fn run_named(names: &[String], filter: &[String]) -> Result<Tally> {
-    Ok(total(&run(&Matrix::read()?.select(names)?, filter)?))
+    Ok(total(&run(&Matrix::read()?.select(names)?, filter, false)?))
 }
 
 /// The same where the guest's time is a count of its instructions.
 pub(crate) fn run_counted(names: &[String], filter: &[String]) -> Result<Tally> {
     let mut kernels = Matrix::read()?.select(names)?;
     kernels.iter_mut().for_each(Kernel::count_time);
-    Ok(total(&run(&kernels, filter)?))
+    Ok(total(&run(&kernels, filter, false)?))
 }
 
 fn total(parts: &[(String, Tally)]) -> Tally {
@@ -84,12 +88,12 @@ pub(crate) fn logs_of(names: &[String]) -> Result<Vec<(String, PathBuf)>> {
     kernels.iter().map(|kernel| Ok((kernel.name.clone(), boot::log_of(kernel)?))).collect()
 }
 
-fn run(kernels: &[Kernel], filter: &[String]) -> Result<Vec<(String, Tally)>> {
+fn run(kernels: &[Kernel], filter: &[String], release: bool) -> Result<Vec<(String, Tally)>> {
     if filter.iter().any(|word| word.contains([',', ' ', '"'])) {
         // The words travel on the kernel's command line.
         bail!("a test filter for the kernels has no commas, spaces or quotes; give several words instead");
     }
-    let initrd = initramfs::pack().context("cannot pack the file system of the test kernels")?;
+    let initrd = initramfs::pack(release).context("cannot pack the file system of the test kernels")?;
     // One at a time: a sensor verifies its programs on both CPUs of a guest, so that a second guest would only slow the first
     // down, until its watchdog takes it for locked up.
     kernels

@@ -98,6 +98,9 @@ pub(crate) fn run(run: &v1::Run) -> Value {
         "command": run.command,
         "findings": run.findings,
         "rings": {"critical": books(run.critical), "bulk": books(run.bulk)},
+        "interruptions": run.interruptions,
+        "untold": run.untold,
+        "skipped": run.skipped,
         "counters": {
             "execs": run.execs,
             "processes_born": run.processes_born,

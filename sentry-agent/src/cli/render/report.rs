@@ -114,18 +114,24 @@ pub(super) fn limits(limits: &[String]) -> String {
 
 /// Whether the record is complete, and the sums that show it.
 fn books(report: &v1::Report) -> String {
-    let sum = |books: Option<v1::RingBooks>| books.unwrap_or_default();
-    let (critical, bulk) =
-        report.run.as_ref().map(|run| (sum(run.critical), sum(run.bulk))).unwrap_or_default();
+    let unknown = v1::Run::default();
+    let run = report.run.as_ref().unwrap_or(&unknown);
+    let (critical, bulk) = (run.critical.unwrap_or_default(), run.bulk.unwrap_or_default());
     let generated = critical.generated + bulk.generated;
     let lost = critical.lost + bulk.lost;
-    let throttled = match critical.throttled + bulk.throttled {
-        0 => String::new(),
-        count => format!(", {count} throttled"),
-    };
+    let more: String = [
+        (critical.throttled + bulk.throttled, "throttled"),
+        (u64::from(run.interruptions), "times the sensor was away"),
+        (run.untold, "acts not told"),
+        (run.skipped, "calls of programs left out by the kernel"),
+    ]
+    .into_iter()
+    .filter(|(count, _)| *count > 0)
+    .map(|(count, what)| format!(", {count} {what}"))
+    .collect();
     let verdict = if report.complete { paint(GREEN, "complete") } else { paint(RED, "not complete") };
     format!(
-        "  {}  {verdict}: {generated} records made, {} read, {lost} lost{throttled}\n",
+        "  {}  {verdict}: {generated} records made, {} read, {lost} lost{more}\n",
         paint(BOLD, "Record"),
         critical.delivered + bulk.delivered
     )

@@ -43,7 +43,7 @@ pub fn called(regs: *const u8, result: i64) {
 fn by_descriptor(run: &Run, kind: u16, descriptor: u32, attribute: u64) {
     let Some(file) = task::open_file(gate::current_task(), descriptor) else {
         // Another thread has closed it already.
-        return count::fault(fault::FD_GONE);
+        return count::untold(run, fault::FD_GONE);
     };
     let actor = Actor::current(gate::current_task());
     let Some(mut record) = emit::bulk::<NameRecord>(run, kind, actor) else { return };

@@ -111,7 +111,7 @@ fn copied(call: &Call) -> Act {
 fn by_descriptor(run: &Run, act: &Act) {
     let Some(file) = task::open_file(gate::current_task(), act.descriptor as u32) else {
         // Another thread has closed it already.
-        return count::fault(fault::FD_GONE);
+        return count::untold(run, fault::FD_GONE);
     };
     let key = file::key(file);
     if act.kind == kind::COPY && !file::is_regular_mode(key.mode) {

@@ -42,7 +42,7 @@ pub fn called(regs: *const u8, result: i64) {
         match task::open_file(gate::current_task(), call.argument::<4>() as u32) {
             Some(file) => mapped = file,
             // Another thread has closed it already.
-            None => return count::fault(fault::FD_GONE),
+            None => return count::untold(&run, fault::FD_GONE),
         }
     }
     if writes {

@@ -58,7 +58,7 @@ pub fn opened(result: i64) {
     match task::open_file(gate::current_task(), result as u32) {
         Some(file) => open::report(&run, file, 0),
         // Another thread has closed it already.
-        None => count::fault(sentry_common::fault::FD_GONE),
+        None => count::untold(&run, sentry_common::fault::FD_GONE),
     }
 }
 

@@ -20,7 +20,7 @@ pub fn made(regs: *const u8, result: i64) {
     let call = Call::read(regs, result);
     let Some(sock) = socket::of_descriptor(gate::current_task(), result as u32) else {
         // Another thread has closed it already.
-        return count::fault(fault::FD_GONE);
+        return count::untold(&run, fault::FD_GONE);
     };
     let actor = Actor::current(gate::current_task());
     let accepted = call.act == table::ACCEPT;
@@ -41,7 +41,7 @@ pub fn connected(regs: *const u8, result: i64) {
     let Some(run) = gate::current() else { return };
     let call = Call::read(regs, result);
     let Some(sock) = socket::of_descriptor(gate::current_task(), call.argument::<0>() as u32) else {
-        return count::fault(fault::FD_GONE);
+        return count::untold(&run, fault::FD_GONE);
     };
     if socket::family(sock) != AF_UNIX {
         return;
