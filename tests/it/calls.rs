@@ -193,3 +193,21 @@ fn calls_by_the_32_bit_door_tell_the_same() {
     require!("root", "tier-c");
     tells("compat");
 }
+
+/// Tier C looks at the descriptor when the call is over.
+#[test]
+fn an_act_whose_descriptor_is_gone_makes_the_record_incomplete() {
+    require!("root", "tier-c");
+    let sensor = Sensor::start();
+    let to = sensor.scratch().join("file");
+    let ended = Order::new(&sensor, "gone")
+        .finish(&workload("workload_scene", &["splice-closed", to.to_str().unwrap()]));
+    assert_eq!(ended.code(), Some(0), "{}", programs::text(&ended.output));
+    let report = ended.report();
+    let bulk = &report["run"]["rings"]["bulk"];
+    assert_eq!(
+        (&report["complete"], &report["run"]["untold"], &bulk["generated"]),
+        (&false.into(), &1.into(), &bulk["delivered"]),
+        "{report:#}"
+    );
+}

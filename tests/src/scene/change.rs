@@ -2,11 +2,12 @@
 
 use std::{
     fs::{self, File},
+    io::Write as _,
     os::{fd::AsRawFd as _, unix::fs::PermissionsExt as _},
 };
 
 use super::{Table, Words, raw};
-use crate::work::Failure;
+use crate::{wait, work::Failure};
 
 pub(super) const ACTS: Table = &[
     ("truncate", truncate),
@@ -14,6 +15,7 @@ pub(super) const ACTS: Table = &[
     ("open-truncate", open_truncate),
     ("copy-range", copy_range),
     ("sendfile", sendfile),
+    ("splice-closed", splice_closed),
     ("allocate", allocate),
     ("map-write", map_write),
     ("map-execute", map_execute),
@@ -65,6 +67,28 @@ fn sendfile(words: &mut Words<'_>) -> Result<(), Failure> {
         raw::call(libc::SYS_sendfile, &[raw::number(to.as_raw_fd()), raw::number(from.as_raw_fd()), 0, 8])
     }?;
     Ok(())
+}
+
+/// `TO`: content comes from a pipe, and while the call waits for it, another thread closes the descriptor.
+fn splice_closed(words: &mut Words<'_>) -> Result<(), Failure> {
+    let to = File::create(words.path()?)?;
+    let (from, mut pipe) = std::io::pipe()?;
+    let args = [raw::number(from.as_raw_fd()), 0, raw::number(to.as_raw_fd()), 0, 1, 0];
+    let call = format!("/proc/self/task/{}/syscall", nix::unistd::gettid());
+    let waits = format!("{} ", libc::SYS_splice);
+    std::thread::scope(|scope| -> Result<(), Failure> {
+        let closed = scope.spawn(move || {
+            wait::until("the call waits", || match fs::read_to_string(&call) {
+                Ok(now) if now.starts_with(&waits) => Ok(()),
+                other => Err(format!("{other:?}")),
+            });
+            drop(to);
+            pipe.write_all(b"x")
+        });
+        // SAFETY: no memory is passed.
+        unsafe { raw::call(libc::SYS_splice, &args) }?;
+        Ok(closed.join().map_err(|_panic| "the thread panicked")??)
+    })
 }
 
 fn allocate(words: &mut Words<'_>) -> Result<(), Failure> {
