@@ -32,7 +32,12 @@ pub fn rounds(suite: u32, slow_machine: u32, all: u32) -> u32 {
 /// The longest a condition may take: far beyond what it takes when nothing is wrong.
 #[must_use]
 pub fn patience() -> Duration {
-    if slow() { Duration::from_secs(150) } else { Duration::from_secs(30) }
+    let seconds = match (long(), slow()) {
+        (true, _) => 300,
+        (false, true) => 150,
+        (false, false) => 30,
+    };
+    Duration::from_secs(seconds)
 }
 
 /// Looks until the answer is `Ok`.

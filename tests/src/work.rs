@@ -5,8 +5,12 @@ use std::{
     time::{Duration, Instant},
 };
 
+use crate::wait;
+
 /// No workload lives longer, whatever becomes of the test that started it.
 const LIFE: Duration = Duration::from_secs(170);
+/// The same in the long form.
+const LONG_LIFE: Duration = Duration::from_secs(600);
 
 /// Why a workload ended early.
 pub type Failure = Box<dyn std::error::Error>;
@@ -18,7 +22,7 @@ pub struct Deadline(Instant);
 impl Deadline {
     #[must_use]
     pub fn new() -> Self {
-        Self::within(LIFE)
+        Self::within(if wait::long() { LONG_LIFE } else { LIFE })
     }
 
     #[must_use]

@@ -7,6 +7,7 @@ use sentry_proto::v1::{self, ItemKind, item};
 use super::{
     Limits,
     gap::{self, Lost},
+    share::Shares,
     store::{Row, sql},
 };
 
@@ -16,18 +17,46 @@ const STEP: i64 = 1_000;
 const GAP_ROOM: u64 = 4 << 10;
 
 /// Positions and sizes, as the tables have them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Books {
     /// Position of the next item.
     pub(super) next: u64,
     pub(super) acked: u64,
     pub(super) acked_bytes: u64,
     pub(super) unacked_bytes: u64,
+    /// Of the events that are not acknowledged.
+    pub(super) shares: Shares,
+}
+
+/// A run with more than this part of the spool makes room before others do.
+const FAIR_PART: u64 = 8;
+
+/// What the runs have of the spool.
+pub(super) fn shares(connection: &Connection, acked: u64) -> rusqlite::Result<Shares> {
+    let mut shares = Shares::default();
+    let mut select = connection.prepare(
+        "SELECT run, MIN(seq), SUM(bytes) FROM items WHERE seq > ?1 AND kind = ?2 AND run IS NOT NULL GROUP BY run",
+    )?;
+    let mut rows = select.query(params![sql(acked), ItemKind::Event as i32])?;
+    while let Some(row) = rows.next()? {
+        let (first, bytes) = (row.get::<_, i64>(1)?.unsigned_abs(), row.get::<_, i64>(2)?.unsigned_abs());
+        shares.add(row.get_ref(0)?.as_str()?, first, bytes);
+    }
+    Ok(shares)
 }
 
 /// Deletes what is over the limits; returns how many unacknowledged items that were.
 pub(super) fn prune(connection: &Connection, books: &mut Books, limits: Limits) -> rusqlite::Result<u64> {
-    let dropped = make_room(connection, books, limits.spool_bytes)?;
+    let mut dropped = 0;
+    while books.unacked_bytes > limits.spool_bytes
+        && let Some((run, from)) = books.shares.largest(limits.spool_bytes / FAIR_PART)
+    {
+        let over = books.unacked_bytes - limits.spool_bytes;
+        let went = thin_out(connection, books, (&run, from), over)?;
+        books.shares.went(&run, went.bytes, went.next);
+        dropped += went.items;
+    }
+    dropped += make_room(connection, books, limits.spool_bytes)?;
     while books.acked_bytes > limits.keep_bytes {
         let over = books.acked_bytes - limits.keep_bytes;
         let Some((cut, bytes)) = oldest(connection, (0, books.acked), over)? else {
@@ -49,10 +78,16 @@ pub(super) fn acknowledge(connection: &Connection, books: &mut Books, seq: u64) 
         put(connection, seq + 1, last, &rest)?;
         books.unacked_bytes = books.unacked_bytes.saturating_sub(bytes) + rest.bytes();
     }
-    let mut select =
-        connection.prepare_cached("SELECT IFNULL(SUM(bytes), 0) FROM items WHERE seq > ?1 AND seq <= ?2")?;
-    let moved: i64 = select.query_row([sql(books.acked), sql(seq)], |row| row.get(0))?;
-    let moved = moved.unsigned_abs();
+    let mut select = connection.prepare_cached(
+        "SELECT CASE kind WHEN ?3 THEN run END, bytes FROM items WHERE seq > ?1 AND seq <= ?2",
+    )?;
+    let mut rows = select.query(params![sql(books.acked), sql(seq), ItemKind::Event as i32])?;
+    let mut moved = 0;
+    while let Some(row) = rows.next()? {
+        let bytes = row.get::<_, i64>(1)?.unsigned_abs();
+        books.shares.less(row.get_ref(0)?.as_str_or_null()?, bytes);
+        moved += bytes;
+    }
     books.acked = seq;
     books.acked_bytes += moved;
     books.unacked_bytes = books.unacked_bytes.saturating_sub(moved);
@@ -106,6 +141,83 @@ pub(super) fn put(connection: &Connection, first: u64, last: u64, row: &Row<'_>)
         .map(drop)
 }
 
+/// Events of one run that Gaps took the place of.
+#[derive(Default)]
+struct Went {
+    items: u64,
+    bytes: u64,
+    /// Position behind the last of them.
+    next: u64,
+}
+
+/// Replaces the oldest unacknowledged events of a run, which stand at `from` or behind, by Gaps: as many as have `over`
+/// bytes, at most [`STEP`].
+fn thin_out(
+    connection: &Connection,
+    books: &mut Books,
+    (run, from): (&str, u64),
+    over: u64,
+) -> rusqlite::Result<Went> {
+    let mut select = connection.prepare_cached(
+        "SELECT seq, bytes FROM items WHERE seq >= ?1 AND run = ?2 AND kind = ?3 ORDER BY seq LIMIT ?4",
+    )?;
+    let from = sql(from.max(books.acked + 1));
+    let mut rows = select.query(params![from, run, ItemKind::Event as i32, STEP])?;
+    let mut went = Went::default();
+    // First and last position of events that stand one behind the other, and their bytes.
+    let mut stretches: Vec<(u64, u64, u64)> = Vec::new();
+    while went.bytes < over
+        && let Some(row) = rows.next()?
+    {
+        let (seq, bytes) = (row.get::<_, i64>(0)?.unsigned_abs(), row.get::<_, i64>(1)?.unsigned_abs());
+        match stretches.last_mut() {
+            Some((_, last, sum)) if *last + 1 == seq => (*last, *sum) = (seq, *sum + bytes),
+            _ => stretches.push((seq, seq, bytes)),
+        }
+        went = Went { items: went.items + 1, bytes: went.bytes + bytes, next: seq + 1 };
+    }
+    drop(rows);
+    for stretch in stretches {
+        gap_for(connection, books, run, stretch)?;
+    }
+    Ok(went)
+}
+
+/// Puts a Gap in the place of a run's events from `first` to `last`, and of a Gap right before them.
+fn gap_for(
+    connection: &Connection,
+    books: &mut Books,
+    run: &str,
+    (first, last, bytes): (u64, u64, u64),
+) -> rusqlite::Result<()> {
+    let mut lost = Lost::default();
+    lost.count_by_run(Some(run), last - first + 1);
+    lost.reason("spool-full");
+    let mut select = connection.prepare_cached(
+        "SELECT seq, last, bytes, CASE kind WHEN ?3 THEN body END FROM items
+         WHERE seq < ?1 AND seq > ?2 ORDER BY seq DESC LIMIT 1",
+    )?;
+    let before: Option<(i64, i64, i64, Option<Vec<u8>>)> = select
+        .query_row(params![sql(first), sql(books.acked), ItemKind::Gap as i32], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+        })
+        .optional()?;
+    let (mut begin, mut gone) = (first, bytes);
+    if let Some((seq, end, size, Some(body))) = before
+        && end.unsigned_abs() + 1 == first
+    {
+        lost.absorb(&decode_gap(&body).unwrap_or_default());
+        (begin, gone) = (seq.unsigned_abs(), bytes + size.unsigned_abs());
+    }
+    connection
+        .prepare_cached("DELETE FROM items WHERE seq >= ?1 AND seq <= ?2")?
+        .execute([sql(begin), sql(last)])?;
+    let row = gap_row(lost.gap(begin, last));
+    put(connection, begin, last, &row)?;
+    books.unacked_bytes = books.unacked_bytes.saturating_sub(gone) + row.bytes();
+    Ok(())
+}
+
 /// Replaces the oldest unacknowledged rows by one Gap until the others fit.
 fn make_room(connection: &Connection, books: &mut Books, limit: u64) -> rusqlite::Result<u64> {
     let mut dropped = 0;
@@ -119,7 +231,7 @@ fn make_room(connection: &Connection, books: &mut Books, limit: u64) -> rusqlite
         if let Some(next) = gap_after(connection, cut)? {
             cut = next;
         }
-        let taken = take(connection, books.acked, cut)?;
+        let taken = take(connection, books, cut)?;
         let row = gap_row(taken.lost.gap(taken.first, taken.last));
         let added = row.bytes();
         if taken.rows == 1 && taken.items == 0 {
@@ -147,22 +259,28 @@ struct Taken {
     lost: Lost,
 }
 
-fn take(connection: &Connection, acked: u64, cut: u64) -> rusqlite::Result<Taken> {
+fn take(connection: &Connection, books: &mut Books, cut: u64) -> rusqlite::Result<Taken> {
+    let acked = books.acked;
     let mut taken = Taken { first: acked + 1, last: cut, rows: 0, items: 0, bytes: 0, lost: Lost::default() };
     let mut select = connection.prepare_cached(
-        "SELECT seq, last, run, bytes, CASE kind WHEN ?3 THEN body END FROM items
+        "SELECT seq, last, run, bytes, CASE kind WHEN ?3 THEN body END, kind FROM items
          WHERE seq > ?1 AND seq <= ?2 ORDER BY seq",
     )?;
     let mut rows = select.query(params![sql(acked), sql(cut), ItemKind::Gap as i32])?;
     while let Some(row) = rows.next()? {
         taken.rows += 1;
         taken.last = taken.last.max(row.get::<_, i64>(1)?.unsigned_abs());
-        taken.bytes += row.get::<_, i64>(3)?.unsigned_abs();
+        let bytes = row.get::<_, i64>(3)?.unsigned_abs();
+        taken.bytes += bytes;
         match row.get::<_, Option<Vec<u8>>>(4)? {
             Some(gap) => taken.lost.absorb(&decode_gap(&gap).unwrap_or_default()),
             None => {
+                let run = row.get_ref(2)?.as_str_or_null()?;
                 taken.items += 1;
-                taken.lost.count_by_run(row.get::<_, Option<String>>(2)?.as_deref(), 1);
+                taken.lost.count_by_run(run, 1);
+                if row.get::<_, i32>(5)? == ItemKind::Event as i32 {
+                    books.shares.less(run, bytes);
+                }
             }
         }
     }

@@ -236,7 +236,7 @@ impl Journal {
         act: impl FnOnce(&Connection, &mut Books) -> rusqlite::Result<()>,
     ) -> Result<(), JournalError> {
         let error = JournalError::of(name);
-        let mut books = self.books;
+        let mut books = self.books.clone();
         let transaction =
             self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(&error)?;
         let done = (|| {
@@ -314,8 +314,10 @@ fn insert(connection: &Connection, books: &mut Books, item: &v1::Item) -> rusqli
         time_unix_ns,
         body: item.encode_to_vec(),
     };
-    if let Some(item::Item::Run(run)) = &item.item {
-        upsert_run(connection, books.next, run)?;
+    match &item.item {
+        Some(item::Item::Run(run)) => upsert_run(connection, books.next, run)?,
+        Some(item::Item::Event(event)) => books.shares.add(&event.run, books.next, row.bytes()),
+        _ => {}
     }
     insert_row(connection, books, &row, 1)
 }
@@ -379,5 +381,6 @@ fn load(connection: &Connection) -> rusqlite::Result<(String, Books)> {
         connection.query_row(&select, [sql(acked)], |row| row.get::<_, i64>(0)).map(i64::unsigned_abs)
     };
     let (acked_bytes, unacked_bytes) = (sum("<=")?, sum(">")?);
-    Ok((epoch, Books { next, acked, acked_bytes, unacked_bytes }))
+    let shares = prune::shares(connection, acked)?;
+    Ok((epoch, Books { next, acked, acked_bytes, unacked_bytes, shares }))
 }

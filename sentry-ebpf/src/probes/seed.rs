@@ -19,7 +19,7 @@ use crate::{
 #[inline(always)]
 pub fn iter_task(output: *mut seq_file, member: *const u8) {
     let Some(run) = gate::of_cgroup(cgroup::of_task(member)) else { return };
-    if gate::of_task(member).is_some() {
+    if gate::has_tag(member) {
         return;
     }
     // A zombie acts no more, and its end was before the tag.

@@ -116,22 +116,21 @@ fn a_full_spool_is_one_gap_in_front() {
     let dir = tempfile::tempdir().unwrap();
     let limits = Limits { spool_bytes: 20_000, keep_bytes: 0 };
     let mut journal = Journal::open(&file(dir.path()), limits).unwrap();
-    journal.append(&[event("a", 1, 300), event("a", 2, 300)]).unwrap();
+    // Sixteen runs, so that none has more than its share.
+    let nth = |n: u64| event(&format!("r{}", n % 16), n, 300);
+    journal.append(&[nth(1), nth(2)]).unwrap();
     journal.acked(2).unwrap();
-    for n in 3..=203_u64 {
-        journal.append(&[event(if n.is_multiple_of(4) { "a" } else { "b" }, n, 300)]).unwrap();
+    for n in 3..=203 {
+        journal.append(&[nth(n)]).unwrap();
         assert!(journal.bytes().1 <= limits.spool_bytes);
     }
     let all = read_all(&journal, 3);
     let gap = gap_of(&all[0].1).unwrap();
     assert_eq!((gap.first, gap.reason.as_str()), (3, "spool-full"));
     assert!(gap.last > 100);
-    assert_eq!(
-        all[1],
-        (gap.last + 1, event(if (gap.last + 1).is_multiple_of(4) { "a" } else { "b" }, gap.last + 1, 300))
-    );
+    assert_eq!(all[1], (gap.last + 1, nth(gap.last + 1)));
     assert!(all[1..].iter().all(|(_, item)| gap_of(item).is_none()), "one Gap only");
-    assert_eq!(gap.items_by_run["a"], (3..=gap.last).filter(|n| n.is_multiple_of(4)).count() as u64);
+    assert_eq!(gap.items_by_run["r4"], (3..=gap.last).filter(|n| n % 16 == 4).count() as u64);
     assert_eq!(gap.items_by_run.values().sum::<u64>(), gap.last - 2);
     assert_eq!(journal.dropped_spool_full, gap.last - 2);
     // The collector got only a part before the Gap grew: the rest keeps standing for itself.
@@ -142,6 +141,41 @@ fn a_full_spool_is_one_gap_in_front() {
     assert_eq!((rest.first, rest.last), (51, last));
     assert!(rest.items_by_run.is_empty(), "whose items these were is not known any more");
     assert_eq!(gap_of(&read_all(&journal, 60)[0].1).unwrap().first, 60);
+}
+
+#[test]
+fn a_flood_makes_room_before_other_runs_do() {
+    let dir = tempfile::tempdir().unwrap();
+    let limits = Limits { spool_bytes: 100_000, keep_bytes: 0 };
+    let mut journal = Journal::open(&file(dir.path()), limits).unwrap();
+    let mut quiet = Vec::new();
+    for n in 1..=40 {
+        quiet.push(event("quiet", n, 300));
+        let flood = (1..=25).map(|m| event("flood", 25 * (n - 1) + m, 300));
+        let items: Vec<_> = flood.chain([event("quiet", n, 300)]).collect();
+        journal.append(&items).unwrap();
+        if n == 20 {
+            // What the runs have is known again afterwards.
+            drop(journal);
+            journal = Journal::open(&file(dir.path()), limits).unwrap();
+        }
+    }
+    assert!(journal.bytes().1 <= limits.spool_bytes);
+    let all = read_all(&journal, 1);
+    let of = |run: &str| -> Vec<v1::Item> {
+        let is_of =
+            |item: &v1::Item| matches!(&item.item, Some(item::Item::Event(event)) if event.run == run);
+        all.iter().map(|(_, item)| item.clone()).filter(is_of).collect()
+    };
+    assert_eq!(of("quiet"), quiet, "all are there");
+    let gaps: Vec<_> = all.iter().filter_map(|(_, item)| gap_of(item)).collect();
+    let missing: u64 = gaps.iter().map(|gap| gap.last - gap.first + 1).sum();
+    assert_eq!(missing + of("flood").len() as u64, 40 * 25);
+    assert!(gaps.len() <= 40, "one between two that are kept: {}", gaps.len());
+    for gap in gaps {
+        let whole = [("flood".to_owned(), gap.last - gap.first + 1)];
+        assert_eq!((gap.items_by_run.clone(), gap.reason.as_str()), (whole.into(), "spool-full"));
+    }
 }
 
 #[test]
