@@ -52,8 +52,14 @@ fn was_stopped(sensor: &Sensor, ended: &Ended, rule: &str) {
     let report = ended.report();
     // An emulated machine may be too slow to bring forth what the rule asks for; then another one stops the run.
     assert!(wait::slow() || rules(report).contains(&rule.to_owned()), "{report:#}");
-    assert_eq!(outcomes(report), pairs(&[("freeze", "applied"), ("kill", "applied")]), "{report:#}");
-    assert_eq!(report["outcomes"][1]["survivors"], 0, "{report:#}");
+    let mut acts = outcomes(report);
+    if wait::slow() {
+        // Its start takes so long there that the first finding may be too uncertain to act on.
+        acts.retain(|(action, _)| action != "observe");
+    }
+    assert_eq!(acts, pairs(&[("freeze", "applied"), ("kill", "applied")]), "{report:#}");
+    let last = report["outcomes"].as_array().and_then(|outcomes| outcomes.last());
+    assert_eq!(last.map(|kill| &kill["survivors"]), Some(&0.into()), "{report:#}");
     // The report does not wait for long; on a slow machine the last records of hundreds of processes come later.
     wait::until("the run is over", || {
         let state = sensor.state_of(&ended.run);
