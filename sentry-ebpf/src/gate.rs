@@ -56,8 +56,13 @@ pub fn of_task(task: *const u8) -> Option<Run> {
 /// look-up by process in it).
 #[inline(always)]
 pub fn has_tag(task: *const u8) -> bool {
+    tag_of(task).and_then(resolve).is_some()
+}
+
+#[inline(always)]
+fn tag_of(task: *const u8) -> Option<RunTag> {
     // SAFETY: callers pass trusted task pointers; the tag is copied at once.
-    unsafe { TASK_TAGS.get(task).as_ref() }.copied().and_then(resolve).is_some()
+    unsafe { TASK_TAGS.get(task).as_ref() }.copied()
 }
 
 /// The same as [`of_task`], for births, execs and ends, which nothing later makes good: the process is looked up whether or not a tag is known to
@@ -69,11 +74,8 @@ pub fn of_member(task: *const u8) -> Option<Run> {
 
 #[inline(always)]
 fn find(task: *const u8, thorough: bool) -> Option<Run> {
-    // SAFETY: callers pass trusted task pointers.
-    let tag = unsafe { TASK_TAGS.get(task) };
-    if !tag.is_null() {
-        // SAFETY: not null, points to a map value.
-        return resolve(unsafe { *tag });
+    if let Some(tag) = tag_of(task) {
+        return resolve(tag);
     }
     // SAFETY: the value is copied at once.
     if !thorough && unsafe { TAGS_MISSING.get(0) }.copied()? == 0 {

@@ -85,7 +85,7 @@ impl StatusBoard {
     #[must_use]
     pub fn reply(&self, registry: &Registry, journal: &JournalHandle) -> v1::StatusReply {
         let (tier, limits, mut faults) = registry.kernel_status();
-        faults.insert("programs_skipped".into(), skipped());
+        faults.extend(skipped().map(|count| ("programs_skipped".into(), count)));
         let position = journal.position();
         let lost = journal.stats();
         let dropped = lost.dropped_disk_full + lost.dropped_spool_full + lost.dropped_queue_full;

@@ -7,15 +7,12 @@
 use super::fdinfo;
 
 /// By all programs that this process holds, since they were loaded; each program has one descriptor. Kernels before 5.17
-/// do not tell in fdinfo. 0 where the process's own descriptors cannot be listed (logged).
-pub fn skipped() -> u64 {
-    fdinfo::own().map_or_else(
-        |error| {
-            tracing::error!(%error, "cannot tell how often the kernel left out a program");
-            0
-        },
-        |texts| texts.filter_map(|text| misses(&text)).sum(),
-    )
+/// do not tell in fdinfo. `None` where the process's own descriptors cannot be listed (logged).
+pub fn skipped() -> Option<u64> {
+    let texts = fdinfo::own()
+        .inspect_err(|error| tracing::error!(%error, "cannot tell how often the kernel left out a program"))
+        .ok()?;
+    Some(texts.filter_map(|text| misses(&text)).sum())
 }
 
 fn misses(fdinfo: &str) -> Option<u64> {

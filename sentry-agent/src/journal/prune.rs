@@ -114,6 +114,7 @@ pub(super) fn replace_by_gap(
     connection.prepare_cached("DELETE FROM items WHERE seq = ?1")?.execute([sql(seq)])?;
     put(connection, seq, last.unsigned_abs(), &gap)?;
     books.unacked_bytes = books.unacked_bytes.saturating_sub(bytes.unsigned_abs()) + gap.bytes();
+    books.shares.less(run.as_deref(), bytes.unsigned_abs());
     Ok(())
 }
 

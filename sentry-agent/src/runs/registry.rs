@@ -274,7 +274,7 @@ impl Registry {
         // The last reading, before the slot is cleared for the next run.
         self.read(run);
         let flows = super::flows::of_kernel(self.kernel().programs.tables.take_flows(run.tag));
-        let skipped = skipped().saturating_sub(run.skipped_before);
+        let skipped = skipped().unwrap_or(0).saturating_sub(run.skipped_before);
         {
             let mut state = run.state();
             state.state = v1::RunState::Ended;
@@ -335,7 +335,6 @@ impl Registry {
             uid: start.uid,
             command: start.command,
             settings: self.settings.clone(),
-            skipped_before: skipped(),
         }));
         run.begin();
         self.lists().enter(&run);

@@ -19,6 +19,7 @@ use sentry_proto::v1;
 use tokio::sync::Notify;
 
 use crate::{
+    bpf::skipped,
     cgroup::{Cgroup, CpuTime},
     enrich::clock::unix_ns,
 };
@@ -69,7 +70,7 @@ pub struct RunState {
     pub block: RunBlock,
     /// What it exchanged, as last read; final when ended.
     pub flows: Vec<v1::Flow>,
-    /// Calls of programs that the kernel left out meanwhile; known when ended.
+    /// Calls of programs that the kernel left out meanwhile; known when ended, 0 if it could not be asked then.
     pub skipped: u64,
 }
 
@@ -86,7 +87,6 @@ pub(super) struct NewRun {
     pub command: Vec<String>,
     pub settings: sentry_detect::runaway::settings::Settings,
     pub before: Option<v1::Run>,
-    pub skipped_before: u64,
 }
 
 impl Run {
@@ -103,7 +103,8 @@ impl Run {
         Self {
             event_prefix,
             before: new.before,
-            skipped_before: new.skipped_before,
+            // Not known, it counts from the start of the sensor: too many rather than too few.
+            skipped_before: skipped().unwrap_or(0),
             id: new.id,
             agent: new.agent,
             mode: new.mode,
