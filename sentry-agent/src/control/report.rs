@@ -135,3 +135,38 @@ fn endpoint_text(endpoint: Option<&v1::Endpoint>) -> String {
     };
     format!("{protocol} {address}:{}", endpoint.port)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Gather, Item, v1};
+
+    fn event() -> v1::Item {
+        v1::Item { item: Some(Item::Event(v1::Event::default())) }
+    }
+
+    fn is_complete(run: v1::Run, items: impl IntoIterator<Item = v1::Item>) -> bool {
+        let mut gather = Gather::default();
+        items.into_iter().for_each(|item| gather.item(item));
+        gather.report(run, Vec::new()).complete
+    }
+
+    #[test]
+    fn complete_is_only_what_nothing_is_missing_of() {
+        let whole = || v1::Run {
+            critical: Some(v1::RingBooks { generated: 1, ..v1::RingBooks::default() }),
+            bulk: Some(v1::RingBooks { generated: 1, ..v1::RingBooks::default() }),
+            ..v1::Run::default()
+        };
+        assert!(is_complete(whole(), [event(), event()]));
+        assert!(!is_complete(whole(), [event()]), "a record is missing");
+        let gap = v1::Item { item: Some(Item::Gap(v1::Gap::default())) };
+        assert!(!is_complete(whole(), [event(), event(), gap]));
+        for less in [
+            v1::Run { interruptions: 1, ..whole() },
+            v1::Run { untold: 1, ..whole() },
+            v1::Run { skipped: 1, ..whole() },
+        ] {
+            assert!(!is_complete(less.clone(), [event(), event()]), "{less:?}");
+        }
+    }
+}

@@ -54,6 +54,13 @@ impl Shares {
             share.bytes = share.bytes.saturating_sub(bytes);
         }
     }
+
+    /// What each run has.
+    #[cfg(test)]
+    pub(super) fn bytes(&self) -> std::collections::BTreeMap<&str, u64> {
+        let some = self.runs.iter().filter(|(_, share)| share.bytes > 0);
+        some.map(|(run, share)| (run.as_str(), share.bytes)).collect()
+    }
 }
 
 #[cfg(test)]

@@ -24,7 +24,7 @@ pub struct Journal {
     limits: Limits,
     pub(super) connection: Connection,
     epoch: String,
-    books: Books,
+    pub(super) books: Books,
     /// Items that made room because the spool was full, since it was opened.
     pub(super) dropped_spool_full: u64,
     _owner: File,

@@ -4,6 +4,7 @@ use proptest::{collection::vec, prelude::*};
 use sentry_proto::v1;
 
 use super::{Journal, Limits, Lost, event, file, gap_of, read_all};
+use crate::journal::prune;
 
 #[derive(Clone, Debug)]
 enum Act {
@@ -73,6 +74,8 @@ fn check(journal: &Journal, model: &Model, limits: Limits) -> Result<(), TestCas
         journal.connection.query_row(sum, of, |row| row.get::<_, i64>(0)).unwrap().unsigned_abs()
     };
     prop_assert_eq!((acked, unacked_bytes), (counted(false), counted(true)));
+    let stored = prune::shares(&journal.connection, journal.acked_seq()).unwrap();
+    prop_assert_eq!(journal.books.shares.bytes(), stored.bytes());
     Ok(())
 }
 
