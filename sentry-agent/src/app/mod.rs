@@ -8,6 +8,8 @@ pub mod notify;
 
 mod export;
 
+mod memory;
+
 mod recover;
 
 pub mod sensor;

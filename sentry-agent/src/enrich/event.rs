@@ -58,6 +58,9 @@ impl Enricher {
         };
         let mut process = self.processes.get(actor).unwrap_or_else(|| unknown(actor));
         process.tid = header.tid;
+        if let Record::Exit(_) = record {
+            self.processes.end(actor);
+        }
         Event {
             id: format!("{}-{letter}-{}", owner.event_prefix, header.sequence),
             run: owner.run.clone(),

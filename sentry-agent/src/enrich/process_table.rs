@@ -10,13 +10,15 @@ use sentry_detect::{
 
 /// Processes remembered; beyond it the one not heard of for longest goes, and later events of it carry its key alone.
 pub const CAPACITY: NonZeroUsize = NonZeroUsize::new(65_536).unwrap();
+/// Of those that have ended. A record of the other ring may come after the exit, by what the reader takes up at one time.
+const ENDED: NonZeroUsize = NonZeroUsize::new(8_192).unwrap();
 /// Bytes of paths and arguments remembered; beyond it the process not heard of for longest goes, too.
 const TEXT_BYTES: usize = 64 << 20;
 
-/// Process key → description, least recently used first out. Ended processes stay for a while: a record of the other
-/// ring may come after the exit.
+/// Process key → description, least recently used first out, those that have ended before the others.
 pub struct ProcessTable {
     processes: LruCache<ProcessKey, Known>,
+    ended: LruCache<ProcessKey, Known>,
     text_bytes: usize,
     most_text_bytes: usize,
 }
@@ -41,12 +43,17 @@ struct Image {
 impl ProcessTable {
     #[must_use]
     pub fn new(capacity: NonZeroUsize) -> Self {
-        Self { processes: LruCache::new(capacity), text_bytes: 0, most_text_bytes: TEXT_BYTES }
+        Self {
+            processes: LruCache::new(capacity),
+            ended: LruCache::new(capacity.min(ENDED)),
+            text_bytes: 0,
+            most_text_bytes: TEXT_BYTES,
+        }
     }
 
     /// The process, if known.
     pub fn get(&mut self, key: ProcessKey) -> Option<Process> {
-        let Known { parent, pre_existing, image } = self.processes.get(&key)?;
+        let Known { parent, pre_existing, image } = self.known(key)?;
         let Image { executable, argv, cwd, uid, gid, euid } = &**image;
         Some(Process {
             key,
@@ -64,7 +71,11 @@ impl ProcessTable {
 
     #[must_use]
     pub fn knows(&self, key: ProcessKey) -> bool {
-        self.processes.contains(&key)
+        self.processes.contains(&key) || self.ended.contains(&key)
+    }
+
+    fn known(&mut self, key: ProcessKey) -> Option<&Known> {
+        self.processes.get(&key).or_else(|| self.ended.get(&key))
     }
 
     /// Notes or replaces a description.
@@ -77,8 +88,17 @@ impl ProcessTable {
 
     /// A child starts as a copy of its parent.
     pub fn fork(&mut self, parent: ProcessKey, child: ProcessKey) {
-        let image = self.processes.get(&parent).map(|parent| Arc::clone(&parent.image)).unwrap_or_default();
+        let image = self.known(parent).map(|parent| Arc::clone(&parent.image)).unwrap_or_default();
         self.put(child, Known { parent: Some(parent), pre_existing: false, image });
+    }
+
+    /// The process has ended: it goes before those that live.
+    pub fn end(&mut self, key: ProcessKey) {
+        if let Some(known) = self.processes.pop(&key)
+            && let Some((_key, gone)) = self.ended.push(key, known)
+        {
+            self.forgotten(gone);
+        }
     }
 
     fn put(&mut self, key: ProcessKey, known: Known) {
@@ -86,7 +106,7 @@ impl ProcessTable {
             self.forgotten(gone);
         }
         while self.text_bytes > self.most_text_bytes
-            && let Some((_key, gone)) = self.processes.pop_lru()
+            && let Some((_key, gone)) = self.ended.pop_lru().or_else(|| self.processes.pop_lru())
         {
             self.forgotten(gone);
         }
@@ -161,6 +181,20 @@ mod tests {
         }
         assert_eq!(table.get(key(1, 0)), None);
         assert!(table.get(key(1, 2)).is_some());
+    }
+
+    #[test]
+    fn a_process_that_has_ended_is_known_for_a_while_and_goes_before_one_that_lives() {
+        let mut table = ProcessTable::new(NonZeroUsize::new(2).unwrap());
+        table.set(Process { uid: Some(7), ..unknown(key(1, 0)) });
+        for start in 1..=3 {
+            table.fork(key(1, 0), key(2, start));
+            table.end(key(2, start));
+        }
+        let known = [key(1, 0), key(2, 1), key(2, 2), key(2, 3)].map(|key| table.knows(key));
+        assert_eq!(known, [true, false, true, true]);
+        let ended = table.get(key(2, 3)).unwrap();
+        assert_eq!(ended, Process { uid: Some(7), parent: Some(key(1, 0)), ..unknown(key(2, 3)) });
     }
 
     fn with_argument(start: u64, bytes: usize) -> Process {

@@ -58,12 +58,16 @@ pub(super) fn open(path: &Path) -> Result<Connection, JournalError> {
     }
 }
 
+/// Of a reading connection, in KiB, as SQLite takes it. Most questions are for one run or the newest items.
+const READ_CACHE: i64 = -256;
+
 /// A reading connection.
 pub(super) fn open_reader(path: &Path) -> Result<Connection, JournalError> {
     const ACT: &str = "open the journal for reading";
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags).map_err(JournalError::of(ACT))?;
     connection.busy_timeout(BUSY).map_err(JournalError::of(ACT))?;
+    connection.pragma_update(None, "cache_size", READ_CACHE).map_err(JournalError::of(ACT))?;
     Ok(connection)
 }
 

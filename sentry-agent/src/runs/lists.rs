@@ -10,7 +10,7 @@ use super::run::Run;
 use crate::enrich::event::Owner;
 
 /// Ended runs whose late records can still be told to be theirs.
-const ENDED: NonZeroUsize = NonZeroUsize::new(2_048).unwrap();
+const ENDED: NonZeroUsize = NonZeroUsize::new(256).unwrap();
 
 /// All that is kept of a run that has ended: neither its control group nor what was learnt of it.
 pub struct Ended {
