@@ -8,8 +8,6 @@ pub mod notify;
 
 mod export;
 
-mod memory;
-
 mod recover;
 
 pub mod sensor;

@@ -18,7 +18,7 @@ use tokio_stream::wrappers::UnixListenerStream;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
 
-use super::{memory, notify::notify, recover, status::StatusBoard};
+use super::{notify::notify, recover, status::StatusBoard};
 use crate::{
     bpf::{LoadError, Programs, RingSizes, programs::Rings},
     cgroup::{CgroupError, CgroupRoot},
@@ -95,7 +95,6 @@ const PULSE: Duration = Duration::from_secs(1);
 pub fn run_sensor(config: Config) -> Result<(), AppError> {
     // Fixed before anything is timed.
     let _clock = BootClock::of_this_life();
-    memory::share_one_heap();
     // Before any thread is made; threads inherit it. A run that takes all CPUs must not starve the one that stops it.
     // Without the right to it (CAP_SYS_NICE) the sensor competes as an equal.
     let raised = rustix::process::setpriority_process(None, PRIORITY);
@@ -178,9 +177,8 @@ impl App {
             );
         let mut servers = JoinSet::new();
         servers.spawn(server);
-        let mut chores = JoinSet::new();
-        chores.spawn(memory::keep_giving_back());
-        chores.spawn(recover::keep_telling(Arc::clone(&registry), journal_handle.clone()));
+        let mut telling = JoinSet::new();
+        telling.spawn(recover::keep_telling(Arc::clone(&registry), journal_handle.clone()));
         tracing::info!(
             sensor.id = config.sensor.id,
             socket = %config.sensor.socket.display(),
@@ -194,7 +192,7 @@ impl App {
         serving.cancel();
         let served = servers.join_next().await;
         exporter.stop_commands().await;
-        chores.shutdown().await;
+        telling.shutdown().await;
         sources.cancel();
         drop(cases);
         // Threads: off the runtime's own.
