@@ -9,8 +9,8 @@ use sentry_detect::run::{AgentIdentity, RunId};
 use super::run::Run;
 use crate::enrich::event::Owner;
 
-/// Ended runs whose late records can still be told to be theirs.
-const ENDED: NonZeroUsize = NonZeroUsize::new(256).unwrap();
+/// Ended runs whose late records can still be told to be theirs: as many as can be live, for all can end at once.
+const ENDED: NonZeroUsize = NonZeroUsize::new(1_024).unwrap();
 
 /// All that is kept of a run that has ended: neither its control group nor what was learnt of it.
 pub struct Ended {
