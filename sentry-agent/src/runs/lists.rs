@@ -3,14 +3,14 @@
 use std::{collections::HashMap, num::NonZeroUsize, sync::Arc};
 
 use lru::LruCache;
-use sentry_common::table::RunTag;
+use sentry_common::table::{RUN_SLOTS, RunTag};
 use sentry_detect::run::{AgentIdentity, RunId};
 
 use super::run::Run;
 use crate::enrich::event::Owner;
 
 /// Ended runs whose late records can still be told to be theirs: as many as can be live, for all can end at once.
-const ENDED: NonZeroUsize = NonZeroUsize::new(1_024).unwrap();
+const ENDED: NonZeroUsize = NonZeroUsize::new(RUN_SLOTS as usize).unwrap();
 
 /// All that is kept of a run that has ended: neither its control group nor what was learnt of it.
 pub struct Ended {
