@@ -277,3 +277,39 @@ pub(super) fn file_key(key: &RawFileKey) -> Option<FileKey> {
         mode: key.mode,
     })
 }
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+mod tests {
+    use std::num::NonZeroUsize;
+
+    use sentry_common::record::process::{ExitRecord, ForkRecord};
+    use zerocopy::FromZeros as _;
+
+    use super::*;
+
+    #[test]
+    fn a_process_that_ends_makes_room_and_its_late_records_still_name_its_parent() {
+        // No process has this id.
+        const TGID: u32 = u32::MAX;
+        let mut enricher =
+            Enricher::new(ProcessTable::new(NonZeroUsize::new(2).unwrap()), BootClock::of_this_life());
+        let (run, agent) = (RunId("run".into()), AgentIdentity { id: "agent".into(), name: "agent".into() });
+        let owner = Owner { run: &run, event_prefix: "run", agent: &agent };
+        let by = |start_boot_ns| RecordHeader { tgid: TGID, start_boot_ns, ..RecordHeader::new_zeroed() };
+        let exit = Record::Exit(Box::new(ExitRecord::new_zeroed()));
+        let fork = |child_start_boot_ns| {
+            let fork = ForkRecord { child_tgid: TGID, child_start_boot_ns, ..ForkRecord::new_zeroed() };
+            Record::Fork(Box::new(fork))
+        };
+        // The parent is known, too: it has one of the two places.
+        enricher.event(&by(0), &fork(1), &owner);
+        for child in 2..=4 {
+            enricher.event(&by(1), &fork(child), &owner);
+            enricher.event(&by(child), &exit, &owner);
+        }
+        let parents = [2, 3, 4].map(|start| enricher.event(&by(start), &exit, &owner).process.parent);
+        let parent = Some(ProcessKey { tgid: TGID, start_boot_ns: 1 });
+        assert_eq!(parents, [None, parent, parent]);
+    }
+}

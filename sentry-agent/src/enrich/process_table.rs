@@ -221,6 +221,18 @@ mod tests {
     }
 
     #[test]
+    fn the_text_of_one_that_has_ended_goes_before_an_older_one_that_lives() {
+        let mut table = ProcessTable::new(CAPACITY);
+        table.most_text_bytes = 2_000;
+        table.set(with_argument(1, 960));
+        table.set(with_argument(2, 960));
+        table.end(key(1, 2));
+        table.set(with_argument(3, 960));
+        assert_eq!([1, 2, 3].map(|start| table.knows(key(1, start))), [true, false, true]);
+        assert_eq!(table.text_bytes, 2_000);
+    }
+
+    #[test]
     fn text_is_bounded_in_bytes() {
         let mut table = ProcessTable::new(CAPACITY);
         table.most_text_bytes = 10_000;
