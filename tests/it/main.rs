@@ -65,6 +65,9 @@ mod cost;
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]
 mod verifier;
 
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+mod left_out;
+
 /// `program` of the workloads with its arguments, as one command line.
 fn workload(program: &str, args: &[&str]) -> Vec<std::ffi::OsString> {
     let mut line = vec![sentry_tests::programs::path(program).into_os_string()];

@@ -110,6 +110,10 @@ fn a_fork_bomb_is_stopped_and_nobody_else() {
         let mut left = procs::of_user(uid);
         let pulse = heart.stop();
         was_stopped(&sensor, &ended, "spawn-storm");
+        // Also where the kernel left out programs.
+        let count = |name: &str| ended.report()["run"]["counters"][name].as_u64().unwrap();
+        let begun = count("processes_born") + count("processes_entered");
+        assert_eq!(begun, count("processes_ended"), "round {round}: {:#}", ended.report()["run"]);
         left.sort_unstable();
         assert_eq!(left, others, "round {round}");
         assert!(bystanders.are_untouched(), "round {round}");

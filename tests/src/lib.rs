@@ -4,7 +4,8 @@
 //! - `programs`: where the binaries are, and how to run one to its end.
 //! - `sensor`, `supervised`, `collector`, `proxy`, `http`: what is tested, running, and what stands between.
 //! - `story`: what a run did, as short lines that a test can compare.
-//! - `cgroup`, `procs`, `holdings`: what the kernel says, read without the product's own code.
+//! - `cgroup`, `procs`, `holdings`: what the kernel says, read without the product's own code; `links`, `tables`: what a
+//!   sensor holds in it, changed behind its back.
 //! - `wait`, `scratch`, `capability`: conditions with deadlines, places, what this kernel can do.
 //! - `scenario`: what an agent does and what must be seen of it, as data.
 //! - `work`: shared by the workload programs in `src/bin`; `scene`: the acts of one of them.
@@ -29,6 +30,7 @@ pub mod capability;
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]
 pub mod cgroup;
 
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
 pub mod procs;
 
 #[expect(clippy::unwrap_used, clippy::panic, reason = "a failed test may panic")]
@@ -64,3 +66,6 @@ pub mod work;
 
 /// System calls by number, as a workload makes them.
 pub mod door;
+
+#[expect(clippy::unwrap_used, clippy::panic, reason = "a failed test may panic")]
+pub mod tables;

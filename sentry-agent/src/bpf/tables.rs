@@ -103,12 +103,24 @@ impl Tables {
     /// Live processes of a run, by its lineage, wherever their cgroup is.
     #[must_use]
     pub fn members(&self, tag: RunTag) -> Vec<ProcessKey> {
+        self.all_members().into_iter().filter(|(of, _)| *of == tag).map(|(_, process)| process).collect()
+    }
+
+    /// Live processes of all runs.
+    #[must_use]
+    pub fn all_members(&self) -> Vec<(RunTag, ProcessKey)> {
         self.process_tags
             .iter()
             .filter_map(Result::ok)
-            .filter(|(_, row)| row.tag == tag)
-            .map(|(tgid, row)| ProcessKey { tgid, start_boot_ns: row.start_boot_ns })
+            .map(|(tgid, row)| (row.tag, ProcessKey { tgid, start_boot_ns: row.start_boot_ns }))
             .collect()
+    }
+
+    /// Takes a process out. True for the one caller that removed it.
+    pub fn remove_member(&mut self, tag: RunTag, process: ProcessKey) -> bool {
+        let row = ProcessTag { tag, start_boot_ns: process.start_boot_ns };
+        self.process_tags.get(&process.tgid, 0).is_ok_and(|now| now == row)
+            && self.process_tags.remove(&process.tgid).is_ok()
     }
 
     /// What a run exchanged with each other side.

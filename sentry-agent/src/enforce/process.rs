@@ -1,6 +1,6 @@
 //! One process seen through procfs and held by a pidfd.
 
-use std::{fs, os::fd::OwnedFd};
+use std::{fs, io, os::fd::OwnedFd};
 
 use rustix::{
     io::Errno,
@@ -90,6 +90,22 @@ pub(super) fn alive(key: ProcessKey) -> Option<Stat> {
     Some(stat)
 }
 
+/// Whether the process has ended for certain: its number is free, another's, or a zombie's. What cannot be read is not
+/// known to be gone.
+pub(super) fn is_gone(key: ProcessKey) -> bool {
+    match fs::read(format!("/proc/{}/stat", key.tgid)) {
+        Ok(text) => Stat::parse(&String::from_utf8_lossy(&text)).is_some_and(|stat| {
+            !same_start(stat.start_ticks, key.start_boot_ns)
+                || (stat.is_dead() && threads(key.tgid).iter().all(|thread| thread.is_dead()))
+        }),
+        // A process that ends while it is read: ESRCH.
+        Err(error) => {
+            error.kind() == io::ErrorKind::NotFound
+                || error.raw_os_error() == Some(Errno::SRCH.raw_os_error())
+        }
+    }
+}
+
 /// Whether every thread that lives is stopped; a process that has ended is.
 pub(super) fn stopped(key: ProcessKey) -> bool {
     alive(key).is_none() || threads(key.tgid).iter().all(|thread| thread.is_dead() || thread.is_stopped())
@@ -144,6 +160,9 @@ mod tests {
         let own = key_of(std::process::id()).unwrap();
         assert!(alive(own).is_some());
         assert!(alive(ProcessKey { start_boot_ns: own.start_boot_ns + 1_000_000_000, ..own }).is_none());
+        assert!(!is_gone(own));
+        assert!(is_gone(ProcessKey { start_boot_ns: own.start_boot_ns + 1_000_000_000, ..own }));
+        assert!(is_gone(ProcessKey { tgid: u32::MAX, start_boot_ns: 0 }));
         if let Some(kthreadd) = key_of(2) {
             assert!(alive(kthreadd).unwrap().is_kernel_thread());
         }

@@ -18,6 +18,8 @@ pub mod registry;
 
 mod rest;
 
+mod unseen;
+
 pub use error::RunError;
 pub use lists::Whose;
 pub use registry::{Registry, Start};

@@ -188,7 +188,8 @@ impl Registry {
         kernel.programs.tables.forget(run.tag);
         let block = kernel.programs.tables.stop_run(run.tag.slot)?;
         drop(kernel);
-        run.state().block = block;
+        let mut state = run.state();
+        state.block = state.completed(block);
         Ok(())
     }
 
@@ -198,6 +199,7 @@ impl Registry {
         match read {
             Ok(block) if block.generation == run.tag.generation => {
                 let mut state = run.state();
+                let block = state.completed(block);
                 // Counters only grow; another reader may have been faster.
                 if block.generated >= state.block.generated {
                     state.block = block;
@@ -225,7 +227,7 @@ impl Registry {
         self.by_tag(tag)
     }
 
-    fn by_tag(&self, tag: RunTag) -> Option<Arc<Run>> {
+    pub(super) fn by_tag(&self, tag: RunTag) -> Option<Arc<Run>> {
         self.lists().by_tag(tag)
     }
 

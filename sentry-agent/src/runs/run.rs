@@ -72,6 +72,19 @@ pub struct RunState {
     pub flows: Vec<v1::Flow>,
     /// Calls of programs that the kernel left out meanwhile; known when ended, 0 if it could not be asked then.
     pub skipped: u64,
+    /// Processes whose end no program was called for: found gone afterwards.
+    pub(super) unseen_ends: u64,
+}
+
+impl RunState {
+    /// The kernel's counters with what they cannot know.
+    pub(super) fn completed(&self, block: RunBlock) -> RunBlock {
+        RunBlock {
+            processes_ended: block.processes_ended + self.unseen_ends,
+            untold: block.untold + self.unseen_ends,
+            ..block
+        }
+    }
 }
 
 /// What [`Run::new`] needs.
@@ -125,6 +138,7 @@ impl Run {
                 block: RunBlock::default(),
                 flows: Vec::new(),
                 skipped: 0,
+                unseen_ends: 0,
             }),
             told: Mutex::new(None),
             over: OnceLock::new(),

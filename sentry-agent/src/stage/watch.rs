@@ -1,5 +1,5 @@
 //! Every [`PERIOD`]: the kernel's counters of each run → findings → decisions; the end of runs that are over; and of the
-//! attachments, when there is none.
+//! attachments, when there is none. Every [`SWEEP`]: members that the kernel did not tell of.
 
 use std::{
     sync::Arc,
@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{StageStats, act::Case};
 use crate::{
+    bpf::skipped,
     cgroup::CpuTime,
     enrich::clock::unix_ns,
     error_chain,
@@ -21,6 +22,8 @@ use crate::{
 
 /// Time between two readings of the counters.
 pub const PERIOD: Duration = Duration::from_millis(100);
+/// Time between two looks for members whose birth or end was not told.
+const SWEEP: Duration = Duration::from_secs(10);
 /// A run nobody entered is given up after this time.
 const NEVER_ENTERED: Duration = Duration::from_secs(60);
 /// Longest wait for the last records of a run to come out of the rings; its books stay open beyond it, and say so.
@@ -28,8 +31,20 @@ const DRAIN: Duration = Duration::from_secs(5);
 
 /// Runs until cancelled.
 pub fn run(registry: &Registry, cases: &mpsc::Sender<Case>, stats: &StageStats, token: &CancellationToken) {
+    let mut sweep = Instant::now() + SWEEP;
+    let mut skipped_before = skipped();
     while !token.is_cancelled() {
         let next = Instant::now() + PERIOD;
+        if Instant::now() >= sweep {
+            sweep = Instant::now() + SWEEP;
+            registry.take_out_gone();
+            // Among them may have been births: who was born untold sits in a run's cgroup without a tag.
+            let skipped_now = skipped();
+            if skipped_now != skipped_before {
+                skipped_before = skipped_now;
+                registry.want_seed();
+            }
+        }
         if let Err(error) = registry.seed_if_wanted() {
             tracing::error!(error = %error_chain(&error), "cannot look for untagged tasks of runs");
         }
@@ -96,5 +111,5 @@ fn is_over(registry: &Registry, run: &Run, block: &sentry_common::counter::RunBl
     } else {
         run.cgroup.events().is_err_and(|error| error.is_gone())
     };
-    empty && registry.members(run).is_empty()
+    empty && !registry.has_members(run)
 }

@@ -12,13 +12,14 @@ use crate::{
     kernel::{cgroup, file, path, read, task, user},
     maps::EXEC_FILES,
     offsets::of,
+    probes::fork,
 };
 
 /// Hook: `tp_btf/sched_process_exec(task, old_pid, bprm)`: the new memory image is in place, its first instruction has
 /// not run (5.5+). argv is read from the new image, where no other thread of the run can have changed it.
 #[inline(always)]
 pub fn sched_process_exec(current: *const u8, old_tid: u32, bprm: *const u8) {
-    let Some(run) = gate::of_member(current) else { return };
+    let Some(run) = fork::of_member(current) else { return };
     count::add(&run, |block| &raw mut block.execs);
     let Some(mut record) = emit::critical::<ExecRecord>(&run, kind::EXEC, Actor::current(current)) else {
         return;

@@ -7,6 +7,7 @@ use crate::{
     emit::{self, Actor},
     gate,
     kernel::task,
+    probes::fork,
 };
 
 /// Hook: `tp_btf/sched_process_exit(task, …)` (5.5+; from 6.16 with a further argument that is not used here).
@@ -14,7 +15,7 @@ use crate::{
 /// process's row decides between them.
 #[inline(always)]
 pub fn sched_process_exit(current: *const u8) {
-    let Some(run) = gate::of_member(current) else { return };
+    let Some(run) = fork::of_member(current) else { return };
     if task::live_threads(current) > 0 {
         return;
     }

@@ -67,15 +67,44 @@ fn born(
     if gate::tag_process(process, run) {
         count::add(run, counter);
     }
-    if let Some(mut record) = emit::critical::<ForkRecord>(run, kind::FORK, Actor::current(parent)) {
+    report(run, Actor::current(parent), process, child_cgroup);
+    true
+}
+
+#[inline(always)]
+fn report(run: &Run, parent: Actor, child: Actor, child_cgroup: u64) {
+    if let Some(mut record) = emit::critical::<ForkRecord>(run, kind::FORK, parent) {
         let fields = record.fields();
-        fields.child_tgid = process.tgid;
+        fields.child_tgid = child.tgid;
         fields.reserved = 0;
-        fields.child_start_boot_ns = process.start_boot_ns;
+        fields.child_start_boot_ns = child.start_boot_ns;
         fields.child_cgroup = child_cgroup;
         record.submit();
     }
-    true
+}
+
+/// The run of `member`, which execs or ends. One in a run's cgroup that is no member had a birth or a move that no program
+/// was called for: a kernel that preempts programs leaves them out (7.2). It becomes a member now, and its birth is told late.
+#[inline(always)]
+pub(crate) fn of_member(member: *const u8) -> Option<Run> {
+    if let Some(run) = gate::of_member(member) {
+        return Some(run);
+    }
+    let id = cgroup::of_task(member);
+    let run = gate::of_cgroup(id)?;
+    gate::tag_task(member, &run);
+    count::add(&run, |block| &raw mut block.tasks_born);
+    let process = Actor::of(member);
+    if gate::tag_process(process, &run) {
+        let (tgid, start_boot_ns) = task::parent(member);
+        if gate::owns_process(&run, tgid, start_boot_ns) {
+            count::add(&run, |block| &raw mut block.processes_born);
+        } else {
+            count::add(&run, |block| &raw mut block.processes_entered);
+        }
+        report(&run, Actor { tgid, tid: tgid, start_boot_ns }, process, id);
+    }
+    Some(run)
 }
 
 /// Lineage says member, cgroup says otherwise: a fact of its own. Only for births that are moves
