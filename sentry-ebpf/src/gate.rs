@@ -6,7 +6,7 @@
 //!
 //! A tag can be lost: a birth that the kernel refuses late (at the limit of processes, say) leaves a half-made copy of the
 //! parent, which is freed a grace period later, and with it, on Debian's 6.1 and 6.18.15, the parent's storage. Members are in
-//! [`PROCESS_TAGS`] too, and once a tag may be missing every task is looked up there.
+//! [`PROCESS_TAGS`] too, and once a tag may be missing a task without one is looked up there.
 
 use aya_ebpf::{
     bindings::{BPF_ANY, BPF_NOEXIST},
@@ -74,28 +74,20 @@ pub fn of_member(task: *const u8) -> Option<Run> {
 
 #[inline(always)]
 fn find(task: *const u8, thorough: bool) -> Option<Run> {
-    let tag = tag_of(task);
-    let tagged = tag.and_then(resolve);
+    if let Some(run) = tag_of(task).and_then(resolve) {
+        return Some(run);
+    }
     // SAFETY: the value is copied at once.
-    let is_sure = unsafe { TAGS_MISSING.get(0) }.copied()? == 0;
-    if is_sure && (tagged.is_some() || !thorough) {
-        return tagged;
+    if !thorough && unsafe { TAGS_MISSING.get(0) }.copied()? == 0 {
+        return None;
     }
-    // Freed storage can have become another task's: the process's row goes before the tag.
-    let Some(run) = of_process(Actor::of(task)) else { return tagged };
-    match tag {
-        Some(tag) if tag == run.tag => {}
-        // Not ours to write, then.
-        Some(_of_another) => count::fault(fault::TASK_TAG_LOST),
-        None => {
-            count::fault(fault::TASK_TAG_LOST);
-            tag_task(task, &run);
-        }
-    }
+    let run = of_process(Actor::of(task))?;
+    count::fault(fault::TASK_TAG_LOST);
+    tag_task(task, &run);
     Some(run)
 }
 
-/// From now on a task is looked up by its process.
+/// From now on a task without a tag is looked up by its process.
 #[inline(always)]
 pub fn tag_may_be_missing() {
     if let Some(missing) = TAGS_MISSING.get_ptr_mut(0) {

@@ -20,7 +20,7 @@ static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";
 /// errno of a refusal, of functions that give an `int`.
 #[inline(always)]
 fn error(ctx: &FExitContext) -> u32 {
-    call::refusal(ctx.ret::<i32>().unwrap_or(0).into())
+    call::refusal((call::result(ctx) as i32).into())
 }
 
 #[fexit(function = "kernel_clone")]
@@ -31,7 +31,7 @@ pub fn birth_refused(ctx: FExitContext) -> i32 {
 
 #[fexit(function = "create_io_thread")]
 pub fn worker_refused(ctx: FExitContext) -> i32 {
-    fork::refused(call::refusal(ctx.ret().unwrap_or(0)));
+    fork::refused(call::refusal(call::result(&ctx)));
     0
 }
 
@@ -55,7 +55,7 @@ pub fn bpf_call(ctx: FExitContext) -> i32 {
 
 #[fexit(function = "__x64_sys_perf_event_open")]
 pub fn perf_open(ctx: FExitContext) -> i32 {
-    system::perf_open(ctx.arg(0), ctx.ret().unwrap_or(0));
+    system::perf_open(ctx.arg(0), call::result(&ctx));
     0
 }
 
@@ -97,13 +97,13 @@ pub fn watch(ctx: FExitContext) -> i32 {
 
 #[fexit(function = "ksys_unshare")]
 pub fn unshare(ctx: FExitContext) -> i32 {
-    standing::unshare(ctx.arg(0), ctx.ret().unwrap_or(0));
+    standing::unshare(ctx.arg(0), call::result(&ctx) as i32);
     0
 }
 
 #[fexit(function = "__x64_sys_setns")]
 pub fn setns(ctx: FExitContext) -> i32 {
-    standing::setns(ctx.arg(0), ctx.ret().unwrap_or(0));
+    standing::setns(ctx.arg(0), call::result(&ctx));
     0
 }
 
