@@ -200,13 +200,18 @@ pub fn tag_process(process: Actor, run: &Run) -> bool {
     if PROCESS_TAGS.insert(process.tgid, row, BPF_NOEXIST.into()).is_ok() {
         return true;
     }
-    // SAFETY: the value is compared at once.
-    if let Some(known) = unsafe { PROCESS_TAGS.get(process.tgid) }
-        && *known == row
-    {
-        return false;
+    // SAFETY: the value is copied at once.
+    if let Some(known) = unsafe { PROCESS_TAGS.get(process.tgid) }.copied() {
+        if known == row {
+            return false;
+        }
+        // An earlier process with this id, whose end no program was called for.
+        if let Some(of_earlier) = resolve(known.tag) {
+            count::add(&of_earlier, |block| &raw mut block.processes_ended);
+            count::add(&of_earlier, |block| &raw mut block.untold);
+        }
     }
-    // A row that an earlier process with this id left behind, or a full table.
+    // Or a full table.
     if PROCESS_TAGS.insert(process.tgid, row, BPF_ANY.into()).is_err() {
         count::untold(run, fault::PROCESS_TAGS_FULL);
         count::add(run, |block| &raw mut block.untagged_processes);

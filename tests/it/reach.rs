@@ -6,7 +6,7 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-use sentry_tests::{capability, programs, require, sensor::Sensor, story, supervised::Order};
+use sentry_tests::{capability, programs, require, sensor::Sensor, story, supervised::Order, tables};
 use serde_json::Value;
 
 use crate::workload;
@@ -174,12 +174,15 @@ fn through_a_ring(polled: &str) -> Option<(String, Vec<String>)> {
     let [tcp_port, udp_port] =
         [tcp.local_addr().unwrap(), udp.local_addr().unwrap()].map(|address| address.port().to_string());
     let line = workload("workload_ring", &[dir.to_str().unwrap(), &tcp_port, &udp_port, polled]);
+    let missing = tables::tags_may_be_missing(sensor.pid());
     let ended = Order::new(&sensor, "ring").finish(&line);
     if ended.code() == Some(77) {
         println!("SKIP this kernel gives out no rings: {}", programs::text(&ended.output));
         return None;
     }
     assert_eq!(ended.code(), Some(0), "{}", programs::text(&ended.output));
+    // A worker that was made is no birth that was refused.
+    assert_eq!(tables::tags_may_be_missing(sensor.pid()), missing);
     let events = valid(&sensor, &ended.run);
     let maker = story::pid(story::only(&events, "io_ring")[0]);
     let wanted = ["io_ring", "open", "rename", "unlink", "connect", "send", "io_operation"];

@@ -94,6 +94,8 @@ fn a_long_life_leaks_nothing() {
     if wait::long() {
         assert!(growth < 0.01, "resident memory: {warm:?}");
     }
+    let log = fs::metadata(sensor.state_dir().join("journal.db-wal")).unwrap().len();
+    assert!(log <= 64 << 20, "the journal's write-ahead log has {log} bytes");
     assert!(procs::is_alive(sensor.pid()));
 }
 

@@ -6,7 +6,7 @@ use std::{
     os::fd::{AsFd as _, AsRawFd as _, FromRawFd as _, OwnedFd},
 };
 
-use aya::maps::{HashMap, Map, MapData};
+use aya::maps::{Array, HashMap, Map, MapData};
 use nix::libc;
 
 /// `BPF_MAP_DELETE_ELEM`.
@@ -67,6 +67,16 @@ impl Members {
             unsafe { libc::syscall(libc::SYS_bpf, DELETE, attribute.as_ptr(), size_of_val(&attribute)) };
         assert_eq!(result, 0, "{}", std::io::Error::last_os_error());
     }
+}
+
+/// Whether the sensor's programs look every task up by its process, because one may have lost its tag.
+///
+/// # Panics
+/// When the sensor holds no such table.
+#[must_use]
+pub fn tags_may_be_missing(sensor: u32) -> bool {
+    let missing = Array::<_, u32>::try_from(Map::Array(held(sensor, "TAGS_MISSING"))).unwrap();
+    missing.get(&0, 0).unwrap() != 0
 }
 
 fn held(pid: u32, name: &str) -> MapData {

@@ -35,11 +35,7 @@ mod freeze;
 
 mod kill;
 
-/// Whether a process has ended for certain, by what procfs says now.
-#[must_use]
-pub fn is_gone(process: ProcessKey) -> bool {
-    process::is_gone(process)
-}
+pub use process::is_gone;
 
 /// Lineage members of a run as they are known at the moment of the call; they may be outside of its cgroup.
 pub type Members = Box<dyn Fn() -> Vec<ProcessKey> + Send + Sync>;

@@ -1,8 +1,9 @@
 //! One process seen through procfs and held by a pidfd.
 
-use std::{fs, io, os::fd::OwnedFd};
+use std::{fs, os::fd::OwnedFd};
 
 use rustix::{
+    event::{PollFd, PollFlags, Timespec},
     io::Errno,
     process::{Pid, PidfdFlags, Signal},
 };
@@ -90,20 +91,23 @@ pub(super) fn alive(key: ProcessKey) -> Option<Stat> {
     Some(stat)
 }
 
-/// Whether the process has ended for certain: its number is free, another's, or a zombie's. What cannot be read is not
-/// known to be gone.
-pub(super) fn is_gone(key: ProcessKey) -> bool {
-    match fs::read(format!("/proc/{}/stat", key.tgid)) {
-        Ok(text) => Stat::parse(&String::from_utf8_lossy(&text)).is_some_and(|stat| {
-            !same_start(stat.start_ticks, key.start_boot_ns)
-                || (stat.is_dead() && threads(key.tgid).iter().all(|thread| thread.is_dead()))
-        }),
-        // A process that ends while it is read: ESRCH.
-        Err(error) => {
-            error.kind() == io::ErrorKind::NotFound
-                || error.raw_os_error() == Some(Errno::SRCH.raw_os_error())
-        }
+/// Whether the process has ended for certain: its number is free, another's, or a zombie's without threads. What cannot be asked is
+/// not known to be gone. The kernel is asked by pidfd: procfs can hide processes, and shows a leader as a zombie while
+/// another of its threads executes a program in its place.
+#[must_use]
+pub fn is_gone(key: ProcessKey) -> bool {
+    let Some(pid) = i32::try_from(key.tgid).ok().and_then(Pid::from_raw) else { return true };
+    let fd = match rustix::process::pidfd_open(pid, PidfdFlags::empty()) {
+        Ok(fd) => fd,
+        Err(error) => return error == Errno::SRCH,
+    };
+    let now = Stat::read(&format!("/proc/{}/stat", key.tgid));
+    if now.is_some_and(|stat| !same_start(stat.start_ticks, key.start_boot_ns)) {
+        return true;
     }
+    // Readable once the process has ended and none of its threads is left (5.3+).
+    let mut ended = [PollFd::new(&fd, PollFlags::IN)];
+    rustix::event::poll(&mut ended, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })).is_ok_and(|ready| ready > 0)
 }
 
 /// Whether every thread that lives is stopped; a process that has ended is.
@@ -156,13 +160,29 @@ mod tests {
     }
 
     #[test]
+    fn a_process_is_gone_when_it_is_a_zombie_and_when_it_is_none() {
+        let mut child =
+            std::process::Command::new("/bin/cat").stdin(std::process::Stdio::piped()).spawn().unwrap();
+        let key = key_of(child.id()).unwrap();
+        assert!(!is_gone(key));
+        drop(child.stdin.take());
+        // Waits, and leaves the zombie.
+        let id = rustix::process::WaitId::Pid(Pid::from_child(&child));
+        let options = rustix::process::WaitIdOptions::EXITED | rustix::process::WaitIdOptions::NOWAIT;
+        let _status = rustix::process::waitid(id, options).unwrap();
+        assert!(key_of(child.id()).is_some());
+        assert!(is_gone(key));
+        let _code = child.wait().unwrap();
+        assert!(is_gone(key));
+    }
+
+    #[test]
     fn the_own_process_is_alive_and_kthreadd_is_a_kernel_thread() {
         let own = key_of(std::process::id()).unwrap();
         assert!(alive(own).is_some());
         assert!(alive(ProcessKey { start_boot_ns: own.start_boot_ns + 1_000_000_000, ..own }).is_none());
         assert!(!is_gone(own));
         assert!(is_gone(ProcessKey { start_boot_ns: own.start_boot_ns + 1_000_000_000, ..own }));
-        assert!(is_gone(ProcessKey { tgid: u32::MAX, start_boot_ns: 0 }));
         if let Some(kthreadd) = key_of(2) {
             assert!(alive(kthreadd).unwrap().is_kernel_thread());
         }

@@ -75,7 +75,7 @@ pub(super) fn start_of(connection: &Connection, filter: &Filter, newest: u64) ->
         return Ok(0);
     }
     let select =
-        format!("SELECT seq FROM items WHERE {} ORDER BY seq DESC LIMIT 1 OFFSET ?3", filter.condition());
+        format!("SELECT seq FROM ({}) ORDER BY seq DESC LIMIT 1 OFFSET ?3", filter.select("seq", ""));
     let start: Option<i64> = connection
         .prepare_cached(&select)?
         .query_row(params![filter.run, filter.agent, sql(newest - 1)], |row| row.get(0))
@@ -101,10 +101,8 @@ pub(super) fn page(
 ) -> rusqlite::Result<Page> {
     let mut page = Page::default();
     let mut bytes = 0;
-    let select = format!(
-        "SELECT seq, last, kind, body FROM items WHERE seq >= ?3 AND {} ORDER BY seq LIMIT ?4",
-        filter.condition()
-    );
+    let select =
+        format!("{} ORDER BY seq LIMIT ?4", filter.select("seq, last, kind, body", " AND seq >= ?3"));
     let mut select = connection.prepare_cached(&select)?;
     let limit = sql(ITEMS_AT_ONCE as u64);
     let mut rows = select.query(params![filter.run, filter.agent, sql(from), limit])?;
@@ -162,14 +160,22 @@ pub(super) fn command_result(
 }
 
 impl Filter {
-    /// SQL over `?1` (run) and `?2` (agent). Kinds are numbers of ours, so they stand in the text.
-    fn condition(&self) -> String {
+    /// SQL over `?1` (run) and `?2` (agent). Kinds are numbers of ours, so they stand in the text. One run's items are found by
+    /// their index, so that a question for it does not read through all others'.
+    fn select(&self, columns: &str, and: &str) -> String {
         let gap = ItemKind::Gap as i32;
         let kinds: Vec<String> = self.kinds.iter().map(|kind| (*kind as i32).to_string()).collect();
         let kinds =
             if kinds.is_empty() { String::new() } else { format!(" AND kind IN ({})", kinds.join(",")) };
+        let rest = format!("(?2 IS NULL OR agent = ?2 OR kind = {gap}){kinds}{and}");
+        if self.run.is_none() {
+            // Names each parameter, as the other does.
+            return format!("SELECT {columns} FROM items WHERE ?1 IS NULL AND {rest}");
+        }
+        // A gap is of no run.
         format!(
-            "(?1 IS NULL OR run = ?1 OR kind = {gap}) AND (?2 IS NULL OR agent = ?2 OR kind = {gap}){kinds}"
+            "SELECT {columns} FROM items INDEXED BY of_run WHERE run = ?1 AND {rest} \
+             UNION ALL SELECT {columns} FROM items INDEXED BY gaps WHERE kind = {gap} AND {rest}"
         )
     }
 

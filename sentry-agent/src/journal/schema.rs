@@ -29,6 +29,7 @@ CREATE TABLE items (
     body BLOB NOT NULL
 ) STRICT;
 CREATE INDEX gaps ON items (last) WHERE kind = 6;
+CREATE INDEX of_run ON items (run) WHERE run IS NOT NULL;
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE runs (
     run TEXT PRIMARY KEY,
@@ -117,7 +118,10 @@ fn prepare(path: &Path) -> Result<Connection, JournalError> {
         connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(JournalError::of(ACT))?;
     match found {
         0 => create(&connection).map_err(JournalError::of("make the journal's tables"))?,
-        FORMAT => check(&connection)?,
+        FORMAT => {
+            check(&connection)?;
+            add_index(&connection).map_err(JournalError::of("index the journal"))?;
+        }
         _ => return Err(JournalError::Version { path: path.to_owned(), found, known: FORMAT }),
     }
     set_meta(&connection, "clean", "0").map_err(JournalError::of(ACT))?;
@@ -128,7 +132,7 @@ fn configure(connection: &Connection) -> rusqlite::Result<()> {
     connection.busy_timeout(BUSY)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
-    // Bounds what the write-ahead log keeps on disk after a burst.
+    // Bounds what the write-ahead log keeps on disk once it begins anew.
     connection.pragma_update(None, "journal_size_limit", 8 << 20)?;
     connection.set_prepared_statement_cache_capacity(32);
     Ok(())
@@ -142,6 +146,36 @@ fn create(connection: &Connection) -> rusqlite::Result<()> {
     set_meta(&transaction, "acked", "0")?;
     transaction.pragma_update(None, "user_version", FORMAT)?;
     transaction.commit()
+}
+
+/// For a file that was made before there was one: once, and as long as it takes to read the file.
+fn add_index(connection: &Connection) -> rusqlite::Result<()> {
+    connection.execute_batch("CREATE INDEX IF NOT EXISTS of_run ON items (run) WHERE run IS NOT NULL")
+}
+
+/// Bytes of the write-ahead log.
+pub(super) fn log_bytes(path: &Path) -> u64 {
+    fs::metadata(suffixed(path, "-wal")).map_or(0, |log| log.len())
+}
+
+/// Empties the write-ahead log. SQLite begins it anew by itself only in a moment in which nobody reads, which does not come
+/// while questions overlap; this waits for those that read, a little.
+///
+/// # Errors
+///
+/// Somebody read for longer than that, or the disk failed.
+pub(super) fn empty_log(connection: &Connection) -> rusqlite::Result<()> {
+    /// The queue to the writer takes what comes in this time.
+    const PATIENCE: Duration = Duration::from_millis(50);
+    connection.busy_timeout(PATIENCE)?;
+    let busy: rusqlite::Result<bool> =
+        connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0));
+    connection.busy_timeout(BUSY)?;
+    if busy? {
+        let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_BUSY);
+        return Err(rusqlite::Error::SqliteFailure(code, None));
+    }
+    Ok(())
 }
 
 /// Proves a file of ours; the whole of it after an unclean end.

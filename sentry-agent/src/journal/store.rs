@@ -27,8 +27,13 @@ pub struct Journal {
     pub(super) books: Books,
     /// Items that made room because the spool was full, since it was opened.
     pub(super) dropped_spool_full: u64,
+    /// Bytes of the write-ahead log beyond which it is to be emptied.
+    log_limit: u64,
     _owner: File,
 }
+
+/// The write-ahead log is emptied when it has grown by so much.
+pub(super) const LOG_BYTES: u64 = 16 << 20;
 
 /// What is known of a command's idempotency key.
 #[derive(Clone, Debug, PartialEq)]
@@ -58,6 +63,7 @@ impl Journal {
             epoch,
             books,
             dropped_spool_full: 0,
+            log_limit: LOG_BYTES,
             _owner: owner,
         };
         // The limits may be smaller than last time.
@@ -249,7 +255,26 @@ impl Journal {
         })();
         self.dropped_spool_full += done.map_err(&error)?;
         self.books = books;
+        self.bound_log();
         Ok(())
+    }
+
+    /// What was committed stays so, whatever comes of this.
+    fn bound_log(&mut self) {
+        let bytes = schema::log_bytes(&self.path);
+        if bytes < self.log_limit {
+            return;
+        }
+        match schema::empty_log(&self.connection) {
+            Ok(()) => self.log_limit = LOG_BYTES,
+            Err(error) => {
+                self.log_limit = bytes + LOG_BYTES;
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "journal's write-ahead log not emptied, it grows on"
+                );
+            }
+        }
     }
 }
 

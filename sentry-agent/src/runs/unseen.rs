@@ -14,31 +14,27 @@ impl Registry {
     /// Whether a process of the run is left, by its lineage.
     #[must_use]
     pub fn has_members(&self, run: &Run) -> bool {
-        let members = self.members(run);
-        let gone = self.take_out(members.iter().map(|process| (run.tag, *process)));
-        members.len() > gone
+        self.members(run).into_iter().any(|process| !self.take_out_if_gone(run.tag, process))
     }
 
-    /// Looks at the processes of all runs.
-    pub fn take_out_gone(&self) {
-        let members = self.kernel().programs.tables.all_members();
-        self.take_out(members.into_iter());
+    /// Live processes of all runs.
+    #[must_use]
+    pub fn all_members(&self) -> Vec<(RunTag, ProcessKey)> {
+        self.kernel().programs.tables.all_members()
     }
 
-    /// How many are gone.
-    fn take_out(&self, members: impl Iterator<Item = (RunTag, ProcessKey)>) -> usize {
-        let mut gone = 0;
-        for (tag, process) in members.filter(|(_, process)| is_gone(*process)) {
-            gone += 1;
-            // The program may have been called meanwhile, and has counted it then.
-            if !self.kernel().programs.tables.remove_member(tag, process) {
-                continue;
-            }
-            if let Some(run) = self.by_tag(tag) {
-                run.state().unseen_ends += 1;
-                tracing::warn!(run.id = %run.id, process.id = process.tgid, "the kernel did not tell of the end of a process");
-            }
+    /// True when the process is gone.
+    pub fn take_out_if_gone(&self, tag: RunTag, process: ProcessKey) -> bool {
+        if !is_gone(process) {
+            return false;
         }
-        gone
+        // The program may have been called meanwhile, and has counted it then.
+        if self.kernel().programs.tables.remove_member(tag, process)
+            && let Some(run) = self.by_tag(tag)
+        {
+            run.state().unseen_ends += 1;
+            tracing::debug!(run.id = %run.id, process.id = process.tgid, "the kernel did not tell of the end of a process");
+        }
+        true
     }
 }

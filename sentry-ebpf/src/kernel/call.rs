@@ -70,8 +70,9 @@ pub fn is_fanotify_mark() -> bool {
 
 /// What the traced function gave, all 64 bits of the register.
 ///
-/// VERIFIER: the helper's status, always 0 in fexit, is left alone. With a default for a failure 6.1 takes the result for the status:
-/// in the program at `kernel_clone` it held every result to be 0 and left out what a refusal does.
+/// VERIFIER: the helper's status, always 0 in fexit, is left alone. Verifiers before 6.8 can take one scalar for another that it was
+/// once equal to (mended by the kernel's d028f87517d6): with a default for a failure, 6.1 took the result of `kernel_clone` for the
+/// status and left out what a refusal does.
 #[inline(always)]
 pub fn result(ctx: &FExitContext) -> i64 {
     let mut result = 0;
@@ -80,8 +81,10 @@ pub fn result(ctx: &FExitContext) -> i64 {
     result.cast_signed()
 }
 
-/// errno of a call that gave `result`; 0 for one that succeeded.
+/// errno of a call that gave `result`, which may be a pointer (`IS_ERR`); 0 for one that succeeded.
 #[inline(always)]
 pub fn refusal(result: i64) -> u32 {
-    if result < 0 { result.wrapping_neg() as u32 } else { 0 }
+    /// `MAX_ERRNO`.
+    const MAX: i64 = 4095;
+    if (-MAX..0).contains(&result) { result.wrapping_neg() as u32 } else { 0 }
 }

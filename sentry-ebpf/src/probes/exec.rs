@@ -19,7 +19,7 @@ use crate::{
 /// not run (5.5+). argv is read from the new image, where no other thread of the run can have changed it.
 #[inline(always)]
 pub fn sched_process_exec(current: *const u8, old_tid: u32, bprm: *const u8) {
-    let Some(run) = fork::of_member(current) else { return };
+    let Some(run) = gate::of_member(current).or_else(|| fork::missed(current)) else { return };
     count::add(&run, |block| &raw mut block.execs);
     let Some(mut record) = emit::critical::<ExecRecord>(&run, kind::EXEC, Actor::current(current)) else {
         return;

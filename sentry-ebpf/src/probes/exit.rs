@@ -15,7 +15,7 @@ use crate::{
 /// process's row decides between them.
 #[inline(always)]
 pub fn sched_process_exit(current: *const u8) {
-    let Some(run) = fork::of_member(current) else { return };
+    let Some(run) = gate::of_member(current).or_else(|| fork::missed(current)) else { return };
     if task::live_threads(current) > 0 {
         return;
     }

@@ -6,13 +6,16 @@ mod property;
 
 mod running;
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::atomic::{AtomicBool, Ordering},
+};
 
 use sentry_proto::v1::{self, ItemKind, item};
 
 use super::{
     COMMANDS_KEPT, CommandState, Filter, ITEM_LIMIT, Journal, JournalError, JournalHandle, JournalWriter,
-    Limits, RUNS_KEPT, gap::Lost, read, schema,
+    Limits, RUNS_KEPT, gap::Lost, read, schema, store::LOG_BYTES,
 };
 
 pub(super) const ROOMY: Limits = Limits { spool_bytes: 64 << 20, keep_bytes: 64 << 20 };
@@ -366,4 +369,34 @@ fn a_gap_belongs_to_the_runs_it_names() {
     assert_eq!(read::page(&journal.connection, &gaps, 0, 1 << 20).unwrap().items.len(), 1);
     let gaps = Filter { run: Some("z".to_owned()), kinds: vec![ItemKind::Gap], ..Filter::default() };
     assert_eq!(read::page(&journal.connection, &gaps, 0, 1 << 20).unwrap().items.len(), 0);
+}
+
+/// SQLite begins it anew only when nobody reads.
+#[test]
+fn the_write_ahead_log_is_bounded_while_questions_overlap() {
+    const WRITTEN: u64 = 8 * LOG_BYTES;
+    let dir = tempfile::tempdir().unwrap();
+    let path = file(dir.path());
+    let mut journal = Journal::open(&path, ROOMY).unwrap();
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                let connection = schema::open_reader(&path).unwrap();
+                while !over.load(Ordering::Relaxed) {
+                    let question = connection.unchecked_transaction().unwrap();
+                    let _runs = read::runs(&question, true).unwrap();
+                    // As long as a question takes.
+                    std::thread::sleep(std::time::Duration::from_millis(5));
+                }
+            });
+        }
+        let batch: Vec<_> = (0..16).map(|n| event("a", n, 1 << 16)).collect();
+        for _ in 0..WRITTEN >> 20 {
+            journal.append(&batch).unwrap();
+        }
+        over.store(true, Ordering::Relaxed);
+    });
+    let log = schema::log_bytes(&path);
+    assert!(log <= WRITTEN / 2, "{log} of more than {WRITTEN} bytes written");
 }
