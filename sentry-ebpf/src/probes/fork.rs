@@ -83,8 +83,8 @@ fn report(run: &Run, parent: Actor, child: Actor, child_cgroup: u64) {
     }
 }
 
-/// Makes `leader`, which is no member, one if it is in a run's cgroup: no program was called for its birth or its move there. A
-/// kernel that preempts programs leaves them out (7.2). A birth is told late; of a move nothing can be told.
+/// Makes `leader`, which is no member, one if its parent is and it sits in the run's cgroup: no program was called for its birth.
+/// A kernel that preempts programs leaves them out (7.2). The birth is told late.
 ///
 /// Cost for tasks that lead no process: two reads; for others outside of every run: one look-up more.
 #[inline(always)]
@@ -96,17 +96,16 @@ pub(crate) fn missed(leader: *const u8) -> Option<Run> {
     let cgroup = cgroup::of_task(leader);
     let run = gate::of_cgroup(cgroup)?;
     let (tgid, start_boot_ns) = task::parent(leader);
-    let is_born = gate::owns_process(&run, tgid, start_boot_ns);
+    if !gate::owns_process(&run, tgid, start_boot_ns) {
+        // Rather one that was there before its cgroup was tagged, which the task iterator tells of.
+        return None;
+    }
     let process = Actor::of(leader);
     gate::tag_task(leader, &run);
     if gate::tag_process(process, &run) {
-        if is_born {
-            count::add(&run, |block| &raw mut block.tasks_born);
-            count::add(&run, |block| &raw mut block.processes_born);
-            report(&run, Actor { tgid, tid: tgid, start_boot_ns }, process, cgroup);
-        } else {
-            count::add(&run, |block| &raw mut block.processes_entered);
-        }
+        count::add(&run, |block| &raw mut block.tasks_born);
+        count::add(&run, |block| &raw mut block.processes_born);
+        report(&run, Actor { tgid, tid: tgid, start_boot_ns }, process, cgroup);
     }
     Some(run)
 }
