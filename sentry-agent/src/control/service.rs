@@ -238,15 +238,15 @@ impl ControlService {
             return Ok(run.wire());
         }
         // One that ends in between is found here.
-        let runs = self.journal.runs(true).await?;
-        if let Some(run) = runs.iter().find(|run| run.id == target) {
-            return Ok(run.clone());
+        if let Some(run) = self.journal.run(target.to_owned()).await? {
+            return Ok(run);
         }
         match self.registry.find(target) {
             Ok(run) => return Ok(run.wire()),
             Err(RunError::Unknown { .. }) => {}
             Err(error) => return Err(error.into()),
         }
+        let runs = self.journal.runs(true).await?;
         // Of an agent's ended runs the newest is meant; they come oldest first.
         let of_agent = |run: &&v1::Run| run.agent.as_ref().is_some_and(|agent| agent.name == target);
         if let Some(run) = runs.iter().rev().find(of_agent) {
