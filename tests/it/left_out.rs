@@ -49,39 +49,37 @@ fn told(events: &[Value], act: &str, pid: u32) -> Vec<Value> {
     story::only(events, act).into_iter().filter(|event| event["process"]["pid"] == pid).cloned().collect()
 }
 
-#[test]
-fn a_member_whose_birth_was_not_told_is_one_again_when_it_executes() {
-    require!("root");
+/// A run in which the inner shell's birth was not told: its events, and the process ids of both.
+fn untold_birth(name: &str, then: &str) -> (Vec<Value>, u32, u32) {
     let sensor = Sensor::start();
-    let (mut run, outer, inner) = waiting(&sensor, "unseen-birth", "exec /bin/true");
+    let (mut run, outer, inner) = waiting(&sensor, name, then);
     Members::of(sensor.pid()).forget(inner);
     drop(run.stdin());
     let ended = run.wait();
     assert_eq!(ended.code(), Some(7));
-    let events = sensor.events(&ended.run);
+    // Begun twice, as the tables have it: the first time was struck out above.
+    assert_eq!(counts(ended.report()), (3, 2), "{:#}", ended.report());
+    (sensor.events(&ended.run), outer, inner)
+}
+
+#[test]
+fn a_member_whose_birth_was_not_told_is_one_again_when_it_executes() {
+    require!("root");
+    let (events, outer, inner) = untold_birth("unseen-birth", "exec /bin/true");
     let execs = told(&events, "exec", inner);
     let last = execs.last().unwrap();
     assert_eq!(last["process"]["cmd_line"], "/bin/true", "{execs:#?}");
     assert_eq!(last["process"]["parent_process"]["pid"], outer, "{last:#}");
     assert_eq!(told(&events, "exit", inner).len(), 1);
-    // Begun twice, as the tables have it: the first time was struck out above.
-    assert_eq!(counts(ended.report()), (3, 2), "{:#}", ended.report());
 }
 
 #[test]
 fn a_member_whose_birth_was_not_told_is_one_again_when_it_ends() {
     require!("root");
-    let sensor = Sensor::start();
-    let (mut run, outer, inner) = waiting(&sensor, "unseen-life", "exit 3");
-    Members::of(sensor.pid()).forget(inner);
-    drop(run.stdin());
-    let ended = run.wait();
-    assert_eq!(ended.code(), Some(7));
-    let events = sensor.events(&ended.run);
+    let (events, outer, inner) = untold_birth("unseen-life", "exit 3");
     let births = told(&events, "fork", inner);
     assert_eq!(births.len(), 2, "{births:#?}");
     assert!(births.iter().all(|birth| story::pid(birth) == outer), "{births:#?}");
     let ends = told(&events, "exit", inner);
     assert_eq!((ends.len(), &ends[0]["exit_code"]), (1, &3.into()), "{ends:#?}");
-    assert_eq!(counts(ended.report()), (3, 2), "{:#}", ended.report());
 }

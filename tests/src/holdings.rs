@@ -32,6 +32,21 @@ impl Holdings {
     }
 }
 
+/// What the kernel says of each descriptor of a process.
+///
+/// # Panics
+/// When the process is gone.
+pub fn fdinfo(pid: u32) -> impl Iterator<Item = String> {
+    let entries = fs::read_dir(format!("/proc/{pid}/fdinfo")).unwrap();
+    entries.filter_map(|entry| fs::read_to_string(entry.ok()?.path()).ok())
+}
+
+/// A number there.
+#[must_use]
+pub fn field(fdinfo: &str, name: &str) -> Option<u32> {
+    fdinfo.lines().find_map(|line| line.strip_prefix(name))?.trim().parse().ok()
+}
+
 /// Resident memory of a process, in KiB.
 ///
 /// # Panics

@@ -1,8 +1,8 @@
 //! BPF links of another process, by number.
 
-use std::fs;
-
 use nix::libc;
+
+use crate::holdings::{fdinfo, field};
 
 /// `BPF_LINK_GET_FD_BY_ID`, `BPF_LINK_DETACH`.
 const GET_FD_BY_ID: libc::c_long = 30;
@@ -16,15 +16,8 @@ pub const CONNECT6: u32 = 11;
 /// # Panics
 /// When it holds no such link, or the kernel refuses.
 pub fn detach(pid: u32, attach_type: u32) {
-    let mut descriptors = fs::read_dir(format!("/proc/{pid}/fdinfo")).unwrap();
-    let link = descriptors.find_map(|entry| {
-        let text = fs::read_to_string(entry.ok()?.path()).ok()?;
-        let field = |name: &str| -> Option<u32> {
-            let line = text.lines().find_map(|line| line.strip_prefix(name))?;
-            line.trim().parse().ok()
-        };
-        (field("attach_type:")? == attach_type).then(|| field("link_id:"))?
-    });
+    let link = fdinfo(pid)
+        .find_map(|text| (field(&text, "attach_type:")? == attach_type).then(|| field(&text, "link_id:"))?);
     let fd = bpf(GET_FD_BY_ID, link.expect("the process holds such a link"));
     bpf(DETACH, u32::try_from(fd).unwrap());
     // SAFETY: made above, used nowhere else.

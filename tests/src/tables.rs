@@ -1,13 +1,12 @@
 //! The tables that a sensor shares with its programs, by their names, behind its back: what is left there when the kernel has
 //! not called a program can be made by hand.
 
-use std::{
-    fs,
-    os::fd::{AsFd as _, AsRawFd as _, FromRawFd as _, OwnedFd},
-};
+use std::os::fd::{AsFd as _, AsRawFd as _, FromRawFd as _, OwnedFd};
 
 use aya::maps::{Array, HashMap, Map, MapData};
 use nix::libc;
+
+use crate::holdings::{fdinfo, field};
 
 /// `BPF_MAP_DELETE_ELEM`.
 const DELETE: libc::c_long = 3;
@@ -80,13 +79,8 @@ pub fn tags_may_be_missing(sensor: u32) -> bool {
 }
 
 fn held(pid: u32, name: &str) -> MapData {
-    let id = |entry: fs::DirEntry| -> Option<u32> {
-        let text = fs::read_to_string(entry.path()).ok()?;
-        text.lines().find_map(|line| line.strip_prefix("map_id:"))?.trim().parse().ok()
-    };
-    fs::read_dir(format!("/proc/{pid}/fdinfo"))
-        .unwrap()
-        .filter_map(|entry| MapData::from_id(id(entry.ok()?)?).ok())
+    fdinfo(pid)
+        .filter_map(|text| MapData::from_id(field(&text, "map_id:")?).ok())
         .find(|map| map.info().unwrap().name_as_str() == Some(name))
         .unwrap_or_else(|| panic!("process {pid} holds no map {name}"))
 }

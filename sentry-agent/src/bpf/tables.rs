@@ -103,17 +103,18 @@ impl Tables {
     /// Live processes of a run, by its lineage, wherever their cgroup is.
     #[must_use]
     pub fn members(&self, tag: RunTag) -> Vec<ProcessKey> {
-        self.all_members().into_iter().filter(|(of, _)| *of == tag).map(|(_, process)| process).collect()
+        self.member_rows().filter(|(of, _)| *of == tag).map(|(_, process)| process).collect()
     }
 
     /// Live processes of all runs.
     #[must_use]
     pub fn all_members(&self) -> Vec<(RunTag, ProcessKey)> {
-        self.process_tags
-            .iter()
-            .filter_map(Result::ok)
-            .map(|(tgid, row)| (row.tag, ProcessKey { tgid, start_boot_ns: row.start_boot_ns }))
-            .collect()
+        self.member_rows().collect()
+    }
+
+    fn member_rows(&self) -> impl Iterator<Item = (RunTag, ProcessKey)> {
+        let rows = self.process_tags.iter().filter_map(Result::ok);
+        rows.map(|(tgid, row)| (row.tag, ProcessKey { tgid, start_boot_ns: row.start_boot_ns }))
     }
 
     /// Takes a process out. True for the one caller that removed it.

@@ -29,7 +29,6 @@ CREATE TABLE items (
     body BLOB NOT NULL
 ) STRICT;
 CREATE INDEX gaps ON items (last) WHERE kind = 6;
-CREATE INDEX of_run ON items (run) WHERE run IS NOT NULL;
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE runs (
     run TEXT PRIMARY KEY,
@@ -41,6 +40,9 @@ CREATE TABLE runs (
 ) STRICT;
 CREATE TABLE commands (number INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, body BLOB) STRICT;
 ";
+
+/// Younger than the tables: a file without it is read through once.
+const INDEX: &str = "CREATE INDEX IF NOT EXISTS of_run ON items (run) WHERE run IS NOT NULL";
 
 /// A writing connection on a sound file with the tables in it. A corrupt file is moved aside first.
 pub(super) fn open(path: &Path) -> Result<Connection, JournalError> {
@@ -118,12 +120,10 @@ fn prepare(path: &Path) -> Result<Connection, JournalError> {
         connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(JournalError::of(ACT))?;
     match found {
         0 => create(&connection).map_err(JournalError::of("make the journal's tables"))?,
-        FORMAT => {
-            check(&connection)?;
-            add_index(&connection).map_err(JournalError::of("index the journal"))?;
-        }
+        FORMAT => check(&connection)?,
         _ => return Err(JournalError::Version { path: path.to_owned(), found, known: FORMAT }),
     }
+    connection.execute_batch(INDEX).map_err(JournalError::of("index the journal"))?;
     set_meta(&connection, "clean", "0").map_err(JournalError::of(ACT))?;
     Ok(connection)
 }
@@ -146,11 +146,6 @@ fn create(connection: &Connection) -> rusqlite::Result<()> {
     set_meta(&transaction, "acked", "0")?;
     transaction.pragma_update(None, "user_version", FORMAT)?;
     transaction.commit()
-}
-
-/// For a file that was made before there was one: once, and as long as it takes to read the file.
-fn add_index(connection: &Connection) -> rusqlite::Result<()> {
-    connection.execute_batch("CREATE INDEX IF NOT EXISTS of_run ON items (run) WHERE run IS NOT NULL")
 }
 
 /// Bytes of the write-ahead log.

@@ -2,7 +2,7 @@
 //!
 //! A kernel that preempts programs leaves out those that another task comes to meanwhile ([`crate::bpf::skipped`]; seen at
 //! `sched_process_exit` on 7.2). The process's row stays in the kernel's table, and without it going the run would never be
-//! over. What procfs says is gone is taken out, counted as ended, and as an act that was not told.
+//! over. What the kernel says is gone is taken out, counted as ended, and as an act that was not told.
 
 use sentry_common::table::RunTag;
 use sentry_detect::run::ProcessKey;
