@@ -48,8 +48,8 @@ fn rules(report: &Value) -> Vec<String> {
 }
 
 fn was_stopped(sensor: &Sensor, ended: &Ended, rule: &str) {
-    assert_eq!(ended.code(), Some(137), "{}", programs::text(&ended.output));
     let report = ended.report();
+    assert_eq!(ended.code(), Some(137), "{}\n{report:#}", programs::text(&ended.output));
     // An emulated machine may be too slow to bring forth what the rule asks for; then another one stops the run.
     assert!(wait::slow() || rules(report).contains(&rule.to_owned()), "{report:#}");
     let mut acts = outcomes(report);
@@ -216,4 +216,16 @@ fn the_sensor_runs_on_the_tier_that_the_doctor_found() {
     let sensor = Sensor::start();
     assert_eq!(sensor.health()["tier"], capability::tier());
     assert_eq!(sensor.health()["health"], "serving");
+}
+
+/// Hundreds of processes leave one that is their equal a few thousandths of a processor.
+#[test]
+fn the_threads_that_stop_a_run_come_before_all_others() {
+    require!("root");
+    let sensor = Sensor::start();
+    let mut nice = procs::nice_by_thread(sensor.pid());
+    let stages = ["ring", "analyse", "watch", "act", "reconcile"];
+    nice.retain(|thread, _| stages.contains(&thread.as_str()));
+    let expected = [("ring", -10), ("analyse", -10), ("watch", -20), ("act", -20), ("reconcile", -10)];
+    assert_eq!(nice, expected.map(|(thread, nice)| (thread.to_owned(), nice)).into());
 }

@@ -2,6 +2,7 @@
 //! inherit however they hide.
 
 use std::{
+    collections::BTreeMap,
     fs,
     os::unix::fs::MetadataExt as _,
     sync::atomic::{AtomicU32, Ordering},
@@ -53,6 +54,25 @@ pub fn of_user(uid: u32) -> Vec<u32> {
     all()
         .filter(|pid| {
             fs::metadata(format!("/proc/{pid}")).is_ok_and(|meta| meta.uid() == uid) && is_alive(*pid)
+        })
+        .collect()
+}
+
+/// Nice value of every thread of a process, by the thread's name.
+///
+/// # Panics
+/// When the process has ended.
+#[must_use]
+pub fn nice_by_thread(pid: u32) -> BTreeMap<String, i64> {
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).unwrap();
+    // A thread may end meanwhile.
+    tasks
+        .filter_map(|task| fs::read_to_string(task.unwrap().path().join("stat")).ok())
+        .map(|stat| {
+            let (name, rest) = stat.split_once('(').and_then(|(_, rest)| rest.rsplit_once(')')).unwrap();
+            // proc_pid_stat(5): nice is field 19, the state after the name is field 3.
+            let nice = rest.split_whitespace().nth(16).unwrap();
+            (name.to_owned(), nice.parse().unwrap())
         })
         .collect()
 }

@@ -43,7 +43,7 @@ use crate::{
     stage::{
         StageStats,
         act::{self, Actor, Case},
-        analyse, watch,
+        analyse, reconcile, watch,
     },
 };
 
@@ -85,6 +85,9 @@ pub enum AppError {
 pub const BTF: &str = "/sys/kernel/btf/vmlinux";
 /// Nice value of the sensor.
 const PRIORITY: i32 = -10;
+/// Nice value of the stages that have a run stopped: hundreds of its processes leave a thread of the sensor's priority a
+/// twentieth of a processor.
+const FIRST: i32 = -20;
 /// How often the stages are checked to be alive.
 const PULSE: Duration = Duration::from_secs(1);
 
@@ -122,7 +125,7 @@ struct App {
     cases: mpsc::Sender<Case>,
     stages: Vec<(&'static str, thread::JoinHandle<()>)>,
     listener: tokio::net::UnixListener,
-    /// Stops the watch stage and the ring thread.
+    /// Stops the watch and reconcile stages and the ring thread.
     sources: CancellationToken,
 }
 
@@ -288,7 +291,7 @@ impl Stages {
         let mut threads = Threads::default();
 
         let (token, stats) = (sources.clone(), Arc::clone(&ring_stats));
-        threads.spawn("ring", move |_| {
+        threads.spawn("ring", PRIORITY, move |_| {
             if let Err(errno) = reader::run(rings, &batch_sender, &stats, &token) {
                 tracing::error!(error = %errno, "cannot read the rings");
             }
@@ -296,12 +299,15 @@ impl Stages {
 
         let enricher = Enricher::new(ProcessTable::new(process_table::CAPACITY), BootClock::of_this_life());
         let (for_analyse, journal_of_analyse) = (Arc::clone(&registry), journal_handle.clone());
-        threads.spawn("analyse", move |stats| {
+        threads.spawn("analyse", PRIORITY, move |stats| {
             analyse::run(batches, enricher, &for_analyse, &journal_of_analyse, stats);
         })?;
 
         let (token, for_watch, cases_of_watch) = (sources.clone(), Arc::clone(&registry), cases.clone());
-        threads.spawn("watch", move |stats| watch::run(&for_watch, &cases_of_watch, stats, &token))?;
+        threads.spawn("watch", FIRST, move |stats| watch::run(&for_watch, &cases_of_watch, stats, &token))?;
+
+        let (token, for_reconcile) = (sources.clone(), Arc::clone(&registry));
+        threads.spawn("reconcile", PRIORITY, move |stats| reconcile::run(&for_reconcile, stats, &token))?;
 
         let actor = Actor {
             registry: Arc::clone(&registry),
@@ -309,7 +315,7 @@ impl Stages {
             ledger,
             journal: journal_handle.clone(),
         };
-        threads.spawn("act", move |stats| actor.run(case_receiver, stats))?;
+        threads.spawn("act", FIRST, move |stats| actor.run(case_receiver, stats))?;
 
         let status = StatusBoard::new(config.sensor.id.clone(), tier, unseen, ring_stats, threads.stats);
         Ok(App {
@@ -336,6 +342,7 @@ impl Threads {
     fn spawn(
         &mut self,
         name: &'static str,
+        priority: i32,
         work: impl FnOnce(&StageStats) + Send + 'static,
     ) -> Result<(), AppError> {
         let stats = Arc::new(StageStats::default());
@@ -351,6 +358,8 @@ impl Threads {
                     }
                 }
                 let end = End(own);
+                // Of this thread alone. Who may not do it was told at the start.
+                let _refused = rustix::process::setpriority_process(None, priority);
                 work(&end.0);
             })
             .map_err(|source| AppError::Start { what: name, source })?;

@@ -24,7 +24,6 @@ use super::{
     offsets,
     tables::Tables,
 };
-use crate::enrich::clock;
 
 /// Bytes of the rings; powers of two and multiples of the page size.
 #[derive(Clone, Copy, Debug)]
@@ -163,31 +162,27 @@ impl Programs {
         Ok(links)
     }
 
-    /// Tags tasks that already sit in the cgroups of runs, each reported as a seed record. Passes again for tasks that
-    /// were being forked when it began: their fork may have been over before the cgroup was tagged.
+    /// One pass over all tasks, which begins when the file is read: see [`newborns`].
     ///
     /// # Errors
-    /// When the iterator cannot be made or read.
-    pub fn seed(&mut self) -> Result<(), LoadError> {
-        let began = clock::boot_ns();
-        while self.seed_pass()?.into_iter().any(|newborn| newborn <= began) {
-            std::thread::yield_now();
-        }
-        Ok(())
-    }
-
-    /// One pass over all tasks; the starts (`CLOCK_BOOTTIME` ns) of those that it left to their fork records.
-    fn seed_pass(&mut self) -> Result<Vec<u64>, LoadError> {
+    /// When the iterator cannot be made.
+    pub fn seed_pass(&mut self) -> Result<File, LoadError> {
         let core = self.objects.get_mut(&Object::Core).ok_or(LoadError::NoPrograms)?;
         let program: &mut Iter = program(core, "core", "seed")?;
         let id = program.attach().map_err(refused("core", "seed"))?;
         let link = program.take_link(id).map_err(refused("core", "seed"))?;
-        let mut file: File =
-            link.into_file().map_err(|source| LoadError::Seed { source: std::io::Error::other(source) })?;
-        let mut newborns = Vec::new();
-        file.read_to_end(&mut newborns).map_err(|source| LoadError::Seed { source })?;
-        Ok(newborns.as_chunks().0.iter().map(|start| u64::from_ne_bytes(*start)).collect())
+        link.into_file().map_err(|source| LoadError::Seed { source: std::io::Error::other(source) })
     }
+}
+
+/// Makes a pass over all tasks; the starts (`CLOCK_BOOTTIME` ns) of those that it left to their fork records.
+///
+/// # Errors
+/// When the iterator cannot be read.
+pub fn newborns(mut pass: File) -> Result<Vec<u64>, LoadError> {
+    let mut newborns = Vec::new();
+    pass.read_to_end(&mut newborns).map_err(|source| LoadError::Seed { source })?;
+    Ok(newborns.as_chunks().0.iter().map(|start| u64::from_ne_bytes(*start)).collect())
 }
 
 /// What one tier's programs became.

@@ -18,6 +18,8 @@ pub mod registry;
 
 mod rest;
 
+mod seed;
+
 mod unseen;
 
 pub use error::RunError;

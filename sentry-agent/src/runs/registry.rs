@@ -3,10 +3,7 @@
 use std::{
     collections::HashMap,
     path::Path,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicBool},
     time::Instant,
 };
 
@@ -27,7 +24,7 @@ use super::{
     slots::Slots,
 };
 use crate::{
-    bpf::{LoadError, Programs, skipped},
+    bpf::{Programs, skipped},
     cgroup::{Cgroup, CgroupError, CgroupRoot},
     enrich::clock::unix_ns,
 };
@@ -52,7 +49,7 @@ pub struct Registry {
     canary: Mutex<Option<Arc<Canary>>>,
     pub(super) root: CgroupRoot,
     settings: Settings,
-    seed_wanted: AtomicBool,
+    pub(super) seed_wanted: AtomicBool,
 }
 
 /// A run to be registered.
@@ -253,24 +250,6 @@ impl Registry {
         named.map(|index| Arc::clone(&live[index]))
     }
 
-    /// Asks for a pass over all tasks: a process with several threads entered a run, and the kernel told of its leader
-    /// alone.
-    pub fn want_seed(&self) {
-        self.seed_wanted.store(true, Ordering::Release);
-    }
-
-    /// Makes the pass if one was asked for.
-    ///
-    /// # Errors
-    /// When the iterator fails.
-    pub fn seed_if_wanted(&self) -> Result<(), LoadError> {
-        if !self.seed_wanted.swap(false, Ordering::AcqRel) {
-            return Ok(());
-        }
-        // One that failed is still wanted.
-        self.kernel().programs.seed().inspect_err(|_error| self.want_seed())
-    }
-
     /// Takes the run out of the kernel's tables: its tags are void, its slot is free, its cgroup (if ours) is removed.
     pub fn close(&self, run: &Run) {
         // The last reading, before the slot is cleared for the next run.
@@ -356,7 +335,7 @@ impl Registry {
             let free = tables.cgroup(id).is_none_or(|owner| owner == tag || !tables.is_live(owner));
             if free { tables.add_cgroup(id, tag).map_err(RunError::from) } else { Ok(()) }
         })?;
-        Ok(self.kernel().programs.seed()?)
+        Ok(self.seed()?)
     }
 
     pub(super) fn kernel(&self) -> MutexGuard<'_, Kernel> {

@@ -3,15 +3,19 @@
 //! ```text
 //! ring thread → [batches] → analyse → [journal]
 //!                    watch (every 100 ms: kernel counters) → [cases] → act → ledger, [journal]
+//!                    reconcile (every 100 ms: what the kernel did not tell of)
 //! ```
 //!
-//! `watch` does not wait for `analyse`: a flood of records that keeps the journal busy cannot delay a stop.
+//! `watch` waits for neither of the others: a flood of records that keeps the journal busy cannot delay a stop, nor can a
+//! look at all tasks of the machine.
 
 pub mod analyse;
 
 pub mod watch;
 
 pub mod act;
+
+pub mod reconcile;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 

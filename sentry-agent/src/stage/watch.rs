@@ -1,5 +1,4 @@
-//! Every [`PERIOD`]: the kernel's counters of each run → findings → decisions; the end of runs that are over; and of the
-//! attachments, when there is none. Every [`SWEEP`]: members that the kernel did not tell of.
+//! Every [`PERIOD`]: the kernel's counters of each run → findings → decisions; and the end of runs that are over.
 
 use std::{
     sync::Arc,
@@ -7,15 +6,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use sentry_common::table::RunTag;
-use sentry_detect::run::ProcessKey;
 use sentry_proto::v1;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::{StageStats, act::Case};
 use crate::{
-    bpf::skipped,
     cgroup::CpuTime,
     enrich::clock::unix_ns,
     error_chain,
@@ -24,10 +20,8 @@ use crate::{
 
 /// Time between two readings of the counters.
 pub const PERIOD: Duration = Duration::from_millis(100);
-/// Time between two looks for members whose birth or end was not told.
-const SWEEP: Duration = Duration::from_secs(10);
-/// Members looked at between two readings of the counters.
-const SWEEP_PART: usize = 256;
+/// A reading that comes this much later than it should is told of: a run that ran away meanwhile was not stopped.
+const LATE: Duration = Duration::from_secs(1);
 /// A run nobody entered is given up after this time.
 const NEVER_ENTERED: Duration = Duration::from_secs(60);
 /// Longest wait for the last records of a run to come out of the rings; its books stay open beyond it, and say so.
@@ -35,51 +29,18 @@ const DRAIN: Duration = Duration::from_secs(5);
 
 /// Runs until cancelled.
 pub fn run(registry: &Registry, cases: &mpsc::Sender<Case>, stats: &StageStats, token: &CancellationToken) {
-    let mut sweep = Sweep::new();
+    let mut next = Instant::now();
     while !token.is_cancelled() {
-        let next = Instant::now() + PERIOD;
-        sweep.go_on(registry);
-        if let Err(error) = registry.seed_if_wanted() {
-            tracing::error!(error = %error_chain(&error), "cannot look for untagged tasks of runs");
+        let late = next.elapsed();
+        if late > LATE {
+            tracing::warn!(late_ms = late.as_millis(), "the counters of the runs are read late");
         }
+        next = Instant::now() + PERIOD;
         for run in registry.live() {
             read(registry, &run, cases, stats);
         }
-        registry.rest();
         stats.handled(1);
         thread::sleep(next.saturating_duration_since(Instant::now()));
-    }
-}
-
-/// Looks for members whose birth or end no program was called for.
-struct Sweep {
-    due: Instant,
-    skipped: Option<u64>,
-    /// Not yet looked at.
-    members: Vec<(RunTag, ProcessKey)>,
-}
-
-impl Sweep {
-    fn new() -> Self {
-        Self { due: Instant::now() + SWEEP, skipped: skipped(), members: Vec::new() }
-    }
-
-    /// A part of it, so that the runs' counters are not kept waiting.
-    fn go_on(&mut self, registry: &Registry) {
-        if Instant::now() >= self.due && !registry.live().is_empty() {
-            self.due = Instant::now() + SWEEP;
-            self.members = registry.all_members();
-            // Who was born untold sits in a run's cgroup without a tag.
-            let skipped = skipped();
-            if skipped != self.skipped {
-                self.skipped = skipped;
-                registry.want_seed();
-            }
-        }
-        let part = self.members.len().saturating_sub(SWEEP_PART);
-        for (tag, process) in self.members.drain(part..) {
-            registry.take_out_if_gone(tag, process);
-        }
     }
 }
 

@@ -1,0 +1,71 @@
+//! Every [`PERIOD`]: what the kernel did not tell of. Tasks that came into a run untold are tagged, every [`SWEEP`] members
+//! that went untold are taken out, and where no run has been for a while the programs are detached.
+//!
+//! Each may take long (the kernel is asked about every task, or waits for every processor): so it is not the thread that
+//! reads the counters and has runs stopped.
+
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
+use sentry_common::table::RunTag;
+use sentry_detect::run::ProcessKey;
+use tokio_util::sync::CancellationToken;
+
+use super::StageStats;
+use crate::{bpf::skipped, error_chain, runs::Registry};
+
+/// Time between two looks at what is wanted.
+const PERIOD: Duration = Duration::from_millis(100);
+/// Time between two looks for members whose birth or end was not told.
+const SWEEP: Duration = Duration::from_secs(10);
+/// Members looked at before the next look at what is wanted.
+const SWEEP_PART: usize = 256;
+
+/// Runs until cancelled.
+pub fn run(registry: &Registry, stats: &StageStats, token: &CancellationToken) {
+    let mut sweep = Sweep::new();
+    while !token.is_cancelled() {
+        let next = Instant::now() + PERIOD;
+        sweep.go_on(registry);
+        if let Err(error) = registry.seed_if_wanted() {
+            tracing::error!(error = %error_chain(&error), "cannot look for untagged tasks of runs");
+        }
+        registry.rest();
+        stats.handled(1);
+        thread::sleep(next.saturating_duration_since(Instant::now()));
+    }
+}
+
+/// Looks for members whose birth or end no program was called for.
+struct Sweep {
+    due: Instant,
+    skipped: Option<u64>,
+    /// Not yet looked at.
+    members: Vec<(RunTag, ProcessKey)>,
+}
+
+impl Sweep {
+    fn new() -> Self {
+        Self { due: Instant::now() + SWEEP, skipped: skipped(), members: Vec::new() }
+    }
+
+    /// A part of it, so that a process that entered with threads is not kept waiting for its seed.
+    fn go_on(&mut self, registry: &Registry) {
+        if Instant::now() >= self.due && !registry.live().is_empty() {
+            self.due = Instant::now() + SWEEP;
+            self.members = registry.all_members();
+            // Who was born untold sits in a run's cgroup without a tag.
+            let skipped = skipped();
+            if skipped != self.skipped {
+                self.skipped = skipped;
+                registry.want_seed();
+            }
+        }
+        let part = self.members.len().saturating_sub(SWEEP_PART);
+        for (tag, process) in self.members.drain(part..) {
+            registry.take_out_if_gone(tag, process);
+        }
+    }
+}
