@@ -2,7 +2,7 @@
 //!
 //! Events only fill tables: a fixed amount of work each, and no allocation once the tables are warm, but for a request to
 //! leave control. Readings carry the time: each one closes a window, and all rules are judged on it. A rule that holds is one finding, and another one
-//! only when it still holds after the cool-down. A run costs at most 32 KiB, whatever it does.
+//! only when it still holds after the cool-down, or once it has become sure enough to act on. A run costs at most 32 KiB, whatever it does.
 
 use crate::{
     aggregate::{
@@ -41,9 +41,15 @@ pub struct RunDetector {
     cores: Cores,
     control: Control,
     evidence: Evidence,
-    /// When each rule was last a finding.
-    found_unix_ns: [Option<u64>; Rule::ALL.len()],
+    found: [Option<Found>; Rule::ALL.len()],
     findings: u64,
+}
+
+/// When a rule was last a finding, and whether it was one to act on.
+#[derive(Clone, Copy, Debug)]
+struct Found {
+    unix_ns: u64,
+    sure: bool,
 }
 
 impl RunDetector {
@@ -60,7 +66,7 @@ impl RunDetector {
             cores: Cores::new(),
             control: Control::default(),
             evidence: Evidence::default(),
-            found_unix_ns: [None; Rule::ALL.len()],
+            found: [None; Rule::ALL.len()],
             findings: 0,
             id_prefix: run.0.clone(),
             run,
@@ -128,11 +134,15 @@ impl RunDetector {
         self.commands.advance(now_unix_ns);
         let mut findings = Vec::new();
         for rule in Rule::ALL {
-            if self.cools_down(rule, now_unix_ns) {
+            let cools_down = self.cools_down(rule, now_unix_ns);
+            if cools_down.is_some_and(|before| before.sure) {
                 continue;
             }
-            if let Some((signal, window)) = self.judge(rule) {
-                self.found_unix_ns[rule as usize] = Some(now_unix_ns);
+            let Some((signal, window)) = self.judge(rule) else { continue };
+            let sure = signal.confidence >= self.settings.limits().act_min_confidence;
+            // Found when it could not be acted on yet: it must not be let go on because of that.
+            if cools_down.is_none() || sure {
+                self.found[rule as usize] = Some(Found { unix_ns: now_unix_ns, sure });
                 findings.push(self.finding(rule, signal, &window, counters.complete()));
             }
         }
@@ -148,7 +158,7 @@ impl RunDetector {
         self.acts.clear();
         self.commands.clear();
         self.evidence.clear();
-        self.found_unix_ns = [None; Rule::ALL.len()];
+        self.found = [None; Rule::ALL.len()];
     }
 
     /// A finding that nobody could take: its rule does not cool down, and is a finding again if it still holds at the
@@ -159,15 +169,15 @@ impl RunDetector {
         }
         for rule in Rule::ALL {
             if rule.name() == finding.signal.rule {
-                self.found_unix_ns[rule as usize] = None;
+                self.found[rule as usize] = None;
             }
         }
     }
 
-    fn cools_down(&self, rule: Rule, now_unix_ns: u64) -> bool {
+    /// The finding that the rule cools down from.
+    fn cools_down(&self, rule: Rule, now_unix_ns: u64) -> Option<Found> {
         let cool_down_ns = ns(self.settings.limits().cool_down_ms);
-        self.found_unix_ns[rule as usize]
-            .is_some_and(|found| now_unix_ns.saturating_sub(found) < cool_down_ns)
+        self.found[rule as usize].filter(|found| now_unix_ns.saturating_sub(found.unix_ns) < cool_down_ns)
     }
 
     fn judge(&mut self, rule: Rule) -> Option<(RunawaySignal, Window)> {

@@ -106,6 +106,23 @@ fn a_loop_over_three_commands_between_other_work_is_found() {
     assert_eq!(rules(&found(&trace)), ["exec-loop"]);
 }
 
+/// The window of the first finding has acts of before the spin.
+#[test]
+fn a_spin_that_was_first_uncertain_is_found_again_as_soon_as_it_is_to_be_acted_on() {
+    let mut trace = Trace::new();
+    for n in 0..17 {
+        trace.open(&format!("/tmp/{n}"));
+    }
+    for _ in 0..80 {
+        trace.pass(100, 2.0);
+    }
+    let found = found(&trace);
+    assert_eq!(rules(&found), ["cpu-spin", "cpu-spin"]);
+    let acts: Vec<bool> = found.iter().map(|finding| finding.signal.confidence >= 0.8).collect();
+    assert_eq!((acts, at_ms(&found[0])), (vec![false, true], 3000));
+    assert!(at_ms(&found[1]) < 7000, "found again after {} ms", at_ms(&found[1]));
+}
+
 /// Python's start: many modules opened; then nothing but CPU.
 fn spinner(trace: &mut Trace, ticks: u64) {
     trace.spawn(&["/usr/bin/python3", "spin.py"]);
