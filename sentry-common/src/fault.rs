@@ -14,8 +14,10 @@ pub const SOCKETS_FULL: u32 = 4;
 pub const FLOWS_FULL: u32 = 5;
 /// A member's task was without its tag, and was found by its process and tagged again.
 pub const TASK_TAG_LOST: u32 = 6;
+/// `ASKED` took no more: what a process outside of the run starts for it is not told.
+pub const ASKED_FULL: u32 = 7;
 /// Number of faults.
-pub const COUNT: u32 = 7;
+pub const COUNT: u32 = 8;
 
 /// Names for metrics, by index.
 pub const NAMES: [&str; COUNT as usize] = [
@@ -26,4 +28,5 @@ pub const NAMES: [&str; COUNT as usize] = [
     "sockets_full",
     "flows_full",
     "task_tag_lost",
+    "asked_full",
 ];

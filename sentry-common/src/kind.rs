@@ -13,6 +13,8 @@ pub const EXEC_FAILED: u16 = 5;
 /// Credentials or namespaces of the acting process changed.
 pub const CREDENTIALS: u16 = 6;
 pub const NAMESPACES: u16 = 7;
+/// A new program image of a process outside of the run, started by one that the run asked.
+pub const STARTED_OUTSIDE: u16 = 8;
 
 /// 32–63: cgroups. Critical ring.
 pub const CGROUP_MOVE: u16 = 32;

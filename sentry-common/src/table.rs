@@ -59,6 +59,30 @@ pub struct SocketTag {
 shared!(SocketTag);
 const _: () = assert!(size_of::<SocketTag>() == 24);
 
+/// Largest number of processes outside of all runs that are remembered as asked; the longest unused is forgotten first.
+pub const ASKED: u32 = 1024;
+
+/// Row of `ASKED`, by tgid: a process outside of a run that the run connected to, or sent a datagram; and of `STARTED_TASKS`:
+/// a task that descends from what such a process then started.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "user",
+    derive(zerocopy::FromBytes, zerocopy::IntoBytes, zerocopy::Immutable, zerocopy::KnownLayout)
+)]
+pub struct Asked {
+    /// The run that asked last.
+    pub tag: RunTag,
+    /// Start of the asked process, `CLOCK_BOOTTIME` ns.
+    pub start_boot_ns: u64,
+    /// What it starts later is not taken for an answer.
+    pub until_boot_ns: u64,
+    pub tgid: u32,
+    pub reserved: u32,
+}
+shared!(Asked);
+const _: () = assert!(size_of::<Asked>() == 32);
+
 /// Key of `FLOWS`: one run and one port of another side.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]

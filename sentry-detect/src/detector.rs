@@ -104,6 +104,7 @@ impl RunDetector {
             // Not in the kernel's count of acts.
             EventKind::Exit { .. }
             | EventKind::Seed
+            | EventKind::StartedOutside { .. }
             | EventKind::CgroupMove { .. }
             | EventKind::CgroupMake { .. }
             | EventKind::CgroupRemove { .. }

@@ -122,6 +122,11 @@ pub enum EventKind {
     },
     /// Was there before the tag.
     Seed,
+    /// A process outside of the run became a new program, which `Event::process` describes. A process that the run had asked
+    /// within the ten seconds before started it, or an ancestor of it.
+    StartedOutside {
+        asked: ProcessKey,
+    },
     /// Changed cgroup. `in_run`: the destination is the run's; `member_before`: it was in the run before.
     CgroupMove {
         cgroup: u64,

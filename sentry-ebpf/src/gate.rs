@@ -166,7 +166,7 @@ pub fn owns_cgroup(run: &Run, cgroup: u64) -> bool {
 
 /// Drops tags of runs that have ended.
 #[inline(always)]
-fn resolve(tag: RunTag) -> Option<Run> {
+pub(crate) fn resolve(tag: RunTag) -> Option<Run> {
     let block = RUNS.get_ptr_mut(tag.slot)?;
     // SAFETY: points to a map value; a torn read is impossible for an aligned u32.
     if unsafe { (*block).generation } != tag.generation {

@@ -10,7 +10,7 @@ use sentry_common::{
     counter::RunBlock,
     fault,
     record::process::FileKey,
-    table::{self, Flow, FlowKey, ProcessTag, RunTag, SocketTag},
+    table::{self, Asked, Flow, FlowKey, ProcessTag, RunTag, SocketTag},
 };
 
 /// cgroup id → run. Written by the sensor (tag) and `cgroup_mkdir`; read at fork and attach.
@@ -24,6 +24,10 @@ pub static PROCESS_TAGS: HashMap<u32, ProcessTag, { table::PROCESS_TAGS as usize
 /// cookie → run and process, for programs that run outside of any process (packets, state changes).
 #[btf_map]
 pub static SOCKETS: LruHashMap<u64, SocketTag, { table::SOCKETS as usize }> = LruHashMap::new();
+
+/// tgid of a process outside of all runs → who asked it last.
+#[btf_map]
+pub static ASKED: LruHashMap<u32, Asked, { table::ASKED as usize }> = LruHashMap::new();
 
 /// run and other side → packets and bytes. Read and cleared by the sensor.
 #[btf_map]
@@ -58,6 +62,11 @@ pub static TAGS_MISSING: Array<u32, 1> = Array::new();
 #[unsafe(link_section = ".maps")]
 #[unsafe(export_name = "EXEC_FILES")]
 pub static EXEC_FILES: TaskStorage<FileKey> = TaskStorage::new();
+
+/// task outside of all runs → the asked process that it descends from.
+#[unsafe(link_section = ".maps")]
+#[unsafe(export_name = "STARTED_TASKS")]
+pub static STARTED_TASKS: TaskStorage<Asked> = TaskStorage::new();
 
 /// `BPF_MAP_TYPE_TASK_STORAGE`, which aya-ebpf 0.2 has no type for. The fields are the map's definition in BTF.
 #[repr(C)]

@@ -120,6 +120,12 @@ fn rendered_objects_match_the_golden_files() {
         ("exit_signal", Kind::Exit(v1::Exit { code: None, signal: Some(9) })),
         ("seed", Kind::Seed(v1::Seed {})),
         (
+            "started_outside",
+            Kind::StartedOutside(v1::StartedOutside {
+                asked: Some(v1::ProcessKey { tgid: 900, start_boot_ns: 7_000_000_000 }),
+            }),
+        ),
+        (
             "cgroup_move",
             Kind::CgroupMove(v1::CgroupMove {
                 cgroup: id,

@@ -2,7 +2,7 @@
 
 use std::{fs, os::unix::net::UnixListener, path::PathBuf};
 
-use sentry_tests::{procs, programs, require, sensor::Sensor, story, supervised::Order};
+use sentry_tests::{procs, programs, require, sensor::Sensor, story, supervised::Order, wait};
 
 use crate::workload;
 
@@ -88,4 +88,44 @@ fn sockets_that_everybody_uses_are_no_finding() {
     assert_eq!(ended.code(), Some(0), "{}", programs::text(&ended.output));
     assert_eq!(story::only(&sensor.events(&ended.run), "unix_connect").len(), names.len());
     assert!(sensor.findings(&ended.run).is_empty(), "{:#}", ended.report());
+}
+
+/// Before it is asked the daemon starts the same, which is nobody's business.
+#[test]
+fn what_a_daemon_starts_for_a_run_is_told_and_is_no_member() {
+    require!("root");
+    let sensor = Sensor::start();
+    let socket = sensor.scratch().join("daemon");
+    let mut daemon = programs::command("workload_daemon");
+    let daemon = sensor.beside(daemon.arg("serve").arg(&socket));
+    wait::until("the daemon listens", || if socket.exists() { Ok(()) } else { Err("no socket".to_owned()) });
+    let line = workload("workload_daemon", &["ask", socket.to_str().unwrap()]);
+    let ended = Order::new(&sensor, "asks").finish(&line);
+    assert_eq!(ended.code(), Some(0), "{}", programs::text(&ended.output));
+
+    let events = sensor.events(&ended.run);
+    let program = programs::path("workload_daemon").canonicalize().unwrap();
+    let started: Vec<_> = story::only(&events, "started_outside")
+        .into_iter()
+        .map(|event| {
+            assert_eq!(sentry_proto::ocsf::check(event), Ok(()), "{event:#}");
+            assert_eq!(event["unmapped"]["asked"]["pid"], daemon.pid(), "{event:#}");
+            let process = &event["process"];
+            assert_eq!(process["file"]["path"], program.to_str().unwrap(), "{event:#}");
+            let line = process["cmd_line"].as_str().unwrap();
+            let parent = process["parent_process"]["pid"].as_u64().unwrap();
+            (line.rsplit(' ').next().unwrap().to_owned(), story::pid(event), parent)
+        })
+        .collect();
+    let [(first, branch, by_daemon), (second, _, by_branch)] = started.as_slice() else {
+        unreachable!("{started:?}")
+    };
+    assert_eq!((first.as_str(), second.as_str()), ("branch", "leaf"), "{started:?}");
+    assert_eq!((*by_daemon, *by_branch), (u64::from(daemon.pid()), u64::from(*branch)), "{started:?}");
+
+    // They count for nothing, and the record is complete.
+    let run = &ended.report()["run"];
+    let count = |name: &str| run["counters"][name].as_u64().unwrap();
+    assert_eq!((count("processes_born"), count("execs")), (0, 1), "{run:#}");
+    assert_eq!(ended.report()["complete"], true, "{:#}", ended.report());
 }

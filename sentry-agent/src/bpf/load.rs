@@ -124,10 +124,11 @@ const PINS: &str = "agentsentry-";
 static NEXT: AtomicU32 = AtomicU32::new(0);
 
 /// Names of the maps in every object; the first object makes them, the others adopt them.
-const SHARED: [&str; 11] = [
+const SHARED: [&str; 13] = [
     "RUN_CGROUPS",
     "PROCESS_TAGS",
     "SOCKETS",
+    "ASKED",
     "FLOWS",
     "RUNS",
     "CRITICAL",
@@ -136,6 +137,7 @@ const SHARED: [&str; 11] = [
     "TASK_TAGS",
     "TAGS_MISSING",
     "EXEC_FILES",
+    "STARTED_TASKS",
 ];
 
 /// Loads objects that share their maps. The maps are pinned only while this exists: the loader can adopt a map by its

@@ -58,7 +58,8 @@ impl Enricher {
         };
         let mut process = self.processes.get(actor).unwrap_or_else(|| unknown(actor));
         process.tid = header.tid;
-        if let Record::Exit(_) = record {
+        // Of one that is no member the end is not told.
+        if let Record::Exit(_) | Record::StartedOutside(_) = record {
             self.processes.end(actor);
         }
         Event {
@@ -91,6 +92,11 @@ impl Enricher {
                 let argv = super::seed::argv(actor.tgid);
                 self.processes.set(Process { argv, pre_existing: true, ..process(actor, seed) });
                 EventKind::Seed
+            }
+            Record::StartedOutside(exec) => {
+                self.processes.set(process(actor, exec));
+                let asked = ProcessKey { tgid: exec.asked_tgid, start_boot_ns: exec.asked_start_boot_ns };
+                EventKind::StartedOutside { asked }
             }
             Record::Exit(exit) => {
                 let signal = exit.status & 0x7f;

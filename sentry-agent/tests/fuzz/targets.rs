@@ -17,7 +17,7 @@ pub(crate) const ALL: [(&str, Target); 4] =
 pub(crate) fn record(bytes: &[u8]) {
     let Ok(record) = decode::record(bytes) else { return };
     match record {
-        Record::Exec(exec) | Record::Seed(exec) => {
+        Record::Exec(exec) | Record::Seed(exec) | Record::StartedOutside(exec) => {
             check(text::plain(&exec.requested));
             text::argv(&exec.argv).into_iter().flat_map(|argv| argv.arguments).for_each(check);
             text::path(&exec.cwd).into_iter().for_each(|path| check(path.text));

@@ -268,6 +268,7 @@ mod tests {
             Kind::Exec(v1::Exec::default()),
             Kind::Exit(v1::Exit::default()),
             Kind::Seed(v1::Seed {}),
+            Kind::StartedOutside(v1::StartedOutside::default()),
             Kind::CgroupMove(v1::CgroupMove::default()),
             Kind::CgroupMake(v1::CgroupMake::default()),
             Kind::CgroupRemove(v1::CgroupRemove::default()),

@@ -3,6 +3,7 @@
 use sentry_common::{
     fault, kind, offset as o,
     record::process::{BY_THREAD, ExecRecord, SCRIPT},
+    table::Asked,
 };
 
 use crate::{
@@ -12,16 +13,25 @@ use crate::{
     kernel::{cgroup, file, path, read, task, user},
     maps::EXEC_FILES,
     offsets::of,
-    probes::fork,
+    probes::{fork, outside},
 };
 
 /// Hook: `tp_btf/sched_process_exec(task, old_pid, bprm)`: the new memory image is in place, its first instruction has
-/// not run (5.5+). argv is read from the new image, where no other thread of the run can have changed it.
+/// not run (5.5+). argv is read from the new image, where no other thread of the run can have changed it. Tells of tasks in no
+/// run too that descend from what an asked process started; cost for the others: one look-up more.
 #[inline(always)]
 pub fn sched_process_exec(current: *const u8, old_tid: u32, bprm: *const u8) {
-    let Some(run) = gate::of_member(current).or_else(|| fork::missed(current)) else { return };
-    count::add(&run, |block| &raw mut block.execs);
-    let Some(mut record) = emit::critical::<ExecRecord>(&run, kind::EXEC, Actor::current(current)) else {
+    let mut asked = Asked::default();
+    let run = gate::of_member(current)
+        .or_else(|| fork::missed(current))
+        .or_else(|| outside::of(current, &mut asked));
+    let Some(run) = run else { return };
+    let is_member = asked.tgid == 0;
+    if is_member {
+        count::add(&run, |block| &raw mut block.execs);
+    }
+    let kind = if is_member { kind::EXEC } else { kind::STARTED_OUTSIDE };
+    let Some(mut record) = emit::critical::<ExecRecord>(&run, kind, Actor::current(current)) else {
         return;
     };
     // Plain addresses, 0 when unreadable: an absent `Option<*const u8>` is a register that was never written, and the
@@ -29,9 +39,11 @@ pub fn sched_process_exec(current: *const u8, old_tid: u32, bprm: *const u8) {
     let address = |offset| read::<u64>(bprm, offset).unwrap_or(0);
     fill(current, address(of(o::BPRM_FILE)), record.fields());
     let fields = record.fields();
-    let asked = address(of(o::BPRM_FILENAME));
+    fields.asked_tgid = asked.tgid;
+    fields.asked_start_boot_ns = asked.start_boot_ns;
+    let filename = address(of(o::BPRM_FILENAME));
     // Each interpreter on the way replaces `interp`; what was asked for stays in `filename`.
-    let script = if asked == address(of(o::BPRM_INTERP)) { 0 } else { SCRIPT };
+    let script = if filename == address(of(o::BPRM_INTERP)) { 0 } else { SCRIPT };
     if script != 0 {
         // SAFETY: the tracepoint's argument.
         let stored = unsafe { EXEC_FILES.get(current) };
@@ -43,7 +55,7 @@ pub fn sched_process_exec(current: *const u8, old_tid: u32, bprm: *const u8) {
     let by_thread = if old_tid == task::tgid(current) { 0 } else { BY_THREAD };
     fields.flags = script | by_thread;
     fields.old_tid = old_tid;
-    user::write_kernel_text(asked as *const u8, &mut fields.requested);
+    user::write_kernel_text(filename as *const u8, &mut fields.requested);
     user::write_argv(task::argv_range(current), &mut fields.argv);
     record.submit();
 }
@@ -86,6 +98,9 @@ pub(crate) fn fill(member: *const u8, opened: u64, fields: &mut ExecRecord) {
     fields.script = Default::default();
     fields.flags = 0;
     fields.old_tid = 0;
+    fields.asked_start_boot_ns = 0;
+    fields.asked_tgid = 0;
+    fields.reserved = 0;
     let opened = opened as *const u8;
     fields.file = file::key(opened);
     path::write(file::path(opened), &mut fields.path);

@@ -14,14 +14,14 @@ use crate::{
     emit::{self, Actor},
     gate::{self, Run},
     kernel::{cgroup, task, user},
-    probes::standing,
+    probes::{outside, standing},
 };
 
 /// Hook: `tp_btf/task_newtask(child, clone_flags)` in the parent, before the child first runs. Unlike
 /// `sched_process_fork` it also tells of the kernel's io_uring workers, which act for the process (seen on 6.1–6.18).
 ///
 /// The child inherits the parent's tag; a child born into a run's cgroup from outside (`CLONE_INTO_CGROUP`) gets that
-/// run's. Cost for untagged parents: tag miss + one look-up of the child's cgroup.
+/// run's. Cost for untagged parents: tag miss, one look-up of the child's cgroup, and those of [`outside::born`].
 #[inline(always)]
 pub fn task_newtask(child: *const u8, clone_flags: u64) {
     let parent = gate::current_task();
@@ -36,6 +36,8 @@ pub fn task_newtask(child: *const u8, clone_flags: u64) {
         }
     } else if let Some(run) = gate::of_cgroup(child_cgroup) {
         born(&run, parent, child, child_cgroup, |block| &raw mut block.processes_entered);
+    } else {
+        outside::born(parent, child);
     }
 }
 

@@ -6,6 +6,8 @@ pub mod exec;
 
 pub mod exit;
 
+pub mod outside;
+
 pub mod seed;
 
 pub mod cgroup;

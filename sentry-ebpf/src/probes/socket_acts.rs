@@ -4,7 +4,7 @@ use sentry_common::{
     kind,
     record::{
         file::FileRecord,
-        network::{NetworkRecord, UnixRecord},
+        network::{NetworkRecord, PEER_IN_RUN, UnixRecord},
     },
 };
 
@@ -12,6 +12,7 @@ use crate::{
     emit::{self, Actor},
     gate::{self, Run},
     kernel::{call::refusal, file, path, socket, unix},
+    probes::outside,
 };
 
 /// Hook: fexit on `security_socket_post_create(sock, family, type, protocol, kern)`. Before it the family's own code
@@ -75,6 +76,9 @@ fn unix(run: &Run, kind: u16, peer: *const u8, result: i32) {
     unix::write_peer(run, peer, fields);
     fields.socket_type = socket::socket_type(peer);
     fields.error = refusal(result.into());
+    if result == 0 && fields.flags & PEER_IN_RUN == 0 {
+        outside::asked(run, fields.peer_tgid, fields.peer_start_boot_ns);
+    }
     record.submit();
 }
 

@@ -84,6 +84,7 @@ fn kind() -> impl Strategy<Value = EventKind> {
         act(),
         any::<(Option<u32>, Option<u32>)>().prop_map(|(code, signal)| EventKind::Exit { code, signal }),
         Just(EventKind::Seed),
+        key().prop_map(|asked| EventKind::StartedOutside { asked }),
         (any::<u64>(), text(), any::<(bool, bool, bool)>()).prop_map(
             |(cgroup, path, (in_run, member_before, at_birth))| EventKind::CgroupMove {
                 cgroup,

@@ -135,6 +135,9 @@ impl TryFrom<v1::event::Kind> for domain::EventKind {
             },
             Kind::Exit(v1::Exit { code, signal }) => Self::Exit { code, signal },
             Kind::Seed(v1::Seed {}) => Self::Seed,
+            Kind::StartedOutside(started) => {
+                Self::StartedOutside { asked: present(started.asked, "StartedOutside", "asked")?.into() }
+            }
             Kind::CgroupMove(v1::CgroupMove { cgroup, path, in_run, member_before, at_birth }) => {
                 Self::CgroupMove { cgroup, path, in_run, member_before, at_birth }
             }

@@ -123,6 +123,9 @@ impl From<&domain::EventKind> for v1::event::Kind {
             }
             domain::EventKind::Exit { code, signal } => Self::Exit(v1::Exit { code: *code, signal: *signal }),
             domain::EventKind::Seed => Self::Seed(v1::Seed {}),
+            domain::EventKind::StartedOutside { asked } => {
+                Self::StartedOutside(v1::StartedOutside { asked: Some((*asked).into()) })
+            }
             domain::EventKind::CgroupMove { cgroup, path, in_run, member_before, at_birth } => {
                 Self::CgroupMove(v1::CgroupMove {
                     cgroup: *cgroup,

@@ -27,6 +27,7 @@ pub(super) fn render(event: &v1::Event, host: &HostContext<'_>) -> Map<String, V
         Some(Kind::ExecFailed(failed)) => act::exec_failed(failed, process, host),
         Some(Kind::Exit(exit)) => exited(exit, process, host),
         Some(Kind::Seed(v1::Seed {})) => seeded(process, host),
+        Some(Kind::StartedOutside(started)) => started_outside(started, process, host),
         Some(Kind::CgroupMove(moved)) => cgroup_moved(moved),
         Some(Kind::CgroupMake(made)) => cgroup(Activity(1, "Create"), "cgroup_make", made.cgroup, &made.path),
         Some(Kind::CgroupRemove(removed)) => {
@@ -65,7 +66,7 @@ pub(super) fn render(event: &v1::Event, host: &HostContext<'_>) -> Map<String, V
     let mut rendered = base::object(&head, host);
     // An exec's `process` is the new image; the actor is the same process, but the image that it ran is not known.
     let actor = match &event.kind {
-        Some(Kind::Exec(_)) => Value::Object(object::identity(process, host)),
+        Some(Kind::Exec(_) | Kind::StartedOutside(_)) => Value::Object(object::identity(process, host)),
         _ => object::process(process, host),
     };
     rendered.insert("actor".to_owned(), json!({ "process": actor }));
@@ -131,6 +132,19 @@ fn seeded(process: Option<&v1::Process>, host: &HostContext<'_>) -> Body {
         activity: Activity(99, "Seed"),
         members: json!({ "process": object::process(process, host) }),
         unmapped: json!({ "act": "seed" }),
+    }
+}
+
+fn started_outside(
+    started: &v1::StartedOutside,
+    process: Option<&v1::Process>,
+    host: &HostContext<'_>,
+) -> Body {
+    Body {
+        class: Class::Process,
+        activity: Activity(1, "Launch"),
+        members: json!({ "process": object::process(process, host), "launch_type": "Exec", "launch_type_id": 3 }),
+        unmapped: json!({ "act": "started_outside", "asked": object::key(started.asked.as_ref(), host) }),
     }
 }
 

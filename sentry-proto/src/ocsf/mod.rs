@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | fork, exec | Process Activity 1007 | Launch 1, told apart by `launch_type_id` and `unmapped.act` |
 //! | exit | Process Activity 1007 | Terminate 2 |
+//! | started outside | Process Activity 1007 | Launch 1; `unmapped.asked` is the process that the run asked |
 //! | seed | Process Activity 1007 | Other 99 "Seed" |
 //! | cgroup make, remove, move | Kernel Activity 1003 | Create 1, Delete 3, Other 99 "Cgroup Move" |
 //! | completeness | Base Event 0 | Other 99 |
@@ -79,6 +80,7 @@ pub fn class_uid(kind: &v1::event::Kind) -> u32 {
         | Kind::ExecFailed(_)
         | Kind::Exit(_)
         | Kind::Seed(_)
+        | Kind::StartedOutside(_)
         | Kind::Target(_) => 1007,
         Kind::CgroupMove(_) | Kind::CgroupMake(_) | Kind::CgroupRemove(_) => 1003,
         Kind::Connect(_) | Kind::Send(_) | Kind::Unix(_) | Kind::TlsHello(_) => 4001,

@@ -11,6 +11,7 @@ use crate::{
     emit::{self, Actor},
     gate,
     kernel::{pid, socket, task, unix},
+    probes::outside,
 };
 
 /// `socket` and `accept`: the returned descriptor is the socket.
@@ -73,6 +74,8 @@ pub fn connected(regs: *const u8, result: i64) {
         && theirs.tag == run.tag
     {
         fields.flags |= PEER_IN_RUN;
+    } else {
+        outside::asked(&run, peer.tgid, peer.start_boot_ns);
     }
     record.submit();
 }
