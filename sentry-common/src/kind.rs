@@ -13,8 +13,6 @@ pub const EXEC_FAILED: u16 = 5;
 /// Credentials or namespaces of the acting process changed.
 pub const CREDENTIALS: u16 = 6;
 pub const NAMESPACES: u16 = 7;
-/// A new program image of a process outside of the run, started by one that the run asked.
-pub const STARTED_OUTSIDE: u16 = 8;
 
 /// 32–63: cgroups. Critical ring.
 pub const CGROUP_MOVE: u16 = 32;
@@ -73,6 +71,8 @@ pub const SIGNAL: u16 = 128;
 pub const TRACE: u16 = 129;
 /// Memory or descriptors of another process.
 pub const PROCESS_ACCESS: u16 = 130;
+/// A process outside of the run, which descends from what an asked one started, has a new program image.
+pub const STARTED_OUTSIDE: u16 = 131;
 
 /// 160–191: acts on the kernel. Bulk ring.
 pub const BPF: u16 = 160;

@@ -101,10 +101,11 @@ impl RunDetector {
             EventKind::Rename { file, .. } => object(5).bytes(file.path.text.as_bytes()).finish(),
             EventKind::Connect { destination } => endpoint(object(6), destination).finish(),
             EventKind::Send { destination } => endpoint(object(7), destination).finish(),
+            // Nothing that the run did.
+            EventKind::StartedOutside { .. } => return,
             // Not in the kernel's count of acts.
             EventKind::Exit { .. }
             | EventKind::Seed
-            | EventKind::StartedOutside { .. }
             | EventKind::CgroupMove { .. }
             | EventKind::CgroupMake { .. }
             | EventKind::CgroupRemove { .. }

@@ -24,6 +24,16 @@ pub fn add(run: &Run, field: impl FnOnce(&mut RunBlock) -> *mut u64) {
     unsafe { atomic_xadd::<u64, u64, { Relaxed }>(field(&mut *run.block), 1) };
 }
 
+/// Whether a process of the run is left, by its counters.
+#[inline(always)]
+pub fn has_members(run: &Run) -> bool {
+    // SAFETY: `block` points to a map value; an aligned u64 is read whole.
+    let (born, entered, ended) = unsafe {
+        ((*run.block).processes_born, (*run.block).processes_entered, (*run.block).processes_ended)
+    };
+    born + entered > ended
+}
+
 /// Adds one and returns the new value. `AtomicU64::fetch_add` does not exist on this target (it has no
 /// compare-and-swap in its specification), the instruction does (5.12+).
 ///

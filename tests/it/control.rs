@@ -90,7 +90,7 @@ fn sockets_that_everybody_uses_are_no_finding() {
     assert!(sensor.findings(&ended.run).is_empty(), "{:#}", ended.report());
 }
 
-/// Before it is asked the daemon starts the same, which is nobody's business.
+/// Before it is asked, and while the run lives, the daemon starts the same, which is nobody's business.
 #[test]
 fn what_a_daemon_starts_for_a_run_is_told_and_is_no_member() {
     require!("root");

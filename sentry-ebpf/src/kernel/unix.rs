@@ -73,6 +73,21 @@ pub fn write_bound_name(sock: *const u8, out: &mut ArgumentText) -> u32 {
     write_name(pointer(sock, o::UNIX_ADDRESS), out)
 }
 
+/// Whether a socket has the name by which systemd itself takes orders (`systemctl`, `systemd-run`).
+#[inline(always)]
+pub fn is_systemds_own(sock: *const u8) -> bool {
+    const WORDS: [u64; 3] = [
+        u64::from_ne_bytes(*b"/run/sys"),
+        u64::from_ne_bytes(*b"temd/pri"),
+        u64::from_ne_bytes(*b"vate\0\0\0\0"),
+    ];
+    /// The name ends with a NUL in its third word.
+    const USED: u64 = u64::from_ne_bytes([255, 255, 255, 255, 255, 0, 0, 0]);
+    let path = pointer(sock, o::UNIX_ADDRESS).wrapping_add(of(o::ADDRESS_NAME) + FAMILY as usize);
+    let word = |index: usize| read::<u64>(path, index * size_of::<u64>()).unwrap_or(0);
+    word(0) == WORDS[0] && word(1) == WORDS[1] && word(2) & USED == WORDS[2]
+}
+
 /// The pointer in a field, null where it cannot be read. An `Option` kept over branches would become a register that
 /// the verifier takes for unset.
 #[inline(always)]

@@ -21,29 +21,35 @@ use crate::{
 /// run too that descend from what an asked process started; cost for the others: one look-up more.
 #[inline(always)]
 pub fn sched_process_exec(current: *const u8, old_tid: u32, bprm: *const u8) {
-    let mut asked = Asked::default();
-    let run = gate::of_member(current)
-        .or_else(|| fork::missed(current))
-        .or_else(|| outside::of(current, &mut asked));
-    let Some(run) = run else { return };
-    let is_member = asked.tgid == 0;
-    if is_member {
+    let actor = Actor::current(current);
+    if let Some(run) = gate::of_member(current).or_else(|| fork::missed(current)) {
         count::add(&run, |block| &raw mut block.execs);
-    }
-    let kind = if is_member { kind::EXEC } else { kind::STARTED_OUTSIDE };
-    let Some(mut record) = emit::critical::<ExecRecord>(&run, kind, Actor::current(current)) else {
+        if let Some(mut record) = emit::critical::<ExecRecord>(&run, kind::EXEC, actor) {
+            image(current, old_tid, bprm, record.fields());
+            record.submit();
+        }
         return;
-    };
+    }
+    let mut asked = Asked::default();
+    let Some(run) = outside::of(current, &mut asked) else { return };
+    // Its number is bounded by nothing that the run does.
+    if let Some(mut record) = emit::bulk::<ExecRecord>(&run, kind::STARTED_OUTSIDE, actor) {
+        image(current, old_tid, bprm, record.fields());
+        record.fields().asked_tgid = asked.tgid;
+        record.fields().asked_start_boot_ns = asked.start_boot_ns;
+        record.submit();
+    }
+}
+
+#[inline(always)]
+fn image(current: *const u8, old_tid: u32, bprm: *const u8, fields: &mut ExecRecord) {
     // Plain addresses, 0 when unreadable: an absent `Option<*const u8>` is a register that was never written, and the
     // verifier (6.18) refuses to store it.
     let address = |offset| read::<u64>(bprm, offset).unwrap_or(0);
-    fill(current, address(of(o::BPRM_FILE)), record.fields());
-    let fields = record.fields();
-    fields.asked_tgid = asked.tgid;
-    fields.asked_start_boot_ns = asked.start_boot_ns;
-    let filename = address(of(o::BPRM_FILENAME));
+    fill(current, address(of(o::BPRM_FILE)), fields);
+    let asked = address(of(o::BPRM_FILENAME));
     // Each interpreter on the way replaces `interp`; what was asked for stays in `filename`.
-    let script = if filename == address(of(o::BPRM_INTERP)) { 0 } else { SCRIPT };
+    let script = if asked == address(of(o::BPRM_INTERP)) { 0 } else { SCRIPT };
     if script != 0 {
         // SAFETY: the tracepoint's argument.
         let stored = unsafe { EXEC_FILES.get(current) };
@@ -55,9 +61,8 @@ pub fn sched_process_exec(current: *const u8, old_tid: u32, bprm: *const u8) {
     let by_thread = if old_tid == task::tgid(current) { 0 } else { BY_THREAD };
     fields.flags = script | by_thread;
     fields.old_tid = old_tid;
-    user::write_kernel_text(filename as *const u8, &mut fields.requested);
+    user::write_kernel_text(asked as *const u8, &mut fields.requested);
     user::write_argv(task::argv_range(current), &mut fields.argv);
-    record.submit();
 }
 
 /// Hook: fexit on `security_bprm_check(bprm)` (tiers A and B), which is called for each file on the way from what was

@@ -1,7 +1,7 @@
-//! What a process outside of the run starts after the run asked it for something.
+//! What a process outside of the run starts after the run connected to its unix socket.
 //!
-//! The kernel does not know why a process starts another. What is told is that one which the run had connected to, or sent a
-//! datagram, started it within [`WINDOW_NS`]; from then on its descendants are told of too. They are no members.
+//! The kernel does not know why a process starts another. What is told is that the asked process started it within
+//! [`WINDOW_NS`]; from then on its descendants are told of too, while the run has members. They are none.
 
 use aya_ebpf::{
     bindings::BPF_ANY,
@@ -12,17 +12,27 @@ use sentry_common::{fault, table::Asked};
 use crate::{
     count,
     gate::{self, Run},
-    kernel::task,
+    kernel::{pid, task, unix},
     maps::{ASKED, STARTED_TASKS},
 };
 
 /// How long after it was asked what a process starts counts as an answer.
 const WINDOW_NS: u64 = 10_000_000_000;
 
-/// The run asked this process, which is none of its own.
+/// The run connected to a unix socket. `listener`: `struct pid` of the process that called listen(2); `named`: the `struct sock`
+/// with the name it is bound to.
 #[inline(always)]
-pub fn asked(run: &Run, tgid: u32, start_boot_ns: u64) {
-    if start_boot_ns == 0 {
+pub fn asked(run: &Run, listener: *const u8, named: *const u8) {
+    let tgid = pid::number(listener);
+    let start_boot_ns = match pid::leader(listener) {
+        Some(leader) => task::start(leader),
+        None => 0,
+    };
+    if start_boot_ns == 0 || gate::owns_process(run, tgid, start_boot_ns) {
+        return;
+    }
+    // It listens for its services, and starts others all the time.
+    if tgid == 1 && !unix::is_systemds_own(named) {
         return;
     }
     // SAFETY: no preconditions.
@@ -37,7 +47,12 @@ pub fn asked(run: &Run, tgid: u32, start_boot_ns: u64) {
 #[inline(always)]
 pub fn born(parent: *const u8, child: *const u8) {
     let mut row = Asked::default();
-    if !started(parent, &mut row) && !asked_lately(parent, &mut row) {
+    if asked_lately(parent, &mut row) {
+        // A thread of the asked process is the asked process.
+        if !task::is_leader(child) {
+            return;
+        }
+    } else if !started(parent, &mut row) {
         return;
     }
     let Some(run) = gate::resolve(row.tag) else { return };
@@ -47,10 +62,15 @@ pub fn born(parent: *const u8, child: *const u8) {
     }
 }
 
-/// The run whose asked process this task, which is in no run, descends from.
+/// The run that `task` is told of with, which is in none; `row` has the asked process. A run without members is over, and its
+/// books are being closed.
 #[inline(always)]
 pub fn of(task: *const u8, row: &mut Asked) -> Option<Run> {
-    if started(task, row) { gate::resolve(row.tag) } else { None }
+    if !started(task, row) {
+        return None;
+    }
+    let run = gate::resolve(row.tag)?;
+    if count::has_members(&run) { Some(run) } else { None }
 }
 
 #[inline(always)]
@@ -75,4 +95,5 @@ fn asked_lately(parent: *const u8, row: &mut Asked) -> bool {
     // SAFETY: no preconditions.
     row.start_boot_ns == task::process_start(parent)
         && unsafe { bpf_ktime_get_boot_ns() } <= row.until_boot_ns
+        && gate::resolve(row.tag).is_some()
 }

@@ -4,7 +4,7 @@ use sentry_common::{
     kind,
     record::{
         file::FileRecord,
-        network::{NetworkRecord, PEER_IN_RUN, UnixRecord},
+        network::{NetworkRecord, UnixRecord},
     },
 };
 
@@ -58,6 +58,9 @@ pub fn accepted(sock: *const u8) {
 #[inline(always)]
 pub fn unix_connected(other: *const u8, result: i32) {
     let Some(run) = gate::current() else { return };
+    if result == 0 {
+        outside::asked(&run, unix::other_end(other), other);
+    }
     unix(&run, kind::UNIX_CONNECT, other, result);
 }
 
@@ -76,9 +79,6 @@ fn unix(run: &Run, kind: u16, peer: *const u8, result: i32) {
     unix::write_peer(run, peer, fields);
     fields.socket_type = socket::socket_type(peer);
     fields.error = refusal(result.into());
-    if result == 0 && fields.flags & PEER_IN_RUN == 0 {
-        outside::asked(run, fields.peer_tgid, fields.peer_start_boot_ns);
-    }
     record.submit();
 }
 

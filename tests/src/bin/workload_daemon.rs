@@ -1,6 +1,6 @@
-//! `workload_daemon serve SOCKET`: starts `workload_daemon branch`, then listens, and starts it again for each connection, which it
-//! holds until that has ended.
-//! `workload_daemon ask SOCKET`: connects and waits until the other side is done.
+//! `workload_daemon serve SOCKET`: listens, starts `workload_daemon branch` once the file SOCKET.go is there and says so in SOCKET.gone,
+//! then starts it for each connection, which it holds until that has ended.
+//! `workload_daemon ask SOCKET`: makes SOCKET.go, waits for SOCKET.gone, connects, and waits until the other side is done.
 //! `workload_daemon branch`: starts `workload_daemon leaf`, which does nothing.
 
 use std::{
@@ -9,15 +9,22 @@ use std::{
     process::Command,
 };
 
-use sentry_tests::work::{Arguments, Deadline, Failure};
+use sentry_tests::{
+    wait,
+    work::{Arguments, Deadline, Failure, announce},
+};
 
 fn main() -> Result<(), Failure> {
     let _life = Deadline::new();
     let mut args = Arguments::new();
     match args.text("WHAT")?.as_str() {
         "serve" => {
+            let socket = args.path("SOCKET")?;
+            let listener = UnixListener::bind(&socket)?;
+            let _unasked = wait::file(&socket.with_extension("go"));
             start("branch")?;
-            for connection in UnixListener::bind(args.path("SOCKET")?)?.incoming() {
+            announce(&socket.with_extension("gone"), "gone")?;
+            for connection in listener.incoming() {
                 let connection = connection?;
                 start("branch")?;
                 drop(connection);
@@ -25,7 +32,10 @@ fn main() -> Result<(), Failure> {
             Ok(())
         }
         "ask" => {
-            UnixStream::connect(args.path("SOCKET")?)?.read_to_end(&mut Vec::new())?;
+            let socket = args.path("SOCKET")?;
+            announce(&socket.with_extension("go"), "go")?;
+            let _gone = wait::file(&socket.with_extension("gone"));
+            UnixStream::connect(socket)?.read_to_end(&mut Vec::new())?;
             Ok(())
         }
         "branch" => start("leaf"),

@@ -52,6 +52,9 @@ pub fn connected(regs: *const u8, result: i64) {
         // It has hung up already, or the connection of a datagram socket was dissolved.
         return;
     }
+    // The kernel copies them from the listening socket to the connecting one.
+    let listener = unix::other_end(sock);
+    outside::asked(&run, listener, peer);
     let actor = Actor::current(gate::current_task());
     let Some(mut record) = emit::bulk::<UnixRecord>(&run, kind::UNIX_CONNECT, actor) else { return };
     let fields = record.fields();
@@ -60,9 +63,7 @@ pub fn connected(regs: *const u8, result: i64) {
     fields.error = 0;
     fields.socket_type = socket::socket_type(sock);
     fields.flags = unix::write_bound_name(peer, &mut fields.name);
-    // The kernel copies them from the listening socket to the connecting one.
     fields.peer_uid = unix::other_end_uid(sock);
-    let listener = unix::other_end(sock);
     fields.peer_tgid = pid::number(listener);
     fields.peer_cgroup = pid::cgroup(listener);
     fields.peer_start_boot_ns = match pid::leader(listener) {
@@ -74,8 +75,6 @@ pub fn connected(regs: *const u8, result: i64) {
         && theirs.tag == run.tag
     {
         fields.flags |= PEER_IN_RUN;
-    } else {
-        outside::asked(&run, peer.tgid, peer.start_boot_ns);
     }
     record.submit();
 }
