@@ -36,6 +36,7 @@ offsets! {
     TASK_START_BOOT = "task_struct"."start_boottime";
     TASK_STATE = "task_struct"."__state";
     TASK_EXIT_CODE = "task_struct"."exit_code";
+    TASK_BPF_STORAGE = "task_struct"."bpf_storage";
     TASK_SIGNAL = "task_struct"."signal";
     TASK_CRED = "task_struct"."cred";
     TASK_MM = "task_struct"."mm";

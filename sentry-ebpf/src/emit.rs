@@ -34,6 +34,13 @@ pub struct Actor {
     pub start_boot_ns: u64,
 }
 
+/// Thread-group id of the current task, in the initial pid namespace.
+#[inline(always)]
+pub fn current_tgid() -> u32 {
+    // SAFETY: no preconditions.
+    (unsafe { bpf_get_current_pid_tgid() } >> 32) as u32
+}
+
 impl Actor {
     /// The current task.
     #[inline(always)]

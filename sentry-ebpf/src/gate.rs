@@ -1,8 +1,8 @@
 //! "Is this task in a run?": the first thing every program asks.
 //!
 //! A run is a cgroup subtree and its lineage. The task's own tag answers for both: it is set when a task enters one of
-//! the run's cgroups and copied at fork, and leaving the cgroup does not shed it. Cost for an untagged task: one failed
-//! task-storage look-up (about 5 ns on 6.18).
+//! the run's cgroups and copied at fork, and leaving the cgroup does not shed it. Cost for an untagged task: a read of one
+//! field, or where another program keeps something for it a failed task-storage look-up.
 //!
 //! A tag can be lost: a birth that the kernel refuses late (at the limit of processes, say) leaves a half-made copy of the
 //! parent, which is freed a grace period later, and with it, on Debian's 6.1 and 6.18.15, the parent's storage. Members are in
@@ -21,6 +21,7 @@ use sentry_common::{
 use crate::{
     count,
     emit::Actor,
+    kernel::task,
     maps::{PROCESS_TAGS, RUN_CGROUPS, RUNS, SOCKETS, TAGS_MISSING, TASK_TAGS},
 };
 
@@ -62,7 +63,12 @@ pub fn has_tag(task: *const u8) -> bool {
 #[inline(always)]
 fn tag_of(task: *const u8) -> Option<RunTag> {
     // SAFETY: callers pass trusted task pointers; the tag is copied at once.
-    unsafe { TASK_TAGS.get(task).as_ref() }.copied()
+    unsafe {
+        if !task::has_storage(task) {
+            return None;
+        }
+        TASK_TAGS.get(task).as_ref().copied()
+    }
 }
 
 /// The same as [`of_task`], for births, execs and ends, which nothing later makes good: the process is looked up whether or not a tag is known to
@@ -81,6 +87,10 @@ fn find(task: *const u8, thorough: bool) -> Option<Run> {
     if !thorough && unsafe { TAGS_MISSING.get(0) }.copied()? == 0 {
         return None;
     }
+    // Most are in no run: nothing else is read of them.
+    if !has_row(task::tgid(task)) {
+        return None;
+    }
     let run = of_process(Actor::of(task))?;
     count::fault(fault::TASK_TAG_LOST);
     tag_task(task, &run);
@@ -94,6 +104,13 @@ pub fn tag_may_be_missing() {
         // SAFETY: points to a map value; all writers write the same.
         unsafe { missing.write_volatile(1) };
     }
+}
+
+/// Whether a process with this id is, or lately was, a member of a run: [`of_process`] says of which.
+#[inline(always)]
+pub fn has_row(tgid: u32) -> bool {
+    // SAFETY: the value is not read.
+    unsafe { PROCESS_TAGS.get(tgid) }.is_some()
 }
 
 /// The run of a process, for programs without task storage. The start is compared: a row can outlive its process.

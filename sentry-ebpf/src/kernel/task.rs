@@ -17,6 +17,16 @@ pub fn tgid(task: *const u8) -> u32 {
     read(task, of(o::TASK_TGID)).unwrap_or(0)
 }
 
+/// Whether any program keeps something for the task (`bpf_storage`, 5.11+).
+///
+/// # Safety
+/// The verifier must know `task` as a `task_struct`: it is read directly, which costs a load where a helper costs a call.
+#[inline(always)]
+pub unsafe fn has_storage(task: *const u8) -> bool {
+    // SAFETY: by contract; the field is a pointer, and only its being null is used.
+    unsafe { task.add(of(o::TASK_BPF_STORAGE)).cast::<u64>().read_volatile() != 0 }
+}
+
 /// Start of the process (its leader), `CLOCK_BOOTTIME` ns.
 #[inline(always)]
 pub fn process_start(task: *const u8) -> u64 {

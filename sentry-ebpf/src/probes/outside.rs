@@ -3,14 +3,11 @@
 //! The kernel does not know why a process starts another. What is told is that the asked process started it within
 //! [`WINDOW_NS`]; from then on its descendants are told of too, while the run has members. They are none.
 
-use aya_ebpf::{
-    bindings::BPF_ANY,
-    helpers::generated::{bpf_get_current_pid_tgid, bpf_ktime_get_boot_ns},
-};
+use aya_ebpf::{bindings::BPF_ANY, helpers::generated::bpf_ktime_get_boot_ns};
 use sentry_common::{fault, table::Asked};
 
 use crate::{
-    count,
+    count, emit,
     gate::{self, Run},
     kernel::{pid, task, unix},
     maps::{ASKED, STARTED_TASKS},
@@ -87,10 +84,8 @@ fn started(task: *const u8, row: &mut Asked) -> bool {
 
 #[inline(always)]
 fn asked_lately(parent: *const u8, row: &mut Asked) -> bool {
-    // SAFETY: no preconditions.
-    let tgid = (unsafe { bpf_get_current_pid_tgid() } >> 32) as u32;
     // SAFETY: the row is copied at once.
-    let Some(known) = (unsafe { ASKED.get(tgid) }) else { return false };
+    let Some(known) = (unsafe { ASKED.get(emit::current_tgid()) }) else { return false };
     *row = *known;
     // SAFETY: no preconditions.
     row.start_boot_ns == task::process_start(parent)
