@@ -145,7 +145,7 @@ fn a_flood_costs_the_run_that_makes_it() {
             assert_eq!((&books["lost"], &books["throttled"]), (&0.into(), &0.into()), "{state:#}");
             assert_eq!(books["generated"], books["delivered"], "{state:#}");
         }
-        assert_eq!(ended.report()["complete"], true);
+        assert_eq!(ended.report()["complete"], true, "{:#}", ended.report());
     }
     std::fs::write(flooded.join("stop"), "").unwrap();
     let ended = flood.wait();

@@ -24,20 +24,23 @@ pub(super) struct Books {
     pub(super) acked: u64,
     pub(super) acked_bytes: u64,
     pub(super) unacked_bytes: u64,
-    /// Of the events that are not acknowledged.
+    /// Of the events that are not acknowledged, the spool.
     pub(super) shares: Shares,
+    /// Of those that are, the history.
+    pub(super) kept: Shares,
 }
 
-/// A run with more than this part of the spool makes room before others do.
+/// A run with more than this part of the spool, or of the history, makes room before others do.
 const FAIR_PART: u64 = 8;
 
-/// What the runs have of the spool.
-pub(super) fn shares(connection: &Connection, acked: u64) -> rusqlite::Result<Shares> {
+/// What the runs have of the events at the positions in `(after, until]`.
+pub(super) fn shares(connection: &Connection, (after, until): (u64, u64)) -> rusqlite::Result<Shares> {
     let mut shares = Shares::default();
     let mut select = connection.prepare(
-        "SELECT run, MIN(seq), SUM(bytes) FROM items WHERE seq > ?1 AND kind = ?2 AND run IS NOT NULL GROUP BY run",
+        "SELECT run, MIN(seq), SUM(bytes) FROM items
+         WHERE seq > ?1 AND seq <= ?2 AND kind = ?3 AND run IS NOT NULL GROUP BY run",
     )?;
-    let mut rows = select.query(params![sql(acked), ItemKind::Event as i32])?;
+    let mut rows = select.query(params![sql(after), sql(until), ItemKind::Event as i32])?;
     while let Some(row) = rows.next()? {
         let (first, bytes) = (row.get::<_, i64>(1)?.unsigned_abs(), row.get::<_, i64>(2)?.unsigned_abs());
         shares.add(row.get_ref(0)?.as_str()?, first, bytes);
@@ -57,16 +60,57 @@ pub(super) fn prune(connection: &Connection, books: &mut Books, limits: Limits) 
         dropped += went.items;
     }
     dropped += make_room(connection, books, limits.spool_bytes)?;
+    while books.acked_bytes > limits.keep_bytes
+        && let Some((run, from)) = books.kept.largest(limits.keep_bytes / FAIR_PART)
+    {
+        let over = books.acked_bytes - limits.keep_bytes;
+        let went = forget_of(connection, (&run, from), books.acked, over)?;
+        books.kept.went(&run, went.bytes, went.next);
+        books.acked_bytes = books.acked_bytes.saturating_sub(went.bytes);
+    }
     while books.acked_bytes > limits.keep_bytes {
         let over = books.acked_bytes - limits.keep_bytes;
         let Some((cut, bytes)) = oldest(connection, (0, books.acked), over)? else {
             books.acked_bytes = 0;
             break;
         };
+        let mut select =
+            connection.prepare_cached("SELECT run, bytes FROM items WHERE seq <= ?1 AND kind = ?2")?;
+        let mut rows = select.query(params![sql(cut), ItemKind::Event as i32])?;
+        while let Some(row) = rows.next()? {
+            books.kept.less(row.get_ref(0)?.as_str_or_null()?, row.get::<_, i64>(1)?.unsigned_abs());
+        }
+        drop(rows);
         connection.prepare_cached("DELETE FROM items WHERE seq <= ?1")?.execute([sql(cut)])?;
         books.acked_bytes = books.acked_bytes.saturating_sub(bytes);
     }
     Ok(dropped)
+}
+
+/// Deletes the oldest events of a run from the history, which stand at `from` or behind and up to `until`: as many as have
+/// `over` bytes, at most [`STEP`].
+fn forget_of(
+    connection: &Connection,
+    (run, from): (&str, u64),
+    until: u64,
+    over: u64,
+) -> rusqlite::Result<Went> {
+    let mut select = connection.prepare_cached(
+        "SELECT seq, bytes FROM items WHERE seq >= ?1 AND seq <= ?2 AND run = ?3 AND kind = ?4 ORDER BY seq LIMIT ?5",
+    )?;
+    let mut rows = select.query(params![sql(from), sql(until), run, ItemKind::Event as i32, STEP])?;
+    let mut went = Went::default();
+    while went.bytes < over
+        && let Some(row) = rows.next()?
+    {
+        let (seq, bytes) = (row.get::<_, i64>(0)?.unsigned_abs(), row.get::<_, i64>(1)?.unsigned_abs());
+        went = Went { items: went.items + 1, bytes: went.bytes + bytes, next: seq + 1 };
+    }
+    drop(rows);
+    connection
+        .prepare_cached("DELETE FROM items WHERE seq >= ?1 AND seq < ?2 AND run = ?3 AND kind = ?4")?
+        .execute(params![sql(from), sql(went.next), run, ItemKind::Event as i32])?;
+    Ok(went)
 }
 
 /// Moves the border between what is acknowledged and what is not. A Gap that it falls into keeps its later part.
@@ -79,13 +123,17 @@ pub(super) fn acknowledge(connection: &Connection, books: &mut Books, seq: u64) 
         books.unacked_bytes = books.unacked_bytes.saturating_sub(bytes) + rest.bytes();
     }
     let mut select = connection.prepare_cached(
-        "SELECT CASE kind WHEN ?3 THEN run END, bytes FROM items WHERE seq > ?1 AND seq <= ?2",
+        "SELECT CASE kind WHEN ?3 THEN run END, bytes, seq FROM items WHERE seq > ?1 AND seq <= ?2",
     )?;
     let mut rows = select.query(params![sql(books.acked), sql(seq), ItemKind::Event as i32])?;
     let mut moved = 0;
     while let Some(row) = rows.next()? {
         let bytes = row.get::<_, i64>(1)?.unsigned_abs();
-        books.shares.less(row.get_ref(0)?.as_str_or_null()?, bytes);
+        let run = row.get_ref(0)?.as_str_or_null()?;
+        books.shares.less(run, bytes);
+        if let Some(run) = run {
+            books.kept.add(run, row.get::<_, i64>(2)?.unsigned_abs(), bytes);
+        }
         moved += bytes;
     }
     books.acked = seq;
@@ -142,7 +190,7 @@ pub(super) fn put(connection: &Connection, first: u64, last: u64, row: &Row<'_>)
         .map(drop)
 }
 
-/// Events of one run that Gaps took the place of.
+/// Events of one run that were deleted, or that Gaps took the place of.
 #[derive(Default)]
 struct Went {
     items: u64,

@@ -1,4 +1,4 @@
-//! Which runs have most of the spool: they make room before others do. Of the largest only, and in memory alone: it
+//! Which runs have most of the spool, or of the history: they make room before others do. Of the largest only, and in memory alone: it
 //! chooses who goes first.
 
 use std::collections::HashMap;
@@ -9,7 +9,7 @@ const RUNS: usize = 64;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Share {
     bytes: u64,
-    /// No event of the run in the spool stands before this position.
+    /// No event of the run that is counted here stands before this position.
     from: u64,
 }
 
@@ -48,7 +48,7 @@ impl Shares {
         }
     }
 
-    /// So many bytes of the run, if it was one, are no longer in the spool.
+    /// So many bytes of the run, if it was one, are no longer there.
     pub(super) fn less(&mut self, run: Option<&str>, bytes: u64) {
         if let Some(share) = run.and_then(|run| self.runs.get_mut(run)) {
             share.bytes = share.bytes.saturating_sub(bytes);

@@ -406,6 +406,7 @@ fn load(connection: &Connection) -> rusqlite::Result<(String, Books)> {
         connection.query_row(&select, [sql(acked)], |row| row.get::<_, i64>(0)).map(i64::unsigned_abs)
     };
     let (acked_bytes, unacked_bytes) = (sum("<=")?, sum(">")?);
-    let shares = prune::shares(connection, acked)?;
-    Ok((epoch, Books { next, acked, acked_bytes, unacked_bytes, shares }))
+    let shares = prune::shares(connection, (acked, next))?;
+    let kept = prune::shares(connection, (0, acked))?;
+    Ok((epoch, Books { next, acked, acked_bytes, unacked_bytes, shares, kept }))
 }

@@ -146,6 +146,11 @@ fn a_full_spool_is_one_gap_in_front() {
     assert_eq!(gap_of(&read_all(&journal, 60)[0].1).unwrap().first, 60);
 }
 
+fn events_of(items: &[(u64, v1::Item)], run: &str) -> Vec<v1::Item> {
+    let is_of = |item: &v1::Item| matches!(&item.item, Some(item::Item::Event(event)) if event.run == run);
+    items.iter().map(|(_, item)| item.clone()).filter(is_of).collect()
+}
+
 #[test]
 fn a_flood_makes_room_before_other_runs_do() {
     let dir = tempfile::tempdir().unwrap();
@@ -165,11 +170,7 @@ fn a_flood_makes_room_before_other_runs_do() {
     }
     assert!(journal.bytes().1 <= limits.spool_bytes);
     let all = read_all(&journal, 1);
-    let of = |run: &str| -> Vec<v1::Item> {
-        let is_of =
-            |item: &v1::Item| matches!(&item.item, Some(item::Item::Event(event)) if event.run == run);
-        all.iter().map(|(_, item)| item.clone()).filter(is_of).collect()
-    };
+    let of = |run| events_of(&all, run);
     assert_eq!(of("quiet"), quiet, "all are there");
     let gaps: Vec<_> = all.iter().filter_map(|(_, item)| gap_of(item)).collect();
     let missing: u64 = gaps.iter().map(|gap| gap.last - gap.first + 1).sum();
@@ -179,6 +180,30 @@ fn a_flood_makes_room_before_other_runs_do() {
         let whole = [("flood".to_owned(), gap.last - gap.first + 1)];
         assert_eq!((gap.items_by_run.clone(), gap.reason.as_str()), (whole.into(), "spool-full"));
     }
+}
+
+#[test]
+fn a_flood_makes_room_in_the_history_before_other_runs_do() {
+    let dir = tempfile::tempdir().unwrap();
+    let limits = Limits { spool_bytes: 1 << 20, keep_bytes: 100_000 };
+    let mut journal = Journal::open(&file(dir.path()), limits).unwrap();
+    for n in 1..=40 {
+        let flood = (1..=25).map(|m| event("flood", 25 * (n - 1) + m, 300));
+        let items: Vec<_> = flood.chain([event("quiet", n, 300)]).collect();
+        let last = *journal.append(&items).unwrap().end();
+        journal.acked(last).unwrap();
+        if n == 20 {
+            // What the runs have is known again afterwards.
+            drop(journal);
+            journal = Journal::open(&file(dir.path()), limits).unwrap();
+        }
+    }
+    let all = read_all(&journal, 1);
+    let of = |run| events_of(&all, run);
+    assert_eq!(of("quiet"), (1..=40).map(|n| event("quiet", n, 300)).collect::<Vec<_>>(), "all are there");
+    let flood = of("flood");
+    assert_eq!(flood.last(), Some(&event("flood", 1000, 300)), "the newest stay");
+    assert!(journal.bytes().0 <= limits.keep_bytes && !flood.is_empty());
 }
 
 #[test]

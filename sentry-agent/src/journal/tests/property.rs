@@ -74,8 +74,10 @@ fn check(journal: &Journal, model: &Model, limits: Limits) -> Result<(), TestCas
         journal.connection.query_row(sum, of, |row| row.get::<_, i64>(0)).unwrap().unsigned_abs()
     };
     prop_assert_eq!((acked, unacked_bytes), (counted(false), counted(true)));
-    let stored = prune::shares(&journal.connection, journal.acked_seq()).unwrap();
-    prop_assert_eq!(journal.books.shares.bytes(), stored.bytes());
+    let stored = |after, until| prune::shares(&journal.connection, (after, until)).unwrap();
+    let (spool, history) = (stored(journal.acked_seq(), journal.last_seq()), stored(0, journal.acked_seq()));
+    prop_assert_eq!(journal.books.shares.bytes(), spool.bytes());
+    prop_assert_eq!(journal.books.kept.bytes(), history.bytes());
     Ok(())
 }
 
