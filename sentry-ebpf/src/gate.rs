@@ -88,9 +88,7 @@ fn find(task: *const u8, thorough: bool) -> Option<Run> {
         return None;
     }
     // Most are in no run: nothing else is read of them.
-    if !has_row(task::tgid(task)) {
-        return None;
-    }
+    member(task::tgid(task))?;
     let run = of_process(Actor::of(task))?;
     count::fault(fault::TASK_TAG_LOST);
     tag_task(task, &run);
@@ -104,13 +102,6 @@ pub fn tag_may_be_missing() {
         // SAFETY: points to a map value; all writers write the same.
         unsafe { missing.write_volatile(1) };
     }
-}
-
-/// Whether a process with this id is, or lately was, a member of a run: [`of_process`] says of which.
-#[inline(always)]
-pub fn has_row(tgid: u32) -> bool {
-    // SAFETY: the value is not read.
-    unsafe { PROCESS_TAGS.get(tgid) }.is_some()
 }
 
 /// The run of a process, for programs without task storage. The start is compared: a row can outlive its process.

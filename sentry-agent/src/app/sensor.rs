@@ -291,7 +291,7 @@ impl Stages {
         let mut threads = Threads::default();
 
         let (token, stats) = (sources.clone(), Arc::clone(&ring_stats));
-        threads.spawn("ring", PRIORITY, move |_| {
+        threads.spawn("ring", move |_| {
             if let Err(errno) = reader::run(rings, &batch_sender, &stats, &token) {
                 tracing::error!(error = %errno, "cannot read the rings");
             }
@@ -299,15 +299,18 @@ impl Stages {
 
         let enricher = Enricher::new(ProcessTable::new(process_table::CAPACITY), BootClock::of_this_life());
         let (for_analyse, journal_of_analyse) = (Arc::clone(&registry), journal_handle.clone());
-        threads.spawn("analyse", PRIORITY, move |stats| {
+        threads.spawn("analyse", move |stats| {
             analyse::run(batches, enricher, &for_analyse, &journal_of_analyse, stats);
         })?;
 
         let (token, for_watch, cases_of_watch) = (sources.clone(), Arc::clone(&registry), cases.clone());
-        threads.spawn("watch", FIRST, move |stats| watch::run(&for_watch, &cases_of_watch, stats, &token))?;
+        threads.spawn("watch", move |stats| {
+            come_first();
+            watch::run(&for_watch, &cases_of_watch, stats, &token);
+        })?;
 
         let (token, for_reconcile) = (sources.clone(), Arc::clone(&registry));
-        threads.spawn("reconcile", PRIORITY, move |stats| reconcile::run(&for_reconcile, stats, &token))?;
+        threads.spawn("reconcile", move |stats| reconcile::run(&for_reconcile, stats, &token))?;
 
         let actor = Actor {
             registry: Arc::clone(&registry),
@@ -315,7 +318,10 @@ impl Stages {
             ledger,
             journal: journal_handle.clone(),
         };
-        threads.spawn("act", FIRST, move |stats| actor.run(case_receiver, stats))?;
+        threads.spawn("act", move |stats| {
+            come_first();
+            actor.run(case_receiver, stats);
+        })?;
 
         let status = StatusBoard::new(config.sensor.id.clone(), tier, unseen, ring_stats, threads.stats);
         Ok(App {
@@ -332,6 +338,11 @@ impl Stages {
     }
 }
 
+/// Raises the calling thread alone. That it may not was told at the start.
+fn come_first() {
+    let _refused = rustix::process::setpriority_process(None, FIRST);
+}
+
 #[derive(Default)]
 struct Threads {
     handles: Vec<(&'static str, thread::JoinHandle<()>)>,
@@ -342,7 +353,6 @@ impl Threads {
     fn spawn(
         &mut self,
         name: &'static str,
-        priority: i32,
         work: impl FnOnce(&StageStats) + Send + 'static,
     ) -> Result<(), AppError> {
         let stats = Arc::new(StageStats::default());
@@ -358,8 +368,6 @@ impl Threads {
                     }
                 }
                 let end = End(own);
-                // Of this thread alone. Who may not do it was told at the start.
-                let _refused = rustix::process::setpriority_process(None, priority);
                 work(&end.0);
             })
             .map_err(|source| AppError::Start { what: name, source })?;

@@ -56,10 +56,13 @@ impl Enricher {
             Ring::Critical => 'c',
             Ring::Bulk => 'b',
         };
-        let mut process = self.processes.get(actor).unwrap_or_else(|| unknown(actor));
+        let mut process = match record {
+            // No member: its end is not told, so that it would stay in the table.
+            Record::StartedOutside(exec) => process(actor, exec),
+            _ => self.processes.get(actor).unwrap_or_else(|| unknown(actor)),
+        };
         process.tid = header.tid;
-        // Of one that is no member the end is not told.
-        if let Record::Exit(_) | Record::StartedOutside(_) = record {
+        if let Record::Exit(_) = record {
             self.processes.end(actor);
         }
         Event {
@@ -94,7 +97,6 @@ impl Enricher {
                 EventKind::Seed
             }
             Record::StartedOutside(exec) => {
-                self.processes.set(process(actor, exec));
                 let asked = ProcessKey { tgid: exec.asked_tgid, start_boot_ns: exec.asked_start_boot_ns };
                 EventKind::StartedOutside { asked }
             }

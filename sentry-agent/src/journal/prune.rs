@@ -95,18 +95,8 @@ fn forget_of(
     until: u64,
     over: u64,
 ) -> rusqlite::Result<Went> {
-    let mut select = connection.prepare_cached(
-        "SELECT seq, bytes FROM items WHERE seq >= ?1 AND seq <= ?2 AND run = ?3 AND kind = ?4 ORDER BY seq LIMIT ?5",
-    )?;
-    let mut rows = select.query(params![sql(from), sql(until), run, ItemKind::Event as i32, STEP])?;
     let mut went = Went::default();
-    while went.bytes < over
-        && let Some(row) = rows.next()?
-    {
-        let (seq, bytes) = (row.get::<_, i64>(0)?.unsigned_abs(), row.get::<_, i64>(1)?.unsigned_abs());
-        went = Went { items: went.items + 1, bytes: went.bytes + bytes, next: seq + 1 };
-    }
-    drop(rows);
+    oldest_of(connection, run, (from, until), over, |seq, bytes| went.add(seq, bytes))?;
     connection
         .prepare_cached("DELETE FROM items WHERE seq >= ?1 AND seq < ?2 AND run = ?3 AND kind = ?4")?
         .execute(params![sql(from), sql(went.next), run, ItemKind::Event as i32])?;
@@ -199,6 +189,35 @@ struct Went {
     next: u64,
 }
 
+impl Went {
+    fn add(&mut self, seq: u64, bytes: u64) {
+        *self = Self { items: self.items + 1, bytes: self.bytes + bytes, next: seq + 1 };
+    }
+}
+
+/// Position and bytes of the oldest events of a run, from one position to another: as many as have `over` bytes, at most [`STEP`].
+fn oldest_of(
+    connection: &Connection,
+    run: &str,
+    (from, until): (u64, u64),
+    over: u64,
+    mut take: impl FnMut(u64, u64),
+) -> rusqlite::Result<()> {
+    let mut select = connection.prepare_cached(
+        "SELECT seq, bytes FROM items WHERE seq >= ?1 AND seq <= ?2 AND run = ?3 AND kind = ?4 ORDER BY seq LIMIT ?5",
+    )?;
+    let mut rows = select.query(params![sql(from), sql(until), run, ItemKind::Event as i32, STEP])?;
+    let mut sum = 0;
+    while sum < over
+        && let Some(row) = rows.next()?
+    {
+        let (seq, bytes) = (row.get::<_, i64>(0)?.unsigned_abs(), row.get::<_, i64>(1)?.unsigned_abs());
+        sum += bytes;
+        take(seq, bytes);
+    }
+    Ok(())
+}
+
 /// Replaces the oldest unacknowledged events of a run, which stand at `from` or behind, by Gaps: as many as have `over`
 /// bytes, at most [`STEP`].
 fn thin_out(
@@ -207,25 +226,16 @@ fn thin_out(
     (run, from): (&str, u64),
     over: u64,
 ) -> rusqlite::Result<Went> {
-    let mut select = connection.prepare_cached(
-        "SELECT seq, bytes FROM items WHERE seq >= ?1 AND run = ?2 AND kind = ?3 ORDER BY seq LIMIT ?4",
-    )?;
-    let from = sql(from.max(books.acked + 1));
-    let mut rows = select.query(params![from, run, ItemKind::Event as i32, STEP])?;
     let mut went = Went::default();
     // First and last position of events that stand one behind the other, and their bytes.
     let mut stretches: Vec<(u64, u64, u64)> = Vec::new();
-    while went.bytes < over
-        && let Some(row) = rows.next()?
-    {
-        let (seq, bytes) = (row.get::<_, i64>(0)?.unsigned_abs(), row.get::<_, i64>(1)?.unsigned_abs());
+    oldest_of(connection, run, (from.max(books.acked + 1), books.next), over, |seq, bytes| {
         match stretches.last_mut() {
             Some((_, last, sum)) if *last + 1 == seq => (*last, *sum) = (seq, *sum + bytes),
             _ => stretches.push((seq, seq, bytes)),
         }
-        went = Went { items: went.items + 1, bytes: went.bytes + bytes, next: seq + 1 };
-    }
-    drop(rows);
+        went.add(seq, bytes);
+    })?;
     for stretch in stretches {
         gap_for(connection, books, run, stretch)?;
     }

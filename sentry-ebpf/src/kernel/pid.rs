@@ -2,7 +2,7 @@
 
 use sentry_common::offset as o;
 
-use super::{cgroup, read, read_pointer};
+use super::{cgroup, read, read_pointer, task};
 use crate::offsets::of;
 
 /// Its number in the initial namespace; 0 = none.
@@ -23,6 +23,15 @@ pub fn leader(pid: *const u8) -> Option<*const u8> {
     // A list head is one pointer, a node in it two.
     let node = read_pointer(pid, of(o::PID_TASKS) + TGID * 8)?;
     Some(node.wrapping_sub(of(o::TASK_PID_LINKS) + TGID * 16))
+}
+
+/// Start of that process, `CLOCK_BOOTTIME` ns; 0 = it has ended.
+#[inline(always)]
+pub fn start(pid: *const u8) -> u64 {
+    match leader(pid) {
+        Some(leader) => task::start(leader),
+        None => 0,
+    }
 }
 
 /// The v2 cgroup of that process; 0 = unknown.

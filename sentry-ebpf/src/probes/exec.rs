@@ -21,10 +21,9 @@ use crate::{
 /// run too that descend from what an asked process started; cost for the others: one look-up more.
 #[inline(always)]
 pub fn sched_process_exec(current: *const u8, old_tid: u32, bprm: *const u8) {
-    let actor = Actor::current(current);
     if let Some(run) = gate::of_member(current).or_else(|| fork::missed(current)) {
         count::add(&run, |block| &raw mut block.execs);
-        if let Some(mut record) = emit::critical::<ExecRecord>(&run, kind::EXEC, actor) {
+        if let Some(mut record) = emit::critical::<ExecRecord>(&run, kind::EXEC, Actor::current(current)) {
             image(current, old_tid, bprm, record.fields());
             record.submit();
         }
@@ -33,7 +32,7 @@ pub fn sched_process_exec(current: *const u8, old_tid: u32, bprm: *const u8) {
     let mut asked = Asked::default();
     let Some(run) = outside::of(current, &mut asked) else { return };
     // Its number is bounded by nothing that the run does.
-    if let Some(mut record) = emit::bulk::<ExecRecord>(&run, kind::STARTED_OUTSIDE, actor) {
+    if let Some(mut record) = emit::bulk::<ExecRecord>(&run, kind::STARTED_OUTSIDE, Actor::current(current)) {
         image(current, old_tid, bprm, record.fields());
         record.fields().asked_tgid = asked.tgid;
         record.fields().asked_start_boot_ns = asked.start_boot_ns;

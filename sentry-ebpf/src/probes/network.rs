@@ -57,9 +57,7 @@ pub fn created(ctx: &SockContext) -> i32 {
 #[inline(always)]
 fn member() -> Option<(Run, Actor)> {
     // Most are in no run: nothing else is read of them.
-    if !gate::has_row(emit::current_tgid()) {
-        return None;
-    }
+    gate::member(emit::current_tgid())?;
     let actor = Actor::current_in_cgroup_program()?;
     Some((gate::of_process(actor)?, actor))
 }

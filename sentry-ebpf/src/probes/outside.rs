@@ -21,10 +21,7 @@ const WINDOW_NS: u64 = 10_000_000_000;
 #[inline(always)]
 pub fn asked(run: &Run, listener: *const u8, named: *const u8) {
     let tgid = pid::number(listener);
-    let start_boot_ns = match pid::leader(listener) {
-        Some(leader) => task::start(leader),
-        None => 0,
-    };
+    let start_boot_ns = pid::start(listener);
     if start_boot_ns == 0 || gate::owns_process(run, tgid, start_boot_ns) {
         return;
     }

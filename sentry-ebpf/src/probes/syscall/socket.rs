@@ -10,7 +10,7 @@ use crate::{
     count,
     emit::{self, Actor},
     gate,
-    kernel::{pid, socket, task, unix},
+    kernel::{pid, socket, unix},
     probes::outside,
 };
 
@@ -66,10 +66,7 @@ pub fn connected(regs: *const u8, result: i64) {
     fields.peer_uid = unix::other_end_uid(sock);
     fields.peer_tgid = pid::number(listener);
     fields.peer_cgroup = pid::cgroup(listener);
-    fields.peer_start_boot_ns = match pid::leader(listener) {
-        Some(leader) => task::start(leader),
-        None => 0,
-    };
+    fields.peer_start_boot_ns = pid::start(listener);
     let peer = Actor { tgid: fields.peer_tgid, tid: 0, start_boot_ns: fields.peer_start_boot_ns };
     if let Some(theirs) = gate::of_process(peer)
         && theirs.tag == run.tag
