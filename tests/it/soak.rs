@@ -42,16 +42,10 @@ fn a_long_life_leaks_nothing() {
     let file = sensor.scratch().join("file");
     fs::write(&file, "").unwrap();
     let command = workload("workload_exec_loop", &[&PROCESSES.to_string(), file.to_str().unwrap()]);
-    let before = {
-        // What is made with the first run stays.
-        let ended = Order::new(&sensor, "soak").finish(&command);
-        assert_eq!(ended.code(), Some(0), "{}", programs::text(&ended.output));
-        let busy = Holdings::of(sensor.pid()).links;
-        wait::until("the programs of the first run are detached", || match settled(&sensor, None)? {
-            idle if idle.links < busy => Ok(idle),
-            idle => Err(format!("{idle:?}")),
-        })
-    };
+    // What is made with the first run stays.
+    let ended = Order::new(&sensor, "soak").finish(&command);
+    assert_eq!(ended.code(), Some(0), "{}", programs::text(&ended.output));
+    let before = wait::until("nothing is left of the first run", || settled(&sensor));
     let started = Instant::now();
     let (runs, over) = (AtomicUsize::new(0), AtomicBool::new(false));
     let mut memory = Vec::new();
@@ -80,8 +74,10 @@ fn a_long_life_leaks_nothing() {
         over.store(true, Ordering::Relaxed);
     });
     let runs = runs.into_inner();
-    let after = wait::until("it holds what it held", || settled(&sensor, Some(before)));
-    assert_eq!(after, before);
+    let after = wait::until("it holds what it held", || match settled(&sensor)? {
+        after if after == before => Ok(after),
+        other => Err(format!("{other:?} instead of {before:?}")),
+    });
     // The first third warms up.
     let warm = &memory[memory.len() / 3..];
     let (growth, last) = (growth(warm), memory.last().map_or(0.0, |point| point.1));
@@ -99,14 +95,15 @@ fn a_long_life_leaks_nothing() {
     assert!(procs::is_alive(sensor.pid()));
 }
 
-/// What the sensor holds once nothing runs: as before, where that is known, and no group is left.
-fn settled(sensor: &Sensor, before: Option<Holdings>) -> Result<Holdings, String> {
+/// What the sensor holds once nothing runs: no group is left, and the programs are detached that only a run needs.
+fn settled(sensor: &Sensor) -> Result<Holdings, String> {
     let live = sensor.json(&["agents"]);
-    let holdings = Holdings::of(sensor.pid());
     let groups = cgroup::of_runs(&sensor.state_dir().join("ledger"));
-    match before {
-        _ if !live.is_empty() || !groups.is_empty() => Err(format!("live: {live:?}, groups: {groups:?}")),
-        Some(before) if before != holdings => Err(format!("{holdings:?} instead of {before:?}")),
-        _ => Ok(holdings),
+    let log = sensor.log();
+    let (attached, detached) =
+        (log.matches("programs are attached").count(), log.matches("programs are detached").count());
+    if live.is_empty() && groups.is_empty() && attached == detached {
+        return Ok(Holdings::of(sensor.pid()));
     }
+    Err(format!("live: {live:?}, groups: {groups:?}, attached {attached} and detached {detached} times"))
 }

@@ -134,6 +134,7 @@ impl Programs {
     pub fn arm(&mut self) -> Result<(), LoadError> {
         if self.armed.is_empty() {
             self.armed = self.attach_where(|hook| hook.object != Object::Core)?;
+            tracing::info!(links = self.armed.len(), "programs are attached");
         }
         Ok(())
     }

@@ -28,7 +28,11 @@ impl Registry {
     pub fn rest(&self) {
         let _attaching = self.attaching();
         let idle = self.kernel().take_idle();
-        drop(idle);
+        if let Some(idle) = idle {
+            let links = idle.len();
+            drop(idle);
+            tracing::info!(links, "programs are detached: nothing runs");
+        }
     }
 
     /// Attaches the programs and enters a cgroup for the tag, whose slot has been taken.
