@@ -20,6 +20,8 @@ pub mod decode;
 
 pub mod enrich;
 
+pub mod digest;
+
 pub mod enforce;
 
 pub mod ledger;

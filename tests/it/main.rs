@@ -48,6 +48,9 @@ mod scenarios;
 mod canary;
 
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+mod digest;
+
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
 mod races;
 
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]

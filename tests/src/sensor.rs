@@ -5,13 +5,13 @@
 
 use std::{
     fs::{self, File},
-    os::unix::net::UnixStream,
+    os::unix::{net::UnixStream, process::CommandExt as _},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Output},
     sync::{Mutex, PoisonError, atomic::AtomicU32},
 };
 
-use nix::sys::signal::Signal;
+use nix::{libc, sys::signal::Signal};
 use serde_json::Value;
 
 use crate::{
@@ -28,6 +28,7 @@ pub struct Setup {
     collector: Option<String>,
     config: String,
     state_dir: Option<PathBuf>,
+    lacks: Option<libc::c_ulong>,
 }
 
 /// A running sensor; killed, with all its runs, when the value goes.
@@ -84,6 +85,13 @@ impl Setup {
         self
     }
 
+    /// It has all capabilities but this one, of `<linux/capability.h>`.
+    #[must_use]
+    pub fn without_capability(mut self, number: libc::c_ulong) -> Self {
+        self.lacks = Some(number);
+        self
+    }
+
     /// Starts it and waits until it answers. It is the only one.
     ///
     /// # Panics
@@ -119,6 +127,15 @@ impl Setup {
             .env("NO_COLOR", "1")
             .stdout(log.try_clone().unwrap())
             .stderr(log);
+        if let Some(number) = self.lacks {
+            // SAFETY: one system call, which allocates nothing, between fork and exec.
+            unsafe {
+                command.pre_exec(move || {
+                    nix::errno::Errno::result(libc::prctl(libc::PR_CAPBSET_DROP, number, 0, 0, 0))?;
+                    Ok(())
+                });
+            }
+        }
         command
     }
 }

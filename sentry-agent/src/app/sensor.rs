@@ -27,6 +27,7 @@ use crate::{
         service::ControlService,
         socket::{self, SocketError},
     },
+    digest,
     enforce::Enforcer,
     enrich::{
         clock::BootClock,
@@ -43,7 +44,8 @@ use crate::{
     stage::{
         StageStats,
         act::{self, Actor, Case},
-        analyse, reconcile, watch,
+        analyse::{self, Analyse},
+        hash, reconcile, watch,
     },
 };
 
@@ -298,10 +300,14 @@ impl Stages {
         })?;
 
         let enricher = Enricher::new(ProcessTable::new(process_table::CAPACITY), BootClock::of_this_life());
-        let (for_analyse, journal_of_analyse) = (Arc::clone(&registry), journal_handle.clone());
-        threads.spawn("analyse", move |stats| {
-            analyse::run(batches, enricher, &for_analyse, &journal_of_analyse, stats);
-        })?;
+        let hash = config.evidence.hash_executed.then(hash::queue);
+        let (hash, files) = hash.unzip();
+        let to = Analyse { registry: Arc::clone(&registry), journal: journal_handle.clone(), hash };
+        threads.spawn("analyse", move |stats| analyse::run(batches, enricher, &to, stats))?;
+        if let Some(files) = files {
+            let for_hash = Arc::clone(&registry);
+            threads.spawn("hash", move |stats| hash::run(files, &for_hash, stats))?;
+        }
 
         let (token, for_watch, cases_of_watch) = (sources.clone(), Arc::clone(&registry), cases.clone());
         threads.spawn("watch", move |stats| {
@@ -323,7 +329,12 @@ impl Stages {
             actor.run(case_receiver, stats);
         })?;
 
-        let status = StatusBoard::new(config.sensor.id.clone(), tier, unseen, ring_stats, threads.stats);
+        let sensor_limit = config.evidence.hash_executed.then(digest::limit).flatten();
+        if let Some(limit) = &sensor_limit {
+            tracing::warn!(limit, "not every executed file can be read");
+        }
+        let status =
+            StatusBoard::new(config.sensor.id.clone(), tier, unseen, sensor_limit, ring_stats, threads.stats);
         Ok(App {
             config,
             registry,

@@ -20,6 +20,8 @@ pub struct StatusBoard {
     pub sensor: String,
     pub tier: String,
     limits: Vec<String>,
+    /// What the sensor's own rights keep it from.
+    sensor_limit: Option<String>,
     pub ring: Arc<RingStats>,
     pub stages: Vec<(&'static str, Arc<StageStats>)>,
     pub canary: Arc<CanaryState>,
@@ -33,6 +35,7 @@ impl StatusBoard {
         sensor: String,
         tier: String,
         limits: Vec<String>,
+        sensor_limit: Option<String>,
         ring: Arc<RingStats>,
         stages: Vec<(&'static str, Arc<StageStats>)>,
     ) -> Self {
@@ -41,6 +44,7 @@ impl StatusBoard {
             sensor,
             tier,
             limits,
+            sensor_limit,
             ring,
             stages,
             canary,
@@ -49,10 +53,10 @@ impl StatusBoard {
         }
     }
 
-    /// What this host cannot see.
+    /// What is not seen on this host.
     #[must_use]
     pub fn limits(&self) -> Vec<String> {
-        self.limits.clone()
+        self.limits.iter().chain(&self.sensor_limit).cloned().collect()
     }
 
     /// Gives the board the export's own status; once.
@@ -84,7 +88,8 @@ impl StatusBoard {
 
     #[must_use]
     pub fn reply(&self, registry: &Registry, journal: &JournalHandle) -> v1::StatusReply {
-        let (tier, limits, mut faults) = registry.kernel_status();
+        let (tier, mut limits, mut faults) = registry.kernel_status();
+        limits.extend(self.sensor_limit.clone());
         faults.extend(skipped().map(|count| ("programs_skipped".into(), count)));
         let position = journal.position();
         let lost = journal.stats();

@@ -12,6 +12,7 @@ pub(super) const SPOOL_BYTES: u64 = 256 << 20;
 pub(super) const KEEP_BYTES: u64 = 1 << 30;
 pub(super) const CRITICAL_BYTES: u32 = 4 << 20;
 pub(super) const BULK_BYTES: u32 = 16 << 20;
+pub(super) const HASH_EXECUTED: bool = false;
 
 /// A complete file with every default and what it means. Parsing it gives the defaults.
 #[must_use]
@@ -97,6 +98,13 @@ const TABLE: &[Row] = &[
     row(0, "rings", String::new, "Buffers between the kernel and the sensor: powers of two."),
     row(1, "critical_bytes", || mib(CRITICAL_BYTES.into()), "Process life and cgroup changes."),
     row(1, "bulk_bytes", || mib(BULK_BYTES.into()), "Files and network."),
+    row(0, "evidence", String::new, "What is recorded beyond what the kernel tells."),
+    row(
+        1,
+        "hash_executed",
+        || HASH_EXECUTED.to_string(),
+        "SHA-256 of the files that a run executes, in its report. Each content is read once.",
+    ),
     row(
         0,
         "collector",

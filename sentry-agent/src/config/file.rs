@@ -22,6 +22,8 @@ pub(super) struct File {
     pub(super) journal: JournalFile,
     #[serde(default)]
     pub(super) rings: RingsFile,
+    #[serde(default)]
+    pub(super) evidence: EvidenceFile,
     pub(super) collector: Option<CollectorFile>,
     #[serde(default)]
     pub(super) detect: Settings,
@@ -54,6 +56,12 @@ pub(super) struct JournalFile {
 pub(super) struct RingsFile {
     pub(super) critical_bytes: Option<RingBytes>,
     pub(super) bulk_bytes: Option<RingBytes>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct EvidenceFile {
+    pub(super) hash_executed: Option<bool>,
 }
 
 /// `disabled`, or where and how.

@@ -25,6 +25,7 @@ pub struct Config {
     pub sensor: Sensor,
     pub journal: Journal,
     pub rings: Rings,
+    pub evidence: Evidence,
     pub collector: Collector,
     pub detect: Settings,
     pub agents: Vec<Agent>,
@@ -55,6 +56,13 @@ pub struct Journal {
 pub struct Rings {
     pub critical_bytes: u32,
     pub bulk_bytes: u32,
+}
+
+/// What is recorded beyond what the kernel tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Evidence {
+    /// SHA-256 of each executed file.
+    pub hash_executed: bool,
 }
 
 /// Where items are streamed to.

@@ -35,6 +35,7 @@ fn a_full_file_is_understood() {
 sensor: {id: s-1, state_dir: /s, socket: /s/x.sock, group: ''}
 journal: {spool_bytes: 2 MiB, keep_bytes: 4194304}
 rings: {critical_bytes: 64KiB, bulk_bytes: 1 MiB}
+evidence: {hash_executed: true}
 collector:
   endpoint: https://collector.example:4319
   tls: {ca: /ca, cert: /cert, key: /key}
@@ -48,6 +49,7 @@ agents:
     assert_eq!(config.sensor.group, None);
     assert_eq!(config.journal, Journal { spool_bytes: 2 << 20, keep_bytes: 4 << 20 });
     assert_eq!(config.rings, Rings { critical_bytes: 1 << 16, bulk_bytes: 1 << 20 });
+    assert_eq!(config.evidence, Evidence { hash_executed: true });
     assert!((config.detect.limits().cpu_min_cores - 2.0).abs() < 1e-9);
     let endpoint = Endpoint::Https { host: "collector.example".into(), port: 4319 };
     let tls = TlsFiles { ca: "/ca".into(), identity: Some(("/cert".into(), "/key".into())) };
@@ -94,7 +96,7 @@ fn errors_say_where_and_what() {
         ("version: 2\n", "1:10: version 2 is not known to this sensor, which reads version 1"),
         (
             "version: 1\nsensr: {}\n",
-            "2:1: unknown field `sensr`, expected one of version, sensor, journal, rings, collector, detect, agents",
+            "2:1: unknown field `sensr`, expected one of version, sensor, journal, rings, evidence, collector, detect, agents",
         ),
         (
             "version: 1\nsensor:\n  idd: x\n",

@@ -10,7 +10,7 @@ use std::{
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    Agent, Collector, Config, ConfigError, Endpoint, Journal, Rings, Sensor, TlsFiles, defaults,
+    Agent, Collector, Config, ConfigError, Endpoint, Evidence, Journal, Rings, Sensor, TlsFiles, defaults,
     file::{AgentFile, CollectorFile, File, Identifier},
 };
 
@@ -69,6 +69,9 @@ impl Config {
             rings: Rings {
                 critical_bytes: file.rings.critical_bytes.map_or(defaults::CRITICAL_BYTES, |bytes| bytes.0),
                 bulk_bytes: file.rings.bulk_bytes.map_or(defaults::BULK_BYTES, |bytes| bytes.0),
+            },
+            evidence: Evidence {
+                hash_executed: file.evidence.hash_executed.unwrap_or(defaults::HASH_EXECUTED),
             },
             collector,
             detect: file.detect,

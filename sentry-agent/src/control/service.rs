@@ -122,6 +122,11 @@ impl Control for ControlService {
             runs.extend(stored.into_iter().filter(|run| !live.contains(&run.id)));
         }
         runs.sort_by_key(|run| run.started_unix_ns);
+        // Only a report shows them, and a thousand runs of them are more than a message holds.
+        for run in &mut runs {
+            run.flows.clear();
+            run.executed.clear();
+        }
         Ok(Response::new(v1::RunsReply { runs }))
     }
 
@@ -263,6 +268,7 @@ impl ControlService {
             && !run.is_ended()
         {
             self.registry.read_flows(&run);
+            run.list_executed();
         }
         let run = self.resolve(&id).await?;
         let filter = Filter { run: Some(run.id.clone()), ..Filter::default() };

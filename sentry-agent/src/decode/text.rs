@@ -1,5 +1,7 @@
 //! Text fields of records → strings. Lengths are clamped to the buffer, whatever the record says.
 
+use std::{ffi::OsString, os::unix::ffi::OsStringExt as _, path::PathBuf};
+
 use sentry_common::record::text::{ArgumentText, ArgvText, DETACHED, PathText, TRUNCATED, UNREADABLE};
 use sentry_detect::event::{Argv, Path, PathSource};
 
@@ -22,6 +24,26 @@ pub fn escape(bytes: &[u8]) -> String {
         }
     }
     text
+}
+
+/// What [`escape`] was given. `None` where the text is not one that it makes.
+#[must_use]
+pub fn unescape(text: &str) -> Option<PathBuf> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut parts = text.split('\\');
+    bytes.extend(parts.next()?.as_bytes());
+    while let Some(part) = parts.next() {
+        if let Some(hex) = part.strip_prefix('x') {
+            bytes.push(u8::from_str_radix(hex.get(..2)?, 16).ok()?);
+            bytes.extend(&hex.as_bytes()[2..]);
+        } else if part.is_empty() {
+            bytes.push(b'\\');
+            bytes.extend(parts.next()?.as_bytes());
+        } else {
+            return None;
+        }
+    }
+    Some(OsString::from_vec(bytes).into())
 }
 
 fn clamp(bytes: &[u8], length: u32) -> &[u8] {
@@ -177,6 +199,16 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn what_was_escaped_is_read_back(bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
+            prop_assert_eq!(unescape(&escape(&bytes)), Some(OsString::from_vec(bytes).into()));
+        }
+
+        #[test]
+        fn any_text_is_unescaped_or_not(text in any::<String>()) {
+            let _path = unescape(&text);
+        }
+
         #[test]
         fn any_lengths_and_flags_are_survived(
             length in any::<u32>(),

@@ -37,6 +37,12 @@ pub fn unix_ns() -> u64 {
     BootClock::of_this_life().unix_ns(boot_ns())
 }
 
+/// Unix time of a boot time by the wall clock as it stands now, ns: what the times of files are compared with.
+#[must_use]
+pub fn wall_ns(boot: u64) -> u64 {
+    BootClock::between(read(ClockId::CLOCK_REALTIME), boot_ns()).unix_ns(boot)
+}
+
 /// Time since boot, suspended time included, ns: the clock of the kernel's records.
 #[must_use]
 pub fn boot_ns() -> u64 {

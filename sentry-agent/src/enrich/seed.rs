@@ -5,7 +5,7 @@
 
 use std::io::Read;
 
-use procfs::process::Process as Proc;
+use procfs::process::{Process as Proc, Stat};
 use sentry_common::record::text::ARGV_CAPACITY;
 use sentry_detect::{
     event::{Argv, File, Path, PathSource, Process},
@@ -18,12 +18,7 @@ use crate::decode::text::escape;
 /// its id now.
 #[must_use]
 pub fn process(key: ProcessKey) -> Option<Process> {
-    let proc = Proc::new(i32::try_from(key.tgid).ok()?).ok()?;
-    let stat = proc.stat().ok()?;
-    // procfs counts in clock ticks (1/100 s on every Linux architecture that runs BPF).
-    if key.start_boot_ns != 0 && key.start_boot_ns / NS_PER_TICK != stat.starttime {
-        return None;
-    }
+    let (proc, stat) = alive(key)?;
     let kernel_path = |path: std::path::PathBuf| Path {
         text: escape(path.as_os_str().as_encoded_bytes()),
         source: PathSource::Kernel,
@@ -42,6 +37,20 @@ pub fn process(key: ProcessKey) -> Option<Process> {
         euid: status.as_ref().map(|status| status.euid),
         pre_existing: true,
     })
+}
+
+/// Whether the process is there, and not another one that has its id now.
+#[must_use]
+pub fn is_alive(key: ProcessKey) -> bool {
+    alive(key).is_some()
+}
+
+fn alive(key: ProcessKey) -> Option<(Proc, Stat)> {
+    let proc = Proc::new(i32::try_from(key.tgid).ok()?).ok()?;
+    let stat = proc.stat().ok()?;
+    // procfs counts in clock ticks (1/100 s on every Linux architecture that runs BPF).
+    let same = key.start_boot_ns == 0 || key.start_boot_ns / NS_PER_TICK == stat.starttime;
+    same.then_some((proc, stat))
 }
 
 /// The argument vector as the process shows it now, as much of it as an exec record holds.

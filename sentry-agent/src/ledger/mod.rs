@@ -66,6 +66,7 @@ use ed25519_dalek::SigningKey;
 use serde_json::{Value, json};
 
 pub use entry::Entry;
+pub(crate) use entry::hex;
 pub use verify::{Flaw, Verified, VerifyError, verify};
 
 use head::Head;

@@ -1,5 +1,7 @@
 //! Runs: their slots in the kernel's tables, their cgroups, their state.
 
+pub mod executed;
+
 mod flows;
 
 pub mod run;

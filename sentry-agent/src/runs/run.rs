@@ -18,6 +18,7 @@ use sentry_detect::{
 use sentry_proto::v1;
 use tokio::sync::Notify;
 
+use super::executed::ExecutedFiles;
 use crate::{
     bpf::skipped,
     cgroup::{Cgroup, CpuTime},
@@ -50,6 +51,7 @@ pub struct Run {
     delivered: [AtomicU64; ring::COUNT],
     findings: AtomicU64,
     state: Mutex<RunState>,
+    executed: Mutex<ExecutedFiles>,
     /// The run as it was last told to the journal.
     told: Mutex<Option<v1::Run>>,
     /// When it was first seen to be over.
@@ -70,6 +72,9 @@ pub struct RunState {
     pub block: RunBlock,
     /// What it exchanged, as last read; final when ended.
     pub flows: Vec<v1::Flow>,
+    /// The files it executed, as last listed; final when ended.
+    pub executed: Vec<v1::Executed>,
+    pub executed_unlisted: u64,
     /// Calls of programs that the kernel left out meanwhile; known when ended, 0 if it could not be asked then.
     pub skipped: u64,
     /// Processes whose end no program was called for: found gone afterwards.
@@ -137,9 +142,12 @@ impl Run {
                 ended_unix_ns: None,
                 block: RunBlock::default(),
                 flows: Vec::new(),
+                executed: Vec::new(),
+                executed_unlisted: 0,
                 skipped: 0,
                 unseen_ends: 0,
             }),
+            executed: Mutex::default(),
             told: Mutex::new(None),
             over: OnceLock::new(),
             end_asked: AtomicBool::new(false),
@@ -203,6 +211,11 @@ impl Run {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Empty where executed files are not read.
+    pub fn executed(&self) -> MutexGuard<'_, ExecutedFiles> {
+        self.executed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Books records that reached the journal's queue.
     pub fn delivered(&self, ring: usize, records: u64) {
         if let Some(counter) = self.delivered.get(ring) {
@@ -210,18 +223,24 @@ impl Run {
         }
     }
 
+    /// Records that have reached the journal's queue.
+    #[must_use]
+    pub fn delivered_so_far(&self, ring: usize) -> u64 {
+        self.delivered[ring].load(Ordering::Acquire)
+    }
+
     pub fn found(&self) {
         self.findings.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Waits until every record of a run that was released has been read, at most for `limit`.
+    /// Waits until every record of a run that was released has been read, and every executed file, at most for `limit`.
     pub async fn wait_read(&self, limit: Duration) {
         /// Between two looks; the rings are read more often.
         const LOOK_EVERY: Duration = Duration::from_millis(20);
         let read = || -> [u64; ring::COUNT] {
             std::array::from_fn(|ring| {
                 let block = self.state().block;
-                self.delivered[ring].load(Ordering::Acquire) + block.lost[ring] + block.throttled[ring]
+                self.delivered_so_far(ring) + block.lost[ring] + block.throttled[ring]
             })
         };
         let end = Instant::now() + limit;
@@ -230,9 +249,8 @@ impl Run {
             tokio::time::sleep(LOOK_EVERY).await;
             let now = read();
             let generated = self.state().block.generated;
-            if (now == before && (0..ring::COUNT).all(|ring| now[ring] >= generated[ring]))
-                || Instant::now() >= end
-            {
+            let all_read = now == before && (0..ring::COUNT).all(|ring| now[ring] >= generated[ring]);
+            if (all_read && self.executed().is_settled()) || Instant::now() >= end {
                 // A record whose count fell beside the last look at the counters is a record all the same.
                 self.state().block.generated = std::array::from_fn(|ring| now[ring].max(generated[ring]));
                 return;
@@ -245,8 +263,7 @@ impl Run {
     #[must_use]
     pub fn books_closed(&self, block: &RunBlock) -> bool {
         (0..ring::COUNT).all(|ring| {
-            self.delivered[ring].load(Ordering::Acquire) + block.lost[ring] + block.throttled[ring]
-                == block.generated[ring]
+            self.delivered_so_far(ring) + block.lost[ring] + block.throttled[ring] == block.generated[ring]
         })
     }
 
@@ -273,7 +290,7 @@ impl Run {
         let block = &state.block;
         let books = |ring: usize| v1::RingBooks {
             generated: block.generated[ring],
-            delivered: self.delivered[ring].load(Ordering::Acquire),
+            delivered: self.delivered_so_far(ring),
             lost: block.lost[ring],
             throttled: block.throttled[ring],
         };
@@ -311,6 +328,8 @@ impl Run {
             uid: self.uid,
             command: self.command.clone(),
             flows: state.flows.clone(),
+            executed: state.executed.clone(),
+            executed_unlisted: state.executed_unlisted,
         };
         if let Some(before) = &self.before {
             add_earlier_life(&mut run, before);
@@ -349,6 +368,7 @@ fn add_earlier_life(run: &mut v1::Run, before: &v1::Run) {
     run.findings += before.findings;
     run.flows =
         super::flows::sum(std::mem::take(&mut run.flows).into_iter().chain(before.flows.iter().cloned()));
+    super::executed::add_earlier_life(run, before);
 }
 
 /// The kernel's counters as the detectors read them.

@@ -1,13 +1,13 @@
 //! Records → events → detectors' event side and the journal.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use sentry_common::{abi::RecordHeader, table::RunTag};
 use sentry_detect::event::EventKind;
 use sentry_proto::v1;
 use tokio::sync::mpsc;
 
-use super::StageStats;
+use super::{StageStats, hash::HashQueue};
 use crate::{
     decode,
     enrich::event::Enricher,
@@ -16,26 +16,23 @@ use crate::{
     runs::{Registry, Whose},
 };
 
+/// Where the stage's results go.
+pub struct Analyse {
+    pub registry: Arc<Registry>,
+    pub journal: JournalHandle,
+    /// `None`: executed files are not read.
+    pub hash: Option<HashQueue>,
+}
+
 /// Runs until the ring's end of the queue is closed and empty.
-pub fn run(
-    mut batches: mpsc::Receiver<Batch>,
-    mut enricher: Enricher,
-    registry: &Registry,
-    journal: &JournalHandle,
-    stats: &StageStats,
-) {
+pub fn run(mut batches: mpsc::Receiver<Batch>, mut enricher: Enricher, to: &Analyse, stats: &StageStats) {
     while let Some(batch) = batches.blocking_recv() {
-        analyse(&batch, &mut enricher, registry, journal, stats);
+        analyse(&batch, &mut enricher, to, stats);
     }
 }
 
-fn analyse(
-    batch: &Batch,
-    enricher: &mut Enricher,
-    registry: &Registry,
-    journal: &JournalHandle,
-    stats: &StageStats,
-) {
+fn analyse(batch: &Batch, enricher: &mut Enricher, to: &Analyse, stats: &StageStats) {
+    let Analyse { registry, journal, .. } = to;
     let mut runs: HashMap<RunTag, Option<Whose>> = HashMap::new();
     for bytes in batch {
         let header = match decode::header(bytes) {
@@ -54,7 +51,7 @@ fn analyse(
             }
             continue;
         };
-        match event(bytes, &header, run, enricher, registry) {
+        match event(bytes, &header, run, enricher, to) {
             Ok(item) => {
                 if journal.submit_waiting(item) {
                     // The books of a run that has ended are closed.
@@ -80,15 +77,18 @@ fn event(
     header: &RecordHeader,
     run: &Whose,
     enricher: &mut Enricher,
-    registry: &Registry,
+    to: &Analyse,
 ) -> Result<v1::Item, decode::DecodeError> {
     let record = decode::record(bytes)?;
     let event = enricher.event(header, &record, &run.owner());
     if let EventKind::CgroupMove { in_run: true, member_before: false, .. } = event.kind {
-        registry.want_seed();
+        to.registry.want_seed();
     }
     if let Whose::Live(run) = run {
         run.detector().event(&event);
+        if let Some(hash) = &to.hash {
+            hash.event(run, &event, header.time_boot_ns);
+        }
     }
     Ok(v1::Item { item: Some(v1::item::Item::Event(v1::Event::from(&event))) })
 }

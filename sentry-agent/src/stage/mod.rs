@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! ring thread → [batches] → analyse → [journal]
+//!                              └─→ [files] → hash (what was in executed files, where it is asked for)
 //!                    watch (every 100 ms: kernel counters) → [cases] → act → ledger, [journal]
 //!                    reconcile (every 100 ms: what the kernel did not tell of)
 //! ```
@@ -10,6 +11,8 @@
 //! look at all tasks of the machine.
 
 pub mod analyse;
+
+pub mod hash;
 
 pub mod watch;
 

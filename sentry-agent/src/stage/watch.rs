@@ -54,7 +54,7 @@ fn read(registry: &Registry, run: &Arc<Run>, cases: &mpsc::Sender<Case>, stats: 
         CpuTime::default()
     });
     // Before the reading: what a closed book holds, the detector has seen, and its findings come before the end.
-    let closed = run.books_closed(&block);
+    let closed = run.books_closed(&block) && run.executed().is_settled();
     let now = unix_ns();
     let findings = run.detector().reading(now, counters(&block, cpu));
     for finding in findings {

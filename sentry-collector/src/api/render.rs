@@ -109,6 +109,8 @@ pub(crate) fn run(row: &RunRow, connected: bool) -> Result<Value, DecodeError> {
             "cgroup_moves": run.cgroup_moves,
             "findings": run.findings,
         },
+        "executed": run.executed.iter().map(ocsf::executed).collect::<Vec<_>>(),
+        "executed_unlisted": run.executed_unlisted,
         "completeness": completeness(&run, row),
     }))
 }

@@ -38,6 +38,8 @@ mod event;
 
 mod act;
 
+mod executed;
+
 mod finding;
 
 mod check;
@@ -68,6 +70,12 @@ pub struct HostContext<'a> {
 #[must_use]
 pub fn event(event: &v1::Event, host: &HostContext<'_>) -> Value {
     Value::Object(event::render(event, host))
+}
+
+/// Renders a file that a run executed; no event, but a part of a run's report.
+#[must_use]
+pub fn executed(executed: &v1::Executed) -> Value {
+    executed::render(executed)
 }
 
 /// The class that the rendering of an event of this kind has.

@@ -49,6 +49,8 @@ impl Origin {
             "type": "report",
             "run": report.run.as_ref().map(run),
             "programs": tallies(&report.programs),
+            "executed": report.run.iter().flat_map(|run| &run.executed).map(sentry_proto::ocsf::executed).collect::<Vec<_>>(),
+            "executed_unlisted": report.run.as_ref().map_or(0, |run| run.executed_unlisted),
             "destinations": tallies(&report.destinations),
             "files_changed": tallies(&report.files_changed),
             "flows": report.run.iter().flat_map(|run| &run.flows).map(flow).collect::<Vec<_>>(),

@@ -7,6 +7,8 @@ mod act;
 
 pub(crate) mod event;
 
+mod executed;
+
 pub(crate) mod finding;
 
 pub(crate) mod json;

@@ -2,10 +2,12 @@
 
 use sentry_proto::v1;
 
-use super::{BOLD, DIM, GREEN, RED, YELLOW, command_line, duration, event, finding, paint, run, safe};
+use super::{
+    BOLD, DIM, GREEN, RED, YELLOW, command_line, duration, event, executed, finding, paint, run, safe,
+};
 
 /// Rows of a list before the rest is summed up; the JSON report has them all.
-const LIST_ROWS: usize = 12;
+pub(super) const LIST_ROWS: usize = 12;
 /// Limits before only their number is told.
 const LIMIT_ROWS: usize = 4;
 
@@ -15,6 +17,7 @@ pub(crate) fn text(report: &v1::Report) -> String {
         out.push_str(&head(run));
     }
     list(&mut out, "Ran", &report.programs);
+    out.push_str(&report.run.as_ref().map(executed::text).unwrap_or_default());
     list(&mut out, "Connected to", &report.destinations);
     flows(&mut out, report.run.as_ref().map_or(&[], |run| &run.flows));
     list(&mut out, "Changed", &report.files_changed);

@@ -1,0 +1,199 @@
+//! Reads contents, each once.
+
+use std::{
+    fs::File,
+    io::{self, Read as _},
+    num::NonZeroUsize,
+};
+
+use lru::LruCache;
+use sha2::{Digest as _, Sha256};
+
+use super::{
+    Content, Executed, Proven, Unknown, find,
+    proof::{self, Reading, Storage, Version},
+};
+use crate::enrich::clock;
+
+/// Contents remembered, by the versions of their files.
+const CONTENTS: NonZeroUsize = NonZeroUsize::new(4_096).unwrap();
+/// Largest file that is read.
+const MOST_BYTES: u64 = 512 << 20;
+/// Bytes read at once.
+const CHUNK: usize = 256 << 10;
+
+/// Reads files and remembers what was in them.
+pub struct Reader {
+    known: LruCache<Key, [u8; 32]>,
+    chunk: Vec<u8>,
+    /// Contents read, not remembered.
+    read: u64,
+}
+
+/// The generation, as the kernel told it, tells apart two files that had the same inode one after the other.
+type Key = (Version, u32);
+
+impl Default for Reader {
+    fn default() -> Self {
+        Self { known: LruCache::new(CONTENTS), chunk: vec![0; CHUNK], read: 0 }
+    }
+}
+
+impl Reader {
+    /// What was in the file when it was executed. May take as long as its file system does.
+    ///
+    /// # Errors
+    /// When that is not known.
+    pub fn content(&mut self, executed: &Executed) -> Result<Proven, Unknown> {
+        let found = find::file(executed)?;
+        let unreadable = |_error| Unknown::Unreadable;
+        let before = find::version(&found.file).map_err(unreadable)?;
+        let magic = rustix::fs::fstatfs(&found.file).map_err(|_errno| Unknown::Unreadable)?.f_type;
+        let storage = Storage::of_magic(magic.cast_unsigned());
+        let generation = executed.file.key.map_or(0, |key| key.generation);
+        let sha256 = self.sha256(&found.file, (before, generation), storage)?;
+        let reading = Reading {
+            before,
+            after: find::version(&found.file).map_err(unreadable)?,
+            storage,
+            held: found.by_process && find::still_runs(executed.process, &before),
+            executed_unix_ns: clock::wall_ns(executed.time_boot_ns),
+        };
+        let basis = proof::was_executed(&reading)?;
+        Ok(Proven { content: Content { sha256, size_bytes: before.size_bytes }, basis })
+    }
+
+    fn sha256(&mut self, file: &File, key: Key, storage: Storage) -> Result<[u8; 32], Unknown> {
+        if let Some(sha256) = self.known.get(&key) {
+            return Ok(*sha256);
+        }
+        let (version, _generation) = key;
+        if version.size_bytes > MOST_BYTES {
+            return Err(Unknown::TooLarge);
+        }
+        // Before the first byte: what is changed after it has another version.
+        let lasts = proof::is_lasting(&version, storage, clock::wall_ns(clock::boot_ns()));
+        let sha256 = self.read(file).map_err(|_error| Unknown::Unreadable)?;
+        if lasts && find::version(file).is_ok_and(|after| after == version) {
+            self.known.put(key, sha256);
+        }
+        Ok(sha256)
+    }
+
+    /// At most [`MOST_BYTES`]: a file that grows meanwhile is another version.
+    fn read(&mut self, file: &File) -> io::Result<[u8; 32]> {
+        self.read += 1;
+        let mut hash = Sha256::new();
+        let mut file = file.take(MOST_BYTES);
+        loop {
+            match file.read(&mut self.chunk) {
+                Ok(0) => return Ok(hash.finalize().into()),
+                Ok(bytes) => hash.update(&self.chunk[..bytes]),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+mod tests {
+    use std::{
+        fs,
+        path::{Path, PathBuf},
+    };
+
+    use sentry_detect::{
+        event::{self, FileKey, PathSource},
+        run::ProcessKey,
+    };
+
+    use super::*;
+    use crate::digest::Basis;
+
+    /// A process that ended long ago executed that file now.
+    fn executed(path: &Path) -> Executed {
+        let file = File::open(path).unwrap();
+        let version = find::version(&file).unwrap();
+        let key = FileKey {
+            device_major: version.device_major,
+            device_minor: version.device_minor,
+            inode: version.inode,
+            generation: 0,
+            links: 1,
+            mode: 0o100_755,
+        };
+        let text = crate::decode::text::escape(path.as_os_str().as_encoded_bytes());
+        Executed {
+            file: event::File {
+                path: event::Path { text, source: PathSource::Kernel, truncated: false },
+                key: Some(key),
+            },
+            process: ProcessKey { tgid: u32::MAX, start_boot_ns: 1 },
+            parent: None,
+            is_image: true,
+            time_boot_ns: clock::boot_ns(),
+        }
+    }
+
+    /// Beside the test program, where no file system of memory is.
+    fn written(text: &str) -> (tempfile::TempDir, PathBuf) {
+        let here = std::env::current_exe().unwrap();
+        let directory = tempfile::tempdir_in(here.parent().unwrap()).unwrap();
+        let path = directory.path().join("back\\slash");
+        fs::write(&path, text).unwrap();
+        (directory, path)
+    }
+
+    #[test]
+    fn an_old_file_is_read_once_and_its_digest_is_that_of_its_content() {
+        let path = std::env::current_exe().unwrap();
+        let mut reader = Reader::default();
+        let contents = [(); 2].map(|()| reader.content(&executed(&path)).unwrap());
+        let bytes = fs::read(&path).unwrap();
+        let content = Content { sha256: Sha256::digest(&bytes).into(), size_bytes: bytes.len() as u64 };
+        let expected = Proven { content, basis: Basis::Time };
+        assert_eq!((contents, reader.read), ([expected; 2], 1));
+    }
+
+    #[test]
+    fn what_was_written_just_now_may_not_be_what_was_executed() {
+        let (_directory, path) = written("one");
+        assert_eq!(Reader::default().content(&executed(&path)), Err(Unknown::Changed));
+    }
+
+    #[test]
+    fn what_was_written_just_now_is_not_remembered() {
+        let (_directory, path) = written("one");
+        let mut reader = Reader::default();
+        let mut content = || {
+            let executed = executed(&path);
+            // As if it had been written an hour before it was executed.
+            let time_boot_ns = executed.time_boot_ns + 3_600_000_000_000;
+            reader.content(&Executed { time_boot_ns, ..executed }).unwrap().content.sha256
+        };
+        let first = content();
+        // In the same tick it has the same version.
+        fs::write(&path, "two").unwrap();
+        let expected = ["one", "two"].map(|text| <[u8; 32]>::from(Sha256::digest(text)));
+        assert_eq!([first, content()], expected);
+    }
+
+    #[test]
+    fn another_file_of_that_name_is_not_taken_for_it() {
+        let (directory, path) = written("one");
+        let executed = executed(&path);
+        let other = directory.path().join("other");
+        fs::write(&other, "two").unwrap();
+        fs::rename(&other, &path).unwrap();
+        assert_eq!(Reader::default().content(&executed), Err(Unknown::Gone));
+    }
+
+    #[test]
+    fn what_is_too_large_is_not_read() {
+        let (_directory, path) = written("");
+        File::options().write(true).open(&path).unwrap().set_len(MOST_BYTES + 1).unwrap();
+        assert_eq!(Reader::default().content(&executed(&path)), Err(Unknown::TooLarge));
+    }
+}

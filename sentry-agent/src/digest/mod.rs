@@ -1,0 +1,83 @@
+//! SHA-256 of executed files: of the content that was executed, or none.
+//!
+//! - `find`: the file that a record names, by the process that runs it or by its name.
+//! - `proof`: whether the content that is read now is the content that was executed then.
+//! - `content`: reads and remembers contents, each once.
+//!
+//! The kernel lets nobody write to a program's image while a process runs it (`ETXTBSY`, seen on 6.1.176, 6.12.117, 6.18.15
+//! and 7.2.12). Where the process has ended, the time of the file's last change has to lie before the execution.
+
+mod content;
+
+mod find;
+
+mod proof;
+
+use sentry_detect::{event::File, run::ProcessKey};
+
+pub use content::Reader;
+
+/// A file that was executed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Executed {
+    pub file: File,
+    pub process: ProcessKey,
+    /// Its view of the file system is the next best where the process has ended.
+    pub parent: Option<ProcessKey>,
+    /// The image of the process; else the script that the image interprets.
+    pub is_image: bool,
+    /// `CLOCK_BOOTTIME`, ns.
+    pub time_boot_ns: u64,
+}
+
+/// What was in it, and how that is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Proven {
+    pub content: Content,
+    pub basis: Basis,
+}
+
+/// What the proof rests on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Basis {
+    /// The file was last changed before it was executed.
+    Time,
+    /// The process ran the file before and after it was read: proven if it has executed nothing since, for between two
+    /// executions of a file somebody may write to it.
+    Process,
+}
+
+/// What was in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Content {
+    pub sha256: [u8; 32],
+    pub size_bytes: u64,
+}
+
+/// What the sensor lacks to read all of them; `None`: nothing.
+#[must_use]
+pub fn limit() -> Option<String> {
+    /// <linux/capability.h>: without it procfs does not show what another program runs.
+    const CAP_SYS_PTRACE: u32 = 19;
+    let status = procfs::process::Process::myself().and_then(|process| process.status());
+    let has = status.is_ok_and(|status| status.capeff & (1 << CAP_SYS_PTRACE) != 0);
+    (!has).then(|| {
+        "contents of executed files: without CAP_SYS_PTRACE those that are not under the same name for the sensor".into()
+    })
+}
+
+/// Why it is not known what was in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Unknown {
+    /// Only its name was told, and that may name another file by now.
+    NoObject,
+    /// Neither the process nor the file under its name was there any more.
+    Gone,
+    /// It was changed after it was executed, or so shortly before that its times do not tell.
+    Changed,
+    /// Its file system does not say when a file was changed, and the process had ended.
+    FileSystem,
+    TooLarge,
+    /// It cannot be read, or its file system does not answer.
+    Unreadable,
+}

@@ -1,0 +1,241 @@
+//! The files that a run executed, with what was in them.
+
+use std::collections::{BTreeMap, HashMap, hash_map::Entry};
+
+use sentry_detect::run::ProcessKey;
+use sentry_proto::v1;
+
+use super::Run;
+use crate::digest::{Content, Executed, Unknown};
+
+/// Files in the list of one run.
+const FILES: usize = 200;
+
+/// Files by object and content.
+#[derive(Debug, Default)]
+pub struct ExecutedFiles {
+    files: BTreeMap<Key, v1::Executed>,
+    unlisted: u64,
+    /// Files that are being read.
+    awaited: u64,
+    /// Of their processes, when each last executed something (`CLOCK_BOOTTIME`, ns), and how many of the files are its.
+    processes: HashMap<ProcessKey, (u64, u64)>,
+}
+
+/// Device, inode, generation; without them the name. And the content, or why it is not known.
+type Key = (Option<(u32, u32, u64, u32)>, String, Vec<u8>, i32);
+
+impl ExecutedFiles {
+    /// One more execution, whose file is read from now on.
+    pub fn awaits(&mut self, executed: &Executed) {
+        self.awaited += 1;
+        let (last, files) = self.processes.entry(executed.process).or_default();
+        *last = executed.time_boot_ns.max(*last);
+        *files += 1;
+    }
+
+    /// Whether the process of an awaited one has executed nothing since, by the records so far.
+    #[must_use]
+    pub fn is_latest(&self, executed: &Executed) -> bool {
+        self.processes.get(&executed.process).is_some_and(|(last, _)| *last == executed.time_boot_ns)
+    }
+
+    /// What came of an awaited one.
+    pub fn came(&mut self, executed: &Executed, content: Result<Content, Unknown>) {
+        self.no_longer_awaits(executed);
+        let (sha256, size_bytes, unknown) = match content {
+            Ok(content) => (content.sha256.to_vec(), content.size_bytes, v1::executed::Unknown::Unspecified),
+            Err(unknown) => (Vec::new(), 0, unknown.into()),
+        };
+        self.add(v1::Executed {
+            file: Some((&executed.file).into()),
+            sha256,
+            size_bytes,
+            unknown: unknown.into(),
+            executions: 1,
+        });
+    }
+
+    /// An awaited one is not read after all.
+    pub fn does_not_come(&mut self, executed: &Executed) {
+        self.no_longer_awaits(executed);
+        self.unlisted += 1;
+    }
+
+    fn no_longer_awaits(&mut self, executed: &Executed) {
+        self.awaited -= 1;
+        if let Entry::Occupied(mut process) = self.processes.entry(executed.process) {
+            process.get_mut().1 -= 1;
+            if process.get().1 == 0 {
+                process.remove();
+            }
+        }
+    }
+
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        self.awaited == 0
+    }
+
+    /// The list, the most often executed first, and the number of executions that are not in it.
+    fn list(&self) -> (Vec<v1::Executed>, u64) {
+        let mut files: Vec<v1::Executed> = self.files.values().cloned().collect();
+        files.sort_by_key(|file| std::cmp::Reverse(file.executions));
+        (files, self.unlisted + self.awaited)
+    }
+
+    fn add(&mut self, more: v1::Executed) {
+        let key = key(&more);
+        if let Some(known) = self.files.get_mut(&key) {
+            known.executions += more.executions;
+        } else if self.files.len() < FILES {
+            self.files.insert(key, more);
+        } else {
+            self.unlisted += more.executions;
+        }
+    }
+}
+
+fn key(executed: &v1::Executed) -> Key {
+    let file = executed.file.as_ref();
+    let object = file
+        .and_then(|file| file.key)
+        .map(|key| (key.device_major, key.device_minor, key.inode, key.generation));
+    // Ten names of one file are one file.
+    let name = match object {
+        Some(_) => String::new(),
+        None => file.and_then(|file| file.path.clone()).unwrap_or_default().text,
+    };
+    (object, name, executed.sha256.clone(), executed.unknown)
+}
+
+impl Run {
+    /// Takes the list as it is now into the state: at the end, and for a report.
+    pub fn list_executed(&self) {
+        let listed = self.executed().list();
+        let mut state = self.state();
+        (state.executed, state.executed_unlisted) = listed;
+    }
+}
+
+/// Adds what an earlier sensor life listed.
+pub(super) fn add_earlier_life(run: &mut v1::Run, before: &v1::Run) {
+    let mut all = ExecutedFiles::default();
+    std::mem::take(&mut run.executed)
+        .into_iter()
+        .chain(before.executed.iter().cloned())
+        .for_each(|file| all.add(file));
+    let (files, beyond) = all.list();
+    run.executed = files;
+    run.executed_unlisted += before.executed_unlisted + beyond;
+}
+
+impl From<Unknown> for v1::executed::Unknown {
+    fn from(unknown: Unknown) -> Self {
+        match unknown {
+            Unknown::NoObject => Self::NoObject,
+            Unknown::Gone => Self::Gone,
+            Unknown::Changed => Self::Changed,
+            Unknown::FileSystem => Self::FileSystem,
+            Unknown::TooLarge => Self::TooLarge,
+            Unknown::Unreadable => Self::Unreadable,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sentry_detect::event::{File, FileKey, Path, PathSource};
+
+    use super::*;
+
+    fn executed(path: &str, inode: u64) -> Executed {
+        let key =
+            FileKey { device_major: 8, device_minor: 1, inode, generation: 0, links: 2, mode: 0o100_755 };
+        let path = Path { text: path.into(), source: PathSource::Kernel, truncated: false };
+        Executed {
+            file: File { path, key: Some(key) },
+            process: ProcessKey { tgid: 1, start_boot_ns: 1 },
+            parent: None,
+            is_image: true,
+            time_boot_ns: 5,
+        }
+    }
+
+    fn content(byte: u8) -> Content {
+        Content { sha256: [byte; 32], size_bytes: 9 }
+    }
+
+    fn after(events: &[(&Executed, Result<Content, Unknown>)]) -> ExecutedFiles {
+        let mut files = ExecutedFiles::default();
+        for (executed, content) in events {
+            files.awaits(executed);
+            files.came(executed, *content);
+        }
+        files
+    }
+
+    #[test]
+    fn names_of_a_file_are_one_file_and_its_contents_are_told_apart() {
+        let (a, alias) = (executed("/a", 7), executed("/alias", 7));
+        let files = after(&[
+            (&a, Ok(content(1))),
+            (&alias, Ok(content(1))),
+            (&a, Ok(content(2))),
+            (&a, Err(Unknown::Changed)),
+        ]);
+        let row = |sha256: &[u8], size_bytes, unknown: v1::executed::Unknown, executions| v1::Executed {
+            file: Some((&a.file).into()),
+            sha256: sha256.to_vec(),
+            size_bytes,
+            unknown: unknown.into(),
+            executions,
+        };
+        use v1::executed::Unknown::{Changed, Unspecified};
+        let expected =
+            [row(&[1; 32], 9, Unspecified, 2), row(&[], 0, Changed, 1), row(&[2; 32], 9, Unspecified, 1)];
+        assert_eq!(files.list(), (expected.to_vec(), 0));
+    }
+
+    #[test]
+    fn an_execution_is_the_latest_until_its_process_executes_again() {
+        let first = executed("/a", 7);
+        let script = Executed { is_image: false, ..executed("/script", 8) };
+        let second = Executed { time_boot_ns: 6, ..executed("/b", 9) };
+        let mut files = ExecutedFiles::default();
+        files.awaits(&first);
+        files.awaits(&script);
+        assert!(files.is_latest(&first) && files.is_latest(&script));
+        files.came(&script, Ok(content(1)));
+        files.awaits(&second);
+        assert!(!files.is_latest(&first) && files.is_latest(&second));
+        files.came(&first, Err(Unknown::Changed));
+        files.came(&second, Ok(content(2)));
+        assert!(files.is_settled() && files.processes.is_empty());
+    }
+
+    #[test]
+    fn what_does_not_fit_or_never_came_is_counted() {
+        let many: Vec<Executed> = (0..FILES as u64 + 3).map(|inode| executed("/f", inode)).collect();
+        let mut files = after(&many.iter().map(|file| (file, Ok(content(0)))).collect::<Vec<_>>());
+        files.awaits(&many[0]);
+        files.does_not_come(&many[0]);
+        assert!(files.is_settled());
+        files.awaits(&many[0]);
+        assert!(!files.is_settled());
+        let (list, unlisted) = files.list();
+        assert_eq!((list.len(), unlisted), (FILES, 5));
+    }
+
+    #[test]
+    fn two_sensor_lives_are_one_list() {
+        let list = |executions| v1::Run {
+            executed: vec![v1::Executed { executions, ..v1::Executed::default() }],
+            executed_unlisted: 1,
+            ..v1::Run::default()
+        };
+        let mut run = list(2);
+        add_earlier_life(&mut run, &list(3));
+        assert_eq!(run, v1::Run { executed_unlisted: 2, ..list(5) });
+    }
+}

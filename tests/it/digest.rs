@@ -1,0 +1,264 @@
+//! What was in the files that a run executed.
+
+use std::{
+    fs,
+    io::{ErrorKind, Write as _},
+    os::unix::fs::{MetadataExt as _, PermissionsExt as _},
+    path::{Path, PathBuf},
+    time::{Duration, UNIX_EPOCH},
+};
+
+use nix::{
+    mount::{MntFlags, MsFlags, mount, umount2},
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+use sentry_tests::{
+    require,
+    sensor::{Sensor, Setup},
+    supervised::Order,
+    wait,
+};
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+
+/// Older than the clock that a file system stamps changes with.
+const SETTLED: Duration = Duration::from_millis(50);
+
+fn sensor() -> Sensor {
+    Setup::default().config("evidence: {hash_executed: true}").start()
+}
+
+fn sha256(path: impl AsRef<Path>) -> String {
+    Sha256::digest(fs::read(path).unwrap()).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The rows of the files of that path, as `(digest, executions)`.
+fn rows(report: &Value, path: impl AsRef<Path>) -> Vec<(String, u64)> {
+    let path = fs::canonicalize(path).unwrap();
+    let rows = report["executed"].as_array().unwrap();
+    let rows = rows.iter().filter(|row| row["file"]["path"].as_str().map(Path::new) == Some(&path));
+    rows.map(|row| {
+        let digest = row["file"]["hashes"][0]["value"].as_str();
+        (
+            digest.unwrap_or_else(|| row["unknown"].as_str().unwrap()).to_owned(),
+            row["executions"].as_u64().unwrap(),
+        )
+    })
+    .collect()
+}
+
+/// Tier C is told of a script's name alone.
+fn of_script(sensor: &Sensor, script: &Path) -> String {
+    if sensor.health()["tier"] == "C" { "no_object".to_owned() } else { sha256(script) }
+}
+
+fn report(sensor: &Sensor, run: &str) -> Value {
+    sensor.json(&["report", run]).remove(0)
+}
+
+/// Writes a program, and settles it.
+fn write(path: &Path, content: &[u8]) {
+    // Refused while it runs.
+    wait::until("the program may be written", || fs::write(path, content).map_err(|error| error.to_string()));
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+    settle(path);
+}
+
+/// Waits until its time of change is no longer that of now.
+fn settle(path: &Path) {
+    let age = || {
+        let metadata = fs::metadata(path).unwrap();
+        let changed = Duration::new(metadata.ctime().cast_unsigned(), metadata.ctime_nsec() as u32);
+        UNIX_EPOCH.elapsed().unwrap().saturating_sub(changed)
+    };
+    wait::until("the file is settled", || {
+        Some(()).filter(|()| age() > SETTLED).ok_or_else(|| "not yet".to_owned())
+    });
+}
+
+#[test]
+fn what_runs_is_known_and_cannot_be_written_to() {
+    require!("root");
+    let sensor = sensor();
+    let program = sensor.scratch().join("sh");
+    fs::copy(fs::canonicalize("/bin/sh").unwrap(), &program).unwrap();
+    let mut run =
+        Order::new(&sensor, "running").with_stdin().start(&[program.to_str().unwrap(), "-c", "read line"]);
+    let id = run.run();
+    let expected = [(sha256(&program), 1)];
+    wait::until("the program is read", || {
+        let found = rows(&report(&sensor, &id), &program);
+        if found == expected { Ok(()) } else { Err(format!("{found:?}")) }
+    });
+    // What the digest rests on.
+    let refused = fs::OpenOptions::new().write(true).open(&program).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::ExecutableFileBusy);
+    drop(run.stdin());
+    let ended = run.wait();
+    assert_eq!(rows(ended.report(), &program), expected, "{:#}", ended.report());
+}
+
+#[test]
+fn a_script_and_what_it_started_are_known_after_their_end() {
+    require!("root");
+    let sensor = sensor();
+    let script = sensor.scratch().join("agent.sh");
+    write(&script, b"#!/bin/sh\n/bin/true\n/bin/true\nexit 3\n");
+    let ended = Order::new(&sensor, "script").finish(&[&script]);
+    assert_eq!(ended.code(), Some(3));
+    let report = ended.report();
+    let of = |path: &Path| rows(report, path);
+    assert_eq!(of(&script), [(of_script(&sensor, &script), 1)], "{report:#}");
+    assert_eq!(of(Path::new("/bin/sh")), [(sha256("/bin/sh"), 1)], "{report:#}");
+    assert_eq!(of(Path::new("/bin/true")), [(sha256("/bin/true"), 2)], "{report:#}");
+    assert_eq!(report["executed_unlisted"], 0);
+}
+
+#[test]
+fn a_run_does_not_end_before_its_last_file_is_read() {
+    require!("root");
+    /// Longer to read than a run takes to be found over.
+    const LARGE_BYTES: u64 = 256 << 20;
+    let sensor = sensor();
+    let program = sensor.scratch().join("large");
+    fs::copy("/bin/true", &program).unwrap();
+    // What stands behind the program is not loaded.
+    fs::OpenOptions::new().write(true).open(&program).unwrap().set_len(LARGE_BYTES).unwrap();
+    settle(&program);
+    let ended = Order::new(&sensor, "large").finish(&[&program]);
+    let report = ended.report();
+    assert_eq!(rows(report, &program), [(sha256(&program), 1)], "{report:#}");
+    assert_eq!(report["executed_unlisted"], 0);
+}
+
+#[test]
+fn a_file_that_was_changed_in_place_is_known_by_both_contents() {
+    require!("root");
+    let sensor = sensor();
+    let program = sensor.scratch().join("tool");
+    let contents = ["/bin/true", "/bin/false"].map(|path| fs::read(path).unwrap());
+    write(&program, &contents[0]);
+    let command = format!("while read line; do {}; done; exit 0", program.display());
+    let mut run = Order::new(&sensor, "changed").with_stdin().start(&["/bin/sh", "-c", &command]);
+    let id = run.run();
+    let mut stdin = run.stdin();
+    let mut known = Vec::new();
+    for content in &contents {
+        write(&program, content);
+        known.push((sha256(&program), 1));
+        stdin.write_all(b"\n").unwrap();
+        wait::until("the program is read", || {
+            let mut found = rows(&report(&sensor, &id), &program);
+            found.sort_by_key(|(digest, _)| known.iter().position(|(known, _)| known == digest));
+            if found == known { Ok(()) } else { Err(format!("{found:?}")) }
+        });
+    }
+    drop(stdin);
+    assert_eq!(run.wait().code(), Some(0));
+}
+
+/// An overlay over two directories, until the value goes.
+struct Overlay(PathBuf);
+
+impl Overlay {
+    fn over(lower: &Path, sensor: &Sensor) -> Self {
+        let place = |name: &str| sensor.scratch().dir(name);
+        let (upper, work, merged) = (place("upper"), place("work"), place("merged"));
+        let layers =
+            format!("lowerdir={},upperdir={},workdir={}", lower.display(), upper.display(), work.display());
+        mount(Some("overlay"), &merged, Some("overlay"), MsFlags::empty(), Some(layers.as_str())).unwrap();
+        Self(merged)
+    }
+}
+
+impl Drop for Overlay {
+    fn drop(&mut self) {
+        umount2(&self.0, MntFlags::MNT_DETACH).unwrap();
+    }
+}
+
+#[test]
+fn a_program_that_was_changed_between_two_executions_by_one_process_is_not_taken_for_the_first() {
+    require!("root");
+    let sensor = sensor();
+    let place = |name: &str| sensor.scratch().join(name).display().to_string();
+    let [tool, other, pid] = ["tool", "other", "pid"].map(place);
+    let shell = fs::read("/bin/sh").unwrap();
+    write(Path::new(&tool), &shell);
+    // What stands behind the program is not loaded.
+    write(Path::new(&other), &[&shell, &b"\n"[..]].concat());
+    let script = |name: &str, text: String| {
+        fs::write(sensor.scratch().join(name), text).unwrap();
+        place(name)
+    };
+    let last = script("last.sh", "read line".into());
+    let third = script("third.sh", format!("cat {other} > {tool}; exec {tool} {last}"));
+    let second = script("second.sh", format!("exec /bin/sh {third}"));
+    let first = script("first.sh", format!("echo $$ > {pid}; read line; exec {tool} {second}"));
+    let mut run = Order::new(&sensor, "between").with_stdin().start(&["/bin/sh", &first]);
+    let pid = wait::file(Path::new(&pid));
+    // It looks once all is over.
+    let process = Pid::from_raw(i32::try_from(sensor.pid()).unwrap());
+    kill(process, Signal::SIGSTOP).unwrap();
+    let mut stdin = run.stdin();
+    stdin.write_all(b"\n").unwrap();
+    wait::until("the changed program runs", || {
+        let line = fs::read_to_string(format!("/proc/{}/cmdline", pid.trim())).unwrap();
+        if line.ends_with("last.sh\0") { Ok(()) } else { Err(line) }
+    });
+    kill(process, Signal::SIGCONT).unwrap();
+    let id = run.run();
+    let found = wait::until("both executions are looked at", || {
+        let mut found = rows(&report(&sensor, &id), &tool);
+        found.sort();
+        if found.iter().map(|(_, executions)| executions).sum::<u64>() == 2 {
+            Ok(found)
+        } else {
+            Err(format!("{found:?}"))
+        }
+    });
+    let mut expected = [("changed".to_owned(), 1), (sha256(&tool), 1)];
+    expected.sort();
+    assert_eq!(found, expected);
+    drop(stdin);
+    assert_eq!(run.wait().code(), Some(1));
+}
+
+#[test]
+fn files_of_an_overlay_are_known_after_their_end() {
+    require!("root", "overlay");
+    let sensor = sensor();
+    let lower = sensor.scratch().dir("lower");
+    write(&lower.join("tool"), &fs::read("/bin/true").unwrap());
+    let overlay = Overlay::over(&lower, &sensor);
+    // Of the lower layer, as a container's image is, and of the upper one.
+    let (tool, script) = (overlay.0.join("tool"), overlay.0.join("true.sh"));
+    write(&script, format!("#!/bin/sh\n{}\nexit 3\n", tool.display()).as_bytes());
+    let ended = Order::new(&sensor, "overlay").finish(&[&script]);
+    let report = ended.report();
+    assert_eq!(ended.code(), Some(3));
+    assert_eq!(rows(report, &tool), [(sha256(&tool), 1)], "{report:#}");
+    assert_eq!(rows(report, &script), [(of_script(&sensor, &script), 1)], "{report:#}");
+}
+
+#[test]
+fn a_sensor_that_may_not_look_into_processes_says_so() {
+    require!("root");
+    const CAP_SYS_PTRACE: u64 = 19;
+    let setup = Setup::default().config("evidence: {hash_executed: true}");
+    let sensor = setup.without_capability(CAP_SYS_PTRACE).start();
+    let ended = Order::new(&sensor, "plain").finish(&["/bin/true"]);
+    let told = |value: &Value| value["limits"].to_string().contains("without CAP_SYS_PTRACE");
+    assert!(told(ended.report()) && told(&sensor.health()), "{:#}", ended.report());
+    assert_eq!(rows(ended.report(), "/bin/true"), [(sha256("/bin/true"), 1)]);
+}
+
+#[test]
+fn nothing_is_read_unless_it_is_asked_for() {
+    require!("root");
+    let sensor = Sensor::start();
+    let ended = Order::new(&sensor, "plain").finish(&["/bin/true"]);
+    let report = ended.report();
+    assert_eq!((&report["executed"], &report["executed_unlisted"]), (&Value::Array(Vec::new()), &0.into()));
+}
