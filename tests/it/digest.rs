@@ -22,6 +22,8 @@ use sentry_tests::{
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
+use crate::durability::drop_supervisor;
+
 /// Older than the clock that a file system stamps changes with.
 const SETTLED: Duration = Duration::from_millis(50);
 
@@ -101,7 +103,7 @@ fn what_runs_is_known_and_cannot_be_written_to() {
 
 #[test]
 fn a_script_and_what_it_started_are_known_after_their_end() {
-    require!("root");
+    require!("root", "stamped-scratch");
     let sensor = sensor();
     let script = sensor.scratch().join("agent.sh");
     write(&script, b"#!/bin/sh\n/bin/true\n/bin/true\nexit 3\n");
@@ -117,7 +119,7 @@ fn a_script_and_what_it_started_are_known_after_their_end() {
 
 #[test]
 fn a_run_does_not_end_before_its_last_file_is_read() {
-    require!("root");
+    require!("root", "stamped-scratch");
     /// Longer to read than a run takes to be found over.
     const LARGE_BYTES: u64 = 256 << 20;
     let sensor = sensor();
@@ -134,7 +136,7 @@ fn a_run_does_not_end_before_its_last_file_is_read() {
 
 #[test]
 fn a_file_that_was_changed_in_place_is_known_by_both_contents() {
-    require!("root");
+    require!("root", "stamped-scratch");
     let sensor = sensor();
     let program = sensor.scratch().join("tool");
     let contents = ["/bin/true", "/bin/false"].map(|path| fs::read(path).unwrap());
@@ -180,7 +182,7 @@ impl Drop for Overlay {
 
 #[test]
 fn a_program_that_was_changed_between_two_executions_by_one_process_is_not_taken_for_the_first() {
-    require!("root");
+    require!("root", "stamped-scratch");
     let sensor = sensor();
     let place = |name: &str| sensor.scratch().join(name).display().to_string();
     let [tool, other, pid] = ["tool", "other", "pid"].map(place);
@@ -218,7 +220,7 @@ fn a_program_that_was_changed_between_two_executions_by_one_process_is_not_taken
             Err(format!("{found:?}"))
         }
     });
-    let mut expected = [("changed".to_owned(), 1), (sha256(&tool), 1)];
+    let mut expected = [("unconfirmed".to_owned(), 1), (sha256(&tool), 1)];
     expected.sort();
     assert_eq!(found, expected);
     drop(stdin);
@@ -243,6 +245,30 @@ fn files_of_an_overlay_are_known_after_their_end() {
 }
 
 #[test]
+fn an_overlay_that_the_run_laid_itself_is_not_trusted() {
+    require!("root", "overlay");
+    let sensor = sensor();
+    let place = |name: &str| sensor.scratch().dir(name).display().to_string();
+    let [lower, upper, work, merged] = ["lower", "upper", "work", "merged"].map(place);
+    write(&Path::new(&lower).join("tool"), &fs::read("/bin/sh").unwrap());
+    let layers = format!("lowerdir={lower},upperdir={upper},workdir={work}");
+    let command =
+        format!("mount -t overlay -o {layers} overlay {merged} && exec {merged}/tool -c 'read line'");
+    let order = Order::new(&sensor, "own").with_stdin();
+    let mut run = order.start(&["unshare", "-Urm", "/bin/sh", "-c", &command]);
+    let id = run.run();
+    let unknown = wait::until("the program is looked at", || {
+        let report = report(&sensor, &id);
+        let mut rows = report["executed"].as_array().unwrap().iter();
+        let tool = rows.find(|row| row["file"]["name"] == "tool");
+        tool.map(|row| row["unknown"].clone()).ok_or_else(|| format!("{report:#}"))
+    });
+    assert_eq!(unknown, "file_system");
+    drop(run.stdin());
+    assert_eq!(run.wait().code(), Some(1));
+}
+
+#[test]
 fn a_sensor_that_may_not_look_into_processes_says_so() {
     require!("root");
     const CAP_SYS_PTRACE: u64 = 19;
@@ -252,6 +278,22 @@ fn a_sensor_that_may_not_look_into_processes_says_so() {
     let told = |value: &Value| value["limits"].to_string().contains("without CAP_SYS_PTRACE");
     assert!(told(ended.report()) && told(&sensor.health()), "{:#}", ended.report());
     assert_eq!(rows(ended.report(), "/bin/true"), [(sha256("/bin/true"), 1)]);
+}
+
+#[test]
+fn what_was_read_is_known_after_a_restart_of_the_sensor() {
+    require!("root");
+    let mut sensor = sensor();
+    let run = Order::new(&sensor, "restart").start(&["/bin/sh", "-c", "sleep 1000"]);
+    let (id, expected) = (run.run(), [(sha256("/bin/sh"), 1)]);
+    wait::until("the program is read", || {
+        let found = rows(&report(&sensor, &id), "/bin/sh");
+        if found == expected { Ok(()) } else { Err(format!("{found:?}")) }
+    });
+    drop_supervisor(run);
+    sensor.terminate();
+    sensor.start_again();
+    assert_eq!(rows(&report(&sensor, &id), "/bin/sh"), expected);
 }
 
 #[test]

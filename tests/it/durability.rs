@@ -67,7 +67,7 @@ fn what_happened_before_the_stop_is_kept() {
 }
 
 /// Ends `sentry run` without ending what it started.
-fn drop_supervisor(run: sentry_tests::supervised::Supervised<'_>) {
+pub(crate) fn drop_supervisor(run: sentry_tests::supervised::Supervised<'_>) {
     procs::signal(run.pid(), Signal::SIGKILL);
     drop(run);
 }

@@ -53,6 +53,9 @@ fn present(capability: &str) -> bool {
         "overlay" => {
             std::fs::read_to_string("/proc/filesystems").is_ok_and(|text| text.contains("\toverlay"))
         }
+        // Scratch directories on a file system that stamps every change.
+        "stamped-scratch" => nix::sys::statfs::statfs(&std::env::temp_dir())
+            .is_ok_and(|system| system.filesystem_type() != nix::sys::statfs::TMPFS_MAGIC),
         // The kernel may be built without the call gate, or booted with ia32_emulation=0: trying it is fatal then.
         "calls-32-bit" => cfg!(target_arch = "x86_64") && calls_32_bit(),
         "counted-time" => std::env::var_os("AGENTSENTRY_COUNTED_TIME").is_some_and(|value| value == "1"),

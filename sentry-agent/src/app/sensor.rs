@@ -45,7 +45,7 @@ use crate::{
         StageStats,
         act::{self, Actor, Case},
         analyse::{self, Analyse},
-        hash, reconcile, watch,
+        hash, hash_queue, reconcile, watch,
     },
 };
 
@@ -300,13 +300,12 @@ impl Stages {
         })?;
 
         let enricher = Enricher::new(ProcessTable::new(process_table::CAPACITY), BootClock::of_this_life());
-        let hash = config.evidence.hash_executed.then(hash::queue);
-        let (hash, files) = hash.unzip();
+        let (hash, files) = config.evidence.hash_executed.then(hash_queue::queue).unzip();
         let to = Analyse { registry: Arc::clone(&registry), journal: journal_handle.clone(), hash };
         threads.spawn("analyse", move |stats| analyse::run(batches, enricher, &to, stats))?;
         if let Some(files) = files {
-            let for_hash = Arc::clone(&registry);
-            threads.spawn("hash", move |stats| hash::run(files, &for_hash, stats))?;
+            let (token, for_hash) = (sources.clone(), Arc::clone(&registry));
+            threads.spawn("hash", move |stats| hash::run(&files, &for_hash, stats, &token))?;
         }
 
         let (token, for_watch, cases_of_watch) = (sources.clone(), Arc::clone(&registry), cases.clone());
@@ -329,12 +328,18 @@ impl Stages {
             actor.run(case_receiver, stats);
         })?;
 
-        let sensor_limit = config.evidence.hash_executed.then(digest::limit).flatten();
-        if let Some(limit) = &sensor_limit {
+        let sensor_limits = config.evidence.hash_executed.then(digest::limits).unwrap_or_default();
+        for limit in &sensor_limits {
             tracing::warn!(limit, "not every executed file can be read");
         }
-        let status =
-            StatusBoard::new(config.sensor.id.clone(), tier, unseen, sensor_limit, ring_stats, threads.stats);
+        let status = StatusBoard::new(
+            config.sensor.id.clone(),
+            tier,
+            unseen,
+            sensor_limits,
+            ring_stats,
+            threads.stats,
+        );
         Ok(App {
             config,
             registry,

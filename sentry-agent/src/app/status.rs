@@ -20,8 +20,8 @@ pub struct StatusBoard {
     pub sensor: String,
     pub tier: String,
     limits: Vec<String>,
-    /// What the sensor's own rights keep it from.
-    sensor_limit: Option<String>,
+    /// What is not seen for want of rights of the sensor.
+    sensor_limits: Vec<String>,
     pub ring: Arc<RingStats>,
     pub stages: Vec<(&'static str, Arc<StageStats>)>,
     pub canary: Arc<CanaryState>,
@@ -35,7 +35,7 @@ impl StatusBoard {
         sensor: String,
         tier: String,
         limits: Vec<String>,
-        sensor_limit: Option<String>,
+        sensor_limits: Vec<String>,
         ring: Arc<RingStats>,
         stages: Vec<(&'static str, Arc<StageStats>)>,
     ) -> Self {
@@ -44,7 +44,7 @@ impl StatusBoard {
             sensor,
             tier,
             limits,
-            sensor_limit,
+            sensor_limits,
             ring,
             stages,
             canary,
@@ -56,7 +56,7 @@ impl StatusBoard {
     /// What is not seen on this host.
     #[must_use]
     pub fn limits(&self) -> Vec<String> {
-        self.limits.iter().chain(&self.sensor_limit).cloned().collect()
+        self.limits.iter().chain(&self.sensor_limits).cloned().collect()
     }
 
     /// Gives the board the export's own status; once.
@@ -89,7 +89,7 @@ impl StatusBoard {
     #[must_use]
     pub fn reply(&self, registry: &Registry, journal: &JournalHandle) -> v1::StatusReply {
         let (tier, mut limits, mut faults) = registry.kernel_status();
-        limits.extend(self.sensor_limit.clone());
+        limits.extend(self.sensor_limits.iter().cloned());
         faults.extend(skipped().map(|count| ("programs_skipped".into(), count)));
         let position = journal.position();
         let lost = journal.stats();

@@ -126,6 +126,7 @@ impl Control for ControlService {
         for run in &mut runs {
             run.flows.clear();
             run.executed.clear();
+            run.executed_unlisted = 0;
         }
         Ok(Response::new(v1::RunsReply { runs }))
     }

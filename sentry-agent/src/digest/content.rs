@@ -23,7 +23,7 @@ const MOST_BYTES: u64 = 512 << 20;
 const CHUNK: usize = 256 << 10;
 
 /// Reads files and remembers what was in them.
-pub struct Reader {
+pub(super) struct Reader {
     known: LruCache<Key, [u8; 32]>,
     chunk: Vec<u8>,
     /// Contents read, not remembered.
@@ -44,20 +44,24 @@ impl Reader {
     ///
     /// # Errors
     /// When that is not known.
-    pub fn content(&mut self, executed: &Executed) -> Result<Proven, Unknown> {
+    pub(super) fn content(&mut self, executed: &Executed) -> Result<Proven, Unknown> {
         let found = find::file(executed)?;
         let unreadable = |_error| Unknown::Unreadable;
         let before = find::version(&found.file).map_err(unreadable)?;
         let magic = rustix::fs::fstatfs(&found.file).map_err(|_errno| Unknown::Unreadable)?.f_type;
-        let storage = Storage::of_magic(magic.cast_unsigned());
+        let storage = match Storage::of_magic(magic.cast_unsigned()) {
+            // Anybody may lay one over files of their own, in a user namespace.
+            Storage::Layered if !find::is_mounted_by_host(&before) => Storage::Foreign,
+            storage => storage,
+        };
         let generation = executed.file.key.map_or(0, |key| key.generation);
         let sha256 = self.sha256(&found.file, (before, generation), storage)?;
         let reading = Reading {
             before,
             after: find::version(&found.file).map_err(unreadable)?,
             storage,
-            held: found.by_process && find::still_runs(executed.process, &before),
-            executed_unix_ns: clock::wall_ns(executed.time_boot_ns),
+            held: found.by_process && find::holds(executed.process, &before),
+            executed_unix_ns: clock::wall_ns(executed.time_boot_ns).min(executed.time_unix_ns),
         };
         let basis = proof::was_executed(&reading)?;
         Ok(Proven { content: Content { sha256, size_bytes: before.size_bytes }, basis })
@@ -112,8 +116,8 @@ mod tests {
     use super::*;
     use crate::digest::Basis;
 
-    /// A process that ended long ago executed that file now.
-    fn executed(path: &Path) -> Executed {
+    /// A process that ended long ago executed that file at that time.
+    fn executed_at(path: &Path, time_unix_ns: u64) -> Executed {
         let file = File::open(path).unwrap();
         let version = find::version(&file).unwrap();
         let key = FileKey {
@@ -134,7 +138,13 @@ mod tests {
             parent: None,
             is_image: true,
             time_boot_ns: clock::boot_ns(),
+            time_unix_ns,
         }
+    }
+
+    /// Now.
+    fn executed(path: &Path) -> Executed {
+        executed_at(path, u64::MAX)
     }
 
     /// Beside the test program, where no file system of memory is.
@@ -158,26 +168,31 @@ mod tests {
     }
 
     #[test]
-    fn what_was_written_just_now_may_not_be_what_was_executed() {
+    fn what_was_written_just_before_may_not_be_what_was_executed() {
         let (_directory, path) = written("one");
-        assert_eq!(Reader::default().content(&executed(&path)), Err(Unknown::Changed));
+        let changed = find::version(&File::open(&path).unwrap()).unwrap().changed_unix_ns;
+        let executed = executed_at(&path, u64::try_from(changed).unwrap());
+        assert_eq!(Reader::default().content(&executed), Err(Unknown::Changed));
     }
 
     #[test]
-    fn what_was_written_just_now_is_not_remembered() {
-        let (_directory, path) = written("one");
-        let mut reader = Reader::default();
-        let mut content = || {
-            let executed = executed(&path);
-            // As if it had been written an hour before it was executed.
-            let time_boot_ns = executed.time_boot_ns + 3_600_000_000_000;
-            reader.content(&Executed { time_boot_ns, ..executed }).unwrap().content.sha256
+    fn a_name_that_leads_to_the_file_is_good_enough() {
+        let (directory, path) = written("one");
+        let link = directory.path().join("link");
+        std::os::unix::fs::symlink(&path, &link).unwrap();
+        let old = std::env::current_exe().unwrap();
+        let other = directory.path().join("other");
+        std::os::unix::fs::symlink(&old, &other).unwrap();
+        let through = |link: &Path, file: &Path| {
+            let text = crate::decode::text::escape(link.as_os_str().as_encoded_bytes());
+            let executed = executed(file);
+            Executed {
+                file: event::File { path: event::Path { text, ..executed.file.path }, ..executed.file },
+                ..executed
+            }
         };
-        let first = content();
-        // In the same tick it has the same version.
-        fs::write(&path, "two").unwrap();
-        let expected = ["one", "two"].map(|text| <[u8; 32]>::from(Sha256::digest(text)));
-        assert_eq!([first, content()], expected);
+        assert!(Reader::default().content(&through(&other, &old)).is_ok());
+        assert_eq!(Reader::default().content(&through(&other, &path)), Err(Unknown::Gone));
     }
 
     #[test]

@@ -5,8 +5,10 @@ use std::{
     io,
     os::{fd::AsRawFd as _, unix::fs::MetadataExt as _},
     path::{Path, PathBuf},
+    sync::OnceLock,
 };
 
+use procfs::process::Process;
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 use sentry_detect::{event::FileKey, run::ProcessKey};
 
@@ -47,9 +49,31 @@ pub(super) fn file(executed: &Executed) -> Result<Found, Unknown> {
     files.next().map(|file| Found { file, by_process: false }).ok_or(Unknown::Gone)
 }
 
-/// Whether the process still runs that file.
-pub(super) fn still_runs(process: ProcessKey, version: &Version) -> bool {
-    fs::metadata(image_of(process)).is_ok_and(|now| version_of(&now) == *version) && seed::is_alive(process)
+/// Whether the process still runs that file, which nobody could write to meanwhile. In a user namespace of its own a process
+/// may have capabilities there, and exchange what it runs without executing anything (`prctl(PR_SET_MM_MAP)`).
+pub(super) fn holds(process: ProcessKey, version: &Version) -> bool {
+    let namespace =
+        |process: &str| fs::metadata(format!("/proc/{process}/ns/user")).map(|file| file.ino()).ok();
+    writes_are_denied()
+        && fs::metadata(image_of(process)).is_ok_and(|now| version_of(&now) == *version)
+        && namespace("self").is_some_and(|own| namespace(&process.tgid.to_string()) == Some(own))
+        && seed::is_alive(process)
+}
+
+/// Whether this kernel refuses to write to what runs. Not every one does.
+pub(super) fn writes_are_denied() -> bool {
+    static DENIED: OnceLock<bool> = OnceLock::new();
+    *DENIED.get_or_init(|| {
+        let opened = File::options().write(true).open(crate::OWN_IMAGE);
+        opened.is_err_and(|error| error.kind() == io::ErrorKind::ExecutableFileBusy)
+    })
+}
+
+/// Whether the file system is mounted where the host's first process sees it: by somebody who may mount there.
+pub(super) fn is_mounted_by_host(version: &Version) -> bool {
+    let device = format!("{}:{}", version.device_major, version.device_minor);
+    let mounts = Process::new(1).and_then(|process| process.mountinfo());
+    mounts.is_ok_and(|mounts| mounts.0.iter().any(|mount| mount.majmin == device))
 }
 
 /// # Errors
@@ -76,13 +100,8 @@ fn image_of(process: ProcessKey) -> String {
 fn below(root: &Path, name: &Path, key: FileKey) -> io::Result<Option<File>> {
     let root = File::open(root)?;
     let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
-    let handle = File::from(rustix::fs::openat2(
-        &root,
-        name,
-        OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC,
-        Mode::empty(),
-        resolve,
-    )?);
+    let handle =
+        File::from(rustix::fs::openat2(&root, name, OFlags::PATH | OFlags::CLOEXEC, Mode::empty(), resolve)?);
     if !is_file(&handle, key) {
         return Ok(None);
     }

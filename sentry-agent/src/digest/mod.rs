@@ -3,9 +3,10 @@
 //! - `find`: the file that a record names, by the process that runs it or by its name.
 //! - `proof`: whether the content that is read now is the content that was executed then.
 //! - `content`: reads and remembers contents, each once.
+//! - `readers`: the thread that does it, and those that a file system did not give back.
 //!
-//! The kernel lets nobody write to a program's image while a process runs it (`ETXTBSY`, seen on 6.1.176, 6.12.117, 6.18.15
-//! and 7.2.12). Where the process has ended, the time of the file's last change has to lie before the execution.
+//! The time of the file's last change has to lie before the execution. Where it is too close, the process has to run the
+//! file still: the kernel lets nobody write to it then (`ETXTBSY`, seen on 6.1.176, 6.12.117, 6.18.15 and 7.2.12).
 
 mod content;
 
@@ -13,9 +14,11 @@ mod find;
 
 mod proof;
 
+mod readers;
+
 use sentry_detect::{event::File, run::ProcessKey};
 
-pub use content::Reader;
+pub use readers::Readers;
 
 /// A file that was executed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +31,8 @@ pub struct Executed {
     pub is_image: bool,
     /// `CLOCK_BOOTTIME`, ns.
     pub time_boot_ns: u64,
+    /// The same by the wall clock when its record was read, which may have been set since.
+    pub time_unix_ns: u64,
 }
 
 /// What was in it, and how that is known.
@@ -54,16 +59,22 @@ pub struct Content {
     pub size_bytes: u64,
 }
 
-/// What the sensor lacks to read all of them; `None`: nothing.
+/// What keeps the sensor from reading all of them, in words.
 #[must_use]
-pub fn limit() -> Option<String> {
+pub fn limits() -> Vec<String> {
     /// <linux/capability.h>: without it procfs does not show what another program runs.
     const CAP_SYS_PTRACE: u32 = 19;
     let status = procfs::process::Process::myself().and_then(|process| process.status());
-    let has = status.is_ok_and(|status| status.capeff & (1 << CAP_SYS_PTRACE) != 0);
-    (!has).then(|| {
-        "contents of executed files: without CAP_SYS_PTRACE those that are not under the same name for the sensor".into()
-    })
+    let may_look = status.is_ok_and(|status| status.capeff & (1 << CAP_SYS_PTRACE) != 0);
+    let lacks = |has: bool, what: &str| (!has).then(|| format!("contents of executed files: {what}"));
+    let limits = [
+        lacks(may_look, "without CAP_SYS_PTRACE those that are not under the same name for the sensor"),
+        lacks(
+            find::writes_are_denied(),
+            "this kernel lets programs be written to while they run; those changed lately",
+        ),
+    ];
+    limits.into_iter().flatten().collect()
 }
 
 /// Why it is not known what was in it.
@@ -75,9 +86,11 @@ pub enum Unknown {
     Gone,
     /// It was changed after it was executed, or so shortly before that its times do not tell.
     Changed,
-    /// Its file system does not say when a file was changed, and the process had ended.
+    /// Its file system does not say when a file was changed.
     FileSystem,
     TooLarge,
+    /// Its process has executed something since, or it is not known whether it has.
+    Unconfirmed,
     /// It cannot be read, or its file system does not answer.
     Unreadable,
 }

@@ -21,7 +21,11 @@ pub(super) struct Version {
 pub(super) enum Storage {
     /// Every change is stamped.
     Stamped,
-    /// Changes through a mapping are not.
+    /// The same, but another image may be mounted in its place, and have the same stamps.
+    Image,
+    /// The same, but what runs can be written to in the layers below.
+    Layered,
+    /// Changes through a mapping are not stamped.
     Memory,
     /// Whoever serves it may change it untold.
     Foreign,
@@ -30,24 +34,16 @@ pub(super) enum Storage {
 impl Storage {
     /// By the number that `statfs` gives.
     pub(super) fn of_magic(magic: u64) -> Self {
-        // <linux/magic.h>: ext2 to ext4, XFS, Btrfs, F2FS, overlayfs, EROFS, SquashFS, ISO 9660, ZFS, bcachefs.
-        const STAMPED: &[u64] = &[
-            0xef53,
-            0x5846_5342,
-            0x9123_683e,
-            0xf2f5_2010,
-            0x794c_7630,
-            0xe0f5_e1e2,
-            0x7371_7368,
-            0x9660,
-            0x2fc1_2fc1,
-            0xca45_1a4e,
-        ];
-        // tmpfs (memfd too), ramfs.
-        const MEMORY: &[u64] = &[0x0102_1994, 0x8584_58f6];
+        // <linux/magic.h>
         match magic {
-            magic if STAMPED.contains(&magic) => Self::Stamped,
-            magic if MEMORY.contains(&magic) => Self::Memory,
+            // ext2 to ext4, XFS, Btrfs, F2FS, ZFS, bcachefs.
+            0xef53 | 0x5846_5342 | 0x9123_683e | 0xf2f5_2010 | 0x2fc1_2fc1 | 0xca45_1a4e => Self::Stamped,
+            // EROFS, SquashFS, ISO 9660.
+            0xe0f5_e1e2 | 0x7371_7368 | 0x9660 => Self::Image,
+            // overlayfs.
+            0x794c_7630 => Self::Layered,
+            // tmpfs (memfd too), ramfs.
+            0x0102_1994 | 0x8584_58f6 => Self::Memory,
             _ => Self::Foreign,
         }
     }
@@ -59,7 +55,7 @@ pub(super) struct Reading {
     pub(super) before: Version,
     pub(super) after: Version,
     pub(super) storage: Storage,
-    /// The process ran it all the time, so that nobody could write to it.
+    /// Its process ran it before and afterwards, and nobody can write to what runs.
     pub(super) held: bool,
     pub(super) executed_unix_ns: u64,
 }
@@ -73,16 +69,17 @@ pub(super) fn was_executed(reading: &Reading) -> Result<Basis, Unknown> {
     }
     match storage {
         Storage::Foreign => Err(Unknown::FileSystem),
-        Storage::Stamped if is_older(&before, executed_unix_ns) => Ok(Basis::Time),
-        Storage::Stamped | Storage::Memory if held => Ok(Basis::Process),
+        Storage::Memory if held => Ok(Basis::Process),
         Storage::Memory => Err(Unknown::FileSystem),
-        Storage::Stamped => Err(Unknown::Changed),
+        _ if is_older(&before, executed_unix_ns) => Ok(Basis::Time),
+        Storage::Stamped | Storage::Image if held => Ok(Basis::Process),
+        Storage::Stamped | Storage::Image | Storage::Layered => Err(Unknown::Changed),
     }
 }
 
 /// Whether the same version will mean the same content later: a change from now on gets another stamp.
 pub(super) fn is_lasting(version: &Version, storage: Storage, now_unix_ns: u64) -> bool {
-    storage == Storage::Stamped && is_older(version, now_unix_ns)
+    matches!(storage, Storage::Stamped | Storage::Layered) && is_older(version, now_unix_ns)
 }
 
 fn is_older(version: &Version, unix_ns: u64) -> bool {
@@ -123,6 +120,13 @@ mod tests {
     }
 
     #[test]
+    fn what_runs_from_an_overlay_can_be_changed_in_its_layers() {
+        let layered = |changed| Reading { storage: Storage::Layered, held: true, ..reading(changed) };
+        assert_eq!(was_executed(&layered(EXECUTED.into())), Err(Unknown::Changed));
+        assert_eq!(was_executed(&layered(0)), Ok(Basis::Time));
+    }
+
+    #[test]
     fn memory_tells_no_changes_and_a_server_may_change_all() {
         let old = reading(0);
         for (storage, held, expected) in [
@@ -153,6 +157,7 @@ mod tests {
         assert!(is_lasting(&version, Storage::Stamped, now));
         assert!(!is_lasting(&version, Storage::Stamped, now - 1));
         assert!(!is_lasting(&version, Storage::Memory, now));
+        assert!(!is_lasting(&version, Storage::Image, now));
     }
 
     #[test]

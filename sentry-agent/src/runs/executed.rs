@@ -26,12 +26,22 @@ pub struct ExecutedFiles {
 type Key = (Option<(u32, u32, u64, u32)>, String, Vec<u8>, i32);
 
 impl ExecutedFiles {
+    /// A process has executed something.
+    pub fn executes(&mut self, process: ProcessKey, time_boot_ns: u64) {
+        if let Some((last, _files)) = self.processes.get_mut(&process) {
+            *last = time_boot_ns;
+        }
+    }
+
     /// One more execution, whose file is read from now on.
     pub fn awaits(&mut self, executed: &Executed) {
         self.awaited += 1;
-        let (last, files) = self.processes.entry(executed.process).or_default();
-        *last = executed.time_boot_ns.max(*last);
-        *files += 1;
+        self.processes.entry(executed.process).or_insert((executed.time_boot_ns, 0)).1 += 1;
+    }
+
+    /// One more execution, whose file is not known.
+    pub fn cannot_list(&mut self) {
+        self.unlisted += 1;
     }
 
     /// Whether the process of an awaited one has executed nothing since, by the records so far.
@@ -110,7 +120,7 @@ fn key(executed: &v1::Executed) -> Key {
 }
 
 impl Run {
-    /// Takes the list as it is now into the state: at the end, and for a report.
+    /// Takes the list as it is now into the state.
     pub fn list_executed(&self) {
         let listed = self.executed().list();
         let mut state = self.state();
@@ -134,6 +144,7 @@ impl From<Unknown> for v1::executed::Unknown {
     fn from(unknown: Unknown) -> Self {
         match unknown {
             Unknown::NoObject => Self::NoObject,
+            Unknown::Unconfirmed => Self::Unconfirmed,
             Unknown::Gone => Self::Gone,
             Unknown::Changed => Self::Changed,
             Unknown::FileSystem => Self::FileSystem,
@@ -159,6 +170,7 @@ mod tests {
             parent: None,
             is_image: true,
             time_boot_ns: 5,
+            time_unix_ns: 5,
         }
     }
 
@@ -207,9 +219,10 @@ mod tests {
         files.awaits(&script);
         assert!(files.is_latest(&first) && files.is_latest(&script));
         files.came(&script, Ok(content(1)));
+        files.executes(second.process, second.time_boot_ns);
         files.awaits(&second);
         assert!(!files.is_latest(&first) && files.is_latest(&second));
-        files.came(&first, Err(Unknown::Changed));
+        files.came(&first, Err(Unknown::Unconfirmed));
         files.came(&second, Ok(content(2)));
         assert!(files.is_settled() && files.processes.is_empty());
     }

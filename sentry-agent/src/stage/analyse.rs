@@ -7,7 +7,7 @@ use sentry_detect::event::EventKind;
 use sentry_proto::v1;
 use tokio::sync::mpsc;
 
-use super::{StageStats, hash::HashQueue};
+use super::{StageStats, hash_queue::HashQueue};
 use crate::{
     decode,
     enrich::event::Enricher,

@@ -12,6 +12,8 @@
 
 pub mod analyse;
 
+pub mod hash_queue;
+
 pub mod hash;
 
 pub mod watch;

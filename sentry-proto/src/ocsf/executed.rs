@@ -40,6 +40,7 @@ fn name(unknown: Unknown) -> &'static str {
         Unknown::TooLarge => "too_large",
         Unknown::Unreadable => "unreadable",
         Unknown::NoObject => "no_object",
+        Unknown::Unconfirmed => "unconfirmed",
     }
 }
 

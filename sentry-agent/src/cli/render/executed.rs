@@ -40,6 +40,7 @@ fn why(unknown: Unknown) -> &'static str {
         Unknown::Changed => "it may have been changed since",
         Unknown::FileSystem => "its file system tells no changes",
         Unknown::TooLarge => "the file is too large",
+        Unknown::Unconfirmed => "its process may have executed it again",
         Unknown::NoObject => "only its name was told",
         Unknown::Unreadable => "the file cannot be read",
     }
