@@ -54,7 +54,7 @@ fn an_unknown_key_is_refused_where_it_stands() {
     let (code, said, file) = refused("version: 1\nsensr:\n  id: x\n");
     assert_eq!(code, Some(78));
     let expected = format!(
-        "sentry: {file}:2:1: unknown field `sensr`, expected one of version, sensor, journal, rings, collector, detect, \
+        "sentry: {file}:2:1: unknown field `sensr`, expected one of version, sensor, journal, rings, evidence, collector, detect, \
          agents\n"
     );
     assert_eq!(said, expected);
