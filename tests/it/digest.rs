@@ -59,6 +59,17 @@ fn report(sensor: &Sensor, run: &str) -> Value {
     sensor.json(&["report", run]).remove(0)
 }
 
+/// Waits until these are the rows of that path in the report of a live run.
+fn until_listed(sensor: &Sensor, run: &str, path: impl AsRef<Path>, expected: &[(String, u64)]) {
+    let mut expected = expected.to_vec();
+    expected.sort();
+    wait::until("the files are listed", || {
+        let mut found = rows(&report(sensor, run), &path);
+        found.sort();
+        if found == expected { Ok(()) } else { Err(format!("{found:?} instead of {expected:?}")) }
+    });
+}
+
 /// Writes a program, and settles it.
 fn write(path: &Path, content: &[u8]) {
     // Refused while it runs.
@@ -84,15 +95,12 @@ fn what_runs_is_known_and_cannot_be_written_to() {
     require!("root");
     let sensor = sensor();
     let program = sensor.scratch().join("sh");
-    fs::copy(fs::canonicalize("/bin/sh").unwrap(), &program).unwrap();
+    fs::copy("/bin/sh", &program).unwrap();
     let mut run =
         Order::new(&sensor, "running").with_stdin().start(&[program.to_str().unwrap(), "-c", "read line"]);
     let id = run.run();
     let expected = [(sha256(&program), 1)];
-    wait::until("the program is read", || {
-        let found = rows(&report(&sensor, &id), &program);
-        if found == expected { Ok(()) } else { Err(format!("{found:?}")) }
-    });
+    until_listed(&sensor, &id, &program, &expected);
     // What the digest rests on.
     let refused = fs::OpenOptions::new().write(true).open(&program).unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::ExecutableFileBusy);
@@ -139,22 +147,16 @@ fn a_file_that_was_changed_in_place_is_known_by_both_contents() {
     require!("root", "stamped-scratch");
     let sensor = sensor();
     let program = sensor.scratch().join("tool");
-    let contents = ["/bin/true", "/bin/false"].map(|path| fs::read(path).unwrap());
-    write(&program, &contents[0]);
     let command = format!("while read line; do {}; done; exit 0", program.display());
     let mut run = Order::new(&sensor, "changed").with_stdin().start(&["/bin/sh", "-c", &command]);
     let id = run.run();
     let mut stdin = run.stdin();
     let mut known = Vec::new();
-    for content in &contents {
-        write(&program, content);
+    for content in ["/bin/true", "/bin/false"] {
+        write(&program, &fs::read(content).unwrap());
         known.push((sha256(&program), 1));
         stdin.write_all(b"\n").unwrap();
-        wait::until("the program is read", || {
-            let mut found = rows(&report(&sensor, &id), &program);
-            found.sort_by_key(|(digest, _)| known.iter().position(|(known, _)| known == digest));
-            if found == known { Ok(()) } else { Err(format!("{found:?}")) }
-        });
+        until_listed(&sensor, &id, &program, &known);
     }
     drop(stdin);
     assert_eq!(run.wait().code(), Some(0));
@@ -211,18 +213,7 @@ fn a_program_that_was_changed_between_two_executions_by_one_process_is_not_taken
     });
     kill(process, Signal::SIGCONT).unwrap();
     let id = run.run();
-    let found = wait::until("both executions are looked at", || {
-        let mut found = rows(&report(&sensor, &id), &tool);
-        found.sort();
-        if found.iter().map(|(_, executions)| executions).sum::<u64>() == 2 {
-            Ok(found)
-        } else {
-            Err(format!("{found:?}"))
-        }
-    });
-    let mut expected = [("unconfirmed".to_owned(), 1), (sha256(&tool), 1)];
-    expected.sort();
-    assert_eq!(found, expected);
+    until_listed(&sensor, &id, &tool, &[("unconfirmed".to_owned(), 1), (sha256(&tool), 1)]);
     drop(stdin);
     assert_eq!(run.wait().code(), Some(1));
 }
@@ -286,10 +277,7 @@ fn what_was_read_is_known_after_a_restart_of_the_sensor() {
     let mut sensor = sensor();
     let run = Order::new(&sensor, "restart").start(&["/bin/sh", "-c", "sleep 1000"]);
     let (id, expected) = (run.run(), [(sha256("/bin/sh"), 1)]);
-    wait::until("the program is read", || {
-        let found = rows(&report(&sensor, &id), "/bin/sh");
-        if found == expected { Ok(()) } else { Err(format!("{found:?}")) }
-    });
+    until_listed(&sensor, &id, "/bin/sh", &expected);
     drop_supervisor(run);
     sensor.terminate();
     sensor.start_again();

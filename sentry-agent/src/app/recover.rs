@@ -30,7 +30,6 @@ pub(super) async fn tell(registry: &Arc<Registry>, journal: &JournalHandle) {
     let telling = tokio::task::spawn_blocking(move || {
         for run in registry.live() {
             if registry.read(&run).is_some() {
-                run.list_executed();
                 run.tell(|run| {
                     let _writer_ended = journal.submit_waiting(v1::Item { item: Some(Kind::Run(run)) });
                 });

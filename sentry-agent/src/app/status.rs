@@ -20,7 +20,7 @@ pub struct StatusBoard {
     pub sensor: String,
     pub tier: String,
     limits: Vec<String>,
-    /// What is not seen for want of rights of the sensor.
+    /// What keeps the sensor from reading executed files, where it should.
     sensor_limits: Vec<String>,
     pub ring: Arc<RingStats>,
     pub stages: Vec<(&'static str, Arc<StageStats>)>,

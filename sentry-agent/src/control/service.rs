@@ -269,7 +269,6 @@ impl ControlService {
             && !run.is_ended()
         {
             self.registry.read_flows(&run);
-            run.list_executed();
         }
         let run = self.resolve(&id).await?;
         let filter = Filter { run: Some(run.id.clone()), ..Filter::default() };

@@ -19,6 +19,8 @@ mod readers;
 use sentry_detect::{event::File, run::ProcessKey};
 
 pub use readers::Readers;
+/// Why it is not known what was in a file; a reader never says `Unspecified`.
+pub use sentry_proto::v1::executed::Unknown;
 
 /// A file that was executed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,22 +77,4 @@ pub fn limits() -> Vec<String> {
         ),
     ];
     limits.into_iter().flatten().collect()
-}
-
-/// Why it is not known what was in it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Unknown {
-    /// Only its name was told, and that may name another file by now.
-    NoObject,
-    /// Neither the process nor the file under its name was there any more.
-    Gone,
-    /// It was changed after it was executed, or so shortly before that its times do not tell.
-    Changed,
-    /// Its file system does not say when a file was changed.
-    FileSystem,
-    TooLarge,
-    /// Its process has executed something since, or it is not known whether it has.
-    Unconfirmed,
-    /// It cannot be read, or its file system does not answer.
-    Unreadable,
 }

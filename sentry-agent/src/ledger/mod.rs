@@ -66,7 +66,6 @@ use ed25519_dalek::SigningKey;
 use serde_json::{Value, json};
 
 pub use entry::Entry;
-pub(crate) use entry::hex;
 pub use verify::{Flaw, Verified, VerifyError, verify};
 
 use head::Head;

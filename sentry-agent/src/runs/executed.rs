@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, HashMap, hash_map::Entry};
 use sentry_detect::run::ProcessKey;
 use sentry_proto::v1;
 
-use super::Run;
 use crate::digest::{Content, Executed, Unknown};
 
 /// Files in the list of one run.
@@ -16,9 +15,7 @@ const FILES: usize = 200;
 pub struct ExecutedFiles {
     files: BTreeMap<Key, v1::Executed>,
     unlisted: u64,
-    /// Files that are being read.
-    awaited: u64,
-    /// Of their processes, when each last executed something (`CLOCK_BOOTTIME`, ns), and how many of the files are its.
+    /// Processes with files that are being read: when each last executed something (`CLOCK_BOOTTIME`, ns), and how many files.
     processes: HashMap<ProcessKey, (u64, u64)>,
 }
 
@@ -35,7 +32,6 @@ impl ExecutedFiles {
 
     /// One more execution, whose file is read from now on.
     pub fn awaits(&mut self, executed: &Executed) {
-        self.awaited += 1;
         self.processes.entry(executed.process).or_insert((executed.time_boot_ns, 0)).1 += 1;
     }
 
@@ -54,8 +50,8 @@ impl ExecutedFiles {
     pub fn came(&mut self, executed: &Executed, content: Result<Content, Unknown>) {
         self.no_longer_awaits(executed);
         let (sha256, size_bytes, unknown) = match content {
-            Ok(content) => (content.sha256.to_vec(), content.size_bytes, v1::executed::Unknown::Unspecified),
-            Err(unknown) => (Vec::new(), 0, unknown.into()),
+            Ok(content) => (content.sha256.to_vec(), content.size_bytes, Unknown::Unspecified),
+            Err(unknown) => (Vec::new(), 0, unknown),
         };
         self.add(v1::Executed {
             file: Some((&executed.file).into()),
@@ -73,7 +69,6 @@ impl ExecutedFiles {
     }
 
     fn no_longer_awaits(&mut self, executed: &Executed) {
-        self.awaited -= 1;
         if let Entry::Occupied(mut process) = self.processes.entry(executed.process) {
             process.get_mut().1 -= 1;
             if process.get().1 == 0 {
@@ -84,14 +79,15 @@ impl ExecutedFiles {
 
     #[must_use]
     pub fn is_settled(&self) -> bool {
-        self.awaited == 0
+        self.processes.is_empty()
     }
 
     /// The list, the most often executed first, and the number of executions that are not in it.
-    fn list(&self) -> (Vec<v1::Executed>, u64) {
+    pub(super) fn list(&self) -> (Vec<v1::Executed>, u64) {
         let mut files: Vec<v1::Executed> = self.files.values().cloned().collect();
         files.sort_by_key(|file| std::cmp::Reverse(file.executions));
-        (files, self.unlisted + self.awaited)
+        let awaited: u64 = self.processes.values().map(|(_last, files)| files).sum();
+        (files, self.unlisted + awaited)
     }
 
     fn add(&mut self, more: v1::Executed) {
@@ -119,15 +115,6 @@ fn key(executed: &v1::Executed) -> Key {
     (object, name, executed.sha256.clone(), executed.unknown)
 }
 
-impl Run {
-    /// Takes the list as it is now into the state.
-    pub fn list_executed(&self) {
-        let listed = self.executed().list();
-        let mut state = self.state();
-        (state.executed, state.executed_unlisted) = listed;
-    }
-}
-
 /// Adds what an earlier sensor life listed.
 pub(super) fn add_earlier_life(run: &mut v1::Run, before: &v1::Run) {
     let mut all = ExecutedFiles::default();
@@ -138,20 +125,6 @@ pub(super) fn add_earlier_life(run: &mut v1::Run, before: &v1::Run) {
     let (files, beyond) = all.list();
     run.executed = files;
     run.executed_unlisted += before.executed_unlisted + beyond;
-}
-
-impl From<Unknown> for v1::executed::Unknown {
-    fn from(unknown: Unknown) -> Self {
-        match unknown {
-            Unknown::NoObject => Self::NoObject,
-            Unknown::Unconfirmed => Self::Unconfirmed,
-            Unknown::Gone => Self::Gone,
-            Unknown::Changed => Self::Changed,
-            Unknown::FileSystem => Self::FileSystem,
-            Unknown::TooLarge => Self::TooLarge,
-            Unknown::Unreadable => Self::Unreadable,
-        }
-    }
 }
 
 #[cfg(test)]
@@ -196,14 +169,14 @@ mod tests {
             (&a, Ok(content(2))),
             (&a, Err(Unknown::Changed)),
         ]);
-        let row = |sha256: &[u8], size_bytes, unknown: v1::executed::Unknown, executions| v1::Executed {
+        let row = |sha256: &[u8], size_bytes, unknown: Unknown, executions| v1::Executed {
             file: Some((&a.file).into()),
             sha256: sha256.to_vec(),
             size_bytes,
             unknown: unknown.into(),
             executions,
         };
-        use v1::executed::Unknown::{Changed, Unspecified};
+        use Unknown::{Changed, Unspecified};
         let expected =
             [row(&[1; 32], 9, Unspecified, 2), row(&[], 0, Changed, 1), row(&[2; 32], 9, Unspecified, 1)];
         assert_eq!(files.list(), (expected.to_vec(), 0));

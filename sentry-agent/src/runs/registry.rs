@@ -256,7 +256,6 @@ impl Registry {
         self.read(run);
         let flows = super::flows::of_kernel(self.kernel().programs.tables.take_flows(run.tag));
         let skipped = skipped().unwrap_or(0).saturating_sub(run.skipped_before);
-        run.list_executed();
         {
             let mut state = run.state();
             state.state = v1::RunState::Ended;

@@ -72,9 +72,6 @@ pub struct RunState {
     pub block: RunBlock,
     /// What it exchanged, as last read; final when ended.
     pub flows: Vec<v1::Flow>,
-    /// The files it executed, as last listed; final when ended.
-    pub executed: Vec<v1::Executed>,
-    pub executed_unlisted: u64,
     /// Calls of programs that the kernel left out meanwhile; known when ended, 0 if it could not be asked then.
     pub skipped: u64,
     /// Processes whose end no program was called for: found gone afterwards.
@@ -142,8 +139,6 @@ impl Run {
                 ended_unix_ns: None,
                 block: RunBlock::default(),
                 flows: Vec::new(),
-                executed: Vec::new(),
-                executed_unlisted: 0,
                 skipped: 0,
                 unseen_ends: 0,
             }),
@@ -287,6 +282,7 @@ impl Run {
     #[must_use]
     pub fn wire(&self) -> v1::Run {
         let state = self.state().clone();
+        let (executed, executed_unlisted) = self.executed().list();
         let block = &state.block;
         let books = |ring: usize| v1::RingBooks {
             generated: block.generated[ring],
@@ -328,8 +324,8 @@ impl Run {
             uid: self.uid,
             command: self.command.clone(),
             flows: state.flows.clone(),
-            executed: state.executed.clone(),
-            executed_unlisted: state.executed_unlisted,
+            executed,
+            executed_unlisted,
         };
         if let Some(before) = &self.before {
             add_earlier_life(&mut run, before);

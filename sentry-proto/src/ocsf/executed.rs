@@ -9,13 +9,11 @@ use crate::v1::{self, executed::Unknown};
 pub(super) fn render(executed: &v1::Executed) -> Value {
     let file = executed.file.as_ref();
     let mut rendered = object::file(file);
-    let mut unknown = Value::Null;
-    if executed.sha256.is_empty() {
-        unknown = name(executed.unknown()).into();
-    } else {
+    let sha256 = sha256(executed);
+    let unknown = sha256.is_none().then(|| name(executed.unknown()));
+    if let Some(sha256) = sha256 {
         // OCSF's number of the algorithm.
-        rendered["hashes"] =
-            json!([{ "algorithm_id": 3, "algorithm": "SHA-256", "value": hex(&executed.sha256) }]);
+        rendered["hashes"] = json!([{ "algorithm_id": 3, "algorithm": "SHA-256", "value": sha256 }]);
         rendered["size"] = executed.size_bytes.into();
     }
     json!({
@@ -26,22 +24,15 @@ pub(super) fn render(executed: &v1::Executed) -> Value {
     })
 }
 
-/// `sha256` as hex digits, in lower case.
-fn hex(sha256: &[u8]) -> String {
-    sha256.iter().map(|byte| format!("{byte:02x}")).collect()
+/// 64 hex digits; `None` where it is not known.
+pub(super) fn sha256(executed: &v1::Executed) -> Option<String> {
+    let digits = executed.sha256.iter().map(|byte| format!("{byte:02x}")).collect();
+    (!executed.sha256.is_empty()).then_some(digits)
 }
 
-fn name(unknown: Unknown) -> &'static str {
-    match unknown {
-        Unknown::Unspecified => "unspecified",
-        Unknown::Gone => "gone",
-        Unknown::Changed => "changed",
-        Unknown::FileSystem => "file_system",
-        Unknown::TooLarge => "too_large",
-        Unknown::Unreadable => "unreadable",
-        Unknown::NoObject => "no_object",
-        Unknown::Unconfirmed => "unconfirmed",
-    }
+fn name(unknown: Unknown) -> String {
+    let name = unknown.as_str_name();
+    name.strip_prefix("UNKNOWN_").unwrap_or(name).to_ascii_lowercase()
 }
 
 #[cfg(test)]

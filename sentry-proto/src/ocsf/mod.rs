@@ -78,6 +78,12 @@ pub fn executed(executed: &v1::Executed) -> Value {
     executed::render(executed)
 }
 
+/// The digest of an executed file as 64 hex digits, where it is known.
+#[must_use]
+pub fn sha256(executed: &v1::Executed) -> Option<String> {
+    executed::sha256(executed)
+}
+
 /// The class that the rendering of an event of this kind has.
 #[must_use]
 pub fn class_uid(kind: &v1::event::Kind) -> u32 {

@@ -1,9 +1,11 @@
 //! What was in the files that a run executed.
 
-use sentry_proto::v1::{self, executed::Unknown};
+use sentry_proto::{
+    ocsf,
+    v1::{self, executed::Unknown},
+};
 
 use super::{BOLD, paint, report::LIST_ROWS, safe};
-use crate::ledger::hex;
 
 /// Nothing where executed files are not read.
 pub(super) fn text(run: &v1::Run) -> String {
@@ -12,7 +14,7 @@ pub(super) fn text(run: &v1::Run) -> String {
     }
     let mut out = format!("  {}\n", paint(BOLD, "SHA-256 of what ran"));
     for file in run.executed.iter().take(LIST_ROWS) {
-        let digest = sha256(file).unwrap_or_else(|| format!("unknown: {}", why(file.unknown())));
+        let digest = ocsf::sha256(file).unwrap_or_else(|| format!("unknown: {}", why(file.unknown())));
         let path = file.file.as_ref().and_then(|file| file.path.as_ref());
         let path = path.map_or_else(|| "(unknown)".to_owned(), |path| safe(&path.text));
         out.push_str(&format!("    {:>6}×  {digest}  {path}\n", file.executions));
@@ -26,11 +28,6 @@ pub(super) fn text(run: &v1::Run) -> String {
         out.push_str(&format!("    {:>6}×  not looked at\n", run.executed_unlisted));
     }
     out
-}
-
-/// 64 hex digits; `None` where it is not known.
-fn sha256(executed: &v1::Executed) -> Option<String> {
-    (!executed.sha256.is_empty()).then(|| hex(&executed.sha256))
 }
 
 fn why(unknown: Unknown) -> &'static str {

@@ -4,7 +4,10 @@
 
 use std::fs;
 
-use sentry_proto::{ocsf::HostContext, v1};
+use sentry_proto::{
+    ocsf::{self, HostContext},
+    v1,
+};
 use serde_json::{Value, json};
 
 use super::{finding::action, run as words, time};
@@ -34,11 +37,11 @@ impl Origin {
     }
 
     pub(crate) fn event(&self, event: &v1::Event) -> Value {
-        sentry_proto::ocsf::event(event, &self.context())
+        ocsf::event(event, &self.context())
     }
 
     pub(crate) fn finding(&self, finding: &v1::Finding) -> Value {
-        sentry_proto::ocsf::finding(finding, &self.context())
+        ocsf::finding(finding, &self.context())
     }
 
     pub(crate) fn report(&self, report: &v1::Report) -> Value {
@@ -49,7 +52,7 @@ impl Origin {
             "type": "report",
             "run": report.run.as_ref().map(run),
             "programs": tallies(&report.programs),
-            "executed": report.run.iter().flat_map(|run| &run.executed).map(sentry_proto::ocsf::executed).collect::<Vec<_>>(),
+            "executed": report.run.iter().flat_map(|run| &run.executed).map(ocsf::executed).collect::<Vec<_>>(),
             "executed_unlisted": report.run.as_ref().map_or(0, |run| run.executed_unlisted),
             "destinations": tallies(&report.destinations),
             "files_changed": tallies(&report.files_changed),
