@@ -162,11 +162,17 @@ fn a_file_that_was_changed_in_place_is_known_by_both_contents() {
     assert_eq!(run.wait().code(), Some(0));
 }
 
-/// An overlay over two directories, until the value goes.
-struct Overlay(PathBuf);
+/// A mounted file system, until the value goes.
+struct Mount(PathBuf);
 
-impl Overlay {
-    fn over(lower: &Path, sensor: &Sensor) -> Self {
+impl Mount {
+    fn memory(sensor: &Sensor) -> Self {
+        let place = sensor.scratch().dir("memory");
+        mount(Some("tmpfs"), &place, Some("tmpfs"), MsFlags::empty(), None::<&str>).unwrap();
+        Self(place)
+    }
+
+    fn overlay(lower: &Path, sensor: &Sensor) -> Self {
         let place = |name: &str| sensor.scratch().dir(name);
         let (upper, work, merged) = (place("upper"), place("work"), place("merged"));
         let layers =
@@ -176,7 +182,7 @@ impl Overlay {
     }
 }
 
-impl Drop for Overlay {
+impl Drop for Mount {
     fn drop(&mut self) {
         umount2(&self.0, MntFlags::MNT_DETACH).unwrap();
     }
@@ -224,7 +230,7 @@ fn files_of_an_overlay_are_known_after_their_end() {
     let sensor = sensor();
     let lower = sensor.scratch().dir("lower");
     write(&lower.join("tool"), &fs::read("/bin/true").unwrap());
-    let overlay = Overlay::over(&lower, &sensor);
+    let overlay = Mount::overlay(&lower, &sensor);
     // Of the lower layer, as a container's image is, and of the upper one.
     let (tool, script) = (overlay.0.join("tool"), overlay.0.join("true.sh"));
     write(&script, format!("#!/bin/sh\n{}\nexit 3\n", tool.display()).as_bytes());
@@ -233,6 +239,25 @@ fn files_of_an_overlay_are_known_after_their_end() {
     assert_eq!(ended.code(), Some(3));
     assert_eq!(rows(report, &tool), [(sha256(&tool), 1)], "{report:#}");
     assert_eq!(rows(report, &script), [(of_script(&sensor, &script), 1)], "{report:#}");
+}
+
+#[test]
+fn what_runs_from_memory_is_known_but_not_where_its_process_may_exchange_it() {
+    require!("root");
+    let sensor = sensor();
+    let memory = Mount::memory(&sensor);
+    let program = memory.0.join("sh");
+    write(&program, &fs::read("/bin/sh").unwrap());
+    let digest = sha256(&program);
+    let line = [program.to_str().unwrap(), "-c", "read line"];
+    // Root in a user namespace of its own has the right to.
+    let own_namespace = [&["unshare", "-Ur"], &line[..]].concat();
+    for (command, expected) in [(line.to_vec(), digest.as_str()), (own_namespace, "file_system")] {
+        let mut run = Order::new(&sensor, "memory").with_stdin().start(&command);
+        until_listed(&sensor, &run.run(), &program, &[(expected.to_owned(), 1)]);
+        drop(run.stdin());
+        assert_eq!(run.wait().code(), Some(1));
+    }
 }
 
 #[test]
