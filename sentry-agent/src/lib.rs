@@ -36,6 +36,8 @@ pub mod control;
 
 pub mod app;
 
+mod beneath;
+
 /// An error and its causes in one line, for a person.
 #[must_use]
 pub fn error_chain(error: &dyn std::error::Error) -> String {

@@ -6,14 +6,9 @@ use std::{
     path::Path,
 };
 
-use rustix::{
-    fs::{Mode, OFlags, ResolveFlags},
-    io::Errno,
-};
+use rustix::{fs::OFlags, io::Errno};
 
-/// Never out of the directory, not through a link, not into another mount.
-const WITHIN: ResolveFlags =
-    ResolveFlags::BENEATH.union(ResolveFlags::NO_SYMLINKS).union(ResolveFlags::NO_XDEV);
+use crate::beneath::{self, Way};
 
 /// Most bytes read of one file: `cgroup.procs` of four million processes. Past it the read fails instead of
 /// eating the sensor's memory.
@@ -28,7 +23,7 @@ pub(crate) fn open_file(dir: impl AsFd, name: &str) -> rustix::io::Result<OwnedF
 }
 
 fn open(dir: impl AsFd, path: &Path, flags: OFlags) -> rustix::io::Result<OwnedFd> {
-    rustix::fs::openat2(dir, path, flags | OFlags::CLOEXEC, Mode::empty(), WITHIN)
+    beneath::open(dir, path, flags, Way::OneMount)
 }
 
 /// The whole text from the start; works again and again on one descriptor.

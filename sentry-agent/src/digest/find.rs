@@ -9,11 +9,15 @@ use std::{
 };
 
 use procfs::process::Process;
-use rustix::fs::{Mode, OFlags, ResolveFlags};
+use rustix::fs::OFlags;
 use sentry_detect::{event::FileKey, run::ProcessKey};
 
 use super::{Executed, Unknown, proof::Version};
-use crate::{decode::text, enrich::seed};
+use crate::{
+    beneath::{self, Way},
+    decode::text,
+    enrich::seed,
+};
 
 /// A file that is the one of the record.
 pub(super) struct Found {
@@ -99,9 +103,7 @@ fn image_of(process: ProcessKey) -> String {
 /// Opened for reading only once it is known to be the file: to open a device or a pipe may do something.
 fn below(root: &Path, name: &Path, key: FileKey) -> io::Result<Option<File>> {
     let root = File::open(root)?;
-    let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
-    let handle =
-        File::from(rustix::fs::openat2(&root, name, OFlags::PATH | OFlags::CLOEXEC, Mode::empty(), resolve)?);
+    let handle = File::from(beneath::open(&root, name, OFlags::PATH, Way::AsRoot)?);
     if !is_file(&handle, key) {
         return Ok(None);
     }
