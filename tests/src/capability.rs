@@ -53,6 +53,11 @@ fn present(capability: &str) -> bool {
         "overlay" => {
             std::fs::read_to_string("/proc/filesystems").is_ok_and(|text| text.contains("\toverlay"))
         }
+        // Machines with systemd as their first process.
+        "systemd-nspawn" => {
+            let mut command = std::process::Command::new("systemd-nspawn");
+            present("overlay") && command.arg("--version").output().is_ok_and(|out| out.status.success())
+        }
         // Scratch directories on a file system that stamps every change.
         "stamped-scratch" => nix::sys::statfs::statfs(&std::env::temp_dir())
             .is_ok_and(|system| system.filesystem_type() != nix::sys::statfs::TMPFS_MAGIC),

@@ -9,7 +9,7 @@ use std::{
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
     thread::JoinHandle,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use crate::wait;
@@ -119,12 +119,21 @@ impl Gathered {
     /// # Panics
     /// When it does not end in time; its output so far is lost with it.
     #[must_use]
-    pub fn wait(mut self) -> Output {
-        let end = Instant::now() + wait::patience();
+    pub fn wait(self) -> Output {
+        self.wait_within(wait::patience())
+    }
+
+    /// [`Self::wait`] with a deadline of its own.
+    ///
+    /// # Panics
+    /// When it does not end in time; its output so far is lost with it.
+    #[must_use]
+    pub fn wait_within(mut self, limit: Duration) -> Output {
+        let end = Instant::now() + limit;
         let status = loop {
             match self.child.try_wait().unwrap() {
                 Some(status) => break status,
-                None if Instant::now() < end => std::thread::sleep(std::time::Duration::from_millis(2)),
+                None if Instant::now() < end => std::thread::sleep(Duration::from_millis(2)),
                 None => {
                     self.child.kill().ok();
                     let stderr = self.err.take().map(|thread| thread.join().unwrap()).unwrap_or_default();

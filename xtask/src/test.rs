@@ -78,6 +78,10 @@ fn tests_of(selection: Selection, filter: &[String]) -> Result<Tally> {
     let nextest = cargo::has("nextest");
     let mut command = if nextest { nextest_command(selection)? } else { libtest_command(selection)? };
     command.env("AGENTSENTRY_BIN_DIR", paths::target().join("debug"));
+    if std::env::var_os("AGENTSENTRY_PROMISED").is_none() {
+        // `setup` has seen to it.
+        command.env("AGENTSENTRY_PROMISED", "systemd-nspawn");
+    }
     if selection == Selection::Integration && !Host::this().is_root() {
         command.env(format!("CARGO_TARGET_{}_RUNNER", host_triple()), "sudo -n -E");
     }

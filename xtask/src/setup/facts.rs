@@ -36,6 +36,7 @@ pub(super) struct Facts {
     pub(super) cpio: bool,
     pub(super) busybox: bool,
     pub(super) xz: bool,
+    pub(super) nspawn: bool,
     /// The package lists were read just now.
     pub(super) lists_fresh: bool,
     /// With fresh lists: the distribution has the packages of the BPF toolchain.
@@ -58,6 +59,7 @@ impl Facts {
             cpio: host.which("cpio").is_some(),
             busybox: host.which("busybox").is_some(),
             xz: host.which("xz").is_some(),
+            nspawn: host.which("systemd-nspawn").is_some(),
             lists_fresh: false,
             toolchain_packaged: true,
         };
@@ -82,7 +84,8 @@ impl Facts {
     }
 
     fn complete(&self) -> bool {
-        self.bpf_compiler && self.bpf_linker && self.qemu && self.cpio && self.busybox && self.xz
+        let tools = self.qemu && self.cpio && self.busybox && self.xz && self.nspawn;
+        self.bpf_compiler && self.bpf_linker && tools
     }
 }
 
@@ -120,7 +123,8 @@ mod tests {
     #[test]
     fn a_full_machine_has_everything() {
         let root = tempfile::tempdir().unwrap();
-        for program in ["apt-get", "cargo", "rustc", "qemu-system-x86_64", "cpio", "busybox", "xz"] {
+        let tools = ["qemu-system-x86_64", "cpio", "busybox", "xz", "systemd-nspawn"];
+        for program in ["apt-get", "cargo", "rustc"].into_iter().chain(tools) {
             put(root.path(), &format!("usr/bin/{program}"), "");
         }
         put(root.path(), "usr/bin/bpf-linker", "#!/bin/sh\necho bpf-linker 0.13.0\n");
