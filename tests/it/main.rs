@@ -18,6 +18,9 @@ mod escape;
 mod passthrough;
 
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+mod trees;
+
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
 mod access;
 
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]

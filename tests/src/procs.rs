@@ -5,6 +5,7 @@ use std::{
     collections::BTreeMap,
     fs,
     os::unix::fs::MetadataExt as _,
+    path::{Path, PathBuf},
     sync::atomic::{AtomicU32, Ordering},
 };
 
@@ -23,14 +24,20 @@ pub fn new_mark() -> String {
     format!("it-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
-/// Live processes that carry the mark, sorted. A zombie has no environment any more.
+/// Live processes that carry the mark, sorted. A zombie has no environment any more; where the first thread of a process
+/// has ended, the others have it.
 #[must_use]
 pub fn marked(mark: &str) -> Vec<u32> {
     let wanted = format!("{MARK}={mark}");
+    let carries = |path: &Path| {
+        let environment = fs::read(path.join("environ")).unwrap_or_default();
+        environment.split(|byte| *byte == 0).any(|variable| variable == wanted.as_bytes())
+    };
     let mut found: Vec<u32> = all()
         .filter(|pid| {
-            let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-            environment.split(|byte| *byte == 0).any(|variable| variable == wanted.as_bytes())
+            let process = PathBuf::from(format!("/proc/{pid}"));
+            let threads = || fs::read_dir(process.join("task")).into_iter().flatten().flatten();
+            carries(&process) || state(*pid) == Some('Z') && threads().any(|thread| carries(&thread.path()))
         })
         .collect();
     found.sort_unstable();

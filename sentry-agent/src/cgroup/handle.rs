@@ -1,6 +1,7 @@
 //! One control group, held by its open directory.
 
 use std::{
+    collections::BTreeSet,
     io,
     os::{fd::OwnedFd, unix::ffi::OsStrExt as _},
     path::{Path, PathBuf},
@@ -68,24 +69,32 @@ impl Cgroup {
         &self.root
     }
 
-    /// Processes of the whole subtree, sorted. Zombies are among them on some kernels.
+    /// Processes with a live thread in the subtree, sorted.
+    ///
+    /// `cgroup.procs` alone does not say this: it names a process by its first thread, which may have ended and stays where
+    /// it ended while the others move on, and a threaded group has none. So every thread is asked for its process, but
+    /// those that are the first of one.
     ///
     /// # Errors
     /// Where a file cannot be read. A child that goes away meanwhile is passed over.
     pub fn procs(&self) -> Result<Vec<u32>, CgroupError> {
-        let mut found = Vec::new();
+        let mut found = BTreeSet::new();
         self.walk(|below, dir| {
-            match files::read(dir, "cgroup.procs") {
-                Ok(text) => found.extend(parse::process_ids(&text)),
-                // A threaded child: the kernel lists its processes in the domain above.
-                Err(error) if error.raw_os_error() == Some(Errno::OPNOTSUPP.raw_os_error()) => {}
-                Err(error) => return Err(self.file_error("read", &below.join("cgroup.procs"), error)),
+            let failed = |name: &str, error| self.file_error("read", &below.join(name), error);
+            let listed: BTreeSet<u32> = match files::read(dir, "cgroup.procs") {
+                Ok(text) => parse::process_ids(&text).collect(),
+                Err(error) if is_unsupported(&error) => BTreeSet::new(),
+                Err(error) => return Err(failed("cgroup.procs", error)),
+            };
+            let threads =
+                files::read(dir, "cgroup.threads").map_err(|error| failed("cgroup.threads", error))?;
+            for thread in parse::process_ids(&threads) {
+                let process = if listed.contains(&thread) { Some(thread) } else { process_of(thread) };
+                found.extend(process);
             }
             Ok(())
         })?;
-        found.sort_unstable();
-        found.dedup();
-        Ok(found)
+        Ok(found.into_iter().collect())
     }
 
     /// Moves a process with all its threads into this group.
@@ -256,4 +265,15 @@ impl Cgroup {
     fn is_removed(&self) -> bool {
         matches!(files::open_file(&self.dir, "cgroup.procs"), Err(Errno::NOENT | Errno::NODEV))
     }
+}
+
+/// A threaded group refuses what is about processes (`EOPNOTSUPP`).
+pub(super) fn is_unsupported(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(Errno::OPNOTSUPP.raw_os_error())
+}
+
+/// The process of a thread; `None` where the thread has ended.
+fn process_of(thread: u32) -> Option<u32> {
+    let status = std::fs::read_to_string(format!("/proc/{thread}/status")).ok()?;
+    status.lines().find_map(|line| line.strip_prefix("Tgid:"))?.trim().parse().ok()
 }

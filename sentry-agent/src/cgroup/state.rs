@@ -12,7 +12,7 @@ use rustix::{
     process::{Pid, PidfdFlags, Signal},
 };
 
-use super::{Cgroup, CgroupError, CgroupEvents, files};
+use super::{Cgroup, CgroupError, CgroupEvents, files, handle::is_unsupported};
 
 /// Pause between two readings: it starts here and doubles.
 const FIRST_PAUSE: Duration = Duration::from_micros(100);
@@ -39,8 +39,7 @@ impl Cgroup {
     /// Where the group stays frozen, as it does below a frozen parent.
     pub fn thaw(&self, limit: Duration) -> Result<(), CgroupError> {
         match self.write("cgroup.freeze", "0") {
-            Err(error) if error.is_gone() => Ok(()),
-            Err(error) => Err(error),
+            Err(error) => or_gone(Err(error)),
             Ok(()) => self.wait("thawed", limit, |events| events.frozen.map(|frozen| !frozen)),
         }
     }
@@ -54,20 +53,24 @@ impl Cgroup {
     }
 
     /// Kills every process of the subtree, those that are being born included, and does not wait for their end.
-    /// Frozen groups too. Kernels before 5.14 have no `cgroup.kill`: there the group is frozen and each process is
-    /// signalled, until it is empty or `limit` has passed.
+    /// Frozen groups too. Kernels before 5.14 have no `cgroup.kill`, and a threaded group refuses it: there the group is
+    /// frozen and each process is signalled, until it is empty or `limit` has passed.
+    ///
+    /// The kernel sends `cgroup.kill` to the first thread of each process. Where that has ended, the others do not hear of it
+    /// (seen on 6.18): they are signalled by process.
     ///
     /// # Errors
     /// Where the kernel refuses. A group that is gone has nothing to kill.
     pub fn kill(&self, limit: Duration) -> Result<(), CgroupError> {
         match self.write("cgroup.kill", "1") {
-            Err(error) if error.is_gone() => Ok(()),
+            Ok(()) if self.populated()? => or_gone(self.signal_all(Signal::KILL)),
             Err(CgroupError::Io { source, .. })
-                if source.raw_os_error() == Some(Errno::NOENT.raw_os_error()) =>
+                if source.raw_os_error() == Some(Errno::NOENT.raw_os_error())
+                    || is_unsupported(&source) =>
             {
                 self.kill_each(limit)
             }
-            other => other,
+            other => or_gone(other),
         }
     }
 
@@ -94,21 +97,21 @@ impl Cgroup {
         killed.and(thawed)
     }
 
+    /// Signals each process with a live thread in the subtree, but the own one and the host's first.
     fn signal_all(&self, signal: Signal) -> Result<(), CgroupError> {
+        let spared = [std::process::id(), 1];
         for batch in self.procs()?.chunks(SIGNAL_BATCH) {
             let open: Vec<_> = batch
                 .iter()
+                .filter(|pid| !spared.contains(pid))
                 .filter_map(|&pid| {
-                    let pid = Pid::from_raw(i32::try_from(pid).ok()?)?;
-                    Some((pid, rustix::process::pidfd_open(pid, PidfdFlags::empty()).ok()?))
+                    let raw = Pid::from_raw(i32::try_from(pid).ok()?)?;
+                    Some((pid, rustix::process::pidfd_open(raw, PidfdFlags::empty()).ok()?))
                 })
                 .collect();
             // A number may have been reused before it was opened; what is still listed now is a member.
             let members: BTreeSet<u32> = self.procs()?.into_iter().collect();
-            for (pid, fd) in &open {
-                if !members.contains(&pid.as_raw_nonzero().get().unsigned_abs()) {
-                    continue;
-                }
+            for (_, fd) in open.iter().filter(|(pid, _)| members.contains(pid)) {
                 match rustix::process::pidfd_send_signal(fd, signal) {
                     Ok(()) | Err(Errno::SRCH) => {}
                     Err(error) => {
@@ -170,5 +173,13 @@ impl Cgroup {
     /// A group that went away is empty and thawed; it is not frozen.
     fn gone_is_empty(&self, wanted: &'static str, error: CgroupError) -> Result<(), CgroupError> {
         if error.is_gone() && wanted != "frozen" { Ok(()) } else { Err(error) }
+    }
+}
+
+/// Nothing is in a group that is gone.
+fn or_gone(result: Result<(), CgroupError>) -> Result<(), CgroupError> {
+    match result {
+        Err(error) if error.is_gone() => Ok(()),
+        other => other,
     }
 }

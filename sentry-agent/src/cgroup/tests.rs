@@ -56,6 +56,7 @@ fn fake(groups: &[(&str, &str)]) -> (tempfile::TempDir, CgroupRoot) {
         let group = dir.path().join(path);
         fs::create_dir_all(&group).unwrap();
         fs::write(group.join("cgroup.procs"), procs).unwrap();
+        fs::write(group.join("cgroup.threads"), procs).unwrap();
         fs::write(group.join("cgroup.type"), "domain\n").unwrap();
         fs::write(group.join("cgroup.events"), "populated 1\nfrozen 0\n").unwrap();
         fs::write(group.join("cpu.stat"), "usage_usec 1234\nuser_usec 1\n").unwrap();
