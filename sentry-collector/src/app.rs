@@ -22,6 +22,8 @@ use crate::{
     api::{
         self, Api,
         access::Access,
+        host::Names,
+        outbox::Outbox,
         token::{Token, TokenError},
     },
     config::{Config, GrpcAddress},
@@ -110,9 +112,9 @@ impl App {
         let grpc = Listener::bind(&config.listen_grpc).await.map_err(grpc_failed.clone())?;
         let grpc_address = grpc.address().map_err(grpc_failed)?;
         let http_failed = failed("listen_http", config.listen_http.to_string());
-        let http = TcpListener::bind(config.listen_http).await.map_err(http_failed.clone())?;
+        let http = api::server::bind(config.listen_http).map_err(http_failed.clone())?;
         let http_address = http.local_addr().map_err(http_failed)?;
-        let access = Access::new(token, http_address, config.http_tls.is_some());
+        let access = Access::new(token);
         Ok(Self {
             config,
             grpc,
@@ -178,12 +180,26 @@ impl App {
         });
         stages.spawn("health", follow(self.store.trouble(), reporter, drain.clone()));
 
-        let (store, metrics, access) = (self.store, self.metrics, self.access);
-        let api = Api { store, registry, metrics, access, drain: drain.clone() };
         let tls = self.config.http_tls.as_ref().map(crate::tls::Tls::http);
-        let (http, http_stop) = (self.http, close.clone());
+        let api = Api {
+            store: self.store,
+            registry,
+            metrics: Arc::clone(&self.metrics),
+            names: Names::new(self.http_address, tls.is_some(), &self.config.http_names),
+            outbox: Outbox::new(),
+            access: self.access,
+            drain: drain.clone(),
+        };
+        let server = api::server::Server {
+            tls,
+            router: api::router(api),
+            patience: self.config.http_patience,
+            metrics: self.metrics,
+            stop: close.clone(),
+        };
+        let http = self.http;
         stages.spawn("http", async move {
-            api::server::serve(http, tls, api::router(api), http_stop).await;
+            server.serve(http).await;
             Ok(())
         });
 

@@ -7,6 +7,7 @@ use std::{
     io::{self, Read as _},
     net::{IpAddr, SocketAddr},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use serde::Deserialize;
@@ -14,6 +15,7 @@ use serde::Deserialize;
 use crate::{
     cli::{Cli, DEFAULT_CONFIG},
     exit::Exit,
+    http_name::HttpName,
     tls::{Tls, TlsError, TlsFiles},
 };
 
@@ -21,6 +23,9 @@ const DEFAULT_GRPC: &str = "127.0.0.1:4319";
 const DEFAULT_HTTP: &str = "127.0.0.1:8440";
 const DEFAULT_DATA_DIR: &str = "/var/lib/agentsentry-collector";
 const DEFAULT_RETENTION_BYTES: u64 = 10 << 30;
+const DEFAULT_PATIENCE_SECONDS: u64 = 10;
+const MAX_PATIENCE_SECONDS: u64 = 300;
+const MAX_HTTP_NAMES: usize = 64;
 const MIN_RETENTION_BYTES: u64 = 1 << 20;
 const MAX_FILE_BYTES: u64 = 1 << 20;
 
@@ -34,6 +39,10 @@ pub struct Config {
     pub tls: Option<Tls>,
     /// TLS with client certificates for the HTTP API.
     pub http_tls: Option<Tls>,
+    /// Under which names the HTTP API answers, beside its addresses.
+    pub http_names: Vec<HttpName>,
+    /// How long an HTTP connection may stand still.
+    pub http_patience: Duration,
     /// How large the store may grow; `None` keeps everything.
     pub retention_bytes: Option<u64>,
 }
@@ -58,6 +67,10 @@ struct File {
     tls: Option<TlsFiles>,
     http_tls: Option<TlsFiles>,
     #[serde(default)]
+    http_names: HttpNames,
+    #[serde(default)]
+    http_patience_seconds: Patience,
+    #[serde(default)]
     allow_plaintext_remote: bool,
     retention_bytes: Option<Retention>,
 }
@@ -69,6 +82,14 @@ struct Version;
 #[derive(Debug, Deserialize)]
 #[serde(try_from = "String")]
 struct HttpAddress(SocketAddr);
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(try_from = "Vec<HttpName>")]
+struct HttpNames(Vec<HttpName>);
+
+#[derive(Debug, Deserialize)]
+#[serde(try_from = "u64")]
+struct Patience(Duration);
 
 #[derive(Debug, Deserialize)]
 #[serde(try_from = "u64")]
@@ -130,6 +151,8 @@ impl Config {
                 .unwrap_or_else(|| PathBuf::from(DEFAULT_DATA_DIR)),
             tls: load_tls("tls", file.tls.as_ref())?,
             http_tls: load_tls("http_tls", file.http_tls.as_ref())?,
+            http_names: file.http_names.0,
+            http_patience: file.http_patience_seconds.0,
             retention_bytes: file.retention_bytes.map_or(Some(DEFAULT_RETENTION_BYTES), |bytes| bytes.0),
         })
     }
@@ -140,6 +163,10 @@ impl fmt::Display for Config {
         let tls = |tls: &Option<Tls>| if tls.is_some() { "mutual TLS" } else { "plaintext" };
         writeln!(f, "listen_grpc: {} ({})", self.listen_grpc, tls(&self.tls))?;
         writeln!(f, "listen_http: {} ({})", self.listen_http, tls(&self.http_tls))?;
+        for name in &self.http_names {
+            writeln!(f, "http_names: {name}")?;
+        }
+        writeln!(f, "http_patience_seconds: {}", self.http_patience.as_secs())?;
         writeln!(f, "data_dir: {}", self.data_dir.display())?;
         match self.retention_bytes {
             Some(bytes) => write!(f, "retention_bytes: {bytes}"),
@@ -180,7 +207,7 @@ impl fmt::Display for GrpcAddress {
     }
 }
 
-// === impl HttpAddress, Version, Retention ===
+// === impl HttpAddress, Version, Patience, Retention ===
 
 impl TryFrom<String> for HttpAddress {
     type Error = String;
@@ -198,6 +225,34 @@ impl TryFrom<u64> for Version {
             Ok(Self)
         } else {
             Err(format!("version {version} is not known to this collector, which reads version 1"))
+        }
+    }
+}
+
+impl TryFrom<Vec<HttpName>> for HttpNames {
+    type Error = String;
+
+    fn try_from(names: Vec<HttpName>) -> Result<Self, String> {
+        match names.len() {
+            0..=MAX_HTTP_NAMES => Ok(Self(names)),
+            many => Err(format!("http_names has {many} names; give at most {MAX_HTTP_NAMES}")),
+        }
+    }
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self(Duration::from_secs(DEFAULT_PATIENCE_SECONDS))
+    }
+}
+
+impl TryFrom<u64> for Patience {
+    type Error = String;
+
+    fn try_from(seconds: u64) -> Result<Self, String> {
+        match seconds {
+            1..=MAX_PATIENCE_SECONDS => Ok(Self(Duration::from_secs(seconds))),
+            _ => Err(format!("http_patience_seconds {seconds} is not from 1 to {MAX_PATIENCE_SECONDS}")),
         }
     }
 }

@@ -13,6 +13,8 @@ pub mod cli;
 
 pub mod config;
 
+pub mod http_name;
+
 pub mod tls;
 
 pub mod metrics;

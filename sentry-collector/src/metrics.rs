@@ -42,6 +42,9 @@ pub(crate) struct Metrics {
     pub(crate) unauthorized: AtomicU64,
     requests: [AtomicU64; CLASSES.len()],
     pub(crate) shed_requests: AtomicU64,
+    pub(crate) http_connections: AtomicU64,
+    /// Connections ended by us, not by their peer.
+    pub(crate) http_closed: AtomicU64,
 }
 
 impl Metrics {
@@ -103,6 +106,13 @@ impl Metrics {
             ("command_results_total", "counter", "Results of commands stored.", &self.command_results),
             ("unauthorized_total", "counter", "Commands refused without the token.", &self.unauthorized),
             ("api_shed_requests_total", "counter", "Requests refused at the limit.", &self.shed_requests),
+            ("http_connections", "gauge", "Connections to the HTTP API.", &self.http_connections),
+            (
+                "http_closed_total",
+                "counter",
+                "HTTP connections closed: the peer was slow, gave way to others, or had too many.",
+                &self.http_closed,
+            ),
         ];
         for (name, kind, help, value) in plain {
             family(&mut text, name, kind, help);

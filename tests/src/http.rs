@@ -14,7 +14,7 @@ use crate::wait;
 /// # Errors
 /// When nobody answers, or not in HTTP.
 pub fn get(address: &str, path: &str) -> std::io::Result<(u16, Value)> {
-    ask(address, &format!("GET {path} HTTP/1.1\r\nHost: collector\r\nConnection: close\r\n\r\n"))
+    ask(address, &format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"))
 }
 
 /// Status and body of a `POST` with the command token.
@@ -24,7 +24,7 @@ pub fn get(address: &str, path: &str) -> std::io::Result<(u16, Value)> {
 pub fn post(address: &str, path: &str, token: &str, body: &Value) -> std::io::Result<(u16, Value)> {
     let body = body.to_string();
     let head = format!(
-        "POST {path} HTTP/1.1\r\nHost: collector\r\nConnection: close\r\nAuthorization: Bearer {token}\r\n\
+        "POST {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nAuthorization: Bearer {token}\r\n\
          Content-Type: application/json\r\nContent-Length: {}\r\n\r\n",
         body.len()
     );

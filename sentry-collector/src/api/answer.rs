@@ -9,7 +9,10 @@ use axum::{
 };
 use serde_json::json;
 
-use crate::store::{StoreGone, pool::ReadError};
+use crate::{
+    http_name::HttpName,
+    store::{StoreGone, pool::ReadError},
+};
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ApiError {
@@ -31,10 +34,17 @@ pub(crate) enum ApiError {
          collector's user", path.display()
     )]
     WrongToken { path: PathBuf },
-    #[error(
-        "the request comes from a web page of another origin; send commands from a program, without `Origin`"
-    )]
+    #[error("the request comes from a web page of another origin; ask from a program, without `Origin`")]
     Origin,
+    #[error(
+        "the request needs exactly one `Host` header, with the name or address of the collector and its port"
+    )]
+    Host,
+    #[error(
+        "the request is for {name}, which is not a name of this collector; use the address it listens on, or list the \
+         name in `http_names` of its configuration"
+    )]
+    Misdirected { name: HttpName },
     #[error("the method is not allowed here")]
     Method,
     #[error("the request has another content type than application/json")]
@@ -60,6 +70,8 @@ impl ApiError {
             Self::TooMany(_) => (StatusCode::TOO_MANY_REQUESTS, "too_many"),
             Self::NoToken { .. } | Self::WrongToken { .. } => (StatusCode::UNAUTHORIZED, "unauthorized"),
             Self::Origin => (StatusCode::FORBIDDEN, "foreign_origin"),
+            Self::Host => (StatusCode::BAD_REQUEST, "bad_host"),
+            Self::Misdirected { .. } => (StatusCode::MISDIRECTED_REQUEST, "misdirected"),
             Self::Method => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
             Self::ContentType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type"),
             Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "too_large"),

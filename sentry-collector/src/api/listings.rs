@@ -1,8 +1,10 @@
 //! `GET /api/v1/{sensors,agents,runs,events,findings,decisions,outcomes,gaps}`: `{"items":[…],"next_cursor":…|null}`.
 
+use std::sync::atomic::Ordering::Relaxed;
+
 use axum::{
-    Json,
     extract::{Query, State, rejection::QueryRejection},
+    response::Response,
 };
 use prost::DecodeError;
 use rusqlite::Connection;
@@ -16,11 +18,11 @@ use super::{
 };
 use crate::store::{
     filter::{Filter, Paging},
-    query::{self, Items, Page},
+    query::{self, Items, Next, Take},
 };
 
 type Pairs = Result<Query<Vec<(String, String)>>, QueryRejection>;
-type Answer = Result<Json<Value>, ApiError>;
+type Answer = Result<Response, ApiError>;
 
 pub(crate) async fn sensors(State(api): State<Api>, pairs: Pairs) -> Answer {
     let registry = api.registry.clone();
@@ -63,8 +65,8 @@ pub(crate) async fn outcomes(State(api): State<Api>, pairs: Pairs) -> Answer {
 }
 
 async fn items(api: &Api, listing: &'static Listing, pairs: Pairs, kind: Items) -> Answer {
-    let ask = move |connection: &Connection, filter: &Filter, paging| {
-        query::items(connection, kind, filter, paging)
+    let ask = move |connection: &Connection, filter: &Filter, paging, take: Take<'_, _>| {
+        query::items(connection, kind, filter, paging, take)
     };
     list(api, listing, pairs, ask, move |row| render::item(kind, row)).await
 }
@@ -74,25 +76,40 @@ async fn list<T: 'static>(
     api: &Api,
     listing: &'static Listing,
     pairs: Pairs,
-    ask: impl FnOnce(&Connection, &Filter, Paging) -> rusqlite::Result<Page<T>> + Send + 'static,
+    ask: impl FnOnce(&Connection, &Filter, Paging, Take<'_, T>) -> rusqlite::Result<Next> + Send + 'static,
     render: impl Fn(&T) -> Result<Value, DecodeError> + Send + 'static,
 ) -> Answer {
     let Query(pairs) = pairs.map_err(|rejected| ApiError::BadRequest(rejected.body_text()))?;
     let asked = listing.parse(pairs)?;
     let newest_first = asked.paging.newest_first;
-    let answer = api
-        .store
-        .pool()
-        .read(move |connection| {
-            let page = ask(connection, &asked.filter, asked.paging)?;
-            let items: Result<Vec<Value>, DecodeError> = page.rows.iter().map(render).collect();
-            Ok((items, page.next))
-        })
-        .await?;
-    let (items, next) = answer;
-    let items = items.map_err(|error| {
+    let page = api.store.pool().read(move |connection| {
+        let (mut text, mut failed) = ("{\"items\":[".to_owned(), None);
+        let begin = text.len();
+        // Row by row: of a page only its text is ever in memory.
+        let mut take = |row: &T| {
+            match render(row) {
+                Ok(item) => {
+                    if text.len() > begin {
+                        text.push(',');
+                    }
+                    text.push_str(&item.to_string());
+                }
+                Err(error) => failed = Some(error),
+            }
+            text.len()
+        };
+        let next = ask(connection, &asked.filter, asked.paging, &mut take)?;
+        Ok((failed.map_or(Ok(text), Err), next))
+    });
+    let (text, next) = page.await?;
+    let mut text = text.map_err(|error| {
         tracing::error!(%error, "a stored item cannot be decoded");
         ApiError::Internal
     })?;
-    Ok(Json(json!({"items": items, "next_cursor": next.map(|last| listing.cursor(last, newest_first))})))
+    let cursor = json!(next.map(|last| listing.cursor(last, newest_first)));
+    text.push_str(&format!("],\"next_cursor\":{cursor}}}"));
+    api.outbox.json(text).ok_or_else(|| {
+        api.metrics.shed_requests.fetch_add(1, Relaxed);
+        ApiError::Busy
+    })
 }

@@ -1,7 +1,8 @@
 //! The HTTP side: listings as JSON, commands, health and metrics. Reads are open to whoever reaches the listener;
 //! commands need the command token.
 //!
-//! Limits: 64 requests at once (more get 503), 10 s each, bodies of 16 KiB, 512 connections.
+//! Limits: 64 listings at once and 16 each of commands and questions for commands (more get 503), 10 s each, bodies of
+//! 16 KiB, answers of 64 MiB together that are not taken yet; for connections see [`server`] and [`places`].
 
 mod answer;
 
@@ -14,6 +15,14 @@ mod listings;
 pub(crate) mod token;
 
 pub(crate) mod access;
+
+pub(crate) mod host;
+
+pub(crate) mod outbox;
+
+mod pace;
+
+mod places;
 
 mod commands;
 
@@ -35,6 +44,8 @@ pub(crate) struct Api {
     pub(crate) store: Store,
     pub(crate) registry: Arc<Registry>,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) names: host::Names,
+    pub(crate) outbox: outbox::Outbox,
     /// What a command needs.
     pub(crate) access: access::Access,
     /// Set while the collector drains.

@@ -1,102 +1,169 @@
 //! Accepts HTTP connections, with or without TLS, until told to stop; then lets requests finish.
 //!
-//! Limits: 512 connections at once (more wait in the kernel's queue), 10 s for a handshake and for a request's head.
+//! Limits: the places of [`super::places`]; the configured patience (10 s) for a handshake, for a request's head and for
+//! an answer of which the peer takes nothing, six times that for a whole answer; 64 KiB of a head, or of requests sent
+//! ahead; 256 KiB of answers in the kernel's buffer.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    io,
+    net::SocketAddr,
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::Duration,
+};
 
-use axum::Router;
+use axum::{Router, extract::Request};
 use hyper_util::{
-    rt::{TokioExecutor, TokioIo, TokioTimer},
+    rt::{TokioExecutor, TokioIo},
     server::{conn::auto::Builder, graceful::GracefulShutdown},
     service::TowerToHyperService,
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    net::{TcpListener, TcpStream},
-    sync::Semaphore,
-    time::{sleep, timeout},
+    net::{TcpListener, TcpSocket, TcpStream},
+    time::{sleep, sleep_until, timeout},
 };
 use tokio_rustls::{TlsAcceptor, rustls::ServerConfig};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tower::{ServiceExt as _, service_fn};
 
-const CONNECTIONS: usize = 512;
-const PATIENCE: Duration = Duration::from_secs(10);
+use super::{
+    host::Local,
+    pace::{Pace, Paced},
+    places::{Full, Place, Places},
+};
+use crate::metrics::Metrics;
+
+/// How long a request may take to end when the collector does.
+const LAST_REQUEST: Duration = Duration::from_secs(10);
 /// Pause after a failed accept: out of file descriptors does not pass by asking again at once.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+const BACKLOG: u32 = 1024;
+const READ_BYTES: usize = 64 << 10;
+const SEND_BYTES: u32 = 256 << 10;
 
-pub(crate) async fn serve(
-    listener: TcpListener,
-    tls: Option<Arc<ServerConfig>>,
-    router: Router,
-    stop: CancellationToken,
-) {
-    let turns = Arc::new(Semaphore::new(CONNECTIONS));
-    let tasks = TaskTracker::new();
-    let acceptor = tls.map(TlsAcceptor::from);
-    loop {
-        let accepted = tokio::select! {
-            biased;
-            () = stop.cancelled() => break,
-            accepted = accept(&listener, &turns) => accepted,
-        };
-        let Some((stream, turn)) = accepted else { continue };
-        let (acceptor, router, stop) = (acceptor.clone(), router.clone(), stop.clone());
-        tasks.spawn(async move {
-            match acceptor {
-                None => converse(stream, router, stop).await,
-                Some(acceptor) => match timeout(PATIENCE, acceptor.accept(stream)).await {
-                    Ok(Ok(stream)) => converse(stream, router, stop).await,
-                    Ok(Err(error)) => tracing::debug!(%error, "handshake failed"),
-                    Err(_elapsed) => tracing::debug!("handshake took too long"),
-                },
-            }
-            drop(turn);
-        });
-    }
-    tasks.close();
-    tasks.wait().await;
+/// What all connections share.
+#[derive(Clone)]
+pub(crate) struct Server {
+    pub(crate) tls: Option<Arc<ServerConfig>>,
+    pub(crate) router: Router,
+    pub(crate) patience: Duration,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) stop: CancellationToken,
 }
 
-async fn accept(
-    listener: &TcpListener,
-    turns: &Arc<Semaphore>,
-) -> Option<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
-    let turn = Arc::clone(turns).acquire_owned().await.ok()?;
-    match listener.accept().await {
-        Ok((stream, _peer)) => Some((stream, turn)),
+pub(crate) fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    socket.set_reuseaddr(true)?;
+    // For its connections. Without it the kernel holds megabytes for each peer that takes nothing.
+    socket.set_send_buffer_size(SEND_BYTES)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
+impl Server {
+    pub(crate) async fn serve(self, listener: TcpListener) {
+        let places = Places::new(Arc::clone(&self.metrics));
+        let tasks = TaskTracker::new();
+        loop {
+            let accepted = tokio::select! {
+                biased;
+                () = self.stop.cancelled() => break,
+                accepted = accept(&listener, &places) => accepted,
+            };
+            if let Some((stream, place)) = accepted {
+                tasks.spawn(self.clone().attend(stream, place));
+            }
+        }
+        tasks.close();
+        tasks.wait().await;
+    }
+
+    async fn attend(self, stream: TcpStream, place: Place) {
+        let Ok(local) = stream.local_addr() else { return };
+        let (pace, local) = (Arc::clone(&place.pace), Local(local.ip()));
+        let (patience, metrics) = (self.patience, Arc::clone(&self.metrics));
+        let stream = Paced::new(stream, Arc::clone(&pace));
+        let talk = async {
+            match self.tls.clone().map(TlsAcceptor::from) {
+                None => self.converse(stream, local, &pace).await,
+                Some(acceptor) => match acceptor.accept(stream).await {
+                    Ok(stream) => self.converse(stream, local, &pace).await,
+                    Err(error) => tracing::debug!(%error, "handshake failed"),
+                },
+            }
+        };
+        tokio::select! {
+            biased;
+            () = talk => {}
+            why = pace.over(patience) => {
+                metrics.http_closed.fetch_add(1, Relaxed);
+                tracing::debug!(why, "an HTTP connection is closed");
+            }
+        }
+        drop(place);
+    }
+
+    async fn converse<S>(self, stream: S, local: Local, pace: &Arc<Pace>)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let Self { router, stop, .. } = self;
+        let pace = Arc::clone(pace);
+        let service = service_fn(move |mut request: Request<_>| {
+            request.extensions_mut().insert(local);
+            let (serving, answer) = (pace.serve(), router.clone().oneshot(request));
+            async move {
+                let answer = answer.await;
+                drop(serving);
+                answer
+            }
+        });
+        let mut builder = Builder::new(TokioExecutor::new()).http1_only();
+        // How long a head may take is the pace's affair.
+        builder.http1().max_buf_size(READ_BYTES).header_read_timeout(None);
+        let graceful = GracefulShutdown::new();
+        let connection = graceful.watch(
+            builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service)).into_owned(),
+        );
+        let talk = async {
+            if let Err(error) = connection.await {
+                tracing::debug!(error, "HTTP connection failed");
+            }
+        };
+        tokio::pin!(talk);
+        tokio::select! {
+            biased;
+            () = &mut talk => return,
+            () = stop.cancelled() => {}
+        }
+        // The request under way is answered, then the connection ends; whoever sends nothing more is not waited for.
+        let finish = async {
+            tokio::join!(graceful.shutdown(), talk);
+        };
+        if timeout(LAST_REQUEST, finish).await.is_err() {
+            tracing::debug!("an HTTP connection did not end in time");
+        }
+    }
+}
+
+/// The next connection and its place; `None` where it has none.
+async fn accept(listener: &TcpListener, places: &Places) -> Option<(TcpStream, Place)> {
+    let (stream, peer) = match listener.accept().await {
+        Ok(accepted) => accepted,
         Err(error) => {
             tracing::warn!(%error, "cannot accept an HTTP connection");
             sleep(ACCEPT_PAUSE).await;
-            None
-        }
-    }
-}
-
-async fn converse<S>(stream: S, router: Router, stop: CancellationToken)
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    let mut builder = Builder::new(TokioExecutor::new()).http1_only();
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(PATIENCE);
-    let graceful = GracefulShutdown::new();
-    let connection = graceful
-        .watch(builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router)).into_owned());
-    let talk = async {
-        if let Err(error) = connection.await {
-            tracing::debug!(error, "HTTP connection failed");
+            return None;
         }
     };
-    tokio::pin!(talk);
-    tokio::select! {
-        biased;
-        () = &mut talk => return,
-        () = stop.cancelled() => {}
-    }
-    // The request under way is answered, then the connection ends; whoever sends nothing more is not waited for.
-    let finish = async {
-        tokio::join!(graceful.shutdown(), talk);
-    };
-    if timeout(PATIENCE, finish).await.is_err() {
-        tracing::debug!("an HTTP connection did not end in time");
+    loop {
+        match places.take(peer.ip()) {
+            Ok(place) => return Some((stream, place)),
+            Err(Full::All { until }) => sleep_until(until).await,
+            Err(Full::Peer) => {
+                tracing::debug!(%peer, "an HTTP connection is refused: its address has too many");
+                return None;
+            }
+        }
     }
 }

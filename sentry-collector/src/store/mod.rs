@@ -1,7 +1,7 @@
 //! The store: one SQLite database, one writer, a few readers.
 //!
 //! Limits: 256 jobs and 64 MiB of items wait for the writer at most; beyond that streams are not read, so the sensors
-//! keep what they have. Readers have connections of their own (four at once) and see only what is committed.
+//! keep what they have. Readers have connections of their own (five at once) and see only what is committed.
 
 pub(crate) mod job;
 
@@ -153,11 +153,11 @@ impl Store {
     /// Commands of the sensor that have no result yet, oldest first.
     pub(crate) async fn open_commands(&self, sensor: &str) -> Result<Vec<v1::Command>, ReadError> {
         let sensor = sensor.to_owned();
-        self.pool.read(move |connection| commands::open(connection, &sensor)).await
+        self.pool.read_reserved(move |connection| commands::open(connection, &sensor)).await
     }
 
     pub(crate) async fn find_command(&self, key: String) -> Result<Option<job::CommandRow>, ReadError> {
-        self.pool.read(move |connection| commands::find(connection, &key)).await
+        self.pool.read_reserved(move |connection| commands::find(connection, &key)).await
     }
 
     pub(crate) fn pool(&self) -> &Pool {

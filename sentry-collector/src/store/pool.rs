@@ -1,4 +1,5 @@
-//! Readers: connections of their own on threads that may block, four at once, each query with a deadline.
+//! Readers: connections of their own on threads that may block, four at once for listings and one for commands, each
+//! query with a deadline.
 
 use std::{
     path::PathBuf,
@@ -12,6 +13,8 @@ use tokio::{sync::Semaphore, task::spawn_blocking};
 use super::schema;
 
 const READERS: usize = 4;
+/// For commands, which do not wait behind listings.
+const RESERVED: usize = 1;
 const DEADLINE: Duration = Duration::from_secs(5);
 /// Virtual machine steps between looks at the deadline.
 const STEPS: i32 = 10_000;
@@ -36,20 +39,38 @@ pub(crate) struct Pool {
 struct Shared {
     path: PathBuf,
     turns: Arc<Semaphore>,
+    reserve: Arc<Semaphore>,
     idle: Mutex<Vec<Connection>>,
 }
 
 impl Pool {
     pub(super) fn new(path: PathBuf) -> Self {
         let turns = Arc::new(Semaphore::new(READERS));
-        Self { shared: Arc::new(Shared { path, turns, idle: Mutex::default() }) }
+        let reserve = Arc::new(Semaphore::new(RESERVED));
+        Self { shared: Arc::new(Shared { path, turns, reserve, idle: Mutex::default() }) }
     }
 
     pub(crate) async fn read<T: Send + 'static>(
         &self,
         query: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, ReadError> {
-        let turn = Arc::clone(&self.shared.turns).acquire_owned().await.map_err(|_closed| ReadError::Gone)?;
+        self.read_with(&self.shared.turns, query).await
+    }
+
+    /// As [`Pool::read`], for what must not wait for listings.
+    pub(super) async fn read_reserved<T: Send + 'static>(
+        &self,
+        query: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, ReadError> {
+        self.read_with(&self.shared.reserve, query).await
+    }
+
+    async fn read_with<T: Send + 'static>(
+        &self,
+        turns: &Arc<Semaphore>,
+        query: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, ReadError> {
+        let turn = Arc::clone(turns).acquire_owned().await.map_err(|_closed| ReadError::Gone)?;
         let shared = Arc::clone(&self.shared);
         let answer = spawn_blocking(move || {
             let answer = shared.read(query);

@@ -1,21 +1,20 @@
 //! Listings: pages of rows as they are stored. What they look like outside is the API's affair.
 //!
-//! Limits: a page ends early when its bodies exceed 8 MiB.
+//! Limits: a page ends early when what its rows became exceeds 1 MiB.
 
 use rusqlite::{Connection, Row, params_from_iter};
 
 use super::filter::{AGENT, AGENT_OF_RUN, Filter, Paging, RUN, RUN_OF_GAP, Source, select};
 
-const PAGE_BYTES: usize = 8 << 20;
+const PAGE_BYTES: usize = 1 << 20;
 /// Newest epochs shown of a sensor.
 const EPOCHS: i64 = 8;
 
-/// Rows and the number of the last one where more follow.
-#[derive(Debug)]
-pub(crate) struct Page<T> {
-    pub(crate) rows: Vec<T>,
-    pub(crate) next: Option<i64>,
-}
+/// Where more rows follow, the number of the last one of the page.
+pub(crate) type Next = Option<i64>;
+
+/// Takes the rows of a page, one after the other; says how many bytes it has made of all of them so far.
+pub(crate) type Take<'a, T> = &'a mut dyn FnMut(&T) -> usize;
 
 /// Which item table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,7 +104,8 @@ pub(crate) fn items(
     items: Items,
     filter: &Filter,
     paging: Paging,
-) -> rusqlite::Result<Page<ItemRow>> {
+    take: Take<'_, ItemRow>,
+) -> rusqlite::Result<Next> {
     const COLUMNS: &str = "t.id, s.sensor, h.host, h.version, h.boot_id, t.body";
     let (table, agent) = match items {
         Items::Events => ("events", AGENT),
@@ -120,17 +120,14 @@ pub(crate) fn items(
         run: RUN,
         agent,
     };
-    page(connection, &source, filter, paging, |row| {
-        let body: Vec<u8> = row.get(5)?;
-        let size = body.len();
-        let item = ItemRow {
+    page(connection, &source, filter, paging, take, |row| {
+        Ok(ItemRow {
             sensor: row.get(1)?,
             host: row.get(2)?,
             version: row.get(3)?,
             boot_id: row.get(4)?,
-            body,
-        };
-        Ok((item, size))
+            body: row.get(5)?,
+        })
     })
 }
 
@@ -138,7 +135,8 @@ pub(crate) fn runs(
     connection: &Connection,
     filter: &Filter,
     paging: Paging,
-) -> rusqlite::Result<Page<RunRow>> {
+    take: Take<'_, RunRow>,
+) -> rusqlite::Result<Next> {
     // A gap without names may hide items of every run that lived then; the two clocks may differ by minutes.
     const COLUMNS: &str = "t.id, s.sensor, h.host, t.body, t.updated_ms, coalesce(y.events, 0),
         coalesce(y.findings, 0), coalesce(y.lost_items, 0), coalesce(y.pruned, 0), t.first_feed <> t.feed,
@@ -153,13 +151,11 @@ pub(crate) fn runs(
         run: RUN,
         agent: AGENT,
     };
-    page(connection, &source, filter, paging, |row| {
-        let body: Vec<u8> = row.get(3)?;
-        let size = body.len();
-        let run = RunRow {
+    page(connection, &source, filter, paging, take, |row| {
+        Ok(RunRow {
             sensor: row.get(1)?,
             host: row.get(2)?,
-            body,
+            body: row.get(3)?,
             updated_ms: row.get(4)?,
             events_stored: row.get(5)?,
             findings_stored: row.get(6)?,
@@ -167,8 +163,7 @@ pub(crate) fn runs(
             pruned: row.get(8)?,
             spool_lost: row.get(9)?,
             lost_unnamed: row.get(10)?,
-        };
-        Ok((run, size))
+        })
     })
 }
 
@@ -176,7 +171,8 @@ pub(crate) fn gaps(
     connection: &Connection,
     filter: &Filter,
     paging: Paging,
-) -> rusqlite::Result<Page<GapRow>> {
+    take: Take<'_, GapRow>,
+) -> rusqlite::Result<Next> {
     const COLUMNS: &str = "t.id, s.sensor, f.epoch, t.seq, t.last, t.cut, t.time_ms, t.body";
     let source = Source {
         columns: COLUMNS,
@@ -185,10 +181,8 @@ pub(crate) fn gaps(
         run: RUN_OF_GAP,
         agent: AGENT,
     };
-    page(connection, &source, filter, paging, |row| {
-        let body: Vec<u8> = row.get(7)?;
-        let size = body.len();
-        let gap = GapRow {
+    page(connection, &source, filter, paging, take, |row| {
+        Ok(GapRow {
             id: row.get(0)?,
             sensor: row.get(1)?,
             epoch: row.get(2)?,
@@ -196,9 +190,8 @@ pub(crate) fn gaps(
             last: row.get(4)?,
             cut: row.get(5)?,
             received_ms: row.get(6)?,
-            body,
-        };
-        Ok((gap, size))
+            body: row.get(7)?,
+        })
     })
 }
 
@@ -206,7 +199,8 @@ pub(crate) fn agents(
     connection: &Connection,
     filter: &Filter,
     paging: Paging,
-) -> rusqlite::Result<Page<AgentRow>> {
+    take: Take<'_, AgentRow>,
+) -> rusqlite::Result<Next> {
     const COLUMNS: &str = "t.id, t.agent, t.name, t.first_seen_ms, t.last_seen_ms,
         (SELECT count(*) FROM runs r WHERE r.agent = t.agent),
         (SELECT count(*) FROM runs r WHERE r.agent = t.agent AND r.ended_ms IS NULL),
@@ -218,8 +212,8 @@ pub(crate) fn agents(
         run: RUN,
         agent: AGENT,
     };
-    page(connection, &source, filter, paging, |row| {
-        let agent = AgentRow {
+    page(connection, &source, filter, paging, take, |row| {
+        Ok(AgentRow {
             agent: row.get(1)?,
             name: row.get(2)?,
             first_seen_ms: row.get(3)?,
@@ -227,8 +221,7 @@ pub(crate) fn agents(
             runs: row.get(5)?,
             runs_live: row.get(6)?,
             findings: row.get(7)?,
-        };
-        Ok((agent, 0))
+        })
     })
 }
 
@@ -236,7 +229,8 @@ pub(crate) fn sensors(
     connection: &Connection,
     filter: &Filter,
     paging: Paging,
-) -> rusqlite::Result<Page<SensorRow>> {
+    take: Take<'_, SensorRow>,
+) -> rusqlite::Result<Next> {
     const COLUMNS: &str = "t.id, t.sensor, h.host, h.version, h.boot_id, h.tier, h.limits, t.first_seen_ms,
         t.last_seen_ms";
     let source = Source {
@@ -246,8 +240,8 @@ pub(crate) fn sensors(
         run: RUN,
         agent: AGENT,
     };
-    page(connection, &source, filter, paging, |row| {
-        let sensor = SensorRow {
+    page(connection, &source, filter, paging, take, |row| {
+        Ok(SensorRow {
             sensor: row.get(1)?,
             host: row.get(2)?,
             version: row.get(3)?,
@@ -257,8 +251,7 @@ pub(crate) fn sensors(
             first_seen_ms: row.get(7)?,
             last_seen_ms: row.get(8)?,
             epochs: epochs(connection, row.get(0)?)?,
-        };
-        Ok((sensor, 0))
+        })
     })
 }
 
@@ -273,29 +266,26 @@ fn epochs(connection: &Connection, sensor: i64) -> rusqlite::Result<Vec<EpochRow
         .collect()
 }
 
-/// Runs a listing; the first column is the row number, `read` gives a row and the bytes it counts for.
+/// Runs a listing; the first column is the row number.
 fn page<T>(
     connection: &Connection,
     source: &Source,
     filter: &Filter,
     paging: Paging,
-    read: impl Fn(&Row<'_>) -> rusqlite::Result<(T, usize)>,
-) -> rusqlite::Result<Page<T>> {
+    take: Take<'_, T>,
+    read: impl Fn(&Row<'_>) -> rusqlite::Result<T>,
+) -> rusqlite::Result<Next> {
     let (sql, values) = select(source, filter, paging);
     let mut statement = connection.prepare_cached(&sql)?;
     let mut found = statement.query(params_from_iter(values))?;
-    let mut page = Page { rows: Vec::new(), next: None };
-    let mut bytes = 0;
-    let mut last = None;
+    let (mut rows, mut bytes, mut last) = (0, 0, None);
     while let Some(row) = found.next()? {
-        if page.rows.len() == paging.limit || bytes > PAGE_BYTES {
-            page.next = last;
-            break;
+        if rows == paging.limit || bytes > PAGE_BYTES {
+            return Ok(last);
         }
-        let (item, size) = read(row)?;
+        bytes = take(&read(row)?);
         last = Some(row.get(0)?);
-        bytes += size;
-        page.rows.push(item);
+        rows += 1;
     }
-    Ok(page)
+    Ok(None)
 }

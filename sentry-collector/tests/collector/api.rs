@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tokio::task::block_in_place;
 
 use crate::{
-    harness::{Collector, Sensor, hello, raw, wait_until},
+    harness::{Collector, Sensor, get_text, hello, raw, wait_until},
     items::{START_NS, books, decision, event, finding, outcome, run},
 };
 
@@ -217,6 +217,6 @@ async fn refuses_clearly() {
     assert!(message.contains("\"colour\"") && message.contains("class_uid"), "{message}");
     assert_eq!(collector.read("/api/v1/events"), json!({"items": [], "next_cursor": null}));
     assert!(collector.metric("api_requests_total{status=\"4xx\"}") >= 9);
-    let (head, _) = raw(collector.http, "GET /metrics HTTP/1.1\r\nHost: c\r\nConnection: close\r\n\r\n");
+    let (head, _) = raw(collector.http, &get_text(collector.http, "/metrics"));
     assert!(head.contains("text/plain; version=0.0.4"), "{head}");
 }

@@ -36,6 +36,10 @@ fn names_line_and_column() {
         ("version: 1\nlisten_grpc: unix:relative\n", "c.yaml:2:", "not absolute"),
         ("version: 1\nretention_bytes: lots\n", "c.yaml:2:18", ""),
         ("version: 1\nretention_bytes: 5\n", "c.yaml:2:", "1048576"),
+        ("version: 1\nhttp_names: [a, 'http://b']\n", "c.yaml:2:", "no name or address"),
+        ("version: 1\nhttp_names: ['[::1]8440']\n", "c.yaml:2:", "no name or address"),
+        ("version: 1\nhttp_names: ['b:+80']\n", "c.yaml:2:", "no name or address"),
+        ("version: 1\nhttp_patience_seconds: 0\n", "c.yaml:2:", "from 1 to 300"),
         ("version: 2\n", "c.yaml:1:", "reads version 1"),
         ("listen_http: 127.0.0.1:1\n", "c.yaml:1:", "version"),
         ("version: 1\ntls:\n  cert: a\n", "c.yaml:", "key"),
@@ -52,7 +56,8 @@ fn names_line_and_column() {
 #[test]
 fn tells_what_holds() {
     let dir = tempfile::tempdir().unwrap();
-    let checked = check(dir.path(), "version: 1\nretention_bytes: 0\n", &["--listen-http", "[::1]:80"]);
+    let text = "version: 1\nretention_bytes: 0\nhttp_names: [Collector.Example, '[2001:db8::1]:8440']\n";
+    let checked = check(dir.path(), text, &["--listen-http", "[::1]:80"]);
     assert_eq!(checked.code, Some(0), "{}", checked.err);
     let lines: Vec<&str> = checked.out.lines().collect();
     assert_eq!(
@@ -60,6 +65,9 @@ fn tells_what_holds() {
         [
             "listen_grpc: 127.0.0.1:4319 (plaintext)",
             "listen_http: [::1]:80 (plaintext)",
+            "http_names: collector.example",
+            "http_names: [2001:db8::1]:8440",
+            "http_patience_seconds: 10",
             "data_dir: /var/lib/agentsentry-collector",
             "retention_bytes: 0 (keeps everything)",
         ]

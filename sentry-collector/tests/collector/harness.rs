@@ -92,6 +92,10 @@ impl Collector {
         code.flatten()
     }
 
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     pub(crate) fn alive(&mut self) -> bool {
         self.child.try_wait().unwrap().is_none()
     }
@@ -153,7 +157,7 @@ impl Collector {
     }
 
     pub(crate) fn metric(&self, name: &str) -> u64 {
-        let (head, body) = raw(self.http, &get_text("/metrics"));
+        let (head, body) = raw(self.http, &get_text(self.http, "/metrics"));
         assert!(head.starts_with("HTTP/1.1 200"), "{head}");
         let line = body.lines().find_map(|line| line.strip_prefix(&format!("agentsentry_collector_{name} ")));
         line.unwrap_or_else(|| panic!("no metric {name} in {body}")).parse().unwrap()
@@ -192,8 +196,8 @@ pub(crate) fn run(args: &[&str]) -> Output {
 
 // === HTTP ===
 
-fn get_text(path: &str) -> String {
-    format!("GET {path} HTTP/1.1\r\nHost: collector\r\nConnection: close\r\n\r\n")
+pub(crate) fn get_text(http: SocketAddr, path: &str) -> String {
+    format!("GET {path} HTTP/1.1\r\nHost: {http}\r\nConnection: close\r\n\r\n")
 }
 
 pub(crate) fn request(
@@ -204,9 +208,9 @@ pub(crate) fn request(
     body: Option<&str>,
 ) -> (u16, Value) {
     let text = match body {
-        None => get_text(path).replacen("GET", method, 1),
+        None => get_text(http, path).replacen("GET", method, 1),
         Some(body) => format!(
-            "{method} {path} HTTP/1.1\r\nHost: collector\r\nConnection: close\r\n{headers}\
+            "{method} {path} HTTP/1.1\r\nHost: {http}\r\nConnection: close\r\n{headers}\
              Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
             body.len()
         ),

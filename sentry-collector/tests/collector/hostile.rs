@@ -14,7 +14,7 @@ use sentry_proto::v1::{self, from_sensor, item};
 use tonic::Code;
 
 use crate::{
-    harness::{Collector, PATIENCE, Sensor, raw},
+    harness::{Collector, PATIENCE, Sensor, get_text, raw},
     items::event,
 };
 
@@ -44,10 +44,8 @@ async fn random_bytes_harm_nobody() {
             throw(&collector.grpc, if round % 2 == 0 { &bytes } else { &with_preface });
             throw(&collector.http.to_string(), &bytes);
             let text = String::from_utf8_lossy(&bytes).replace(['\r', '\n'], "");
-            throw(
-                &collector.http.to_string(),
-                format!("GET /api/v1/events?{text} HTTP/1.1\r\n\r\n").as_bytes(),
-            );
+            let http = collector.http;
+            throw(&http.to_string(), get_text(http, &format!("/api/v1/events?{text}")).as_bytes());
         }
     });
     sensor.send_events("r1", 1..=10, 5).await;
@@ -99,11 +97,14 @@ async fn empty_messages_are_refused() {
 #[tokio::test(flavor = "multi_thread")]
 async fn long_heads_and_bodies_are_refused() {
     let collector = Collector::start();
-    let head = format!("GET /{} HTTP/1.1\r\nHost: c\r\nConnection: close\r\n\r\n", "a".repeat(100_000));
+    let head = get_text(collector.http, &format!("/{}", "a".repeat(100_000)));
     let (head, _) = tokio::task::block_in_place(|| raw(collector.http, &head));
     assert!(head.starts_with("HTTP/1.1 4"), "{head}");
-    let lying = "POST /api/v1/runs/r/kill HTTP/1.1\r\nHost: c\r\nConnection: close\r\n\
-                 Content-Type: application/json\r\nContent-Length: 99999999999\r\n\r\n";
-    let (head, _) = tokio::task::block_in_place(|| raw(collector.http, lying));
+    let lying = format!(
+        "POST /api/v1/runs/r/kill HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nContent-Type: application/json\r\n\
+         Content-Length: 99999999999\r\n\r\n",
+        collector.http
+    );
+    let (head, _) = tokio::task::block_in_place(|| raw(collector.http, &lying));
     assert!(head.starts_with("HTTP/1.1 413"), "{head}");
 }

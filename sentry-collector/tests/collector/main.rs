@@ -24,6 +24,11 @@ mod token;
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]
 mod hostile;
 
+#[expect(clippy::unwrap_used, clippy::panic, reason = "a failed test may panic")]
+mod slow;
+
+mod rebound;
+
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]
 mod config;
 

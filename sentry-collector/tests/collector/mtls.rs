@@ -11,7 +11,7 @@ use tonic::{
     transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity},
 };
 
-use crate::harness::{Collector, Sensor, hello, run};
+use crate::harness::{Collector, Sensor, get_text, hello, run};
 
 struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
@@ -216,7 +216,7 @@ fn tls_get(
     let name = ServerName::from(http.ip());
     let connection = ClientConnection::new(Arc::new(config), name).map_err(std::io::Error::other)?;
     let mut stream = StreamOwned::new(connection, std::net::TcpStream::connect(http)?);
-    stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: c\r\nConnection: close\r\n\r\n")?;
+    stream.write_all(get_text(http, "/healthz").as_bytes())?;
     let mut answer = String::new();
     match stream.read_to_string(&mut answer) {
         // The answer is whole; the other side need not say goodbye.

@@ -40,8 +40,10 @@ async fn a_command_needs_the_token() {
     for (path, body) in [("/api/v1/runs/nobody/kill", json!({})), ("/api/v1/runs/r1/explode", json!(1))] {
         assert_eq!(collector.post_with(path, "", &body).0, 401, "{path}");
     }
-    let bare = format!("POST {FREEZE} HTTP/1.1\r\nHost: c\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
-    let (head, _) = raw(collector.http, &bare);
+    let http = collector.http;
+    let bare =
+        format!("POST {FREEZE} HTTP/1.1\r\nHost: {http}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
+    let (head, _) = raw(http, &bare);
     assert!(head.starts_with("HTTP/1.1 401"), "{head}");
     assert!(head.to_ascii_lowercase().contains("\r\nwww-authenticate: bearer"), "{head}");
     assert_eq!(collector.metric("unauthorized_total"), refused.len() as u64 + 3);

@@ -1,0 +1,206 @@
+//! What a connection waits for, and how long it may: for its peer so long, for us as long as it takes.
+
+use std::{
+    io::{self, IoSlice},
+    pin::Pin,
+    sync::{Arc, Mutex, PoisonError},
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    time::{Instant, sleep_until},
+};
+use tokio_util::sync::CancellationToken;
+
+/// An answer has to be taken within so many times the patience, however steadily bytes of it are.
+const ANSWER: u32 = 6;
+
+/// Shared by a connection, its socket and its place among the others.
+#[derive(Debug)]
+pub(super) struct Pace {
+    turn: Mutex<Turn>,
+    gives_way: CancellationToken,
+}
+
+/// Whose turn it is.
+#[derive(Clone, Copy, Debug)]
+enum Turn {
+    Ours,
+    /// The peer has to send a request or to take an answer.
+    Theirs {
+        began: Instant,
+        /// When it last took bytes of the answer.
+        moved: Instant,
+    },
+}
+
+/// It is our turn as long as this lives.
+#[derive(Debug)]
+pub(super) struct Serving(Arc<Pace>);
+
+// === impl Pace ===
+
+impl Pace {
+    pub(super) fn new(now: Instant) -> Arc<Self> {
+        let turn = Mutex::new(Turn::Theirs { began: now, moved: now });
+        Arc::new(Self { turn, gives_way: CancellationToken::new() })
+    }
+
+    /// A request is in.
+    pub(super) fn serve(self: &Arc<Self>) -> Serving {
+        self.set(|turn| *turn = Turn::Ours);
+        Serving(Arc::clone(self))
+    }
+
+    /// How long it has been the peer's turn without progress; `None`: it is ours.
+    pub(super) fn stands_since(&self) -> Option<Instant> {
+        match self.turn() {
+            Turn::Ours => None,
+            Turn::Theirs { moved, .. } => Some(moved),
+        }
+    }
+
+    /// Ends the connection for another one.
+    pub(super) fn give_way(&self) {
+        self.gives_way.cancel();
+    }
+
+    /// Waits until the connection has to end, and says why.
+    pub(super) async fn over(&self, patience: Duration) -> &'static str {
+        let late = async {
+            loop {
+                let now = Instant::now();
+                let end = self.end(patience).unwrap_or(now + patience);
+                if end <= now {
+                    return;
+                }
+                sleep_until(end).await;
+            }
+        };
+        tokio::select! {
+            () = self.gives_way.cancelled() => "it waited longest when all places were taken",
+            () = late => "its peer was too slow",
+        }
+    }
+
+    fn end(&self, patience: Duration) -> Option<Instant> {
+        match self.turn() {
+            Turn::Ours => None,
+            Turn::Theirs { began, moved } => Some((moved + patience).min(began + patience * ANSWER)),
+        }
+    }
+
+    /// The peer took bytes.
+    fn moved(&self) {
+        self.set(|turn| {
+            if let Turn::Theirs { moved, .. } = turn {
+                *moved = Instant::now();
+            }
+        });
+    }
+
+    fn turn(&self) -> Turn {
+        *self.turn.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn set(&self, change: impl FnOnce(&mut Turn)) {
+        change(&mut self.turn.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        let now = Instant::now();
+        self.0.set(|turn| *turn = Turn::Theirs { began: now, moved: now });
+    }
+}
+
+/// A socket that tells when its peer takes bytes. That the peer sends some is no progress: a request's head has to come
+/// at once.
+#[derive(Debug)]
+pub(super) struct Paced<S> {
+    socket: S,
+    pace: Arc<Pace>,
+}
+
+impl<S> Paced<S> {
+    pub(super) fn new(socket: S, pace: Arc<Pace>) -> Self {
+        Self { socket, pace }
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Paced<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_read(cx, buf)
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Paced<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.socket).poll_write(cx, buf);
+        if written.is_ready() {
+            self.pace.moved();
+        }
+        written
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.socket).poll_write_vectored(cx, bufs);
+        if written.is_ready() {
+            self.pace.moved();
+        }
+        written
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.socket.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+mod tests {
+    use super::*;
+
+    const PATIENCE: Duration = Duration::from_secs(10);
+
+    #[test]
+    fn bytes_taken_earn_more_time_but_not_for_ever() {
+        let start = Instant::now();
+        let pace = Pace::new(start);
+        assert_eq!(pace.end(PATIENCE), Some(start + PATIENCE));
+        pace.set(|turn| *turn = Turn::Theirs { began: start, moved: start + PATIENCE });
+        assert_eq!(pace.end(PATIENCE), Some(start + PATIENCE * 2));
+        pace.set(|turn| *turn = Turn::Theirs { began: start, moved: start + PATIENCE * 20 });
+        assert_eq!(pace.end(PATIENCE), Some(start + PATIENCE * ANSWER));
+    }
+
+    #[test]
+    fn our_own_time_does_not_count() {
+        let pace = Pace::new(Instant::now());
+        let serving = pace.serve();
+        pace.moved();
+        assert_eq!((pace.end(PATIENCE), pace.stands_since()), (None, None));
+        let before = Instant::now();
+        drop(serving);
+        assert!(pace.stands_since().unwrap() >= before);
+    }
+}
