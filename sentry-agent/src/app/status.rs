@@ -11,7 +11,11 @@ use tokio_util::task::TaskTracker;
 
 use super::canary::CanaryState;
 use crate::{
-    bpf::skipped, export::ExportStatus, journal::JournalHandle, ring::reader::RingStats, runs::Registry,
+    bpf::skipped,
+    export::ExportStatus,
+    journal::{JournalHandle, Refused},
+    ring::reader::RingStats,
+    runs::Registry,
     stage::StageStats,
 };
 
@@ -94,12 +98,15 @@ impl StatusBoard {
         let position = journal.position();
         let lost = journal.stats();
         let dropped = lost.dropped_disk_full + lost.dropped_spool_full + lost.dropped_queue_full;
-        let health = match (self.dead_stage(), self.canary.alarm()) {
-            (Some(stage), _) => format!("stage {stage} has ended"),
+        let health = match (self.dead_stage(), self.canary.alarm(), journal.refused()) {
+            (Some(stage), ..) => format!("stage {stage} has ended"),
             _ if !journal.is_alive() => "the journal has ended".into(),
-            (None, Some(alarm)) => alarm,
+            (None, Some(alarm), _) => alarm,
+            (None, None, Some(Refused { waiting, why })) => format!(
+                "degraded: {waiting} run states, findings, decisions or outcomes wait in memory for the disk: {why}"
+            ),
             _ if dropped > 0 => format!("degraded: {dropped} items did not fit the local store"),
-            (None, None) => "serving".into(),
+            (None, None, None) => "serving".into(),
         };
         let stages = self
             .stages

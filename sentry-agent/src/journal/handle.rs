@@ -35,7 +35,7 @@ pub struct JournalHandle {
 pub struct Stats {
     /// Items committed; Gaps of the journal's own are not among them.
     pub appended: u64,
-    /// Items that found no room on the disk, or a disk that failed.
+    /// Items that found no room on the disk, or a disk that failed, and did not wait for another.
     pub dropped_disk_full: u64,
     /// Unacknowledged items that made room for newer ones.
     pub dropped_spool_full: u64,
@@ -49,6 +49,14 @@ pub struct Stats {
     pub files_replaced: u64,
 }
 
+/// Why the disk takes nothing at the moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// Runs, findings, decisions and outcomes that wait in memory.
+    pub waiting: u64,
+    pub why: String,
+}
+
 /// What the handles and the writer's thread share.
 #[derive(Debug, Default)]
 pub(super) struct Shared {
@@ -57,6 +65,7 @@ pub(super) struct Shared {
     pub(super) overflow: Mutex<Lost>,
     /// Newest acknowledgement that is not written yet, with its epoch.
     pub(super) acked: Mutex<Option<(Arc<str>, u64)>>,
+    pub(super) refused: Mutex<Option<Refused>>,
     path: PathBuf,
     // One each, so that a long query does not hold up the exporter.
     export_reader: Mutex<Option<Reader>>,
@@ -296,6 +305,12 @@ impl JournalHandle {
             corrupt_rows: corrupt_rows.load(Relaxed),
             files_replaced: files_replaced.load(Relaxed),
         }
+    }
+
+    /// How many items wait for the disk, and why; `None` where none do.
+    #[must_use]
+    pub fn refused(&self) -> Option<Refused> {
+        lock(&self.shared.refused).clone()
     }
 
     /// False once the writer's thread has ended, for whatever reason.

@@ -19,6 +19,13 @@
 //! [`ITEM_LIMIT`] becomes a Gap ("too-large"). All live runs, [`RUNS_KEPT`] ended ones and [`COMMANDS_KEPT`] command results are kept.
 //! The file itself does not shrink: it stays at its largest, about the sum of the limits. Its write-ahead log is emptied beyond 16 MiB.
 //!
+//! # A disk that refuses
+//!
+//! Runs, findings, decisions and outcomes that the disk refuses wait in memory, at most 16,384 of them and 8 MiB, and are
+//! written in their order when it takes them again; beyond that the oldest are counted. Events are counted at once. One
+//! Gap stands for what was counted ("disk-full", "disk-failed", "write-failed"). What still waits when the sensor ends is
+//! lost here; the ledger has waited for the disk by itself.
+//!
 //! # Durability
 //!
 //! WAL with `synchronous=FULL`: a commit is on disk before the exporter can see it. With NORMAL a power cut may take
@@ -39,6 +46,8 @@ mod prune;
 
 mod read;
 
+mod waiting;
+
 mod writer;
 
 mod handle;
@@ -48,7 +57,7 @@ mod tests;
 
 use std::{io, path::PathBuf};
 
-pub use handle::{JournalHandle, Stats};
+pub use handle::{JournalHandle, Refused, Stats};
 pub use read::{Batch, Filter, Page};
 pub use store::{CommandState, Journal};
 pub use writer::{JournalWriter, Position, QUEUE_CAPACITY};

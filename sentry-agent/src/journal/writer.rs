@@ -1,7 +1,8 @@
 //! The writer: one thread that owns the journal and commits in batches.
 //!
 //! A batch is at most [`BATCH_ITEMS`] items or what comes in [`BATCH_TIME`], whichever is first. What cannot be
-//! written is counted, and a Gap stands for it as soon as writing works again.
+//! written waits in memory or is counted, see [`Waiting`]; a Gap stands for what was counted as soon as writing works
+//! again.
 
 use std::{
     path::PathBuf,
@@ -19,9 +20,11 @@ use tokio::{
 use super::{
     CommandState, Journal, JournalError, JournalHandle, Limits,
     gap::Lost,
-    handle::{Shared, lock},
+    handle::{Refused, Shared, lock},
     schema,
+    waiting::Waiting,
 };
+use crate::error_chain;
 
 /// Requests that may wait for the writer.
 pub const QUEUE_CAPACITY: usize = 16_384;
@@ -29,7 +32,7 @@ pub const QUEUE_CAPACITY: usize = 16_384;
 const BATCH_ITEMS: usize = 1_000;
 /// Longest time that an item waits for others to share its commit.
 const BATCH_TIME: Duration = Duration::from_millis(50);
-/// How often writing is tried again while a loss waits to be told.
+/// How often writing is tried again while items wait, or a loss that no Gap stands for yet.
 const RETRY: Duration = Duration::from_secs(1);
 
 /// Where the journal stands.
@@ -70,6 +73,7 @@ impl JournalWriter {
             position,
             shared: handle.shared(),
             lost: Lost::default(),
+            waiting: Waiting::default(),
         };
         let thread = thread::Builder::new()
             .name("journal".to_owned())
@@ -130,18 +134,19 @@ struct Worker {
     shared: Arc<Shared>,
     /// Waits to be told by a Gap.
     lost: Lost,
+    /// Goes before whatever is newer.
+    waiting: Waiting,
 }
 
 impl Worker {
     async fn run(mut self) {
         while let Some(first) = self.next().await {
             let (items, control) = self.gather(first).await;
-            self.commit(&items);
+            self.commit(items);
             self.acknowledge();
             match control {
                 Some(Control::Close(reply)) => {
-                    let result = self.journal.take().map_or(Ok(()), Journal::close);
-                    drop(reply.send(result));
+                    drop(reply.send(self.end()));
                     return;
                 }
                 Some(control) => self.control(control),
@@ -149,14 +154,25 @@ impl Worker {
             }
         }
         // All handles are gone: the same orderly end, with nobody to tell.
-        if let Some(Err(error)) = self.journal.take().map(Journal::close) {
+        if let Err(error) = self.end() {
             tracing::warn!(error = &error as &dyn std::error::Error, "journal not marked as closed");
         }
     }
 
+    fn end(&mut self) -> Result<(), JournalError> {
+        if !self.waiting.is_empty() || !self.lost.is_empty() {
+            tracing::error!(
+                waiting = self.waiting.len(),
+                counted = self.lost.items,
+                "the journal ends without items that the disk refused to the end"
+            );
+        }
+        self.journal.take().map_or(Ok(()), Journal::close)
+    }
+
     /// The next request; a [`Request::Wake`] when it is time to try again.
     async fn next(&mut self) -> Option<Request> {
-        if self.lost.is_empty() && self.journal.is_some() {
+        if self.lost.is_empty() && self.waiting.is_empty() && self.journal.is_some() {
             return self.inbox.recv().await;
         }
         timeout(RETRY, self.inbox.recv()).await.unwrap_or(Some(Request::Wake))
@@ -183,26 +199,57 @@ impl Worker {
         }
     }
 
-    fn commit(&mut self, items: &[v1::Item]) {
+    fn commit(&mut self, items: Vec<v1::Item>) {
         self.lost.merge(std::mem::take(&mut *lock(&self.shared.overflow)));
-        if items.is_empty() && self.lost.is_empty() && self.journal.is_some() {
+        let idle = items.is_empty() && self.lost.is_empty() && self.waiting.is_empty();
+        if idle && self.journal.is_some() {
             return;
         }
-        let result = match self.write(items) {
+        let refusal = match self.write_waiting() {
+            Ok(()) => self.append(&items).err().and_then(|error| {
+                self.refused(items, &error);
+                // Without the events it may fit.
+                self.write_waiting().err()
+            }),
+            Err(error) => {
+                self.refused(items, &error);
+                Some(error)
+            }
+        };
+        let waiting = self.waiting.len() as u64;
+        *lock(&self.shared.refused) =
+            refusal.filter(|_| waiting > 0).map(|error| Refused { waiting, why: error_chain(&error) });
+        self.publish();
+    }
+
+    /// Writes what waits, oldest first, until nothing does or the disk refuses.
+    fn write_waiting(&mut self) -> Result<(), JournalError> {
+        while !self.waiting.is_empty() {
+            let items = self.waiting.next();
+            self.append(&items)?;
+            self.waiting.written(items.len());
+            if self.waiting.is_empty() {
+                tracing::info!("the journal is written again; nothing waits any more");
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes items, and before them a Gap for what was counted.
+    fn append(&mut self, items: &[v1::Item]) -> Result<(), JournalError> {
+        if items.is_empty() && self.lost.is_empty() && self.journal.is_some() {
+            return Ok(());
+        }
+        match self.write(items) {
             Err(error @ JournalError::Corrupt { .. }) => {
                 self.replace(&error);
                 self.write(items)
             }
             result => result,
-        };
-        match result {
-            Ok(()) => {
-                self.lost = Lost::default();
-                self.shared.counters.appended.fetch_add(items.len() as u64, Relaxed);
-            }
-            Err(error) => self.lose(items, &error),
-        }
-        self.publish();
+        }?;
+        self.lost = Lost::default();
+        self.shared.counters.appended.fetch_add(items.len() as u64, Relaxed);
+        Ok(())
     }
 
     fn write(&mut self, items: &[v1::Item]) -> Result<(), JournalError> {
@@ -222,19 +269,18 @@ impl Worker {
         Ok(())
     }
 
-    fn lose(&mut self, items: &[v1::Item], error: &JournalError) {
+    fn refused(&mut self, items: Vec<v1::Item>, error: &JournalError) {
         let reason = match error {
             JournalError::NoSpace { .. } => "disk-full",
             JournalError::Disk { .. } => "disk-failed",
             _ => "write-failed",
         };
-        if self.lost.is_empty() {
+        if self.lost.is_empty() && self.waiting.is_empty() {
             tracing::error!(error = error as &dyn std::error::Error, "journal cannot be written");
         }
-        for item in items {
-            self.lost.count(item, reason);
-        }
-        self.shared.counters.dropped_disk_full.fetch_add(items.len() as u64, Relaxed);
+        let counted: u64 =
+            items.into_iter().map(|item| self.waiting.keep(item, reason, &mut self.lost)).sum();
+        self.shared.counters.dropped_disk_full.fetch_add(counted, Relaxed);
     }
 
     fn acknowledge(&mut self) {

@@ -161,11 +161,16 @@ async fn a_file_that_turns_corrupt_is_replaced_while_running() {
     assert_eq!(all.last().unwrap().1, event("c", 1, 1), "the reader has moved on to the new file");
 }
 
+fn finding(run: &str, n: u64) -> v1::Item {
+    let finding = v1::Finding { id: format!("{run}-f-{n}"), run: run.to_owned(), ..v1::Finding::default() };
+    v1::Item { item: Some(v1::item::Item::Finding(finding)) }
+}
+
 const CHILD: &str = "JOURNAL_TEST_DIR_WITH_LITTLE_SPACE";
 
 /// The kernel refuses to let any file grow past a limit: every write path meets it, with no privilege needed.
 #[test]
-fn a_full_disk_is_counted_and_covered() {
+fn a_full_disk_costs_events_that_a_gap_covers_and_no_finding() {
     let dir = tempfile::tempdir().unwrap();
     let status = Command::new("sh")
         .args(["-c", r#"trap "" XFSZ; ulimit -S -f 512; exec "$0" --exact "$1" --nocapture"#])
@@ -185,23 +190,37 @@ fn fill_and_recover() {
     runtime.block_on(async {
         let (writer, handle) = start(Path::new(&dir), ROOMY, 1_000);
         let mut n = 0;
-        while handle.stats().dropped_disk_full < 10 {
+        let mut waits = 0;
+        while handle.stats().dropped_disk_full < 10 || waits < 10 {
             n += 1;
-            handle.submit(event("a", n, 2_000));
+            handle.submit(if n % 3 == 0 { finding("a", n) } else { event("a", n, 2_000) });
             handle.flush().await.unwrap();
+            waits = handle.refused().map_or(0, |refused| refused.waiting);
         }
         let full = handle.position();
+        let stats = handle.stats();
+        assert_eq!(stats.appended + stats.dropped_disk_full + waits, n, "the books close: {stats:?}");
         assert!(full.last < n, "what was not written has no position yet");
-        // Space again, and nothing more to write but the loss itself.
+        let why = handle.refused().unwrap().why;
+        assert!(why.contains("nothing was written"), "{why}");
+        // Space again, and nothing more to write but what waits and the loss itself.
         let (_, hard) = getrlimit(Resource::RLIMIT_FSIZE).unwrap();
         setrlimit(Resource::RLIMIT_FSIZE, hard, hard).unwrap();
         handle.watch().wait_for(|position| position.last == n).await.unwrap();
+        handle.flush().await.unwrap();
+        assert_eq!(handle.refused(), None);
         let all = read_all(&handle, 1).await;
         let gaps: Vec<_> = all.iter().filter_map(|(_, item)| gap_of(item)).collect();
         let covered: u64 = gaps.iter().map(|gap| gap.last - gap.first + 1).sum();
         assert_eq!(covered, handle.stats().dropped_disk_full);
         assert!(gaps.iter().all(|gap| gap.reason.starts_with("disk-") && gap.items_by_run.contains_key("a")));
         assert_eq!(all.len() as u64 - gaps.len() as u64 + covered, n);
+        let findings = all
+            .iter()
+            .map(|(_, item)| item)
+            .filter(|item| matches!(item.item, Some(v1::item::Item::Finding(_))));
+        let expected: Vec<_> = (1..=n).filter(|n| n % 3 == 0).map(|n| finding("a", n)).collect();
+        assert_eq!(findings.cloned().collect::<Vec<_>>(), expected, "none is missing, none twice");
         writer.close().await.unwrap();
     });
 }
