@@ -2,7 +2,10 @@
 
 use std::{
     future::Future,
-    sync::{Arc, OnceLock, atomic::Ordering::Relaxed},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
 };
 
 use sentry_proto::v1;
@@ -11,9 +14,37 @@ use tokio_util::task::TaskTracker;
 
 use super::canary::CanaryState;
 use crate::{
-    bpf::skipped, export::ExportStatus, journal::JournalHandle, ring::reader::RingStats, runs::Registry,
+    bpf::skipped, export::ExportStatus, journal::{JournalHandle, Stats}, ring::reader::RingStats, runs::Registry,
     stage::StageStats,
 };
+
+/// How what is kept stands: ledger, journal, and the runs of earlier lives.
+#[derive(Default)]
+pub struct StateStatus {
+    /// What was not as it was left, found at the start.
+    pub troubles: Vec<String>,
+    /// Entries that the ledger had to give up.
+    pub given_up: Arc<AtomicU64>,
+}
+
+impl StateStatus {
+    /// What is wrong, in words; `None` when all is well.
+    fn degraded(&self, journal: &Stats) -> Option<String> {
+        let counted = [
+            (self.given_up.load(Relaxed), "ledger entries were given up"),
+            (journal.too_large, "items were too large for the local store"),
+            (journal.files_replaced, "corrupt files of the local store were replaced"),
+        ];
+        let counted = counted.into_iter().filter(|(count, _)| *count > 0);
+        let all: Vec<String> = self
+            .troubles
+            .iter()
+            .cloned()
+            .chain(counted.map(|(count, what)| format!("{count} {what}")))
+            .collect();
+        (!all.is_empty()).then(|| format!("degraded: {}", all.join("; ")))
+    }
+}
 
 /// State that the control socket shows; written by the stages.
 pub struct StatusBoard {
@@ -27,6 +58,7 @@ pub struct StatusBoard {
     pub canary: Arc<CanaryState>,
     export: OnceLock<watch::Receiver<ExportStatus>>,
     tasks: TaskTracker,
+    state: StateStatus,
 }
 
 impl StatusBoard {
@@ -38,6 +70,7 @@ impl StatusBoard {
         sensor_limits: Vec<String>,
         ring: Arc<RingStats>,
         stages: Vec<(&'static str, Arc<StageStats>)>,
+        state: StateStatus,
     ) -> Self {
         let canary = Arc::new(CanaryState::default());
         Self {
@@ -50,6 +83,7 @@ impl StatusBoard {
             canary,
             export: OnceLock::new(),
             tasks: TaskTracker::new(),
+            state,
         }
     }
 
@@ -99,7 +133,7 @@ impl StatusBoard {
             _ if !journal.is_alive() => "the journal has ended".into(),
             (None, Some(alarm)) => alarm,
             _ if dropped > 0 => format!("degraded: {dropped} items did not fit the local store"),
-            (None, None) => "serving".into(),
+            (None, None) => self.state.degraded(&lost).unwrap_or_else(|| "serving".into()),
         };
         let stages = self
             .stages
