@@ -32,6 +32,8 @@ pub mod export;
 
 pub mod stage;
 
+pub mod private;
+
 pub mod control;
 
 pub mod app;

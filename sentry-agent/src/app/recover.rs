@@ -1,14 +1,23 @@
 //! What one sensor life leaves to the next: the runs as they were last told, and taking them up again.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashSet, path::PathBuf, sync::Arc, time::Duration};
 
+use sentry_detect::{
+    finding::Finding,
+    run::Mode,
+    runaway::{RunawaySignal, Severity},
+};
 use sentry_proto::v1::{self, item::Item as Kind};
 
 use crate::{
     enrich::clock::unix_ns,
     error_chain,
     journal::{JournalError, JournalHandle},
-    runs::Registry,
+    ledger::{
+        OpenRuns, open_runs,
+        pending::{Note, PendingLedger},
+    },
+    runs::{Registry, Run, RunError},
 };
 
 /// Time between two tellings of a run whose counters change. What a sensor that is killed has counted since is unknown
@@ -41,31 +50,147 @@ pub(super) async fn tell(registry: &Arc<Registry>, journal: &JournalHandle) {
     }
 }
 
-/// Takes up the runs that still have processes, ends the others in the books, and sweeps up the canaries.
-///
-/// # Errors
-/// When the journal cannot be read.
-pub(super) async fn take_up(registry: &Arc<Registry>, journal: &JournalHandle) -> Result<(), JournalError> {
-    registry.sweep_canaries();
-    for stored in journal.runs(false).await? {
-        let id = stored.id.clone();
-        let run = match registry.adopt(stored.clone()) {
+/// What there is to take up from, and where it goes.
+pub(super) struct Life<'a> {
+    pub(super) registry: &'a Arc<Registry>,
+    pub(super) journal: &'a JournalHandle,
+    pub(super) ledger: &'a PendingLedger,
+    /// Oldest first.
+    pub(super) ledger_dirs: &'a [PathBuf],
+    /// For runs of which not even the mode is known.
+    pub(super) strictest: Mode,
+}
+
+impl Life<'_> {
+    /// Takes up the runs that still have processes, ends the others in the books, and sweeps up the canaries. The journal
+    /// is asked first, then the ledger, then the cgroups themselves: a run that only the later ones know is a trouble, in
+    /// words.
+    ///
+    /// What of runs is left is their cgroups: the kernel's tables and tags are those of the programs, and go with the
+    /// process that loaded them.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub(super) async fn take_up(&self) -> Result<Vec<String>, JournalError> {
+        self.registry.sweep_canaries();
+        let stored = self.journal.runs(false).await?;
+        let asked: HashSet<String> = stored.iter().map(|run| run.id.clone()).collect();
+        let mut known = OpenRuns::default();
+        for dir in self.ledger_dirs {
+            let of_dir = open_runs(dir, &asked);
+            known.open.extend(of_dir.open);
+            known.ended.extend(of_dir.ended);
+        }
+        for run in stored {
+            let in_ledger = known.open.remove(&run.id).is_some();
+            let ended_there = known.ended.contains(&run.id);
+            match self.registry.adopt(run.clone()) {
+                Ok(live) => {
+                    tracing::info!(run.id = %live.id, "run of an earlier sensor life is watched again");
+                    if !in_ledger {
+                        self.ledger.note(Note::RunStarted(live.wire()));
+                    }
+                    self.tell(Kind::Run(live.wire()));
+                }
+                Err(error) => self.over(run, &error, !ended_there),
+            }
+        }
+        let mut troubles = Vec::new();
+        for (_id, run) in known.open {
+            troubles.extend(self.only_in_the_ledger(run).await?);
+        }
+        for run in self.registry.unknown_runs(self.strictest) {
+            troubles.extend(self.known_to_nobody(run));
+        }
+        Ok(troubles)
+    }
+
+    /// Nobody is left in it: its end is written.
+    fn over(&self, run: v1::Run, error: &RunError, in_ledger_too: bool) {
+        tracing::info!(run.id = run.id, reason = %error_chain(error), "run of an earlier sensor life is over");
+        let run = v1::Run {
+            state: v1::RunState::Ended.into(),
+            ended_unix_ns: Some(unix_ns()),
+            end_unseen: true,
+            interruptions: run.interruptions + 1,
+            ..run
+        };
+        if in_ledger_too {
+            self.ledger.note(Note::RunEnded(run.clone()));
+        }
+        self.tell(Kind::Run(run));
+    }
+
+    /// The ledger has its beginning and no end; the journal does not know that it lives.
+    async fn only_in_the_ledger(&self, begun: v1::Run) -> Result<Option<String>, JournalError> {
+        if let Some(ended) = self.journal.run(begun.id.clone()).await? {
+            // Its end came into one of the two only.
+            self.ledger.note(Note::RunEnded(ended));
+            return Ok(None);
+        }
+        let id = begun.id.clone();
+        match self.registry.adopt(begun.clone()) {
             Ok(run) => {
-                tracing::info!(run.id = id, "run of an earlier sensor life is watched again");
-                run.wire()
+                tracing::error!(run.id = %run.id, "a run was in the ledger alone; it is watched again");
+                self.tell(Kind::Run(run.wire()));
+                Ok(Some(format!("run {id} was missing in the journal; it is watched again")))
             }
             Err(error) => {
-                tracing::info!(run.id = id, reason = %error_chain(&error), "run of an earlier sensor life is over");
-                v1::Run {
-                    state: v1::RunState::Ended.into(),
-                    ended_unix_ns: Some(unix_ns()),
-                    interruptions: stored.interruptions + 1,
-                    ..stored
-                }
+                self.over(begun, &error, true);
+                Ok(None)
             }
-        };
-        // A full queue is counted there and covered by a Gap.
-        let _counted_there = journal.submit(v1::Item { item: Some(Kind::Run(run)) });
+        }
     }
-    Ok(())
+
+    /// Processes are in a cgroup of ours, and nothing says how they came there.
+    fn known_to_nobody(&self, found: v1::Run) -> Option<String> {
+        let path = found.cgroup_path.clone();
+        match self.registry.adopt(found) {
+            Ok(run) => {
+                let trouble = format!("run {} of unknown origin was found in {path}; it is watched", run.id);
+                tracing::error!(run.id = %run.id, path, "a run of unknown origin is watched from now on");
+                let alarm = alarm(&run, &path);
+                self.ledger.note(Note::RunStarted(run.wire()));
+                self.ledger.note(Note::Finding(alarm.clone()));
+                run.found();
+                self.tell(Kind::Run(run.wire()));
+                self.tell(Kind::Finding(v1::Finding::from(&alarm)));
+                Some(trouble)
+            }
+            // Its last process ended in this moment.
+            Err(RunError::Deserted { .. }) => None,
+            Err(error) => {
+                let why = error_chain(&error);
+                tracing::error!(path, why, "a run of unknown origin cannot be watched");
+                Some(format!("a run of unknown origin in {path} cannot be watched: {why}"))
+            }
+        }
+    }
+
+    fn tell(&self, kind: Kind) {
+        // A full queue is counted there and covered by a Gap.
+        let _counted_there = self.journal.submit(v1::Item { item: Some(kind) });
+    }
+}
+
+/// The finding that stands for a run of unknown origin.
+fn alarm(run: &Run, path: &str) -> Finding {
+    let now = unix_ns();
+    Finding {
+        id: format!("{}-f-0", run.event_prefix),
+        run: run.id.clone(),
+        agent: run.agent.clone(),
+        time_unix_ns: now,
+        since_unix_ns: now,
+        signal: RunawaySignal {
+            rule: "unknown-run".into(),
+            confidence: 1.0,
+            severity: Severity::High,
+            summary: format!("processes in {path}, and neither journal nor ledger knows how they came there"),
+            arithmetic: Vec::new(),
+        },
+        evidence: Vec::new(),
+        tags: Vec::new(),
+        complete: false,
+    }
 }

@@ -1,12 +1,6 @@
 //! Building, running and draining the sensor.
 
-use std::{
-    io,
-    path::{Path, PathBuf},
-    sync::Arc,
-    thread,
-    time::Duration,
-};
+use std::{io, path::PathBuf, sync::Arc, thread, time::Duration};
 
 use sentry_proto::v1::control_server::ControlServer;
 use tokio::{
@@ -18,7 +12,12 @@ use tokio_stream::wrappers::UnixListenerStream;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
 
-use super::{notify::notify, recover, status::StatusBoard};
+use super::{
+    books,
+    notify::notify,
+    recover,
+    status::{StateStatus, StatusBoard},
+};
 use crate::{
     bpf::{LoadError, Programs, RingSizes, programs::Rings},
     cgroup::{CgroupError, CgroupRoot},
@@ -34,11 +33,9 @@ use crate::{
         event::Enricher,
         process_table::{self, ProcessTable},
     },
-    journal::{self, Journal, JournalError, JournalHandle, JournalWriter, Limits},
-    ledger::{
-        LedgerError,
-        pending::{PendingLedger, open_or_replace},
-    },
+    journal::{self, JournalError, JournalHandle, JournalWriter},
+    ledger::{LedgerError, pending::PendingLedger},
+    private::{self, PrivateError},
     ring::reader::{self, RingStats},
     runs::Registry,
     stage::{
@@ -62,12 +59,9 @@ pub enum AppError {
     Ledger(#[from] LedgerError),
     #[error(transparent)]
     Socket(#[from] SocketError),
-    #[error("cannot make the state directory {path}", path = path.display())]
-    StateDir {
-        path: PathBuf,
-        #[source]
-        source: io::Error,
-    },
+    /// The state directory, or something in it.
+    #[error(transparent)]
+    State(#[from] PrivateError),
     #[error("cannot start {what}")]
     Start {
         what: &'static str,
@@ -134,8 +128,7 @@ struct App {
 impl App {
     async fn build(config: Config) -> Result<Self, AppError> {
         let config = Arc::new(config);
-        let state_dir = config.sensor.state_dir.clone();
-        make_state_dir(&state_dir)?;
+        let state_dir = private::make_dir(&config.sensor.state_dir)?;
         let root = CgroupRoot::find()?;
         let ring_sizes =
             RingSizes { critical_bytes: config.rings.critical_bytes, bulk_bytes: config.rings.bulk_bytes };
@@ -143,17 +136,23 @@ impl App {
         let (programs, rings) = Programs::load(&btf, root.mount(), ring_sizes)?;
         // Bound before the state is opened: a second sensor must not touch the first one's files.
         let listener = socket::bind(&config.sensor.socket, config.sensor.group.as_deref()).await?;
-        let ledger = open_or_replace(&state_dir.join("ledger"))?;
-        let limits =
-            Limits { spool_bytes: config.journal.spool_bytes, keep_bytes: config.journal.keep_bytes };
-        let journal = Journal::open(&state_dir.join("journal.db"), limits)?;
-        let (journal, journal_handle) = JournalWriter::start(journal, journal::QUEUE_CAPACITY)?;
+        let books = books::open(&state_dir, &config.journal)?;
+        let (journal, journal_handle) = JournalWriter::start(books.journal, journal::QUEUE_CAPACITY)?;
         let (tier, unseen) = (programs.tier().letter().to_owned(), programs.limits());
-        let registry = Arc::new(Registry::new(programs, root, config.detect.clone()));
-        recover::take_up(&registry, &journal_handle).await?;
-        let ledger =
-            PendingLedger::start(ledger).map_err(|source| AppError::Start { what: "the ledger", source })?;
-        Stages { ledger, rings, registry, journal_handle, config }.spawn(journal, listener, tier, unseen)
+        let registry = Arc::new(Registry::new(programs, root, config.detect.clone(), state_dir));
+        let ledger = PendingLedger::start(books.ledger)
+            .map_err(|source| AppError::Start { what: "the ledger", source })?;
+        let mut troubles = books.troubles;
+        let life = recover::Life {
+            registry: &registry,
+            journal: &journal_handle,
+            ledger: &ledger,
+            ledger_dirs: &books.ledger_dirs,
+            strictest: config.strictest_mode(),
+        };
+        troubles.extend(life.take_up().await?);
+        Stages { ledger, rings, registry, journal_handle, config, troubles }
+            .spawn(journal, listener, tier, unseen)
     }
 
     async fn run(self) -> Result<(), AppError> {
@@ -258,15 +257,6 @@ async fn wait_for_end(
     }
 }
 
-fn make_state_dir(path: &Path) -> Result<(), AppError> {
-    use std::os::unix::fs::DirBuilderExt as _;
-    std::fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(path)
-        .map_err(|source| AppError::StateDir { path: path.to_owned(), source })
-}
-
 /// What the stages own.
 struct Stages {
     ledger: PendingLedger,
@@ -274,6 +264,7 @@ struct Stages {
     registry: Arc<Registry>,
     journal_handle: JournalHandle,
     config: Arc<Config>,
+    troubles: Vec<String>,
 }
 
 impl Stages {
@@ -285,7 +276,8 @@ impl Stages {
         tier: String,
         unseen: Vec<String>,
     ) -> Result<App, AppError> {
-        let Self { ledger, rings, registry, journal_handle, config } = self;
+        let Self { ledger, rings, registry, journal_handle, config, troubles } = self;
+        let given_up = ledger.given_up();
         let sources = CancellationToken::new();
         let (batch_sender, batches) = mpsc::channel(reader::QUEUE_BATCHES);
         let (cases, case_receiver) = mpsc::channel(act::QUEUE_CASES);
@@ -332,6 +324,7 @@ impl Stages {
         for limit in &sensor_limits {
             tracing::warn!(limit, "not every executed file can be read");
         }
+        let state = StateStatus { troubles, given_up };
         let status = StatusBoard::new(
             config.sensor.id.clone(),
             tier,
@@ -339,6 +332,7 @@ impl Stages {
             sensor_limits,
             ring_stats,
             threads.stats,
+            state,
         );
         Ok(App {
             config,

@@ -2,7 +2,10 @@
 
 use std::{
     future::Future,
-    sync::{Arc, OnceLock, atomic::Ordering::Relaxed},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
 };
 
 use sentry_proto::v1;
@@ -13,11 +16,36 @@ use super::canary::CanaryState;
 use crate::{
     bpf::skipped,
     export::ExportStatus,
-    journal::{JournalHandle, Refused},
+    journal::{JournalHandle, Refused, Stats},
     ring::reader::RingStats,
     runs::Registry,
     stage::StageStats,
 };
+
+/// How what is kept stands: ledger, journal, and the runs of earlier lives.
+#[derive(Default)]
+pub struct StateStatus {
+    /// What was not as it was left, found at the start.
+    pub troubles: Vec<String>,
+    /// Entries that the ledger had to give up.
+    pub given_up: Arc<AtomicU64>,
+}
+
+impl StateStatus {
+    /// What is wrong with it, one line each.
+    fn troubles(&self, journal: &Stats) -> Vec<String> {
+        let dropped = journal.dropped_disk_full + journal.dropped_spool_full + journal.dropped_queue_full;
+        let counted = [
+            (dropped, "items did not fit the local store"),
+            (self.given_up.load(Relaxed), "ledger entries were given up"),
+            (journal.too_large, "items were too large for the local store"),
+            (journal.files_replaced, "corrupt files of the local store were replaced"),
+        ];
+        let counted = counted.into_iter().filter(|(count, _)| *count > 0);
+        let counted = counted.map(|(count, what)| format!("{count} {what}"));
+        self.troubles.iter().cloned().chain(counted).collect()
+    }
+}
 
 /// State that the control socket shows; written by the stages.
 pub struct StatusBoard {
@@ -31,6 +59,7 @@ pub struct StatusBoard {
     pub canary: Arc<CanaryState>,
     export: OnceLock<watch::Receiver<ExportStatus>>,
     tasks: TaskTracker,
+    state: StateStatus,
 }
 
 impl StatusBoard {
@@ -42,6 +71,7 @@ impl StatusBoard {
         sensor_limits: Vec<String>,
         ring: Arc<RingStats>,
         stages: Vec<(&'static str, Arc<StageStats>)>,
+        state: StateStatus,
     ) -> Self {
         let canary = Arc::new(CanaryState::default());
         Self {
@@ -54,6 +84,7 @@ impl StatusBoard {
             canary,
             export: OnceLock::new(),
             tasks: TaskTracker::new(),
+            state,
         }
     }
 
@@ -90,24 +121,36 @@ impl StatusBoard {
         self.stages.iter().find(|(_, stats)| !stats.is_alive()).map(|(name, _)| *name)
     }
 
+    /// `serving`, the fault that keeps the sensor from its work, or all that degrades it.
+    fn health(&self, journal: &JournalHandle) -> String {
+        if let Some(stage) = self.dead_stage() {
+            return format!("stage {stage} has ended");
+        }
+        if !journal.is_alive() {
+            return "the journal has ended".into();
+        }
+        if let Some(alarm) = self.canary.alarm() {
+            return alarm;
+        }
+        let waiting = journal.refused().map(|Refused { waiting, why }| {
+            format!(
+                "{waiting} run states, findings, decisions or outcomes wait in memory for the \
+                 disk: {why}"
+            )
+        });
+        let all: Vec<String> = waiting.into_iter().chain(self.state.troubles(&journal.stats())).collect();
+        match all.as_slice() {
+            [] => "serving".into(),
+            all => format!("degraded: {}", all.join("; ")),
+        }
+    }
+
     #[must_use]
     pub fn reply(&self, registry: &Registry, journal: &JournalHandle) -> v1::StatusReply {
         let (tier, mut limits, mut faults) = registry.kernel_status();
         limits.extend(self.sensor_limits.iter().cloned());
         faults.extend(skipped().map(|count| ("programs_skipped".into(), count)));
         let position = journal.position();
-        let lost = journal.stats();
-        let dropped = lost.dropped_disk_full + lost.dropped_spool_full + lost.dropped_queue_full;
-        let health = match (self.dead_stage(), self.canary.alarm(), journal.refused()) {
-            (Some(stage), ..) => format!("stage {stage} has ended"),
-            _ if !journal.is_alive() => "the journal has ended".into(),
-            (None, Some(alarm), _) => alarm,
-            (None, None, Some(Refused { waiting, why })) => format!(
-                "degraded: {waiting} run states, findings, decisions or outcomes wait in memory for the disk: {why}"
-            ),
-            _ if dropped > 0 => format!("degraded: {dropped} items did not fit the local store"),
-            (None, None, None) => "serving".into(),
-        };
         let stages = self
             .stages
             .iter()
@@ -122,7 +165,7 @@ impl StatusBoard {
             version: env!("CARGO_PKG_VERSION").into(),
             tier,
             limits,
-            health,
+            health: self.health(journal),
             stages,
             collector: self.collector(),
             spooled_items: position.last - position.acked.min(position.last),

@@ -6,11 +6,12 @@
 
 use std::{
     fs,
-    io::Write as _,
+    io::{Read as _, Write as _},
     os::unix::fs::{MetadataExt as _, OpenOptionsExt as _},
     path::Path,
 };
 
+use rustix::fs::OFlags;
 use sentry_common::offset;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -19,6 +20,9 @@ use super::prototypes;
 
 /// Where it is.
 pub(super) const PATH: &str = "/run/agentsentry/kernel-offsets.json";
+
+/// It has some ten kilobytes.
+const LIMIT_BYTES: u64 = 1 << 20;
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -35,11 +39,14 @@ type Kept = ([u32; offset::COUNT], Vec<(String, String)>);
 
 /// What was kept, if it can be believed.
 pub(super) fn read(path: &Path) -> Option<Kept> {
-    let meta = fs::symlink_metadata(path).ok()?;
-    if !meta.is_file() || meta.uid() != 0 || meta.mode() & 0o077 != 0 {
+    let mut file = open(fs::OpenOptions::new().read(true), path).ok()?;
+    let meta = file.metadata().ok()?;
+    if !meta.is_file() || meta.uid() != 0 || meta.mode() & 0o077 != 0 || meta.len() > LIMIT_BYTES {
         return None;
     }
-    let cached: Cached = serde_json::from_slice(&fs::read(path).ok()?).ok()?;
+    let mut text = Vec::new();
+    file.read_to_end(&mut text).ok()?;
+    let cached: Cached = serde_json::from_slice(&text).ok()?;
     if cached.boot_id != boot_id()? || cached.fields != fields() {
         return None;
     }
@@ -65,9 +72,17 @@ fn try_write(
     }
     // Two sensors may write at once: each its own file, the rename is atomic.
     let draft = path.with_extension(format!("draft-{}", std::process::id()));
-    let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
+    // One of a process that had this number before.
+    drop(fs::remove_file(&draft));
+    let mut file = open(fs::OpenOptions::new().write(true).create_new(true).mode(0o600), &draft)?;
     file.write_all(&serde_json::to_vec(&cached)?)?;
     fs::rename(draft, path)
+}
+
+/// Without following a link, or waiting for the other end of a pipe.
+fn open(options: &mut fs::OpenOptions, path: &Path) -> std::io::Result<fs::File> {
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    options.custom_flags(flags.bits().cast_signed()).open(path)
 }
 
 fn fields() -> String {

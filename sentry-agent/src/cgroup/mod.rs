@@ -21,7 +21,10 @@ mod handle;
 
 mod state;
 
+mod mark;
+
 pub use handle::{Cgroup, CpuTime};
+pub use mark::Mark;
 pub use mount::CgroupRoot;
 pub use parse::CgroupEvents;
 

@@ -65,8 +65,7 @@ impl Cgroup {
         match self.write("cgroup.kill", "1") {
             Ok(()) if self.populated()? => or_gone(self.signal_all(Signal::KILL)),
             Err(CgroupError::Io { source, .. })
-                if source.raw_os_error() == Some(Errno::NOENT.raw_os_error())
-                    || is_unsupported(&source) =>
+                if source.raw_os_error() == Some(Errno::NOENT.raw_os_error()) || is_unsupported(&source) =>
             {
                 self.kill_each(limit)
             }

@@ -10,11 +10,11 @@ use super::{
     error::CliError,
     exit::Exit,
     out,
-    render::{GREEN, RED, json as lines, paint, safe, status},
+    render::{GREEN, RED, YELLOW, json as lines, paint, safe, status},
 };
 use crate::{
     config::{Collector, Config, Flags, defaults},
-    ledger::{self, Flaw},
+    ledger::{self, Flaw, SetAside},
 };
 
 /// The kernel's own type information.
@@ -54,17 +54,21 @@ pub(super) fn program_costs(as_json: bool) -> Result<Exit, CliError> {
 }
 
 pub(super) fn ledger_verify(dir: &Path, as_json: bool) -> Result<Exit, CliError> {
-    let (text, exit) = match ledger::verify(dir) {
+    let proof = ledger::verify(dir);
+    let set_aside = set_aside(dir, proof.as_ref().map_or(&[], |verified| &verified.set_aside));
+    let (text, exit) = match proof {
         Ok(verified) if as_json => {
             let value = json!({
                 "type": "ledger", "verified": true, "entries": verified.entries, "segments": verified.segments,
                 "chain_uid": verified.chain_uid, "head_seq": verified.head_seq,
                 "head_fingerprint": verified.head_fingerprint, "public_key": verified.public_key,
+                "set_aside": set_aside.iter().map(|(kept, why)| json!({"kept": kept, "why": why}))
+                    .collect::<Vec<_>>(),
             });
             (lines::line(&value), Exit::Ok)
         }
         Ok(verified) => {
-            let text = format!(
+            let mut text = format!(
                 "{}: {} entries in {} segments, chain {}\n  head {} {}\n  key  {}\n",
                 paint(GREEN, "Ledger verified"),
                 verified.entries,
@@ -74,6 +78,11 @@ pub(super) fn ledger_verify(dir: &Path, as_json: bool) -> Result<Exit, CliError>
                 safe(&verified.head_fingerprint),
                 safe(&verified.public_key),
             );
+            for (kept, why) in &set_aside {
+                let kept = kept.as_ref().map_or_else(|| "is gone".into(), |path| path.display().to_string());
+                let title = paint(YELLOW, "set aside");
+                text.push_str(&format!("  {title} {}: {}\n", safe(&kept), safe(why)));
+            }
             (text, Exit::Ok)
         }
         Err(error) => {
@@ -89,6 +98,8 @@ pub(super) fn ledger_verify(dir: &Path, as_json: bool) -> Result<Exit, CliError>
                 let value = json!({
                     "type": "ledger", "verified": false, "segment": error.segment, "line": error.line,
                     "what": error.what.to_string(),
+                    "set_aside": set_aside.iter().map(|(kept, why)| json!({"kept": kept, "why": why}))
+                        .collect::<Vec<_>>(),
                 });
                 lines::line(&value)
             } else {
@@ -99,6 +110,18 @@ pub(super) fn ledger_verify(dir: &Path, as_json: bool) -> Result<Exit, CliError>
     };
     out::print(&text)?;
     Ok(exit)
+}
+
+/// What the ledger says was set aside, and what else of that kind stands beside it: where it is, and why.
+fn set_aside(dir: &Path, told: &[SetAside]) -> Vec<(Option<PathBuf>, String)> {
+    let mut all: Vec<_> = told.iter().map(|one| (one.kept.clone(), one.why.clone())).collect();
+    for path in ledger::kept_beside(dir) {
+        let name = path.file_name();
+        if !told.iter().any(|one| one.kept.as_ref().and_then(|kept| kept.file_name()) == name) {
+            all.push((Some(path), "an earlier ledger, which no entry of this one names".into()));
+        }
+    }
+    all
 }
 
 pub(super) fn config_check(file: Option<PathBuf>, as_json: bool) -> Result<Exit, CliError> {

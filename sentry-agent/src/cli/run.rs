@@ -11,6 +11,7 @@ use std::{
     os::unix::process::ExitStatusExt as _,
     path::{Path, PathBuf},
     process::{ExitCode, ExitStatus},
+    time::{Duration, Instant},
 };
 
 use rustix::process::{Pid, Signal};
@@ -19,6 +20,7 @@ use tokio::{
     process::{Child, Command},
     signal::unix::{Signal as Listener, SignalKind, signal},
 };
+use tonic::Code;
 
 use super::{
     act::mode,
@@ -33,6 +35,11 @@ use super::{
         report as report_text,
     },
 };
+use crate::runs::bounded;
+
+/// How long the end waits for a sensor that is away. systemd starts one again after a second.
+const BACK_WITHIN: Duration = Duration::from_secs(10);
+const ASK_EVERY: Duration = Duration::from_millis(100);
 
 /// Tells the command which run it is.
 const RUN_VARIABLE: &str = "AGENTSENTRY_RUN";
@@ -60,11 +67,17 @@ async fn supervise(args: &RunArgs) -> Result<ExitCode, CliError> {
         };
         let status = signals.pass_while(&mut child).await?;
         let code = code_of(status);
-        let finished = finish(&mut client, &run, args).await;
+        let finished = finish_when_back(&mut client, &run, args).await;
         match finished {
             // The command has run and its code stands, whatever became of the report.
             Err(error) => {
-                out::note(&format!("sentry: no report of run {run}: {}\n", crate::error_chain(&error)));
+                let why = match &error {
+                    error if is_away(error) => {
+                        format!("the sensor is away; `sentry report {run}` shows it later")
+                    }
+                    error => crate::error_chain(error),
+                };
+                out::note(&format!("sentry: no report of run {run}: {why}\n"));
                 return Ok(ExitCode::from(code));
             }
             Ok(killed) if killed && restarts < args.restart => {
@@ -83,6 +96,7 @@ async fn supervise(args: &RunArgs) -> Result<ExitCode, CliError> {
 
 async fn start(client: &mut Client, args: &RunArgs) -> Result<String, CliError> {
     let command = args.command.iter().map(|argument| argument.to_string_lossy().into_owned()).collect();
+    let command = bounded::to_send(command);
     let request = v1::StartRequest { name: name(args), mode: mode(args.enforce).into(), command };
     let reply = client.start(request).await?.into_inner();
     Ok(reply.run.ok_or(CliError::Incomplete { field: "run" })?.id)
@@ -105,6 +119,22 @@ fn spawn(run: &str, args: &RunArgs) -> Result<Child, CliError> {
         .env(RUN_VARIABLE, run)
         .spawn()
         .map_err(|source| CliError::System { what: "start the command", source })
+}
+
+/// As [`finish`]; a sensor that is just being started again gets the time for it.
+async fn finish_when_back(client: &mut Client, run: &str, args: &RunArgs) -> Result<bool, CliError> {
+    let end = Instant::now() + BACK_WITHIN;
+    loop {
+        match finish(client, run, args).await {
+            Err(error) if is_away(&error) && Instant::now() < end => tokio::time::sleep(ASK_EVERY).await,
+            result => return result,
+        }
+    }
+}
+
+/// Nobody is listening, or the one that answered has ended meanwhile.
+fn is_away(error: &CliError) -> bool {
+    matches!(error, CliError::Sensor(status) if matches!(status.code(), Code::Unavailable | Code::Unknown | Code::Cancelled))
 }
 
 /// Closes the run and shows its report. Whether the sensor's own decision killed it.

@@ -4,7 +4,8 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use super::{args::SensorArgs, error::CliError, exit::Exit};
 use crate::{
-    app::AppError, bpf::LoadError, config::Config, control::socket::SocketError, ledger::LedgerError,
+    app::AppError, bpf::LoadError, config::Config, control::socket::SocketError, journal::JournalError,
+    ledger::LedgerError, private::PrivateError,
 };
 
 /// What is logged where RUST_LOG says nothing.
@@ -37,15 +38,28 @@ fn exit_of(error: &AppError) -> Exit {
         AppError::Ledger(LedgerError::InUse { .. }) | AppError::Socket(SocketError::Taken { .. }) => {
             Exit::Temporary
         }
+        AppError::State(error)
+        | AppError::Ledger(LedgerError::Private(error))
+        | AppError::Journal(JournalError::Private(error)) => of_private(error),
         AppError::Ledger(_) | AppError::Journal(_) => Exit::Io,
-        AppError::Socket(SocketError::Io { source, .. }) | AppError::StateDir { source, .. } => {
-            match source.kind() {
-                std::io::ErrorKind::PermissionDenied => Exit::NoPermission,
-                _ => Exit::CannotCreate,
-            }
-        }
+        AppError::Socket(SocketError::Io { source, .. }) => match source.kind() {
+            std::io::ErrorKind::PermissionDenied => Exit::NoPermission,
+            _ => Exit::CannotCreate,
+        },
         AppError::Cgroup(_) | AppError::Start { .. } | AppError::Serve { .. } => Exit::Failure,
         AppError::DeadStage { .. } => Exit::Internal,
+    }
+}
+
+fn of_private(error: &PrivateError) -> Exit {
+    match error {
+        PrivateError::Io { source, .. } if source.kind() == std::io::ErrorKind::PermissionDenied => {
+            Exit::NoPermission
+        }
+        PrivateError::Io { .. } => Exit::CannotCreate,
+        PrivateError::Foreign { .. } | PrivateError::Writable { .. } | PrivateError::Kind { .. } => {
+            Exit::Config
+        }
     }
 }
 

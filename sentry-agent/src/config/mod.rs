@@ -125,6 +125,13 @@ impl Config {
     pub fn agent(&self, name: &str) -> Option<&Agent> {
         self.agents.iter().find(|agent| agent.name == name)
     }
+
+    /// What holds for a run whose agent is not known: any of the configured ones may be meant.
+    #[must_use]
+    pub fn strictest_mode(&self) -> Mode {
+        let enforced = self.agents.iter().any(|agent| agent.mode == Mode::Enforce);
+        if enforced { Mode::Enforce } else { Mode::Observe }
+    }
 }
 
 // === impl Endpoint ===

@@ -21,7 +21,7 @@ use crate::{
     enrich::clock::unix_ns,
     error_chain,
     journal::{Filter, JournalError, JournalHandle},
-    runs::{Registry, Run, RunError, Start, name::named},
+    runs::{Registry, Run, RunError, Start, bounded, name::named},
     stage::act::Case,
 };
 
@@ -298,7 +298,7 @@ pub async fn act_by_hand(
 ) -> Result<(sentry_detect::decision::Decision, Outcome), Status> {
     // Room first: a caller that goes away while it waits must not leave a decision that nobody acts on.
     let room = cases.reserve().await.map_err(|_closed| stopping())?;
-    let decision = run.decider().by_hand(action, origin, reason, unix_ns());
+    let decision = run.decider().by_hand(action, origin, bounded::reason(reason), unix_ns());
     let (reply, outcome) = oneshot::channel();
     let case = Case::Decided {
         run: Arc::clone(run),
@@ -330,6 +330,7 @@ impl From<RunError> for Status {
             RunError::Unknown { .. } => Code::NotFound,
             RunError::Ambiguous { .. } => Code::InvalidArgument,
             RunError::Ended { .. }
+            | RunError::Deserted { .. }
             | RunError::Enter { .. }
             | RunError::OfTheSensor { .. }
             | RunError::Cgroup(_) => Code::FailedPrecondition,

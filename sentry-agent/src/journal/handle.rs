@@ -41,6 +41,8 @@ pub struct Stats {
     pub dropped_spool_full: u64,
     /// Items that found the writer's queue full.
     pub dropped_queue_full: u64,
+    /// Items that were too large for the journal: a run without its lists stands for one, a Gap for any other.
+    pub too_large: u64,
     /// Items that the collector refused for good.
     pub refused: u64,
     /// Rows read that did not decode.
@@ -78,6 +80,7 @@ pub(super) struct Counters {
     pub(super) dropped_disk_full: AtomicU64,
     pub(super) dropped_spool_full: AtomicU64,
     pub(super) dropped_queue_full: AtomicU64,
+    pub(super) too_large: AtomicU64,
     pub(super) refused: AtomicU64,
     pub(super) corrupt_rows: AtomicU64,
     pub(super) files_replaced: AtomicU64,
@@ -292,6 +295,7 @@ impl JournalHandle {
             dropped_disk_full,
             dropped_spool_full,
             dropped_queue_full,
+            too_large,
             refused,
             corrupt_rows,
             files_replaced,
@@ -301,6 +305,7 @@ impl JournalHandle {
             dropped_disk_full: dropped_disk_full.load(Relaxed),
             dropped_spool_full: dropped_spool_full.load(Relaxed),
             dropped_queue_full: dropped_queue_full.load(Relaxed),
+            too_large: too_large.load(Relaxed),
             refused: refused.load(Relaxed),
             corrupt_rows: corrupt_rows.load(Relaxed),
             files_replaced: files_replaced.load(Relaxed),

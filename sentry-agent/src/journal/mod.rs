@@ -16,7 +16,7 @@
 //!
 //! Unacknowledged items take at most [`Limits::spool_bytes`]; then events of the run that has most make room, while it has more than
 //! an eighth, so that a flood costs the run that makes it; after that the oldest. Gaps stand for them ("spool-full"). Acknowledged items stay for queries, at most [`Limits::keep_bytes`], oldest go first. An item over
-//! [`ITEM_LIMIT`] becomes a Gap ("too-large"). All live runs, [`RUNS_KEPT`] ended ones and [`COMMANDS_KEPT`] command results are kept.
+//! [`ITEM_LIMIT`] becomes a Gap ("too-large"), a run one without its lists and command. All live runs, [`RUNS_KEPT`] ended ones and [`COMMANDS_KEPT`] command results are kept.
 //! The file itself does not shrink: it stays at its largest, about the sum of the limits. Its write-ahead log is emptied beyond 16 MiB.
 //!
 //! # A disk that refuses
@@ -59,6 +59,7 @@ use std::{io, path::PathBuf};
 
 pub use handle::{JournalHandle, Refused, Stats};
 pub use read::{Batch, Filter, Page};
+pub use schema::Origin;
 pub use store::{CommandState, Journal};
 pub use writer::{JournalWriter, Position, QUEUE_CAPACITY};
 
@@ -84,6 +85,8 @@ pub struct Limits {
 pub enum JournalError {
     #[error("{act} {path}: the file system refused")]
     Io { act: &'static str, path: PathBuf, source: io::Error },
+    #[error(transparent)]
+    Private(#[from] crate::private::PrivateError),
     #[error("open {path}: another process has it open; stop that sensor first")]
     InUse { path: PathBuf },
     #[error(

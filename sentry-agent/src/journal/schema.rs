@@ -3,7 +3,6 @@
 use std::{
     fs::{self, File},
     io,
-    os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -12,7 +11,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension as _};
 use uuid::Uuid;
 
 use super::JournalError;
-use crate::ledger::lock;
+use crate::{ledger::lock, private};
 
 /// `PRAGMA user_version`.
 const FORMAT: i64 = 1;
@@ -44,8 +43,22 @@ CREATE TABLE commands (number INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, bod
 /// Younger than the tables: a file without it is read through once.
 const INDEX: &str = "CREATE INDEX IF NOT EXISTS of_run ON items (run) WHERE run IS NOT NULL";
 
-/// A writing connection on a sound file with the tables in it. A corrupt file is moved aside first.
-pub(super) fn open(path: &Path) -> Result<Connection, JournalError> {
+/// The file, its write-ahead log, and the index of that.
+const SIDES: [&str; 3] = ["", "-wal", "-shm"];
+
+/// Whence a journal's file is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// An earlier life left it.
+    Earlier,
+    /// There was none.
+    New,
+    /// It took the place of a corrupt one, which is kept here.
+    InsteadOf(PathBuf),
+}
+
+/// A writing connection on a sound file with the tables in it, and whence the file is. A corrupt one is moved aside first.
+pub(super) fn open(path: &Path) -> Result<(Connection, Origin), JournalError> {
     match prepare(path) {
         Err(error @ JournalError::Corrupt { .. }) => {
             let aside = move_aside(path)?;
@@ -55,7 +68,7 @@ pub(super) fn open(path: &Path) -> Result<Connection, JournalError> {
                 error = &error as &dyn std::error::Error,
                 "journal corrupt, a new epoch begins"
             );
-            prepare(path)
+            prepare(path).map(|(connection, _)| (connection, Origin::InsteadOf(aside)))
         }
         result => result,
     }
@@ -67,7 +80,8 @@ const READ_CACHE: i64 = -256;
 /// A reading connection.
 pub(super) fn open_reader(path: &Path) -> Result<Connection, JournalError> {
     const ACT: &str = "open the journal for reading";
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let flags =
+        OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
     let connection = Connection::open_with_flags(path, flags).map_err(JournalError::of(ACT))?;
     connection.busy_timeout(BUSY).map_err(JournalError::of(ACT))?;
     connection.pragma_update(None, "cache_size", READ_CACHE).map_err(JournalError::of(ACT))?;
@@ -80,18 +94,14 @@ pub(super) fn own(path: &Path) -> Result<File, JournalError> {
     match lock::take(&lock) {
         Ok(Some(file)) => Ok(file),
         Ok(None) => Err(JournalError::InUse { path: path.to_owned() }),
-        Err(source) => Err(JournalError::Io { act: "lock", path: lock, source }),
+        Err(error) => Err(error.into()),
     }
 }
 
-/// Makes the directory that the journal is to be in.
-pub(super) fn make_dir(path: &Path) -> Result<(), JournalError> {
-    let Some(dir) = path.parent() else { return Ok(()) };
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(|source| JournalError::Io {
-        act: "make",
-        path: dir.to_owned(),
-        source,
-    })
+/// Makes the directory that the journal is to be in; the journal's path without links.
+pub(super) fn make_dir(path: &Path) -> Result<PathBuf, JournalError> {
+    let (Some(dir), Some(name)) = (path.parent(), path.file_name()) else { return Ok(path.to_owned()) };
+    Ok(private::make_dir(dir)?.join(name))
 }
 
 pub(super) fn meta(connection: &Connection, key: &str) -> rusqlite::Result<Option<String>> {
@@ -112,20 +122,32 @@ pub(super) fn set_meta(connection: &Connection, key: &str, value: &str) -> rusql
 /// Waits for a lock that another connection holds for the length of one commit.
 const BUSY: Duration = Duration::from_secs(5);
 
-fn prepare(path: &Path) -> Result<Connection, JournalError> {
+fn prepare(path: &Path) -> Result<(Connection, Origin), JournalError> {
     const ACT: &str = "open the journal";
-    let connection = Connection::open(path).map_err(JournalError::of(ACT))?;
+    for side in SIDES {
+        // What SQLite makes beside the file has the file's mode.
+        private::prepare(&suffixed(path, side), side.is_empty())?;
+    }
+    let flags =
+        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
+    let connection = Connection::open_with_flags(path, flags).map_err(JournalError::of(ACT))?;
     configure(&connection).map_err(JournalError::of(ACT))?;
     let found: i64 =
         connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(JournalError::of(ACT))?;
-    match found {
-        0 => create(&connection).map_err(JournalError::of("make the journal's tables"))?,
-        FORMAT => check(&connection)?,
+    let origin = match found {
+        0 => {
+            create(&connection).map_err(JournalError::of("make the journal's tables"))?;
+            Origin::New
+        }
+        FORMAT => {
+            check(&connection)?;
+            Origin::Earlier
+        }
         _ => return Err(JournalError::Version { path: path.to_owned(), found, known: FORMAT }),
-    }
+    };
     connection.execute_batch(INDEX).map_err(JournalError::of("index the journal"))?;
     set_meta(&connection, "clean", "0").map_err(JournalError::of(ACT))?;
-    Ok(connection)
+    Ok((connection, origin))
 }
 
 fn configure(connection: &Connection) -> rusqlite::Result<()> {
@@ -208,7 +230,7 @@ fn as_corrupt(act: &'static str) -> impl Fn(rusqlite::Error) -> JournalError {
 pub(super) fn move_aside(path: &Path) -> Result<PathBuf, JournalError> {
     let free = (1_u32..).map(|n| suffixed(path, &format!(".corrupt-{n}"))).find(|aside| !aside.exists());
     let aside = free.unwrap_or_else(|| suffixed(path, ".corrupt"));
-    for side in ["", "-wal", "-shm"] {
+    for side in SIDES {
         let (from, to) = (suffixed(path, side), suffixed(&aside, side));
         match fs::rename(&from, &to) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}

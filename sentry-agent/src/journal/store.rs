@@ -14,8 +14,9 @@ use super::{
     COMMANDS_KEPT, ITEM_LIMIT, JournalError, Limits, RUNS_KEPT,
     gap::{self, Lost},
     prune::{self, Books},
-    schema,
+    schema::{self, Origin},
 };
+use crate::ledger::start::Remembered;
 
 /// The journal, open for writing. One process has it at a time.
 #[derive(Debug)]
@@ -27,6 +28,9 @@ pub struct Journal {
     pub(super) books: Books,
     /// Items that made room because the spool was full, since it was opened.
     pub(super) dropped_spool_full: u64,
+    /// Items that were too large, since it was opened: a run without its lists stands for one, a Gap for any other.
+    pub(super) too_large: u64,
+    origin: Origin,
     /// Bytes of the write-ahead log beyond which it is to be emptied.
     log_limit: u64,
     _owner: File,
@@ -52,9 +56,9 @@ impl Journal {
     ///
     /// The file cannot be made or read, another process writes it, or a newer version wrote it.
     pub fn open(path: &Path, limits: Limits) -> Result<Self, JournalError> {
-        schema::make_dir(path)?;
+        let path = &schema::make_dir(path)?;
         let owner = schema::own(path)?;
-        let connection = schema::open(path)?;
+        let (connection, origin) = schema::open(path)?;
         let (epoch, books) = load(&connection).map_err(JournalError::of("read the journal's books"))?;
         let mut journal = Self {
             path: path.to_owned(),
@@ -63,6 +67,8 @@ impl Journal {
             epoch,
             books,
             dropped_spool_full: 0,
+            too_large: 0,
+            origin,
             log_limit: LOG_BYTES,
             _owner: owner,
         };
@@ -89,12 +95,14 @@ impl Journal {
         items: &[v1::Item],
     ) -> Result<RangeInclusive<u64>, JournalError> {
         let first = self.books.next;
+        let too_large = items.iter().filter(|item| item.encoded_len() > ITEM_LIMIT).count() as u64;
         self.transact("append to the journal", |connection, books| {
             if !lost.is_empty() {
                 insert_gap(connection, books, lost)?;
             }
             items.iter().try_for_each(|item| insert(connection, books, item))
         })?;
+        self.too_large += too_large;
         Ok(first..=self.books.next - 1)
     }
 
@@ -190,6 +198,36 @@ impl Journal {
     /// The mark was not written; the next start takes longer.
     pub fn close(self) -> Result<(), JournalError> {
         schema::set_meta(&self.connection, "clean", "1").map_err(JournalError::of("close the journal"))
+    }
+
+    /// The ledger as it was remembered.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read.
+    pub fn remembered_ledger(&self) -> Result<Option<Remembered>, JournalError> {
+        let error = JournalError::of("read what is remembered of the ledger");
+        let chain_uid = schema::meta(&self.connection, "ledger_chain").map_err(&error)?;
+        let seq = schema::meta_number(&self.connection, "ledger_seq").map_err(&error)?;
+        Ok(chain_uid.map(|chain_uid| Remembered { chain_uid, seq }))
+    }
+
+    /// Remembers where the ledger stands: whoever takes the ledger away has to change this, too.
+    ///
+    /// # Errors
+    ///
+    /// It was not written.
+    pub fn remember_ledger(&mut self, ledger: &Remembered) -> Result<(), JournalError> {
+        self.transact("remember the ledger", |connection, _| {
+            schema::set_meta(connection, "ledger_chain", &ledger.chain_uid)?;
+            schema::set_meta(connection, "ledger_seq", &ledger.seq.to_string())
+        })
+    }
+
+    /// Whence the file is.
+    #[must_use]
+    pub fn origin(&self) -> &Origin {
+        &self.origin
     }
 
     /// Names this life of the file.
@@ -321,6 +359,14 @@ fn insert_gap(connection: &Connection, books: &mut Books, lost: &Lost) -> rusqli
 
 fn insert(connection: &Connection, books: &mut Books, item: &v1::Item) -> rusqlite::Result<()> {
     let too_large = item.encoded_len() > ITEM_LIMIT;
+    if let Some(item::Item::Run(run)) = &item.item
+        && too_large
+        && let smaller = without_lists(run)
+        && smaller.encoded_len() <= ITEM_LIMIT
+    {
+        // Without its row nobody would take it up again.
+        return insert(connection, books, &smaller);
+    }
     if too_large || item.item.is_none() || matches!(item.item, Some(item::Item::Gap(_))) {
         let mut lost = Lost::default();
         match &item.item {
@@ -345,6 +391,20 @@ fn insert(connection: &Connection, books: &mut Books, item: &v1::Item) -> rusqli
         _ => {}
     }
     insert_row(connection, books, &row, 1)
+}
+
+/// A run as small as it gets.
+fn without_lists(run: &v1::Run) -> v1::Item {
+    let executed: u64 = run.executed.iter().map(|file| file.executions).sum();
+    let run = v1::Run {
+        command: Vec::new(),
+        command_truncated: true,
+        flows: Vec::new(),
+        executed: Vec::new(),
+        executed_unlisted: run.executed_unlisted + executed,
+        ..run.clone()
+    };
+    v1::Item { item: Some(item::Item::Run(run)) }
 }
 
 fn kind_and_time(item: &v1::Item) -> (ItemKind, u64) {

@@ -257,9 +257,14 @@ impl Worker {
             Some(journal) => journal,
             slot @ None => slot.insert(Journal::open(&self.path, self.limits)?),
         };
-        let before = journal.dropped_spool_full;
+        let (before, large_before) = (journal.dropped_spool_full, journal.too_large);
         journal.append_after(&self.lost, items)?;
         let dropped = journal.dropped_spool_full - before;
+        let too_large = journal.too_large - large_before;
+        if too_large > 0 {
+            self.shared.counters.too_large.fetch_add(too_large, Relaxed);
+            tracing::error!(journal.too_large = too_large, "items are too large for the journal");
+        }
         if dropped > 0 && self.shared.counters.dropped_spool_full.fetch_add(dropped, Relaxed) == 0 {
             tracing::warn!(
                 journal.dropped = dropped,

@@ -10,6 +10,10 @@ use super::{Flaw, LINE_LIMIT, LedgerError};
 pub(super) const GENESIS: &str = "chain-start";
 /// Kind of the entry that tells of a repair.
 pub(super) const RECOVERED: &str = "recovered";
+/// Kind of the entry that tells of a ledger that was changed and is kept beside this one.
+pub(super) const SET_ASIDE: &str = "predecessor-tampered";
+/// Kind of the entry that tells of a ledger that was not there any more.
+pub(super) const MISSING: &str = "predecessor-missing";
 /// `prev` of the first entry.
 pub(super) const NO_PREVIOUS: &str = "0000000000000000000000000000000000000000000000000000000000000000";
 

@@ -1,10 +1,6 @@
 //! The signing key and its public half on disk.
 
-use std::{
-    fs,
-    io::{self, Read as _},
-    path::Path,
-};
+use std::{fs, io::Read as _, path::Path};
 
 use ed25519_dalek::{SigningKey, VerifyingKey};
 
@@ -13,6 +9,7 @@ use super::{
     entry::{hex, unhex},
     store,
 };
+use crate::private;
 
 const SECRET_FILE: &str = "ledger.key";
 pub(super) const PUBLIC_FILE: &str = "ledger.pub";
@@ -20,15 +17,15 @@ pub(super) const PUBLIC_FILE: &str = "ledger.pub";
 /// The key in `dir`; made from the kernel's randomness where there is none.
 pub(super) fn load_or_make(dir: &Path) -> Result<SigningKey, LedgerError> {
     let path = dir.join(SECRET_FILE);
-    let key = match fs::read(&path) {
+    let key = match private::read(&path) {
         Ok(bytes) => match <[u8; 32]>::try_from(bytes.as_slice()) {
             Ok(secret) => SigningKey::from_bytes(&secret),
             Err(std::array::TryFromSliceError { .. }) => {
                 return Err(LedgerError::Key { path, why: "it is not a key of 32 bytes" });
             }
         },
-        Err(error) if error.kind() == io::ErrorKind::NotFound => make(dir)?,
-        Err(source) => return Err(LedgerError::Io { act: "read", path, source }),
+        Err(error) if error.is_absent() => make(dir)?,
+        Err(error) => return Err(error.into()),
     };
     agree(dir, &key)?;
     Ok(key)
@@ -64,13 +61,13 @@ fn make(dir: &Path) -> Result<SigningKey, LedgerError> {
 fn agree(dir: &Path, key: &SigningKey) -> Result<(), LedgerError> {
     let path = dir.join(PUBLIC_FILE);
     let expected = public_file(&key.verifying_key());
-    match fs::read(&path) {
+    match private::read(&path) {
         Ok(content) if content == expected.as_bytes() => Ok(()),
         Ok(_) => Err(LedgerError::Key { path, why: "it is not the public half of ledger.key" }),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+        Err(error) if error.is_absent() => {
             store::replace(dir, PUBLIC_FILE, expected.as_bytes())?;
             store::sync_dir(dir)
         }
-        Err(source) => Err(LedgerError::Io { act: "read", path, source }),
+        Err(error) => Err(error.into()),
     }
 }

@@ -2,12 +2,12 @@
 
 use std::{
     fs::{File, OpenOptions, TryLockError},
-    io,
-    os::unix::fs::OpenOptionsExt as _,
     path::Path,
     thread,
     time::{Duration, Instant},
 };
+
+use crate::private::{self, PrivateError};
 
 /// A child of this process holds a copy of every open file from its fork to its exec. A lock that is given up
 /// meanwhile stays for that moment.
@@ -15,13 +15,15 @@ const FORK_TO_EXEC: Duration = Duration::from_secs(2);
 const STEP: Duration = Duration::from_millis(10);
 
 /// Locks `path` until the file is closed; `None`: another process has it.
-pub(crate) fn take(path: &Path) -> io::Result<Option<File>> {
-    let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)?;
+pub(crate) fn take(path: &Path) -> Result<Option<File>, PrivateError> {
+    let file = private::open(path, OpenOptions::new().write(true).create(true).truncate(false))?;
     let deadline = Instant::now() + FORK_TO_EXEC;
     loop {
         match file.try_lock() {
             Ok(()) => return Ok(Some(file)),
-            Err(TryLockError::Error(error)) => return Err(error),
+            Err(TryLockError::Error(source)) => {
+                return Err(PrivateError::Io { act: "lock", path: path.to_owned(), source });
+            }
             Err(TryLockError::WouldBlock) if Instant::now() >= deadline => return Ok(None),
             Err(TryLockError::WouldBlock) => thread::sleep(STEP),
         }

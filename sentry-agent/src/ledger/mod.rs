@@ -32,8 +32,9 @@
 //! # Order of an append
 //!
 //! Line written and synced, then HEAD replaced and synced, then the caller goes on. After a crash a line may be torn
-//! (cut at the next open) or be one ahead of HEAD (kept); both are told by an entry of kind `recovered`. A write that
-//! fails, for a full disk for example, is taken back: the ledger stays as it was.
+//! (cut at the next open) or be one ahead of HEAD (kept); both are told by an entry of kind `recovered`. Where the disk
+//! lost what it had said was written, the torn line may be the one that HEAD signs for: the entry says that, too. Whole
+//! lines that are missing are never the work of a crash. A write that fails, for a full disk for example, is taken back: the ledger stays as it was.
 
 mod entry;
 
@@ -53,6 +54,10 @@ mod record;
 
 pub mod pending;
 
+pub mod start;
+
+mod open_runs;
+
 #[cfg(test)]
 mod tests;
 
@@ -66,8 +71,11 @@ use ed25519_dalek::SigningKey;
 use serde_json::{Value, json};
 
 pub use entry::Entry;
-pub use verify::{Flaw, Verified, VerifyError, verify};
+pub use open_runs::{OpenRuns, open_runs};
+pub use start::kept_beside;
+pub use verify::{Flaw, SetAside, Verified, VerifyError, verify};
 
+use crate::private::PrivateError;
 use head::Head;
 use recover::Recovered;
 use store::Segment;
@@ -83,6 +91,8 @@ pub const SEGMENT_LIMIT: u64 = 16 << 20;
 pub enum LedgerError {
     #[error("{act} {path}: the file system refused")]
     Io { act: &'static str, path: PathBuf, source: io::Error },
+    #[error(transparent)]
+    Private(#[from] PrivateError),
     #[error("append to {path}: no space left; the entry was not written, free space and try again")]
     NoSpace { path: PathBuf, source: io::Error },
     #[error("open the ledger in {dir}: another process has it open; stop that sensor first")]
@@ -118,6 +128,9 @@ pub struct Ledger {
     seq: u64,
     fingerprint: String,
     segment: Segment,
+    /// It was there before it was opened.
+    is_old: bool,
+    recovered: Recovered,
     /// Keeps other writers out as long as it is open.
     _owner: File,
 }
@@ -153,12 +166,14 @@ impl Ledger {
             seq: tail.seq,
             fingerprint: tail.fingerprint,
             segment: tail.segment,
+            is_old: tail.seq > 0,
+            recovered: tail.recovered,
             _owner: owner,
         };
-        if ledger.seq == 0 {
+        if !ledger.is_old {
             ledger.begin()?;
         }
-        ledger.tell(&tail.recovered)?;
+        ledger.tell()?;
         Ok(ledger)
     }
 
@@ -211,12 +226,25 @@ impl Ledger {
         &self.chain_uid
     }
 
+    /// Whether it was there before it was opened.
+    #[must_use]
+    pub fn is_old(&self) -> bool {
+        self.is_old
+    }
+
+    /// How many entries HEAD had signed for that a crash tore; `None` for none.
+    #[must_use]
+    pub fn torn_entries(&self) -> Option<u64> {
+        Some(self.recovered.lost_entries).filter(|count| *count > 0)
+    }
+
     fn begin(&mut self) -> Result<(), LedgerError> {
         let body = json!({ "public_key": key::public_hex(&self.key.verifying_key()) });
         self.append(entry::GENESIS, body, now_unix_ns()).map(drop)
     }
 
-    fn tell(&mut self, recovered: &Recovered) -> Result<(), LedgerError> {
+    fn tell(&mut self) -> Result<(), LedgerError> {
+        let recovered = self.recovered;
         if !recovered.anything() {
             return Ok(());
         }
@@ -224,11 +252,13 @@ impl Ledger {
             ledger.dir = %self.dir.display(),
             ledger.cut_bytes = recovered.cut_bytes,
             ledger.unsigned_entries = recovered.unsigned_entries,
+            ledger.lost_entries = recovered.lost_entries,
             "ledger repaired after a crash"
         );
         let body = json!({
             "cut_bytes": recovered.cut_bytes,
             "unsigned_entries": recovered.unsigned_entries,
+            "lost_entries": recovered.lost_entries,
             "head_rebuilt": recovered.head_missing,
         });
         self.append(entry::RECOVERED, body, now_unix_ns()).map(drop)

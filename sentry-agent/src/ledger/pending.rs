@@ -3,24 +3,28 @@
 
 use std::{
     collections::VecDeque,
-    fs, io,
-    path::{Path, PathBuf},
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    io,
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
     thread,
     time::{Duration, Instant},
 };
 
+use super::{
+    Entry, Ledger, LedgerError,
+    record::{DECISION, FINDING, GIVEN_UP, OUTCOME, RUN_END, RUN_START},
+};
+use crate::error_chain;
 use sentry_detect::{
     decision::{Decision, Outcome},
     finding::Finding,
 };
 use sentry_proto::v1;
-use serde_json::json;
 
-use super::{Entry, Ledger, LedgerError};
-use crate::{enrich::clock::unix_ns, error_chain};
-
-/// Entries that wait for the disk. Beyond it the oldest is given up, counted, and the count is logged.
+/// Entries that wait for the disk. Beyond it the oldest is given up and counted; an entry says how many as soon as the
+/// disk takes one.
 const CAPACITY: usize = 4_096;
 /// Longest that an act waits for the entry that announces it.
 pub const PATIENCE: Duration = Duration::from_millis(100);
@@ -34,6 +38,32 @@ pub enum Note {
     Finding(Finding),
     Decision(Decision),
     Outcome(Outcome),
+    GivenUp(GivenUp),
+}
+
+/// Stands for entries that could not be written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GivenUp {
+    /// Kind of the entry; `None` where they were several.
+    pub kind: Option<&'static str>,
+    pub run: Option<String>,
+    pub count: u64,
+    pub why: String,
+}
+
+impl Note {
+    /// What is written instead of it.
+    fn given_up(&self, why: String) -> GivenUp {
+        let (kind, run) = match self {
+            Self::RunStarted(run) => (RUN_START, Some(&run.id)),
+            Self::RunEnded(run) => (RUN_END, Some(&run.id)),
+            Self::Finding(finding) => (FINDING, Some(&finding.run.0)),
+            Self::Decision(decision) => (DECISION, Some(&decision.run.0)),
+            Self::Outcome(outcome) => (OUTCOME, Some(&outcome.run.0)),
+            Self::GivenUp(_) => (GIVEN_UP, None),
+        };
+        GivenUp { kind: Some(kind), run: run.cloned(), count: 1, why }
+    }
 }
 
 /// Hands notes to a thread that writes them in order, and keeps those the disk would not take until it does.
@@ -59,13 +89,20 @@ impl PendingLedger {
         Ok(Self { desk, writer: Some(writer) })
     }
 
+    /// Entries given up so far.
+    #[must_use]
+    pub fn given_up(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.desk.given_up)
+    }
+
     /// Hands over a note; never waits.
     pub fn note(&self, note: Note) {
         let mut queue = self.desk.queue();
         if queue.waiting.len() == CAPACITY {
             queue.waiting.pop_front();
-            queue.given_up += 1;
-            tracing::error!(given_up = queue.given_up, "ledger entry given up: too many wait for the disk");
+            queue.untold += 1;
+            let given_up = self.desk.given_up.fetch_add(1, Relaxed) + 1;
+            tracing::error!(given_up, "ledger entry given up: too many wait for the disk");
         }
         queue.waiting.push_back(note);
         queue.noted += 1;
@@ -115,6 +152,7 @@ impl Drop for PendingLedger {
 struct Desk {
     queue: Mutex<Queue>,
     changed: Condvar,
+    given_up: Arc<AtomicU64>,
 }
 
 #[derive(Default)]
@@ -125,8 +163,21 @@ struct Queue {
     tried: u64,
     /// An act went ahead of the notes up to here.
     not_waited_for: u64,
-    given_up: u64,
+    /// Given up for want of room, and no entry says so yet.
+    untold: u64,
     closed: bool,
+}
+
+impl Queue {
+    /// Behind what waits: the disk takes entries again.
+    fn tell_of_untold(&mut self) {
+        if self.untold > 0 {
+            let count = std::mem::take(&mut self.untold);
+            let why = format!("more than {CAPACITY} entries waited for the disk");
+            self.waiting.push_back(Note::GivenUp(GivenUp { kind: None, run: None, count, why }));
+            self.noted += 1;
+        }
+    }
 }
 
 impl Desk {
@@ -138,22 +189,23 @@ impl Desk {
     fn write_all(&self, mut write: impl FnMut(&Note) -> Result<Entry, LedgerError>) {
         let mut refused = false;
         while let Some((note, noted)) = self.next(refused) {
-            let result = write(&note);
+            let mut result = write(&note);
+            if let Err(error @ (LedgerError::Body { .. } | LedgerError::TooLarge { .. })) = &result {
+                let given_up = self.given_up.fetch_add(1, Relaxed) + 1;
+                tracing::error!(error = %error_chain(error), given_up, "ledger entry given up");
+                result = write(&Note::GivenUp(note.given_up(error.to_string())));
+            }
             let mut queue = self.queue();
             refused = false;
             match result {
-                Ok(_entry) => {}
-                Err(error @ (LedgerError::Body { .. } | LedgerError::TooLarge { .. })) => {
-                    queue.given_up += 1;
-                    tracing::error!(error = %error_chain(&error), given_up = queue.given_up, "entry given up");
-                }
+                Ok(_entry) => queue.tell_of_untold(),
                 Err(error) => {
                     queue.waiting.push_front(note);
                     refused = true;
                     tracing::error!(
                         error = %error_chain(&error),
                         waiting = queue.waiting.len(),
-                        given_up = queue.given_up,
+                        given_up = self.given_up.load(Relaxed),
                         "cannot write to the ledger; entries wait in memory"
                     );
                 }
@@ -195,32 +247,6 @@ fn wait<'a>(changed: &Condvar, queue: MutexGuard<'a, Queue>, limit: Duration) ->
     changed.wait_timeout(queue, limit).unwrap_or_else(PoisonError::into_inner).0
 }
 
-/// Opens the ledger. One that was changed since it was written is kept beside the new one as evidence, and the new one
-/// begins with an entry that says so: whoever can spoil the file must not be able to keep the sensor from starting.
-///
-/// # Errors
-/// When the directory cannot be used, or another process has it open.
-pub fn open_or_replace(dir: &Path) -> Result<Ledger, LedgerError> {
-    let (kept, why) = match Ledger::open(dir) {
-        Err(error @ LedgerError::Tampered { .. }) => (aside(dir), error_chain(&error)),
-        other => return other,
-    };
-    let moving = |source| LedgerError::Io { act: "move aside", path: dir.to_owned(), source };
-    fs::rename(dir, &kept).map_err(moving)?;
-    tracing::error!(kept = %kept.display(), why, "the ledger was changed since it was written; a new one begins");
-    let mut ledger = Ledger::open(dir)?;
-    ledger.append("predecessor-tampered", json!({ "kept": kept, "why": why }), unix_ns())?;
-    Ok(ledger)
-}
-
-/// A name beside `dir` that is free.
-fn aside(dir: &Path) -> PathBuf {
-    (1u32..)
-        .map(|n| dir.with_extension(format!("tampered-{n}")))
-        .find(|path| !path.exists())
-        .unwrap_or_else(|| dir.with_extension("tampered"))
-}
-
 fn write(ledger: &mut Ledger, note: &Note) -> Result<Entry, LedgerError> {
     match note {
         Note::RunStarted(run) => ledger.run_started(run),
@@ -228,16 +254,16 @@ fn write(ledger: &mut Ledger, note: &Note) -> Result<Entry, LedgerError> {
         Note::Finding(finding) => ledger.finding(finding),
         Note::Decision(decision) => ledger.decision(decision),
         Note::Outcome(outcome) => ledger.outcome(outcome),
+        Note::GivenUp(given_up) => ledger.given_up(given_up),
     }
 }
 
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]
 mod tests {
-    use std::sync::mpsc;
+    use std::{path::PathBuf, sync::mpsc};
 
     use super::*;
-    use crate::ledger;
 
     fn outcome(n: u32) -> Note {
         Note::RunEnded(v1::Run { id: n.to_string(), ..v1::Run::default() })
@@ -245,7 +271,7 @@ mod tests {
 
     fn entry() -> Entry {
         Entry {
-            body: json!({}),
+            body: serde_json::json!({}),
             chain_uid: String::new(),
             fingerprint: String::new(),
             kind: String::new(),
@@ -333,27 +359,52 @@ mod tests {
     }
 
     #[test]
-    fn a_spoiled_ledger_is_kept_and_a_new_one_tells_of_it() {
+    fn an_entry_that_no_line_holds_leaves_a_small_one_and_a_count() {
         let home = tempfile::tempdir().unwrap();
-        let dir = home.path().join("ledger");
-        let mut first = open_or_replace(&dir).unwrap();
-        for n in 0..3 {
-            first.append("note", json!({ "n": n }), 1).unwrap();
-        }
-        drop(first);
-        let segment = fs::read_dir(&dir)
-            .unwrap()
-            .map(|entry| entry.unwrap().path())
-            .find(|path| path.extension().is_some_and(|extension| extension == "jsonl"))
-            .unwrap();
-        let spoiled = fs::read_to_string(&segment).unwrap().replace("\"n\":1", "\"n\":7");
-        fs::write(&segment, &spoiled).unwrap();
+        let ledger = PendingLedger::start(Ledger::open(home.path()).unwrap()).unwrap();
+        let count = ledger.given_up();
+        let command = vec!["x".repeat(2 << 20)];
+        ledger.note(Note::RunStarted(v1::Run { id: "r".into(), command, ..v1::Run::default() }));
+        ledger.note(outcome(7));
+        drop(ledger);
+        assert_eq!(count.load(Relaxed), 1);
+        assert_eq!(crate::ledger::verify(home.path()).unwrap().entries, 3);
+        let text = std::fs::read_to_string(home.path().join("segment-00000001.jsonl")).unwrap();
+        let entry: serde_json::Value = serde_json::from_str(text.lines().nth(1).unwrap()).unwrap();
+        assert_eq!(entry["kind"], "given-up");
+        assert_eq!(
+            entry["body"],
+            serde_json::json!({
+                "kind": "run-start", "run": "r", "count": 1,
+                "why": "append a run-start entry: 2097689 bytes are more than a line may hold (1048576); shorten the body",
+            })
+        );
+    }
 
-        let chain = open_or_replace(&dir).unwrap().chain_uid().to_owned();
-        assert!(ledger::verify(&dir).is_ok());
-        let kept = home.path().join("ledger.tampered-1");
-        assert!(ledger::verify(&kept).is_err());
-        let told = fs::read_to_string(segment).unwrap();
-        assert!(told.contains("predecessor-tampered") && told.contains(&chain), "{told}");
+    #[test]
+    fn entries_given_up_for_a_full_disk_are_counted_in_one() {
+        let full =
+            || LedgerError::NoSpace { path: PathBuf::new(), source: io::ErrorKind::StorageFull.into() };
+        let (told, written) = mpsc::sync_channel(2 * CAPACITY);
+        let refuses = Arc::new(std::sync::atomic::AtomicBool::new(true));
+        let disk = Arc::clone(&refuses);
+        let ledger = PendingLedger::with(move |note| {
+            if disk.load(Relaxed) {
+                return Err(full());
+            }
+            if let Note::GivenUp(given_up) = note {
+                told.send(given_up.count).unwrap();
+            }
+            Ok(entry())
+        })
+        .unwrap();
+        for n in 0..u32::try_from(CAPACITY).unwrap() + 10 {
+            ledger.note(outcome(n));
+        }
+        refuses.store(false, Relaxed);
+        let count = ledger.given_up();
+        drop(ledger);
+        assert_eq!(written.iter().sum::<u64>(), count.load(Relaxed));
+        assert!(count.load(Relaxed) >= 9);
     }
 }

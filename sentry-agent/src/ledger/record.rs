@@ -8,7 +8,14 @@ use sentry_proto::v1;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{Entry, Ledger, LedgerError};
+use super::{Entry, Ledger, LedgerError, now_unix_ns, pending::GivenUp};
+
+pub(super) const RUN_START: &str = "run-start";
+pub(super) const RUN_END: &str = "run-end";
+pub(super) const FINDING: &str = "finding";
+pub(super) const DECISION: &str = "decision";
+pub(super) const OUTCOME: &str = "outcome";
+pub(super) const GIVEN_UP: &str = "given-up";
 
 impl Ledger {
     /// A run began, kind `run-start`.
@@ -23,10 +30,11 @@ impl Ledger {
             "mode": mode(run),
             "uid": run.uid,
             "command": run.command,
+            "command_truncated": run.command_truncated,
             "cgroup_path": run.cgroup_path,
             "cgroup_id": run.cgroup_id,
         });
-        self.append("run-start", body, run.started_unix_ns)
+        self.append(RUN_START, body, run.started_unix_ns)
     }
 
     /// A run ended, kind `run-end`: its totals and the books of its rings.
@@ -52,8 +60,9 @@ impl Ledger {
             "renames": run.renames,
             "cgroup_moves": run.cgroup_moves,
             "findings": run.findings,
+            "end_unseen": run.end_unseen,
         });
-        self.append("run-end", body, run.ended_unix_ns.unwrap_or(run.started_unix_ns))
+        self.append(RUN_END, body, run.ended_unix_ns.unwrap_or(run.started_unix_ns))
     }
 
     /// A finding, kind `finding`.
@@ -62,7 +71,7 @@ impl Ledger {
     ///
     /// See [`Ledger::append`].
     pub fn finding(&mut self, finding: &Finding) -> Result<Entry, LedgerError> {
-        self.append_value("finding", finding, finding.time_unix_ns)
+        self.append_value(FINDING, finding, finding.time_unix_ns)
     }
 
     /// A decision, kind `decision`. It is to be here before anything acts on it.
@@ -71,7 +80,7 @@ impl Ledger {
     ///
     /// See [`Ledger::append`].
     pub fn decision(&mut self, decision: &Decision) -> Result<Entry, LedgerError> {
-        self.append_value("decision", decision, decision.time_unix_ns)
+        self.append_value(DECISION, decision, decision.time_unix_ns)
     }
 
     /// What came of a decision, kind `outcome`.
@@ -80,7 +89,18 @@ impl Ledger {
     ///
     /// See [`Ledger::append`].
     pub fn outcome(&mut self, outcome: &Outcome) -> Result<Entry, LedgerError> {
-        self.append_value("outcome", outcome, outcome.time_unix_ns)
+        self.append_value(OUTCOME, outcome, outcome.time_unix_ns)
+    }
+
+    /// Stands for entries that could not be written, kind `given-up`.
+    ///
+    /// # Errors
+    ///
+    /// See [`Ledger::append`].
+    pub fn given_up(&mut self, given_up: &GivenUp) -> Result<Entry, LedgerError> {
+        let GivenUp { kind, run, count, why } = given_up;
+        let body = json!({ "kind": kind, "run": run, "count": count, "why": why });
+        self.append(GIVEN_UP, body, now_unix_ns())
     }
 
     fn append_value(

@@ -1,8 +1,8 @@
 //! Opening: finds the newest entry, proves the tail, repairs what a crash left.
 
 use std::{
-    fs::{self, File},
-    io::{self, BufReader},
+    fs::{File, OpenOptions},
+    io::BufReader,
     path::Path,
 };
 
@@ -16,6 +16,7 @@ use super::{
     store::{self, Segment},
     verify::{Chain, Tail as SegmentTail},
 };
+use crate::private;
 
 /// The end of the ledger, ready to go on.
 pub(super) struct Tail {
@@ -34,6 +35,8 @@ pub(super) struct Recovered {
     pub(super) cut_bytes: u64,
     /// Entries that HEAD did not know yet, now signed for. At most one.
     pub(super) unsigned_entries: u64,
+    /// Entries that HEAD had signed for and that were torn. At most one.
+    pub(super) lost_entries: u64,
     /// The first entry was there, HEAD was not.
     pub(super) head_missing: bool,
 }
@@ -70,12 +73,15 @@ pub(super) fn tail(dir: &Path, key: &SigningKey) -> Result<Tail, LedgerError> {
             })
             .map_err(tampered)?;
     }
-    let unsigned_entries = agrees(head.as_ref(), &chain, at_head.as_deref())
-        .map_err(|what| tampered(VerifyError { segment: store::name(newest), line: 0, what }))?;
     let found_bytes = open(dir, newest)?.metadata().map_or(kept_bytes, |metadata| metadata.len());
+    let cut_bytes = found_bytes.saturating_sub(kept_bytes);
+    let torn = cut_bytes > 0;
+    let (unsigned_entries, lost_entries) = agrees(head.as_ref(), &chain, at_head.as_deref(), torn)
+        .map_err(|what| tampered(VerifyError { segment: store::name(newest), line: 0, what }))?;
     let recovered = Recovered {
-        cut_bytes: found_bytes.saturating_sub(kept_bytes),
+        cut_bytes,
         unsigned_entries,
+        lost_entries,
         head_missing: head.is_none() && chain.seq > 0,
     };
     Ok(Tail {
@@ -87,10 +93,15 @@ pub(super) fn tail(dir: &Path, key: &SigningKey) -> Result<Tail, LedgerError> {
     })
 }
 
-/// How many entries stand behind HEAD. One is what a crash between line and HEAD leaves; more is not ours.
-fn agrees(head: Option<&Head>, chain: &Chain, at_head: Option<&str>) -> Result<u64, Flaw> {
+/// How many entries stand behind HEAD, and how many are missing up to it. One behind is what a crash between line and HEAD
+/// leaves; more is not ours. One missing is what a disk leaves that had not written what it said it had: then the rest of
+/// its line is there.
+fn agrees(head: Option<&Head>, chain: &Chain, at_head: Option<&str>, torn: bool) -> Result<(u64, u64), Flaw> {
     let expected = head.map_or(0, |head| head.seq);
     let found = chain.seq;
+    if torn && found > 0 && found + 1 == expected {
+        return Ok((0, 1));
+    }
     if found < expected {
         return Err(Flaw::EndsEarly { expected, found });
     }
@@ -100,7 +111,7 @@ fn agrees(head: Option<&Head>, chain: &Chain, at_head: Option<&str>) -> Result<u
     if head.is_some_and(|head| at_head != Some(head.fingerprint.as_str())) {
         return Err(Flaw::Fingerprint);
     }
-    Ok(found - expected)
+    Ok((found - expected, 0))
 }
 
 /// The chain as it stood before segment `number`.
@@ -111,7 +122,7 @@ fn before(dir: &Path, number: u32, chain_uid: Option<String>) -> Result<Chain, L
     }
     let name = store::name(number - 1);
     let path = dir.join(&name);
-    let content = fs::read(&path).map_err(|source| LedgerError::Io { act: "read", path, source })?;
+    let content = private::read(&path)?;
     let last = content.strip_suffix(b"\n").and_then(|lines| lines.rsplit(|byte| *byte == b'\n').next());
     let entry = last.ok_or(Flaw::Torn).and_then(Entry::parse).map_err(|what| LedgerError::Tampered {
         dir: dir.to_owned(),
@@ -139,10 +150,10 @@ fn nothing_yet(dir: &Path, head: Option<&Head>) -> Result<Tail, LedgerError> {
 
 fn read_head(dir: &Path, key: &SigningKey) -> Result<Option<Head>, LedgerError> {
     let path = dir.join(head::FILE);
-    let content = match fs::read(&path) {
+    let content = match private::read(&path) {
         Ok(content) => content,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(source) => return Err(LedgerError::Io { act: "read", path, source }),
+        Err(error) if error.is_absent() => return Ok(None),
+        Err(error) => return Err(error.into()),
     };
     Head::parse(&content, &key.verifying_key()).map(Some).map_err(|what| LedgerError::Tampered {
         dir: dir.to_owned(),
@@ -156,8 +167,7 @@ fn number_of(segment: &str, numbers: &[u32]) -> u32 {
 }
 
 fn open(dir: &Path, number: u32) -> Result<File, LedgerError> {
-    let path = dir.join(store::name(number));
-    File::open(&path).map_err(|source| LedgerError::Io { act: "read", path, source })
+    Ok(private::open(&dir.join(store::name(number)), OpenOptions::new().read(true))?)
 }
 
 fn new_chain_uid() -> String {

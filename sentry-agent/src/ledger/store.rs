@@ -1,13 +1,13 @@
 //! The ledger's files: segments that only grow, small files that are replaced whole.
 
 use std::{
-    fs::{self, DirBuilder, File, OpenOptions},
+    fs::{self, File, OpenOptions},
     io::{self, Write as _},
-    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
 };
 
 use super::{LedgerError, lock};
+use crate::private::{self, PrivateError};
 
 const LOCK_FILE: &str = "ledger.lock";
 const PREFIX: &str = "segment-";
@@ -34,12 +34,8 @@ impl Segment {
     /// Opens a segment of which the first `bytes` count.
     pub(super) fn open(dir: &Path, number: u32, bytes: u64) -> Result<Self, LedgerError> {
         let path = dir.join(name(number));
-        let file = OpenOptions::new()
-            .append(true)
-            .create(true)
-            .mode(0o600)
-            .open(&path)
-            .map_err(|source| no_space_or_io("open", &path, source))?;
+        let file = private::open(&path, OpenOptions::new().append(true).create(true))
+            .map_err(of_private("open", &path))?;
         let mut segment = Self { path, number, file, bytes };
         segment.cut()?;
         Ok(segment)
@@ -98,11 +94,7 @@ pub(super) fn name(number: u32) -> String {
 }
 
 pub(super) fn make_dir(dir: &Path) -> Result<(), LedgerError> {
-    DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(|source| LedgerError::Io {
-        act: "make",
-        path: dir.to_owned(),
-        source,
-    })
+    private::make_dir(dir).map(drop).map_err(of_private("make", dir))
 }
 
 /// Makes this process the only one that appends, until the file is closed.
@@ -111,7 +103,7 @@ pub(super) fn own(dir: &Path) -> Result<File, LedgerError> {
     match lock::take(&path) {
         Ok(Some(file)) => Ok(file),
         Ok(None) => Err(LedgerError::InUse { dir: dir.to_owned() }),
-        Err(source) => Err(LedgerError::Io { act: "lock", path, source }),
+        Err(error) => Err(of_private("lock", &path)(error)),
     }
 }
 
@@ -134,9 +126,9 @@ pub(super) fn segments(dir: &Path) -> io::Result<Vec<u32>> {
 pub(super) fn replace(dir: &Path, file_name: &str, content: &[u8]) -> Result<(), LedgerError> {
     let path = dir.join(file_name);
     let temporary = dir.join(format!("{file_name}.tmp"));
-    let write = || {
-        let mut file =
-            OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
+    let mut file = private::open(&temporary, OpenOptions::new().write(true).create(true).truncate(true))
+        .map_err(of_private("replace", &path))?;
+    let mut write = || {
         file.write_all(content)?;
         file.sync_all()?;
         fs::rename(&temporary, &path)
@@ -150,6 +142,14 @@ pub(super) fn sync_dir(dir: &Path) -> Result<(), LedgerError> {
         path: dir.to_owned(),
         source,
     })
+}
+
+fn of_private(act: &'static str, path: &Path) -> impl Fn(PrivateError) -> LedgerError {
+    let path = path.to_owned();
+    move |error| match error {
+        PrivateError::Io { source, .. } => no_space_or_io(act, &path, source),
+        refused => refused.into(),
+    }
 }
 
 fn no_space_or_io(act: &'static str, path: &Path, source: io::Error) -> LedgerError {

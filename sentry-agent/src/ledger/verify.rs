@@ -1,18 +1,19 @@
 //! Walks the chain and proves it.
 
 use std::{
+    collections::VecDeque,
     error::Error,
     fmt,
     fs::{self, File},
     io::{self, BufRead, BufReader, Read as _},
-    path::Path,
+    path::{Path, PathBuf},
     thread,
     time::Duration,
 };
 
 use super::{
     LINE_LIMIT,
-    entry::{Entry, GENESIS, NO_PREVIOUS},
+    entry::{Entry, GENESIS, MISSING, NO_PREVIOUS, SET_ASIDE},
     head::{self, Head},
     key, store,
 };
@@ -28,6 +29,36 @@ pub struct Verified {
     pub head_fingerprint: String,
     /// Public key that HEAD is signed with, hex.
     pub public_key: String,
+    /// Ledgers that this one took the place of, oldest first; the newest [`SET_ASIDE_KEPT`] of them.
+    pub set_aside: Vec<SetAside>,
+}
+
+/// A ledger that another one took the place of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SetAside {
+    /// Where it was kept; `None`: it was not there any more.
+    pub kept: Option<PathBuf>,
+    pub why: String,
+}
+
+/// Most that are named.
+const SET_ASIDE_KEPT: usize = 64;
+
+impl SetAside {
+    fn of(entry: &Entry) -> Option<Self> {
+        let text = |key: &str| entry.body[key].as_str();
+        match entry.kind.as_str() {
+            SET_ASIDE => Some(Self {
+                kept: text("kept").map(PathBuf::from),
+                why: text("why").unwrap_or_default().to_owned(),
+            }),
+            MISSING => {
+                let chain = text("chain_uid").unwrap_or("unknown");
+                Some(Self { kept: None, why: format!("the ledger of chain {chain} was missing") })
+            }
+            _ => None,
+        }
+    }
 }
 
 /// Where the proof failed.
@@ -168,11 +199,13 @@ pub(super) struct Chain {
     pub(super) chain_uid: Option<String>,
     pub(super) seq: u64,
     pub(super) fingerprint: String,
+    set_aside: VecDeque<SetAside>,
 }
 
 impl Chain {
     pub(super) fn start(chain_uid: Option<String>) -> Self {
-        Self { chain_uid, seq: 0, fingerprint: NO_PREVIOUS.to_owned() }
+        let fingerprint = NO_PREVIOUS.to_owned();
+        Self { chain_uid, seq: 0, fingerprint, set_aside: VecDeque::new() }
     }
 
     /// Takes the next line, without its newline.
@@ -190,6 +223,12 @@ impl Chain {
         }
         if (entry.kind == GENESIS) != (entry.seq == 1) {
             return Err(Flaw::Beginning);
+        }
+        if let Some(set_aside) = SetAside::of(&entry) {
+            if self.set_aside.len() == SET_ASIDE_KEPT {
+                self.set_aside.pop_front();
+            }
+            self.set_aside.push_back(set_aside);
         }
         self.seq = entry.seq;
         self.fingerprint = entry.fingerprint;
@@ -304,6 +343,7 @@ impl Proof {
             head_seq: chain.seq,
             head_fingerprint: chain.fingerprint,
             public_key,
+            set_aside: chain.set_aside.into(),
         })
     }
 }

@@ -40,6 +40,11 @@ const EXPECTED: &[(u16, &str)] = &[
 
 /// Names of their cgroups begin so; the sensor's process id follows.
 const NAME: &str = "canary-";
+/// Whether a cgroup of this name is a canary's.
+pub(super) fn is_name(name: &std::ffi::OsStr) -> bool {
+    name.as_encoded_bytes().starts_with(NAME.as_bytes())
+}
+
 /// How long the end of a killed canary may take.
 const GONE_WITHIN: Duration = Duration::from_secs(1);
 

@@ -24,6 +24,8 @@ pub enum RunError {
     Ambiguous { target: String, count: usize },
     #[error("run {run} has ended")]
     Ended { run: String },
+    #[error("no process is left in the cgroup of run {run}")]
+    Deserted { run: String },
     #[error("process {pid} cannot enter run {run}")]
     Enter {
         pid: u32,

@@ -12,6 +12,10 @@ pub mod canary;
 
 pub mod error;
 
+pub mod bounded;
+
+pub mod found;
+
 mod lists;
 
 pub mod name;

@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    path::Path,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicBool},
     time::Instant,
 };
@@ -16,6 +16,7 @@ use sentry_proto::v1;
 use uuid::Uuid;
 
 use super::{
+    bounded,
     canary::Canary,
     error::RunError,
     lists::{Lists, Whose},
@@ -48,6 +49,8 @@ pub struct Registry {
     /// At most one at a time.
     canary: Mutex<Option<Arc<Canary>>>,
     pub(super) root: CgroupRoot,
+    /// What the groups of runs are marked with.
+    pub(super) state_dir: PathBuf,
     settings: Settings,
     pub(super) seed_wanted: AtomicBool,
 }
@@ -70,13 +73,14 @@ pub(super) struct Kernel {
 
 impl Registry {
     #[must_use]
-    pub fn new(programs: Programs, root: CgroupRoot, settings: Settings) -> Self {
+    pub fn new(programs: Programs, root: CgroupRoot, settings: Settings, state_dir: PathBuf) -> Self {
         Self {
             kernel: Mutex::new(Kernel { programs, slots: Slots::new(), last_end: None }),
             attaching: Mutex::new(()),
             runs: Mutex::new(Lists::new()),
             canary: Mutex::new(None),
             root,
+            state_dir,
             settings,
             seed_wanted: AtomicBool::new(false),
         }
@@ -94,10 +98,10 @@ impl Registry {
     }
 
     /// Takes up a run that an earlier sensor life left, with the processes that are in its cgroup now. Members that had
-    /// left the cgroup are not known any more.
+    /// left the cgroup are not known any more. One whose own cgroup is empty is over: the cgroup is removed.
     ///
     /// # Errors
-    /// When its cgroup is gone or another one, there is no slot, or the tables refuse.
+    /// When its cgroup is gone, empty or another one, there is no slot, or the tables refuse.
     pub fn adopt(&self, stored: v1::Run) -> Result<Arc<Run>, RunError> {
         let below = stored.cgroup_path.trim_start_matches('/');
         let cgroup = Arc::new(self.root.open(Path::new(below))?);
@@ -112,6 +116,10 @@ impl Registry {
             command: stored.command.clone(),
         };
         let owned = Path::new(below).starts_with(crate::cgroup::RUNS_DIR);
+        if owned && !cgroup.populated()? {
+            cgroup.remove()?;
+            return Err(RunError::Deserted { run: stored.id });
+        }
         let id = RunId(stored.id.clone());
         let run = self.register(New { id, cgroup, owned, start, before: Some(stored) })?;
         let frozen = self
@@ -185,6 +193,7 @@ impl Registry {
         kernel.programs.tables.forget(run.tag);
         let block = kernel.programs.tables.stop_run(run.tag.slot)?;
         drop(kernel);
+        self.mark(run, None);
         let mut state = run.state();
         state.block = state.completed(block);
         Ok(())
@@ -304,6 +313,7 @@ impl Registry {
     fn register(&self, new: New) -> Result<Arc<Run>, RunError> {
         let New { id, cgroup, owned, start, before } = new;
         let tag = self.kernel().slots.take().ok_or(RunError::NoSlot)?;
+        let (command, cut) = bounded::command(start.command);
         let run = Arc::new(Run::new(NewRun {
             id,
             agent: AgentIdentity { id: start.name.clone(), name: start.name },
@@ -312,11 +322,13 @@ impl Registry {
             owned,
             tag,
             started_unix_ns: before.as_ref().map_or_else(unix_ns, |before| before.started_unix_ns),
+            command_truncated: cut || before.as_ref().is_some_and(|before| before.command_truncated),
             before,
             uid: start.uid,
-            command: start.command,
+            command,
             settings: self.settings.clone(),
         }));
+        self.mark(&run, Some(run.mode));
         run.begin();
         self.lists().enter(&run);
         if let Err(error) = self.watch(run.cgroup.id(), tag) {

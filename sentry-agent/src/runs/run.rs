@@ -40,6 +40,8 @@ pub struct Run {
     /// Who asked for it.
     pub uid: u32,
     pub command: Vec<String>,
+    /// There was more of it.
+    command_truncated: bool,
     /// What the ids of events, findings and decisions begin with: the run, and for a later sensor life a mark of its own.
     pub event_prefix: String,
     /// The run as an earlier sensor life left it.
@@ -100,6 +102,7 @@ pub(super) struct NewRun {
     pub started_unix_ns: u64,
     pub uid: u32,
     pub command: Vec<String>,
+    pub command_truncated: bool,
     pub settings: sentry_detect::runaway::settings::Settings,
     pub before: Option<v1::Run>,
 }
@@ -130,6 +133,7 @@ impl Run {
             registered: Instant::now(),
             uid: new.uid,
             command: new.command,
+            command_truncated: new.command_truncated,
             detector: Mutex::new(detector),
             decider: Mutex::new(decider),
             delivered: Default::default(),
@@ -157,6 +161,12 @@ impl Run {
         let cpu = self.cgroup.cpu_time().unwrap_or_default();
         let nothing_found = self.detector().reading(unix_ns(), counters(&RunBlock::default(), cpu));
         debug_assert!(nothing_found.is_empty());
+    }
+
+    /// Whether an earlier sensor life began it: somebody has been in it.
+    #[must_use]
+    pub fn is_taken_up(&self) -> bool {
+        self.before.is_some()
     }
 
     /// How long the run has been over, from the first call.
@@ -323,6 +333,8 @@ impl Run {
             findings: self.findings.load(Ordering::Relaxed),
             uid: self.uid,
             command: self.command.clone(),
+            command_truncated: self.command_truncated,
+            end_unseen: false,
             flows: state.flows.clone(),
             executed,
             executed_unlisted,

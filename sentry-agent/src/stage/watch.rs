@@ -89,7 +89,8 @@ fn is_over(registry: &Registry, run: &Run, block: &sentry_common::counter::RunBl
         return false;
     }
     let entered = block.processes_born + block.processes_entered;
-    if entered == 0 && run.registered.elapsed() < NEVER_ENTERED {
+    // One that was taken up had somebody in it, who may have gone before the kernel could count them.
+    if entered == 0 && !run.is_taken_up() && run.registered.elapsed() < NEVER_ENTERED {
         return false;
     }
     // What the kernel says now, not what the counters add up to: one miscounted process must not keep a run for ever.

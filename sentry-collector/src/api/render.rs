@@ -89,10 +89,12 @@ pub(crate) fn run(row: &RunRow, connected: bool) -> Result<Value, DecodeError> {
         "state": name(run.state().as_str_name(), "RUN_STATE_"),
         "mode": name(run.mode().as_str_name(), "MODE_"),
         "command": run.command,
+        "command_truncated": run.command_truncated,
         "uid": run.uid,
         "cgroup": {"path": run.cgroup_path, "id": run.cgroup_id.to_string()},
         "started_ms": run.started_unix_ns / NS_PER_MS,
         "ended_ms": run.ended_unix_ns.map(|ns| ns / NS_PER_MS),
+        "end_unseen": run.end_unseen,
         "updated_ms": row.updated_ms,
         "counters": {
             "execs": run.execs,

@@ -239,9 +239,7 @@ impl Stage {
         let refused = match shape {
             Shape::Moved | Shape::HeadlessReturned => enter(&self.outside).is_err(),
             Shape::Nested | Shape::Frozen => nested("nested").and_then(|group| enter(&group)).is_err(),
-            Shape::UserNamespace => {
-                unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNS).is_err()
-            }
+            Shape::UserNamespace => unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNS).is_err(),
             Shape::MountNamespace => unshare(CloneFlags::CLONE_NEWNS).is_err(),
             Shape::PidNamespace => unshare(CloneFlags::CLONE_NEWPID).is_err(),
             Shape::Orphan => {
@@ -356,7 +354,8 @@ fn enter(group: &Path) -> Result<(), Failure> {
 
 /// A new group below the own one.
 fn nested(name: &str) -> Result<PathBuf, Failure> {
-    let own = cgroup::mount().join(procs::cgroup(own_number()).ok_or("no cgroup v2")?.trim_start_matches('/'));
+    let own =
+        cgroup::mount().join(procs::cgroup(own_number()).ok_or("no cgroup v2")?.trim_start_matches('/'));
     let group = own.join(format!("{name}-{}", own_number()));
     fs::create_dir(&group)?;
     Ok(group)

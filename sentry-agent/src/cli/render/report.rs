@@ -45,7 +45,14 @@ pub(crate) fn text(report: &v1::Report) -> String {
 fn head(run: &v1::Run) -> String {
     let lasted = run.ended_unix_ns.map_or_else(
         || run::state(run.state()).to_owned(),
-        |end| format!("ran {}", duration(end.saturating_sub(run.started_unix_ns))),
+        |end| {
+            let ran = duration(end.saturating_sub(run.started_unix_ns));
+            if run.end_unseen {
+                format!("ran {ran} at most, it ended while the sensor was away")
+            } else {
+                format!("ran {ran}")
+            }
+        },
     );
     let mut out = format!(
         "{} {lasted}  {}\n",
@@ -54,7 +61,8 @@ fn head(run: &v1::Run) -> String {
     );
     // A tagged cgroup has no command.
     if !run.command.is_empty() {
-        out.push_str(&format!("  {}  {}\n", paint(BOLD, "Command"), command_line(&run.command)));
+        let cut = if run.command_truncated { paint(YELLOW, " … (cut)") } else { String::new() };
+        out.push_str(&format!("  {}  {}{cut}\n", paint(BOLD, "Command"), command_line(&run.command)));
     }
     out.push_str(&format!(
         "  {}  {} execs, {} processes, {} connects and sends, {} opens, {} for writing\n",

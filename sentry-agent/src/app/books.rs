@@ -1,0 +1,51 @@
+//! Ledger and journal as the life before left them, held against each other. What is not as it was left is a trouble: a
+//! text for `sentry health`, which stays there for this life.
+
+use std::path::{Path, PathBuf};
+
+use super::sensor::AppError;
+use crate::{
+    config,
+    journal::{Journal, Limits, Origin},
+    ledger::{
+        Ledger,
+        start::{Remembered, open_or_replace},
+    },
+};
+
+/// Both, open.
+pub(super) struct Books {
+    pub(super) ledger: Ledger,
+    pub(super) journal: Journal,
+    /// Directories of ledgers in which runs may have begun that still live.
+    pub(super) ledger_dirs: Vec<PathBuf>,
+    pub(super) troubles: Vec<String>,
+}
+
+/// Opens both; what was changed or corrupt is kept aside, and new ones begin.
+pub(super) fn open(state_dir: &Path, config: &config::Journal) -> Result<Books, AppError> {
+    let dir = state_dir.join("ledger");
+    let mut ledger = open_or_replace(&dir)?;
+    let limits = Limits { spool_bytes: config.spool_bytes, keep_bytes: config.keep_bytes };
+    let mut journal = Journal::open(&state_dir.join("journal.db"), limits)?;
+    // Entries of this life's start do not make a ledger an old one.
+    let is_old = ledger.ledger.is_old() || ledger.kept.is_some();
+    if let Some(remembered) = journal.remembered_ledger()? {
+        ledger.compare(&remembered)?;
+    }
+    let (seq, _) = ledger.ledger.head();
+    journal.remember_ledger(&Remembered { chain_uid: ledger.ledger.chain_uid().to_owned(), seq })?;
+    let mut troubles = ledger.troubles;
+    match journal.origin() {
+        Origin::New if is_old => {
+            troubles.push("the journal was missing; a new one begins, without what was kept before".into());
+        }
+        Origin::New | Origin::Earlier => {}
+        Origin::InsteadOf(aside) => troubles.push(format!(
+            "the journal was corrupt; it is kept as {}, and a new one begins",
+            aside.display()
+        )),
+    }
+    let ledger_dirs = ledger.kept.into_iter().chain([dir]).collect();
+    Ok(Books { ledger: ledger.ledger, journal, ledger_dirs, troubles })
+}
