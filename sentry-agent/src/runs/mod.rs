@@ -14,6 +14,8 @@ pub mod error;
 
 mod lists;
 
+mod moved;
+
 pub mod name;
 
 pub mod registry;
