@@ -11,21 +11,16 @@
 //! ```
 //!
 //! A finding of high or critical severity and enough confidence goes down the whole ladder, Freeze (unless frozen) and
-//! Kill; any other is Observe, and so is `left-control`, which
-//! is what many agents are made to do: no policy asks for an act on it yet. An ended run gets no decision. A run whose cgroup is another's, a service manager's for
+//! Kill, where its rule leads to acts ([`Settings::leads_to_acts`]); any other is Observe. An ended run gets no decision. A run whose cgroup is another's, a service manager's for
 //! example, may get new processes after the kill: [`Decider::outlived`] has it run again. Mode changes nothing of it: in
 //! observe mode the same decisions are made, and the run stands where they would have put it.
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    control::LEFT_CONTROL,
     finding::Finding,
     run::{Mode, RunId},
-    runaway::{
-        Severity,
-        settings::{Limits, Settings},
-    },
+    runaway::{Severity, settings::Settings},
 };
 
 /// One step of the ladder.
@@ -100,7 +95,7 @@ pub struct Decider {
     /// What decision ids begin with.
     id_prefix: String,
     mode: Mode,
-    act_min_confidence: f64,
+    settings: Settings,
     standing: Standing,
     decisions: u64,
 }
@@ -115,14 +110,14 @@ pub enum Standing {
 }
 
 impl Decider {
-    /// With the default confidence to act; see [`Self::with_settings`].
+    /// With the default settings; see [`Self::with_settings`].
     #[must_use]
     pub fn new(run: RunId, mode: Mode) -> Self {
         Self {
             id_prefix: run.0.clone(),
             run,
             mode,
-            act_min_confidence: Limits::default().act_min_confidence,
+            settings: Settings::default(),
             standing: Standing::Running,
             decisions: 0,
         }
@@ -130,7 +125,7 @@ impl Decider {
 
     #[must_use]
     pub fn with_settings(self, settings: &Settings) -> Self {
-        Self { act_min_confidence: settings.limits().act_min_confidence, ..self }
+        Self { settings: settings.clone(), ..self }
     }
 
     /// With decision ids `<prefix>-d-<n>`, where the same run may have a decider again.
@@ -142,8 +137,8 @@ impl Decider {
     /// Decisions on a finding, in the order to act in.
     pub fn on_finding(&mut self, finding: &Finding, now_unix_ns: u64) -> Vec<Decision> {
         let signal = &finding.signal;
-        let sure = signal.severity >= ACT_SEVERITY && signal.confidence >= self.act_min_confidence;
-        let acts = sure && signal.rule != LEFT_CONTROL;
+        let sure = signal.confidence >= self.settings.limits().act_min_confidence;
+        let acts = sure && signal.severity >= ACT_SEVERITY && self.settings.leads_to_acts(&signal.rule);
         let why = format!("{} (confidence {:.2}): {}", signal.rule, signal.confidence, signal.summary);
         let ladder: &[Action] = match (self.standing, acts) {
             (Standing::Ended, _) => &[],

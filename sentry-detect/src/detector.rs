@@ -6,7 +6,7 @@
 
 use crate::{
     aggregate::{
-        acts::Acts,
+        acts::{Acts, Sort},
         commands::Commands,
         cores::Cores,
         counters::Counters,
@@ -20,6 +20,7 @@ use crate::{
     run::{AgentIdentity, RunId},
     runaway::{
         RunawaySignal,
+        call_flood::{self, FloodFacts, Kind},
         cpu_spin::{self, SpinFacts},
         settings::{Settings, ns},
         spawn_storm::{self, ExecFacts},
@@ -86,21 +87,32 @@ impl RunDetector {
     pub fn event(&mut self, event: &Event) {
         self.control.event(event);
         let object = |kind: u64| Fingerprint::seeded(self.seed).number(kind);
-        let act = match &event.kind {
-            EventKind::Fork { .. } => object(1).finish(),
+        let (sort, object) = match &event.kind {
+            // Each birth is another one.
+            EventKind::Fork { child } => {
+                let born = object(1).number(child.tgid.into()).number(child.start_boot_ns);
+                (Sort::Change, born.finish())
+            }
             EventKind::Exec { .. } => {
                 let path = event.process.executable.as_ref().map_or("", |file| file.path.text.as_str());
                 let image = object(2).bytes(path.as_bytes());
                 let arguments = event.process.argv.iter().flat_map(|argv| &argv.arguments);
                 let command = arguments.fold(image, |state, argument| state.bytes(argument.as_bytes()));
                 self.commands.add(command.finish());
-                image.finish()
+                (Sort::Change, image.finish())
             }
-            EventKind::Open { file, .. } => object(3).bytes(file.path.text.as_bytes()).finish(),
-            EventKind::Unlink { file, .. } => object(4).bytes(file.path.text.as_bytes()).finish(),
-            EventKind::Rename { file, .. } => object(5).bytes(file.path.text.as_bytes()).finish(),
-            EventKind::Connect { destination } => endpoint(object(6), destination).finish(),
-            EventKind::Send { destination } => endpoint(object(7), destination).finish(),
+            EventKind::Open { file, intent, .. } => {
+                let sort = if intent.write { Sort::Change } else { Sort::Other };
+                (sort, object(3).bytes(file.path.text.as_bytes()).finish())
+            }
+            EventKind::Unlink { file, .. } => {
+                (Sort::Change, object(4).bytes(file.path.text.as_bytes()).finish())
+            }
+            EventKind::Rename { file, .. } => {
+                (Sort::Change, object(5).bytes(file.path.text.as_bytes()).finish())
+            }
+            EventKind::Connect { destination } => (Sort::Other, endpoint(object(6), destination).finish()),
+            EventKind::Send { destination } => (Sort::Other, endpoint(object(7), destination).finish()),
             // Nothing that the run did.
             EventKind::StartedOutside { .. } => return,
             // Not in the kernel's count of acts.
@@ -119,7 +131,7 @@ impl RunDetector {
             | EventKind::Target { .. }
             | EventKind::Kernel { .. } => return self.evidence.other(&event.id),
         };
-        self.acts.add(act);
+        self.acts.add(sort, object);
         match event.kind {
             EventKind::Fork { .. } | EventKind::Exec { .. } => self.evidence.process(&event.id),
             _ => self.evidence.other(&event.id),
@@ -141,7 +153,10 @@ impl RunDetector {
                 continue;
             }
             let Some((signal, window)) = self.judge(rule) else { continue };
-            let sure = signal.confidence >= self.settings.limits().act_min_confidence;
+            let settings = &self.settings;
+            // Where it leads to no act, there is nothing to become sure enough for.
+            let sure = signal.confidence >= settings.limits().act_min_confidence
+                || !settings.leads_to_acts(rule.name());
             // Found when it could not be acted on yet: it must not be let go on because of that.
             if cools_down.is_none() || sure {
                 self.found[rule as usize] = Some(Found { unix_ns: now_unix_ns, sure });
@@ -196,13 +211,27 @@ impl RunDetector {
                 let facts = ExecFacts { window, newer, repetition: self.commands.repetition() };
                 Some((spawn_storm::judge_exec_loop(&facts, limits)?, window))
             }
+            Rule::CallFlood => {
+                let hold_ns = ns(limits.cpu_hold_ms);
+                let window = self.readings.covering(hold_ns)?;
+                let kind = Kind::most_frequent(&window.added);
+                if !call_flood::is_fast(kind, &window, limits) {
+                    return None;
+                }
+                let newer = self.readings.covering(hold_ns / 2)?;
+                let variety = self.acts.variety(kind.sort(), &window.added);
+                let facts = FloodFacts { kind, window, newer, variety };
+                Some((call_flood::judge(&facts, limits)?, window))
+            }
             Rule::CpuSpin => {
                 let window = self.readings.covering(ns(limits.cpu_hold_ms))?;
                 if !cpu_spin::is_busy(&window, limits) {
                     return None;
                 }
                 let cores = self.cores.measure(&self.readings, window.start_unix_ns);
-                let facts = SpinFacts { window, cores, variety: self.acts.variety() };
+                let variety = |sort| self.acts.variety(sort, &window.added);
+                let (changes, others) = (variety(Sort::Change), variety(Sort::Other));
+                let facts = SpinFacts { window, cores, changes, others };
                 Some((cpu_spin::judge(&facts, limits)?, window))
             }
         }
@@ -253,16 +282,18 @@ fn next_id(prefix: &str, findings: &mut u64) -> String {
 enum Rule {
     SpawnStorm,
     ExecLoop,
+    CallFlood,
     CpuSpin,
 }
 
 impl Rule {
-    const ALL: [Self; 3] = [Self::SpawnStorm, Self::ExecLoop, Self::CpuSpin];
+    const ALL: [Self; 4] = [Self::SpawnStorm, Self::ExecLoop, Self::CallFlood, Self::CpuSpin];
 
     fn name(self) -> &'static str {
         match self {
             Self::SpawnStorm => spawn_storm::SPAWN_STORM,
             Self::ExecLoop => spawn_storm::EXEC_LOOP,
+            Self::CallFlood => call_flood::CALL_FLOOD,
             Self::CpuSpin => cpu_spin::CPU_SPIN,
         }
     }
@@ -270,7 +301,7 @@ impl Rule {
     fn evidence(self) -> Show {
         match self {
             Self::SpawnStorm | Self::ExecLoop => Show::Processes,
-            Self::CpuSpin => Show::All,
+            Self::CallFlood | Self::CpuSpin => Show::All,
         }
     }
 
@@ -278,7 +309,7 @@ impl Rule {
         match self {
             // Endpoint Denial of Service: OS Exhaustion Flood.
             Self::SpawnStorm => &["attack:T1499", "attack:T1499.001", "owasp-asi:ASI08"],
-            Self::ExecLoop => &["attack:T1499", "owasp-asi:ASI08"],
+            Self::ExecLoop | Self::CallFlood => &["attack:T1499", "owasp-asi:ASI08"],
             // Resource Hijacking: Compute Hijacking.
             Self::CpuSpin => &["attack:T1496", "attack:T1496.001", "owasp-asi:ASI08"],
         }

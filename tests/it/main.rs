@@ -27,6 +27,9 @@ mod access;
 mod runaway;
 
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+mod ordinary_work;
+
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
 mod control;
 
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]

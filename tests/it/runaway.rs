@@ -16,7 +16,9 @@ use serde_json::Value;
 use crate::workload;
 
 /// A machine that is shared with other work gives a spinner less than a core.
-const QUICK: &str = "detect: {cpu_hold_ms: 1000, cpu_min_cores: 0.2}";
+const QUICK: &str = "detect: {cpu_hold_ms: 1000, cpu_min_cores: 0.2, cpu_leads_to_acts: true}";
+/// The same, where CPU alone leads to no act.
+const QUICK_TO_FIND: &str = "detect: {cpu_hold_ms: 1000, cpu_min_cores: 0.2}";
 
 /// A user that no other test run on this machine has now.
 fn own_user() -> u32 {
@@ -166,6 +168,25 @@ fn a_spinning_run_goes_on_where_it_is_observed() {
     assert_eq!(sensor.cli(&["kill", &id]).status.code(), Some(0));
     assert_eq!(run.wait().code(), Some(137));
     let _entries = sensor.verified_ledger();
+}
+
+#[test]
+fn a_spinning_run_is_a_finding_only_unless_the_configuration_asks_for_acts() {
+    require!("root");
+    let sensor = Setup::default().config(QUICK_TO_FIND).start();
+    let file = sensor.scratch().join("pid");
+    let spin = workload("workload_spin", &["2", file.to_str().unwrap()]);
+    let run = Order::new(&sensor, "spinner").flag("--enforce").start(&spin);
+    let (id, pid) = (run.run(), wait::file(&file).parse::<u32>().unwrap());
+    let report = wait::until("the spin is found and decided on", || {
+        let report = sensor.json(&["report", &id]).remove(0);
+        if outcomes(&report).is_empty() { Err(format!("{report:#}")) } else { Ok(report) }
+    });
+    assert_eq!((rules(&report), outcomes(&report)), (vec!["cpu-spin".into()], pairs(&[("observe", "applied")])));
+    assert_eq!(procs::state(pid), Some('R'));
+    assert_eq!(sensor.state_of(&id)["state"], "running");
+    assert_eq!(sensor.cli(&["kill", &id]).status.code(), Some(0));
+    assert_eq!(run.wait().code(), Some(137));
 }
 
 #[test]

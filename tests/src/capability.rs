@@ -65,8 +65,17 @@ fn present(capability: &str) -> bool {
         "calls-32-bit" => cfg!(target_arch = "x86_64") && calls_32_bit(),
         "counted-time" => std::env::var_os("AGENTSENTRY_COUNTED_TIME").is_some_and(|value| value == "1"),
         "packets" => sees("DNS and TLS names"),
+        "work-tools" => {
+            let tools = ["make", "gcc", "xz", "gzip", "sha256sum", "git", "python3", "nice", "timeout"];
+            tools.into_iter().all(has_tool)
+        }
         other => panic!("no test knows what capability {other} is"),
     }
+}
+
+fn has_tool(name: &str) -> bool {
+    let mut command = std::process::Command::new(name);
+    command.arg("--version").output().is_ok_and(|output| output.status.success())
 }
 
 fn has_socket_family(family: u32, kind: u32) -> bool {

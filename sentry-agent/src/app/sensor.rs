@@ -42,7 +42,7 @@ use crate::{
         StageStats,
         act::{self, Actor, Case},
         analyse::{self, Analyse},
-        hash, hash_queue, reconcile, watch,
+        hash, hash_queue, moved, reconcile, watch,
     },
 };
 
@@ -308,6 +308,8 @@ impl Stages {
 
         let (token, for_reconcile) = (sources.clone(), Arc::clone(&registry));
         threads.spawn("reconcile", move |stats| reconcile::run(&for_reconcile, stats, &token))?;
+        moved::start(&registry, sources.clone())
+            .map_err(|source| AppError::Start { what: "the count of moved bytes", source })?;
 
         let actor = Actor {
             registry: Arc::clone(&registry),

@@ -149,8 +149,12 @@ fn errors_say_where_and_what() {
             "3:3: setting `cpu_min_cores` is -1; set it to a number from 0.05 to 1024",
         ),
         (
+            "version: 1\ndetect:\n  cpu_leads_to_acts: sometimes\n",
+            "3:22: invalid boolean (strict mode expects true/false)",
+        ),
+        (
             "version: 1\ndetect:\n  cpu_cores: 1\n",
-            "3:3: unknown field `cpu_cores`, expected one of storm_horizon_ms, storm_net_processes, storm_births_per_s, exec_loop_hold_ms, exec_loop_execs_per_s, exec_loop_repeated_share, cpu_hold_ms, cpu_min_cores, cpu_full_variety, cpu_min_confidence, cool_down_ms, act_min_confidence",
+            "3:3: unknown field `cpu_cores`, expected one of storm_horizon_ms, storm_net_processes, storm_births_per_s, exec_loop_hold_ms, exec_loop_execs_per_s, exec_loop_repeated_share, cpu_hold_ms, cpu_min_cores, cpu_full_variety, cpu_min_confidence, cpu_leads_to_acts, flood_calls_per_s, flood_repeated_share, flood_leads_to_acts, cool_down_ms, act_min_confidence",
         ),
         (
             "version: 1\nagents:\n  - name: a\n  - name: a\n",

@@ -18,6 +18,8 @@ pub mod found;
 
 mod lists;
 
+mod moved;
+
 pub mod name;
 
 pub mod registry;

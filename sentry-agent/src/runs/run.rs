@@ -18,7 +18,7 @@ use sentry_detect::{
 use sentry_proto::v1;
 use tokio::sync::Notify;
 
-use super::executed::ExecutedFiles;
+use super::{executed::ExecutedFiles, moved::Moved};
 use crate::{
     bpf::skipped,
     cgroup::{Cgroup, CpuTime},
@@ -42,6 +42,7 @@ pub struct Run {
     pub command: Vec<String>,
     /// There was more of it.
     command_truncated: bool,
+    pub moved: Moved,
     /// What the ids of events, findings and decisions begin with: the run, and for a later sensor life a mark of its own.
     pub event_prefix: String,
     /// The run as an earlier sensor life left it.
@@ -134,6 +135,7 @@ impl Run {
             uid: new.uid,
             command: new.command,
             command_truncated: new.command_truncated,
+            moved: Moved::default(),
             detector: Mutex::new(detector),
             decider: Mutex::new(decider),
             delivered: Default::default(),
@@ -159,7 +161,7 @@ impl Run {
     /// fork bomb is through by then.
     pub(super) fn begin(&self) {
         let cpu = self.cgroup.cpu_time().unwrap_or_default();
-        let nothing_found = self.detector().reading(unix_ns(), counters(&RunBlock::default(), cpu));
+        let nothing_found = self.detector().reading(unix_ns(), counters(&RunBlock::default(), cpu, 0));
         debug_assert!(nothing_found.is_empty());
     }
 
@@ -381,7 +383,7 @@ fn add_earlier_life(run: &mut v1::Run, before: &v1::Run) {
 
 /// The kernel's counters as the detectors read them.
 #[must_use]
-pub fn counters(block: &RunBlock, cpu: CpuTime) -> Counters {
+pub fn counters(block: &RunBlock, cpu: CpuTime, moved_bytes: u64) -> Counters {
     Counters {
         tasks_born: block.tasks_born,
         processes_born: block.processes_born,
@@ -399,6 +401,7 @@ pub fn counters(block: &RunBlock, cpu: CpuTime) -> Counters {
         renames: block.renames,
         cpu_usec: cpu.usage_usec,
         cpu_wait_usec: cpu.wait_usec,
+        moved_bytes,
         // Missing is missing, whether by want of room or on purpose.
         lost_critical: block.lost[ring::CRITICAL] + block.throttled[ring::CRITICAL],
         lost_bulk: block.lost[ring::BULK] + block.throttled[ring::BULK],

@@ -5,6 +5,7 @@
 //!                              └─→ [files] → hash (what was in executed files, where it is asked for)
 //!                    watch (every 100 ms: kernel counters) → [cases] → act → ledger, [journal]
 //!                    reconcile (every 100 ms: what the kernel did not tell of)
+//!                    moved (every 100 ms: bytes that busy runs read and wrote)
 //! ```
 //!
 //! `watch` waits for neither of the others: a flood of records that keeps the journal busy cannot delay a stop, nor can a
@@ -21,6 +22,8 @@ pub mod watch;
 pub mod act;
 
 pub mod reconcile;
+
+pub mod moved;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 

@@ -53,10 +53,11 @@ fn read(registry: &Registry, run: &Arc<Run>, cases: &mpsc::Sender<Case>, stats: 
         }
         CpuTime::default()
     });
+    let moved_bytes = run.moved.reading(cpu.usage_usec);
     // Before the reading: what a closed book holds, the detector has seen, and its findings come before the end.
     let closed = run.books_closed(&block) && run.executed().is_settled();
     let now = unix_ns();
-    let findings = run.detector().reading(now, counters(&block, cpu));
+    let findings = run.detector().reading(now, counters(&block, cpu, moved_bytes));
     for finding in findings {
         run.found();
         let decisions = run.decider().on_finding(&finding, now);

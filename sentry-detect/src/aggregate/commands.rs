@@ -11,7 +11,7 @@ use super::slices::{COUNT, Slices};
 
 /// Command lines kept.
 const COMMANDS: NonZeroUsize = NonZeroUsize::new(48).unwrap();
-/// A loop over at most this many command lines counts as one that repeats.
+/// A loop over at most this many command lines, or objects, counts as one that repeats.
 pub(crate) const LOOP_LENGTH: usize = 4;
 
 /// What a horizon's execs come to.

@@ -1,4 +1,4 @@
-//! Distribution of the cores wanted per window, in hundredths of a core at two significant digits.
+//! Distribution of the cores used per window, in hundredths of a core at two significant digits.
 
 use hdrhistogram::Histogram;
 
@@ -13,8 +13,7 @@ const _: () = assert!(CAPACITY <= u8::MAX as usize);
 /// Cores used in the windows of a horizon.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct CoreUse {
-    /// Three of four windows wanted at least about this much. Not nine of ten: while a task moves between CPUs its
-    /// waiting time is averaged over them (seen on 6.18: 0.5–0.9 cores in one of ten windows of a spinning program).
+    /// Three of four windows used at least about this much.
     pub(crate) p25: f64,
     pub(crate) p95: f64,
     pub(crate) peak: f64,

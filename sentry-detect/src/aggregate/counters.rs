@@ -23,9 +23,13 @@ pub struct Counters {
     /// is not in it, while its births and acts are in the other counts.
     pub cpu_usec: u64,
     /// Time in which a ready task had to wait for a CPU: `some` of `cpu.pressure`. Absent on kernels without pressure
-    /// accounting.
+    /// accounting. Shown with a finding; no rule counts it.
     #[serde(default)]
     pub cpu_wait_usec: u64,
+    /// Bytes that members read and wrote by system calls, also from and to the page cache. What was not read yet, or may
+    /// not be read, is missing.
+    #[serde(default)]
+    pub moved_bytes: u64,
     pub lost_critical: u64,
     pub lost_bulk: u64,
 }
@@ -54,17 +58,16 @@ impl Counters {
             renames,
             cpu_usec,
             cpu_wait_usec,
+            moved_bytes,
             lost_critical,
             lost_bulk,
         )
     }
 
-    /// Acts that also come as events which [`crate::detector::RunDetector`] counts by object.
+    /// Opens that did not ask to write.
     #[must_use]
-    pub fn acts(&self) -> u64 {
-        [self.processes_born, self.execs, self.opens, self.unlinks, self.renames, self.connects, self.sends]
-            .into_iter()
-            .fold(0, u64::saturating_add)
+    pub fn opens_for_reading(&self) -> u64 {
+        self.opens.saturating_sub(self.opens_for_write)
     }
 
     /// True when no record of the run was lost.

@@ -36,11 +36,11 @@ impl Window {
         count as f64 / self.seconds()
     }
 
-    /// CPU time had and waited for, per time: cores wanted on average. What a run had alone says little on a busy
-    /// host, where a spinning program gets only its share.
+    /// CPU time had, per time: cores used on average. Time waited for a CPU is not in it: who waits takes nothing from
+    /// anybody, and on a busy host all that is ready waits, however well it works.
     #[must_use]
     pub fn cores(&self) -> f64 {
-        self.added.cpu_usec.saturating_add(self.added.cpu_wait_usec) as f64 / 1e6 / self.seconds()
+        self.added.cpu_usec as f64 / 1e6 / self.seconds()
     }
 }
 

@@ -3,14 +3,15 @@
 //! A compiler burns CPU and opens hundreds of files meanwhile; a program caught in a loop burns CPU and does nothing
 //! else, or the same few things. The verdict is a confidence made of two scores:
 //!
-//! - *CPU*: cores wanted (time had and time waited for) over the hold time (the lesser of the average and of what three
-//!   of four readings reached), 1.0 at five quarters of the limit.
-//! - *Entropy*: Shannon entropy of (kind of act, object) as the number of equally frequent distinct acts it stands for
-//!   (2^H), 1.0 at full variety. Acts that the kernel counted but no event told of count as distinct ones: what is
-//!   not known speaks for the run.
+//! - *CPU*: cores used over the hold time (the lesser of the average and of what three of four readings reached), 1.0 at
+//!   five quarters of the limit.
+//! - *Variety*: distinct acts, 1.0 at full variety. They are the sum of three: what the entropies of changes (births,
+//!   executions, files opened for writing, removed, renamed) and of other acts stand for (2^H each, the unseen taken to be
+//!   as the seen), and one for each [`BYTES_PER_ACT`] moved: a compressor has two files open and works.
 //!
-//! Limit: one program that computes longer than the hold time without a system call that we follow (a model in
-//! training, one large unit in code generation) looks the same. Where agents do that, the hold time has to be longer.
+//! Limit: one program that computes longer than the hold time without a system call that we follow (one large unit in code
+//! generation, a model in training, a loop that is meant) looks the same. So it is a finding, and leads to acts only where
+//! the configuration has it so (`cpu_leads_to_acts`).
 
 use super::{RunawaySignal, Severity, Term, settings::Limits};
 use crate::aggregate::{acts::Variety, cores::CoreUse, window::Window};
@@ -19,6 +20,8 @@ pub const CPU_SPIN: &str = "cpu-spin";
 
 /// Multiple of the least cores that scores 1.0.
 const FULL_SCORE: f64 = 1.25;
+/// Bytes read and written that count as one distinct act.
+const BYTES_PER_ACT: f64 = 65_536.0;
 
 /// What a spin is judged by.
 #[derive(Clone, Copy, Debug)]
@@ -27,7 +30,8 @@ pub(crate) struct SpinFacts {
     pub(crate) window: Window,
     pub(crate) cores: CoreUse,
     /// Over about the same time.
-    pub(crate) variety: Variety,
+    pub(crate) changes: Variety,
+    pub(crate) others: Variety,
 }
 
 /// Cheap first question, before the distributions are made.
@@ -36,45 +40,62 @@ pub(crate) fn is_busy(window: &Window, limits: &Limits) -> bool {
 }
 
 pub(crate) fn judge(facts: &SpinFacts, limits: &Limits) -> Option<RunawaySignal> {
-    let SpinFacts { window, cores, variety } = facts;
+    let SpinFacts { window, cores, changes, others } = facts;
     let average = window.cores();
     let cpu_score = (average.min(cores.p25) / (FULL_SCORE * limits.cpu_min_cores)).min(1.0);
-    let counted = window.added.acts();
-    let unseen = counted.saturating_sub(variety.acts) as f64;
-    let distinct = variety.entropy_bit.exp2();
+    let moved = window.added.moved_bytes as f64;
+    let by_bytes = moved / BYTES_PER_ACT;
+    let distinct = changes.distinct + others.distinct + by_bytes;
     let full = limits.cpu_full_variety as f64;
-    let entropy_score = ((distinct - 1.0 + unseen) / (full - 1.0)).min(1.0);
-    let confidence = cpu_score * (1.0 - entropy_score);
-    let arithmetic = vec![
+    let variety_score = ((distinct - 1.0) / (full - 1.0)).clamp(0.0, 1.0);
+    let confidence = cpu_score * (1.0 - variety_score);
+    let mut arithmetic = vec![
         Term::limited("window", window.seconds(), "s", limits.cpu_hold_ms as f64 / 1e3),
         Term::given("CPU time", window.added.cpu_usec as f64 / 1e6, "s"),
-        Term::given("time waited for a CPU", window.added.cpu_wait_usec as f64 / 1e6, "s"),
-        Term::limited("cores wanted on average", average, "core", limits.cpu_min_cores),
-        Term::limited("cores wanted in 3 of 4 readings", cores.p25, "core", limits.cpu_min_cores),
-        Term::given("cores wanted, 95th percentile", cores.p95, "core"),
-        Term::given("cores wanted, peak", cores.peak, "core"),
+        Term::given("time waited for a CPU, not counted", window.added.cpu_wait_usec as f64 / 1e6, "s"),
+        Term::limited("cores used on average", average, "core", limits.cpu_min_cores),
+        Term::limited("cores used in 3 of 4 readings", cores.p25, "core", limits.cpu_min_cores),
+        Term::given("cores used, 95th percentile", cores.p95, "core"),
+        Term::given("cores used, peak", cores.peak, "core"),
         Term::given("cores for full score", FULL_SCORE * limits.cpu_min_cores, "core"),
         Term::given("CPU score", cpu_score, ""),
-        Term::given("acts counted", counted as f64, ""),
-        Term::given("acts seen", variety.acts as f64, ""),
-        Term::given("acts not seen", unseen, ""),
-        Term::given("entropy of acts", variety.entropy_bit, "bit"),
-        Term::given("distinct acts it stands for", distinct, ""),
-        Term::given("distinct acts for full score", full, ""),
-        Term::given("entropy score", entropy_score, ""),
-        Term::limited("confidence", confidence, "", limits.cpu_min_confidence),
     ];
+    arithmetic.extend(terms("changes", changes));
+    arithmetic.extend(terms("other acts", others));
+    arithmetic.extend([
+        Term::given("bytes moved", moved, "byte"),
+        Term::given("bytes that count as a distinct act", BYTES_PER_ACT, "byte"),
+        Term::given("distinct acts by bytes moved", by_bytes, ""),
+        Term::given("distinct acts", distinct, ""),
+        Term::given("distinct acts for full score", full, ""),
+        Term::given("variety score", variety_score, ""),
+        Term::limited("confidence", confidence, "", limits.cpu_min_confidence),
+    ]);
     let summary = format!(
-        "{average:.2} cores were wanted for {:.1} s (limit {:.2} for {:.1} s) while the acts had an entropy of {:.1} bit \
-         ({counted} acts, entropy score {entropy_score:.2}): confidence {confidence:.2} (limit {:.2}).",
+        "{average:.2} cores were used for {:.1} s (limit {:.2} for {:.1} s) while {} acts and {:.1} MiB moved came to \
+         {distinct:.0} distinct acts (variety score {variety_score:.2}): confidence {confidence:.2} (limit {:.2}).",
         window.seconds(),
         limits.cpu_min_cores,
         limits.cpu_hold_ms as f64 / 1e3,
-        variety.entropy_bit,
+        changes.counted.saturating_add(others.counted),
+        moved / f64::from(1 << 20),
         limits.cpu_min_confidence,
     );
     RunawaySignal { rule: CPU_SPIN.to_owned(), confidence, severity: Severity::High, summary, arithmetic }
         .when_held()
+}
+
+/// What one sort's variety was calculated from.
+fn terms(sort: &str, variety: &Variety) -> [Term; 6] {
+    let name = |rest: &str| format!("{sort} {rest}");
+    [
+        Term::given(&name("counted"), variety.counted as f64, ""),
+        Term::given(&name("seen"), variety.seen as f64, ""),
+        Term::given(&name("not seen"), variety.unseen as f64, ""),
+        Term::given(&name("seen once, of the seen"), variety.once, "ratio"),
+        Term::given(&name("as entropy"), variety.entropy_bit, "bit"),
+        Term::given(&name("that it stands for"), variety.distinct, ""),
+    ]
 }
 
 #[cfg(test)]
@@ -85,83 +106,117 @@ mod tests {
     use super::*;
     use crate::aggregate::counters::Counters;
 
-    fn spin(cores: f64, steady: f64, opens: u64, acts: u64, entropy_bit: f64) -> Option<RunawaySignal> {
-        let added = Counters { cpu_usec: (cores * 3e6).round() as u64, opens, ..Counters::default() };
+    /// All of so many acts were seen, `distinct` of them equally often.
+    fn variety(acts: u64, distinct: f64) -> Variety {
+        let entropy_bit = if acts == 0 { 0.0 } else { distinct.log2() };
+        let distinct = if acts == 0 { 0.0 } else { entropy_bit.exp2() };
+        Variety { counted: acts, seen: acts, entropy_bit, distinct, ..Variety::default() }
+    }
+
+    #[derive(Clone, Copy)]
+    struct Spin {
+        cores: f64,
+        steady: f64,
+        moved_bytes: u64,
+        changes: Variety,
+        others: Variety,
+    }
+
+    /// A whole core and nothing else.
+    fn empty() -> Spin {
+        Spin { cores: 1.0, steady: 1.0, moved_bytes: 0, changes: variety(0, 0.0), others: variety(0, 0.0) }
+    }
+
+    fn spin(spin: Spin) -> Option<RunawaySignal> {
+        let Spin { cores, steady, moved_bytes, changes, others } = spin;
+        let added = Counters { cpu_usec: (cores * 3e6).round() as u64, moved_bytes, ..Counters::default() };
         let facts = SpinFacts {
             window: Window { start_unix_ns: 1, end_unix_ns: 3_000_000_001, added },
             cores: CoreUse { p25: steady, p95: cores, peak: cores },
-            variety: Variety { acts, entropy_bit },
+            changes,
+            others,
         };
         judge(&facts, &Limits::default())
     }
 
     #[test]
     fn an_empty_loop_is_found() {
-        let signal = spin(1.0, 1.0, 0, 0, 0.0).unwrap();
+        let signal = spin(empty()).unwrap();
         assert_eq!(signal.confidence, 1.0);
         assert_eq!(
             signal.summary,
-            "1.00 cores were wanted for 3.0 s (limit 0.80 for 3.0 s) while the acts had an entropy of 0.0 bit (0 acts, \
-             entropy score 0.00): confidence 1.00 (limit 0.70).",
+            "1.00 cores were used for 3.0 s (limit 0.80 for 3.0 s) while 0 acts and 0.0 MiB moved came to 0 distinct acts \
+             (variety score 0.00): confidence 1.00 (limit 0.70).",
         );
     }
 
     #[test]
-    fn a_loop_on_a_busy_host_is_found() {
-        let window = |cpu_wait_usec| Window {
+    fn waiting_for_a_processor_is_no_use_of_one() {
+        let window = |cpu_usec, cpu_wait_usec| Window {
             start_unix_ns: 1,
             end_unix_ns: 3_000_000_001,
-            added: Counters { cpu_usec: 1_200_000, cpu_wait_usec, ..Counters::default() },
+            added: Counters { cpu_usec, cpu_wait_usec, ..Counters::default() },
         };
-        assert!(!is_busy(&window(0), &Limits::default()));
-        assert!(is_busy(&window(1_800_000), &Limits::default()));
+        assert!(!is_busy(&window(1_200_000, 3_000_000), &Limits::default()));
+        assert!(is_busy(&window(2_500_000, 0), &Limits::default()));
     }
 
     #[test]
     fn a_loop_that_polls_a_few_files_is_found() {
-        assert!(spin(1.0, 0.98, 90_000, 90_000, 1.0).is_some());
+        assert!(spin(Spin { others: variety(90_000, 2.0), steady: 0.98, ..empty() }).is_some());
     }
 
     #[test]
     fn variety_bursts_and_idling_are_not() {
-        assert_eq!(spin(2.0, 1.9, 800, 800, 6.5), None, "a compiler");
-        assert_eq!(spin(0.79, 0.79, 0, 0, 0.0), None, "below the limit");
-        assert_eq!(spin(1.0, 0.1, 0, 0, 0.0), None, "not held");
-    }
-
-    #[test]
-    fn acts_that_were_not_seen_speak_for_the_run() {
-        assert!(spin(1.0, 1.0, 10, 0, 0.0).is_some());
-        assert_eq!(spin(1.0, 1.0, 800, 20, 0.0), None);
+        let works = Spin { cores: 2.0, steady: 1.9, ..empty() };
+        assert_eq!(spin(Spin { others: variety(800, 90.0), ..works }), None, "a compiler reads headers");
+        assert_eq!(spin(Spin { changes: variety(30, 30.0), ..works }), None, "processes are born, files made");
+        assert_eq!(spin(Spin { moved_bytes: 4 << 20, ..works }), None, "a compressor reads and writes");
+        assert_eq!(spin(Spin { cores: 0.79, steady: 0.79, ..empty() }), None, "below the limit");
+        assert_eq!(spin(Spin { steady: 0.1, ..empty() }), None, "not held");
     }
 
     proptest! {
         #[test]
         fn the_arithmetic_gives_the_verdict(
-            cores in 0.0..8.0f64, part in 0.5..1.0f64, opens in 0..60u64, acts in 0..60u64, entropy_bit in 0.0..5.0f64,
+            cores in 0.0..8.0f64, part in 0.5..1.0f64, changes in 0..60u64, others in 0..60u64,
+            kinds in 1.0..20.0f64, moved_bytes in 0..2_000_000u64,
         ) {
-            let Some(signal) = spin(cores, cores * part, opens, acts, entropy_bit) else { return Ok(()) };
+            let (changes, others) = (variety(changes, kinds), variety(others, 20.0 / kinds));
+            let spin = spin(Spin { cores, steady: cores * part, moved_bytes, changes, others });
+            let Some(signal) = spin else { return Ok(()) };
             prop_assert!(signal.arithmetic.iter().all(Term::holds));
             let value = |name: &str| signal.arithmetic.iter().find(|term| term.name == name).unwrap().value;
-            let time = value("CPU time") + value("time waited for a CPU");
-            prop_assert_eq!(value("cores wanted on average"), time / value("window"));
-            let held = value("cores wanted on average").min(value("cores wanted in 3 of 4 readings"));
+            prop_assert_eq!(value("cores used on average"), value("CPU time") / value("window"));
+            let held = value("cores used on average").min(value("cores used in 3 of 4 readings"));
             let cpu = (held / value("cores for full score")).min(1.0);
             prop_assert_eq!(value("CPU score"), cpu);
-            prop_assert_eq!(value("acts not seen"), (value("acts counted") - value("acts seen")).max(0.0));
-            prop_assert_eq!(value("distinct acts it stands for"), value("entropy of acts").exp2());
-            let entropy = (value("distinct acts it stands for") - 1.0 + value("acts not seen"))
-                / (value("distinct acts for full score") - 1.0);
-            prop_assert_eq!(value("entropy score"), entropy.min(1.0));
-            prop_assert_eq!(signal.confidence, cpu * (1.0 - entropy.min(1.0)));
+            let distinct = |sort: &str| {
+                let bit = value(&format!("{sort} as entropy"));
+                if value(&format!("{sort} counted")) == 0.0 { 0.0 } else { bit.exp2() }
+            };
+            prop_assert_eq!(value("changes that it stands for"), distinct("changes"));
+            prop_assert_eq!(value("other acts that it stands for"), distinct("other acts"));
+            let bytes = value("bytes moved") / value("bytes that count as a distinct act");
+            prop_assert_eq!(value("distinct acts by bytes moved"), bytes);
+            prop_assert_eq!(value("distinct acts"), distinct("changes") + distinct("other acts") + bytes);
+            let variety = (value("distinct acts") - 1.0) / (value("distinct acts for full score") - 1.0);
+            prop_assert_eq!(value("variety score"), variety.clamp(0.0, 1.0));
+            prop_assert_eq!(signal.confidence, cpu * (1.0 - variety.clamp(0.0, 1.0)));
         }
 
         #[test]
         fn more_cpu_and_less_variety_never_end_a_spin(
-            cores in 0.0..4.0f64, opens in 0..60u64, entropy_bit in 0.0..5.0f64, more in 0.0..4.0f64, part in 0.0..1.0f64,
+            cores in 0.0..4.0f64, acts in 0..60u64, kinds in 1.0..30.0f64, more in 0.0..4.0f64, part in 0.0..1.0f64,
+            moved_bytes in 0..2_000_000u64,
         ) {
-            if let Some(signal) = spin(cores, cores, opens, opens, entropy_bit) {
-                let worse = spin(cores + more, cores + more, opens, opens, entropy_bit * part).unwrap();
+            let of = |cores: f64, kinds: f64, moved_bytes| {
+                let (changes, others) = (variety(acts, kinds), variety(acts, kinds));
+                spin(Spin { cores, steady: cores, moved_bytes, changes, others })
+            };
+            if let Some(signal) = of(cores, kinds, moved_bytes) {
+                let fewer = 1.0 + (kinds - 1.0) * part;
+                let worse = of(cores + more, fewer, (moved_bytes as f64 * part) as u64).unwrap();
                 prop_assert!(worse.confidence >= signal.confidence - 1e-9);
             }
         }

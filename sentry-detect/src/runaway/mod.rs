@@ -9,6 +9,8 @@ pub mod spawn_storm;
 
 pub mod cpu_spin;
 
+pub mod call_flood;
+
 use serde::{Deserialize, Serialize};
 
 /// A typed symptom with the arithmetic that led to it.

@@ -5,7 +5,7 @@ use sentry_detect::{
     decision::{Action, Decider, Decision, Outcome, OutcomeKind, Standing},
     finding::Finding,
     run::Mode,
-    runaway::{RunawaySignal, Severity},
+    runaway::{RunawaySignal, Severity, settings::Limits},
 };
 
 use crate::support::{START, agent, run_id, settings};
@@ -18,10 +18,10 @@ fn finding(severity: Severity, confidence: f64) -> Finding {
         time_unix_ns: START,
         since_unix_ns: START,
         signal: RunawaySignal {
-            rule: "cpu-spin".to_owned(),
+            rule: "spawn-storm".to_owned(),
             confidence,
             severity,
-            summary: "It spins.".to_owned(),
+            summary: "It grows.".to_owned(),
             arithmetic: Vec::new(),
         },
         evidence: Vec::new(),
@@ -59,10 +59,10 @@ fn a_sure_finding_goes_down_the_ladder() {
     for (n, decision) in (1..).zip(&decisions) {
         assert_eq!(decision.id, format!("{}-d-{n}", run_id()));
         assert_eq!(decision.finding, Some(sure().id));
-        assert_eq!(decision.origin, "detector:cpu-spin");
+        assert_eq!(decision.origin, "detector:spawn-storm");
         assert_eq!((decision.mode, decision.time_unix_ns), (Mode::Enforce, START + 5));
     }
-    assert_eq!(decisions[0].reason, "cpu-spin (confidence 0.90): It spins.");
+    assert_eq!(decisions[0].reason, "spawn-storm (confidence 0.90): It grows.");
     assert_eq!(decider.standing(), Standing::Ended);
     assert_eq!(decider.on_finding(&sure(), START), []);
 }
@@ -86,6 +86,26 @@ fn an_unsure_or_mild_finding_is_observed() {
         actions(&bold.on_finding(&finding(Severity::High, 0.79), START)),
         [Action::Freeze, Action::Kill]
     );
+}
+
+#[test]
+fn cpu_and_calls_lead_to_acts_only_where_the_settings_have_it_so() {
+    let of = |rule: &str, change: fn(&mut Limits)| {
+        let mut finding = sure();
+        finding.signal.rule = rule.to_owned();
+        let decider = Decider::new(run_id(), Mode::Enforce).with_settings(&settings(change));
+        actions(&{ decider }.on_finding(&finding, START))
+    };
+    let ladder = vec![Action::Freeze, Action::Kill];
+    for rule in ["spawn-storm", "exec-loop"] {
+        assert_eq!(of(rule, |_| {}), ladder, "{rule}");
+    }
+    for rule in ["cpu-spin", "call-flood", "left-control"] {
+        assert_eq!(of(rule, |_| {}), [Action::Observe], "{rule}");
+    }
+    assert_eq!(of("cpu-spin", |limits| limits.cpu_leads_to_acts = true), ladder);
+    assert_eq!(of("call-flood", |limits| limits.cpu_leads_to_acts = true), [Action::Observe]);
+    assert_eq!(of("call-flood", |limits| limits.flood_leads_to_acts = true), ladder);
 }
 
 #[test]

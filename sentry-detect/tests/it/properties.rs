@@ -32,11 +32,13 @@ fn ticks() -> impl Strategy<Value = Vec<Tick>> {
         any::<u8>().prop_map(Act::Open),
         (0..4u8).prop_map(Act::Connect),
     ];
-    // Some traces are short of acts and busy, some repeat, some storm.
+    // Some traces are short of acts and busy, some repeat, some storm, some flood.
     let calm = (prop::collection::vec((act.clone(), 1..3u8), 0..2), 20..300u64, 0.7..1.5f64);
     let wild = (prop::collection::vec((act, 1..30u8), 0..6), 20..300u64, 0.0..2.5f64);
+    let flood = (prop::collection::vec((Just(Act::Open(0)), 20..40u8), 1..3), 20..100u64, 0.0..1.5f64);
     let tick = |(acts, ms, cores)| Tick { acts, ms, cores };
     prop_oneof![
+        prop::collection::vec(flood.prop_map(tick), 10..60),
         prop::collection::vec(calm.prop_map(tick), 1..60),
         prop::collection::vec(wild.prop_map(tick), 1..60),
     ]
@@ -70,6 +72,7 @@ fn nervous() -> Settings {
         limits.exec_loop_execs_per_s = 10.0;
         limits.exec_loop_repeated_share = 0.3;
         limits.cpu_hold_ms = 800;
+        limits.flood_calls_per_s = 200.0;
         limits.cool_down_ms = 1000;
     })
 }
@@ -159,5 +162,5 @@ fn the_made_up_traces_reach_every_rule() {
         let found = findings(nervous(), &trace(&ticks, 1.0).inputs);
         rules.extend(found.into_iter().map(|finding| finding.signal.rule));
     }
-    assert_eq!(rules.into_iter().collect::<Vec<_>>(), ["cpu-spin", "exec-loop", "spawn-storm"]);
+    assert_eq!(rules.into_iter().collect::<Vec<_>>(), ["call-flood", "cpu-spin", "exec-loop", "spawn-storm"]);
 }

@@ -127,10 +127,21 @@ impl Trace {
     }
 
     pub(crate) fn open(&mut self, path: &str) {
+        self.open_for(path, false);
+    }
+
+    /// Opens a new file for writing.
+    pub(crate) fn create(&mut self, path: &str) {
+        self.counters.creates += 1;
+        self.counters.opens_for_write += 1;
+        self.open_for(path, true);
+    }
+
+    fn open_for(&mut self, path: &str, write: bool) {
         self.counters.opens += 1;
         let intent =
-            OpenIntent { read: true, write: false, truncate: false, append: false, path_only: false, raw: 0 };
-        let kind = EventKind::Open { file: file(path), intent, created: false, attempt: false };
+            OpenIntent { read: !write, write, truncate: false, append: false, path_only: false, raw: 0 };
+        let kind = EventKind::Open { file: file(path), intent, created: write, attempt: false };
         self.event(Ring::Bulk, kind, &[]);
     }
 

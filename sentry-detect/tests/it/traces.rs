@@ -116,7 +116,9 @@ fn a_spin_that_was_first_uncertain_is_found_again_as_soon_as_it_is_to_be_acted_o
     for _ in 0..80 {
         trace.pass(100, 2.0);
     }
-    let found = found(&trace);
+    let once = found(&trace);
+    assert_eq!((rules(&once), at_ms(&once[0])), (vec!["cpu-spin"], 3000), "it leads to no act");
+    let found = findings(settings(|limits| limits.cpu_leads_to_acts = true), &trace.inputs);
     assert_eq!(rules(&found), ["cpu-spin", "cpu-spin"]);
     let acts: Vec<bool> = found.iter().map(|finding| finding.signal.confidence >= 0.8).collect();
     assert_eq!((acts, at_ms(&found[0])), (vec![false, true], 3000));
@@ -296,12 +298,86 @@ fn lost_records_make_a_finding_incomplete() {
 }
 
 #[test]
-fn lost_acts_are_taken_for_varied_ones() {
+fn acts_of_which_none_was_seen_are_taken_for_varied_ones() {
     let mut trace = Trace::new();
     for _ in 0..60 {
         trace.counters.opens += 50;
         trace.counters.lost_bulk += 50;
         trace.pass(100, 2.0);
+    }
+    assert_eq!(rules(&found(&trace)), [""; 0]);
+}
+
+/// Of each `of` opens one is seen: the kernel leaves out the others.
+fn opens_seen_in_part(trace: &mut Trace, ticks: u64, of: u64, seen_per_tick: u64, path: impl Fn(u64) -> String) {
+    for tick in 0..ticks {
+        for n in 0..seen_per_tick {
+            trace.open(&path(tick * seen_per_tick + n));
+        }
+        trace.counters.opens += (of - 1) * seen_per_tick;
+        trace.counters.lost_bulk += (of - 1) * seen_per_tick;
+        trace.pass(100, 1.0);
+    }
+}
+
+#[test]
+fn a_flood_of_one_call_is_found_for_itself_and_does_not_hide_a_spin() {
+    let mut trace = Trace::new();
+    // 170,000 opens of one file in a second, of which 500 are seen.
+    opens_seen_in_part(&mut trace, 40, 340, 50, |_| "/etc/passwd".to_owned());
+    let found = found(&trace);
+    assert_eq!(rules(&found), ["call-flood", "cpu-spin"]);
+    assert_eq!([at_ms(&found[0]), at_ms(&found[1])], [3000, 3000]);
+    assert_eq!((found[0].severity(), found[0].signal.confidence), (Severity::High, 1.0));
+    assert!(!found[0].complete && found[0].evidence.len() == 16);
+    assert_eq!(found[0].tags, ["attack:T1499", "owasp-asi:ASI08"]);
+    assert!(found[1].signal.confidence > 0.99);
+}
+
+#[test]
+fn a_search_of_which_little_is_seen_is_not_found() {
+    let mut trace = Trace::new();
+    // 170,000 opens in a second, each of another file.
+    opens_seen_in_part(&mut trace, 60, 340, 50, |n| format!("/usr/share/doc/{n}/copyright"));
+    assert_eq!(rules(&found(&trace)), [""; 0]);
+}
+
+#[test]
+fn work_that_changes_things_is_not_drowned_by_what_it_looks_at() {
+    let mut trace = Trace::new();
+    for tick in 0..60 {
+        // Asks for its configuration all the time, and writes thirty files a second.
+        (0..300).for_each(|_| trace.open("/home/dev/.config/tool.toml"));
+        for n in 0..3 {
+            trace.create(&format!("/home/dev/out/{tick}-{n}.o"));
+        }
+        trace.pass(100, 2.0);
+    }
+    assert_eq!(rules(&found(&trace)), [""; 0]);
+}
+
+#[test]
+fn a_compressor_is_not_found() {
+    let mut trace = Trace::new();
+    trace.spawn(&["/usr/bin/xz", "archive.tar"]);
+    trace.open("/home/dev/archive.tar");
+    trace.create("/home/dev/archive.tar.xz");
+    for _ in 0..80 {
+        // 2.5 MiB/s in, 0.5 out.
+        trace.counters.moved_bytes += 300 << 10;
+        trace.pass(100, 1.0);
+    }
+    assert_eq!(rules(&found(&trace)), [""; 0]);
+}
+
+#[test]
+fn who_mostly_waits_for_a_processor_is_not_found() {
+    let mut trace = Trace::new();
+    trace.spawn(&["/usr/bin/python3", "fibonacci.py"]);
+    for _ in 0..120 {
+        // At nice 10 beside two that spin.
+        trace.counters.cpu_wait_usec += 95_000;
+        trace.pass(100, 0.2);
     }
     assert_eq!(rules(&found(&trace)), [""; 0]);
 }

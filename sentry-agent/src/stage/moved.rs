@@ -1,0 +1,78 @@
+//! Every [`PERIOD`]: how many bytes the members of busy runs have read and written, which speaks against a spin.
+//!
+//! The kernel keeps the number per process, not per group, so each process of the group is asked (`/proc/PID/io`; a parent's
+//! number has that of the children it waited for). Only while the run uses CPU: at most [`MOST`] processes of it.
+//!
+//! Asking may wait for a process that the kernel holds up in its execve, for as long as a file system takes that the process
+//! brought along. So nothing waits for this thread, not even the sensor's end; while it hangs, bytes are missing, and a run that
+//! works may be a finding of `cpu-spin`. The same holds without `CAP_SYS_PTRACE`, for processes of others.
+
+use std::{
+    io,
+    sync::{Arc, Weak},
+    thread,
+    time::{Duration, Instant},
+};
+
+use tokio_util::sync::CancellationToken;
+
+use crate::runs::{Registry, Run};
+
+/// Time between two looks.
+const PERIOD: Duration = Duration::from_millis(100);
+/// Processes of a run that are asked.
+const MOST: usize = 256;
+/// Starts the thread; it ends when cancelled, or with the process.
+///
+/// # Errors
+/// Where there can be no thread.
+pub fn start(registry: &Arc<Registry>, token: CancellationToken) -> io::Result<()> {
+    let registry = Arc::downgrade(registry);
+    thread::Builder::new().name("moved".into()).spawn(move || run(&registry, &token)).map(drop)
+}
+
+fn run(registry: &Weak<Registry>, token: &CancellationToken) {
+    while !token.is_cancelled() {
+        let next = Instant::now() + PERIOD;
+        let Some(registry) = registry.upgrade() else { return };
+        for run in registry.live() {
+            if run.moved.is_asked_for() {
+                look(&run);
+            }
+        }
+        drop(registry);
+        thread::sleep(next.saturating_duration_since(Instant::now()));
+    }
+}
+
+fn look(run: &Run) {
+    // A group that is gone moves nothing.
+    if let Ok(processes) = run.cgroup.procs() {
+        let bytes = processes.into_iter().take(MOST).map(bytes_of);
+        run.moved.look(Instant::now(), bytes.fold(0, u64::saturating_add));
+    }
+}
+
+/// 0 where it has ended or may not be asked.
+fn bytes_of(pid: u32) -> u64 {
+    let Ok(pid) = i32::try_from(pid) else { return 0 };
+    let io = procfs::process::Process::new(pid).and_then(|process| process.io());
+    io.map_or(0, |io| io.rchar.saturating_add(io.wchar))
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+
+    #[test]
+    fn what_a_process_writes_is_counted() {
+        let mut file = tempfile::tempfile().unwrap();
+        let before = bytes_of(std::process::id());
+        file.write_all(&[1; 300_000]).unwrap();
+        assert!(bytes_of(std::process::id()) >= before + 300_000);
+        assert_eq!(bytes_of(u32::MAX), 0);
+    }
+}
