@@ -72,7 +72,8 @@ fn project(dir: &Path) -> String {
     for n in 0..400 {
         unit(&project, &format!("unit{n}"), 150);
     }
-    let rule = "objects := $(patsubst %.c,%.o,$(wildcard *.c))\nall: $(objects)\n%.o: %.c\n\tgcc -O2 -c -o $@ $<\n";
+    let rule =
+        "objects := $(patsubst %.c,%.o,$(wildcard *.c))\nall: $(objects)\n%.o: %.c\n\tgcc -O2 -c -o $@ $<\n";
     fs::write(project.join("Makefile"), rule).unwrap();
     project.display().to_string()
 }

@@ -182,7 +182,10 @@ fn a_spinning_run_is_a_finding_only_unless_the_configuration_asks_for_acts() {
         let report = sensor.json(&["report", &id]).remove(0);
         if outcomes(&report).is_empty() { Err(format!("{report:#}")) } else { Ok(report) }
     });
-    assert_eq!((rules(&report), outcomes(&report)), (vec!["cpu-spin".into()], pairs(&[("observe", "applied")])));
+    assert_eq!(
+        (rules(&report), outcomes(&report)),
+        (vec!["cpu-spin".into()], pairs(&[("observe", "applied")]))
+    );
     assert_eq!(procs::state(pid), Some('R'));
     assert_eq!(sensor.state_of(&id)["state"], "running");
     assert_eq!(sensor.cli(&["kill", &id]).status.code(), Some(0));

@@ -39,3 +39,40 @@ fn the_units_start_and_ordinary_users_and_root_run_agents() {
     // BPF, PERFMON, NET_ADMIN, CHOWN, DAC_OVERRIDE, KILL, SYS_NICE.
     assert_eq!(ran.succeeded("capabilities"), "CapEff:\t000000c000801023");
 }
+
+#[test]
+fn a_run_lives_through_a_restart_of_the_service_and_its_end_is_seen() {
+    require!("root", "systemd-nspawn");
+    let script = r#"
+        runs() { sentry agents --json | grep -c "\"name\": *\"$1\""; }
+        until_file='until [ -e /tmp/end ]; do sleep 0.05; done'
+        sentry run --name long -- sh -c "touch /tmp/started; $until_file" >/out/long 2>&1 & long=$!
+        await test -e /tmp/started
+        step restart systemctl restart agentsentry
+        step alive sentry agents
+        step killed systemctl kill --signal=KILL agentsentry
+        await sh -c 'systemctl show --property=NRestarts agentsentry | grep -q =1'
+        await systemctl is-active agentsentry
+        step alive_again sentry agents
+        step stopped systemctl stop agentsentry
+        touch /tmp/end
+        wait $long
+        echo $? >/out/long.code
+        step started systemctl start agentsentry
+        step over sentry agents --all
+        step ledger sentry ledger verify
+    "#;
+    let ran = nspawn::run(&(readme_install() + script));
+    for step in ["restart", "killed", "stopped", "started"] {
+        assert_eq!(ran.succeeded(step), "");
+    }
+    for step in ["alive", "alive_again"] {
+        let agents = ran.succeeded(step);
+        assert!(agents.contains("long") && agents.contains("running"), "{agents}");
+    }
+    assert_eq!(ran.step("long").0, 0, "{}", ran.step("long").1);
+    // It ended while no sensor was there.
+    let over = ran.succeeded("over");
+    assert!(over.contains("long") && over.contains("ended") && !over.contains("running"), "{over}");
+    assert!(ran.succeeded("ledger").contains("verified"));
+}

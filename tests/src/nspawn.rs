@@ -35,7 +35,11 @@ await() {
         sleep 0.05
     done
 }
-trap 'echo $? >/out/script.code' EXIT
+ended() {
+    echo $1 >/out/script.code
+    [ $1 = 0 ] || journalctl --output=cat --lines=40 --unit='agentsentry*'
+}
+trap 'ended $?' EXIT
 mount -t bpf bpf /sys/fs/bpf || exit 1
 "#;
 
@@ -63,7 +67,10 @@ struct Group(Vec<PathBuf>);
 #[must_use]
 pub fn run(script: &str) -> Ran {
     let scratch = Scratch::new();
-    let (root, upper, out) = (scratch.dir("root"), scratch.dir("upper"), scratch.dir("out"));
+    let [root, upper, out] = ["root", "upper", "out"].map(|name| scratch.join(name));
+    for dir in [&root, &upper, &out] {
+        fs::create_dir(dir).unwrap();
+    }
     make_root(&root, script);
     let group = Group::new();
     let mut command = Command::new("systemd-nspawn");
