@@ -1,6 +1,6 @@
 //! What one sensor life leaves to the next: the runs as they were last told, and taking them up again.
 
-use std::{collections::HashSet, path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::HashSet, path::Path, sync::Arc, time::Duration};
 
 use sentry_detect::{
     finding::Finding,
@@ -55,8 +55,9 @@ pub(super) struct Life<'a> {
     pub(super) registry: &'a Arc<Registry>,
     pub(super) journal: &'a JournalHandle,
     pub(super) ledger: &'a PendingLedger,
-    /// Oldest first.
-    pub(super) ledger_dirs: &'a [PathBuf],
+    pub(super) ledger_dir: &'a Path,
+    /// Of the ledger that this one took the place of just now.
+    pub(super) kept_ledger: Option<&'a Path>,
     /// For runs of which not even the mode is known.
     pub(super) strictest: Mode,
 }
@@ -75,19 +76,20 @@ impl Life<'_> {
         self.registry.sweep_canaries();
         let stored = self.journal.runs(false).await?;
         let asked: HashSet<String> = stored.iter().map(|run| run.id.clone()).collect();
-        let mut known = OpenRuns::default();
-        for dir in self.ledger_dirs {
-            let of_dir = open_runs(dir, &asked);
-            known.open.extend(of_dir.open);
-            known.ended.extend(of_dir.ended);
+        let OpenRuns { mut open, ended } = open_runs(self.ledger_dir, &asked);
+        let in_ledger: HashSet<String> = open.keys().cloned().collect();
+        if let Some(kept) = self.kept_ledger {
+            for (id, run) in open_runs(kept, &asked).open {
+                open.entry(id).or_insert(run);
+            }
         }
         for run in stored {
-            let in_ledger = known.open.remove(&run.id).is_some();
-            let ended_there = known.ended.contains(&run.id);
+            open.remove(&run.id);
+            let ended_there = ended.contains(&run.id);
             match self.registry.adopt(run.clone()) {
                 Ok(live) => {
                     tracing::info!(run.id = %live.id, "run of an earlier sensor life is watched again");
-                    if !in_ledger {
+                    if !in_ledger.contains(&live.id.0) {
                         self.ledger.note(Note::RunStarted(live.wire()));
                     }
                     self.tell(Kind::Run(live.wire()));
@@ -96,8 +98,8 @@ impl Life<'_> {
             }
         }
         let mut troubles = Vec::new();
-        for (_id, run) in known.open {
-            troubles.extend(self.only_in_the_ledger(run).await?);
+        for (id, run) in open {
+            troubles.extend(self.only_in_the_ledger(run, in_ledger.contains(&id)).await?);
         }
         for run in self.registry.unknown_runs(self.strictest) {
             troubles.extend(self.known_to_nobody(run));
@@ -122,7 +124,11 @@ impl Life<'_> {
     }
 
     /// The ledger has its beginning and no end; the journal does not know that it lives.
-    async fn only_in_the_ledger(&self, begun: v1::Run) -> Result<Option<String>, JournalError> {
+    async fn only_in_the_ledger(
+        &self,
+        begun: v1::Run,
+        in_this_one: bool,
+    ) -> Result<Option<String>, JournalError> {
         if let Some(ended) = self.journal.run(begun.id.clone()).await? {
             // Its end came into one of the two only.
             self.ledger.note(Note::RunEnded(ended));
@@ -132,6 +138,9 @@ impl Life<'_> {
         match self.registry.adopt(begun.clone()) {
             Ok(run) => {
                 tracing::error!(run.id = %run.id, "a run was in the ledger alone; it is watched again");
+                if !in_this_one {
+                    self.ledger.note(Note::RunStarted(run.wire()));
+                }
                 self.tell(Kind::Run(run.wire()));
                 Ok(Some(format!("run {id} was missing in the journal; it is watched again")))
             }

@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use sentry_private::PrivateError;
 use sentry_proto::v1::control_server::ControlServer;
 use tokio::{
     signal::unix::{SignalKind, signal},
@@ -36,7 +37,6 @@ use crate::{
     },
     journal::{self, JournalError, JournalHandle, JournalWriter},
     ledger::{LedgerError, pending::PendingLedger},
-    private::{self, PrivateError},
     ring::reader::{self, RingStats},
     runs::Registry,
     stage::{
@@ -129,7 +129,7 @@ struct App {
 impl App {
     async fn build(config: Config) -> Result<Self, AppError> {
         let config = Arc::new(config);
-        let state_dir = private::make_dir(&config.sensor.state_dir)?;
+        let state_dir = sentry_private::make_dir(&config.sensor.state_dir)?;
         let root = CgroupRoot::find()?;
         let ring_sizes =
             RingSizes { critical_bytes: config.rings.critical_bytes, bulk_bytes: config.rings.bulk_bytes };
@@ -148,7 +148,8 @@ impl App {
             registry: &registry,
             journal: &journal_handle,
             ledger: &ledger,
-            ledger_dirs: &books.ledger_dirs,
+            ledger_dir: &books.ledger_dir,
+            kept_ledger: books.kept_ledger.as_deref(),
             strictest: config.strictest_mode(),
         };
         troubles.extend(life.take_up().await?);

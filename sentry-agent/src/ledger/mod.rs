@@ -75,7 +75,7 @@ pub use start::kept_beside;
 pub use open_runs::{OpenRuns, open_runs};
 pub use verify::{Flaw, SetAside, Verified, VerifyError, verify};
 
-use crate::private::PrivateError;
+use sentry_private::PrivateError;
 use head::Head;
 use recover::Recovered;
 use store::Segment;
