@@ -12,8 +12,7 @@ use std::{
     os::{
         fd::AsRawFd as _,
         unix::fs::{
-            DirBuilderExt as _, FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _,
-            PermissionsExt as _,
+            DirBuilderExt as _, FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _,
         },
     },
     path::{Path, PathBuf},

@@ -17,11 +17,11 @@ fn mode(path: &Path) -> u32 {
     fs::symlink_metadata(path).unwrap().mode() & 0o7777
 }
 
-/// The sensor ends with 78 at its start and says this.
+/// A sensor ends with 78 at its start and says this.
 fn refuses(setup: &Setup, said: &[&str]) {
     let scratch = Scratch::new();
     let output = programs::finish(&mut setup.command(&scratch));
-    let log = fs::read_to_string(scratch.join("sensor.log")).unwrap();
+    let log = programs::text(&output);
     assert_eq!(output.status.code(), Some(78), "{log}");
     for part in said {
         assert!(log.contains(part), "{part} is not in {log}");
@@ -51,7 +51,8 @@ fn a_planted_link_is_refused_and_not_followed() {
     fs::write(&target, "not the sensor's").unwrap();
     fs::create_dir_all(state.join("ledger")).unwrap();
     let setup = Setup::default().state_dir(&state);
-    for name in ["ledger/ledger.lock", "ledger/ledger.key", "journal.db.lock", "journal.db", "journal.db-wal"] {
+    for name in ["ledger/ledger.lock", "ledger/ledger.key", "journal.db.lock", "journal.db", "journal.db-wal"]
+    {
         let link = state.join(name);
         symlink(&target, &link).unwrap();
         refuses(&setup, &[&format!("{name}: it is a symbolic link")]);
@@ -104,16 +105,23 @@ fn a_ledger_that_was_changed_is_set_aside_and_named() {
     sensor.start_again();
     let kept = sensor.state_dir().join("ledger.tampered-1");
     let health = sensor.health()["health"].as_str().unwrap().to_owned();
-    let expected = format!("degraded: the ledger was changed since it was written; it is kept as {}", kept.display());
+    let expected =
+        format!("degraded: the ledger was changed since it was written; it is kept as {}", kept.display());
     assert!(health.starts_with(&expected), "{health}");
     let verified = verify(&sensor);
-    assert_eq!((&verified["verified"], &verified["set_aside"][0]["kept"]), (&true.into(), &kept.to_str().into()));
+    assert_eq!(
+        (&verified["verified"], &verified["set_aside"][0]["kept"]),
+        (&true.into(), &kept.to_str().into())
+    );
     // A missing one, too.
     assert!(sensor.terminate().success());
     fs::remove_dir_all(sensor.state_dir().join("ledger")).unwrap();
     sensor.start_again();
     let health = sensor.health()["health"].as_str().unwrap().to_owned();
-    assert!(health.starts_with("degraded: the ledger of chain ") && health.contains("is missing"), "{health}");
+    assert!(
+        health.starts_with("degraded: the ledger of chain ") && health.contains("is missing"),
+        "{health}"
+    );
     let verified = verify(&sensor);
     assert_eq!(verified["set_aside"][0]["kept"], serde_json::Value::Null, "{verified}");
     assert_eq!(verified["set_aside"][1]["kept"], kept.to_str().unwrap(), "{verified}");

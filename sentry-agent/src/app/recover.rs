@@ -64,8 +64,7 @@ pub(super) struct Life<'a> {
 
 impl Life<'_> {
     /// Takes up the runs that still have processes, ends the others in the books, and sweeps up the canaries. The journal
-    /// is asked first, then the ledger, then the cgroups themselves: a run that only the later ones know is a trouble, in
-    /// words.
+    /// is asked first, then the ledger, then the cgroups themselves: a run that only they know is a trouble, in words.
     ///
     /// What of runs is left is their cgroups: the kernel's tables and tags are those of the programs, and go with the
     /// process that loaded them.
@@ -99,7 +98,7 @@ impl Life<'_> {
         }
         let mut troubles = Vec::new();
         for (id, run) in open {
-            troubles.extend(self.only_in_the_ledger(run, in_ledger.contains(&id)).await?);
+            self.only_in_the_ledger(run, in_ledger.contains(&id)).await?;
         }
         for run in self.registry.unknown_runs(self.strictest) {
             troubles.extend(self.known_to_nobody(run));
@@ -123,32 +122,25 @@ impl Life<'_> {
         self.tell(Kind::Run(run));
     }
 
-    /// The ledger has its beginning and no end; the journal does not know that it lives.
-    async fn only_in_the_ledger(
-        &self,
-        begun: v1::Run,
-        in_this_one: bool,
-    ) -> Result<Option<String>, JournalError> {
+    /// The ledger has its beginning and no end; the journal does not know that it lives. A sensor that is killed just after
+    /// it began a run leaves it so: the ledger is written first, the journal up to 50 ms later.
+    async fn only_in_the_ledger(&self, begun: v1::Run, in_this_one: bool) -> Result<(), JournalError> {
         if let Some(ended) = self.journal.run(begun.id.clone()).await? {
             // Its end came into one of the two only.
             self.ledger.note(Note::RunEnded(ended));
-            return Ok(None);
+            return Ok(());
         }
-        let id = begun.id.clone();
         match self.registry.adopt(begun.clone()) {
             Ok(run) => {
-                tracing::error!(run.id = %run.id, "a run was in the ledger alone; it is watched again");
+                tracing::warn!(run.id = %run.id, "run of an earlier sensor life that only the ledger had is watched again");
                 if !in_this_one {
                     self.ledger.note(Note::RunStarted(run.wire()));
                 }
                 self.tell(Kind::Run(run.wire()));
-                Ok(Some(format!("run {id} was missing in the journal; it is watched again")))
             }
-            Err(error) => {
-                self.over(begun, &error, true);
-                Ok(None)
-            }
+            Err(error) => self.over(begun, &error, true),
         }
+        Ok(())
     }
 
     /// Processes are in a cgroup of ours, and nothing says how they came there.

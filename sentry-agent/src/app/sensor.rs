@@ -1,12 +1,6 @@
 //! Building, running and draining the sensor.
 
-use std::{
-    io,
-    path::PathBuf,
-    sync::Arc,
-    thread,
-    time::Duration,
-};
+use std::{io, path::PathBuf, sync::Arc, thread, time::Duration};
 
 use sentry_private::PrivateError;
 use sentry_proto::v1::control_server::ControlServer;
@@ -19,7 +13,12 @@ use tokio_stream::wrappers::UnixListenerStream;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
 
-use super::{books, notify::notify, recover, status::{StateStatus, StatusBoard}};
+use super::{
+    books,
+    notify::notify,
+    recover,
+    status::{StateStatus, StatusBoard},
+};
 use crate::{
     bpf::{LoadError, Programs, RingSizes, programs::Rings},
     cgroup::{CgroupError, CgroupRoot},

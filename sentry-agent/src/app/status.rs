@@ -14,7 +14,11 @@ use tokio_util::task::TaskTracker;
 
 use super::canary::CanaryState;
 use crate::{
-    bpf::skipped, export::ExportStatus, journal::{JournalHandle, Stats}, ring::reader::RingStats, runs::Registry,
+    bpf::skipped,
+    export::ExportStatus,
+    journal::{JournalHandle, Stats},
+    ring::reader::RingStats,
+    runs::Registry,
     stage::StageStats,
 };
 

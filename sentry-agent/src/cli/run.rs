@@ -72,7 +72,9 @@ async fn supervise(args: &RunArgs) -> Result<ExitCode, CliError> {
             // The command has run and its code stands, whatever became of the report.
             Err(error) => {
                 let why = match &error {
-                    error if is_away(error) => format!("the sensor is away; `sentry report {run}` shows it later"),
+                    error if is_away(error) => {
+                        format!("the sensor is away; `sentry report {run}` shows it later")
+                    }
                     error => crate::error_chain(error),
                 };
                 out::note(&format!("sentry: no report of run {run}: {why}\n"));

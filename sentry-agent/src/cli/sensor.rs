@@ -44,12 +44,10 @@ fn exit_of(error: &AppError) -> Exit {
         | AppError::Ledger(LedgerError::Private(error))
         | AppError::Journal(JournalError::Private(error)) => of_private(error),
         AppError::Ledger(_) | AppError::Journal(_) => Exit::Io,
-        AppError::Socket(SocketError::Io { source, .. }) => {
-            match source.kind() {
-                std::io::ErrorKind::PermissionDenied => Exit::NoPermission,
-                _ => Exit::CannotCreate,
-            }
-        }
+        AppError::Socket(SocketError::Io { source, .. }) => match source.kind() {
+            std::io::ErrorKind::PermissionDenied => Exit::NoPermission,
+            _ => Exit::CannotCreate,
+        },
         AppError::Cgroup(_) | AppError::Start { .. } | AppError::Serve { .. } => Exit::Failure,
         AppError::DeadStage { .. } => Exit::Internal,
     }

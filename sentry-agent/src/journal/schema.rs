@@ -80,9 +80,8 @@ const READ_CACHE: i64 = -256;
 /// A reading connection.
 pub(super) fn open_reader(path: &Path) -> Result<Connection, JournalError> {
     const ACT: &str = "open the journal for reading";
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
-        | OpenFlags::SQLITE_OPEN_NO_MUTEX
-        | OpenFlags::SQLITE_OPEN_NOFOLLOW;
+    let flags =
+        OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
     let connection = Connection::open_with_flags(path, flags).map_err(JournalError::of(ACT))?;
     connection.busy_timeout(BUSY).map_err(JournalError::of(ACT))?;
     connection.pragma_update(None, "cache_size", READ_CACHE).map_err(JournalError::of(ACT))?;
@@ -129,9 +128,8 @@ fn prepare(path: &Path) -> Result<(Connection, Origin), JournalError> {
         // What SQLite makes beside the file has the file's mode.
         sentry_private::prepare(&suffixed(path, side), side.is_empty())?;
     }
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
-        | OpenFlags::SQLITE_OPEN_NO_MUTEX
-        | OpenFlags::SQLITE_OPEN_NOFOLLOW;
+    let flags =
+        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
     let connection = Connection::open_with_flags(path, flags).map_err(JournalError::of(ACT))?;
     configure(&connection).map_err(JournalError::of(ACT))?;
     let found: i64 =

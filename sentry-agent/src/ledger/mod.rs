@@ -71,13 +71,13 @@ use ed25519_dalek::SigningKey;
 use serde_json::{Value, json};
 
 pub use entry::Entry;
-pub use start::kept_beside;
 pub use open_runs::{OpenRuns, open_runs};
+pub use start::kept_beside;
 pub use verify::{Flaw, SetAside, Verified, VerifyError, verify};
 
-use sentry_private::PrivateError;
 use head::Head;
 use recover::Recovered;
+use sentry_private::PrivateError;
 use store::Segment;
 
 /// Most bytes of one line.

@@ -40,7 +40,8 @@ pub fn open_runs(dir: &Path, asked: &HashSet<String>) -> OpenRuns {
     let numbers = store::segments(dir).unwrap_or_default();
     for number in &numbers[numbers.len().saturating_sub(SEGMENTS)..] {
         let path = dir.join(store::name(*number));
-        let read = sentry_private::open(&path, OpenOptions::new().read(true)).map_err(|error| error_chain(&error));
+        let read =
+            sentry_private::open(&path, OpenOptions::new().read(true)).map_err(|error| error_chain(&error));
         let read = read.and_then(|file| {
             segment(&mut BufReader::new(file), asked, &mut runs).map_err(|error| error.to_string())
         });
@@ -89,8 +90,7 @@ fn begun(id: String, entry: &Entry) -> v1::Run {
     let body = &entry.body;
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     // Large numbers are text there.
-    let number =
-        |value: &Value| value.as_u64().or_else(|| value.as_str()?.parse().ok()).unwrap_or_default();
+    let number = |value: &Value| value.as_u64().or_else(|| value.as_str()?.parse().ok()).unwrap_or_default();
     v1::Run {
         id,
         agent: Some(v1::Agent { id: text(&body["agent"]["id"]), name: text(&body["agent"]["name"]) }),

@@ -74,12 +74,14 @@ impl Opened {
             if found >= *seq {
                 return Ok(());
             }
-            let trouble = format!("the ledger ends at entry {found} and had {seq}: an older copy took its place");
+            let trouble =
+                format!("the ledger ends at entry {found} and had {seq}: an older copy took its place");
             (OLDER, json!({ "expected": seq, "found": found }), trouble)
         } else if self.kept.is_some() {
             return Ok(());
         } else {
-            let trouble = format!("the ledger of chain {chain_uid} is missing; another one has taken its place");
+            let trouble =
+                format!("the ledger of chain {chain_uid} is missing; another one has taken its place");
             (MISSING, json!({ "chain_uid": chain_uid, "entries": seq }), trouble)
         };
         tracing::error!(trouble, "the ledger is not the one that was left");

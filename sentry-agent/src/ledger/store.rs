@@ -126,8 +126,9 @@ pub(super) fn segments(dir: &Path) -> io::Result<Vec<u32>> {
 pub(super) fn replace(dir: &Path, file_name: &str, content: &[u8]) -> Result<(), LedgerError> {
     let path = dir.join(file_name);
     let temporary = dir.join(format!("{file_name}.tmp"));
-    let mut file = sentry_private::open(&temporary, OpenOptions::new().write(true).create(true).truncate(true))
-        .map_err(of_private("replace", &path))?;
+    let mut file =
+        sentry_private::open(&temporary, OpenOptions::new().write(true).create(true).truncate(true))
+            .map_err(of_private("replace", &path))?;
     let mut write = || {
         file.write_all(content)?;
         file.sync_all()?;
