@@ -32,8 +32,6 @@ pub mod export;
 
 pub mod stage;
 
-pub mod private;
-
 pub mod control;
 
 pub mod app;

@@ -45,6 +45,15 @@ mod faults;
 mod durability;
 
 #[expect(clippy::unwrap_used, clippy::panic, reason = "a failed test may panic")]
+mod take_up;
+
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+mod state_dir;
+
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+mod power_cut;
+
+#[expect(clippy::unwrap_used, clippy::panic, reason = "a failed test may panic")]
 mod feed;
 
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]

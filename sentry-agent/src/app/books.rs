@@ -17,8 +17,9 @@ use crate::{
 pub(super) struct Books {
     pub(super) ledger: Ledger,
     pub(super) journal: Journal,
-    /// Directories of ledgers in which runs may have begun that still live.
-    pub(super) ledger_dirs: Vec<PathBuf>,
+    pub(super) ledger_dir: PathBuf,
+    /// Of the ledger that this one took the place of just now.
+    pub(super) kept_ledger: Option<PathBuf>,
     pub(super) troubles: Vec<String>,
 }
 
@@ -46,6 +47,5 @@ pub(super) fn open(state_dir: &Path, config: &config::Journal) -> Result<Books, 
             aside.display()
         )),
     }
-    let ledger_dirs = ledger.kept.into_iter().chain([dir]).collect();
-    Ok(Books { ledger: ledger.ledger, journal, ledger_dirs, troubles })
+    Ok(Books { ledger: ledger.ledger, journal, ledger_dir: dir, kept_ledger: ledger.kept, troubles })
 }

@@ -1,6 +1,6 @@
 //! What one sensor life leaves to the next: the runs as they were last told, and taking them up again.
 
-use std::{collections::HashSet, path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::HashSet, path::Path, sync::Arc, time::Duration};
 
 use sentry_detect::{
     finding::Finding,
@@ -55,16 +55,16 @@ pub(super) struct Life<'a> {
     pub(super) registry: &'a Arc<Registry>,
     pub(super) journal: &'a JournalHandle,
     pub(super) ledger: &'a PendingLedger,
-    /// Oldest first.
-    pub(super) ledger_dirs: &'a [PathBuf],
+    pub(super) ledger_dir: &'a Path,
+    /// Of the ledger that this one took the place of just now.
+    pub(super) kept_ledger: Option<&'a Path>,
     /// For runs of which not even the mode is known.
     pub(super) strictest: Mode,
 }
 
 impl Life<'_> {
     /// Takes up the runs that still have processes, ends the others in the books, and sweeps up the canaries. The journal
-    /// is asked first, then the ledger, then the cgroups themselves: a run that only the later ones know is a trouble, in
-    /// words.
+    /// is asked first, then the ledger, then the cgroups themselves: a run that only they know is a trouble, in words.
     ///
     /// What of runs is left is their cgroups: the kernel's tables and tags are those of the programs, and go with the
     /// process that loaded them.
@@ -75,19 +75,20 @@ impl Life<'_> {
         self.registry.sweep_canaries();
         let stored = self.journal.runs(false).await?;
         let asked: HashSet<String> = stored.iter().map(|run| run.id.clone()).collect();
-        let mut known = OpenRuns::default();
-        for dir in self.ledger_dirs {
-            let of_dir = open_runs(dir, &asked);
-            known.open.extend(of_dir.open);
-            known.ended.extend(of_dir.ended);
+        let OpenRuns { mut open, ended } = open_runs(self.ledger_dir, &asked);
+        let in_ledger: HashSet<String> = open.keys().cloned().collect();
+        if let Some(kept) = self.kept_ledger {
+            for (id, run) in open_runs(kept, &asked).open {
+                open.entry(id).or_insert(run);
+            }
         }
         for run in stored {
-            let in_ledger = known.open.remove(&run.id).is_some();
-            let ended_there = known.ended.contains(&run.id);
+            open.remove(&run.id);
+            let ended_there = ended.contains(&run.id);
             match self.registry.adopt(run.clone()) {
                 Ok(live) => {
                     tracing::info!(run.id = %live.id, "run of an earlier sensor life is watched again");
-                    if !in_ledger {
+                    if !in_ledger.contains(&live.id.0) {
                         self.ledger.note(Note::RunStarted(live.wire()));
                     }
                     self.tell(Kind::Run(live.wire()));
@@ -96,12 +97,14 @@ impl Life<'_> {
             }
         }
         let mut troubles = Vec::new();
-        for (_id, run) in known.open {
-            troubles.extend(self.only_in_the_ledger(run).await?);
+        for (id, run) in open {
+            self.only_in_the_ledger(run, in_ledger.contains(&id)).await?;
         }
         for run in self.registry.unknown_runs(self.strictest) {
             troubles.extend(self.known_to_nobody(run));
         }
+        // Who asks as soon as the sensor answers must not read of a run that is over.
+        self.journal.flush().await?;
         Ok(troubles)
     }
 
@@ -121,25 +124,25 @@ impl Life<'_> {
         self.tell(Kind::Run(run));
     }
 
-    /// The ledger has its beginning and no end; the journal does not know that it lives.
-    async fn only_in_the_ledger(&self, begun: v1::Run) -> Result<Option<String>, JournalError> {
+    /// The ledger has its beginning and no end; the journal does not know that it lives. A sensor that is killed just after
+    /// it began a run leaves it so: the ledger is written first, the journal up to 50 ms later.
+    async fn only_in_the_ledger(&self, begun: v1::Run, in_this_one: bool) -> Result<(), JournalError> {
         if let Some(ended) = self.journal.run(begun.id.clone()).await? {
             // Its end came into one of the two only.
             self.ledger.note(Note::RunEnded(ended));
-            return Ok(None);
+            return Ok(());
         }
-        let id = begun.id.clone();
         match self.registry.adopt(begun.clone()) {
             Ok(run) => {
-                tracing::error!(run.id = %run.id, "a run was in the ledger alone; it is watched again");
+                tracing::warn!(run.id = %run.id, "run of an earlier sensor life that only the ledger had is watched again");
+                if !in_this_one {
+                    self.ledger.note(Note::RunStarted(run.wire()));
+                }
                 self.tell(Kind::Run(run.wire()));
-                Ok(Some(format!("run {id} was missing in the journal; it is watched again")))
             }
-            Err(error) => {
-                self.over(begun, &error, true);
-                Ok(None)
-            }
+            Err(error) => self.over(begun, &error, true),
         }
+        Ok(())
     }
 
     /// Processes are in a cgroup of ours, and nothing says how they came there.

@@ -2,6 +2,7 @@
 
 use std::{io, path::PathBuf, sync::Arc, thread, time::Duration};
 
+use sentry_private::PrivateError;
 use sentry_proto::v1::control_server::ControlServer;
 use tokio::{
     signal::unix::{SignalKind, signal},
@@ -35,7 +36,6 @@ use crate::{
     },
     journal::{self, JournalError, JournalHandle, JournalWriter},
     ledger::{LedgerError, pending::PendingLedger},
-    private::{self, PrivateError},
     ring::reader::{self, RingStats},
     runs::Registry,
     stage::{
@@ -128,7 +128,7 @@ struct App {
 impl App {
     async fn build(config: Config) -> Result<Self, AppError> {
         let config = Arc::new(config);
-        let state_dir = private::make_dir(&config.sensor.state_dir)?;
+        let state_dir = sentry_private::make_dir(&config.sensor.state_dir)?;
         let root = CgroupRoot::find()?;
         let ring_sizes =
             RingSizes { critical_bytes: config.rings.critical_bytes, bulk_bytes: config.rings.bulk_bytes };
@@ -147,7 +147,8 @@ impl App {
             registry: &registry,
             journal: &journal_handle,
             ledger: &ledger,
-            ledger_dirs: &books.ledger_dirs,
+            ledger_dir: &books.ledger_dir,
+            kept_ledger: books.kept_ledger.as_deref(),
             strictest: config.strictest_mode(),
         };
         troubles.extend(life.take_up().await?);

@@ -54,6 +54,7 @@ Exit codes:
   2  the answer is bad: a changed      74  reading or writing failed
      ledger, an act without effect     75  try again later
   64 the command line is wrong         77  no permission
-  66 no such input                     78  the configuration is invalid
+  66 no such input                     78  the configuration or the state
+                                           directory is not fit
   69 the sensor cannot be reached
 `run` ends with the command's code, or 125 (sentry failed), 126 (cannot be executed), 127 (no such command).";

@@ -2,10 +2,12 @@
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
+use sentry_private::PrivateError;
+
 use super::{args::SensorArgs, error::CliError, exit::Exit};
 use crate::{
     app::AppError, bpf::LoadError, config::Config, control::socket::SocketError, journal::JournalError,
-    ledger::LedgerError, private::PrivateError,
+    ledger::LedgerError,
 };
 
 /// What is logged where RUST_LOG says nothing.

@@ -86,7 +86,7 @@ pub enum JournalError {
     #[error("{act} {path}: the file system refused")]
     Io { act: &'static str, path: PathBuf, source: io::Error },
     #[error(transparent)]
-    Private(#[from] crate::private::PrivateError),
+    Private(#[from] sentry_private::PrivateError),
     #[error("open {path}: another process has it open; stop that sensor first")]
     InUse { path: PathBuf },
     #[error(

@@ -11,7 +11,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension as _};
 use uuid::Uuid;
 
 use super::JournalError;
-use crate::{ledger::lock, private};
+use crate::ledger::lock;
 
 /// `PRAGMA user_version`.
 const FORMAT: i64 = 1;
@@ -101,7 +101,7 @@ pub(super) fn own(path: &Path) -> Result<File, JournalError> {
 /// Makes the directory that the journal is to be in; the journal's path without links.
 pub(super) fn make_dir(path: &Path) -> Result<PathBuf, JournalError> {
     let (Some(dir), Some(name)) = (path.parent(), path.file_name()) else { return Ok(path.to_owned()) };
-    Ok(private::make_dir(dir)?.join(name))
+    Ok(sentry_private::make_dir(dir)?.join(name))
 }
 
 pub(super) fn meta(connection: &Connection, key: &str) -> rusqlite::Result<Option<String>> {
@@ -126,7 +126,7 @@ fn prepare(path: &Path) -> Result<(Connection, Origin), JournalError> {
     const ACT: &str = "open the journal";
     for side in SIDES {
         // What SQLite makes beside the file has the file's mode.
-        private::prepare(&suffixed(path, side), side.is_empty())?;
+        sentry_private::prepare(&suffixed(path, side), side.is_empty())?;
     }
     let flags =
         OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;

@@ -9,15 +9,13 @@ use super::{
     entry::{hex, unhex},
     store,
 };
-use crate::private;
-
 const SECRET_FILE: &str = "ledger.key";
 pub(super) const PUBLIC_FILE: &str = "ledger.pub";
 
 /// The key in `dir`; made from the kernel's randomness where there is none.
 pub(super) fn load_or_make(dir: &Path) -> Result<SigningKey, LedgerError> {
     let path = dir.join(SECRET_FILE);
-    let key = match private::read(&path) {
+    let key = match sentry_private::read(&path) {
         Ok(bytes) => match <[u8; 32]>::try_from(bytes.as_slice()) {
             Ok(secret) => SigningKey::from_bytes(&secret),
             Err(std::array::TryFromSliceError { .. }) => {
@@ -61,7 +59,7 @@ fn make(dir: &Path) -> Result<SigningKey, LedgerError> {
 fn agree(dir: &Path, key: &SigningKey) -> Result<(), LedgerError> {
     let path = dir.join(PUBLIC_FILE);
     let expected = public_file(&key.verifying_key());
-    match private::read(&path) {
+    match sentry_private::read(&path) {
         Ok(content) if content == expected.as_bytes() => Ok(()),
         Ok(_) => Err(LedgerError::Key { path, why: "it is not the public half of ledger.key" }),
         Err(error) if error.is_absent() => {

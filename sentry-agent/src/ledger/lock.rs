@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::private::{self, PrivateError};
+use sentry_private::PrivateError;
 
 /// A child of this process holds a copy of every open file from its fork to its exec. A lock that is given up
 /// meanwhile stays for that moment.
@@ -16,7 +16,7 @@ const STEP: Duration = Duration::from_millis(10);
 
 /// Locks `path` until the file is closed; `None`: another process has it.
 pub(crate) fn take(path: &Path) -> Result<Option<File>, PrivateError> {
-    let file = private::open(path, OpenOptions::new().write(true).create(true).truncate(false))?;
+    let file = sentry_private::open(path, OpenOptions::new().write(true).create(true).truncate(false))?;
     let deadline = Instant::now() + FORK_TO_EXEC;
     loop {
         match file.try_lock() {

@@ -75,9 +75,9 @@ pub use open_runs::{OpenRuns, open_runs};
 pub use start::kept_beside;
 pub use verify::{Flaw, SetAside, Verified, VerifyError, verify};
 
-use crate::private::PrivateError;
 use head::Head;
 use recover::Recovered;
+use sentry_private::PrivateError;
 use store::Segment;
 
 /// Most bytes of one line.

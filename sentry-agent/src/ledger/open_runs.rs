@@ -16,7 +16,7 @@ use super::{
     record::{RUN_END, RUN_START},
     store,
 };
-use crate::{error_chain, private};
+use crate::error_chain;
 
 /// Segments that are looked through: 256 MiB. A run that began before them is not found.
 const SEGMENTS: usize = 16;
@@ -40,7 +40,8 @@ pub fn open_runs(dir: &Path, asked: &HashSet<String>) -> OpenRuns {
     let numbers = store::segments(dir).unwrap_or_default();
     for number in &numbers[numbers.len().saturating_sub(SEGMENTS)..] {
         let path = dir.join(store::name(*number));
-        let read = private::open(&path, OpenOptions::new().read(true)).map_err(|error| error_chain(&error));
+        let read =
+            sentry_private::open(&path, OpenOptions::new().read(true)).map_err(|error| error_chain(&error));
         let read = read.and_then(|file| {
             segment(&mut BufReader::new(file), asked, &mut runs).map_err(|error| error.to_string())
         });

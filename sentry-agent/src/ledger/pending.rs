@@ -100,7 +100,7 @@ impl PendingLedger {
         let mut queue = self.desk.queue();
         if queue.waiting.len() == CAPACITY {
             queue.waiting.pop_front();
-            queue.untold += 1;
+            queue.unrecorded += 1;
             let given_up = self.desk.given_up.fetch_add(1, Relaxed) + 1;
             tracing::error!(given_up, "ledger entry given up: too many wait for the disk");
         }
@@ -163,16 +163,16 @@ struct Queue {
     tried: u64,
     /// An act went ahead of the notes up to here.
     not_waited_for: u64,
-    /// Given up for want of room, and no entry says so yet.
-    untold: u64,
+    /// Given up for want of room, and not recorded yet.
+    unrecorded: u64,
     closed: bool,
 }
 
 impl Queue {
     /// Behind what waits: the disk takes entries again.
-    fn tell_of_untold(&mut self) {
-        if self.untold > 0 {
-            let count = std::mem::take(&mut self.untold);
+    fn record_given_up(&mut self) {
+        if self.unrecorded > 0 {
+            let count = std::mem::take(&mut self.unrecorded);
             let why = format!("more than {CAPACITY} entries waited for the disk");
             self.waiting.push_back(Note::GivenUp(GivenUp { kind: None, run: None, count, why }));
             self.noted += 1;
@@ -198,7 +198,7 @@ impl Desk {
             let mut queue = self.queue();
             refused = false;
             match result {
-                Ok(_entry) => queue.tell_of_untold(),
+                Ok(_entry) => queue.record_given_up(),
                 Err(error) => {
                     queue.waiting.push_front(note);
                     refused = true;
@@ -376,7 +376,7 @@ mod tests {
             entry["body"],
             serde_json::json!({
                 "kind": "run-start", "run": "r", "count": 1,
-                "why": "append a run-start entry: 2097689 bytes are more than a line may hold (1048576); shorten the body",
+                "why": "append a run-start entry: 2097527 bytes are more than a line may hold (1048576); shorten the body",
             })
         );
     }
@@ -403,6 +403,8 @@ mod tests {
         }
         refuses.store(false, Relaxed);
         let count = ledger.given_up();
+        ledger.note(outcome(0));
+        while !ledger.settle() {}
         drop(ledger);
         assert_eq!(written.iter().sum::<u64>(), count.load(Relaxed));
         assert!(count.load(Relaxed) >= 9);

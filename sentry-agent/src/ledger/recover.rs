@@ -16,8 +16,6 @@ use super::{
     store::{self, Segment},
     verify::{Chain, Tail as SegmentTail},
 };
-use crate::private;
-
 /// The end of the ledger, ready to go on.
 pub(super) struct Tail {
     pub(super) chain_uid: String,
@@ -122,7 +120,7 @@ fn before(dir: &Path, number: u32, chain_uid: Option<String>) -> Result<Chain, L
     }
     let name = store::name(number - 1);
     let path = dir.join(&name);
-    let content = private::read(&path)?;
+    let content = sentry_private::read(&path)?;
     let last = content.strip_suffix(b"\n").and_then(|lines| lines.rsplit(|byte| *byte == b'\n').next());
     let entry = last.ok_or(Flaw::Torn).and_then(Entry::parse).map_err(|what| LedgerError::Tampered {
         dir: dir.to_owned(),
@@ -150,7 +148,7 @@ fn nothing_yet(dir: &Path, head: Option<&Head>) -> Result<Tail, LedgerError> {
 
 fn read_head(dir: &Path, key: &SigningKey) -> Result<Option<Head>, LedgerError> {
     let path = dir.join(head::FILE);
-    let content = match private::read(&path) {
+    let content = match sentry_private::read(&path) {
         Ok(content) => content,
         Err(error) if error.is_absent() => return Ok(None),
         Err(error) => return Err(error.into()),
@@ -167,7 +165,7 @@ fn number_of(segment: &str, numbers: &[u32]) -> u32 {
 }
 
 fn open(dir: &Path, number: u32) -> Result<File, LedgerError> {
-    Ok(private::open(&dir.join(store::name(number)), OpenOptions::new().read(true))?)
+    Ok(sentry_private::open(&dir.join(store::name(number)), OpenOptions::new().read(true))?)
 }
 
 fn new_chain_uid() -> String {

@@ -63,7 +63,7 @@ pub fn open_or_replace(dir: &Path) -> Result<Opened, LedgerError> {
 
 impl Opened {
     /// Compares with what was remembered: a ledger that was removed, exchanged or put back from an older copy is whole in
-    /// itself. An entry and a trouble tell of it.
+    /// itself. It is recorded in an entry, and as a trouble.
     ///
     /// # Errors
     /// When the entry cannot be written.

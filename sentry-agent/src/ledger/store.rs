@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{LedgerError, lock};
-use crate::private::{self, PrivateError};
+use sentry_private::PrivateError;
 
 const LOCK_FILE: &str = "ledger.lock";
 const PREFIX: &str = "segment-";
@@ -34,7 +34,7 @@ impl Segment {
     /// Opens a segment of which the first `bytes` count.
     pub(super) fn open(dir: &Path, number: u32, bytes: u64) -> Result<Self, LedgerError> {
         let path = dir.join(name(number));
-        let file = private::open(&path, OpenOptions::new().append(true).create(true))
+        let file = sentry_private::open(&path, OpenOptions::new().append(true).create(true))
             .map_err(of_private("open", &path))?;
         let mut segment = Self { path, number, file, bytes };
         segment.cut()?;
@@ -94,7 +94,7 @@ pub(super) fn name(number: u32) -> String {
 }
 
 pub(super) fn make_dir(dir: &Path) -> Result<(), LedgerError> {
-    private::make_dir(dir).map(drop).map_err(of_private("make", dir))
+    sentry_private::make_dir(dir).map(drop).map_err(of_private("make", dir))
 }
 
 /// Makes this process the only one that appends, until the file is closed.
@@ -126,8 +126,9 @@ pub(super) fn segments(dir: &Path) -> io::Result<Vec<u32>> {
 pub(super) fn replace(dir: &Path, file_name: &str, content: &[u8]) -> Result<(), LedgerError> {
     let path = dir.join(file_name);
     let temporary = dir.join(format!("{file_name}.tmp"));
-    let mut file = private::open(&temporary, OpenOptions::new().write(true).create(true).truncate(true))
-        .map_err(of_private("replace", &path))?;
+    let mut file =
+        sentry_private::open(&temporary, OpenOptions::new().write(true).create(true).truncate(true))
+            .map_err(of_private("replace", &path))?;
     let mut write = || {
         file.write_all(content)?;
         file.sync_all()?;

@@ -22,14 +22,14 @@ pub(crate) mod pool;
 mod retention;
 
 use std::{
-    fs::{DirBuilder, File, TryLockError},
+    fs::{File, OpenOptions, TryLockError},
     io,
-    os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
     sync::Arc,
     time::{SystemTime, UNIX_EPOCH},
 };
 
+use sentry_private::PrivateError;
 use sentry_proto::v1;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
@@ -50,6 +50,9 @@ const LOCK: &str = "collector.lock";
 pub enum StoreError {
     #[error("cannot create the data directory {}; choose another with --data-dir or `data_dir`", path.display())]
     Create { path: PathBuf, source: io::Error },
+    /// The data directory, or something in it.
+    #[error(transparent)]
+    Private(#[from] PrivateError),
     #[error("the data directory {} is in use by another collector; stop it or choose another directory", path.display())]
     InUse { path: PathBuf },
     #[error("cannot open the database {}", path.display())]
@@ -91,6 +94,7 @@ impl Store {
         metrics: Arc<Metrics>,
         stop: Stop,
     ) -> Result<(Self, Writer), StoreError> {
+        let data_dir = &sentry_private::make_dir(data_dir).map_err(of_private)?;
         let lock = claim(data_dir)?;
         let path = data_dir.join(DATABASE);
         let connection = schema::open(&path)?;
@@ -181,16 +185,26 @@ impl StoreError {
         match self {
             Self::Create { .. } | Self::InUse { .. } => Exit::CannotCreate,
             Self::Open { .. } | Self::Broken { .. } | Self::Abandoned { .. } => Exit::Io,
+            Self::Private(_) => Exit::Config,
             Self::Newer { .. } => Exit::Other,
         }
     }
 }
 
-/// Makes the directory and takes it for this process; the lock lasts as long as the file is open.
+/// What cannot be made has an exit code of its own.
+fn of_private(error: PrivateError) -> StoreError {
+    match error {
+        PrivateError::Io { path, source, .. } => StoreError::Create { path, source },
+        refused => refused.into(),
+    }
+}
+
+/// Takes the directory for this process; the lock lasts as long as the file is open.
 fn claim(data_dir: &Path) -> Result<File, StoreError> {
     let failed = |source| StoreError::Create { path: data_dir.to_owned(), source };
-    DirBuilder::new().recursive(true).mode(0o700).create(data_dir).map_err(failed)?;
-    let lock = File::create(data_dir.join(LOCK)).map_err(failed)?;
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(false);
+    let lock = sentry_private::open(&data_dir.join(LOCK), &mut options).map_err(of_private)?;
     match lock.try_lock() {
         Ok(()) => Ok(lock),
         Err(TryLockError::WouldBlock) => Err(StoreError::InUse { path: data_dir.to_owned() }),

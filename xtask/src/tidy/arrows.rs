@@ -21,12 +21,13 @@ const TREES: [(&str, &[&str]); 3] = [
 ];
 
 /// A member, and the members it may depend on.
-const OWN: [(&str, &[&str]); 5] = [
+const OWN: [(&str, &[&str]); 6] = [
     ("sentry-common", &[]),
     ("sentry-detect", &[]),
     ("sentry-proto", &["sentry-detect"]),
-    ("sentry-agent", &["sentry-common", "sentry-detect", "sentry-proto"]),
-    ("sentry-collector", &["sentry-detect", "sentry-proto"]),
+    ("sentry-private", &[]),
+    ("sentry-agent", &["sentry-common", "sentry-detect", "sentry-private", "sentry-proto"]),
+    ("sentry-collector", &["sentry-detect", "sentry-private", "sentry-proto"]),
 ];
 
 /// What is wrong with the graph.

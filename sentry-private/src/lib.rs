@@ -1,5 +1,5 @@
-//! Files and directories that nobody but this process's user, or root, can have written: what the sensor keeps. Whoever
-//! can write there could forge the record, or have a privileged process write to a place of their choice by a link.
+//! Files and directories that nobody but this process's user, or root, can have written: what sensor and collector keep.
+//! Whoever can write there could forge the record, or have a privileged process write to a place of their choice by a link.
 //!
 //! A directory is taken if it and every directory above it belong to root or to this process's user, and no other user
 //! can rename what is in them: not writable by group or others, save one with the sticky bit above it, or a group of
@@ -32,16 +32,16 @@ pub enum PrivateError {
     },
     #[error(
         "refused to use {path}: it belongs to user {owner}, who can change what is kept there; if its content can be \
-         trusted, `chown {user}` it, else give --state-dir another path", path = path.display()
+         trusted, `chown {user}` it, else choose another directory", path = path.display()
     )]
     Foreign { path: PathBuf, owner: u32, user: u32 },
     #[error(
         "refused to use {path}: with mode {mode:04o} other users can change what is kept there; if its content can be \
-         trusted, `chmod go-w` it, else give --state-dir another path", path = path.display()
+         trusted, `chmod go-w` it, else choose another directory", path = path.display()
     )]
     Writable { path: PathBuf, mode: u32 },
     #[error(
-        "refused to use {path}: it is {what}, and the sensor makes none there; look who made it, then remove it",
+        "refused to use {path}: it is {what}, and none is made there; look who made it, then remove it",
         path = path.display()
     )]
     Kind { path: PathBuf, what: &'static str },
