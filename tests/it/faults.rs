@@ -9,12 +9,15 @@ use std::{
 
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use sentry_tests::{
+    collector::Collector,
     programs, require,
     scratch::Scratch,
     sensor::{Sensor, Setup},
     supervised::Order,
     wait,
 };
+
+use serde_json::Value;
 
 use crate::workload;
 
@@ -269,6 +272,76 @@ fn a_disk_that_fills_up_loses_only_what_a_gap_tells_of() {
     assert!(stored as u64 + lost >= 2000, "{stored} stored, {gaps:?}");
     assert_eq!(sensor.state_of(&after)["state"], "ended");
     let _entries = sensor.verified_ledger();
+}
+
+/// Who waits for the disk is not lost: what was found and done while it was full is at sensor and collector afterwards, once.
+#[test]
+fn what_is_found_and_done_outlasts_a_full_disk() {
+    require!("root");
+    let scratch = Scratch::new();
+    let small = Small::new(&scratch, 16 << 20);
+    let collector = Collector::start();
+    let sensor = Setup::default()
+        .collector(&collector.endpoint())
+        .config("detect: {cpu_hold_ms: 1000, cpu_min_cores: 0.2}")
+        .state_dir(&small.0.join("state"))
+        .start();
+    let ballast = small.fill();
+    let file = scratch.join("pid");
+    let spinner =
+        Order::new(&sensor, "spinner").start(&workload("workload_spin", &["1", file.to_str().unwrap()]));
+    wait::until("the spin is found", || {
+        let state = sensor.state_of(&spinner.run());
+        if state["findings"].as_u64() > Some(0) { Ok(()) } else { Err(format!("{state:#}")) }
+    });
+    let mut runs = vec![spinner];
+    runs.extend((0..4).map(|_| Order::new(&sensor, "sleeper").start(&["/bin/sleep", "600"])));
+    let ids: Vec<String> = runs
+        .into_iter()
+        .map(|run| {
+            let id = run.run();
+            assert_eq!(sensor.cli(&["kill", &id]).status.code(), Some(0));
+            assert_eq!(run.end().status.code(), Some(137));
+            id
+        })
+        .collect();
+    let health = sensor.health();
+    let said = health["health"].as_str().unwrap();
+    assert!(said.contains("wait in memory") && said.contains("no space left"), "{health}");
+    ballast.remove();
+    wait::until("everything is written and at the collector", || {
+        let health = sensor.health();
+        let waits = health["health"].as_str().unwrap().contains("wait in memory");
+        if !waits && health["acked_seq"] == health["last_seq"] { Ok(()) } else { Err(health.to_string()) }
+    });
+    for id in &ids {
+        let run = &collector.all(&format!("runs?run={id}"))[0];
+        assert_eq!(run["state"], "ended", "{run:#}");
+        assert_eq!(sensor.state_of(id)["state"], "ended");
+    }
+    let at_sensor = |key: &str| -> usize {
+        let reports = ids.iter().map(|id| sensor.json(&["report", id]).remove(0));
+        reports.map(|report| report[key].as_array().unwrap().len()).sum()
+    };
+    let ledger = ledger_kinds(&small.0.join("state/ledger"));
+    for (kind, listing) in [("finding", "findings"), ("decision", "decisions"), ("outcome", "outcomes")] {
+        let there = collector.all(listing);
+        let noted = ledger.iter().filter(|noted| *noted == kind).count();
+        assert!(noted > 0 && (kind == "finding" || noted >= ids.len()), "{ledger:?}");
+        assert_eq!(there.len(), noted, "{listing}: {there:#?}");
+        // A report has no decisions of its own: each has its outcome.
+        assert!(kind == "decision" || at_sensor(listing) == noted, "{listing}: {ledger:?}");
+    }
+    let _entries = sensor.verified_ledger();
+}
+
+/// The kind of every entry.
+fn ledger_kinds(dir: &Path) -> Vec<String> {
+    let paths = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
+    let segments = paths.filter(|path| path.extension().is_some_and(|extension| extension == "jsonl"));
+    let text: String = segments.map(|path| fs::read_to_string(path).unwrap()).collect();
+    let entries = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    entries.map(|entry| entry["kind"].as_str().unwrap().to_owned()).collect()
 }
 
 /// Records that the kernel made of a run.
