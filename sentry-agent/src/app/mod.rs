@@ -10,6 +10,8 @@ mod export;
 
 mod recover;
 
+mod reserve;
+
 pub mod sensor;
 
 pub use sensor::{AppError, run_sensor};
