@@ -9,12 +9,15 @@ use std::{
 
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use sentry_tests::{
+    collector::Collector,
     programs, require,
     scratch::Scratch,
     sensor::{Sensor, Setup},
-    supervised::Order,
+    supervised::{Order, Supervised},
     wait,
 };
+
+use serde_json::Value;
 
 use crate::workload;
 
@@ -269,6 +272,113 @@ fn a_disk_that_fills_up_loses_only_what_a_gap_tells_of() {
     assert!(stored as u64 + lost >= 2000, "{stored} stored, {gaps:?}");
     assert_eq!(sensor.state_of(&after)["state"], "ended");
     let _entries = sensor.verified_ledger();
+}
+
+/// A sensor whose state is on a small file system, and a collector.
+struct OnSmallDisk {
+    sensor: Sensor,
+    collector: Collector,
+    small: Small,
+    _scratch: Scratch,
+}
+
+impl OnSmallDisk {
+    fn start() -> Self {
+        let scratch = Scratch::new();
+        let small = Small::new(&scratch, 16 << 20);
+        let collector = Collector::start();
+        let sensor = Setup::default()
+            .collector(&collector.endpoint())
+            .config("detect: {cpu_hold_ms: 1000, cpu_min_cores: 0.2}")
+            .state_dir(&small.0.join("state"))
+            .start();
+        Self { sensor, collector, small, _scratch: scratch }
+    }
+
+    /// Runs of which one is found to spin, each killed by hand, while there is no room on the disk.
+    fn runs_without_room(&self) -> Vec<String> {
+        let file = self.sensor.place("pid");
+        let spin = workload("workload_spin", &["1", file.to_str().unwrap()]);
+        let spinner = Order::new(&self.sensor, "spinner").start(&spin);
+        wait::until("the spin is found", || {
+            let state = self.sensor.state_of(&spinner.run());
+            if state["findings"].as_u64() > Some(0) { Ok(()) } else { Err(format!("{state:#}")) }
+        });
+        let mut runs = vec![spinner];
+        // Names of their own: a run is known by its name at first.
+        let sleeper = |n| Order::new(&self.sensor, &format!("sleeper-{n}")).start(&["/bin/sleep", "60"]);
+        runs.extend((0..4).map(sleeper));
+        let kill = |run: Supervised<'_>| {
+            let id = run.run();
+            assert_eq!(self.sensor.cli(&["kill", &id]).status.code(), Some(0));
+            assert_eq!(run.end().status.code(), Some(137));
+            id
+        };
+        let ids = runs.into_iter().map(kill).collect();
+        let health = self.sensor.health();
+        let said = health["health"].as_str().unwrap();
+        assert!(said.contains("wait in memory") && said.contains("no space left"), "{health}");
+        ids
+    }
+
+    /// What the ledger has of these runs is at sensor and collector as well, once.
+    fn nothing_is_missing(&self, ids: &[String]) {
+        wait::until("everything is written and at the collector", || {
+            let health = self.sensor.health();
+            let waits = health["health"].as_str().unwrap().contains("wait in memory");
+            if !waits && health["acked_seq"] == health["last_seq"] { Ok(()) } else { Err(health.to_string()) }
+        });
+        for id in ids {
+            let run = &self.collector.all(&format!("runs?run={id}"))[0];
+            assert_eq!(run["state"], "ended", "{run:#}");
+            assert_eq!(self.sensor.state_of(id)["state"], "ended");
+        }
+        let at_sensor = |key: &str| -> usize {
+            let reports = ids.iter().map(|id| self.sensor.json(&["report", id]).remove(0));
+            reports.map(|report| report[key].as_array().unwrap().len()).sum()
+        };
+        let ledger = ledger_kinds(&self.small.0.join("state/ledger"));
+        for (kind, listing) in [("finding", "findings"), ("decision", "decisions"), ("outcome", "outcomes")] {
+            let there = self.collector.all(listing);
+            let noted = ledger.iter().filter(|noted| *noted == kind).count();
+            assert!(noted > 0 && (kind == "finding" || noted >= ids.len()), "{ledger:?}");
+            assert_eq!(there.len(), noted, "{listing}: {there:#?}");
+            // A report has no decisions of its own: each has its outcome.
+            assert!(kind == "decision" || at_sensor(listing) == noted, "{listing}: {ledger:?}");
+        }
+        let _entries = self.sensor.verified_ledger();
+    }
+}
+
+#[test]
+fn what_is_found_and_done_outlasts_a_full_disk() {
+    require!("root");
+    let place = OnSmallDisk::start();
+    let ballast = place.small.fill();
+    let runs = place.runs_without_room();
+    ballast.remove();
+    place.nothing_is_missing(&runs);
+}
+
+#[test]
+fn a_sensor_that_ends_on_a_full_disk_writes_what_was_found_and_done() {
+    require!("root");
+    let mut place = OnSmallDisk::start();
+    let ballast = place.small.fill();
+    let runs = place.runs_without_room();
+    assert!(place.sensor.terminate().success(), "{}", place.sensor.log());
+    ballast.remove();
+    place.sensor.start_again();
+    place.nothing_is_missing(&runs);
+}
+
+/// The kind of every entry.
+fn ledger_kinds(dir: &Path) -> Vec<String> {
+    let paths = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
+    let segments = paths.filter(|path| path.extension().is_some_and(|extension| extension == "jsonl"));
+    let text: String = segments.map(|path| fs::read_to_string(path).unwrap()).collect();
+    let entries = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    entries.map(|entry| entry["kind"].as_str().unwrap().to_owned()).collect()
 }
 
 /// Records that the kernel made of a run.

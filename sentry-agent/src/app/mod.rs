@@ -11,6 +11,7 @@ mod export;
 mod recover;
 
 mod books;
+mod reserve;
 
 pub mod sensor;
 

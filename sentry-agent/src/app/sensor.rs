@@ -17,6 +17,7 @@ use super::{
     books,
     notify::notify,
     recover,
+    reserve::Reserve,
     status::{StateStatus, StatusBoard},
 };
 use crate::{
@@ -123,6 +124,7 @@ struct App {
     listener: tokio::net::UnixListener,
     /// Stops the watch and reconcile stages and the ring thread.
     sources: CancellationToken,
+    reserve: Reserve,
 }
 
 impl App {
@@ -157,8 +159,18 @@ impl App {
     }
 
     async fn run(self) -> Result<(), AppError> {
-        let Self { config, registry, status, journal, journal_handle, cases, stages, listener, sources } =
-            self;
+        let Self {
+            config,
+            registry,
+            status,
+            journal,
+            journal_handle,
+            cases,
+            stages,
+            listener,
+            sources,
+            reserve,
+        } = self;
         let serving = CancellationToken::new();
         let (mut exporter, export_status) = super::export::start(&config, &registry, &journal_handle, &cases);
         status.export(export_status);
@@ -194,6 +206,7 @@ impl App {
         let fault = wait_for_end(&status, &mut servers).await;
         notify("STOPPING=1");
         tracing::info!("draining");
+        reserve.give_up();
         serving.cancel();
         let served = servers.join_next().await;
         exporter.stop_commands().await;
@@ -338,6 +351,7 @@ impl Stages {
             state,
         );
         Ok(App {
+            reserve: Reserve::make(&config.sensor.state_dir),
             config,
             registry,
             status: Arc::new(status),

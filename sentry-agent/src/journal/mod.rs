@@ -23,8 +23,8 @@
 //!
 //! Runs, findings, decisions and outcomes that the disk refuses wait in memory, at most 16,384 of them and 8 MiB, and are
 //! written in their order when it takes them again; beyond that the oldest are counted. Events are counted at once. One
-//! Gap stands for what was counted ("disk-full", "disk-failed", "write-failed"). What still waits when the sensor ends is
-//! lost here; the ledger has waited for the disk by itself.
+//! Gap stands for what was counted ("disk-full", "disk-failed", "write-failed"). What the disk refuses until the sensor
+//! has ended is lost here.
 //!
 //! # Durability
 //!
@@ -106,6 +106,16 @@ pub enum JournalError {
 }
 
 impl JournalError {
+    /// Whether the database refuses what it was given, not the disk: the same will never be written.
+    fn is_for_good(&self) -> bool {
+        use rusqlite::ErrorCode;
+        let Self::Database { source, .. } = self else { return false };
+        matches!(
+            source.sqlite_error_code(),
+            Some(ErrorCode::ConstraintViolation | ErrorCode::TooBig | ErrorCode::TypeMismatch)
+        )
+    }
+
     /// Sorts a database error; for `map_err`.
     fn of(act: &'static str) -> impl Fn(rusqlite::Error) -> Self {
         use rusqlite::ErrorCode;

@@ -55,6 +55,14 @@ impl Waiting {
         counted
     }
 
+    /// Counts everything that waits; says how much that was.
+    pub(super) fn count_all(&mut self, reason: &'static str, lost: &mut Lost) -> u64 {
+        let counted = self.items.len() as u64;
+        self.items.drain(..).for_each(|(item, _)| lost.count(&item, reason));
+        self.bytes = 0;
+        counted
+    }
+
     /// The oldest items, as many as make one commit.
     pub(super) fn next(&self) -> Vec<v1::Item> {
         let mut bytes = 0;
@@ -117,6 +125,8 @@ mod tests {
             assert!(counted > 0 && waiting.len() <= ITEMS && waiting.bytes <= BYTES);
             assert_eq!((waiting.len() as u64 + counted, lost.items), (count as u64, counted));
             assert_eq!(ids(&waiting.next())[0] as u64, counted, "the newest stay");
+            waiting.count_all("write-failed", &mut lost);
+            assert_eq!((waiting.len(), waiting.bytes, lost.items), (0, 0, count as u64));
         }
     }
 

@@ -283,8 +283,12 @@ impl Worker {
         if self.lost.is_empty() && self.waiting.is_empty() {
             tracing::error!(error = error as &dyn std::error::Error, "journal cannot be written");
         }
-        let counted: u64 =
+        let mut counted: u64 =
             items.into_iter().map(|item| self.waiting.keep(item, reason, &mut self.lost)).sum();
+        // What no disk will ever take must not keep the rest waiting.
+        if error.is_for_good() {
+            counted += self.waiting.count_all(reason, &mut self.lost);
+        }
         self.shared.counters.dropped_disk_full.fetch_add(counted, Relaxed);
     }
 

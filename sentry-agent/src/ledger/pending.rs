@@ -166,6 +166,8 @@ struct Queue {
     /// Given up for want of room, and not recorded yet.
     unrecorded: u64,
     closed: bool,
+    /// The disk was asked once more after the end: there may be room that was kept for it.
+    asked_last: bool,
 }
 
 impl Queue {
@@ -185,7 +187,7 @@ impl Desk {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The writer's thread: until closed and empty, or closed and refused.
+    /// The writer's thread: until closed and empty, or closed and refused twice.
     fn write_all(&self, mut write: impl FnMut(&Note) -> Result<Entry, LedgerError>) {
         let mut refused = false;
         while let Some((note, noted)) = self.next(refused) {
@@ -223,7 +225,7 @@ impl Desk {
         let mut queue = self.queue();
         let (end, known) = (Instant::now() + RETRY, queue.noted);
         loop {
-            if refused && queue.closed {
+            if refused && queue.closed && std::mem::replace(&mut queue.asked_last, true) {
                 tracing::error!(
                     lost = queue.waiting.len(),
                     "entries are lost: the ledger's disk refused them to the end"
@@ -231,7 +233,7 @@ impl Desk {
                 return None;
             }
             let left = end.saturating_duration_since(Instant::now());
-            let hold = refused && queue.noted == known && !left.is_zero();
+            let hold = refused && !queue.closed && queue.noted == known && !left.is_zero();
             if !hold && let Some(note) = queue.waiting.pop_front() {
                 return Some((note, queue.noted));
             }
@@ -341,6 +343,27 @@ mod tests {
         ledger.note(outcome(1));
         let order: Vec<String> = (0..2).map(|_| written.recv().unwrap()).collect();
         assert_eq!(order, ["0", "1"]);
+    }
+
+    #[test]
+    fn a_disk_that_refused_is_asked_once_more_at_the_end() {
+        let full =
+            || LedgerError::NoSpace { path: PathBuf::new(), source: io::ErrorKind::StorageFull.into() };
+        let (told, written) = mpsc::sync_channel(64);
+        let mut refusals = 1;
+        let ledger = PendingLedger::with(move |note| {
+            if refusals > 0 {
+                refusals -= 1;
+                return Err(full());
+            }
+            told.send(name(note)).unwrap();
+            Ok(entry())
+        })
+        .unwrap();
+        ledger.note(outcome(0));
+        assert!(!ledger.settle());
+        drop(ledger);
+        assert_eq!(written.iter().collect::<Vec<_>>(), ["0"]);
     }
 
     #[test]

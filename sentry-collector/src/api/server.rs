@@ -2,7 +2,7 @@
 //!
 //! Limits: the places of [`super::places`]; the configured patience (10 s) for a handshake, for a request's head and for
 //! an answer of which the peer takes nothing, six times that for a whole answer; 64 KiB of a head, or of requests sent
-//! ahead; 256 KiB of answers in the kernel's buffer.
+//! ahead; 128 KiB of answers in the kernel's buffer.
 
 use std::{
     io,
@@ -39,7 +39,7 @@ const LAST_REQUEST: Duration = Duration::from_secs(10);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 const BACKLOG: u32 = 1024;
 const READ_BYTES: usize = 64 << 10;
-const SEND_BYTES: u32 = 256 << 10;
+const SEND_BYTES: u32 = 128 << 10;
 
 /// What all connections share.
 #[derive(Clone)]
