@@ -21,11 +21,18 @@ pub(crate) fn socket(dir: &Path) -> PathBuf {
     dir.join("sensor.sock")
 }
 
-/// The command line of a sensor with its state in `dir`, as root.
+/// Where the sensor of `dir` keeps its state. Not below the working tree: that may belong to an ordinary user, who could
+/// change what is kept there, and a sensor that is root's refuses such a place.
+pub(crate) fn state_dir(dir: &Path) -> PathBuf {
+    let name = dir.display().to_string().replace('/', "-");
+    std::env::temp_dir().join(format!("agentsentry-xtask{name}"))
+}
+
+/// The command line of a sensor with its socket in `dir`, as root.
 pub(crate) fn command(sentry: &Path, dir: &Path) -> Result<Command> {
     fs::create_dir_all(dir).with_context(|| format!("cannot create {}", dir.display()))?;
     let mut command = host::as_root(sentry);
-    command.arg("sensor").arg("--state-dir").arg(dir).arg("--socket").arg(socket(dir));
+    command.arg("sensor").arg("--state-dir").arg(state_dir(dir)).arg("--socket").arg(socket(dir));
     Ok(command)
 }
 

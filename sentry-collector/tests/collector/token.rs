@@ -96,6 +96,52 @@ fn the_token_is_for_its_owner_and_stays() {
 }
 
 #[test]
+fn a_data_directory_that_others_can_write_to_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let (config, data) = (dir.path().join("c.yaml"), dir.path().join("data"));
+    fs::write(&config, "version: 1\nlisten_grpc: 127.0.0.1:0\nlisten_http: 127.0.0.1:0\n").unwrap();
+    fs::create_dir(&data).unwrap();
+    let refused = |what: &str| {
+        let output = run(&["--config", config.to_str().unwrap(), "--data-dir", data.to_str().unwrap()]);
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(78), "{said}");
+        assert!(said.contains(what), "{said}");
+        assert!(output.stdout.is_empty(), "no listener was announced");
+    };
+    fs::set_permissions(&data, Permissions::from_mode(0o777)).unwrap();
+    refused("data: with mode 0777");
+    fs::set_permissions(&data, Permissions::from_mode(0o755)).unwrap();
+    let target = dir.path().join("target");
+    fs::write(&target, "not the collector's").unwrap();
+    for name in ["collector.lock", "collector.db", "collector.db-wal"] {
+        std::os::unix::fs::symlink(&target, data.join(name)).unwrap();
+        refused(&format!("{name}: it is a symbolic link"));
+        fs::remove_file(data.join(name)).unwrap();
+    }
+    assert_eq!(fs::read_to_string(&target).unwrap(), "not the collector's");
+}
+
+#[test]
+fn what_the_collector_keeps_is_its_owners_alone() {
+    let mut collector = Collector::start();
+    let modes = |data: &std::path::Path| -> Vec<(String, u32)> {
+        let entries = fs::read_dir(data).unwrap().map(|entry| entry.unwrap());
+        entries
+            .map(|entry| {
+                let name = entry.file_name().to_string_lossy().into_owned();
+                (name, entry.metadata().unwrap().mode() & 0o7777)
+            })
+            .collect()
+    };
+    assert!(modes(&collector.data).iter().all(|(_, mode)| *mode == 0o600), "{:?}", modes(&collector.data));
+    for name in ["collector.db", "collector.db-wal", "collector.lock"] {
+        fs::set_permissions(collector.data.join(name), Permissions::from_mode(0o644)).unwrap();
+    }
+    collector.kill_and_restart();
+    assert!(modes(&collector.data).iter().all(|(_, mode)| *mode == 0o600), "{:?}", modes(&collector.data));
+}
+
+#[test]
 fn a_broken_token_file_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let (config, data) = (dir.path().join("c.yaml"), dir.path().join("data"));

@@ -50,6 +50,8 @@ fn a_corrupt_file_is_moved_aside_and_a_new_epoch_begins() {
         fs::write(&path, content).unwrap();
     }
     let mut journal = Journal::open(&path, ROOMY).unwrap();
+    let kept = path.with_file_name("journal.db.corrupt-3").canonicalize().unwrap();
+    assert_eq!(journal.origin(), &schema::Origin::InsteadOf(kept));
     assert_eq!(journal.append(&[event("a", 1, 1)]).unwrap(), 1..=1);
     epochs.push(journal.epoch().to_owned());
     epochs.dedup();

@@ -13,6 +13,8 @@ use std::{
 
 use sentry_proto::v1::{self, ItemKind, item};
 
+use crate::ledger::start::Remembered;
+
 use super::{
     COMMANDS_KEPT, CommandState, Filter, ITEM_LIMIT, Journal, JournalError, JournalHandle, JournalWriter,
     Limits, RUNS_KEPT, gap::Lost, read, schema, store::LOG_BYTES,
@@ -241,6 +243,34 @@ fn what_does_not_fit_a_message_is_a_gap() {
     assert_eq!(gap_of(&all[0].1).unwrap().items_by_run["a"], 1);
     assert_eq!(gap_of(&all[1].1).unwrap().reason, "empty");
     assert_eq!(all[2], (3, event("a", 3, 1)));
+}
+
+#[test]
+fn a_run_that_is_too_large_is_kept_without_its_lists() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut journal = Journal::open(&file(dir.path()), ROOMY).unwrap();
+    let small = v1::Run { id: "r".into(), uid: 7, ..v1::Run::default() };
+    let executed = v1::Executed { sha256: vec![0; ITEM_LIMIT], executions: 3, ..v1::Executed::default() };
+    let large = v1::Run { command: vec!["x".repeat(9)], executed: vec![executed], ..small.clone() };
+    journal.append(&[v1::Item { item: Some(item::Item::Run(large)) }]).unwrap();
+    let kept = v1::Run { command_truncated: true, executed_unlisted: 3, ..small };
+    assert_eq!(read_all(&journal, 1), [(1, v1::Item { item: Some(item::Item::Run(kept.clone())) })]);
+    assert_eq!(read::runs(&journal.connection, false).unwrap(), [kept]);
+    assert_eq!(journal.too_large, 1);
+}
+
+#[test]
+fn what_the_ledger_was_is_remembered() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut journal = Journal::open(&file(dir.path()), ROOMY).unwrap();
+    assert_eq!(journal.remembered_ledger().unwrap(), None);
+    assert_eq!(journal.origin(), &schema::Origin::New);
+    let ledger = Remembered { chain_uid: "c".into(), seq: 9 };
+    journal.remember_ledger(&ledger).unwrap();
+    drop(journal);
+    let journal = Journal::open(&file(dir.path()), ROOMY).unwrap();
+    assert_eq!(journal.remembered_ledger().unwrap(), Some(ledger));
+    assert_eq!(journal.origin(), &schema::Origin::Earlier);
 }
 
 #[test]
