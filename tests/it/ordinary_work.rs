@@ -72,7 +72,8 @@ fn project(dir: &Path) -> String {
     for n in 0..400 {
         unit(&project, &format!("unit{n}"), 150);
     }
-    let rule = "objects := $(patsubst %.c,%.o,$(wildcard *.c))\nall: $(objects)\n%.o: %.c\n\tgcc -O2 -c -o $@ $<\n";
+    let rule =
+        "objects := $(patsubst %.c,%.o,$(wildcard *.c))\nall: $(objects)\n%.o: %.c\n\tgcc -O2 -c -o $@ $<\n";
     fs::write(project.join("Makefile"), rule).unwrap();
     project.display().to_string()
 }
@@ -117,7 +118,11 @@ fn setup() -> Setup {
     Setup::default().config(if wait::long() { "" } else { "detect: {cpu_hold_ms: 1000}" })
 }
 
-/// Works that something was done about; or that ended otherwise than by themselves or when their time was over.
+/// They have two files open and no other act; what they read and write shows that they work.
+const MOVERS: [&str; 3] = ["xz", "gzip", "sha256sum"];
+
+/// Works that something was done about, or that were found though they move bytes; or that ended otherwise than by
+/// themselves or when their time was over.
 fn acted_on(sensor: &Sensor, before: &[&str]) -> Vec<String> {
     let dir = sensor.scratch().dir("work");
     let mut wrong = Vec::new();
@@ -134,7 +139,8 @@ fn acted_on(sensor: &Sensor, before: &[&str]) -> Vec<String> {
             list("findings").iter().map(|finding| finding["finding_info"]["title"].clone()).collect();
         let acts = list("outcomes").iter().filter(|outcome| outcome["action"] != "observe").count();
         println!("{before:?} {name}: {:?} in {:?}, {acts} acts, {found:?}", ended.code(), started.elapsed());
-        if acts > 0 || !matches!(ended.code(), Some(0 | 124)) {
+        let is_found = MOVERS.contains(&name) && !found.is_empty();
+        if acts > 0 || is_found || !matches!(ended.code(), Some(0 | 124)) {
             wrong.push(format!("{name}: {}\n{report:#}", programs::text(&ended.output)));
         }
     }
@@ -157,13 +163,14 @@ fn ordinary_work_that_waits_for_a_processor_is_not_acted_on() {
     assert_eq!(acted_on(&sensor, &["nice"]), [""; 0]);
 }
 
-/// Five million opens, or as many as it takes to be found.
+/// As many of five million opens as it takes to be found.
 #[test]
 fn a_flood_of_one_call_is_found_and_does_not_hide_the_spin() {
     require!("root");
     // A machine that is shared with other work, or emulated, is far from its usual rate.
-    let quick = "detect: {cpu_hold_ms: 1000, cpu_min_cores: 0.2, flood_calls_per_s: 2000}";
-    let sensor = Setup::default().config(if wait::long() { "" } else { quick }).start();
+    let quick = "detect: {cpu_hold_ms: 1000, cpu_min_cores: 0.05, flood_calls_per_s: 2000}";
+    let detect = if wait::long() { "detect: {cpu_min_cores: 0.05}" } else { quick };
+    let sensor = Setup::default().config(detect).start();
     let file = sensor.scratch().join("file");
     fs::write(&file, "").unwrap();
     let line = workload("workload_reopen", &[file.to_str().unwrap(), "5000000"]);
@@ -184,10 +191,8 @@ fn a_flood_of_one_call_is_found_and_does_not_hide_the_spin() {
     for finding in report["findings"].as_array().unwrap() {
         println!("{}", finding["finding_info"]["desc"]);
     }
-    if !wait::long() {
-        assert_eq!(sensor.cli(&["kill", &id]).status.code(), Some(0));
-    }
-    assert_eq!(run.wait().code(), Some(if wait::long() { 0 } else { 137 }));
+    assert_eq!(sensor.cli(&["kill", &id]).status.code(), Some(0));
+    assert_eq!(run.wait().code(), Some(137));
 }
 
 fn has_finding(report: &Value, rule: &str) -> bool {

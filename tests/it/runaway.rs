@@ -16,9 +16,9 @@ use serde_json::Value;
 use crate::workload;
 
 /// A machine that is shared with other work gives a spinner less than a core.
-const QUICK: &str = "detect: {cpu_hold_ms: 1000, cpu_min_cores: 0.2, cpu_leads_to_acts: true}";
+const QUICK: &str = "detect: {cpu_hold_ms: 1000, cpu_min_cores: 0.05, cpu_leads_to_acts: true}";
 /// The same, where CPU alone leads to no act.
-const QUICK_TO_FIND: &str = "detect: {cpu_hold_ms: 1000, cpu_min_cores: 0.2}";
+const QUICK_TO_FIND: &str = "detect: {cpu_hold_ms: 1000, cpu_min_cores: 0.05}";
 
 /// A user that no other test run on this machine has now.
 fn own_user() -> u32 {
@@ -182,7 +182,10 @@ fn a_spinning_run_is_a_finding_only_unless_the_configuration_asks_for_acts() {
         let report = sensor.json(&["report", &id]).remove(0);
         if outcomes(&report).is_empty() { Err(format!("{report:#}")) } else { Ok(report) }
     });
-    assert_eq!((rules(&report), outcomes(&report)), (vec!["cpu-spin".into()], pairs(&[("observe", "applied")])));
+    assert_eq!(
+        (rules(&report), outcomes(&report)),
+        (vec!["cpu-spin".into()], pairs(&[("observe", "applied")]))
+    );
     assert_eq!(procs::state(pid), Some('R'));
     assert_eq!(sensor.state_of(&id)["state"], "running");
     assert_eq!(sensor.cli(&["kill", &id]).status.code(), Some(0));

@@ -143,8 +143,13 @@ mod tests {
 
     /// Over three seconds, `newer` of them in the newer half.
     fn flood(opens: u64, newer: u64, seen: u64, repeated: f64) -> Option<RunawaySignal> {
-        let variety =
-            Variety { counted: opens, seen, unseen: opens.saturating_sub(seen), repeated, ..Variety::default() };
+        let variety = Variety {
+            counted: opens,
+            seen,
+            unseen: opens.saturating_sub(seen),
+            repeated,
+            ..Variety::default()
+        };
         let (window, newer) = (window(3000, opens), window(1500, newer));
         let kind = Kind::most_frequent(&window.added);
         judge(&FloodFacts { kind, window, newer, variety }, &Limits::default())

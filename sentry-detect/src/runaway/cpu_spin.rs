@@ -170,7 +170,11 @@ mod tests {
     fn variety_bursts_and_idling_are_not() {
         let works = Spin { cores: 2.0, steady: 1.9, ..empty() };
         assert_eq!(spin(Spin { others: variety(800, 90.0), ..works }), None, "a compiler reads headers");
-        assert_eq!(spin(Spin { changes: variety(30, 30.0), ..works }), None, "processes are born, files made");
+        assert_eq!(
+            spin(Spin { changes: variety(30, 30.0), ..works }),
+            None,
+            "processes are born, files made"
+        );
         assert_eq!(spin(Spin { moved_bytes: 4 << 20, ..works }), None, "a compressor reads and writes");
         assert_eq!(spin(Spin { cores: 0.79, steady: 0.79, ..empty() }), None, "below the limit");
         assert_eq!(spin(Spin { steady: 0.1, ..empty() }), None, "not held");

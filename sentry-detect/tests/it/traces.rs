@@ -309,7 +309,13 @@ fn acts_of_which_none_was_seen_are_taken_for_varied_ones() {
 }
 
 /// Of each `of` opens one is seen: the kernel leaves out the others.
-fn opens_seen_in_part(trace: &mut Trace, ticks: u64, of: u64, seen_per_tick: u64, path: impl Fn(u64) -> String) {
+fn opens_seen_in_part(
+    trace: &mut Trace,
+    ticks: u64,
+    of: u64,
+    seen_per_tick: u64,
+    path: impl Fn(u64) -> String,
+) {
     for tick in 0..ticks {
         for n in 0..seen_per_tick {
             trace.open(&path(tick * seen_per_tick + n));
