@@ -78,7 +78,7 @@ fn project(dir: &Path) -> String {
     project.display().to_string()
 }
 
-/// A repository in which one file has changed a hundred times.
+/// A repository in which one file has changed often.
 fn repository(dir: &Path) -> String {
     let repository = dir.join("repository");
     let git = |line: &[&str], stdin: Option<&Path>| {
@@ -92,7 +92,7 @@ fn repository(dir: &Path) -> String {
     };
     git(&["init", "--quiet", "repository"], None);
     let (mut content, mut stream) = (text(400_000).into_bytes(), Vec::new());
-    for n in 0..100_usize {
+    for n in 0..if wait::long() { 400 } else { 100_usize } {
         for change in 0..50 {
             let at = (n * 7919 + change * 104_729) % content.len();
             content[at] = b'0' + (n % 10) as u8;
@@ -168,7 +168,7 @@ fn ordinary_work_that_waits_for_a_processor_is_not_acted_on() {
 fn a_flood_of_one_call_is_found_and_does_not_hide_the_spin() {
     require!("root");
     // A machine that is shared with other work, or emulated, is far from its usual rate.
-    let quick = "detect: {cpu_hold_ms: 1000, cpu_min_cores: 0.05, flood_calls_per_s: 2000}";
+    let quick = "detect: {cpu_hold_ms: 1000, cpu_min_cores: 0.05, flood_calls_per_s: 500}";
     let detect = if wait::long() { "detect: {cpu_min_cores: 0.05}" } else { quick };
     let sensor = Setup::default().config(detect).start();
     let file = sensor.scratch().join("file");
