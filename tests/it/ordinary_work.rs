@@ -176,26 +176,23 @@ fn a_flood_of_one_call_is_found_and_does_not_hide_the_spin() {
     let line = workload("workload_reopen", &[file.to_str().unwrap(), "5000000"]);
     let run = Order::new(&sensor, "flood").flag("--enforce").start(&line);
     let id = run.run();
-    let wanted = ["call-flood", "cpu-spin"];
-    let report = wait::until("the flood and the spin are found", || {
-        let report = sensor.json(&["report", &id]).remove(0);
-        if wanted.map(|rule| has_finding(&report, rule)) == [true; 2] {
-            Ok(report)
+    let found = wait::until("the flood and the spin are found", || {
+        let findings = sensor.findings(&id);
+        let is_found = |rule: &&str| findings.iter().any(|finding| finding["finding_info"]["title"] == *rule);
+        if ["call-flood", "cpu-spin"].iter().all(is_found) {
+            Ok(findings)
         } else {
-            Err(format!("{report:#}"))
+            Err(format!("{findings:#?}"))
         }
     });
-    let acts: Vec<&Value> =
-        report["outcomes"].as_array().unwrap().iter().map(|outcome| &outcome["action"]).collect();
-    assert!(acts.iter().all(|act| *act == "observe"), "{report:#}");
-    for finding in report["findings"].as_array().unwrap() {
+    for finding in found {
         println!("{}", finding["finding_info"]["desc"]);
     }
     assert_eq!(sensor.cli(&["kill", &id]).status.code(), Some(0));
-    assert_eq!(run.wait().code(), Some(137));
-}
-
-fn has_finding(report: &Value, rule: &str) -> bool {
-    let mut findings = report["findings"].as_array().into_iter().flatten();
-    findings.any(|finding| finding["finding_info"]["title"] == rule)
+    let ended = run.wait();
+    let outcomes = ended.report()["outcomes"].as_array().unwrap();
+    let mut acts: Vec<&str> = outcomes.iter().filter_map(|outcome| outcome["action"].as_str()).collect();
+    // On a busy machine one may be found again before the other is.
+    acts.dedup();
+    assert_eq!((ended.code(), acts), (Some(137), vec!["observe", "kill"]));
 }
