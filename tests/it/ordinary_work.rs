@@ -78,7 +78,7 @@ fn project(dir: &Path) -> String {
     project.display().to_string()
 }
 
-/// A repository in which one file has changed a hundred times.
+/// A repository in which one file has changed often.
 fn repository(dir: &Path) -> String {
     let repository = dir.join("repository");
     let git = |line: &[&str], stdin: Option<&Path>| {
@@ -92,7 +92,7 @@ fn repository(dir: &Path) -> String {
     };
     git(&["init", "--quiet", "repository"], None);
     let (mut content, mut stream) = (text(400_000).into_bytes(), Vec::new());
-    for n in 0..100_usize {
+    for n in 0..if wait::long() { 400 } else { 100_usize } {
         for change in 0..50 {
             let at = (n * 7919 + change * 104_729) % content.len();
             content[at] = b'0' + (n % 10) as u8;
@@ -118,7 +118,11 @@ fn setup() -> Setup {
     Setup::default().config(if wait::long() { "" } else { "detect: {cpu_hold_ms: 1000}" })
 }
 
-/// Works that something was done about; or that ended otherwise than by themselves or when their time was over.
+/// They have two files open and no other act; what they read and write shows that they work.
+const MOVERS: [&str; 3] = ["xz", "gzip", "sha256sum"];
+
+/// Works that something was done about, or that were found though they move bytes; or that ended otherwise than by
+/// themselves or when their time was over.
 fn acted_on(sensor: &Sensor, before: &[&str]) -> Vec<String> {
     let dir = sensor.scratch().dir("work");
     let mut wrong = Vec::new();
@@ -135,7 +139,8 @@ fn acted_on(sensor: &Sensor, before: &[&str]) -> Vec<String> {
             list("findings").iter().map(|finding| finding["finding_info"]["title"].clone()).collect();
         let acts = list("outcomes").iter().filter(|outcome| outcome["action"] != "observe").count();
         println!("{before:?} {name}: {:?} in {:?}, {acts} acts, {found:?}", ended.code(), started.elapsed());
-        if acts > 0 || !matches!(ended.code(), Some(0 | 124)) {
+        let is_found = MOVERS.contains(&name) && !found.is_empty();
+        if acts > 0 || is_found || !matches!(ended.code(), Some(0 | 124)) {
             wrong.push(format!("{name}: {}\n{report:#}", programs::text(&ended.output)));
         }
     }
@@ -158,40 +163,36 @@ fn ordinary_work_that_waits_for_a_processor_is_not_acted_on() {
     assert_eq!(acted_on(&sensor, &["nice"]), [""; 0]);
 }
 
-/// Five million opens, or as many as it takes to be found.
+/// As many of five million opens as it takes to be found.
 #[test]
 fn a_flood_of_one_call_is_found_and_does_not_hide_the_spin() {
     require!("root");
     // A machine that is shared with other work, or emulated, is far from its usual rate.
-    let quick = "detect: {cpu_hold_ms: 1000, cpu_min_cores: 0.2, flood_calls_per_s: 2000}";
-    let sensor = Setup::default().config(if wait::long() { "" } else { quick }).start();
+    let quick = "detect: {cpu_hold_ms: 1000, cpu_min_cores: 0.05, flood_calls_per_s: 500}";
+    let detect = if wait::long() { "detect: {cpu_min_cores: 0.05}" } else { quick };
+    let sensor = Setup::default().config(detect).start();
     let file = sensor.scratch().join("file");
     fs::write(&file, "").unwrap();
     let line = workload("workload_reopen", &[file.to_str().unwrap(), "5000000"]);
     let run = Order::new(&sensor, "flood").flag("--enforce").start(&line);
     let id = run.run();
-    let wanted = ["call-flood", "cpu-spin"];
-    let report = wait::until("the flood and the spin are found", || {
-        let report = sensor.json(&["report", &id]).remove(0);
-        if wanted.map(|rule| has_finding(&report, rule)) == [true; 2] {
-            Ok(report)
+    let found = wait::until("the flood and the spin are found", || {
+        let findings = sensor.findings(&id);
+        let is_found = |rule: &&str| findings.iter().any(|finding| finding["finding_info"]["title"] == *rule);
+        if ["call-flood", "cpu-spin"].iter().all(is_found) {
+            Ok(findings)
         } else {
-            Err(format!("{report:#}"))
+            Err(format!("{findings:#?}"))
         }
     });
-    let acts: Vec<&Value> =
-        report["outcomes"].as_array().unwrap().iter().map(|outcome| &outcome["action"]).collect();
-    assert!(acts.iter().all(|act| *act == "observe"), "{report:#}");
-    for finding in report["findings"].as_array().unwrap() {
+    for finding in found {
         println!("{}", finding["finding_info"]["desc"]);
     }
-    if !wait::long() {
-        assert_eq!(sensor.cli(&["kill", &id]).status.code(), Some(0));
-    }
-    assert_eq!(run.wait().code(), Some(if wait::long() { 0 } else { 137 }));
-}
-
-fn has_finding(report: &Value, rule: &str) -> bool {
-    let mut findings = report["findings"].as_array().into_iter().flatten();
-    findings.any(|finding| finding["finding_info"]["title"] == rule)
+    assert_eq!(sensor.cli(&["kill", &id]).status.code(), Some(0));
+    let ended = run.wait();
+    let outcomes = ended.report()["outcomes"].as_array().unwrap();
+    let mut acts: Vec<&str> = outcomes.iter().filter_map(|outcome| outcome["action"].as_str()).collect();
+    // On a busy machine one may be found again before the other is.
+    acts.dedup();
+    assert_eq!((ended.code(), acts), (Some(137), vec!["observe", "kill"]));
 }

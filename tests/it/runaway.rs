@@ -16,9 +16,9 @@ use serde_json::Value;
 use crate::workload;
 
 /// A machine that is shared with other work gives a spinner less than a core.
-const QUICK: &str = "detect: {cpu_hold_ms: 1000, cpu_min_cores: 0.2, cpu_leads_to_acts: true}";
+const QUICK: &str = "detect: {cpu_hold_ms: 1000, cpu_min_cores: 0.05, cpu_leads_to_acts: true}";
 /// The same, where CPU alone leads to no act.
-const QUICK_TO_FIND: &str = "detect: {cpu_hold_ms: 1000, cpu_min_cores: 0.2}";
+const QUICK_TO_FIND: &str = "detect: {cpu_hold_ms: 1000, cpu_min_cores: 0.05}";
 
 /// A user that no other test run on this machine has now.
 fn own_user() -> u32 {

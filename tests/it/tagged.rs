@@ -28,7 +28,7 @@ fn counter(sensor: &Sensor, group: &TestCgroup) -> Gathered {
 #[test]
 fn a_service_that_is_started_again_in_its_cgroup_is_stopped_again() {
     require!("root");
-    let detect = "detect: {cpu_hold_ms: 1000, cpu_min_cores: 0.2, cpu_leads_to_acts: true}";
+    let detect = "detect: {cpu_hold_ms: 1000, cpu_min_cores: 0.05, cpu_leads_to_acts: true}";
     let sensor = Setup::default().config(detect).start();
     let group = TestCgroup::new("service");
     let id = tag(&sensor, &group, &["--name", "service", "--enforce"]);

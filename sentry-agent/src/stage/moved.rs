@@ -20,8 +20,9 @@ use crate::runs::{Registry, Run};
 
 /// Time between two looks.
 const PERIOD: Duration = Duration::from_millis(100);
-/// Processes of a run that are asked.
-const MOST: usize = 256;
+/// Processes of a run that are asked, those with the lowest numbers: parents come before their children.
+const MOST: usize = 64;
+
 /// Starts the thread; it ends when cancelled, or with the process.
 ///
 /// # Errors
