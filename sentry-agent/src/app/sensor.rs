@@ -20,7 +20,7 @@ use tonic::transport::Server;
 
 use super::{notify::notify, recover, status::StatusBoard};
 use crate::{
-    bpf::{LoadError, Programs, RingSizes, programs::Rings},
+    bpf::{LoadError, Programs, RingSizes, programs::Rings, tables::Held},
     cgroup::{CgroupError, CgroupRoot},
     config::Config,
     control::{
@@ -39,7 +39,10 @@ use crate::{
         LedgerError,
         pending::{PendingLedger, open_or_replace},
     },
-    ring::reader::{self, RingStats},
+    ring::{
+        lanes::{Filler, Lanes},
+        reader::{self, RingStats},
+    },
     runs::Registry,
     stage::{
         StageStats,
@@ -140,7 +143,7 @@ impl App {
         let ring_sizes =
             RingSizes { critical_bytes: config.rings.critical_bytes, bulk_bytes: config.rings.bulk_bytes };
         let btf = std::env::var_os("AGENTSENTRY_BTF").map_or_else(|| PathBuf::from(BTF), PathBuf::from);
-        let (programs, rings) = Programs::load(&btf, root.mount(), ring_sizes)?;
+        let (programs, rings, held) = Programs::load(&btf, root.mount(), ring_sizes)?;
         // Bound before the state is opened: a second sensor must not touch the first one's files.
         let listener = socket::bind(&config.sensor.socket, config.sensor.group.as_deref()).await?;
         let ledger = open_or_replace(&state_dir.join("ledger"))?;
@@ -153,7 +156,8 @@ impl App {
         recover::take_up(&registry, &journal_handle).await?;
         let ledger =
             PendingLedger::start(ledger).map_err(|source| AppError::Start { what: "the ledger", source })?;
-        Stages { ledger, rings, registry, journal_handle, config }.spawn(journal, listener, tier, unseen)
+        Stages { ledger, rings, held, registry, journal_handle, config }
+            .spawn(journal, listener, tier, unseen)
     }
 
     async fn run(self) -> Result<(), AppError> {
@@ -271,6 +275,7 @@ fn make_state_dir(path: &Path) -> Result<(), AppError> {
 struct Stages {
     ledger: PendingLedger,
     rings: Rings,
+    held: Held,
     registry: Arc<Registry>,
     journal_handle: JournalHandle,
     config: Arc<Config>,
@@ -285,16 +290,21 @@ impl Stages {
         tier: String,
         unseen: Vec<String>,
     ) -> Result<App, AppError> {
-        let Self { ledger, rings, registry, journal_handle, config } = self;
+        let Self { ledger, rings, mut held, registry, journal_handle, config } = self;
         let sources = CancellationToken::new();
-        let (batch_sender, batches) = mpsc::channel(reader::QUEUE_BATCHES);
+        let lanes = Arc::new(Lanes::new(Box::new(move |tag, on| {
+            if let Err(error) = held.set(tag, on) {
+                tracing::error!(error = %crate::error_chain(&error), "cannot hold a flood");
+            }
+        })));
         let (cases, case_receiver) = mpsc::channel(act::QUEUE_CASES);
         let ring_stats = Arc::new(RingStats::default());
         let mut threads = Threads::default();
 
         let (token, stats) = (sources.clone(), Arc::clone(&ring_stats));
+        let filler = Filler::new(Arc::clone(&lanes));
         threads.spawn("ring", move |_| {
-            if let Err(errno) = reader::run(rings, &batch_sender, &stats, &token) {
+            if let Err(errno) = reader::run(rings, &filler, &stats, &token) {
                 tracing::error!(error = %errno, "cannot read the rings");
             }
         })?;
@@ -302,7 +312,7 @@ impl Stages {
         let enricher = Enricher::new(ProcessTable::new(process_table::CAPACITY), BootClock::of_this_life());
         let (hash, files) = config.evidence.hash_executed.then(hash_queue::queue).unzip();
         let to = Analyse { registry: Arc::clone(&registry), journal: journal_handle.clone(), hash };
-        threads.spawn("analyse", move |stats| analyse::run(batches, enricher, &to, stats))?;
+        threads.spawn("analyse", move |stats| analyse::run(&lanes, enricher, &to, stats))?;
         if let Some(files) = files {
             let (token, for_hash) = (sources.clone(), Arc::clone(&registry));
             threads.spawn("hash", move |stats| hash::run(&files, &for_hash, stats, &token))?;
