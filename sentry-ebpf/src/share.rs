@@ -25,8 +25,9 @@ use crate::{
 /// Whether the run may add a record to the bulk ring now. Costs two queries of the ring while it is less than half full.
 #[inline(always)]
 pub fn has_room(run: &Run) -> bool {
-    // SAFETY: the value is copied at once.
-    if unsafe { HELD.get(run.tag.slot) }.copied() == Some(run.tag.generation) {
+    let held = HELD.get(run.tag.slot).copied().unwrap_or(0);
+    // VERIFIER: what two equal numbers tell it of each other keeps it from seeing that the ways from here are one.
+    if core::hint::black_box(held ^ run.tag.generation) == 0 {
         return false;
     }
     let (used, size) = (query(BPF_RB_AVAIL_DATA), query(BPF_RB_RING_SIZE));

@@ -218,8 +218,8 @@ mod tests {
     /// Slot and sequence numbers of the next turn, and what was refused of the run.
     fn next(lanes: &Lanes) -> (u32, Vec<u64>, [u64; ring::COUNT]) {
         let turn = lanes.take().unwrap();
-        let sequence = |record: &Box<[u8]>| RecordHeader::read_from_prefix(record).unwrap().0.sequence;
-        (turn.tag.slot, turn.records.iter().map(sequence).collect(), turn.refused)
+        let headers = turn.records.iter().map(|record| RecordHeader::read_from_prefix(record).unwrap().0);
+        (turn.tag.slot, headers.map(|header| header.sequence).collect(), turn.refused)
     }
 
     #[test]

@@ -38,7 +38,7 @@ fn see<const OUT: bool>(ctx: &SkBuffContext) {
         Some((run, actor)) => {
             let Some(header) = packet::header(ctx) else { return };
             if OUT && packet::is_of_rare_socket(ctx) {
-                sent(ctx, (run, actor), cookie, &header);
+                sent(ctx, &run, actor, cookie, &header);
             }
             let Some(packet) = packet::parse(ctx, &header) else { return };
             count_flow::<OUT>(ctx, &run, &packet);
@@ -49,9 +49,11 @@ fn see<const OUT: bool>(ctx: &SkBuffContext) {
         None => {
             let Some(header) = packet::header(ctx) else { return };
             if !packet::is_common(header.protocol) {
-                if OUT && packet::is_of_rare_socket(ctx) {
-                    let Some(run) = gate::of_cgroup(packet::cgroup(ctx)) else { return };
-                    sent(ctx, (run, NOBODY), cookie, &header);
+                if OUT
+                    && packet::is_of_rare_socket(ctx)
+                    && let Some((run, actor)) = sender()
+                {
+                    report(ctx, &run, actor, cookie, &header);
                 }
                 return;
             }
@@ -68,10 +70,10 @@ fn see<const OUT: bool>(ctx: &SkBuffContext) {
 /// A packet of a raw or ICMP socket: nothing else reports its destination. It goes out in the call of the process that sends it, who need not
 /// be the one that made the socket.
 #[inline(always)]
-fn sent(ctx: &SkBuffContext, owner: (gate::Run, Actor), cookie: u64, header: &Header) {
+fn sent(ctx: &SkBuffContext, run: &gate::Run, owner: Actor, cookie: u64, header: &Header) {
     match sender() {
         Some((run, actor)) => report(ctx, &run, actor, cookie, header),
-        None => report(ctx, &owner.0, owner.1, cookie, header),
+        None => report(ctx, run, owner, cookie, header),
     }
 }
 
