@@ -4,9 +4,10 @@
 //! the run's cgroups and copied at fork, and leaving the cgroup does not shed it. Cost for an untagged task: a read of one
 //! field, or where another program keeps something for it a failed task-storage look-up.
 //!
-//! A tag can be lost: a birth that the kernel refuses late (at the limit of processes, say) leaves a half-made copy of the
-//! parent, which is freed a grace period later, and with it, on Debian's 6.1 and 6.18.15, the parent's storage. Members are in
-//! [`PROCESS_TAGS`] too, and once a tag may be missing a task without one is looked up there.
+//! A tag can be lost to an error of the kernel: a birth that it refuses early (at the limit of processes of a user, say) leaves a copy of
+//! the parent's `task_struct` whose `bpf_storage` still is the parent's, for it was cleared only behind those checks. The copy is freed a
+//! grace period later, and with it the parent's storage. Mended by "bpf,fork: wipe ->bpf_storage before bailouts that access
+//! it" (5.15.217 and its like). Members are in [`PROCESS_TAGS`] too, and once a tag may be missing a task without one is looked up there.
 
 use aya_ebpf::{
     bindings::{BPF_ANY, BPF_NOEXIST},
@@ -83,8 +84,7 @@ fn find(task: *const u8, thorough: bool) -> Option<Run> {
     if let Some(run) = tag_of(task).and_then(resolve) {
         return Some(run);
     }
-    // SAFETY: the value is copied at once.
-    if !thorough && unsafe { TAGS_MISSING.get(0) }.copied()? == 0 {
+    if !thorough && TAGS_MISSING.get(0).copied()? == 0 {
         return None;
     }
     // Most are in no run: nothing else is read of them.

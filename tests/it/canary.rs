@@ -1,8 +1,12 @@
 //! The sensor notices that it does not see any more.
 
-use std::{fs, process::Command};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
-use sentry_tests::{cgroup, links, require, sensor::Setup, supervised::Order, wait};
+use sentry_tests::{cgroup, links, procs, programs, require, sensor::Setup, supervised::Order, wait};
 
 use crate::workload;
 
@@ -39,6 +43,47 @@ fn a_hook_that_is_detached_beside_one_with_the_same_fact_is_an_alarm() {
     require!("root");
     // The canary's connects are IPv4: they still come back.
     detached_is_an_alarm(links::CONNECT6);
+}
+
+/// Everything in the group stands still while this exists.
+struct Frozen(PathBuf);
+
+impl Frozen {
+    fn new(group: &Path) -> Self {
+        let switch = group.join("cgroup.freeze");
+        fs::write(&switch, "1").unwrap();
+        Self(switch)
+    }
+}
+
+impl Drop for Frozen {
+    fn drop(&mut self) {
+        fs::write(&self.0, "0").unwrap();
+    }
+}
+
+#[test]
+fn a_canary_that_is_late_is_no_silent_hook() {
+    require!("root");
+    let sensor = Setup::default().start();
+    let runs = cgroup::mount().join("agentsentry");
+    fs::create_dir_all(&runs).unwrap();
+    let frozen = Frozen::new(&runs);
+    let health = sensor.beside(sensor.sentry(&["health"]).arg("--json"));
+    // The sensor waits for four seconds.
+    let late = wait::until("a canary that stands still", || {
+        let canary = format!("canary-{}-", sensor.pid());
+        let groups = fs::read_dir(&runs).unwrap().flatten();
+        let mine = groups.map(|group| group.path()).find(|path| path.to_string_lossy().contains(&canary));
+        let process = mine.and_then(|group| fs::read_to_string(group.join("cgroup.procs")).ok());
+        let pid = process.and_then(|process| process.trim().parse().ok()).ok_or("there is none yet")?;
+        let age = procs::age(pid).ok_or("it is gone")?;
+        if age.as_secs() >= 5 { Ok(pid) } else { Err(format!("{pid} is {age:?} old")) }
+    });
+    drop(frozen);
+    let output = health.wait();
+    assert_eq!(output.status.code(), Some(0), "process {late}: {}", programs::text(&output));
+    assert!(!sensor.log().contains("does not see everything"), "{}", sensor.log());
 }
 
 fn detached_is_an_alarm(attach_type: u32) {

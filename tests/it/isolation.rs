@@ -163,3 +163,52 @@ fn a_flood_costs_the_run_that_makes_it() {
         assert_eq!(first["unmapped"]["missing"], true, "{first:#}");
     }
 }
+
+#[test]
+fn a_quiet_run_is_read_while_another_floods() {
+    /// Records of the flood that wait somewhere between the hook and the journal.
+    const BEHIND: u64 = 4_000;
+    require!("root");
+    let sensor = Sensor::start();
+    let flooded = sensor.scratch().dir("flooded");
+    let flood = Order::new(&sensor, "flood")
+        .start(&workload("workload_flood", &[flooded.to_str().unwrap(), "0", "0"]));
+    let flood_run = flood.run();
+    let dir = sensor.scratch().dir("quiet");
+    let quiet = Order::new(&sensor, "quiet")
+        .start(&workload("workload_flood", &[dir.to_str().unwrap(), "0", "1000"]));
+    let quiet_run = quiet.run();
+    let newest_ms = |run: &str| {
+        let newest = sensor.json(&["events", "--limit", "1", "--run", run]);
+        newest[0]["time"].as_u64().unwrap()
+    };
+    let behind = || {
+        let books = &sensor.state_of(&flood_run)["rings"]["bulk"];
+        let count = |key: &str| books[key].as_u64().unwrap();
+        // The counters are of the last look at them, deliveries of now.
+        count("generated").saturating_sub(count("delivered") + count("lost") + count("throttled"))
+    };
+    wait::until("quiet records are read before older ones of the flood", || {
+        let (quiet, flood, behind) = (newest_ms(&quiet_run), newest_ms(&flood_run), behind());
+        // In one queue what was made before is read before.
+        if behind >= BEHIND && quiet > flood + 100 {
+            Ok(())
+        } else {
+            Err(format!("{quiet} {flood} {behind}"))
+        }
+    });
+    let state = sensor.state_of(&quiet_run);
+    let books = &state["rings"]["bulk"];
+    assert_eq!((&books["lost"], &books["throttled"]), (&0.into(), &0.into()), "{state:#}");
+    let health = sensor.cli(&["health"]);
+    assert_eq!(health.status.code(), Some(0), "{}", programs::text(&health));
+    for (dir, run) in [(flooded, flood), (dir, quiet)] {
+        std::fs::write(dir.join("stop"), "").unwrap();
+        let ended = run.wait();
+        assert_eq!(ended.code(), Some(0), "{}", programs::text(&ended.output));
+        let state = sensor.state_of(&ended.run);
+        let books = |key: &str| state["rings"]["bulk"][key].as_u64().unwrap();
+        assert_eq!(books("generated"), books("delivered") + books("lost") + books("throttled"), "{state:#}");
+    }
+    assert!(!sensor.log().contains("silent hooks"), "{}", sensor.log());
+}

@@ -32,6 +32,18 @@ impl Holdings {
     }
 }
 
+impl Holdings {
+    /// Of nothing more than there was. Threads that nobody needs end after a while: then it is less.
+    #[must_use]
+    pub fn is_within(&self, before: &Self) -> bool {
+        self.descriptors <= before.descriptors
+            && self.maps <= before.maps
+            && self.programs <= before.programs
+            && self.links <= before.links
+            && self.threads <= before.threads
+    }
+}
+
 /// What the kernel says of each descriptor of a process.
 ///
 /// # Panics

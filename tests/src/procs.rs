@@ -7,6 +7,7 @@ use std::{
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     sync::atomic::{AtomicU32, Ordering},
+    time::Duration,
 };
 
 use nix::{
@@ -100,6 +101,16 @@ pub fn is_alive(pid: u32) -> bool {
 pub fn state(pid: u32) -> Option<char> {
     let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     text.get(text.rfind(')')? + 1..)?.trim_start().chars().next()
+}
+
+/// How long ago the process was started.
+#[must_use]
+pub fn age(pid: u32) -> Option<Duration> {
+    let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // proc_pid_stat(5): the start is field 22, the state after the name is field 3; in hundredths of a second since the boot.
+    let start: u64 = text.get(text.rfind(')')? + 1..)?.split_whitespace().nth(19)?.parse().ok()?;
+    let now = nix::time::clock_gettime(nix::time::ClockId::CLOCK_BOOTTIME).ok()?;
+    Some(Duration::from(now).saturating_sub(Duration::from_millis(start * 10)))
 }
 
 /// The v2 group of a process, from the root of the hierarchy.

@@ -2,7 +2,8 @@
 //!
 //! A hook that was detached behind the sensor's back, or that the kernel stopped calling, is silent: nothing else tells
 //! it apart from an agent that does nothing. While runs exist a canary flies every four seconds; a fact that does not come
-//! back within four seconds is an alarm in the log and in `sentry health`, until it does.
+//! back within four seconds is an alarm in the log and in `sentry health`, until it does. Late is not silent: while the canary has not
+//! acted to its end, or the kernel has made records of it that are not read yet, nothing is judged, for half a minute at most.
 
 use std::{
     process::Stdio,
@@ -13,12 +14,14 @@ use std::{
 use tokio::{io::AsyncWriteExt as _, process::Command, time::Instant};
 use tokio_util::sync::CancellationToken;
 
-use crate::runs::{Registry, RunError};
+use crate::runs::{Registry, RunError, canary::Progress};
 
 /// Between two flights.
 pub const EVERY: Duration = Duration::from_secs(4);
 /// How long an act may take to come back.
 const WAIT: Duration = Duration::from_secs(4);
+/// How long a busy machine may make its process and its records late.
+const LATE: Duration = Duration::from_secs(30);
 /// Between two looks at what has come back.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 
@@ -84,6 +87,29 @@ enum FlightError {
     Process(#[from] std::io::Error),
     #[error("cannot list the sensor's own attachments")]
     Attachments(#[source] std::io::Error),
+    #[error("its process has not come to its end after {}", seconds(*waited))]
+    Slow { waited: Duration },
+    #[error("its records are late: {made} were made, {read} are read after {}", seconds(*waited))]
+    Late { made: u64, read: u64, waited: Duration },
+    #[error("{left_out} of its {made} records found no room")]
+    LeftOut { made: u64, left_out: u64 },
+}
+
+fn seconds(time: Duration) -> String {
+    format!("{} s", time.as_secs())
+}
+
+/// Why what has not come back so far says nothing of the hooks; `None`: they are silent.
+fn excuse(runs: bool, Progress { made, left_out, read }: Progress, waited: Duration) -> Option<FlightError> {
+    if runs {
+        Some(FlightError::Slow { waited })
+    } else if made > read + left_out {
+        Some(FlightError::Late { made, read, waited })
+    } else if left_out > 0 {
+        Some(FlightError::LeftOut { made, left_out })
+    } else {
+        None
+    }
 }
 
 /// The facts that did not come back.
@@ -105,17 +131,30 @@ async fn flight(registry: &Registry) -> Result<Vec<&'static str>, FlightError> {
     if let Some(mut stdin) = child.stdin.take() {
         stdin.write_all(b"!").await?;
     }
-    let end = Instant::now() + WAIT;
-    loop {
+    let start = Instant::now();
+    let (silent, excuse) = loop {
         let silent = canary.silent();
-        if silent.is_empty() || Instant::now() >= end {
-            // Its exit is among what has to come back; after the time is up it is ended.
-            child.kill().await?;
-            // Of two programs with one fact, one may be gone and the fact still come back.
-            let detached = registry.detached().map_err(FlightError::Attachments)?;
-            return Ok(with(silent, detached));
+        let waited = start.elapsed();
+        if silent.is_empty() {
+            break (silent, None);
+        }
+        if waited >= WAIT {
+            let excuse = excuse(child.try_wait()?.is_none(), registry.progress(&canary)?, waited);
+            let may_come = matches!(excuse, Some(FlightError::Slow { .. } | FlightError::Late { .. }));
+            if !may_come || waited >= LATE {
+                break (silent, excuse);
+            }
         }
         tokio::time::sleep(LOOK_EVERY).await;
+    };
+    // Its exit is among what has to come back; after the time is up it is ended.
+    child.kill().await?;
+    // Of two programs with one fact, one may be gone and the fact still come back.
+    let detached = registry.detached().map_err(FlightError::Attachments)?;
+    match excuse {
+        Some(excuse) if detached.is_empty() => Err(excuse),
+        Some(_) => Ok(detached),
+        None => Ok(with(silent, detached)),
     }
 }
 
@@ -126,4 +165,22 @@ fn with(mut silent: Vec<&'static str>, detached: Vec<&'static str>) -> Vec<&'sta
         }
     }
     silent
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_was_neither_made_nor_left_out_is_silent() {
+        let told = |runs, made, left_out, read| {
+            let progress = Progress { made, left_out, read };
+            excuse(runs, progress, Duration::from_millis(4_200)).map(|excuse| excuse.to_string())
+        };
+        assert_eq!(told(true, 3, 0, 3).as_deref(), Some("its process has not come to its end after 4 s"));
+        let late = "its records are late: 37 were made, 0 are read after 4 s";
+        assert_eq!(told(false, 37, 0, 0).as_deref(), Some(late));
+        assert_eq!(told(false, 37, 2, 35).as_deref(), Some("2 of its 37 records found no room"));
+        assert_eq!(told(false, 37, 0, 37), None);
+    }
 }

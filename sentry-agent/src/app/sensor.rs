@@ -21,7 +21,7 @@ use super::{
     status::{StateStatus, StatusBoard},
 };
 use crate::{
-    bpf::{LoadError, Programs, RingSizes, programs::Rings},
+    bpf::{LoadError, Programs, RingSizes, programs::Rings, tables::Held},
     cgroup::{CgroupError, CgroupRoot},
     config::Config,
     control::{
@@ -37,7 +37,10 @@ use crate::{
     },
     journal::{self, JournalError, JournalHandle, JournalWriter},
     ledger::{LedgerError, pending::PendingLedger},
-    ring::reader::{self, RingStats},
+    ring::{
+        lanes::{Filler, Lanes},
+        reader::{self, RingStats},
+    },
     runs::Registry,
     stage::{
         StageStats,
@@ -135,7 +138,7 @@ impl App {
         let ring_sizes =
             RingSizes { critical_bytes: config.rings.critical_bytes, bulk_bytes: config.rings.bulk_bytes };
         let btf = std::env::var_os("AGENTSENTRY_BTF").map_or_else(|| PathBuf::from(BTF), PathBuf::from);
-        let (programs, rings) = Programs::load(&btf, root.mount(), ring_sizes)?;
+        let (programs, rings, held) = Programs::load(&btf, root.mount(), ring_sizes)?;
         // Bound before the state is opened: a second sensor must not touch the first one's files.
         let listener = socket::bind(&config.sensor.socket, config.sensor.group.as_deref()).await?;
         let books = books::open(&state_dir, &config.journal)?;
@@ -154,7 +157,7 @@ impl App {
             strictest: config.strictest_mode(),
         };
         troubles.extend(life.take_up().await?);
-        Stages { ledger, rings, registry, journal_handle, config, troubles }
+        Stages { ledger, rings, held, registry, journal_handle, config, troubles }
             .spawn(journal, listener, tier, unseen)
     }
 
@@ -275,6 +278,7 @@ async fn wait_for_end(
 struct Stages {
     ledger: PendingLedger,
     rings: Rings,
+    held: Held,
     registry: Arc<Registry>,
     journal_handle: JournalHandle,
     config: Arc<Config>,
@@ -290,17 +294,22 @@ impl Stages {
         tier: String,
         unseen: Vec<String>,
     ) -> Result<App, AppError> {
-        let Self { ledger, rings, registry, journal_handle, config, troubles } = self;
+        let Self { ledger, rings, mut held, registry, journal_handle, config, troubles } = self;
         let given_up = ledger.given_up();
         let sources = CancellationToken::new();
-        let (batch_sender, batches) = mpsc::channel(reader::QUEUE_BATCHES);
+        let lanes = Arc::new(Lanes::new(Box::new(move |tag, on| {
+            if let Err(error) = held.set(tag, on) {
+                tracing::error!(error = %crate::error_chain(&error), "cannot hold a flood");
+            }
+        })));
         let (cases, case_receiver) = mpsc::channel(act::QUEUE_CASES);
         let ring_stats = Arc::new(RingStats::default());
         let mut threads = Threads::default();
 
         let (token, stats) = (sources.clone(), Arc::clone(&ring_stats));
+        let filler = Filler::new(Arc::clone(&lanes));
         threads.spawn("ring", move |_| {
-            if let Err(errno) = reader::run(rings, &batch_sender, &stats, &token) {
+            if let Err(errno) = reader::run(rings, &filler, &stats, &token) {
                 tracing::error!(error = %errno, "cannot read the rings");
             }
         })?;
@@ -308,7 +317,7 @@ impl Stages {
         let enricher = Enricher::new(ProcessTable::new(process_table::CAPACITY), BootClock::of_this_life());
         let (hash, files) = config.evidence.hash_executed.then(hash_queue::queue).unzip();
         let to = Analyse { registry: Arc::clone(&registry), journal: journal_handle.clone(), hash };
-        threads.spawn("analyse", move |stats| analyse::run(batches, enricher, &to, stats))?;
+        threads.spawn("analyse", move |stats| analyse::run(&lanes, enricher, &to, stats))?;
         if let Some(files) = files {
             let (token, for_hash) = (sources.clone(), Arc::clone(&registry));
             threads.spawn("hash", move |stats| hash::run(&files, &for_hash, stats, &token))?;

@@ -54,7 +54,7 @@ pub struct Missing {
 pub fn costs(btf: &Path, cgroup_root: &Path) -> Result<Costs, LoadError> {
     let rings = RingSizes { critical_bytes: 1 << 16, bulk_bytes: 1 << 16 };
     let start = Instant::now();
-    let (mut loaded, _rings) = Programs::load(btf, cgroup_root, rings)?;
+    let (mut loaded, _rings, _held) = Programs::load(btf, cgroup_root, rings)?;
     let load = start.elapsed();
     let start = Instant::now();
     loaded.arm()?;

@@ -45,6 +45,12 @@ pub static FACTS: &[FactRow] = &[
         Some("connects refused before a packet was sent (no route); two ends that connect to each other"),
     ),
     fact("UDP destination", Some("datagrams on connected sockets")),
+    fact(
+        "ICMP, raw destination",
+        Some(
+            "packets of packet sockets (AF_PACKET); what was sent but not let out; TCP and UDP by raw sockets made before the run",
+        ),
+    ),
     fact("bind", Some("refused binds; ports that the kernel chose without a bind(2)")),
     fact("TCP listen", Some("the port, where listen(2) chose it")),
     split("accept", Some("families other than IPv4 and IPv6"), Some("io_uring")),

@@ -124,13 +124,14 @@ const PINS: &str = "agentsentry-";
 static NEXT: AtomicU32 = AtomicU32::new(0);
 
 /// Names of the maps in every object; the first object makes them, the others adopt them.
-const SHARED: [&str; 13] = [
+const SHARED: [&str; 14] = [
     "RUN_CGROUPS",
     "PROCESS_TAGS",
     "SOCKETS",
     "ASKED",
     "FLOWS",
     "RUNS",
+    "HELD",
     "CRITICAL",
     "BULK",
     "FAULTS",

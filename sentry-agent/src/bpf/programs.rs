@@ -22,7 +22,7 @@ use super::{
     load::{Loader, refused},
     objects::Object,
     offsets,
-    tables::Tables,
+    tables::{Held, Tables},
 };
 
 /// Bytes of the rings; powers of two and multiples of the page size.
@@ -63,7 +63,11 @@ impl Programs {
     ///
     /// # Errors
     /// When this kernel or this caller cannot run the programs every run needs.
-    pub fn load(btf_path: &Path, cgroup_root: &Path, rings: RingSizes) -> Result<(Self, Rings), LoadError> {
+    pub fn load(
+        btf_path: &Path,
+        cgroup_root: &Path,
+        rings: RingSizes,
+    ) -> Result<(Self, Rings, Held), LoadError> {
         let result = Self::load_all(btf_path, cgroup_root, rings);
         match result {
             Err(error) if error.is_permission() => Err(LoadError::Permission),
@@ -71,7 +75,11 @@ impl Programs {
         }
     }
 
-    fn load_all(btf_path: &Path, cgroup_root: &Path, rings: RingSizes) -> Result<(Self, Rings), LoadError> {
+    fn load_all(
+        btf_path: &Path,
+        cgroup_root: &Path,
+        rings: RingSizes,
+    ) -> Result<(Self, Rings, Held), LoadError> {
         if Object::Core.bytes().is_empty() {
             return Err(LoadError::NoPrograms);
         }
@@ -92,13 +100,14 @@ impl Programs {
         let core = objects.get_mut(&Object::Core).ok_or(LoadError::NoPrograms)?;
         let tables = Tables::take(core)?;
         let rings = Rings { critical: take_ring(core, "CRITICAL")?, bulk: take_ring(core, "BULK")? };
+        let held = Held::take(core)?;
         let cgroup_root = cgroup_root.to_owned();
         let armed = Links::new();
         let mut programs = Self { tables, tier, objects, load_times: times, missing, cgroup_root, armed };
         // These stay for good: the programs of the object hold them.
         programs.attach_where(|hook| hook.object == Object::Core)?.into_iter().for_each(std::mem::forget);
         step("attached");
-        Ok((programs, rings))
+        Ok((programs, rings, held))
     }
 
     /// What file facts are seen by.

@@ -1,8 +1,10 @@
 //! Typed access to the tables that the programs share with the sensor.
 
+use std::collections::HashMap;
+
 use aya::{
     Ebpf,
-    maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray},
+    maps::{Array, HashMap as Table, Map, MapData, MapError, PerCpuArray},
 };
 use sentry_common::{
     counter::RunBlock,
@@ -15,11 +17,38 @@ use super::LoadError;
 
 /// Handles of the shared maps.
 pub struct Tables {
-    run_cgroups: HashMap<MapData, u64, RunTag>,
-    process_tags: HashMap<MapData, u32, ProcessTag>,
-    flows: HashMap<MapData, FlowKey, Flow>,
+    run_cgroups: Table<MapData, u64, RunTag>,
+    process_tags: Table<MapData, u32, ProcessTag>,
+    flows: Table<MapData, FlowKey, Flow>,
     runs: Array<MapData, RunBlock>,
     faults: PerCpuArray<MapData, u64>,
+}
+
+/// Whose bulk records the kernel leaves out: for each slot the generation of the run that is held there.
+pub struct Held {
+    table: Array<MapData, u32>,
+    now: HashMap<u32, u32>,
+}
+
+impl Held {
+    pub(super) fn take(core: &mut Ebpf) -> Result<Self, LoadError> {
+        Ok(Self { table: take(core, "HELD")?, now: HashMap::new() })
+    }
+
+    /// Holds a run or lets it go. That of an earlier run in the same slot has no say.
+    ///
+    /// # Errors
+    /// When the kernel refuses the write.
+    pub fn set(&mut self, tag: RunTag, held: bool) -> Result<(), LoadError> {
+        if held {
+            self.now.insert(tag.slot, tag.generation);
+        } else if self.now.get(&tag.slot) == Some(&tag.generation) {
+            self.now.remove(&tag.slot);
+        } else {
+            return Ok(());
+        }
+        self.table.set(tag.slot, if held { tag.generation } else { 0 }, 0).map_err(table("write", "HELD"))
+    }
 }
 
 impl Tables {

@@ -27,6 +27,8 @@ const PAGE_BYTES: usize = 1 << 20;
 pub struct JournalHandle {
     shared: Arc<Shared>,
     requests: mpsc::Sender<Request>,
+    /// A place for each event that may wait in the queue.
+    places: mpsc::Sender<()>,
     position: watch::Receiver<Position>,
 }
 
@@ -102,9 +104,10 @@ impl JournalHandle {
     pub(super) fn new(
         path: PathBuf,
         requests: mpsc::Sender<Request>,
+        places: mpsc::Sender<()>,
         position: watch::Receiver<Position>,
     ) -> Self {
-        Self { shared: Arc::new(Shared { path, ..Shared::default() }), requests, position }
+        Self { shared: Arc::new(Shared { path, ..Shared::default() }), requests, places, position }
     }
 
     pub(super) fn shared(&self) -> Arc<Shared> {
@@ -135,9 +138,26 @@ impl JournalHandle {
         }
     }
 
+    /// The same for an event: also waits while [`super::writer::EVENTS_WAITING`] of them are in the queue. A flood of them
+    /// waits where each run has a queue of its own, and leaves this one to what else has to be written.
+    pub fn submit_event(&self, event: v1::Item) -> bool {
+        let request = Request::Event(Box::new(event));
+        if self.places.blocking_send(()).is_err() {
+            self.overflowed(request);
+            return false;
+        }
+        match self.requests.blocking_send(request) {
+            Ok(()) => true,
+            Err(mpsc::error::SendError(request)) => {
+                self.overflowed(request);
+                false
+            }
+        }
+    }
+
     fn overflowed(&self, request: Request) {
         self.shared.counters.dropped_queue_full.fetch_add(1, Relaxed);
-        if let Request::Item(item) = request {
+        if let Request::Item(item) | Request::Event(item) = request {
             lock(&self.shared.overflow).count(&item, "queue-full");
         }
     }

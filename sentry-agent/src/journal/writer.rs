@@ -30,6 +30,8 @@ use crate::error_chain;
 pub const QUEUE_CAPACITY: usize = 16_384;
 /// Most items of one commit.
 const BATCH_ITEMS: usize = 1_000;
+/// Events among the requests that wait: enough for the next commit while one is made.
+pub(super) const EVENTS_WAITING: usize = 2 * BATCH_ITEMS;
 /// Longest time that an item waits for others to share its commit.
 const BATCH_TIME: Duration = Duration::from_millis(50);
 /// How often writing is tried again while items wait, or a loss that no Gap stands for yet.
@@ -63,13 +65,15 @@ impl JournalWriter {
             |source| JournalError::Io { act: "start the journal's thread for", path: PathBuf::new(), source };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(thread)?;
         let (requests, inbox) = mpsc::channel(queue_capacity.max(1));
+        let (places, taken_places) = mpsc::channel(EVENTS_WAITING);
         let (position, watched) = watch::channel(position_of(&journal));
-        let handle = JournalHandle::new(journal.path().to_owned(), requests, watched);
+        let handle = JournalHandle::new(journal.path().to_owned(), requests, places, watched);
         let worker = Worker {
             path: journal.path().to_owned(),
             limits: journal.limits(),
             journal: Some(journal),
             inbox,
+            taken_places,
             position,
             shared: handle.shared(),
             lost: Lost::default(),
@@ -106,6 +110,8 @@ impl JournalWriter {
 #[derive(Debug)]
 pub(super) enum Request {
     Item(Box<v1::Item>),
+    /// An item that holds a place.
+    Event(Box<v1::Item>),
     /// Look for acknowledgements.
     Wake,
     /// A reader met damage.
@@ -130,6 +136,7 @@ struct Worker {
     /// Absent while a new file could not be made yet.
     journal: Option<Journal>,
     inbox: mpsc::Receiver<Request>,
+    taken_places: mpsc::Receiver<()>,
     position: watch::Sender<Position>,
     shared: Arc<Shared>,
     /// Waits to be told by a Gap.
@@ -185,6 +192,11 @@ impl Worker {
         loop {
             match request {
                 Request::Item(item) => items.push(*item),
+                Request::Event(item) => {
+                    // Taken before the event was sent, so there is one.
+                    let _place = self.taken_places.try_recv();
+                    items.push(*item);
+                }
                 Request::Wake => {}
                 Request::Suspect => self.inspect(),
                 Request::Control(control) => return (items, Some(control)),

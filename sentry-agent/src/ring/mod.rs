@@ -1,6 +1,8 @@
-//! The consumer end of the rings: copies records out, in batches, in the order in which they happened.
+//! The consumer end of the rings: copies records out, in the order in which they happened, into a queue for each run.
+
+pub mod lanes;
 
 pub mod reader;
 
-/// Records of one turn, critical and bulk together, oldest first.
+/// Records, critical and bulk together, oldest first.
 pub type Batch = Vec<Box<[u8]>>;

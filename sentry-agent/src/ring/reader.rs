@@ -2,7 +2,7 @@
 //!
 //! Each turn copies what is in the bulk ring (bounded), then what is in the critical ring, and sorts both by time. In
 //! this order every critical record that precedes a bulk record (the exec before the open) is in the same or an earlier
-//! batch. A full queue makes this thread wait: the rings fill, and the kernel counts what it cannot store, per run.
+//! batch. This thread never waits for the analyst: the rings are one for all runs, the queues behind them are not.
 //!
 //! The kernel wakes this thread only for a record that it had caught up with, so a reader that is always at once there is
 //! woken for every record, and the watched process pays for it. Therefore it lets records gather before it takes them.
@@ -24,16 +24,12 @@ use nix::{
     poll::{PollFd, PollFlags, PollTimeout, poll},
 };
 use sentry_common::abi::RecordHeader;
-use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use zerocopy::FromBytes as _;
 
-use super::Batch;
+use super::{Batch, lanes::Filler};
 use crate::bpf::programs::Rings;
 
-/// Batches that may wait for the analyst: 64 MiB from the bulk ring at most. From the critical ring a batch takes all there
-/// is: as much as that ring holds, and what comes meanwhile.
-pub const QUEUE_BATCHES: usize = 64;
 /// Records taken from the bulk ring in one turn, and bytes after which no further one is: bounds a batch (a record may
 /// have several KiB) and the delay of the critical ring.
 const BULK_TURN: usize = 2_048;
@@ -55,13 +51,13 @@ pub struct RingStats {
     pub wakeups: AtomicU64,
 }
 
-/// Runs until cancelled; then drains what is in the rings once more and ends. The end of the channel tells the analyst.
+/// Runs until cancelled; then drains what is in the rings once more and ends.
 ///
 /// # Errors
 /// When the kernel refuses to poll the rings.
 pub fn run(
     mut rings: Rings,
-    batches: &mpsc::Sender<Batch>,
+    lanes: &Filler,
     stats: &Arc<RingStats>,
     token: &CancellationToken,
 ) -> Result<(), Errno> {
@@ -74,9 +70,7 @@ pub fn run(
                 break;
             }
             stats.records.fetch_add(batch.len() as u64, Ordering::Relaxed);
-            if batches.blocking_send(batch).is_err() {
-                return Ok(());
-            }
+            lanes.push(batch);
         }
         if last {
             return Ok(());

@@ -3,7 +3,10 @@
 
 use std::{
     collections::HashSet,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -55,15 +58,27 @@ pub struct Canary {
     /// Of [`EXPECTED`], what the programs tell.
     expected: Vec<(u16, &'static str)>,
     seen: Mutex<HashSet<u16>>,
+    read: AtomicU64,
+}
+
+/// How far a canary's records have come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// By the kernel's counters.
+    pub made: u64,
+    /// Of these, left out for want of room.
+    pub left_out: u64,
+    pub read: u64,
 }
 
 impl Canary {
     fn new(tag: RunTag, cgroup: Cgroup, programs: &Programs) -> Self {
         let expected = EXPECTED.iter().copied().filter(|(_, fact)| programs.tell(fact)).collect();
-        Self { tag, cgroup, expected, seen: Mutex::new(HashSet::new()) }
+        Self { tag, cgroup, expected, seen: Mutex::default(), read: AtomicU64::new(0) }
     }
 
     fn see(&self, kind: u16) {
+        self.read.fetch_add(1, Ordering::Relaxed);
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).insert(kind);
     }
 
@@ -122,6 +137,18 @@ impl Registry {
         let guard = Guard { registry: self, canary };
         self.watch(id, tag)?;
         Ok(guard)
+    }
+
+    /// How far the records of `canary` have come.
+    ///
+    /// # Errors
+    /// When the kernel refuses to read its counters.
+    pub fn progress(&self, canary: &Canary) -> Result<Progress, RunError> {
+        // Before the counters: what comes between the two is then not taken for read but never made.
+        let read = canary.read.load(Ordering::Relaxed);
+        let block = self.kernel().programs.tables.run(canary.tag.slot)?;
+        let left_out = block.lost.iter().chain(&block.throttled).sum();
+        Ok(Progress { made: block.generated.iter().sum(), left_out, read })
     }
 
     fn end_canary(&self, canary: &Canary) {

@@ -79,6 +79,8 @@ pub struct RunState {
     pub skipped: u64,
     /// Processes whose end no program was called for: found gone afterwards.
     pub(super) unseen_ends: u64,
+    /// Records that found no room behind the ring, per ring.
+    refused: [u64; ring::COUNT],
 }
 
 impl RunState {
@@ -87,6 +89,7 @@ impl RunState {
         RunBlock {
             processes_ended: block.processes_ended + self.unseen_ends,
             untold: block.untold + self.unseen_ends,
+            throttled: std::array::from_fn(|ring| block.throttled[ring] + self.refused[ring]),
             ..block
         }
     }
@@ -147,6 +150,7 @@ impl Run {
                 flows: Vec::new(),
                 skipped: 0,
                 unseen_ends: 0,
+                refused: Default::default(),
             }),
             executed: Mutex::default(),
             told: Mutex::new(None),
@@ -227,6 +231,16 @@ impl Run {
     pub fn delivered(&self, ring: usize, records: u64) {
         if let Some(counter) = self.delivered.get(ring) {
             counter.fetch_add(records, Ordering::Release);
+        }
+    }
+
+    /// Books records that the run's queue behind the ring had no room for, as throttled.
+    pub fn refused(&self, records: [u64; ring::COUNT]) {
+        let mut state = self.state();
+        for (ring, records) in records.into_iter().enumerate() {
+            state.refused[ring] += records;
+            // Read before; the next reading of the counters is completed with all of them.
+            state.block.throttled[ring] += records;
         }
     }
 

@@ -1,18 +1,17 @@
 //! Records → events → detectors' event side and the journal.
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
-use sentry_common::{abi::RecordHeader, table::RunTag};
+use sentry_common::abi::RecordHeader;
 use sentry_detect::event::EventKind;
 use sentry_proto::v1;
-use tokio::sync::mpsc;
 
 use super::{StageStats, hash_queue::HashQueue};
 use crate::{
     decode,
     enrich::event::Enricher,
     journal::JournalHandle,
-    ring::Batch,
+    ring::lanes::{Lanes, Turn},
     runs::{Registry, Whose},
 };
 
@@ -24,17 +23,21 @@ pub struct Analyse {
     pub hash: Option<HashQueue>,
 }
 
-/// Runs until the ring's end of the queue is closed and empty.
-pub fn run(mut batches: mpsc::Receiver<Batch>, mut enricher: Enricher, to: &Analyse, stats: &StageStats) {
-    while let Some(batch) = batches.blocking_recv() {
-        analyse(&batch, &mut enricher, to, stats);
+/// Runs until the queues are closed and empty.
+pub fn run(lanes: &Lanes, mut enricher: Enricher, to: &Analyse, stats: &StageStats) {
+    while let Some(turn) = lanes.take() {
+        analyse(&turn, &mut enricher, to, stats);
     }
 }
 
-fn analyse(batch: &Batch, enricher: &mut Enricher, to: &Analyse, stats: &StageStats) {
+fn analyse(turn: &Turn, enricher: &mut Enricher, to: &Analyse, stats: &StageStats) {
     let Analyse { registry, journal, .. } = to;
-    let mut runs: HashMap<RunTag, Option<Whose>> = HashMap::new();
-    for bytes in batch {
+    let whose = registry.whose(turn.tag);
+    match &whose {
+        Some(Whose::Live(run)) => run.refused(turn.refused),
+        _ => stats.lost(turn.refused.iter().sum()),
+    }
+    for bytes in &turn.records {
         let header = match decode::header(bytes) {
             Ok(header) => header,
             Err(error) => {
@@ -43,17 +46,16 @@ fn analyse(batch: &Batch, enricher: &mut Enricher, to: &Analyse, stats: &StageSt
                 continue;
             }
         };
-        let tag = RunTag { slot: header.run_slot, generation: header.run_generation };
-        let Some(run) = runs.entry(tag).or_insert_with(|| registry.whose(tag)) else {
+        let Some(run) = &whose else {
             // Else it ended so long ago that it is forgotten.
-            if !registry.of_canary(tag, header.kind) {
+            if !registry.of_canary(turn.tag, header.kind) {
                 stats.lost(1);
             }
             continue;
         };
         match event(bytes, &header, run, enricher, to) {
             Ok(item) => {
-                if journal.submit_waiting(item) {
+                if journal.submit_event(item) {
                     // The books of a run that has ended are closed.
                     if let Whose::Live(run) = run {
                         run.delivered(header.ring as usize, 1);

@@ -1,8 +1,8 @@
 //! The stages between the ring and the journal, each on a thread of its own, joined by bounded queues.
 //!
 //! ```text
-//! ring thread → [batches] → analyse → [journal]
-//!                              └─→ [files] → hash (what was in executed files, where it is asked for)
+//! ring thread → [a queue for each run] → analyse → [journal]
+//!                                            └─→ [files] → hash (what was in executed files, where it is asked for)
 //!                    watch (every 100 ms: kernel counters) → [cases] → act → ledger, [journal]
 //!                    reconcile (every 100 ms: what the kernel did not tell of)
 //!                    moved (every 100 ms: bytes that busy runs read and wrote)

@@ -1,8 +1,8 @@
-//! IPv4 and IPv6 packets of TCP and UDP, as a cgroup program gets them: the data begins with the network header.
+//! IPv4 and IPv6 packets, as a cgroup program gets them: the data begins with the network header.
 
 use aya_ebpf::{
     EbpfContext as _,
-    helpers::generated::{bpf_get_socket_cookie, bpf_skb_cgroup_id, bpf_skb_load_bytes},
+    helpers::generated::{bpf_get_socket_cookie, bpf_sk_fullsock, bpf_skb_cgroup_id, bpf_skb_load_bytes},
     programs::SkBuffContext,
 };
 use sentry_common::record::network::{PAYLOAD_CAPACITY, PayloadRecord};
@@ -12,13 +12,25 @@ const IPV4: u16 = 2;
 const IPV6: u16 = 10;
 pub const TCP: u8 = 6;
 const UDP: u8 = 17;
+/// `IPPROTO_UDPLITE`; gone since 7.1.
+const UDP_LITE: u8 = 136;
+
+/// What the network header says.
+#[derive(Clone, Copy)]
+pub struct Header {
+    pub family: u16,
+    pub protocol: u8,
+    /// What was behind the header went with an earlier packet.
+    pub later_fragment: bool,
+    pub length: u32,
+}
 
 /// What the headers say.
 #[derive(Clone, Copy)]
 pub struct Packet {
     pub family: u16,
     pub protocol: u8,
-    /// Host byte order.
+    /// Host byte order; 0 for other protocols than TCP and UDP.
     pub source_port: u16,
     pub destination_port: u16,
     /// Where the payload begins, and how many bytes it has.
@@ -40,39 +52,87 @@ pub fn cgroup(ctx: &SkBuffContext) -> u64 {
     unsafe { bpf_skb_cgroup_id(ctx.skb.skb) }
 }
 
-/// Reads the headers. `None` for other protocols, for fragments but the first, and behind IPv6 extension headers.
+/// Whether the packet's socket is of a protocol whose destinations no other program reports: a raw socket, or one that is
+/// for neither TCP nor UDP. Costs a call.
 #[inline(always)]
-pub fn parse(ctx: &SkBuffContext) -> Option<Packet> {
+pub fn is_of_rare_socket(ctx: &SkBuffContext) -> bool {
+    const SOCK_RAW: u32 = 3;
+    // SAFETY: the context is valid during the program; the field is one aligned read, and each pointer is checked before it is used.
+    unsafe {
+        let socket = (&raw const (*ctx.skb.skb).__bindgen_anon_2.sk).read_volatile();
+        if socket.is_null() {
+            return false;
+        }
+        let socket = bpf_sk_fullsock(socket);
+        if socket.is_null() {
+            return false;
+        }
+        let (kind, protocol) =
+            ((&raw const (*socket).type_).read_volatile(), (&raw const (*socket).protocol).read_volatile());
+        kind == SOCK_RAW || !is_common(protocol as u8)
+    }
+}
+
+/// Whether sockets of the protocol have programs of their own for their destinations.
+#[inline(always)]
+pub fn is_common(protocol: u8) -> bool {
+    matches!(protocol, TCP | UDP | UDP_LITE)
+}
+
+/// The network header. Behind IPv6 extension headers the protocol is that of the first of them.
+#[inline(always)]
+pub fn header(ctx: &SkBuffContext) -> Option<Header> {
     let first: u8 = ctx.load(0).ok()?;
-    let (family, protocol, transport) = match first >> 4 {
+    match first >> 4 {
         4 => {
             /// The fragment's offset, in `frag_off`.
             const OFFSET: u16 = 0x1fff;
             let fragment: u16 = ctx.load(6).ok()?;
-            if u16::from_be(fragment) & OFFSET != 0 {
-                return None;
-            }
-            (IPV4, ctx.load::<u8>(9).ok()?, u32::from(first & 15) * 4)
+            Some(Header {
+                family: IPV4,
+                protocol: ctx.load(9).ok()?,
+                later_fragment: u16::from_be(fragment) & OFFSET != 0,
+                length: u32::from(first & 15) * 4,
+            })
         }
-        6 => (IPV6, ctx.load::<u8>(6).ok()?, 40),
-        _ => return None,
+        6 => Some(Header { family: IPV6, protocol: ctx.load(6).ok()?, later_fragment: false, length: 40 }),
+        _ => None,
+    }
+}
+
+/// Reads what is behind the network header. `None` for fragments but the first, and where TCP or UDP lack theirs.
+#[inline(always)]
+pub fn parse(ctx: &SkBuffContext, header: &Header) -> Option<Packet> {
+    if header.later_fragment {
+        return None;
+    }
+    let (ports, length): ([u16; 2], u32) = match header.protocol {
+        TCP => {
+            let ports = ctx.load(header.length as usize).ok()?;
+            (ports, u32::from(ctx.load::<u8>(header.length as usize + 12).ok()? >> 4) * 4)
+        }
+        UDP => (ctx.load(header.length as usize).ok()?, 8),
+        _ => ([0; 2], 0),
     };
-    let ports: [u16; 2] = ctx.load(transport as usize).ok()?;
-    let header = match protocol {
-        TCP => u32::from(ctx.load::<u8>(transport as usize + 12).ok()? >> 4) * 4,
-        UDP => 8,
-        _ => return None,
-    };
-    let payload = transport + header;
+    let payload = header.length + length;
     let full = ctx.len();
     Some(Packet {
-        family,
-        protocol,
+        family: header.family,
+        protocol: header.protocol,
         source_port: u16::from_be(ports[0]),
         destination_port: u16::from_be(ports[1]),
         payload,
         length: if full > payload { full - payload } else { 0 },
     })
+}
+
+/// Source and destination port, as far as the packet has any.
+#[inline(always)]
+pub fn ports(ctx: &SkBuffContext, header: &Header) -> [u16; 2] {
+    if header.later_fragment || !matches!(header.protocol, TCP | UDP) {
+        return [0; 2];
+    }
+    ctx.load::<[u16; 2]>(header.length as usize).unwrap_or([0; 2]).map(u16::from_be)
 }
 
 /// True when the payload is the start of a TLS connection: a handshake record with a client's hello.

@@ -3,7 +3,7 @@
 use aya_ebpf::programs::SkBuffContext;
 use sentry_common::{
     kind,
-    record::network::{OUTBOUND, PayloadRecord},
+    record::network::{NetworkRecord, OUTBOUND, PayloadRecord},
     table::FlowKey,
 };
 
@@ -11,9 +11,11 @@ use crate::{
     count,
     emit::{self, Actor},
     gate,
-    kernel::packet::{self, Packet},
+    kernel::packet::{self, Header, Packet},
 };
 
+/// Of a packet whose socket is known by its cgroup alone.
+const NOBODY: Actor = Actor { tgid: 0, tid: 0, start_boot_ns: 0 };
 /// Where DNS is spoken.
 const DNS: u16 = 53;
 
@@ -34,21 +36,69 @@ fn see<const OUT: bool>(ctx: &SkBuffContext) {
     let cookie = packet::cookie(ctx);
     match gate::of_socket(cookie) {
         Some((run, actor)) => {
-            let Some(packet) = packet::parse(ctx) else { return };
+            let Some(header) = packet::header(ctx) else { return };
+            if OUT && packet::is_of_rare_socket(ctx) {
+                sent(ctx, &run, actor, cookie, &header);
+            }
+            let Some(packet) = packet::parse(ctx, &header) else { return };
             count_flow::<OUT>(ctx, &run, &packet);
             if is_name::<OUT>(ctx, &packet) {
                 tell::<OUT>(ctx, &run, actor, cookie, &packet);
             }
         }
         None => {
-            let Some(packet) = packet::parse(ctx) else { return };
+            let Some(header) = packet::header(ctx) else { return };
+            if !packet::is_common(header.protocol) {
+                if OUT
+                    && packet::is_of_rare_socket(ctx)
+                    && let Some((run, actor)) = sender()
+                {
+                    report(ctx, &run, actor, cookie, &header);
+                }
+                return;
+            }
+            let Some(packet) = packet::parse(ctx, &header) else { return };
             if !is_name::<OUT>(ctx, &packet) {
                 return;
             }
             let Some(run) = gate::of_cgroup(packet::cgroup(ctx)) else { return };
-            tell::<OUT>(ctx, &run, Actor { tgid: 0, tid: 0, start_boot_ns: 0 }, cookie, &packet);
+            tell::<OUT>(ctx, &run, NOBODY, cookie, &packet);
         }
     }
+}
+
+/// A packet of a raw or ICMP socket: nothing else reports its destination. It goes out in the call of the process that sends it, who need not
+/// be the one that made the socket.
+#[inline(always)]
+fn sent(ctx: &SkBuffContext, run: &gate::Run, owner: Actor, cookie: u64, header: &Header) {
+    match sender() {
+        Some((run, actor)) => report(ctx, &run, actor, cookie, header),
+        None => report(ctx, run, owner, cookie, header),
+    }
+}
+
+#[inline(always)]
+fn sender() -> Option<(gate::Run, Actor)> {
+    let actor = Actor::current_in_packet_program();
+    Some((gate::of_process(actor)?, actor))
+}
+
+#[inline(always)]
+fn report(ctx: &SkBuffContext, run: &gate::Run, actor: Actor, cookie: u64, header: &Header) {
+    count::add(run, |block| &raw mut block.sends);
+    let Some(mut record) = emit::bulk::<NetworkRecord>(run, kind::SEND, actor) else { return };
+    let fields = record.fields();
+    let [local_port, port] = packet::ports(ctx, header);
+    fields.cookie = cookie;
+    fields.family = header.family;
+    fields.socket_type = 0;
+    fields.protocol = u16::from(header.protocol);
+    fields.port = port;
+    fields.local_port = local_port;
+    fields.reserved = 0;
+    fields.error = 0;
+    packet::write_addresses(ctx, header.family, &mut fields.local_address, &mut fields.address);
+    record.submit();
 }
 
 #[inline(always)]

@@ -27,6 +27,10 @@ pub(super) const ACTS: Table = &[
     ("sendmsg", send_msg),
     ("sendmmsg", send_mmsg),
     ("send-zero-copy", send_zero_copy),
+    ("packet-sendto", packet_send_to),
+    ("packet-write", packet_write),
+    ("packet-by-child", packet_by_child),
+    ("packet-with-header", packet_with_header),
     ("socket", make),
 ];
 
@@ -211,5 +215,57 @@ fn make(words: &mut Words<'_>) -> Result<(), Failure> {
     let args: [usize; 3] = [words.number()?, words.number()?, words.number()?];
     // SAFETY: no memory is passed.
     drop(raw::owned(unsafe { raw::call(libc::SYS_socket, &args) }?)?);
+    Ok(())
+}
+
+/// A socket for packets of ICMP, or a raw one: `IP TYPE PROTOCOL`, the last two as numbers. With it the address, and an echo request.
+fn packet_socket(words: &mut Words<'_>) -> Result<(OwnedFd, SockaddrStorage, [u8; 8]), Failure> {
+    let ip: IpAddr = words.number()?;
+    let (family, echo) = match ip {
+        IpAddr::V4(_) => (libc::AF_INET, [8, 0, 0xf7, 0xf7, 0, 7, 0, 1]),
+        IpAddr::V6(_) => (libc::AF_INET6, [128, 0, 0, 0, 0, 7, 0, 1]),
+    };
+    let args = [usize::try_from(family)?, words.number()?, words.number()?];
+    // SAFETY: no memory is passed.
+    let socket = raw::owned(unsafe { raw::call(libc::SYS_socket, &args) }?)?;
+    Ok((socket, SockaddrStorage::from(SocketAddr::new(ip, 0)), echo))
+}
+
+/// `IP TYPE PROTOCOL`.
+fn packet_send_to(words: &mut Words<'_>) -> Result<(), Failure> {
+    let (socket, to, echo) = packet_socket(words)?;
+    sendto(socket.as_raw_fd(), &echo, &to, MsgFlags::empty())?;
+    Ok(())
+}
+
+/// `IP TYPE PROTOCOL`: connected, so that a call without an address sends it.
+fn packet_write(words: &mut Words<'_>) -> Result<(), Failure> {
+    let (socket, to, echo) = packet_socket(words)?;
+    connect(socket.as_raw_fd(), &to)?;
+    nix::unistd::write(&socket, &echo)?;
+    Ok(())
+}
+
+/// `IP TYPE PROTOCOL`: a child sends by the socket that its parent made.
+fn packet_by_child(words: &mut Words<'_>) -> Result<(), Failure> {
+    let (socket, to, echo) = packet_socket(words)?;
+    raw::in_child(|| {
+        sendto(socket.as_raw_fd(), &echo, &to, MsgFlags::empty())?;
+        Ok(())
+    })
+}
+
+/// `IP PORT`: a UDP datagram whose headers the program writes itself, IPv4 only.
+fn packet_with_header(words: &mut Words<'_>) -> Result<(), Failure> {
+    let (ip, port): (Ipv4Addr, u16) = (words.number()?, words.number()?);
+    let args = [libc::AF_INET as usize, libc::SOCK_RAW as usize, libc::IPPROTO_RAW as usize];
+    // SAFETY: no memory is passed.
+    let socket = raw::owned(unsafe { raw::call(libc::SYS_socket, &args) }?)?;
+    // The kernel fills in length and checksum.
+    let mut packet = vec![0x45, 0, 0, 0, 0, 7, 0, 0, 64, 17, 0, 0, 127, 0, 0, 1];
+    packet.extend(ip.octets());
+    packet.extend([9_u16, port, 8, 0].iter().flat_map(|word| word.to_be_bytes()));
+    let to = SockaddrStorage::from(SocketAddr::new(ip.into(), 0));
+    sendto(socket.as_raw_fd(), &packet, &to, MsgFlags::empty())?;
     Ok(())
 }

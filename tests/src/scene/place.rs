@@ -1,6 +1,6 @@
 //! Other surroundings, for this process and the acts that follow.
 
-use std::path::Path;
+use std::{os::fd::AsRawFd as _, path::Path};
 
 use nix::{
     mount::{MsFlags, mount},
@@ -17,6 +17,7 @@ pub(super) const ACTS: Table = &[
     ("private-bind", private_bind),
     ("private-overlay", private_overlay),
     ("private-network", private_network),
+    ("private-loopback", private_loopback),
 ];
 
 const NOTHING: Option<&Path> = None;
@@ -68,4 +69,20 @@ fn private_overlay(words: &mut Words<'_>) -> Result<(), Failure> {
 /// Without any way out.
 fn private_network(_words: &mut Words<'_>) -> Result<(), Failure> {
     Ok(unshare(CloneFlags::CLONE_NEWNET)?)
+}
+
+/// Loopback alone, where everybody may have ICMP sockets.
+fn private_loopback(words: &mut Words<'_>) -> Result<(), Failure> {
+    private_network(words)?;
+    std::fs::write("/proc/sys/net/ipv4/ping_group_range", "0 2147483647")?;
+    let socket = std::net::UdpSocket::bind("0.0.0.0:0")?;
+    // SAFETY: zeroes are a request without anything in it.
+    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+    request.ifr_name[..2].copy_from_slice(&[b'l', b'o'].map(|byte| byte as libc::c_char));
+    request.ifr_ifru.ifru_flags = libc::c_short::try_from(libc::IFF_UP | libc::IFF_RUNNING)?;
+    // SAFETY: the request lives until the call is over.
+    match unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS, &raw const request) } {
+        0 => Ok(()),
+        _ => Err(std::io::Error::last_os_error().into()),
+    }
 }

@@ -32,6 +32,7 @@ pub(super) const ACTS: Table = &[
     ("born-outside-forks", born_outside_forks),
     ("rename-self", rename_self),
     ("birth-refused", birth_refused),
+    ("births-refused-opens", births_refused_opens),
     ("grace-periods", grace_periods),
 ];
 
@@ -179,11 +180,38 @@ fn born_outside(
 
 /// `USER`: becomes that user, who may have one process, and is refused a child.
 fn birth_refused(words: &mut Words<'_>) -> Result<(), Failure> {
-    let user: u32 = words.number()?;
+    become_lonely(words.number()?)?;
+    refused()
+}
+
+/// `USER COUNT FILE`: the same so many times, with an open of the file after each. What the kernel frees "later" is
+/// freed between any two of them.
+fn births_refused_opens(words: &mut Words<'_>) -> Result<(), Failure> {
+    const MEMBARRIER_CMD_GLOBAL: usize = 1;
+    let (user, count): (u32, u32) = (words.number()?, words.number()?);
+    let path = words.path()?;
+    become_lonely(user)?;
+    for number in 0..count {
+        refused()?;
+        drop(File::open(&path)?);
+        if number % 10 == 9 {
+            // SAFETY: takes no memory.
+            unsafe { raw::call(libc::SYS_membarrier, &[MEMBARRIER_CMD_GLOBAL, 0, 0]) }?;
+        }
+    }
+    Ok(())
+}
+
+/// Becomes a user who may have one process.
+fn become_lonely(user: u32) -> Result<(), Failure> {
     setrlimit(Resource::RLIMIT_NPROC, 1, 1)?;
     setgroups(&[])?;
     setgid(Gid::from_raw(user))?;
-    setuid(Uid::from_raw(user))?;
+    Ok(setuid(Uid::from_raw(user))?)
+}
+
+/// A birth that the kernel refuses once it has copied the parent's task.
+fn refused() -> Result<(), Failure> {
     // SAFETY: this process has one thread, so a child could go on with everything it has.
     match unsafe { nix::unistd::fork() } {
         Err(nix::errno::Errno::EAGAIN) => Ok(()),

@@ -36,6 +36,8 @@ const CPU: &str = "max,-cx16";
 /// A guest's CPU counts as locked up after twice this time. Verifying one program takes tens of times longer under emulation
 /// than on the machines that the kernel's own 10 s are made for.
 const WATCHDOG_S: u32 = 30;
+/// The same for a grace period of RCU, made for 21 s: a busy host keeps a CPU of the guest away for longer.
+const RCU_STALL_S: u32 = 240;
 const TAIL_LINES: usize = 40;
 /// Lines waiting to be written to the log; the guest blocks beyond it, nothing is lost.
 const QUEUED_LINES: usize = 1024;
@@ -178,14 +180,16 @@ fn command(kernel: &Kernel, image: &Path, initrd: &Path, filter: &[String]) -> C
     let modules = if kernel.lsm { format!("{SECURITY_MODULES},bpf") } else { SECURITY_MODULES.to_owned() };
     // Words that the kernel does not know and that have an equals sign become the environment of init.
     let append = format!(
-        "console=ttyS0 quiet panic=-1 watchdog_thresh={WATCHDOG_S} lsm={modules} {} AGENTSENTRY_VM={} AGENTSENTRY_LSM={} AGENTSENTRY_PROMISED={} \
-         AGENTSENTRY_FILTER={} AGENTSENTRY_SCENARIO={} AGENTSENTRY_LONG={}",
+        "console=ttyS0 quiet panic=-1 watchdog_thresh={WATCHDOG_S} \
+         rcupdate.rcu_cpu_stall_timeout={RCU_STALL_S} lsm={modules} {} AGENTSENTRY_VM={} AGENTSENTRY_LSM={} AGENTSENTRY_PROMISED={} \
+         AGENTSENTRY_FILTER={} AGENTSENTRY_SCENARIO={} AGENTSENTRY_ROUNDS={} AGENTSENTRY_LONG={}",
         kernel.arguments.join(" "),
         kernel.name,
         if kernel.lsm { "on" } else { "off" },
         kernel.promised.join(","),
         filter.join(","),
         std::env::var("AGENTSENTRY_SCENARIO").unwrap_or_default(),
+        std::env::var("AGENTSENTRY_ROUNDS").unwrap_or_default(),
         u8::from(test::long())
     );
     let memory = if test::long() { LONG_MEMORY_MIB } else { MEMORY_MIB };
@@ -289,6 +293,7 @@ mod tests {
     fn the_guest_is_told_what_was_promised() {
         let line =
             step::shell_line(&command(&kernel(), Path::new("v"), Path::new("i"), &["exec".to_owned()]));
+        assert!(line.contains("watchdog_thresh=30 rcupdate.rcu_cpu_stall_timeout=240 "), "{line}");
         assert!(line.contains("lsm=landlock,lockdown,yama,integrity,bpf slab_debug=F "), "{line}");
         assert!(line.contains("AGENTSENTRY_PROMISED=fentry,ring_buffer AGENTSENTRY_FILTER=exec"), "{line}");
     }

@@ -104,11 +104,15 @@ pub(super) fn endpoint(endpoint: Option<&v1::Endpoint>) -> String {
         "?".into()
     };
     let protocol = match endpoint.protocol {
+        1 => "icmp".into(),
         6 => "tcp".into(),
         17 => "udp".into(),
+        58 => "ipv6-icmp".into(),
         other => format!("protocol {other}"),
     };
-    format!("{address}:{} {protocol}", endpoint.port)
+    // Few protocols have ports.
+    let port = if endpoint.port == 0 { String::new() } else { format!(":{}", endpoint.port) };
+    format!("{address}{port} {protocol}")
 }
 
 pub(super) fn path_of(file: Option<&v1::File>) -> String {
@@ -174,6 +178,7 @@ mod tests {
                 "connect   10.0.0.1:443 tcp",
             ),
             (Kind::Send(v1::Send { destination: address(&[0; 16], 53, 17) }), "send      [::]:53 udp"),
+            (Kind::Send(v1::Send { destination: address(&[10, 0, 0, 1], 0, 1) }), "send      10.0.0.1 icmp"),
             (
                 Kind::Open(v1::Open {
                     file: file("/etc/passwd", 1),

@@ -75,6 +75,26 @@ fn a_thread_may_wait_for_room() {
     assert_eq!(runtime.block_on(handle.flush()).unwrap().last, 500);
 }
 
+#[test]
+fn a_flood_of_events_leaves_room_in_the_queue_for_what_else_is_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let (_writer, handle) = start(dir.path(), ROOMY, super::super::writer::EVENTS_WAITING + 2);
+    let flood = handle.clone();
+    let events = std::thread::spawn(move || (1..=10_000).all(|n| flood.submit_event(event("a", n, 1))));
+    // At no time is the queue so full of events that another item does not find its place.
+    let mut others = 0;
+    while !events.is_finished() {
+        assert!(handle.submit(event("b", others + 1, 1)), "after {others}");
+        others += 1;
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(handle.flush()).unwrap();
+    }
+    assert!(events.join().unwrap());
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    assert_eq!(runtime.block_on(handle.flush()).unwrap().last, 10_000 + others);
+    assert_eq!(handle.stats().dropped_queue_full, 0);
+}
+
 #[tokio::test]
 async fn items_beyond_the_queue_are_counted_and_covered() {
     let dir = tempfile::tempdir().unwrap();
