@@ -1,7 +1,8 @@
-//! Work that agents do all day, enforced: nothing acts on it, however much CPU it takes or waits for.
+//! Work that agents do all day, enforced: nothing acts on it, however much CPU it takes or waits
+//! for.
 //!
-//! In the suite each piece of work has [`BRIEFLY`], and a spin is held against a third of its usual time. With
-//! `AGENTSENTRY_LONG=1` each has [`LONG`], and the limits are the defaults.
+//! In the suite each piece of work has [`BRIEFLY`], and a spin is held against a third of its usual
+//! time. With `AGENTSENTRY_LONG=1` each has [`LONG`], and the limits are the defaults.
 
 use std::{fmt::Write as _, fs, path::Path, process::Command};
 
@@ -121,8 +122,8 @@ fn setup() -> Setup {
 /// They have two files open and no other act; what they read and write shows that they work.
 const MOVERS: [&str; 3] = ["xz", "gzip", "sha256sum"];
 
-/// Works that something was done about, or that were found though they move bytes; or that ended otherwise than by
-/// themselves or when their time was over.
+/// Works that something was done about, or that were found though they move bytes; or that ended
+/// otherwise than by themselves or when their time was over.
 fn acted_on(sensor: &Sensor, before: &[&str]) -> Vec<String> {
     let dir = sensor.scratch().dir("work");
     let mut wrong = Vec::new();

@@ -8,9 +8,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// CPU time between two readings of the counters from which a run is busy, µs: a fiftieth of a core.
+/// CPU time between two readings of the counters from which a run is busy, µs: a fiftieth of a
+/// core.
 const BUSY_USEC: u64 = 2_000;
-/// What was moved since a look that is older than this is not counted: it may have been long before the run was busy.
+/// What was moved since a look that is older than this is not counted: it may have been long before
+/// the run was busy.
 const STALE: Duration = Duration::from_secs(1);
 
 /// Shared between who reads the counters and who asks the processes.

@@ -1,11 +1,14 @@
-//! Every [`PERIOD`]: how many bytes the members of busy runs have read and written, which speaks against a spin.
+//! Every [`PERIOD`]: how many bytes the members of busy runs have read and written, which speaks
+//! against a spin.
 //!
-//! The kernel keeps the number per process, not per group, so each process of the group is asked (`/proc/PID/io`; a parent's
-//! number has that of the children it waited for). Only while the run uses CPU: at most [`MOST`] processes of it.
+//! The kernel keeps the number per process, not per group, so each process of the group is asked
+//! (`/proc/PID/io`; a parent's number has that of the children it waited for). Only while the run
+//! uses CPU: at most [`MOST`] processes of it.
 //!
-//! Asking may wait for a process that the kernel holds up in its execve, for as long as a file system takes that the process
-//! brought along. So nothing waits for this thread, not even the sensor's end; while it hangs, bytes are missing, and a run that
-//! works may be a finding of `cpu-spin`. The same holds without `CAP_SYS_PTRACE`, for processes of others.
+//! Asking may wait for a process that the kernel holds up in its execve, for as long as a file
+//! system takes that the process brought along. So nothing waits for this thread, not even the
+//! sensor's end; while it hangs, bytes are missing, and a run that works may be a finding of
+//! `cpu-spin`. The same holds without `CAP_SYS_PTRACE`, for processes of others.
 
 use std::{
     io,
@@ -20,7 +23,8 @@ use crate::runs::{Registry, Run};
 
 /// Time between two looks.
 const PERIOD: Duration = Duration::from_millis(100);
-/// Processes of a run that are asked, those with the lowest numbers: parents come before their children.
+/// Processes of a run that are asked, those with the lowest numbers: parents come before their
+/// children.
 const MOST: usize = 64;
 
 /// Starts the thread; it ends when cancelled, or with the process.

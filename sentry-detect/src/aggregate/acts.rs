@@ -1,10 +1,11 @@
 //! Variety of acts: how often each kind of act met each object, over the newest slices.
 //!
-//! [`BUCKETS`] counts per slice and sort of act, chosen by fingerprint: bounded, without allocation, and independent of the
-//! order of acts. Objects that share a bucket look like one, so the variety of more than about [`BUCKETS`]/2 objects of a
-//! sort reads low.
+//! [`BUCKETS`] counts per slice and sort of act, chosen by fingerprint: bounded, without
+//! allocation, and independent of the order of acts. Objects that share a bucket look like one, so
+//! the variety of more than about [`BUCKETS`]/2 objects of a sort reads low.
 //!
-//! The kernel counts all acts, events tell of a part. The seen ones stand for the others ([`Variety::new`]).
+//! The kernel counts all acts, events report a part of them. The seen ones stand for the others
+//! ([`Variety::new`]).
 
 use super::{
     commands::LOOP_LENGTH,
@@ -15,7 +16,8 @@ use super::{
 /// Counts per slice and sort.
 pub(crate) const BUCKETS: usize = 128;
 
-/// Two sorts of acts, each with a distribution of its own: a flood of looking must not drown what is made meanwhile.
+/// Two sorts of acts, each with a distribution of its own: a flood of looking must not drown what
+/// is made meanwhile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Sort {
     /// Births, executions, files opened for writing, removed and renamed.
@@ -58,8 +60,9 @@ pub(crate) struct Variety {
 }
 
 impl Variety {
-    /// The unseen are taken to be as the seen: an object that was met again has the same share of them, and where one was
-    /// met once, each of its share of the unseen is taken to be another one. Nothing seen at all speaks for the run.
+    /// The unseen are taken to be as the seen: an object that was met again has the same share of
+    /// them, and where one was met once, each of its share of the unseen is taken to be another
+    /// one. Nothing seen at all speaks for the run.
     fn new(buckets: &[u64; BUCKETS], seen: u64, counted: u64) -> Self {
         let unseen = counted.saturating_sub(seen);
         let all = seen.saturating_add(unseen) as f64;

@@ -1,8 +1,9 @@
 //! One kind of act at an extreme rate, on the same few objects: `call-flood`.
 //!
-//! A search or an install opens tens of thousands of files in a second too, but each is another one. A loop without a pause
-//! around one open, one datagram or one removal meets the same object each time. Most of its records are left out, so the
-//! rate is the kernel's count, and the sameness is that of the acts that were seen.
+//! A search or an install opens tens of thousands of files in a second too, but each is another
+//! one. A loop without a pause around one open, one datagram or one removal meets the same object
+//! each time. Most of its records are left out, so the rate is the kernel's count, and the sameness
+//! is that of the acts that were seen.
 //!
 //! Births and executions are not among the kinds: `spawn-storm` and `exec-loop` are their rules.
 //!
