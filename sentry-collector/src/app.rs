@@ -5,6 +5,7 @@
 
 use std::{collections::HashMap, future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
 
+use rustix::process::{Resource, getrlimit, setrlimit};
 use sentry_proto::v1::feed_server::FeedServer;
 use serde_json::json;
 use tokio::{
@@ -100,6 +101,7 @@ impl App {
     /// # Errors
     /// Where one of them cannot be opened.
     pub async fn build(config: Config) -> Result<Self, AppError> {
+        raise_open_files();
         let metrics = Arc::new(Metrics::default());
         let writer_stop = Stop::default();
         let (store, writer) =
@@ -294,6 +296,15 @@ impl AppError {
             Self::Stage { source: StageError::Writer(source), .. } => source.exit(),
             Self::Stage { .. } | Self::Ended { .. } | Self::Stuck { .. } => Exit::Other,
         }
+    }
+}
+
+/// Both listeners at their limits have more connections than the usual soft limit, 1,024, allows.
+fn raise_open_files() {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        tracing::warn!(%error, "the limit of open files stays as it was");
     }
 }
 

@@ -1,4 +1,5 @@
-//! A host of the HTTP API as clients and the configuration write it: `name`, `name:port`, `[::1]:port`.
+//! A host of the HTTP API as clients and the configuration write it: `name`, `name:port`,
+//! `[::1]:port`.
 
 use std::{fmt, net::Ipv6Addr, str::FromStr};
 

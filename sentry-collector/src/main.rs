@@ -4,7 +4,6 @@
 use std::{error::Error, io, process::ExitCode, time::Duration};
 
 use clap::Parser as _;
-use rustix::process::{Resource, getrlimit, setrlimit};
 use sentry_collector::{
     app::App,
     cli::{Cli, Command, ConfigCommand, LogFormat},
@@ -35,7 +34,6 @@ fn main() -> ExitCode {
         return Exit::Ok.into();
     }
     log_to_stderr(cli.log_format);
-    raise_open_files();
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => return fail(&error, Exit::Other),
@@ -65,15 +63,6 @@ async fn serve(config: Config) -> ExitCode {
         _ = interrupt.recv() => { stop.cancel(); running.await }
     };
     ended.map_or_else(|error| fail(&error, error.exit()), |()| Exit::Ok.into())
-}
-
-/// Both listeners at their limits have more connections than the usual soft limit, 1,024, allows.
-fn raise_open_files() {
-    let mut limit = getrlimit(Resource::Nofile);
-    limit.current = limit.maximum;
-    if let Err(error) = setrlimit(Resource::Nofile, limit) {
-        tracing::warn!(%error, "the limit of open files stays as it was");
-    }
 }
 
 fn fail(error: &dyn Error, exit: Exit) -> ExitCode {

@@ -1,4 +1,5 @@
-//! Room on the disk that is kept for the end: what waits in memory for a full disk has to be written then, or is lost.
+//! Room on the disk that is kept for the end: what waits in memory for a full disk has to be
+//! written then, or is lost.
 
 use std::{
     fs::{self, File},

@@ -21,10 +21,10 @@
 //!
 //! # A disk that refuses
 //!
-//! Runs, findings, decisions and outcomes that the disk refuses wait in memory, at most 16,384 of them and 8 MiB, and are
-//! written in their order when it takes them again; beyond that the oldest are counted. Events are counted at once. One
-//! Gap stands for what was counted ("disk-full", "disk-failed", "write-failed"). What the disk refuses until the sensor
-//! has ended is lost here.
+//! Runs, findings, decisions and outcomes that the disk refuses wait in memory, at most 16,384 of
+//! them and 8 MiB, and are written in their order when it takes them again; beyond that the oldest
+//! are counted. Events are counted at once. One Gap stands for what was counted ("disk-full",
+//! "disk-failed", "write-failed"). What the disk refuses until the sensor has ended is lost here.
 //!
 //! # Durability
 //!
@@ -106,7 +106,8 @@ pub enum JournalError {
 }
 
 impl JournalError {
-    /// Whether the database refuses what it was given, not the disk: the same will never be written.
+    /// Whether the database refuses what it was given, not the disk: the same will never be
+    /// written.
     fn is_for_good(&self) -> bool {
         use rusqlite::ErrorCode;
         let Self::Database { source, .. } = self else { return false };

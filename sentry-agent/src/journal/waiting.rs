@@ -1,7 +1,8 @@
-//! Items that wait in memory for a disk that refuses them: what a run was, what was found and what was done. Events do
-//! not wait, a Gap counts them. Pure.
+//! Items that wait in memory for a disk that refuses them: what a run was, what was found and what
+//! was done. Events do not wait, a Gap counts them. Pure.
 //!
-//! Limits: [`ITEMS`] items, [`BYTES`] encoded; beyond that the oldest are given up, and a Gap counts them as well.
+//! Limits: [`ITEMS`] items, [`BYTES`] encoded; beyond that the oldest are given up, and a Gap
+//! counts them as well.
 
 use std::collections::VecDeque;
 

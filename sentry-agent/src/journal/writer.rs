@@ -1,8 +1,8 @@
 //! The writer: one thread that owns the journal and commits in batches.
 //!
-//! A batch is at most [`BATCH_ITEMS`] items or what comes in [`BATCH_TIME`], whichever is first. What cannot be
-//! written waits in memory or is counted, see [`Waiting`]; a Gap stands for what was counted as soon as writing works
-//! again.
+//! A batch is at most [`BATCH_ITEMS`] items or what comes in [`BATCH_TIME`], whichever is first.
+//! What cannot be written waits in memory or is counted, see [`Waiting`]; a Gap stands for what was
+//! counted as soon as writing works again.
 
 use std::{
     path::PathBuf,

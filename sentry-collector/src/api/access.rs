@@ -1,5 +1,5 @@
-//! Who may send commands: whoever knows the command token. Web pages of another origin are refused before, see
-//! [`super::host`].
+//! Who may send commands: whoever knows the command token. Web pages of another origin are refused
+//! before, see [`super::host`].
 
 use std::sync::atomic::Ordering::Relaxed;
 

@@ -1,10 +1,12 @@
-//! Under which names the collector answers. A web page whose name was made to point here ("DNS rebinding") reads what
-//! this listener answers as if it were its own; what gives it away is `Host`, which the browser sets to the page's name.
+//! Under which names the collector answers. A web page whose name was made to point here ("DNS
+//! rebinding") reads what this listener answers as if it were its own; what gives it away is
+//! `Host`, which the browser sets to the page's name.
 //!
-//! Every request, whatever its method and path, has to name its host once and has to mean this listener: a loopback
-//! address or `localhost`, or the address that the connection came to, each with the listener's port, or a name of
-//! `http_names`. Otherwise it is answered 421, or 400 without a `Host`, also in HTTP/1.0. A request with an `Origin`
-//! comes from a web page: it has to be one that this listener could have served itself, otherwise it is answered 403.
+//! Every request, whatever its method and path, has to name its host once and has to mean this
+//! listener: a loopback address or `localhost`, or the address that the connection came to, each
+//! with the listener's port, or a name of `http_names`. Otherwise it is answered 421, or 400
+//! without a `Host`, also in HTTP/1.0. A request with an `Origin` comes from a web page: it has to
+//! be one that this listener could have served itself, otherwise it is answered 403.
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -25,7 +27,8 @@ use axum::{
 use super::answer::ApiError;
 use crate::http_name::HttpName;
 
-/// The address that a connection came to; with the listener on all addresses only the connection knows it.
+/// The address that a connection came to; with the listener on all addresses only the connection
+/// knows it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Local(pub(crate) IpAddr);
 
@@ -48,7 +51,8 @@ impl Names {
         let mut hosts = headers.get_all(HOST).iter();
         let (Some(host), None) = (hosts.next(), hosts.next()) else { return Err(ApiError::Host) };
         let host = host.to_str().map_err(|_not_text| ApiError::Host)?;
-        // `GET http://name/path` says the name once more, and that one counts for whoever goes by the RFC.
+        // `GET http://name/path` says the name once more, and that one counts for whoever goes by
+        // the RFC.
         for name in uri.authority().map(Authority::as_str).into_iter().chain([host]) {
             let name: HttpName = name.parse().map_err(|_why| ApiError::Host)?;
             if !self.own(&name, local) {

@@ -1,8 +1,9 @@
 //! The HTTP side: listings as JSON, commands, health and metrics. Reads are open to whoever reaches the listener;
 //! commands need the command token.
 //!
-//! Limits: 64 listings at once and 16 each of commands and questions for commands (more get 503), 10 s each, bodies of
-//! 16 KiB, answers of 64 MiB together that are not taken yet; for connections see [`server`] and [`places`].
+//! Limits: 64 listings at once and 16 each of commands and questions for commands (more get 503),
+//! 10 s each, bodies of 16 KiB, answers of 64 MiB together that are not taken yet; for connections
+//! see [`server`] and [`places`].
 
 mod answer;
 

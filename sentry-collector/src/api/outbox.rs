@@ -1,5 +1,5 @@
-//! Room for answers that their readers have not taken yet. Whoever reads slowly fills it for listings; commands, health
-//! and metrics are small and do not need it.
+//! Room for answers that their readers have not taken yet. Whoever reads slowly fills it for
+//! listings; commands, health and metrics are small and do not need it.
 
 use std::sync::Arc;
 

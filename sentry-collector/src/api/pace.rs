@@ -1,4 +1,5 @@
-//! What a connection waits for, and how long it may: for its peer so long, for us as long as it takes.
+//! What a connection waits for, and how long it may: for its peer so long, for us as long as it
+//! takes.
 
 use std::{
     io::{self, IoSlice},
@@ -117,8 +118,8 @@ impl Drop for Serving {
     }
 }
 
-/// A socket that tells when its peer takes bytes. That the peer sends some is no progress: a request's head has to come
-/// at once.
+/// A socket that tells when its peer takes bytes. That the peer sends some is no progress: a
+/// request's head has to come at once.
 #[derive(Debug)]
 pub(super) struct Paced<S> {
     socket: S,

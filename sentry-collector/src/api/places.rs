@@ -1,9 +1,11 @@
-//! Places for connections. When there is none for a newcomer, the connection that has waited longest for its peer gives
-//! way, so that whoever asks and reads is served however many connections stand still.
+//! Places for connections. When there is none for a newcomer, the connection that has waited
+//! longest for its peer gives way, so that whoever asks and reads is served however many
+//! connections stand still.
 //!
-//! Limits: [`ALL`] connections; [`PER_PEER`] of one address, an IPv6 address standing for its /64. On loopback an address
-//! says nothing of who is behind it: only the total holds there. A connection has at least [`FAIR`] before it gives way,
-//! and never does while its request is worked on.
+//! Limits: [`ALL`] connections; [`PER_PEER`] of one address, an IPv6 address standing for its /64.
+//! On loopback an address says nothing of who is behind it: only the total holds there. A
+//! connection has at least [`FAIR`] before it gives way, and never does while its request is worked
+//! on.
 
 use std::{
     collections::HashMap,

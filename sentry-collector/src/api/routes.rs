@@ -16,7 +16,8 @@ use super::{Api, answer::ApiError, commands, health, host, listings};
 use crate::metrics::Metrics;
 
 const BODY_BYTES: usize = 16 << 10;
-/// Requests at once, of each group apart: listings cannot keep a command waiting, nor can questions for commands.
+/// Requests at once, of each group apart: listings cannot keep a command waiting, nor can questions
+/// for commands.
 const LISTINGS: usize = 64;
 const FINDS: usize = 16;
 const COMMANDS: usize = 16;

@@ -1,8 +1,8 @@
 //! Accepts HTTP connections, with or without TLS, until told to stop; then lets requests finish.
 //!
-//! Limits: the places of [`super::places`]; the configured patience (10 s) for a handshake, for a request's head and for
-//! an answer of which the peer takes nothing, six times that for a whole answer; 64 KiB of a head, or of requests sent
-//! ahead; 128 KiB of answers in the kernel's buffer.
+//! Limits: the places of [`super::places`]; the configured patience (10 s) for a handshake, for a
+//! request's head and for an answer of which the peer takes nothing, six times that for a whole
+//! answer; 64 KiB of a head, or of requests sent ahead; 128 KiB of answers in the kernel's buffer.
 
 use std::{
     io,
@@ -136,7 +136,8 @@ impl Server {
             () = &mut talk => return,
             () = stop.cancelled() => {}
         }
-        // The request under way is answered, then the connection ends; whoever sends nothing more is not waited for.
+        // The request under way is answered, then the connection ends; whoever sends nothing more
+        // is not waited for.
         let finish = async {
             tokio::join!(graceful.shutdown(), talk);
         };

@@ -1,7 +1,8 @@
 //! The store: one SQLite database, one writer, a few readers.
 //!
-//! Limits: 256 jobs and 64 MiB of items wait for the writer at most; beyond that streams are not read, so the sensors
-//! keep what they have. Readers have connections of their own (five at once) and see only what is committed.
+//! Limits: 256 jobs and 64 MiB of items wait for the writer at most; beyond that streams are not
+//! read, so the sensors keep what they have. Readers have connections of their own (five at once)
+//! and see only what is committed.
 
 pub(crate) mod job;
 

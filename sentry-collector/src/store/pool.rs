@@ -1,5 +1,5 @@
-//! Readers: connections of their own on threads that may block, four at once for listings and one for commands, each
-//! query with a deadline.
+//! Readers: connections of their own on threads that may block, four at once for listings and one
+//! for commands, each query with a deadline.
 
 use std::{
     path::PathBuf,

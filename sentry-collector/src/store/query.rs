@@ -13,7 +13,8 @@ const EPOCHS: i64 = 8;
 /// Where more rows follow, the number of the last one of the page.
 pub(crate) type Next = Option<i64>;
 
-/// Takes the rows of a page, one after the other; says how many bytes it has made of all of them so far.
+/// Takes the rows of a page, one after the other; says how many bytes it has made of all of them so
+/// far.
 pub(crate) type Take<'a, T> = &'a mut dyn FnMut(&T) -> usize;
 
 /// Which item table.

@@ -1,5 +1,5 @@
-//! Clients that take no answer, send no request, or do so too slowly: they cost little and are closed, and whoever reads
-//! is served meanwhile.
+//! Clients that take no answer, send no request, or do so too slowly: they cost little and are
+//! closed, and whoever reads is served meanwhile.
 
 use std::{
     fs,
@@ -67,7 +67,8 @@ fn resident_kib(collector: &Collector) -> u64 {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn hundreds_that_stand_still_keep_nobody_else_waiting() {
-    // Nobody is closed for being slow while this runs: what is shown is that places are found all the same.
+    // Nobody is closed for being slow while this runs: what is shown is that places are found all
+    // the same.
     let collector = Collector::with("http_patience_seconds: 300");
     let _sensor = fill(&collector).await;
     block_in_place(|| {
