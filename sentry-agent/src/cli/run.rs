@@ -19,6 +19,8 @@ use sentry_proto::v1::{self, ItemKind, item::Item, outcome::Result as OutcomeRes
 use tokio::{
     process::{Child, Command},
     signal::unix::{Signal as Listener, SignalKind, signal},
+    task::JoinSet,
+    time::sleep,
 };
 use tonic::Code;
 
@@ -39,6 +41,9 @@ use crate::runs::bounded;
 
 /// How long the end waits for a sensor that is away. systemd starts one again after a second.
 const BACK_WITHIN: Duration = Duration::from_secs(10);
+/// How long a run that finds no room waits for some.
+const ROOM_WITHIN: Duration = Duration::from_secs(3);
+/// Between two times that it asks.
 const ASK_EVERY: Duration = Duration::from_millis(100);
 
 /// Tells the command which run it is.
@@ -65,7 +70,10 @@ async fn supervise(args: &RunArgs) -> Result<ExitCode, CliError> {
                 return Err(error);
             }
         };
+        let mut attending = JoinSet::new();
+        attending.spawn(attend(client.clone(), run.clone()));
         let status = signals.pass_while(&mut child).await?;
+        drop(attending);
         let code = code_of(status);
         let finished = finish_when_back(&mut client, &run, args).await;
         match finished {
@@ -95,11 +103,31 @@ async fn supervise(args: &RunArgs) -> Result<ExitCode, CliError> {
 }
 
 async fn start(client: &mut Client, args: &RunArgs) -> Result<String, CliError> {
-    let command = args.command.iter().map(|argument| argument.to_string_lossy().into_owned()).collect();
-    let command = bounded::to_send(command);
+    let command = args.command.iter().map(|argument| argument.to_string_lossy().into_owned());
+    let command = bounded::to_send(command.collect());
     let request = v1::StartRequest { name: name(args), mode: mode(args.enforce).into(), command };
-    let reply = client.start(request).await?.into_inner();
+    let end = Instant::now() + ROOM_WITHIN;
+    let reply = loop {
+        match client.start(request.clone()).await {
+            // Many may be started at once: those before this one are about to enter their runs.
+            Err(status) if status.code() == Code::ResourceExhausted && Instant::now() < end => {
+                sleep(ASK_EVERY).await;
+            }
+            answer => break answer?.into_inner(),
+        }
+    };
     Ok(reply.run.ok_or(CliError::Incomplete { field: "run" })?.id)
+}
+
+/// Says what becomes of the run where the sensor stops before it.
+async fn attend(mut client: Client, run: String) {
+    // A sensor that was killed answers nothing, an older one does not know the call.
+    let Ok(reply) = client.attend(v1::AttendRequest { run: run.clone() }).await else { return };
+    if reply.into_inner().state() == v1::RunState::Frozen {
+        out::note(&format!(
+            "sentry: the sensor stops and run {run} stays frozen; start the sensor, then `sentry thaw {run}` lets it go on\n"
+        ));
+    }
 }
 
 /// The given name, or the command's file name.
@@ -126,7 +154,7 @@ async fn finish_when_back(client: &mut Client, run: &str, args: &RunArgs) -> Res
     let end = Instant::now() + BACK_WITHIN;
     loop {
         match finish(client, run, args).await {
-            Err(error) if is_away(&error) && Instant::now() < end => tokio::time::sleep(ASK_EVERY).await,
+            Err(error) if is_away(&error) && Instant::now() < end => sleep(ASK_EVERY).await,
             result => return result,
         }
     }

@@ -28,6 +28,8 @@ mod rest;
 
 mod seed;
 
+mod adopted;
+
 mod unseen;
 
 pub use error::RunError;

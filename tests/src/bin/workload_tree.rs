@@ -117,7 +117,13 @@ impl Dice {
             let shape = SHAPES[self.roll(SHAPES.len())].1;
             // Whoever stands in a frozen group does not get into its place.
             let bears = depth < DEPTH && !matches!(shape, Shape::Frozen | Shape::Vfork);
-            let children = if bears && *left > 0 { self.nodes(depth + 1, left) } else { Vec::new() };
+            let mut children = if bears && *left > 0 { self.nodes(depth + 1, left) } else { Vec::new() };
+            // The end of a namespace's first process is the end of all in it.
+            if let (Shape::PidNamespace, Some(Node { shape: first @ Shape::Orphan, .. })) =
+                (shape, children.first_mut())
+            {
+                *first = Shape::Plain;
+            }
             nodes.push(Node { shape, children });
         }
         nodes
