@@ -1,14 +1,21 @@
 //! Parses, builds, runs, exits.
 #![forbid(unsafe_code)]
 
-use std::{error::Error, io, process::ExitCode, time::Duration};
+use std::{
+    error::Error,
+    io,
+    process::ExitCode,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 use clap::Parser as _;
 use sentry_collector::{
     app::App,
-    cli::{Cli, Command, ConfigCommand, LogFormat},
+    cli::{Cli, Command, ConfigCommand, DEFAULT_CONFIG, LogFormat},
     config::Config,
     exit::{Exit, chain},
+    make,
+    store::forget_way,
 };
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -25,13 +32,20 @@ fn main() -> ExitCode {
             return asked.print().map_or(Exit::Io, |()| exit).into();
         }
     };
+    if let Some(Command::FeedKey { sensor, out }) = &cli.command {
+        return match make::feed_key(sensor, out) {
+            Ok(text) => say(&text, Exit::Ok),
+            Err(error) => fail(&error, Exit::CannotCreate),
+        };
+    }
     let config = match Config::load(&cli) {
         Ok(config) => config,
         Err(error) => return fail(&error, error.exit()),
     };
-    if let Some(Command::Config { command: ConfigCommand::Check }) = cli.command {
-        println!("{config}");
-        return Exit::Ok.into();
+    match &cli.command {
+        Some(Command::Config { command: ConfigCommand::Check }) => return check(&config),
+        Some(Command::FeedReset { sensor }) => return feed_reset(&config, sensor),
+        Some(Command::FeedKey { .. }) | None => {}
     }
     log_to_stderr(cli.log_format);
     let runtime = match tokio::runtime::Runtime::new() {
@@ -41,6 +55,32 @@ fn main() -> ExitCode {
     let exit = runtime.block_on(serve(config));
     runtime.shutdown_timeout(LAST_GRACE);
     exit
+}
+
+fn check(config: &Config) -> ExitCode {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    if let Err(error) = config.check(now) {
+        return fail(&error, error.exit());
+    }
+    match &config.file {
+        Some(path) => say(&format!("{} is valid\n{config}", path.display()), Exit::Ok),
+        None => {
+            say(&format!("there is no {DEFAULT_CONFIG}; without it these hold:\n{config}"), Exit::NoInput)
+        }
+    }
+}
+
+fn feed_reset(config: &Config, sensor: &str) -> ExitCode {
+    match forget_way(&config.data_dir, sensor) {
+        Ok(true) => say(&format!("{sensor}: the next proof that holds decides"), Exit::Ok),
+        Ok(false) => say(&format!("{sensor}: there is no such sensor"), Exit::NoInput),
+        Err(error) => fail(&error, error.exit()),
+    }
+}
+
+fn say(text: &str, exit: Exit) -> ExitCode {
+    println!("{text}");
+    exit.into()
 }
 
 async fn serve(config: Config) -> ExitCode {

@@ -64,15 +64,10 @@ impl StatusBoard {
         let _only_once = self.export.set(status);
     }
 
-    /// How the export stands, in words; `None` without a collector.
-    fn collector(&self) -> Option<String> {
+    /// How the export stands; `None` without a collector.
+    fn collector(&self) -> Option<ExportStatus> {
         let status = self.export.get()?.borrow().clone();
-        match (status.connected, status.last_error) {
-            (Some(name), _) => Some(format!("connected to {name}")),
-            (None, Some(error)) => Some(format!("not connected: {error}")),
-            (None, None) if status.streams == 0 => None,
-            (None, None) => Some("not connected".into()),
-        }
+        status.configured.then_some(status)
     }
 
     /// Runs a task that serves one caller; it ends with its caller.
@@ -93,13 +88,17 @@ impl StatusBoard {
         faults.extend(skipped().map(|count| ("programs_skipped".into(), count)));
         let position = journal.position();
         let lost = journal.stats();
+        let collector = self.collector();
         let dropped = lost.dropped_disk_full + lost.dropped_spool_full + lost.dropped_queue_full;
         let health = match (self.dead_stage(), self.canary.alarm()) {
             (Some(stage), _) => format!("stage {stage} has ended"),
             _ if !journal.is_alive() => "the journal has ended".into(),
             (None, Some(alarm)) => alarm,
             _ if dropped > 0 => format!("degraded: {dropped} items did not fit the local store"),
-            (None, None) => "serving".into(),
+            (None, None) => match collector.as_ref().and_then(unreached) {
+                Some(why) => format!("degraded: no stream to the collector: {why}"),
+                None => "serving".into(),
+            },
         };
         let stages = self
             .stages
@@ -117,9 +116,9 @@ impl StatusBoard {
             limits,
             health,
             stages,
-            collector: self.collector(),
-            spooled_items: position.last - position.acked.min(position.last),
-            acked_seq: position.acked,
+            spooled_items: if collector.is_some() { position.last - position.confirmed } else { 0 },
+            collector: collector.as_ref().map(in_words),
+            acked_seq: position.confirmed,
             last_seq: position.last,
             sensor: self.sensor.clone(),
             epoch: position.epoch.to_string(),
@@ -128,4 +127,17 @@ impl StatusBoard {
             ring_wakeups: self.ring.wakeups.load(Relaxed),
         }
     }
+}
+
+fn in_words(export: &ExportStatus) -> String {
+    match (&export.connected, &export.last_error) {
+        (Some(name), _) => format!("connected to {name}"),
+        (None, Some(error)) => format!("not connected: {error}"),
+        (None, None) => "not connected yet".into(),
+    }
+}
+
+/// Why there is no stream, where a try has failed.
+fn unreached(export: &ExportStatus) -> Option<&str> {
+    export.connected.is_none().then_some(export.last_error.as_deref()).flatten()
 }

@@ -1,9 +1,16 @@
-//! One stream: Hello, Welcome, then items out, acknowledgements and commands in.
+//! One stream: the greeting, then items out, acknowledgements and commands in.
 
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{collections::VecDeque, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use prost::Message as _;
-use sentry_proto::v1::{self, FromSensor, from_collector, from_sensor};
+use rustix::{
+    io::retry_on_intr,
+    rand::{GetRandomFlags, getrandom},
+};
+use sentry_proto::{
+    proof::{BYTES, FeedKey, Role, Talk},
+    v1::{self, FromSensor, from_collector, from_sensor},
+};
 use tokio::{
     sync::{mpsc, watch},
     time::timeout,
@@ -15,7 +22,7 @@ use tonic::{Code, Streaming};
 use super::{BATCH_BYTES, ExportError, Exporter, WINDOW_BYTES, connect};
 use crate::journal::Batch;
 
-/// For the Welcome.
+/// For the whole greeting.
 const WELCOME_TIMEOUT: Duration = Duration::from_secs(10);
 /// Messages between the reader of the journal and the connection.
 const OUTBOX: usize = 2;
@@ -111,33 +118,50 @@ impl<'a> Session<'a> {
         &mut self,
     ) -> Result<(mpsc::Sender<FromSensor>, Streaming<v1::FromCollector>, Arc<str>), ExportError> {
         let Exporter { config, journal, hello, status, .. } = self.exporter;
-        let mut client = connect::connect(config).await?;
+        let mut link = connect::connect(config).await?;
         let position = journal.position();
-        let epoch = position.epoch;
+        let epoch = Arc::clone(&position.epoch);
+        let nonce = match &link.key {
+            Some(_) => random().map_err(|source| ExportError::Random { source })?,
+            None => Vec::new(),
+        };
         let (outbox, outgoing) = mpsc::channel(OUTBOX);
-        let hello = v1::Hello { epoch: epoch.to_string(), ..hello.clone() };
-        say(&outbox, from_sensor::Message::Hello(hello)).await;
+        let hello = v1::Hello { epoch: epoch.to_string(), nonce, last: position.last, ..hello.clone() };
+        say(&outbox, from_sensor::Message::Hello(hello.clone())).await;
         let welcome = async {
-            let mut inbound =
-                client.stream(ReceiverStream::new(outgoing)).await.map_err(refused)?.into_inner();
-            match inbound.message().await.map_err(refused)?.and_then(|message| message.message) {
+            let outgoing = ReceiverStream::new(outgoing);
+            let mut inbound = link.client.stream(outgoing).await.map_err(refused)?.into_inner();
+            if let Some((key, address)) = &link.key {
+                let Some(from_collector::Message::Challenge(challenge)) = next(&mut inbound).await? else {
+                    return Err(ExportError::Unproven { what: "it sent no challenge" });
+                };
+                let mac = answer_challenge(key, *address, &hello, &challenge)?;
+                say(&outbox, from_sensor::Message::Proof(v1::Proof { mac })).await;
+            }
+            match next(&mut inbound).await? {
                 Some(from_collector::Message::Welcome(welcome)) => Ok((inbound, welcome)),
+                Some(from_collector::Message::Challenge(_)) => Err(ExportError::Protocol {
+                    what: "the collector asks for a key; set `collector.key_file`, and `endpoint` to its address",
+                }),
                 _ => Err(ExportError::Protocol { what: "the collector did not begin with a welcome" }),
             }
         };
         let (inbound, welcome) = timeout(WELCOME_TIMEOUT, welcome)
             .await
             .unwrap_or(Err(ExportError::Protocol { what: "no welcome from the collector within 10 s" }))?;
-        if welcome.acked > position.last {
-            tracing::error!(
-                journal.last = position.last,
-                collector.acked = welcome.acked,
-                "the collector has more than the journal, an older copy of the journal came back"
+        let sent = self.exporter.note_sent(&epoch, 0);
+        if welcome.acked > sent {
+            let why = format!(
+                "the collector has {} positions of epoch {epoch}, of which this journal can have sent {sent}: an older \
+                 copy of the journal came back, or somebody else was taken for this sensor",
+                welcome.acked
             );
-            journal.skip_to(welcome.acked).await?;
-        } else {
-            journal.ack(&epoch, welcome.acked);
+            journal.begin_epoch(&epoch, why).await?;
+            return Err(ExportError::Protocol {
+                what: "the collector has more of this epoch than the journal sent; a new epoch begins",
+            });
         }
+        journal.ack(&epoch, welcome.acked);
         self.acked.send_replace(welcome.acked);
         self.welcomed_at = Some(welcome.acked);
         tracing::info!(
@@ -188,6 +212,7 @@ impl<'a> Session<'a> {
             let items = v1::Items { first_seq: cursor, items: batch.items };
             window.take(last, items.encoded_len());
             self.out.send_replace(Out { alone: alone.then_some(cursor), last });
+            self.exporter.note_sent(epoch, last);
             if !say(outbox, from_sensor::Message::Items(items)).await {
                 // The stream has ended; what it ended with comes in on the other side.
                 std::future::pending::<()>().await;
@@ -232,6 +257,11 @@ impl<'a> Session<'a> {
             };
             match message.message {
                 Some(from_collector::Message::Ack(ack)) => {
+                    if ack.seq > self.out.borrow().last.max(*self.acked.borrow()) {
+                        return Err(ExportError::Protocol {
+                            what: "the collector acknowledged what was not sent",
+                        });
+                    }
                     self.exporter.journal.ack(epoch, ack.seq);
                     self.acked.send_if_modified(|acked| {
                         let newer = ack.seq > *acked;
@@ -244,8 +274,8 @@ impl<'a> Session<'a> {
                         self.answer(outbox, result).await;
                     }
                 }
-                Some(from_collector::Message::Welcome(_)) => {
-                    return Err(ExportError::Protocol { what: "the collector sent a second welcome" });
+                Some(from_collector::Message::Welcome(_) | from_collector::Message::Challenge(_)) => {
+                    return Err(ExportError::Protocol { what: "the collector greeted a second time" });
                 }
                 // Of a newer collector; it has to do without an answer.
                 None => tracing::warn!("unknown message from the collector"),
@@ -294,6 +324,40 @@ impl Window {
     fn is_empty(&self) -> bool {
         self.sent.is_empty()
     }
+}
+
+/// The proof of this sensor, for a collector that has proven itself.
+fn answer_challenge(
+    key: &FeedKey,
+    address: SocketAddr,
+    hello: &v1::Hello,
+    challenge: &v1::Challenge,
+) -> Result<Vec<u8>, ExportError> {
+    let talk = Talk {
+        sensor: &hello.sensor,
+        epoch: &hello.epoch,
+        hello: &hello.nonce,
+        challenge: &challenge.nonce,
+        address,
+    };
+    if key.holds(Role::Collector, &talk, &challenge.mac) {
+        Ok(key.prove(Role::Sensor, &talk))
+    } else {
+        Err(ExportError::Unproven { what: "it does not have this sensor's key for this address" })
+    }
+}
+
+fn random() -> io::Result<Vec<u8>> {
+    let mut bytes = [0; BYTES];
+    // Up to 256 bytes are given whole.
+    retry_on_intr(|| getrandom(&mut bytes, GetRandomFlags::empty()))?;
+    Ok(bytes.to_vec())
+}
+
+async fn next(
+    inbound: &mut Streaming<v1::FromCollector>,
+) -> Result<Option<from_collector::Message>, ExportError> {
+    Ok(inbound.message().await.map_err(refused)?.and_then(|message| message.message))
 }
 
 /// False: the stream has ended.

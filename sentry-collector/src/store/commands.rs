@@ -4,7 +4,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, params};
 use sentry_proto::v1;
 
 use super::{
-    job::{CommandReply, CommandRequest, CommandRow},
+    job::{Answered, CommandReply, CommandRequest, CommandRow},
     now_ms,
 };
 
@@ -53,19 +53,32 @@ pub(super) fn delivered(tx: &Transaction<'_>, key: &str) -> rusqlite::Result<()>
     Ok(())
 }
 
-/// The first result holds; one for another sensor's command or an unknown key changes nothing.
+/// The first result holds. One for another sensor's command, an unknown one, or one that was not delivered changes nothing.
 pub(super) fn result(
     tx: &Transaction<'_>,
     sensor: &str,
     key: &str,
     outcome: &[u8],
-) -> rusqlite::Result<bool> {
-    let changed = tx.execute(
-        "UPDATE commands SET done_ms = ?3, outcome = ?4 WHERE key = ?1 AND done_ms IS NULL
-         AND sensor = (SELECT id FROM sensors WHERE sensor = ?2)",
-        params![key, sensor, now_ms(), outcome],
-    )?;
-    Ok(changed == 1)
+) -> rusqlite::Result<Answered> {
+    let done: Option<bool> = tx
+        .query_row(
+            "SELECT done_ms IS NOT NULL FROM commands WHERE key = ?1 AND delivered_ms IS NOT NULL
+             AND sensor = (SELECT id FROM sensors WHERE sensor = ?2)",
+            [key, sensor],
+            |row| row.get(0),
+        )
+        .optional()?;
+    match done {
+        None => Ok(Answered::Unasked),
+        Some(true) => Ok(Answered::Again),
+        Some(false) => {
+            tx.execute(
+                "UPDATE commands SET done_ms = ?2, outcome = ?3 WHERE key = ?1",
+                params![key, now_ms(), outcome],
+            )?;
+            Ok(Answered::First)
+        }
+    }
 }
 
 pub(super) fn find(connection: &Connection, key: &str) -> rusqlite::Result<Option<CommandRow>> {

@@ -25,6 +25,15 @@ mod token;
 mod hostile;
 
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+mod stranger;
+
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+mod campaign;
+
+#[expect(clippy::unwrap_used, clippy::panic, reason = "a failed test may panic")]
+mod ways;
+
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
 mod config;
 
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]
