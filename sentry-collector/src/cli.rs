@@ -1,22 +1,23 @@
 //! The command line.
 
-use std::path::PathBuf;
+use std::{io, path::PathBuf};
 
 use clap::{Parser, Subcommand, ValueEnum};
+use tracing_subscriber::EnvFilter;
 
 /// Where the configuration is looked for when none is named.
 pub const DEFAULT_CONFIG: &str = "/etc/agentsentry/collector.yaml";
 
 const AFTER_HELP: &str = "\
 Examples:
-  sentry-collector                                      all defaults: a unix socket for the sensor, HTTP on loopback
+  sentry-collector                      all defaults: unix socket for the sensor, HTTP on loopback
   sentry-collector --config /etc/agentsentry/collector.yaml
   sentry-collector --data-dir ./data --listen-grpc unix:/tmp/feed.sock --listen-http 127.0.0.1:0
   sentry-collector config check --config collector.yaml
   sentry-collector feed-key host-1 --out /etc/agentsentry/feed-host-1.key
 
-A sensor has to prove who it is: at the unix socket by the user that it runs as (root), over TLS by its certificate, over
-plaintext TCP by a key that both sides have (`feed_keys`).
+A sensor has to prove who it is: at the unix socket by the user that it runs as (root), over TLS by
+its certificate, over plaintext TCP by a key that both sides have (`feed_keys`).
 
 When both listeners are bound, one JSON line on standard output names them:
   {\"grpc\":\"unix:/run/agentsentry-collector/feed.sock\",\"http\":\"127.0.0.1:8440\"}
@@ -66,6 +67,18 @@ pub enum LogFormat {
     Json,
 }
 
+impl LogFormat {
+    /// From now on the log goes to standard error.
+    pub fn log_to_stderr(self) {
+        let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_unset| EnvFilter::new("info"));
+        let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+        match self {
+            Self::Text => log.init(),
+            Self::Json => log.json().init(),
+        }
+    }
+}
+
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Looks at the configuration without opening anything.
@@ -81,7 +94,8 @@ pub enum Command {
         #[arg(long, value_name = "FILE")]
         out: PathBuf,
     },
-    /// Forgets how a sensor proved who it is, so that it may prove itself another way. The collector must not run.
+    /// Forgets how a sensor proved who it is, so that it may prove itself another way. The
+    /// collector must not run.
     FeedReset {
         /// Id of the sensor.
         sensor: String,
@@ -90,7 +104,7 @@ pub enum Command {
 
 #[derive(Debug, Subcommand)]
 pub enum ConfigCommand {
-    /// Reads the configuration and everything it names; prints what holds, or what is wrong and where. Without a file it
-    /// says so and ends with 66.
+    /// Reads the configuration and everything it names; prints what holds, or what is wrong and
+    /// where. Where there is no file it ends with 66.
     Check,
 }

@@ -112,8 +112,9 @@ pub enum ConfigError {
     #[error("cannot use `{key}`")]
     Tls { key: &'static str, source: Box<TlsError> },
     #[error(
-        "nothing proves who speaks at {address} (listen_grpc): listen on `unix:/PATH`, where the kernel knows who connects, \
-         or give each sensor a key in `feed_keys` (`sentry-collector feed-key` makes one), or set `tls`"
+        "nothing proves who speaks at {address} (listen_grpc): listen on `unix:/PATH`, where the \
+         kernel knows who connects, or give each sensor a key in `feed_keys` (`sentry-collector \
+         feed-key` makes one), or set `tls`"
     )]
     Unproven { address: SocketAddr },
     #[error("`{key}` has no meaning for {listener}: remove it, or change `listen_grpc`")]
@@ -169,7 +170,8 @@ impl Config {
         })
     }
 
-    /// Looks at what [`Config::load`] need not: whether the certificates are valid at `now`, since 1970.
+    /// Looks at what [`Config::load`] need not: whether the certificates are valid at `now`, since
+    /// 1970.
     ///
     /// # Errors
     /// Where one is not.

@@ -15,7 +15,7 @@ pub mod config;
 
 pub mod tls;
 
-pub mod make;
+pub mod once;
 
 pub mod metrics;
 

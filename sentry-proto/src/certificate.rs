@@ -1,7 +1,8 @@
 //! What a certificate may be used for: who it speaks for, and when.
 //!
-//! A client certificate speaks for the sensor id in the URI name `agentsentry:sensor:<id>`, or, where there is no such
-//! name, in the common name of its subject. Who signed it is verified in the handshake, not here.
+//! A client certificate speaks for the sensor id in the URI name `agentsentry:sensor:<id>`, or,
+//! where there is no such name, in the common name of its subject. Who signed it is verified in the
+//! handshake, not here.
 
 use std::time::Duration;
 
@@ -67,7 +68,8 @@ pub fn usable(cert: &CertificateDer<'_>, end: End, now: Duration) -> Result<(), 
     let between = |later: UnixTime, earlier: UnixTime| {
         Duration::from_secs(later.as_secs().saturating_sub(earlier.as_secs()))
     };
-    // Without authorities the search for the signer is the first thing that fails where everything else holds.
+    // Without authorities the search for the signer is the first thing that fails where everything
+    // else holds.
     match cert.verify_for_usage(&[], &[], &[], now, usage, None, None) {
         Ok(_) | Err(Error::UnknownIssuer) => Ok(()),
         Err(Error::CertExpired { time, not_after }) => {
@@ -108,7 +110,8 @@ pub fn check(chain: Option<&[CertificateDer<'static>]>, sensor: &str) -> Result<
     }
 }
 
-/// The last common name of a subject, given as the content of its RDN sequence. Total: anything else is `None`.
+/// The last common name of a subject, given as the content of its RDN sequence. Total: anything
+/// else is `None`.
 fn common_name(mut subject: &[u8]) -> Option<String> {
     let mut found = None;
     while let Some((TAG_SET, mut attributes, rest)) = element(subject) {

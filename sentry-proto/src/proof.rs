@@ -7,14 +7,15 @@
 //! collector  Welcome
 //! ```
 //!
-//! mac = HMAC-SHA256 over label, role, sensor, epoch, both random parts and the collector's address, each with its
-//! length in front. The key never crosses. Fresh random bytes on both sides make a repeat worthless, the role an echo,
-//! the address a relay that listens somewhere else.
+//! mac = HMAC-SHA256 over label, role, sensor, epoch, both random parts and the collector's
+//! address, each with its length in front. The key never crosses. Fresh random bytes on both sides
+//! make a repeat worthless, the role an echo, the address a relay that listens somewhere else.
 //!
 //! # The file
 //!
-//! 32 bytes as 64 hexadecimal digits; white space around them is allowed. It belongs to root or to the process's own
-//! user and nobody else may read it. Readable by the group `root` is allowed: that is how systemd's credentials look.
+//! 32 bytes as 64 hexadecimal digits; white space around them is allowed. It belongs to root or to
+//! the process's own user and nobody else may read it. Readable by the group `root` is allowed:
+//! that is how systemd's credentials look.
 
 use std::{
     fmt,
@@ -67,19 +68,21 @@ pub struct Talk<'a> {
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
     #[error(
-        "cannot read the feed key {}; make one with `sentry-collector feed-key SENSOR --out FILE` and give both sides a \
-         copy", path.display()
+        "cannot read the feed key {}; make one with `sentry-collector feed-key SENSOR --out \
+         FILE` and give both sides a copy", path.display()
     )]
     Unreadable { path: PathBuf, source: io::Error },
     #[error("the feed key {} is not a regular file", path.display())]
     NotAFile { path: PathBuf },
     #[error(
-        "the feed key {} belongs to user {owner}, who could exchange it; it has to belong to root or to user {user}, who \
-         reads it", path.display()
+        "the feed key {} belongs to user {owner}, who could exchange it; it has to belong to \
+         root or to user {user}, who reads it", path.display()
     )]
     Foreign { path: PathBuf, owner: u32, user: u32 },
     #[error(
-        "the feed key {} has mode {mode:04o}, others may know it; make a new one and keep it at mode 0600", path.display()
+        "the feed key {} has mode {mode:04o}, others may know it; make a new one and keep it at \
+         mode 0600",
+        path.display()
     )]
     Exposed { path: PathBuf, mode: u32 },
     #[error("the feed key {} is not 64 hexadecimal digits", path.display())]
@@ -94,13 +97,15 @@ impl FeedKey {
         Self(bytes)
     }
 
-    /// Reads a key that nobody but root and `user`, who runs this process, can have read or written.
+    /// Reads a key that nobody but root and `user`, who runs this process, can have read or
+    /// written.
     ///
     /// # Errors
     /// Where the file is missing, open to others, or holds no key.
     pub fn read(path: &Path, user: u32) -> Result<Self, KeyError> {
         let failed = |source| KeyError::Unreadable { path: path.to_owned(), source };
-        // Looked at before it is opened, since opening a pipe would wait; the checks are on what was opened.
+        // Looked at before it is opened, since opening a pipe would wait; the checks are on what
+        // was opened.
         if !std::fs::metadata(path).map_err(failed)?.is_file() {
             return Err(KeyError::NotAFile { path: path.to_owned() });
         }

@@ -126,7 +126,8 @@ fn a_second_sensor_on_one_socket_is_refused() {
     assert_eq!(sensor.health()["health"], "serving");
 }
 
-/// A sensor whose collector is away works, says that it is away and why, and keeps everything for later.
+/// A sensor whose collector is away works, says that it is away and why, and keeps everything for
+/// later.
 #[test]
 fn an_absent_collector_stops_nothing() {
     require!("root");
@@ -152,7 +153,8 @@ fn an_absent_collector_stops_nothing() {
     assert!(sensor.log().contains("collector"), "{}", sensor.log());
 }
 
-/// What was kept while there was no collector is not acknowledged by the one that is configured later, and away.
+/// What was kept while there was no collector is not acknowledged by the one that is configured
+/// later, and away.
 #[test]
 fn what_no_collector_has_taken_is_not_acknowledged() {
     require!("root");

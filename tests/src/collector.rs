@@ -1,4 +1,5 @@
-//! A collector of one test: the real process, on a unix socket for the sensor and on loopback for the API.
+//! A collector of one test: the real process, on a unix socket for the sensor and on loopback for
+//! the API.
 
 use std::{
     fs::File,

@@ -1,5 +1,5 @@
-//! A connection that can be cut: what may happen between sensor and collector. It listens at a unix socket as the user of
-//! the test, whom sensor and collector take for each other.
+//! A connection that can be cut: what may happen between sensor and collector. It listens at a unix
+//! socket as the user of the test, whom sensor and collector take for each other.
 
 use std::{
     io::{Read as _, Write as _},

@@ -94,8 +94,8 @@ pub(super) fn start(
     (Exporter { stream, commands, token: Some(token) }, watched)
 }
 
-/// Without a collector nothing waits to be sent: the journal's bound for kept items rules, and not the one for the spool. A
-/// collector that is configured later gets what is still kept.
+/// Without a collector nothing waits to be sent: the journal's bound for kept items rules, and not
+/// the one for the spool. A collector that is configured later gets what is still kept.
 async fn keep_for_ourselves(journal: JournalHandle) {
     let mut position = journal.watch();
     loop {

@@ -318,9 +318,11 @@ pub(crate) enum LedgerCommand {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ConfigCommand {
-    /// Reads the configuration and the keys and certificates that it names; says what was checked, or what is wrong and where.
+    /// Reads the configuration and the keys and certificates that it names; says what was checked,
+    /// or what is wrong and where.
     Check {
-        /// Default: /etc/agentsentry/config.yaml. Where there is no such file the check ends with 66.
+        /// Default: /etc/agentsentry/config.yaml. Where there is no such file the check ends with
+        /// 66.
         file: Option<PathBuf>,
         /// JSON on standard output.
         #[arg(long)]

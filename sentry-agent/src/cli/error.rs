@@ -39,7 +39,9 @@ pub(crate) enum CliError {
     #[error(transparent)]
     Check(#[from] CheckError),
     #[error(
-        "there is no {}, so the defaults hold and there is nothing to check; name the file that is meant", path.display()
+        "there is no {}, so the defaults hold and there is nothing to check; name the file that \
+         is meant",
+        path.display()
     )]
     NoConfig { path: PathBuf },
     #[error("cannot write to standard output")]

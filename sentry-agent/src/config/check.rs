@@ -1,5 +1,6 @@
-//! Looks at the files that a valid configuration names for the collector. The sensor itself reads them when it connects,
-//! anew each time, so that they can be exchanged while it runs; a mistake in them would show only then.
+//! Looks at the files that a valid configuration names for the collector. The sensor itself reads
+//! them when it connects, anew each time, so that they can be exchanged while it runs; a mistake in
+//! them would show only then.
 
 use std::{
     fs, io,
@@ -32,7 +33,11 @@ pub enum CheckError {
     Authority { path: PathBuf, source: rustls::Error },
     #[error("the certificate {} and the key {} do not work together", cert.display(), key.display())]
     Pair { cert: PathBuf, key: PathBuf, source: rustls::Error },
-    #[error("{} (`collector.tls.cert`) is not the certificate of this sensor; `sensor.id` has to agree with it", path.display())]
+    #[error(
+        "{} (`collector.tls.cert`) is not the certificate of this sensor; `sensor.id` has to agree \
+         with it",
+        path.display()
+    )]
     Name { path: PathBuf, source: NotYours },
     #[error("{} (`collector.tls.cert`) does not work", path.display())]
     Unusable { path: PathBuf, source: Unusable },
@@ -153,8 +158,8 @@ mod tests {
         fn check(&self) -> Result<usize, String> {
             let dir = self.0.path().display();
             let text = format!(
-                "version: 1\nsensor: {{id: s-1}}\ncollector:\n  endpoint: https://c.example:4319\n  \
-                 tls: {{ca: {dir}/ca, cert: {dir}/cert, key: {dir}/key}}\n"
+                "version: 1\nsensor: {{id: s-1}}\ncollector:\n  endpoint: \
+                 https://c.example:4319\n  tls: {{ca: {dir}/ca, cert: {dir}/cert, key: {dir}/key}}\n"
             );
             let config = Config::parse(Path::new("c.yaml"), Some(&text), &Flags::default()).unwrap();
             let error = |error: CheckError| crate::error_chain(&error).replace(&format!("{dir}/"), "");
@@ -171,8 +176,8 @@ mod tests {
     fn each_mistake_in_the_material_is_found() {
         assert_eq!(
             Files::new("s-2", 2031).check().unwrap_err(),
-            "cert (`collector.tls.cert`) is not the certificate of this sensor; `sensor.id` has to agree with it: the \
-             client certificate is for \"s-2\", not for \"s-1\""
+            "cert (`collector.tls.cert`) is not the certificate of this sensor; `sensor.id` has \
+             to agree with it: the client certificate is for \"s-2\", not for \"s-1\""
         );
         assert_eq!(
             Files::new("s-1", 2029).check().unwrap_err(),

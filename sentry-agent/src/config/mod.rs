@@ -80,9 +80,11 @@ pub enum Collector {
 pub enum Proof {
     /// `https`: by certificates.
     Tls(TlsFiles),
-    /// `http`: by a key that both have, in a file of mode 0600 that is read anew for every connection.
+    /// `http`: by a key that both have, in a file of mode 0600 that is read anew for every
+    /// connection.
     Key(PathBuf),
-    /// `unix`: by the kernel's word. Root may be the collector, the sensor's own user, and this one, by name or number.
+    /// `unix`: by the kernel's word. Root may be the collector, the sensor's own user, and this
+    /// one, by name or number.
     Peer { user: Option<String> },
 }
 

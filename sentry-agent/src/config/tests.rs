@@ -88,9 +88,9 @@ fn flags_win_over_the_file() {
     }
     assert_eq!(
         parse_with("version: 1\n", &by_key).unwrap_err(),
-        "invalid value \"http://127.0.0.1:99\" for --collector: nothing proves who listens at http://127.0.0.1:99; use a \
-         unix socket (`unix:/PATH`), or set `collector.key_file` to a key that the collector has too (`sentry-collector \
-         feed-key` makes one)"
+        "invalid value \"http://127.0.0.1:99\" for --collector: nothing proves who listens at \
+         http://127.0.0.1:99; use a unix socket (`unix:/PATH`), or set `collector.key_file` to a \
+         key that the collector has too (`sentry-collector feed-key` makes one)"
     );
     let off = Flags { collector: Some("disabled".into()), ..Flags::default() };
     let config = parse_with("version: 1\ncollector: {endpoint: 'unix:/x'}\n", &off).unwrap();

@@ -148,7 +148,8 @@ fn collector_file(path: &Path, file: Option<CollectorFile>) -> Result<Collector,
     Ok(Collector::Enabled { endpoint, proof })
 }
 
-/// An endpoint given as a flag takes what the file says about its way of proof along, and leaves the rest.
+/// An endpoint given as a flag takes what the file says about its way of proof along, and leaves
+/// the rest.
 fn collector_flag(value: &str, file: Option<CollectorFile>) -> Result<Collector, ConfigError> {
     if value == "disabled" {
         return Ok(Collector::Disabled);
@@ -163,7 +164,8 @@ fn collector_flag(value: &str, file: Option<CollectorFile>) -> Result<Collector,
     Ok(Collector::Enabled { endpoint, proof })
 }
 
-/// The way of proof that goes with the endpoint; with `pick`, whatever else the file has belongs to another endpoint.
+/// The way of proof that goes with the endpoint; with `pick`, whatever else the file has belongs to
+/// another endpoint.
 fn proof(endpoint: &Endpoint, file: Option<EnabledFile>, pick: bool) -> Result<Proof, String> {
     let (tls, key_file, user, allow_remote) = match file {
         Some(EnabledFile { tls, key_file, user, allow_plaintext_remote, .. }) => {
@@ -193,8 +195,9 @@ fn proof(endpoint: &Endpoint, file: Option<EnabledFile>, pick: bool) -> Result<P
         Endpoint::Http { .. } => match key_file {
             Some(key) => Ok(Proof::Key(key.0)),
             None => Err(format!(
-                "nothing proves who listens at {endpoint}; use a unix socket (`unix:/PATH`), or set \
-                 `collector.key_file` to a key that the collector has too (`sentry-collector feed-key` makes one)"
+                "nothing proves who listens at {endpoint}; use a unix socket (`unix:/PATH`), or \
+                 set `collector.key_file` to a key that the collector has too \
+                 (`sentry-collector feed-key` makes one)"
             )),
         },
         Endpoint::Unix(_) => Ok(Proof::Peer { user }),

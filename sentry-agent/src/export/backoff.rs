@@ -7,7 +7,8 @@ use std::{
 
 const FIRST: Duration = Duration::from_millis(100);
 
-/// Doubles from 100 ms to the longest; each wait is 50–100 % of that, so that many sensors do not come back as one.
+/// Doubles from 100 ms to the longest; each wait is 50–100 % of that, so that many sensors do not
+/// come back as one.
 #[derive(Debug)]
 pub(super) struct Backoff {
     longest: Duration,

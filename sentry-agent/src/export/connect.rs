@@ -1,5 +1,5 @@
-//! A connection to a collector that can prove itself: by certificate, by a key, or, on a unix socket, by the kernel's word
-//! on who listens there.
+//! A connection to a collector that can prove itself: by certificate, by a key, or, on a unix
+//! socket, by the kernel's word on who listens there.
 
 use std::{
     fs, io,
@@ -27,8 +27,8 @@ const ROOT: u32 = 0;
 /// A connection on which nothing was said yet.
 pub(super) struct Link {
     pub(super) client: FeedClient<Channel>,
-    /// What both sides have to prove to have, and where the collector was reached; `None` where the connection itself
-    /// is the proof.
+    /// What both sides have to prove to have, and where the collector was reached; `None` where the
+    /// connection itself is the proof.
     pub(super) key: Option<(FeedKey, SocketAddr)>,
 }
 
@@ -36,8 +36,8 @@ pub(super) struct Link {
 #[derive(Debug, thiserror::Error)]
 enum Stranger {
     #[error(
-        "user {uid} listens at {path}, not root, nor the sensor's own user: set `collector.user` if that is who the \
-         collector runs as"
+        "user {uid} listens at {path}, not root, nor the sensor's own user: set `collector.user` \
+         if that is who the collector runs as"
     )]
     NotRoot { uid: u32, path: PathBuf },
     #[error("user {uid} listens at {path}, not {user} (`collector.user`), root or the sensor's own user")]

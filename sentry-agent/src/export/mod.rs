@@ -1,10 +1,10 @@
 //! The export: streams the journal to the collector and brings its commands.
 //!
-//! One bidirectional stream at a time. The collector proves who it is before it gets anything but the hello, and before
-//! anything that it says counts. After Hello and Welcome the stream goes on behind what the collector says it has, so
-//! what a broken stream carried is sent again and nothing is skipped. Acknowledgements go to the journal, which is
-//! where the position lives; one of what was never sent ends the stream, and a Welcome to what the journal never had
-//! begins a new epoch.
+//! One bidirectional stream at a time. The collector proves who it is before it gets anything but
+//! the hello, and before anything that it says counts. After Hello and Welcome the stream goes on
+//! behind what the collector says it has, so what a broken stream carried is sent again and nothing
+//! is skipped. Acknowledgements go to the journal, which is where the position lives; one of what
+//! was never sent ends the stream, and a Welcome to what the journal never had begins a new epoch.
 //!
 //! # Limits
 //!
@@ -20,6 +20,8 @@
 mod backoff;
 
 mod connect;
+
+mod greeting;
 
 mod session;
 

@@ -1,25 +1,17 @@
 //! One stream: the greeting, then items out, acknowledgements and commands in.
 
-use std::{collections::VecDeque, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use prost::Message as _;
-use rustix::{
-    io::retry_on_intr,
-    rand::{GetRandomFlags, getrandom},
-};
-use sentry_proto::{
-    proof::{BYTES, FeedKey, Role, Talk},
-    v1::{self, FromSensor, from_collector, from_sensor},
-};
+use sentry_proto::v1::{self, FromSensor, from_collector, from_sensor};
 use tokio::{
     sync::{mpsc, watch},
     time::timeout,
 };
-use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::{Code, Streaming};
 
-use super::{BATCH_BYTES, ExportError, Exporter, WINDOW_BYTES, connect};
+use super::{BATCH_BYTES, ExportError, Exporter, WINDOW_BYTES, connect, greeting};
 use crate::journal::Batch;
 
 /// For the whole greeting.
@@ -118,42 +110,22 @@ impl<'a> Session<'a> {
         &mut self,
     ) -> Result<(mpsc::Sender<FromSensor>, Streaming<v1::FromCollector>, Arc<str>), ExportError> {
         let Exporter { config, journal, hello, status, .. } = self.exporter;
-        let mut link = connect::connect(config).await?;
         let position = journal.position();
         let epoch = Arc::clone(&position.epoch);
-        let nonce = match &link.key {
-            Some(_) => random().map_err(|source| ExportError::Random { source })?,
-            None => Vec::new(),
-        };
+        let hello = v1::Hello { epoch: epoch.to_string(), last: position.last, ..hello.clone() };
         let (outbox, outgoing) = mpsc::channel(OUTBOX);
-        let hello = v1::Hello { epoch: epoch.to_string(), nonce, last: position.last, ..hello.clone() };
-        say(&outbox, from_sensor::Message::Hello(hello.clone())).await;
-        let welcome = async {
-            let outgoing = ReceiverStream::new(outgoing);
-            let mut inbound = link.client.stream(outgoing).await.map_err(refused)?.into_inner();
-            if let Some((key, address)) = &link.key {
-                let Some(from_collector::Message::Challenge(challenge)) = next(&mut inbound).await? else {
-                    return Err(ExportError::Unproven { what: "it sent no challenge" });
-                };
-                let mac = answer_challenge(key, *address, &hello, &challenge)?;
-                say(&outbox, from_sensor::Message::Proof(v1::Proof { mac })).await;
-            }
-            match next(&mut inbound).await? {
-                Some(from_collector::Message::Welcome(welcome)) => Ok((inbound, welcome)),
-                Some(from_collector::Message::Challenge(_)) => Err(ExportError::Protocol {
-                    what: "the collector asks for a key; set `collector.key_file`, and `endpoint` to its address",
-                }),
-                _ => Err(ExportError::Protocol { what: "the collector did not begin with a welcome" }),
-            }
-        };
-        let (inbound, welcome) = timeout(WELCOME_TIMEOUT, welcome)
-            .await
-            .unwrap_or(Err(ExportError::Protocol { what: "no welcome from the collector within 10 s" }))?;
+        let (inbound, welcome) = timeout(
+            WELCOME_TIMEOUT,
+            greeting::greet(connect::connect(config).await?, hello, &outbox, outgoing),
+        )
+        .await
+        .unwrap_or(Err(ExportError::Protocol { what: "no welcome from the collector within 10 s" }))?;
         let sent = self.exporter.note_sent(&epoch, 0);
         if welcome.acked > sent {
             let why = format!(
-                "the collector has {} positions of epoch {epoch}, of which this journal can have sent {sent}: an older \
-                 copy of the journal came back, or somebody else was taken for this sensor",
+                "the collector has {} positions of epoch {epoch}, of which this journal can have \
+                 sent {sent}: an older copy of the journal came back, or somebody else was \
+                 taken for this sensor",
                 welcome.acked
             );
             journal.begin_epoch(&epoch, why).await?;
@@ -326,46 +298,12 @@ impl Window {
     }
 }
 
-/// The proof of this sensor, for a collector that has proven itself.
-fn answer_challenge(
-    key: &FeedKey,
-    address: SocketAddr,
-    hello: &v1::Hello,
-    challenge: &v1::Challenge,
-) -> Result<Vec<u8>, ExportError> {
-    let talk = Talk {
-        sensor: &hello.sensor,
-        epoch: &hello.epoch,
-        hello: &hello.nonce,
-        challenge: &challenge.nonce,
-        address,
-    };
-    if key.holds(Role::Collector, &talk, &challenge.mac) {
-        Ok(key.prove(Role::Sensor, &talk))
-    } else {
-        Err(ExportError::Unproven { what: "it does not have this sensor's key for this address" })
-    }
-}
-
-fn random() -> io::Result<Vec<u8>> {
-    let mut bytes = [0; BYTES];
-    // Up to 256 bytes are given whole.
-    retry_on_intr(|| getrandom(&mut bytes, GetRandomFlags::empty()))?;
-    Ok(bytes.to_vec())
-}
-
-async fn next(
-    inbound: &mut Streaming<v1::FromCollector>,
-) -> Result<Option<from_collector::Message>, ExportError> {
-    Ok(inbound.message().await.map_err(refused)?.and_then(|message| message.message))
-}
-
 /// False: the stream has ended.
-async fn say(outbox: &mpsc::Sender<FromSensor>, message: from_sensor::Message) -> bool {
+pub(super) async fn say(outbox: &mpsc::Sender<FromSensor>, message: from_sensor::Message) -> bool {
     outbox.send(FromSensor { message: Some(message) }).await.is_ok()
 }
 
-fn refused(status: tonic::Status) -> ExportError {
+pub(super) fn refused(status: tonic::Status) -> ExportError {
     ExportError::Refused { status: Box::new(status) }
 }
 

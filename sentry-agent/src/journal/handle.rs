@@ -68,7 +68,7 @@ pub(super) struct Shared {
 pub(super) struct Acked {
     pub(super) epoch: Arc<str>,
     pub(super) seq: u64,
-    /// The collector said so.
+    /// By the collector.
     pub(super) confirmed: bool,
 }
 
@@ -154,7 +154,8 @@ impl JournalHandle {
         self.put_ack(Acked { epoch: Arc::clone(epoch), seq, confirmed: true });
     }
 
-    /// Without a collector: nobody waits for what stands in `epoch` up to `seq`. Written with the next batch.
+    /// Without a collector: nobody waits for what stands in `epoch` up to `seq`. Written with the
+    /// next batch.
     pub fn release(&self, epoch: &Arc<str>, seq: u64) {
         self.put_ack(Acked { epoch: Arc::clone(epoch), seq, confirmed: false });
     }
@@ -232,7 +233,8 @@ impl JournalHandle {
         self.position.clone()
     }
 
-    /// Items from position `seq` of the epoch on: at least one if there is one, then as many as `max_bytes` hold.
+    /// Items from position `seq` of the epoch on: at least one if there is one, then as many as
+    /// `max_bytes` hold.
     ///
     /// # Errors
     ///
@@ -367,7 +369,8 @@ impl Shared {
             Purpose::Export => &self.export_reader,
             Purpose::Query => &self.query_reader,
         });
-        // After a corrupt file was replaced the old connection still reads the old one; a new epoch has a new base.
+        // After a corrupt file was replaced the old connection still reads the old one; a new epoch
+        // has a new base.
         if slot.as_ref().is_none_or(|reader| reader.epoch != epoch) {
             *slot = None;
         }

@@ -9,10 +9,11 @@
 //! commands(key, number, body)                             results of the collector's commands, by idempotency key
 //! ```
 //!
-//! Positions: `seq` is given at commit, starts at 1 and has no holes. What could not be kept is a Gap that covers the
-//! positions it would have had. To the collector positions start at 1 in each epoch: there they are `seq - base`. An epoch
-//! is one life of the file, or ends before that where the collector claims to have what the file never had; then what is
-//! not acknowledged is sent under a new epoch, and `epoch_why` says why. `acked` is what nobody waits for; `confirmed` is
+//! Positions: `seq` is given at commit, starts at 1 and has no holes. What could not be kept is a
+//! Gap that covers the positions it would have had. To the collector positions start at 1 in each
+//! epoch: there they are `seq - base`. An epoch is one life of the file, or ends before that where
+//! the collector claims to have what the file never had; then what is not acknowledged is sent
+//! under a new epoch, and `epoch_why` says why. `acked` is what nobody waits for; `confirmed` is
 //! what the collector has acknowledged.
 //!
 //! # Limits

@@ -34,8 +34,8 @@ pub struct Filter {
     pub kinds: Vec<ItemKind>,
 }
 
-/// Reads on from position `seq` of the epoch that begins behind `base`: at least one item if there is one, then as many as
-/// `max_bytes` hold.
+/// Reads on from position `seq` of the epoch that begins behind `base`: at least one item if there
+/// is one, then as many as `max_bytes` hold.
 pub(super) fn read_from(
     connection: &Connection,
     base: u64,

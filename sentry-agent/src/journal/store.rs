@@ -114,8 +114,8 @@ impl Journal {
         })
     }
 
-    /// Nobody waits for what stands up to `seq`: it becomes history, as if it were acknowledged. Going back, or past the
-    /// end, is ignored.
+    /// Nobody waits for what stands up to `seq`: it becomes history, as if it were acknowledged.
+    /// Going back, or past the end, is ignored.
     ///
     /// # Errors
     ///
@@ -129,8 +129,9 @@ impl Journal {
         })
     }
 
-    /// What the collector says of this epoch cannot be of this file: an older copy of it came back, or somebody else spoke
-    /// for this sensor. A new epoch begins with what is not acknowledged; every row stays where it is.
+    /// What the collector says of this epoch cannot be of this file: an older copy of it came back,
+    /// or somebody else spoke for this sensor. A new epoch begins with what is not acknowledged;
+    /// every row stays where it is.
     ///
     /// # Errors
     ///
@@ -223,7 +224,8 @@ impl Journal {
         self.books.acked
     }
 
-    /// Newest position that the collector has acknowledged; [`Journal::base_seq`] if there is none in this epoch.
+    /// Newest position that the collector has acknowledged; [`Journal::base_seq`] if there is none
+    /// in this epoch.
     #[must_use]
     pub fn confirmed_seq(&self) -> u64 {
         self.books.confirmed
@@ -425,7 +427,8 @@ fn upsert_run(connection: &Connection, seq: u64, run: &v1::Run) -> rusqlite::Res
 fn load(connection: &Connection) -> rusqlite::Result<(String, Books)> {
     let epoch = schema::meta(connection, "epoch")?.unwrap_or_default();
     let acked = schema::meta_number(connection, "acked")?;
-    // Files of older versions have neither: one epoch is all they know, and nothing says who acknowledged.
+    // Files of older versions have neither: one epoch is all they know, and nothing says who
+    // acknowledged.
     let base = schema::meta_number(connection, "base")?.min(acked);
     let confirmed = schema::meta_number(connection, "confirmed")?.clamp(base, acked);
     let last: i64 = connection.query_row("SELECT IFNULL(MAX(last), 0) FROM items", [], |row| row.get(0))?;

@@ -38,7 +38,8 @@ pub struct Position {
     pub epoch: Arc<str>,
     /// Newest committed position; 0 = none yet.
     pub last: u64,
-    /// Newest position that nobody waits for: acknowledged, or released where there is no collector.
+    /// Newest position that nobody waits for: acknowledged, or released where there is no
+    /// collector.
     pub acked: u64,
     /// Newest position that the collector has acknowledged.
     pub confirmed: u64,
@@ -267,7 +268,8 @@ impl Worker {
         match control {
             Control::Flush(reply) => drop(reply.send(self.position.borrow().clone())),
             Control::BeginEpoch(of, why, reply) => {
-                // Another one has begun already where the epoch is not the one that was asked about.
+                // Another one has begun already where the epoch is not the one that was asked
+                // about.
                 let result = journal.and_then(|journal| {
                     if *of == *journal.epoch() { journal.begin_epoch(&why) } else { Ok(()) }
                 });

@@ -1,4 +1,5 @@
-//! How sensors prove who they are: what the listener, `tls`, `feed_keys`, `feed_users` and `feed_sensor` say together.
+//! How sensors prove who they are: what the listener, `tls`, `feed_keys`, `feed_users` and
+//! `feed_sensor` say together.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,5 @@
-//! Who is let in: nothing of a stream counts before its sensor is proven, by the one way that the listener has.
+//! Who is let in: nothing of a stream counts before its sensor is proven, by the one way that the
+//! listener has.
 
 use std::{collections::BTreeMap, fmt, net::SocketAddr};
 
@@ -23,8 +24,8 @@ pub enum Gate {
     Certificate,
     /// Over plaintext TCP: a key that the sensor and the collector share, by sensor id.
     Keys(BTreeMap<String, FeedKey>),
-    /// Over a unix socket: the kernel says which user connected. The users speak for one sensor: the named one, or the
-    /// first that said hello there.
+    /// Over a unix socket: the kernel says which user connected. The users speak for one sensor:
+    /// the named one, or the first that said hello there.
     Socket { users: Vec<u32>, sensor: Option<String> },
 }
 
@@ -45,28 +46,28 @@ pub(crate) enum NotProven {
     #[error(transparent)]
     Certificate(#[from] NotYours),
     #[error(
-        "there is no key for sensor {sensor:?}: make one with `sentry-collector feed-key`, list it in `feed_keys` and \
-         restart the collector"
+        "there is no key for sensor {sensor:?}: make one with `sentry-collector feed-key`, list \
+         it in `feed_keys` and restart the collector"
     )]
     NoKey { sensor: String },
     #[error(
-        "the hello of sensor {sensor:?} has no random part: give the sensor the key, as `collector.key_file` in its \
-         configuration"
+        "the hello of sensor {sensor:?} has no random part: give the sensor the key, as \
+         `collector.key_file` in its configuration"
     )]
     NoNonce { sensor: String },
     #[error(
-        "sensor {sensor:?} has not proven that it has its key for {address}: give both sides the same key, and connect \
-         without anything in between"
+        "sensor {sensor:?} has not proven that it has its key for {address}: give both sides the \
+         same key, and connect without anything in between"
     )]
     WrongKey { sensor: String, address: SocketAddr },
     #[error(
-        "user {uid} may not speak for a sensor at this socket: run the sensor as one of the users in `feed_users`, or add \
-         the user there"
+        "user {uid} may not speak for a sensor at this socket: run the sensor as one of the \
+         users in `feed_users`, or add the user there"
     )]
     User { uid: u32 },
     #[error(
-        "this socket speaks for sensor {named:?}, not for {claimed:?}: `feed_sensor` of the collector and `sensor.id` of \
-         the sensor have to agree"
+        "this socket speaks for sensor {named:?}, not for {claimed:?}: `feed_sensor` of the \
+         collector and `sensor.id` of the sensor have to agree"
     )]
     OtherSensor { named: String, claimed: String },
     #[error("the collector cannot tell how it was reached")]

@@ -1,7 +1,8 @@
 //! The socket that sensors connect to: TCP or unix, with a bound on connections.
 //!
-//! Limits: 1024 connections at once; more wait in the kernel's queue. A connection on which nobody has proven to be a
-//! sensor within 30 s is closed, so that strangers do not keep the places for ever.
+//! Limits: 1024 connections at once; more wait in the kernel's queue. A connection on which nobody
+//! has proven to be a sensor within 30 s is closed, so that strangers do not keep the places for
+//! ever.
 
 use std::{
     fs::{self, DirBuilder, Permissions},
@@ -155,7 +156,7 @@ impl Listener {
                 (Socket::Unix(stream), peer)
             }
         };
-        Ok(Connection { socket, peer, unproven: Some(Box::pin(sleep(UNPROVEN))), _turn: turn })
+        Ok(Connection::new(socket, peer, UNPROVEN, turn))
     }
 }
 
@@ -183,6 +184,10 @@ impl Connected for Connection {
 }
 
 impl Connection {
+    fn new(socket: Socket, peer: Peer, unproven: Duration, turn: OwnedSemaphorePermit) -> Self {
+        Self { socket, peer, unproven: Some(Box::pin(sleep(unproven))), _turn: turn }
+    }
+
     /// Fails once nobody has proven anything for too long.
     fn check_time(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         let Some(limit) = &mut self.unproven else { return Ok(()) };
@@ -230,5 +235,36 @@ impl AsyncWrite for Connection {
             Socket::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
             Socket::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
         }
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    use super::*;
+
+    async fn connection(unproven: Duration) -> (Connection, UnixStream) {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let turn = Arc::new(Semaphore::new(1)).acquire_owned().await.unwrap();
+        (Connection::new(Socket::Unix(ours), Peer::default(), unproven, turn), theirs)
+    }
+
+    #[tokio::test]
+    async fn a_connection_on_which_nobody_proves_anything_ends() {
+        let (mut connection, _theirs) = connection(Duration::from_millis(1)).await;
+        let ended = connection.read_u8().await.unwrap_err();
+        assert_eq!(ended.kind(), io::ErrorKind::TimedOut);
+    }
+
+    #[tokio::test]
+    async fn a_proven_connection_lasts() {
+        let (mut connection, mut theirs) = connection(Duration::ZERO).await;
+        connection.peer.prove();
+        theirs.write_all(b"ab").await.unwrap();
+        assert_eq!(connection.read_u8().await.unwrap(), b'a');
+        assert!(connection.unproven.is_none());
+        assert_eq!(connection.read_u8().await.unwrap(), b'b');
     }
 }

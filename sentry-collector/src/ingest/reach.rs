@@ -1,13 +1,14 @@
 //! How far the positions of a sensor can reach: it makes them one by one, so it does not leap.
 //!
-//! A hello names the newest position that the spool has given out. What a gap covers was given out too, so a gap ends at
-//! most there, or as far behind it as a sensor can have got since. What a hello may name follows in the same way from the
-//! first hello of the epoch (not from the last one: then a thousand hellos would be a thousand leaps). The first one may
-//! come from a spool that has been filling for years, so it is bounded by the time since 1970: less than a thousandth of
-//! the positions there are.
+//! A hello names the newest position that the spool has given out. What a gap covers was given out
+//! too, so a gap ends at most there, or as far behind it as a sensor can have got since. What a
+//! hello may name follows in the same way from the first hello of the epoch (not from the last one:
+//! then a thousand hellos would be a thousand leaps). The first one may come from a spool that has
+//! been filling for years, so it is bounded by the time since 1970: less than a thousandth of the
+//! positions there are.
 //!
-//! Limits: 2^22 positions per second, which is many times what a sensor can write, and 2^32 at once for what clocks that
-//! were set make of the time in between.
+//! Limits: 2^22 positions per second, which is many times what a sensor can write, and 2^32 at once
+//! for what clocks that were set make of the time in between.
 
 use std::time::Duration;
 
@@ -25,8 +26,8 @@ pub(crate) struct Reach {
 /// A position that no sensor can have got to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "leap in the epoch: position {position} is beyond {bound}, which is more than a sensor can have made; begin a new epoch \
-     if the spool is another one"
+    "leap in the epoch: position {position} is beyond {bound}, which is more than a sensor can \
+     have made; begin a new epoch if the spool is another one"
 )]
 pub(crate) struct Leap {
     pub(crate) position: u64,

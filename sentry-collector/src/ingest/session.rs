@@ -1,5 +1,5 @@
-//! One stream of one sensor: proof, then items in and acknowledgements and commands out until either side ends it. The
-//! sensor's place in the registry is taken only once it is proven.
+//! One stream of one sensor: proof, then items in and acknowledgements and commands out until
+//! either side ends it. The sensor's place in the registry is taken only once it is proven.
 //!
 //! However it ends, what was handed to the writer is waited for and acknowledged before the status goes out.
 

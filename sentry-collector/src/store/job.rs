@@ -38,13 +38,14 @@ pub(crate) struct Opened {
 #[derive(Clone, Debug, thiserror::Error)]
 pub(crate) enum NotOpened {
     #[error(
-        "sensor {sensor:?} has proven itself by {known} so far and does by {way} now: if that is meant, stop the collector, \
-         run `sentry-collector feed-reset {sensor}` and start it again"
+        "sensor {sensor:?} has proven itself by {known} so far and does by {way} now: if that is \
+         meant, stop the collector, run `sentry-collector feed-reset {sensor}` and start it again"
     )]
     Way { sensor: String, known: String, way: &'static str },
     #[error(
-        "this socket speaks for sensor {holder:?}, which said hello first, not for {claimed:?}: set `feed_sensor` to \
-         {claimed} in the collector's configuration if the sensor was renamed, or use one listener per sensor"
+        "this socket speaks for sensor {holder:?}, which said hello first, not for {claimed:?}: \
+         set `feed_sensor` to {claimed} in the collector's configuration if the sensor was renamed, or use one \
+         listener per sensor"
     )]
     Holder { holder: String, claimed: String },
     #[error(transparent)]

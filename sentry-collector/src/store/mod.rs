@@ -179,7 +179,8 @@ impl Store {
     }
 }
 
-/// Forgets how a sensor proved who it is; the next proof that holds decides. `false`: no such sensor.
+/// Forgets how a sensor proved who it is; the next proof that holds decides. `false`: no such
+/// sensor.
 ///
 /// # Errors
 /// Where the store cannot be opened: a collector that runs has it.

@@ -219,7 +219,8 @@ fn tell(metrics: &Metrics, job: Job, done: Done) {
         }
         (Job::Put { batch, progress, held, .. }, Done::Stored(stored)) => {
             count(metrics, &stored);
-            // Another stream of the sensor may have brought more; each hears of what it sent itself.
+            // Another stream of the sensor may have brought more; each hears of what it sent
+            // itself.
             let acked = stored.acked.min(batch.last);
             progress.send_modify(|progress| progress.acked = progress.acked.max(acked));
             drop(held);

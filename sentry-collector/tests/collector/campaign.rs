@@ -1,4 +1,5 @@
-//! Forged, replayed, stale and malformed handshakes, gaps and results against a real collector, beside an honest sensor.
+//! Forged, replayed, stale and malformed handshakes, gaps and results against a real collector,
+//! beside an honest sensor.
 //!
 //! `AGENTSENTRY_ROUNDS`: how many; a fresh case of each kind in turn.
 

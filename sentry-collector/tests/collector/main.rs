@@ -30,7 +30,7 @@ mod stranger;
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]
 mod campaign;
 
-#[expect(clippy::unwrap_used, clippy::panic, reason = "a failed test may panic")]
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
 mod ways;
 
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]

@@ -1,4 +1,5 @@
-//! Strangers on the host: who cannot prove to be the sensor gets nothing, changes nothing, and does not disturb it.
+//! Strangers on the host: who cannot prove to be the sensor gets nothing, changes nothing, and does
+//! not disturb it.
 
 use sentry_proto::v1::{self, from_collector::Message, from_sensor, item};
 use serde_json::json;

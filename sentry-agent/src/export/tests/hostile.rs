@@ -1,4 +1,5 @@
-//! Somebody else at the collector's address, and a collector that lies: no data, no command, no position.
+//! Somebody else at the collector's address, and a collector that lies: no data, no command, no
+//! position.
 
 use proptest::{
     prelude::*,
@@ -47,7 +48,8 @@ fn lie() -> impl Strategy<Value = Vec<Message>> {
     let well_formed = any::<([u8; BYTES], [u8; BYTES])>().prop_map(|(nonce, mac)| {
         Message::Challenge(v1::Challenge { nonce: nonce.to_vec(), mac: mac.to_vec() })
     });
-    // A proof of the right key, for another talk: recorded, echoed, or relayed from another address.
+    // A proof of the right key, for another talk: recorded, echoed, or relayed from another
+    // address.
     let replayed = any::<(bool, u16)>().prop_map(|(echo, port)| {
         let nonce = [9; BYTES];
         let talk = Talk {
