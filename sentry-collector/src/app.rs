@@ -5,7 +5,7 @@
 
 use std::{collections::HashMap, future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
 
-use rustix::process::{Resource, getrlimit, setrlimit};
+use rustix::process::{Resource, geteuid, getrlimit, setrlimit};
 use sentry_proto::v1::feed_server::FeedServer;
 use serde_json::json;
 use tokio::{
@@ -111,7 +111,8 @@ impl App {
         let token = Token::load(&config.data_dir).map_err(|source| AppError::Token { source })?;
         let failed = |key, address: String| move |source| AppError::Listen { key, address, source };
         let grpc_failed = failed("listen_grpc", config.listen_grpc.to_string());
-        let grpc = Listener::bind(&config.listen_grpc).await.map_err(grpc_failed.clone())?;
+        let shared = config.gate.shared(geteuid().as_raw());
+        let grpc = Listener::bind(&config.listen_grpc, shared).await.map_err(grpc_failed.clone())?;
         let grpc_address = grpc.address().map_err(grpc_failed)?;
         let http_failed = failed("listen_http", config.listen_http.to_string());
         let http = api::server::bind(config.listen_http).map_err(http_failed.clone())?;
@@ -157,7 +158,7 @@ impl App {
             metrics: Arc::clone(&self.metrics),
             drain: drain.clone(),
             sessions: sessions.clone(),
-            certified: self.config.tls.is_some(),
+            gate: Arc::new(self.config.gate.clone()),
         };
         let (reporter, health) = tonic_health::server::health_reporter();
         reporter.set_serving::<FeedServer<FeedService>>().await;

@@ -1,22 +1,26 @@
 //! The command line.
 
-use std::path::PathBuf;
+use std::{io, path::PathBuf};
 
 use clap::{Parser, Subcommand, ValueEnum};
+use tracing_subscriber::EnvFilter;
 
 /// Where the configuration is looked for when none is named.
 pub const DEFAULT_CONFIG: &str = "/etc/agentsentry/collector.yaml";
 
 const AFTER_HELP: &str = "\
 Examples:
-  sentry-collector                                      all defaults, loopback only
+  sentry-collector                      all defaults: unix socket for the sensor, HTTP on loopback
   sentry-collector --config /etc/agentsentry/collector.yaml
-  sentry-collector --data-dir ./data --listen-grpc 127.0.0.1:0 --listen-http 127.0.0.1:0
-  sentry-collector --listen-grpc unix:/run/agentsentry/collector.sock
+  sentry-collector --data-dir ./data --listen-grpc unix:/tmp/feed.sock --listen-http 127.0.0.1:0
   sentry-collector config check --config collector.yaml
+  sentry-collector feed-key host-1 --out /etc/agentsentry/feed-host-1.key
+
+A sensor has to prove who it is: at the unix socket by the user that it runs as (root), over TLS by
+its certificate, over plaintext TCP by a key that both sides have (`feed_keys`).
 
 When both listeners are bound, one JSON line on standard output names them:
-  {\"grpc\":\"127.0.0.1:4319\",\"http\":\"127.0.0.1:8440\"}
+  {\"grpc\":\"unix:/run/agentsentry-collector/feed.sock\",\"http\":\"127.0.0.1:8440\"}
 
 Reads of the HTTP API are open to whoever reaches the listener under one of its names: the address, localhost, or what
 `http_names` lists. Commands (freeze, thaw, kill) need the token that the first start writes to command.token in the
@@ -30,8 +34,8 @@ Exit codes:
   0   ended after a drain, or the check passed
   1   a stage died, or any other failure
   64  the command line is wrong
-  66  a file that was named does not exist or cannot be read
-  73  the data directory or the command token cannot be created, or the directory is in use
+  66  a file that was named does not exist or cannot be read, or `config check` found no file
+  73  the data directory, the command token or a key cannot be created, or the directory is in use
   74  the store or a listener failed, or the command token cannot be read
   78  the configuration is invalid, or the command token is malformed or open to others";
 
@@ -64,6 +68,18 @@ pub enum LogFormat {
     Json,
 }
 
+impl LogFormat {
+    /// From now on the log goes to standard error.
+    pub fn log_to_stderr(self) {
+        let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_unset| EnvFilter::new("info"));
+        let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+        match self {
+            Self::Text => log.init(),
+            Self::Json => log.json().init(),
+        }
+    }
+}
+
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Looks at the configuration without opening anything.
@@ -71,10 +87,25 @@ pub enum Command {
         #[command(subcommand)]
         command: ConfigCommand,
     },
+    /// Makes a key that proves one sensor and its collector to each other over plaintext TCP.
+    FeedKey {
+        /// Id of the sensor that the key is for.
+        sensor: String,
+        /// Where to put it; mode 0600, never over a file that exists.
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+    },
+    /// Forgets how a sensor proved who it is, so that it may prove itself another way. The
+    /// collector must not run.
+    FeedReset {
+        /// Id of the sensor.
+        sensor: String,
+    },
 }
 
 #[derive(Debug, Subcommand)]
 pub enum ConfigCommand {
-    /// Reads the configuration and everything it names; prints what holds, or what is wrong and where.
+    /// Reads the configuration and everything it names; prints what holds, or what is wrong and
+    /// where. Where there is no file it ends with 66.
     Check,
 }

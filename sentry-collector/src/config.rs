@@ -2,7 +2,10 @@
 //!
 //! Limits: the file may have 1 MiB. Unknown keys are refused with their line and column.
 
+mod feed;
+
 use std::{
+    collections::BTreeMap,
     fmt, fs,
     io::{self, Read as _},
     net::{IpAddr, SocketAddr},
@@ -10,16 +13,20 @@ use std::{
     time::Duration,
 };
 
+use sentry_proto::proof::KeyError;
 use serde::Deserialize;
 
 use crate::{
     cli::{Cli, DEFAULT_CONFIG},
     exit::Exit,
     http_name::HttpName,
+    ingest::gate::Gate,
     tls::{Tls, TlsError, TlsFiles},
 };
 
-const DEFAULT_GRPC: &str = "127.0.0.1:4319";
+const DEFAULT_GRPC: &str = "unix:/run/agentsentry-collector/feed.sock";
+/// Where the file says how sensors prove themselves over TCP.
+const DEFAULT_GRPC_TCP: &str = "127.0.0.1:4319";
 const DEFAULT_HTTP: &str = "127.0.0.1:8440";
 const DEFAULT_DATA_DIR: &str = "/var/lib/agentsentry-collector";
 const DEFAULT_RETENTION_BYTES: u64 = 10 << 30;
@@ -32,7 +39,11 @@ const MAX_FILE_BYTES: u64 = 1 << 20;
 /// What the process runs with. Every value is valid.
 #[derive(Debug)]
 pub struct Config {
+    /// `None`: there is no file, the defaults and the flags hold.
+    pub file: Option<PathBuf>,
     pub listen_grpc: GrpcAddress,
+    /// How sensors prove who they are.
+    pub gate: Gate,
     pub listen_http: SocketAddr,
     pub data_dir: PathBuf,
     /// TLS with client certificates for sensors.
@@ -73,6 +84,11 @@ struct File {
     #[serde(default)]
     allow_plaintext_remote: bool,
     retention_bytes: Option<Retention>,
+    #[serde(default)]
+    feed_users: Vec<String>,
+    feed_sensor: Option<String>,
+    #[serde(default)]
+    feed_keys: BTreeMap<String, PathBuf>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -115,6 +131,18 @@ pub enum ConfigError {
     TlsOnUnix { path: PathBuf },
     #[error("cannot use `{key}`")]
     Tls { key: &'static str, source: Box<TlsError> },
+    #[error(
+        "nothing proves who speaks at {address} (listen_grpc): listen on `unix:/PATH`, where the \
+         kernel knows who connects, or give each sensor a key in `feed_keys` (`sentry-collector \
+         feed-key` makes one), or set `tls`"
+    )]
+    Unproven { address: SocketAddr },
+    #[error("`{key}` has no meaning for {listener}: remove it, or change `listen_grpc`")]
+    Meaningless { key: &'static str, listener: &'static str },
+    #[error("feed_users: {user:?} {what}")]
+    User { user: String, what: &'static str },
+    #[error("cannot use the key of sensor {sensor:?} in `feed_keys`")]
+    Key { sensor: String, source: Box<KeyError> },
 }
 
 // === impl Config ===
@@ -125,12 +153,16 @@ impl Config {
     /// # Errors
     /// Where the file, a flag, or a file they name is missing or invalid.
     pub fn load(cli: &Cli) -> Result<Self, ConfigError> {
-        let file = read(cli.config.as_deref())?;
+        let (path, file) = read(cli.config.as_deref())?;
         let listen_grpc = match &cli.listen_grpc {
             Some(value) => flag("--listen-grpc", value, GrpcAddress::try_from)?,
             None => match &file.listen_grpc {
                 Some(address) => address.clone(),
-                None => flag("listen_grpc", DEFAULT_GRPC, GrpcAddress::try_from)?,
+                None => {
+                    let tcp = file.tls.is_some() || !file.feed_keys.is_empty();
+                    let default = if tcp { DEFAULT_GRPC_TCP } else { DEFAULT_GRPC };
+                    flag("listen_grpc", default, GrpcAddress::try_from)?
+                }
             },
         };
         let listen_http = match &cli.listen_http {
@@ -141,8 +173,11 @@ impl Config {
             },
         };
         refuse_plaintext(&listen_grpc, listen_http, &file)?;
+        let gate = feed::gate(&listen_grpc, &file)?;
         Ok(Self {
+            file: path,
             listen_grpc,
+            gate,
             listen_http,
             data_dir: cli
                 .data_dir
@@ -156,12 +191,25 @@ impl Config {
             retention_bytes: file.retention_bytes.map_or(Some(DEFAULT_RETENTION_BYTES), |bytes| bytes.0),
         })
     }
+
+    /// Looks at what [`Config::load`] need not: whether the certificates are valid at `now`, since
+    /// 1970.
+    ///
+    /// # Errors
+    /// Where one is not.
+    pub fn check(&self, now: Duration) -> Result<(), ConfigError> {
+        for (key, tls) in [("tls", &self.tls), ("http_tls", &self.http_tls)] {
+            let checked = tls.as_ref().map_or(Ok(()), |tls| tls.check(now));
+            checked.map_err(|source| ConfigError::Tls { key, source: Box::new(source) })?;
+        }
+        Ok(())
+    }
 }
 
 impl fmt::Display for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let tls = |tls: &Option<Tls>| if tls.is_some() { "mutual TLS" } else { "plaintext" };
-        writeln!(f, "listen_grpc: {} ({})", self.listen_grpc, tls(&self.tls))?;
+        writeln!(f, "listen_grpc: {} ({})", self.listen_grpc, self.gate)?;
         writeln!(f, "listen_http: {} ({})", self.listen_http, tls(&self.http_tls))?;
         for name in &self.http_names {
             writeln!(f, "http_names: {name}")?;
@@ -279,21 +327,26 @@ impl ConfigError {
         match self {
             Self::Unreadable { .. } => Exit::NoInput,
             Self::Tls { source, .. } if matches!(**source, TlsError::Unreadable { .. }) => Exit::NoInput,
+            Self::Key { source, .. } if matches!(**source, KeyError::Unreadable { .. }) => Exit::NoInput,
             Self::Flag { .. } => Exit::Usage,
             Self::TooLarge { .. }
             | Self::Invalid { .. }
             | Self::PlaintextRemote { .. }
             | Self::TlsOnUnix { .. }
-            | Self::Tls { .. } => Exit::Config,
+            | Self::Tls { .. }
+            | Self::Unproven { .. }
+            | Self::Meaningless { .. }
+            | Self::User { .. }
+            | Self::Key { .. } => Exit::Config,
         }
     }
 }
 
-fn read(named: Option<&Path>) -> Result<File, ConfigError> {
+fn read(named: Option<&Path>) -> Result<(Option<PathBuf>, File), ConfigError> {
     let path = named.unwrap_or(Path::new(DEFAULT_CONFIG));
     let opened = match fs::File::open(path) {
         Err(error) if named.is_none() && error.kind() == io::ErrorKind::NotFound => {
-            return Ok(File::default());
+            return Ok((None, File::default()));
         }
         opened => opened,
     };
@@ -304,7 +357,7 @@ fn read(named: Option<&Path>) -> Result<File, ConfigError> {
     if text.len() as u64 > MAX_FILE_BYTES {
         return Err(ConfigError::TooLarge { path: path.to_owned() });
     }
-    parse(path, &text)
+    Ok((Some(path.to_owned()), parse(path, &text)?))
 }
 
 fn parse(path: &Path, text: &str) -> Result<File, ConfigError> {

@@ -2,7 +2,7 @@
 //! questions about it. The modules stand in the order the data flows.
 //!
 //! ```text
-//! gRPC Feed → ingest (check, refuse holes) → store (one writer, commit, then acknowledge) → api (readers, JSON)
+//! gRPC Feed → ingest (prove, check, refuse holes) → store (one writer, commit, then acknowledge) → api (readers, JSON)
 //! ```
 //!
 //! Limits: messages of 4 MiB, 64 MiB of items in flight over all streams, one live stream per sensor, HTTP bodies of
@@ -16,6 +16,8 @@ pub mod config;
 pub mod http_name;
 
 pub mod tls;
+
+pub mod once;
 
 pub mod metrics;
 

@@ -1,18 +1,18 @@
 //! Parses, builds, runs, exits.
 #![forbid(unsafe_code)]
 
-use std::{error::Error, io, process::ExitCode, time::Duration};
+use std::{error::Error, process::ExitCode, time::Duration};
 
 use clap::Parser as _;
 use sentry_collector::{
     app::App,
-    cli::{Cli, Command, ConfigCommand, LogFormat},
+    cli::Cli,
     config::Config,
     exit::{Exit, chain},
+    once,
 };
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
-use tracing_subscriber::EnvFilter;
 
 /// How long threads that still block may take at the very end.
 const LAST_GRACE: Duration = Duration::from_secs(1);
@@ -25,15 +25,20 @@ fn main() -> ExitCode {
             return asked.print().map_or(Exit::Io, |()| exit).into();
         }
     };
+    if let Some(command) = &cli.command {
+        return match once::run(command, &cli) {
+            Ok((text, exit)) => {
+                println!("{text}");
+                exit.into()
+            }
+            Err(error) => fail(&error, error.exit()),
+        };
+    }
     let config = match Config::load(&cli) {
         Ok(config) => config,
         Err(error) => return fail(&error, error.exit()),
     };
-    if let Some(Command::Config { command: ConfigCommand::Check }) = cli.command {
-        println!("{config}");
-        return Exit::Ok.into();
-    }
-    log_to_stderr(cli.log_format);
+    cli.log_format.log_to_stderr();
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => return fail(&error, Exit::Other),
@@ -68,13 +73,4 @@ async fn serve(config: Config) -> ExitCode {
 fn fail(error: &dyn Error, exit: Exit) -> ExitCode {
     eprintln!("sentry-collector: {}", chain(error));
     exit.into()
-}
-
-fn log_to_stderr(format: LogFormat) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_unset| EnvFilter::new("info"));
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
-    match format {
-        LogFormat::Text => log.init(),
-        LogFormat::Json => log.json().init(),
-    }
 }

@@ -38,6 +38,10 @@ pub(crate) struct Metrics {
     pub(crate) pruned_items: AtomicU64,
     pub(crate) commands: AtomicU64,
     pub(crate) command_results: AtomicU64,
+    /// Results that nobody was asked for.
+    pub(crate) refused_results: AtomicU64,
+    /// Streams of somebody who did not prove to be the sensor.
+    pub(crate) unproven_streams: AtomicU64,
     /// Commands without the right token.
     pub(crate) unauthorized: AtomicU64,
     requests: [AtomicU64; CLASSES.len()],
@@ -104,6 +108,18 @@ impl Metrics {
             ("pruned_items_total", "counter", "Items removed to keep retention_bytes.", &self.pruned_items),
             ("commands_total", "counter", "Commands accepted.", &self.commands),
             ("command_results_total", "counter", "Results of commands stored.", &self.command_results),
+            (
+                "refused_results_total",
+                "counter",
+                "Results refused, since the command was not delivered to their sensor.",
+                &self.refused_results,
+            ),
+            (
+                "unproven_streams_total",
+                "counter",
+                "Streams refused, since nobody proved to be the sensor.",
+                &self.unproven_streams,
+            ),
             ("unauthorized_total", "counter", "Commands refused without the token.", &self.unauthorized),
             ("api_shed_requests_total", "counter", "Requests refused at the limit.", &self.shed_requests),
             ("http_connections", "gauge", "Connections to the HTTP API.", &self.http_connections),

@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use sentry_proto::certificate::{End, Unusable, usable};
 use serde::Deserialize;
 use tokio_rustls::rustls::{
     self, RootCertStore, ServerConfig,
@@ -32,6 +33,8 @@ pub struct TlsFiles {
 
 /// Checked material.
 pub struct Tls {
+    cert: PathBuf,
+    leaf: CertificateDer<'static>,
     cert_pem: Vec<u8>,
     key_pem: Vec<u8>,
     client_ca_pem: Vec<u8>,
@@ -50,6 +53,8 @@ pub enum TlsError {
     Verifier { path: PathBuf, source: VerifierBuilderError },
     #[error("the certificate {} and the key {} do not work together", cert.display(), key.display())]
     Pair { cert: PathBuf, key: PathBuf, source: rustls::Error },
+    #[error("the certificate {} does not work", path.display())]
+    Unusable { path: PathBuf, source: Unusable },
 }
 
 // === impl Tls ===
@@ -61,14 +66,14 @@ impl Tls {
         let cert_pem = read(&files.cert)?;
         let key_pem = read(&files.key)?;
         let client_ca_pem = read(&files.client_ca)?;
-        let chain = certificates(&files.cert, &cert_pem)?;
+        let (leaf, chain) = certificates(&files.cert, &cert_pem)?;
         let key = PrivateKeyDer::from_pem_slice(&key_pem).map_err(|source| TlsError::Pem {
             path: files.key.clone(),
             what: "private key",
             source,
         })?;
         let mut roots = RootCertStore::empty();
-        for authority in certificates(&files.client_ca, &client_ca_pem)? {
+        for authority in certificates(&files.client_ca, &client_ca_pem)?.1 {
             roots
                 .add(authority)
                 .map_err(|source| TlsError::Authority { path: files.client_ca.clone(), source })?;
@@ -82,7 +87,20 @@ impl Tls {
             .and_then(|builder| builder.with_client_cert_verifier(verifier).with_single_cert(chain, key))
             .map_err(|source| TlsError::Pair { cert: files.cert.clone(), key: files.key.clone(), source })?;
         server.alpn_protocols = vec![b"http/1.1".to_vec()];
-        Ok(Self { cert_pem, key_pem, client_ca_pem, server: Arc::new(server) })
+        Ok(Self {
+            cert: files.cert.clone(),
+            leaf,
+            cert_pem,
+            key_pem,
+            client_ca_pem,
+            server: Arc::new(server),
+        })
+    }
+
+    /// Whether the certificate works at `now`, since 1970.
+    pub(crate) fn check(&self, now: Duration) -> Result<(), TlsError> {
+        let unusable = |source| TlsError::Unusable { path: self.cert.clone(), source };
+        usable(&self.leaf, End::Server, now).map_err(unusable)
     }
 
     /// For the gRPC server.
@@ -110,11 +128,13 @@ fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
     fs::read(path).map_err(|source| TlsError::Unreadable { path: path.to_owned(), source })
 }
 
-fn certificates(path: &Path, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+/// The first certificate, and all of them.
+fn certificates(
+    path: &Path,
+    pem: &[u8],
+) -> Result<(CertificateDer<'static>, Vec<CertificateDer<'static>>), TlsError> {
     let failed = |source| TlsError::Pem { path: path.to_owned(), what: "certificate", source };
     let found: Vec<_> = CertificateDer::pem_slice_iter(pem).collect::<Result<_, _>>().map_err(failed)?;
-    if found.is_empty() {
-        return Err(failed(rustls::pki_types::pem::Error::NoItemsFound));
-    }
-    Ok(found)
+    let first = found.first().cloned().ok_or_else(|| failed(rustls::pki_types::pem::Error::NoItemsFound))?;
+    Ok((first, found))
 }

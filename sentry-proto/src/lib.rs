@@ -12,6 +12,10 @@ pub mod v1 {
     tonic::include_proto!("agentsentry.v1");
 }
 
+pub mod certificate;
+
 pub mod convert;
 
 pub mod ocsf;
+
+pub mod proof;

@@ -129,24 +129,54 @@ fn a_second_sensor_on_one_socket_is_refused() {
     assert_eq!(sensor.health()["health"], "serving");
 }
 
-/// Without a collector the sensor works, says so, and keeps everything for later.
+/// A sensor whose collector is away works, says that it is away and why, and keeps everything for
+/// later.
 #[test]
 fn an_absent_collector_stops_nothing() {
     require!("root");
-    // A port that nobody listens on: it was free a moment ago.
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let sensor = Setup::default().collector(&format!("http://127.0.0.1:{port}")).start();
+    let scratch = Scratch::new();
+    let nobody = scratch.join("feed.sock");
+    let sensor = Setup::default().collector(&format!("unix:{}", nobody.display())).start();
     let ended = Order::new(&sensor, "alone").finish(&["/bin/true"]);
     assert_eq!(ended.code(), Some(0), "{}", programs::text(&ended.output));
     let health = wait::until("the health names the collector", || {
         let health = sensor.health();
-        if health["collector"].is_string() { Ok(health) } else { Err(format!("{health}")) }
+        let said = health["health"].as_str().unwrap();
+        if said.starts_with("degraded: no stream to the collector: ") {
+            Ok(health)
+        } else {
+            Err(health.to_string())
+        }
     });
-    assert_eq!(health["health"], "serving", "{health}");
+    assert!(health["health"].as_str().unwrap().contains("No such file"), "{health}");
+    assert_eq!(sensor.cli(&["health"]).status.code(), Some(1));
     assert_eq!(health["acked_seq"], 0, "{health}");
     assert_eq!(health["spooled_items"], health["last_seq"], "{health}");
     assert!(!sensor.events(&ended.run).is_empty());
     assert!(sensor.log().contains("collector"), "{}", sensor.log());
+}
+
+/// What was kept while there was no collector is not acknowledged by the one that is configured
+/// later, and away.
+#[test]
+fn what_no_collector_has_taken_is_not_acknowledged() {
+    require!("root");
+    let scratch = Scratch::new();
+    let mut alone = Setup::default().state_dir(&scratch.join("state")).start();
+    let ended = Order::new(&alone, "alone").finish(&["/bin/true"]);
+    assert_eq!(ended.code(), Some(0), "{}", programs::text(&ended.output));
+    let health = alone.health();
+    assert_eq!((&health["acked_seq"], &health["spooled_items"]), (&0.into(), &0.into()), "{health}");
+    alone.terminate();
+    let nobody = format!("unix:{}", scratch.join("feed.sock").display());
+    let sensor = Setup::default().state_dir(&scratch.join("state")).collector(&nobody).start();
+    let health = sensor.health();
+    assert!(health["last_seq"].as_u64().unwrap() > 0, "{health}");
+    assert_eq!(
+        (&health["acked_seq"], &health["spooled_items"]),
+        (&0.into(), &health["last_seq"]),
+        "{health}"
+    );
 }
 
 /// A small file system; unmounted when the value goes.
@@ -288,8 +318,8 @@ impl OnSmallDisk {
         let small = Small::new(&scratch, 16 << 20);
         let collector = Collector::start();
         let sensor = Setup::default()
-            .collector(&collector.endpoint())
-            .config("detect: {cpu_hold_ms: 1000, cpu_min_cores: 0.2}")
+            .collector(&collector.grpc)
+            .config("detect: {cpu_hold_ms: 1000, cpu_min_cores: 0.05}")
             .state_dir(&small.0.join("state"))
             .start();
         Self { sensor, collector, small, _scratch: scratch }

@@ -112,7 +112,7 @@ fn books_close(sensor: &Sensor, collector: &Collector, ended: &Ended) {
 fn a_run_is_at_the_collector_as_it_is_at_the_sensor() {
     require!("root");
     let collector = Collector::start();
-    let sensor = Setup::default().collector(&collector.endpoint()).start();
+    let sensor = Setup::default().collector(&collector.grpc).start();
     let load = Load::start(&sensor);
     flows(&sensor, 50);
     let ended = load.stop();
@@ -126,7 +126,7 @@ fn a_collector_that_was_killed_for_a_while_gets_everything() {
     require!("root");
     let away = if wait::long() { Duration::from_secs(30) } else { Duration::from_secs(3) };
     let mut collector = Collector::start();
-    let sensor = Setup::default().collector(&collector.endpoint()).start();
+    let sensor = Setup::default().collector(&collector.grpc).start();
     let load = Load::start(&sensor);
     flows(&sensor, 50);
     collector.kill();
@@ -147,7 +147,7 @@ fn a_connection_that_is_cut_again_and_again_loses_nothing() {
     let cuts = wait::rounds(100, 10, 100);
     let collector = Collector::start();
     let proxy = Proxy::start(&collector.grpc);
-    let sensor = Setup::default().collector(&format!("http://{}", proxy.address())).start();
+    let sensor = Setup::default().collector(&proxy.address()).start();
     let load = Load::start(&sensor);
     for cut in 1..=cuts {
         let sent = proxy.sent();
@@ -174,7 +174,7 @@ fn a_connection_that_is_cut_again_and_again_loses_nothing() {
 fn a_collector_that_is_restarted_under_load_loses_nothing() {
     require!("root");
     let mut collector = Collector::start();
-    let sensor = Setup::default().collector(&collector.endpoint()).start();
+    let sensor = Setup::default().collector(&collector.grpc).start();
     let load = Load::start(&sensor);
     for _ in 0..wait::rounds(5, 2, 20) {
         flows(&sensor, 20);
@@ -190,7 +190,7 @@ fn a_collector_that_is_restarted_under_load_loses_nothing() {
 fn a_killed_sensor_and_the_collector_agree_afterwards() {
     require!("root");
     let collector = Collector::start();
-    let mut sensor = Setup::default().collector(&collector.endpoint()).start();
+    let mut sensor = Setup::default().collector(&collector.grpc).start();
     let load = Load::start(&sensor);
     let (id, dir) = (load.id.clone(), load.dir.clone());
     flows(&sensor, 50);
@@ -216,7 +216,7 @@ fn a_killed_sensor_and_the_collector_agree_afterwards() {
 fn a_command_of_the_collector_is_carried_out_once() {
     require!("root");
     let collector = Collector::start();
-    let sensor = Setup::default().collector(&collector.endpoint()).start();
+    let sensor = Setup::default().collector(&collector.grpc).start();
     let load = Load::start(&sensor);
     flows(&sensor, 20);
     let (id, dir) = (load.id.clone(), load.dir.clone());

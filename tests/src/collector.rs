@@ -1,4 +1,5 @@
-//! A collector of one test: the real process, on loopback.
+//! A collector of one test: the real process, on a unix socket for the sensor and on loopback for
+//! the API.
 
 use std::{
     fs::File,
@@ -15,7 +16,7 @@ use crate::{http, procs, programs, scratch::Scratch, wait};
 pub struct Collector {
     child: Child,
     scratch: Scratch,
-    /// Where sensors connect; stays the same over restarts.
+    /// Where sensors connect, as `--collector` takes it; stays the same over restarts.
     pub grpc: String,
     pub http: String,
 }
@@ -28,14 +29,9 @@ impl Collector {
     #[must_use]
     pub fn start() -> Self {
         let scratch = Scratch::new();
-        let (child, grpc, http) = spawn(&scratch, "127.0.0.1:0", "127.0.0.1:0");
+        let grpc = format!("unix:{}", scratch.join("feed.sock").display());
+        let (child, grpc, http) = spawn(&scratch, &grpc, "127.0.0.1:0");
         Self { child, scratch, grpc, http }
-    }
-
-    /// As `--collector` takes it.
-    #[must_use]
-    pub fn endpoint(&self) -> String {
-        format!("http://{}", self.grpc)
     }
 
     /// Signal 9.

@@ -1,26 +1,29 @@
-//! A TCP connection that can be cut: what a network between sensor and collector does to them.
+//! A connection that can be cut: what may happen between sensor and collector. It listens at a unix
+//! socket as the user of the test, whom sensor and collector take for each other.
 
 use std::{
     io::{Read as _, Write as _},
-    net::{Shutdown, SocketAddr, TcpListener, TcpStream},
+    net::Shutdown,
+    os::unix::net::{UnixListener, UnixStream},
+    path::PathBuf,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
-    time::Duration,
 };
 
-use nix::sys::socket::{setsockopt, sockopt::Linger};
+use crate::scratch::Scratch;
 
 /// Passes connections on to `target`, until told to cut them.
 pub struct Proxy {
-    address: SocketAddr,
+    path: PathBuf,
+    _scratch: Scratch,
     shared: Arc<Shared>,
 }
 
 struct Shared {
-    target: String,
-    open: Mutex<Vec<TcpStream>>,
+    target: PathBuf,
+    open: Mutex<Vec<UnixStream>>,
     /// Connections that reached the target.
     joined: AtomicU64,
     /// Bytes that went to the target.
@@ -29,14 +32,17 @@ struct Shared {
 }
 
 impl Proxy {
+    /// `target`: `unix:/PATH`.
+    ///
     /// # Panics
-    /// When no port is free.
+    /// When the target is another kind of address, or there is no room for a socket.
     #[must_use]
     pub fn start(target: &str) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
+        let scratch = Scratch::new();
+        let path = scratch.join("proxy.sock");
+        let listener = UnixListener::bind(&path).unwrap();
         let shared = Arc::new(Shared {
-            target: target.to_owned(),
+            target: target.strip_prefix("unix:").unwrap().into(),
             open: Mutex::default(),
             joined: AtomicU64::new(0),
             sent: AtomicU64::new(0),
@@ -44,12 +50,13 @@ impl Proxy {
         });
         let accepting = Arc::clone(&shared);
         std::thread::spawn(move || accept(&listener, &accepting));
-        Self { address, shared }
+        Self { path, _scratch: scratch, shared }
     }
 
+    /// As `--collector` takes it.
     #[must_use]
-    pub fn address(&self) -> SocketAddr {
-        self.address
+    pub fn address(&self) -> String {
+        format!("unix:{}", self.path.display())
     }
 
     /// How many connections reached the target.
@@ -64,18 +71,13 @@ impl Proxy {
         self.shared.sent.load(Ordering::Acquire)
     }
 
-    /// Cuts every connection: both ends get a reset, and what was under way is lost. How many there were.
-    ///
-    /// # Panics
-    /// When the kernel has no such option.
+    /// Cuts every connection, and what was under way is lost. How many there were.
     #[must_use]
     pub fn cut(&self) -> usize {
-        let open: Vec<TcpStream> =
+        let open: Vec<UnixStream> =
             self.shared.open.lock().unwrap_or_else(PoisonError::into_inner).drain(..).collect();
         for stream in &open {
-            let at_once = nix::libc::linger { l_onoff: 1, l_linger: 0 };
-            setsockopt(stream, Linger, &at_once).unwrap();
-            // The threads that pass bytes on hold the other handles: they end by this, then the reset goes out.
+            // The threads that pass bytes on hold the other handles: they end by this.
             stream.shutdown(Shutdown::Both).ok();
         }
         open.len() / 2
@@ -89,17 +91,17 @@ impl Drop for Proxy {
             stream.shutdown(Shutdown::Both).ok();
         }
         // Wakes the thread that accepts.
-        TcpStream::connect_timeout(&self.address, Duration::from_secs(1)).ok();
+        UnixStream::connect(&self.path).ok();
     }
 }
 
-fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
+fn accept(listener: &UnixListener, shared: &Arc<Shared>) {
     for stream in listener.incoming().flatten() {
         if shared.ended.load(Ordering::Acquire) {
             return;
         }
         // Nobody behind: the sensor sees a connection that closes.
-        let Ok(target) = TcpStream::connect(&shared.target) else { continue };
+        let Ok(target) = UnixStream::connect(&shared.target) else { continue };
         let (Ok(a), Ok(b), Ok(c), Ok(d)) =
             (stream.try_clone(), target.try_clone(), stream.try_clone(), target.try_clone())
         else {
@@ -113,7 +115,7 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
     }
 }
 
-fn pass_on(mut from: TcpStream, mut to: TcpStream, count: Option<&AtomicU64>) {
+fn pass_on(mut from: UnixStream, mut to: UnixStream, count: Option<&AtomicU64>) {
     let mut bytes = [0; 16 << 10];
     while let Ok(length @ 1..) = from.read(&mut bytes) {
         if to.write_all(&bytes[..length]).is_err() {

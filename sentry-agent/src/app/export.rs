@@ -14,10 +14,10 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    config::{Collector, Config, Endpoint},
+    config::{Collector, Config},
     control::service::act_by_hand,
     enrich::clock::unix_ns,
-    export::{self, CommandRequest, ExportConfig, ExportStatus, TlsFiles},
+    export::{self, CommandRequest, ExportConfig, ExportStatus},
     journal::JournalHandle,
     runs::Registry,
     stage::act::Case,
@@ -25,6 +25,8 @@ use crate::{
 
 /// Commands from the collector that may wait.
 const QUEUE_COMMANDS: usize = 64;
+/// Between two tries to reach the collector.
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
 /// How long a stop waits for the collector to take what is committed.
 const GRACE: Duration = Duration::from_secs(3);
 
@@ -63,26 +65,26 @@ pub(super) fn start(
     journal: &JournalHandle,
     cases: &mpsc::Sender<Case>,
 ) -> (Exporter, watch::Receiver<ExportStatus>) {
-    let (status, watched) = watch::channel(ExportStatus::default());
-    let Collector::Enabled { endpoint, tls } = &config.collector else {
+    let configured = config.collector != Collector::Disabled;
+    let (status, watched) = watch::channel(ExportStatus { configured, ..ExportStatus::default() });
+    let Collector::Enabled { endpoint, proof } = &config.collector else {
         let mut stream = JoinSet::new();
         stream.spawn(keep_for_ourselves(journal.clone()));
         let exporter = Exporter { stream, commands: JoinSet::new(), token: None };
         return (exporter, watched);
     };
-    let uri = match endpoint {
-        Endpoint::Http { host, port } => format!("http://{host}:{port}"),
-        Endpoint::Https { host, port } => format!("https://{host}:{port}"),
-        Endpoint::Unix(path) => format!("unix:{}", path.display()),
-    };
-    let tls = tls.clone().map(|files| TlsFiles { ca: files.ca, identity: files.identity });
     let token = CancellationToken::new();
     let (sender, requests) = mpsc::channel(QUEUE_COMMANDS);
     let mut commands = JoinSet::new();
     commands.spawn(carry_out(requests, Arc::clone(registry), cases.clone()));
     let mut stream = JoinSet::new();
     stream.spawn(export::run(
-        ExportConfig { uri, tls, grace: GRACE },
+        ExportConfig {
+            uri: endpoint.to_string(),
+            proof: proof.clone(),
+            longest_wait: LONGEST_WAIT,
+            grace: GRACE,
+        },
         journal.clone(),
         hello(config, registry),
         sender,
@@ -92,8 +94,8 @@ pub(super) fn start(
     (Exporter { stream, commands, token: Some(token) }, watched)
 }
 
-/// Without a collector nothing waits to be sent: every item counts as acknowledged, so that the journal's bound for kept
-/// items rules and not the one for the spool. A collector that is configured later gets what comes from then on.
+/// Without a collector nothing waits to be sent: the journal's bound for kept items rules, and not
+/// the one for the spool. A collector that is configured later gets what is still kept.
 async fn keep_for_ourselves(journal: JournalHandle) {
     let mut position = journal.watch();
     loop {
@@ -101,7 +103,7 @@ async fn keep_for_ourselves(journal: JournalHandle) {
             let position = position.borrow_and_update();
             (Arc::clone(&position.epoch), position.last)
         };
-        journal.ack(&epoch, last);
+        journal.release(&epoch, last);
         if position.changed().await.is_err() {
             return;
         }
@@ -114,13 +116,13 @@ fn hello(config: &Config, registry: &Registry) -> v1::Hello {
         .map_or_else(|_| "unknown".into(), |name| name.nodename().to_string_lossy().into_owned());
     v1::Hello {
         sensor: config.sensor.id.clone(),
-        // The journal's, filled in by the export.
-        epoch: String::new(),
         host,
         version: env!("CARGO_PKG_VERSION").into(),
         boot_id: boot_id(),
         tier,
         limits,
+        // Filled in by the export, as are epoch and nonce.
+        ..v1::Hello::default()
     }
 }
 

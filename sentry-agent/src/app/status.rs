@@ -99,15 +99,10 @@ impl StatusBoard {
         let _only_once = self.export.set(status);
     }
 
-    /// How the export stands, in words; `None` without a collector.
-    fn collector(&self) -> Option<String> {
+    /// How the export stands; `None` without a collector.
+    fn collector(&self) -> Option<ExportStatus> {
         let status = self.export.get()?.borrow().clone();
-        match (status.connected, status.last_error) {
-            (Some(name), _) => Some(format!("connected to {name}")),
-            (None, Some(error)) => Some(format!("not connected: {error}")),
-            (None, None) if status.streams == 0 => None,
-            (None, None) => Some("not connected".into()),
-        }
+        status.configured.then_some(status)
     }
 
     /// Runs a task that serves one caller; it ends with its caller.
@@ -138,7 +133,11 @@ impl StatusBoard {
                  disk: {why}"
             )
         });
-        let all: Vec<String> = waiting.into_iter().chain(self.state.troubles(&journal.stats())).collect();
+        let collector = self.collector();
+        let unreached = collector.as_ref().and_then(unreached);
+        let unreached = unreached.map(|why| format!("no stream to the collector: {why}"));
+        let troubles = self.state.troubles(&journal.stats());
+        let all: Vec<String> = waiting.into_iter().chain(troubles).chain(unreached).collect();
         match all.as_slice() {
             [] => "serving".into(),
             all => format!("degraded: {}", all.join("; ")),
@@ -151,6 +150,7 @@ impl StatusBoard {
         limits.extend(self.sensor_limits.iter().cloned());
         faults.extend(skipped().map(|count| ("programs_skipped".into(), count)));
         let position = journal.position();
+        let collector = self.collector();
         let stages = self
             .stages
             .iter()
@@ -167,9 +167,9 @@ impl StatusBoard {
             limits,
             health: self.health(journal),
             stages,
-            collector: self.collector(),
-            spooled_items: position.last - position.acked.min(position.last),
-            acked_seq: position.acked,
+            spooled_items: if collector.is_some() { position.last - position.confirmed } else { 0 },
+            collector: collector.as_ref().map(in_words),
+            acked_seq: position.confirmed,
             last_seq: position.last,
             sensor: self.sensor.clone(),
             epoch: position.epoch.to_string(),
@@ -178,4 +178,17 @@ impl StatusBoard {
             ring_wakeups: self.ring.wakeups.load(Relaxed),
         }
     }
+}
+
+fn in_words(export: &ExportStatus) -> String {
+    match (&export.connected, &export.last_error) {
+        (Some(name), _) => format!("connected to {name}"),
+        (None, Some(error)) => format!("not connected: {error}"),
+        (None, None) => "not connected yet".into(),
+    }
+}
+
+/// Why there is no stream, where a try has failed.
+fn unreached(export: &ExportStatus) -> Option<&str> {
+    export.connected.is_none().then_some(export.last_error.as_deref()).flatten()
 }

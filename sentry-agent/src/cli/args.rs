@@ -28,7 +28,7 @@ pub(crate) enum Command {
 Examples:
   sentry sensor
   sentry sensor --config ./sensor.yaml --log-json
-  sentry sensor --state-dir /tmp/s --socket /tmp/s/sensor.sock --collector http://127.0.0.1:4319")]
+  sentry sensor --state-dir /tmp/s --socket /tmp/s/sensor.sock --collector unix:/tmp/s/feed.sock")]
     Sensor(SensorArgs),
     /// Runs a command under watch, as you, and reports what it did.
     #[command(after_help = "\
@@ -318,9 +318,11 @@ pub(crate) enum LedgerCommand {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ConfigCommand {
-    /// Reads the configuration without opening anything; says what is wrong and where.
+    /// Reads the configuration and the keys and certificates that it names; says what was checked,
+    /// or what is wrong and where.
     Check {
-        /// Default: /etc/agentsentry/config.yaml.
+        /// Default: /etc/agentsentry/config.yaml. Where there is no such file the check ends with
+        /// 66.
         file: Option<PathBuf>,
         /// JSON on standard output.
         #[arg(long)]

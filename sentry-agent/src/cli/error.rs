@@ -5,7 +5,7 @@ use std::{io, path::PathBuf};
 use tonic::{Code, Status};
 
 use super::exit::Exit;
-use crate::config::ConfigError;
+use crate::config::{ConfigError, check::CheckError};
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
@@ -36,6 +36,14 @@ pub(crate) enum CliError {
     NotKept { what: &'static str, id: String, list: &'static str },
     #[error(transparent)]
     Config(#[from] ConfigError),
+    #[error(transparent)]
+    Check(#[from] CheckError),
+    #[error(
+        "there is no {}, so the defaults hold and there is nothing to check; name the file that \
+         is meant",
+        path.display()
+    )]
+    NoConfig { path: PathBuf },
     #[error("cannot write to standard output")]
     Output {
         #[source]
@@ -71,7 +79,9 @@ impl CliError {
             Self::Sensor(status) => of_code(status.code()),
             Self::Incomplete { .. } => Exit::Internal,
             Self::NotKept { .. } => Exit::NoInput,
-            Self::Config(ConfigError::Unreadable { .. }) => Exit::NoInput,
+            Self::Config(ConfigError::Unreadable { .. }) | Self::NoConfig { .. } => Exit::NoInput,
+            Self::Check(error) if error.is_about_reading() => Exit::NoInput,
+            Self::Check(_) => Exit::Config,
             Self::Config(ConfigError::Flag { .. }) => Exit::Usage,
             Self::Config(_) => Exit::Config,
             // The reader has gone, as `| head` does: nothing is wrong.

@@ -1,6 +1,9 @@
 //! Commands that need no sensor: doctor, ledger verify, config, completions.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use clap::CommandFactory as _;
 use serde_json::json;
@@ -13,7 +16,7 @@ use super::{
     render::{GREEN, RED, YELLOW, json as lines, paint, safe, status},
 };
 use crate::{
-    config::{Collector, Config, Flags, defaults},
+    config::{Collector, Config, Flags, check, defaults},
     ledger::{self, Flaw, SetAside},
 };
 
@@ -125,15 +128,14 @@ fn set_aside(dir: &Path, told: &[SetAside]) -> Vec<(Option<PathBuf>, String)> {
 }
 
 pub(super) fn config_check(file: Option<PathBuf>, as_json: bool) -> Result<Exit, CliError> {
-    let name = file.clone().unwrap_or_else(|| defaults::CONFIG_FILE.into());
-    let config = match Config::load(&Flags { config: file, ..Flags::default() }) {
-        Ok(config) => config,
+    let (name, config, checked) = match checked_config(file) {
+        Ok(checked) => checked,
         Err(error) if as_json => {
             let value = json!({"type": "config", "valid": false, "error": crate::error_chain(&error)});
             out::print(&lines::line(&value))?;
-            return Ok(CliError::from(error).exit());
+            return Ok(error.exit());
         }
-        Err(error) => return Err(error.into()),
+        Err(error) => return Err(error),
     };
     let collector = match &config.collector {
         Collector::Disabled => "disabled".to_owned(),
@@ -144,11 +146,11 @@ pub(super) fn config_check(file: Option<PathBuf>, as_json: bool) -> Result<Exit,
         let value = json!({
             "type": "config", "valid": true, "file": name, "sensor": config.sensor.id,
             "state_dir": config.sensor.state_dir, "socket": config.sensor.socket, "group": config.sensor.group,
-            "collector": collector, "agents": agents,
+            "collector": collector, "agents": agents, "checked": checked,
         });
         lines::line(&value)
     } else {
-        format!(
+        let mut text = format!(
             "{} {}\n  sensor {}\n  state_dir {}\n  socket {}\n  group {}\n  collector {collector}\n  agents {}\n",
             safe(&name.display().to_string()),
             paint(GREEN, "is valid"),
@@ -157,10 +159,26 @@ pub(super) fn config_check(file: Option<PathBuf>, as_json: bool) -> Result<Exit,
             config.sensor.socket.display(),
             config.sensor.group.as_deref().unwrap_or("(root alone)"),
             if agents.is_empty() { "(no rules of their own)".to_owned() } else { agents.join(", ") },
-        )
+        );
+        for line in &checked {
+            text.push_str(&format!("  checked {}\n", safe(line)));
+        }
+        text
     };
     out::print(&text)?;
     Ok(Exit::Ok)
+}
+
+/// The file, what it says, and what was looked at beyond it.
+fn checked_config(file: Option<PathBuf>) -> Result<(PathBuf, Config, Vec<String>), CliError> {
+    let name = file.clone().unwrap_or_else(|| defaults::CONFIG_FILE.into());
+    if file.is_none() && matches!(name.try_exists(), Ok(false)) {
+        return Err(CliError::NoConfig { path: name });
+    }
+    let config = Config::load(&Flags { config: file, ..Flags::default() })?;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let checked = check::check(&config, now)?;
+    Ok((name, config, checked))
 }
 
 pub(super) fn config_example() -> Result<Exit, CliError> {

@@ -111,8 +111,14 @@ const TABLE: &[Row] = &[
         || "disabled".into(),
         "Where findings and events are streamed to. `disabled`, or:\n\
          collector:\n  \
-           endpoint: https://collector.example:4319   # or http://HOST:PORT, or unix:/PATH\n  \
-           tls: {ca: /etc/agentsentry/ca.pem, cert: /etc/agentsentry/sensor.pem, key: /etc/agentsentry/sensor.key}\n  \
+           endpoint: unix:/run/agentsentry-collector/feed.sock   # a collector on this host\n  \
+           user: agentsentry-collector                # who may listen there, beside root\n\
+         or, each with its own way to prove who is who:\n  \
+           endpoint: https://collector.example:4319\n  \
+           tls: {ca: /etc/agentsentry/ca.pem, cert: /etc/agentsentry/sensor.pem, key: /etc/agentsentry/sensor.key}\n\
+         or:\n  \
+           endpoint: http://127.0.0.1:4319\n  \
+           key_file: /etc/agentsentry/feed.key        # the collector has the same\n  \
            allow_plaintext_remote: false              # http to another host needs this",
     ),
 ];

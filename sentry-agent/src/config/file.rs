@@ -75,7 +75,9 @@ pub(super) enum CollectorFile {
 #[serde(deny_unknown_fields)]
 pub(super) struct EnabledFile {
     pub(super) endpoint: Spanned<Endpoint>,
-    pub(super) tls: Option<Spanned<TlsFile>>,
+    pub(super) tls: Option<TlsFile>,
+    pub(super) key_file: Option<AbsolutePath>,
+    pub(super) user: Option<String>,
     #[serde(default)]
     pub(super) allow_plaintext_remote: bool,
 }
@@ -84,8 +86,8 @@ pub(super) struct EnabledFile {
 #[serde(deny_unknown_fields)]
 pub(super) struct TlsFile {
     pub(super) ca: AbsolutePath,
-    pub(super) cert: Option<AbsolutePath>,
-    pub(super) key: Option<AbsolutePath>,
+    pub(super) cert: AbsolutePath,
+    pub(super) key: AbsolutePath,
 }
 
 #[derive(Debug, Deserialize)]

@@ -3,6 +3,7 @@
 //! - `file`: the YAML as typed, where wrong values are found with their line and column.
 //! - `defaults`: the one table of defaults; the example file is printed from it.
 //! - `validate`: the layers put together and checked against each other.
+//! - `check`: the files that it names, for `sentry config check`.
 //!
 //! Limits: the file may have 1 MiB. A key that is not known is an error, so that a mistyped rule is never a rule that
 //! does not hold.
@@ -10,6 +11,8 @@
 use std::{fmt, io, path::PathBuf};
 
 use sentry_detect::{run::Mode, runaway::settings::Settings};
+
+pub mod check;
 
 pub mod defaults;
 
@@ -69,7 +72,20 @@ pub struct Evidence {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Collector {
     Disabled,
-    Enabled { endpoint: Endpoint, tls: Option<TlsFiles> },
+    Enabled { endpoint: Endpoint, proof: Proof },
+}
+
+/// How sensor and collector prove to each other who they are; each endpoint has its own way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Proof {
+    /// `https`: by certificates.
+    Tls(TlsFiles),
+    /// `http`: by a key that both have, in a file of mode 0600 that is read anew for every
+    /// connection.
+    Key(PathBuf),
+    /// `unix`: by the kernel's word. Root may be the collector, the sensor's own user, and this
+    /// one, by name or number.
+    Peer { user: Option<String> },
 }
 
 /// Address of a collector.
@@ -83,13 +99,14 @@ pub enum Endpoint {
     Unix(PathBuf),
 }
 
-/// PEM files of mutual TLS; absolute paths.
+/// PEM files of mutual TLS; absolute paths, read anew for every connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TlsFiles {
     /// Who signed the collector's certificate.
     pub ca: PathBuf,
-    /// This sensor's certificate and key; both or none.
-    pub identity: Option<(PathBuf, PathBuf)>,
+    /// This sensor's certificate, for its id.
+    pub cert: PathBuf,
+    pub key: PathBuf,
 }
 
 /// What holds for the runs of one agent.

@@ -52,8 +52,8 @@ agents:
     assert_eq!(config.evidence, Evidence { hash_executed: true });
     assert!((config.detect.limits().cpu_min_cores - 2.0).abs() < 1e-9);
     let endpoint = Endpoint::Https { host: "collector.example".into(), port: 4319 };
-    let tls = TlsFiles { ca: "/ca".into(), identity: Some(("/cert".into(), "/key".into())) };
-    assert_eq!(config.collector, Collector::Enabled { endpoint, tls: Some(tls) });
+    let files = TlsFiles { ca: "/ca".into(), cert: "/cert".into(), key: "/key".into() };
+    assert_eq!(config.collector, Collector::Enabled { endpoint, proof: Proof::Tls(files) });
     let claude = Agent { name: "claude".into(), mode: Mode::Enforce };
     assert_eq!(config.agent("claude"), Some(&claude));
     assert_eq!(config.agent("codex").map(|agent| agent.mode), Some(Mode::Observe));
@@ -65,7 +65,7 @@ fn flags_win_over_the_file() {
     let flags = Flags {
         state_dir: Some("/flag".into()),
         group: Some("wheel".into()),
-        collector: Some("http://127.0.0.1:99".into()),
+        collector: Some("unix:/feed.sock".into()),
         ..Flags::default()
     };
     let config =
@@ -75,8 +75,23 @@ fn flags_win_over_the_file() {
         (config.sensor.state_dir.as_path(), config.sensor.group.as_deref()),
         (Path::new("/flag"), Some("wheel"))
     );
-    let endpoint = Endpoint::Http { host: "127.0.0.1".into(), port: 99 };
-    assert_eq!(config.collector, Collector::Enabled { endpoint, tls: None });
+    let endpoint = Endpoint::Unix("/feed.sock".into());
+    assert_eq!(config.collector, Collector::Enabled { endpoint, proof: Proof::Peer { user: None } });
+    // What the file has for its own endpoint is taken where it fits, and left where it does not.
+    let file = "version: 1\ncollector: {endpoint: 'http://localhost:1', key_file: /k}\n";
+    let by_key = Flags { collector: Some("http://127.0.0.1:99".into()), ..Flags::default() };
+    for (flags, expected) in [(&by_key, Proof::Key("/k".into())), (&flags, Proof::Peer { user: None })] {
+        let Collector::Enabled { proof, .. } = parse_with(file, flags).unwrap().collector else {
+            unreachable!()
+        };
+        assert_eq!(proof, expected);
+    }
+    assert_eq!(
+        parse_with("version: 1\n", &by_key).unwrap_err(),
+        "invalid value \"http://127.0.0.1:99\" for --collector: nothing proves who listens at \
+         http://127.0.0.1:99; use a unix socket (`unix:/PATH`), or set `collector.key_file` to a \
+         key that the collector has too (`sentry-collector feed-key` makes one)"
+    );
     let off = Flags { collector: Some("disabled".into()), ..Flags::default() };
     let config = parse_with("version: 1\ncollector: {endpoint: 'unix:/x'}\n", &off).unwrap();
     assert_eq!(config.collector, Collector::Disabled);
@@ -130,19 +145,19 @@ fn errors_say_where_and_what() {
         ),
         (
             "version: 1\ncollector:\n  endpoint: https://c.example:1\n",
-            "3:13: https needs `collector.tls` with at least `ca` in the configuration",
+            "3:13: https needs `collector.tls` with `ca`, `cert` and `key` in the configuration",
         ),
         (
             "version: 1\ncollector:\n  endpoint: https://c.example:1\n  tls: {ca: /a, key: /k}\n",
-            "4:8: `tls` has one of `cert` and `key`; give both, or none",
+            "4:17: missing field `cert`",
         ),
         (
-            "version: 1\ncollector:\n  endpoint: unix:/x\n  tls: {ca: /a}\n",
-            "3:13: `tls` has no meaning here; write https, or remove it",
+            "version: 1\ncollector:\n  endpoint: unix:/x\n  tls: {ca: /a, cert: /c, key: /k}\n",
+            "3:13: `tls` has no meaning for unix:/x; remove it, or write another endpoint",
         ),
         (
             "version: 1\ncollector:\n  endpint: unix:/x\n",
-            "3:3: unknown field `endpint`, expected one of endpoint, tls, allow_plaintext_remote",
+            "3:3: unknown field `endpint`, expected one of endpoint, tls, key_file, user, allow_plaintext_remote",
         ),
         (
             "version: 1\ndetect:\n  cpu_min_cores: -1\n",

@@ -10,8 +10,9 @@ use std::{
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    Agent, Collector, Config, ConfigError, Endpoint, Evidence, Journal, Rings, Sensor, TlsFiles, defaults,
-    file::{AgentFile, CollectorFile, File, Identifier},
+    Agent, Collector, Config, ConfigError, Endpoint, Evidence, Journal, Proof, Rings, Sensor, TlsFiles,
+    defaults,
+    file::{AgentFile, CollectorFile, EnabledFile, File, Identifier},
 };
 
 const MAX_FILE_BYTES: u64 = 1 << 20;
@@ -142,59 +143,64 @@ fn place(
 
 fn collector_file(path: &Path, file: Option<CollectorFile>) -> Result<Collector, ConfigError> {
     let Some(CollectorFile::Enabled(file)) = file else { return Ok(Collector::Disabled) };
-    let tls = match &file.tls {
-        None => None,
-        Some(spanned) => {
-            let tls = spanned.value.clone();
-            let identity = match (tls.cert, tls.key) {
-                (Some(cert), Some(key)) => Some((cert.0, key.0)),
-                (None, None) => None,
-                _ => {
-                    let what = "`tls` has one of `cert` and `key`; give both, or none".into();
-                    return Err(invalid(path, spanned.referenced, what));
-                }
-            };
-            Some(TlsFiles { ca: tls.ca.0, identity })
-        }
-    };
-    let endpoint = file.endpoint.value;
-    check_transport(&endpoint, tls.is_some(), file.allow_plaintext_remote)
-        .map_err(|what| invalid(path, file.endpoint.referenced, what))?;
-    Ok(Collector::Enabled { endpoint, tls })
+    let (endpoint, at) = (file.endpoint.value.clone(), file.endpoint.referenced);
+    let proof = proof(&endpoint, Some(*file), false).map_err(|what| invalid(path, at, what))?;
+    Ok(Collector::Enabled { endpoint, proof })
 }
 
-/// An endpoint given as a flag takes the file's TLS material and permission along.
+/// An endpoint given as a flag takes what the file says about its way of proof along, and leaves
+/// the rest.
 fn collector_flag(value: &str, file: Option<CollectorFile>) -> Result<Collector, ConfigError> {
     if value == "disabled" {
         return Ok(Collector::Disabled);
     }
     let wrong = |what| ConfigError::Flag { flag: "--collector", value: value.into(), what };
     let endpoint: Endpoint = value.parse().map_err(wrong)?;
-    let (tls, allow) = match file {
-        Some(CollectorFile::Enabled(file)) => (file.tls.map(|tls| tls.value), file.allow_plaintext_remote),
-        Some(CollectorFile::Disabled) | None => (None, false),
+    let file = match file {
+        Some(CollectorFile::Enabled(file)) => Some(*file),
+        Some(CollectorFile::Disabled) | None => None,
     };
-    let tls = tls.filter(|_| matches!(endpoint, Endpoint::Https { .. })).map(|tls| TlsFiles {
-        ca: tls.ca.0,
-        identity: tls.cert.zip(tls.key).map(|(cert, key)| (cert.0, key.0)),
-    });
-    check_transport(&endpoint, tls.is_some(), allow).map_err(wrong)?;
-    Ok(Collector::Enabled { endpoint, tls })
+    let proof = proof(&endpoint, file, true).map_err(wrong)?;
+    Ok(Collector::Enabled { endpoint, proof })
 }
 
-fn check_transport(endpoint: &Endpoint, has_tls: bool, allow_plaintext: bool) -> Result<(), String> {
+/// The way of proof that goes with the endpoint; with `pick`, whatever else the file has belongs to
+/// another endpoint.
+fn proof(endpoint: &Endpoint, file: Option<EnabledFile>, pick: bool) -> Result<Proof, String> {
+    let (tls, key_file, user, allow_remote) = match file {
+        Some(EnabledFile { tls, key_file, user, allow_plaintext_remote, .. }) => {
+            (tls, key_file, user, allow_plaintext_remote)
+        }
+        None => (None, None, None, false),
+    };
+    let others = [
+        ("tls", tls.is_some() && !matches!(endpoint, Endpoint::Https { .. })),
+        ("key_file", key_file.is_some() && !matches!(endpoint, Endpoint::Http { .. })),
+        ("user", user.is_some() && !matches!(endpoint, Endpoint::Unix(_))),
+    ];
+    if let Some((key, _)) = others.iter().find(|(_, there)| *there && !pick) {
+        return Err(format!("`{key}` has no meaning for {endpoint}; remove it, or write another endpoint"));
+    }
     match endpoint {
-        Endpoint::Https { .. } if !has_tls => {
-            Err("https needs `collector.tls` with at least `ca` in the configuration".into())
-        }
-        Endpoint::Http { .. } | Endpoint::Unix(_) if has_tls => {
-            Err("`tls` has no meaning here; write https, or remove it".into())
-        }
-        Endpoint::Http { host, .. } if !allow_plaintext && !is_loopback(host) => Err(format!(
+        Endpoint::Https { .. } => match tls {
+            Some(tls) => Ok(Proof::Tls(TlsFiles { ca: tls.ca.0, cert: tls.cert.0, key: tls.key.0 })),
+            None => {
+                Err("https needs `collector.tls` with `ca`, `cert` and `key` in the configuration".into())
+            }
+        },
+        Endpoint::Http { host, .. } if !allow_remote && !is_loopback(host) => Err(format!(
             "{host} is another host and http is not protected; use https with `tls`, or set \
              `collector.allow_plaintext_remote: true` if the network itself is protected"
         )),
-        _ => Ok(()),
+        Endpoint::Http { .. } => match key_file {
+            Some(key) => Ok(Proof::Key(key.0)),
+            None => Err(format!(
+                "nothing proves who listens at {endpoint}; use a unix socket (`unix:/PATH`), or \
+                 set `collector.key_file` to a key that the collector has too \
+                 (`sentry-collector feed-key` makes one)"
+            )),
+        },
+        Endpoint::Unix(_) => Ok(Proof::Peer { user }),
     }
 }
 

@@ -35,7 +35,8 @@ impl Pump {
         let mut from = self.journal.start_of(self.filter.clone(), newest).await?;
         loop {
             committed.mark_unchanged();
-            let end = self.journal.position().last;
+            let position = self.journal.position();
+            let end = position.base + position.last;
             let page = self.journal.page(self.filter.clone(), from).await?;
             for (seq, item) in page.items {
                 from = seq + 1;

@@ -6,17 +6,22 @@ use std::{
 };
 
 const FIRST: Duration = Duration::from_millis(100);
-const LONGEST: Duration = Duration::from_secs(5);
 
-/// Doubles from 100 ms to 5 s; each wait is 50–100 % of that, so that many sensors do not come back as one.
-#[derive(Debug, Default)]
+/// Doubles from 100 ms to the longest; each wait is 50–100 % of that, so that many sensors do not
+/// come back as one.
+#[derive(Debug)]
 pub(super) struct Backoff {
+    longest: Duration,
     failures: u32,
 }
 
 impl Backoff {
+    pub(super) fn new(longest: Duration) -> Self {
+        Self { longest, failures: 0 }
+    }
+
     pub(super) fn next_delay(&mut self) -> Duration {
-        let whole = FIRST.saturating_mul(2_u32.saturating_pow(self.failures)).min(LONGEST);
+        let whole = FIRST.saturating_mul(2_u32.saturating_pow(self.failures)).min(self.longest);
         self.failures = self.failures.saturating_add(1);
         // The standard library's hash keys are random; no more than that is needed here.
         let part = RandomState::new().build_hasher().finish() % 512;
@@ -34,7 +39,8 @@ mod tests {
 
     #[test]
     fn grows_to_the_cap_and_starts_again() {
-        let mut backoff = Backoff::default();
+        const LONGEST: Duration = Duration::from_secs(5);
+        let mut backoff = Backoff::new(LONGEST);
         let mut longest = FIRST;
         for _ in 0..100 {
             let delay = backoff.next_delay();

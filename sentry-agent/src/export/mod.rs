@@ -1,8 +1,10 @@
 //! The export: streams the journal to the collector and brings its commands.
 //!
-//! One bidirectional stream at a time. After Hello and Welcome it goes on behind what the collector says it has, so
-//! what a broken stream carried is sent again and nothing is skipped. Acknowledgements go to the journal, which is
-//! where the position lives.
+//! One bidirectional stream at a time. The collector proves who it is before it gets anything but
+//! the hello, and before anything that it says counts. After Hello and Welcome the stream goes on
+//! behind what the collector says it has, so what a broken stream carried is sent again and nothing
+//! is skipped. Acknowledgements go to the journal, which is where the position lives; one of what
+//! was never sent ends the stream, and a Welcome to what the journal never had begins a new epoch.
 //!
 //! # Limits
 //!
@@ -19,6 +21,8 @@ mod backoff;
 
 mod connect;
 
+mod greeting;
+
 mod session;
 
 mod commands;
@@ -26,16 +30,21 @@ mod commands;
 #[cfg(test)]
 mod tests;
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
-use sentry_proto::v1;
+use sentry_proto::{proof::KeyError, v1};
 use tokio::{
     sync::{mpsc, oneshot, watch},
     time::{Instant, sleep_until, timeout},
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::journal::{JournalError, JournalHandle};
+pub use crate::config::{Proof, TlsFiles};
+use crate::journal::{JournalError, JournalHandle, Position};
 
 use backoff::Backoff;
 use commands::Desk;
@@ -53,19 +62,12 @@ pub const RESULTS: usize = 64;
 pub struct ExportConfig {
     /// `http://HOST:PORT`, `https://HOST:PORT` or `unix:/PATH`.
     pub uri: String,
-    /// For `https` only.
-    pub tls: Option<TlsFiles>,
+    /// The one that goes with the scheme.
+    pub proof: Proof,
+    /// Before the next try, when one has failed again and again.
+    pub longest_wait: Duration,
     /// How long a stop may wait for the acknowledgement of what is committed.
     pub grace: Duration,
-}
-
-/// PEM files; read anew for every connection.
-#[derive(Clone, Debug)]
-pub struct TlsFiles {
-    /// Who signed the collector's certificate.
-    pub ca: PathBuf,
-    /// This sensor's certificate and key.
-    pub identity: Option<(PathBuf, PathBuf)>,
 }
 
 /// A command of the collector, to be carried out once.
@@ -79,6 +81,8 @@ pub struct CommandRequest {
 /// How the export is doing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ExportStatus {
+    /// There is a collector to stream to.
+    pub configured: bool,
     /// What the collector calls itself, while a stream is open.
     pub connected: Option<String>,
     /// Streams opened so far.
@@ -101,6 +105,12 @@ pub enum ExportError {
     Refused { status: Box<tonic::Status> },
     #[error("stream to the collector: {what}")]
     Protocol { what: &'static str },
+    #[error("the collector has not proven who it is: {what}; nothing was sent to it")]
+    Unproven { what: &'static str },
+    #[error("cannot prove this sensor to the collector")]
+    Key(#[from] Box<KeyError>),
+    #[error("the kernel gave no random bytes for the collector")]
+    Random { source: std::io::Error },
     #[error("read for the collector")]
     Journal(#[from] JournalError),
 }
@@ -117,7 +127,9 @@ pub async fn run(
     token: CancellationToken,
 ) {
     let (desk, results) = Desk::new(journal.clone(), commands);
-    let exporter = Exporter { config, journal, hello, desk, status };
+    let Position { epoch, last, .. } = journal.position();
+    let sent = Mutex::new(Sent { epoch, last });
+    let exporter = Exporter { config, journal, hello, desk, status, sent };
     let streams = async {
         exporter.stream_until_drained(results, &token).await;
         // An act that is under way ends soon; without its result noted a repeat could not be answered.
@@ -137,15 +149,33 @@ struct Exporter {
     hello: v1::Hello,
     desk: Desk,
     status: watch::Sender<ExportStatus>,
+    sent: Mutex<Sent>,
+}
+
+/// How far this file can have been sent: what it had when this life began, and what went out since.
+#[derive(Debug)]
+struct Sent {
+    epoch: Arc<str>,
+    last: u64,
 }
 
 impl Exporter {
+    /// Notes that positions up to `last` go out; returns up to where any may have.
+    fn note_sent(&self, epoch: &Arc<str>, last: u64) -> u64 {
+        let mut sent = self.sent.lock().unwrap_or_else(PoisonError::into_inner);
+        if sent.epoch != *epoch {
+            *sent = Sent { epoch: Arc::clone(epoch), last: 0 };
+        }
+        sent.last = sent.last.max(last);
+        sent.last
+    }
+
     async fn stream_until_drained(
         &self,
         mut results: mpsc::Receiver<v1::CommandResult>,
         token: &CancellationToken,
     ) {
-        let mut backoff = Backoff::default();
+        let mut backoff = Backoff::new(self.config.longest_wait);
         let mut suspect_until = 0;
         let grace_is_over = async {
             token.cancelled().await;

@@ -1,4 +1,4 @@
-//! One stream: Hello, Welcome, then items out, acknowledgements and commands in.
+//! One stream: the greeting, then items out, acknowledgements and commands in.
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
@@ -8,14 +8,13 @@ use tokio::{
     sync::{mpsc, watch},
     time::timeout,
 };
-use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::{Code, Streaming};
 
-use super::{BATCH_BYTES, ExportError, Exporter, WINDOW_BYTES, connect};
+use super::{BATCH_BYTES, ExportError, Exporter, WINDOW_BYTES, connect, greeting};
 use crate::journal::Batch;
 
-/// For the Welcome.
+/// For the whole greeting.
 const WELCOME_TIMEOUT: Duration = Duration::from_secs(10);
 /// Messages between the reader of the journal and the connection.
 const OUTBOX: usize = 2;
@@ -111,33 +110,30 @@ impl<'a> Session<'a> {
         &mut self,
     ) -> Result<(mpsc::Sender<FromSensor>, Streaming<v1::FromCollector>, Arc<str>), ExportError> {
         let Exporter { config, journal, hello, status, .. } = self.exporter;
-        let mut client = connect::connect(config).await?;
         let position = journal.position();
-        let epoch = position.epoch;
+        let epoch = Arc::clone(&position.epoch);
+        let hello = v1::Hello { epoch: epoch.to_string(), last: position.last, ..hello.clone() };
         let (outbox, outgoing) = mpsc::channel(OUTBOX);
-        let hello = v1::Hello { epoch: epoch.to_string(), ..hello.clone() };
-        say(&outbox, from_sensor::Message::Hello(hello)).await;
-        let welcome = async {
-            let mut inbound =
-                client.stream(ReceiverStream::new(outgoing)).await.map_err(refused)?.into_inner();
-            match inbound.message().await.map_err(refused)?.and_then(|message| message.message) {
-                Some(from_collector::Message::Welcome(welcome)) => Ok((inbound, welcome)),
-                _ => Err(ExportError::Protocol { what: "the collector did not begin with a welcome" }),
-            }
-        };
-        let (inbound, welcome) = timeout(WELCOME_TIMEOUT, welcome)
-            .await
-            .unwrap_or(Err(ExportError::Protocol { what: "no welcome from the collector within 10 s" }))?;
-        if welcome.acked > position.last {
-            tracing::error!(
-                journal.last = position.last,
-                collector.acked = welcome.acked,
-                "the collector has more than the journal, an older copy of the journal came back"
+        let (inbound, welcome) = timeout(
+            WELCOME_TIMEOUT,
+            greeting::greet(connect::connect(config).await?, hello, &outbox, outgoing),
+        )
+        .await
+        .unwrap_or(Err(ExportError::Protocol { what: "no welcome from the collector within 10 s" }))?;
+        let sent = self.exporter.note_sent(&epoch, 0);
+        if welcome.acked > sent {
+            let why = format!(
+                "the collector has {} positions of epoch {epoch}, of which this journal can have \
+                 sent {sent}: an older copy of the journal came back, or somebody else was \
+                 taken for this sensor",
+                welcome.acked
             );
-            journal.skip_to(welcome.acked).await?;
-        } else {
-            journal.ack(&epoch, welcome.acked);
+            journal.begin_epoch(&epoch, why).await?;
+            return Err(ExportError::Protocol {
+                what: "the collector has more of this epoch than the journal sent; a new epoch begins",
+            });
         }
+        journal.ack(&epoch, welcome.acked);
         self.acked.send_replace(welcome.acked);
         self.welcomed_at = Some(welcome.acked);
         tracing::info!(
@@ -188,6 +184,7 @@ impl<'a> Session<'a> {
             let items = v1::Items { first_seq: cursor, items: batch.items };
             window.take(last, items.encoded_len());
             self.out.send_replace(Out { alone: alone.then_some(cursor), last });
+            self.exporter.note_sent(epoch, last);
             if !say(outbox, from_sensor::Message::Items(items)).await {
                 // The stream has ended; what it ended with comes in on the other side.
                 std::future::pending::<()>().await;
@@ -232,6 +229,11 @@ impl<'a> Session<'a> {
             };
             match message.message {
                 Some(from_collector::Message::Ack(ack)) => {
+                    if ack.seq > self.out.borrow().last.max(*self.acked.borrow()) {
+                        return Err(ExportError::Protocol {
+                            what: "the collector acknowledged what was not sent",
+                        });
+                    }
                     self.exporter.journal.ack(epoch, ack.seq);
                     self.acked.send_if_modified(|acked| {
                         let newer = ack.seq > *acked;
@@ -244,8 +246,8 @@ impl<'a> Session<'a> {
                         self.answer(outbox, result).await;
                     }
                 }
-                Some(from_collector::Message::Welcome(_)) => {
-                    return Err(ExportError::Protocol { what: "the collector sent a second welcome" });
+                Some(from_collector::Message::Welcome(_) | from_collector::Message::Challenge(_)) => {
+                    return Err(ExportError::Protocol { what: "the collector greeted a second time" });
                 }
                 // Of a newer collector; it has to do without an answer.
                 None => tracing::warn!("unknown message from the collector"),
@@ -297,11 +299,11 @@ impl Window {
 }
 
 /// False: the stream has ended.
-async fn say(outbox: &mpsc::Sender<FromSensor>, message: from_sensor::Message) -> bool {
+pub(super) async fn say(outbox: &mpsc::Sender<FromSensor>, message: from_sensor::Message) -> bool {
     outbox.send(FromSensor { message: Some(message) }).await.is_ok()
 }
 
-fn refused(status: tonic::Status) -> ExportError {
+pub(super) fn refused(status: tonic::Status) -> ExportError {
     ExportError::Refused { status: Box::new(status) }
 }
 

@@ -67,13 +67,22 @@ pub(super) struct Shared {
     pub(super) counters: Counters,
     /// Lost before the queue; the writer makes a Gap of it.
     pub(super) overflow: Mutex<Lost>,
-    /// Newest acknowledgement that is not written yet, with its epoch.
-    pub(super) acked: Mutex<Option<(Arc<str>, u64)>>,
+    /// Newest acknowledgement that is not written yet.
+    pub(super) acked: Mutex<Option<Acked>>,
     pub(super) refused: Mutex<Option<Refused>>,
     path: PathBuf,
     // One each, so that a long query does not hold up the exporter.
     export_reader: Mutex<Option<Reader>>,
     query_reader: Mutex<Option<Reader>>,
+}
+
+/// Up to where nobody waits for items any more.
+#[derive(Debug)]
+pub(super) struct Acked {
+    pub(super) epoch: Arc<str>,
+    pub(super) seq: u64,
+    /// By the collector.
+    pub(super) confirmed: bool,
 }
 
 #[derive(Debug, Default)]
@@ -91,6 +100,7 @@ pub(super) struct Counters {
 #[derive(Debug)]
 struct Reader {
     epoch: String,
+    base: u64,
     connection: Connection,
 }
 
@@ -173,27 +183,38 @@ impl JournalHandle {
 
     /// Everything of `epoch` up to `seq` is durable at the collector. Written with the next batch.
     pub fn ack(&self, epoch: &Arc<str>, seq: u64) {
+        self.put_ack(Acked { epoch: Arc::clone(epoch), seq, confirmed: true });
+    }
+
+    /// Without a collector: nobody waits for what stands in `epoch` up to `seq`. Written with the
+    /// next batch.
+    pub fn release(&self, epoch: &Arc<str>, seq: u64) {
+        self.put_ack(Acked { epoch: Arc::clone(epoch), seq, confirmed: false });
+    }
+
+    fn put_ack(&self, newer: Acked) {
         {
             let mut acked = lock(&self.shared.acked);
             match acked.as_mut() {
-                Some((known, newest)) if known == epoch => *newest = seq.max(*newest),
-                _ => *acked = Some((Arc::clone(epoch), seq)),
+                Some(known) if known.epoch == newer.epoch => known.seq = newer.seq.max(known.seq),
+                _ => *acked = Some(newer),
             }
         }
         // A full queue will make the writer look without being woken.
         drop(self.requests.try_send(Request::Wake));
     }
 
-    /// See [`super::Journal::skip_to`].
+    /// See [`super::Journal::begin_epoch`]. Nothing happens where `epoch` has ended already.
     ///
     /// # Errors
     ///
-    /// The positions were not moved, or the writer has ended.
-    pub async fn skip_to(&self, seq: u64) -> Result<(), JournalError> {
-        self.ask("move the journal's positions", |reply| Control::SkipTo(seq, reply)).await?
+    /// The epoch goes on, or the writer has ended.
+    pub async fn begin_epoch(&self, epoch: &Arc<str>, why: String) -> Result<(), JournalError> {
+        let epoch = Arc::clone(epoch);
+        self.ask("begin a new epoch", |reply| Control::BeginEpoch(epoch, why, reply)).await?
     }
 
-    /// See [`super::Journal::give_up`].
+    /// See [`super::Journal::give_up`]; `seq` is a position of the epoch.
     ///
     /// # Errors
     ///
@@ -244,7 +265,8 @@ impl JournalHandle {
         self.position.clone()
     }
 
-    /// Items from position `seq` on: at least one if there is one, then as many as `max_bytes` hold.
+    /// Items from position `seq` of the epoch on: at least one if there is one, then as many as
+    /// `max_bytes` hold.
     ///
     /// # Errors
     ///
@@ -252,7 +274,7 @@ impl JournalHandle {
     pub async fn read_from(&self, seq: u64, max_bytes: usize) -> Result<Batch, JournalError> {
         let batch = self
             .read(Purpose::Export, "read the spool", move |reader| {
-                let batch = read::read_from(&reader.connection, seq, max_bytes)?;
+                let batch = read::read_from(&reader.connection, reader.base, seq, max_bytes)?;
                 Ok(Batch { epoch: reader.epoch.clone(), ..batch })
             })
             .await?;
@@ -413,7 +435,8 @@ impl Shared {
             Purpose::Export => &self.export_reader,
             Purpose::Query => &self.query_reader,
         });
-        // After a corrupt file was replaced the old connection still reads the old one.
+        // After a corrupt file was replaced the old connection still reads the old one; a new epoch
+        // has a new base.
         if slot.as_ref().is_none_or(|reader| reader.epoch != epoch) {
             *slot = None;
         }
@@ -421,8 +444,8 @@ impl Shared {
             Some(reader) => reader,
             None => {
                 let connection = schema::open_reader(&self.path)?;
-                let epoch = schema::meta(&connection, "epoch").map_err(JournalError::of(act))?;
-                Reader { epoch: epoch.unwrap_or_default(), connection }
+                let (epoch, base) = schema::epoch(&connection).map_err(JournalError::of(act))?;
+                Reader { epoch, base, connection }
             }
         };
         let result = query(&reader).map_err(JournalError::of(act));

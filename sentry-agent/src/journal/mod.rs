@@ -4,13 +4,17 @@
 //!
 //! ```text
 //! items(seq, last, kind, run, agent, time, bytes, body)   body = encoded v1::Item; last = seq except for a Gap
-//! meta(key, value)                                        epoch, next, acked, clean
+//! meta(key, value)                                        epoch, epoch_why, base, next, acked, confirmed, clean
 //! runs(run, agent, state, first_seq, seq, body)           newest v1::Run of each run
 //! commands(key, number, body)                             results of the collector's commands, by idempotency key
 //! ```
 //!
-//! Positions: `seq` is given at commit, starts at 1 in each epoch and has no holes. What could not be kept is a Gap
-//! that covers the positions it would have had. An epoch is one life of the file.
+//! Positions: `seq` is given at commit, starts at 1 and has no holes. What could not be kept is a
+//! Gap that covers the positions it would have had. To the collector positions start at 1 in each
+//! epoch: there they are `seq - base`. An epoch is one life of the file, or ends before that where
+//! the collector claims to have what the file never had; then what is not acknowledged is sent
+//! under a new epoch, and `epoch_why` says why. `acked` is what nobody waits for; `confirmed` is
+//! what the collector has acknowledged.
 //!
 //! # Limits
 //!

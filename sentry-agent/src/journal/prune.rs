@@ -21,6 +21,11 @@ const GAP_ROOM: u64 = 4 << 10;
 pub(super) struct Books {
     /// Position of the next item.
     pub(super) next: u64,
+    /// Position before the first one of the epoch.
+    pub(super) base: u64,
+    /// What the collector has acknowledged in the epoch; never beyond `acked`.
+    pub(super) confirmed: u64,
+    /// What nobody waits for: acknowledged, or released where there is no collector.
     pub(super) acked: u64,
     pub(super) acked_bytes: u64,
     pub(super) unacked_bytes: u64,

@@ -34,9 +34,16 @@ pub struct Filter {
     pub kinds: Vec<ItemKind>,
 }
 
-/// Reads on from position `seq`: at least one item if there is one, then as many as `max_bytes` hold.
-pub(super) fn read_from(connection: &Connection, seq: u64, max_bytes: usize) -> rusqlite::Result<Batch> {
+/// Reads on from position `seq` of the epoch that begins behind `base`: at least one item if there
+/// is one, then as many as `max_bytes` hold.
+pub(super) fn read_from(
+    connection: &Connection,
+    base: u64,
+    seq: u64,
+    max_bytes: usize,
+) -> rusqlite::Result<Batch> {
     let mut batch = Batch { first: seq, last: seq.saturating_sub(1), ..Batch::default() };
+    let of_epoch = |position: i64| position.unsigned_abs().saturating_sub(base);
     let mut bytes = 0;
     let mut select = connection.prepare_cached(
         // From the row that `seq` is in: a Gap may begin before it.
@@ -44,9 +51,10 @@ pub(super) fn read_from(connection: &Connection, seq: u64, max_bytes: usize) -> 
          WHERE seq >= IFNULL((SELECT MAX(seq) FROM items WHERE seq <= ?1), ?1) AND last >= ?1
          ORDER BY seq LIMIT ?2",
     )?;
-    let mut rows = select.query(params![sql(seq), sql(ITEMS_AT_ONCE as u64)])?;
+    let from = base.saturating_add(seq);
+    let mut rows = select.query(params![sql(from), sql(ITEMS_AT_ONCE as u64)])?;
     while let Some(row) = rows.next()? {
-        let (first, last) = (row.get::<_, i64>(0)?.unsigned_abs(), row.get::<_, i64>(1)?.unsigned_abs());
+        let (first, last) = (of_epoch(row.get(0)?), of_epoch(row.get(1)?));
         let expected = batch.last + 1;
         let start = first.max(expected);
         let hole = (first > expected).then(|| gap::unknown(expected, first - 1, "not-kept"));

@@ -114,6 +114,13 @@ pub(super) fn meta_number(connection: &Connection, key: &str) -> rusqlite::Resul
     Ok(text.and_then(|text| text.parse().ok()).unwrap_or(0))
 }
 
+/// The epoch and its base, as one commit wrote them.
+pub(super) fn epoch(connection: &Connection) -> rusqlite::Result<(String, u64)> {
+    let select = "SELECT IFNULL(MAX(CASE key WHEN 'epoch' THEN value END), ''),
+                         IFNULL(MAX(CASE key WHEN 'base' THEN value END), '0') FROM meta";
+    connection.query_row(select, [], |row| Ok((row.get(0)?, row.get::<_, String>(1)?.parse().unwrap_or(0))))
+}
+
 pub(super) fn set_meta(connection: &Connection, key: &str, value: &str) -> rusqlite::Result<()> {
     let mut insert = connection.prepare_cached("INSERT OR REPLACE INTO meta (key, value) VALUES (?1, ?2)")?;
     insert.execute([key, value]).map(drop)

@@ -9,6 +9,7 @@ use std::{
 use prost::Message as _;
 use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
 use sentry_proto::v1::{self, ItemKind, item};
+use uuid::Uuid;
 
 use super::{
     COMMANDS_KEPT, ITEM_LIMIT, JournalError, Limits, RUNS_KEPT,
@@ -112,36 +113,49 @@ impl Journal {
     ///
     /// The position was not written; the same items will be sent again, which is harmless.
     pub fn acked(&mut self, seq: u64) -> Result<(), JournalError> {
-        if seq <= self.books.acked || seq >= self.books.next {
+        if seq <= self.books.confirmed || seq >= self.books.next {
             return Ok(());
         }
         self.transact("acknowledge in the journal", |connection, books| {
+            books.confirmed = seq;
+            if seq > books.acked { prune::acknowledge(connection, books, seq) } else { Ok(()) }
+        })
+    }
+
+    /// Nobody waits for what stands up to `seq`: it becomes history, as if it were acknowledged.
+    /// Going back, or past the end, is ignored.
+    ///
+    /// # Errors
+    ///
+    /// Nothing was written.
+    pub fn release(&mut self, seq: u64) -> Result<(), JournalError> {
+        if seq <= self.books.acked || seq >= self.books.next {
+            return Ok(());
+        }
+        self.transact("release in the journal", |connection, books| {
             prune::acknowledge(connection, books, seq)
         })
     }
 
-    /// The collector has more of this epoch than this file: an older copy of the file came back. What is not
-    /// acknowledged moves behind `seq`, so that no position is given twice.
+    /// What the collector says of this epoch cannot be of this file: an older copy of it came back,
+    /// or somebody else spoke for this sensor. A new epoch begins with what is not acknowledged;
+    /// every row stays where it is.
     ///
     /// # Errors
     ///
-    /// Nothing was moved.
-    pub fn skip_to(&mut self, seq: u64) -> Result<(), JournalError> {
-        if seq < self.books.next {
-            return self.acked(seq);
-        }
-        self.transact("move the journal's positions", |connection, books| {
-            let by = seq - books.acked;
-            let mut shift = connection.prepare_cached(
-                // Twice negative, because each row by itself must not meet one that has not moved yet.
-                "UPDATE items SET seq = -(seq + ?1), last = last + ?1 WHERE seq > ?2",
-            )?;
-            shift.execute(params![sql(by), sql(books.acked)])?;
-            connection.execute("UPDATE items SET seq = -seq WHERE seq < 0", [])?;
-            books.acked = seq;
-            books.next += by;
+    /// The epoch goes on.
+    pub fn begin_epoch(&mut self, why: &str) -> Result<(), JournalError> {
+        let epoch = Uuid::now_v7().to_string();
+        self.transact("begin a new epoch in the journal", |connection, books| {
+            schema::set_meta(connection, "epoch", &epoch)?;
+            schema::set_meta(connection, "epoch_why", why)?;
+            books.base = books.acked;
+            books.confirmed = books.acked;
             Ok(())
-        })
+        })?;
+        tracing::error!(journal.epoch = epoch, why, "a new epoch of the journal begins");
+        self.epoch = epoch;
+        Ok(())
     }
 
     /// The collector will never take what stands at `seq`: a Gap takes its place.
@@ -242,10 +256,23 @@ impl Journal {
         self.books.next - 1
     }
 
-    /// Newest acknowledged position.
+    /// Newest position that nobody waits for: acknowledged, or released.
     #[must_use]
     pub fn acked_seq(&self) -> u64 {
         self.books.acked
+    }
+
+    /// Newest position that the collector has acknowledged; [`Journal::base_seq`] if there is none
+    /// in this epoch.
+    #[must_use]
+    pub fn confirmed_seq(&self) -> u64 {
+        self.books.confirmed
+    }
+
+    /// Where the epoch begins: its position 1 is the one behind this.
+    #[must_use]
+    pub fn base_seq(&self) -> u64 {
+        self.books.base
     }
 
     #[must_use]
@@ -288,6 +315,8 @@ impl Journal {
             let dropped = prune::prune(&transaction, &mut books, self.limits)?;
             schema::set_meta(&transaction, "next", &books.next.to_string())?;
             schema::set_meta(&transaction, "acked", &books.acked.to_string())?;
+            schema::set_meta(&transaction, "confirmed", &books.confirmed.to_string())?;
+            schema::set_meta(&transaction, "base", &books.base.to_string())?;
             transaction.commit()?;
             Ok(dropped)
         })();
@@ -458,6 +487,10 @@ fn upsert_run(connection: &Connection, seq: u64, run: &v1::Run) -> rusqlite::Res
 fn load(connection: &Connection) -> rusqlite::Result<(String, Books)> {
     let epoch = schema::meta(connection, "epoch")?.unwrap_or_default();
     let acked = schema::meta_number(connection, "acked")?;
+    // Files of older versions have neither: one epoch is all they know, and nothing says who
+    // acknowledged.
+    let base = schema::meta_number(connection, "base")?.min(acked);
+    let confirmed = schema::meta_number(connection, "confirmed")?.clamp(base, acked);
     let last: i64 = connection.query_row("SELECT IFNULL(MAX(last), 0) FROM items", [], |row| row.get(0))?;
     // Never behind what is there, whatever the table of numbers says.
     let next = schema::meta_number(connection, "next")?.max(last.unsigned_abs() + 1).max(acked + 1);
@@ -468,5 +501,5 @@ fn load(connection: &Connection) -> rusqlite::Result<(String, Books)> {
     let (acked_bytes, unacked_bytes) = (sum("<=")?, sum(">")?);
     let shares = prune::shares(connection, (acked, next))?;
     let kept = prune::shares(connection, (0, acked))?;
-    Ok((epoch, Books { next, acked, acked_bytes, unacked_bytes, shares, kept }))
+    Ok((epoch, Books { next, base, confirmed, acked, acked_bytes, unacked_bytes, shares, kept }))
 }

@@ -20,7 +20,7 @@ use tokio::{
 use super::{
     CommandState, Journal, JournalError, JournalHandle, Limits,
     gap::Lost,
-    handle::{Refused, Shared, lock},
+    handle::{Acked, Refused, Shared, lock},
     schema,
     waiting::Waiting,
 };
@@ -37,14 +37,19 @@ const BATCH_TIME: Duration = Duration::from_millis(50);
 /// How often writing is tried again while items wait, or a loss that no Gap stands for yet.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// Where the journal stands.
+/// Where the journal stands, in positions of the epoch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Position {
     pub epoch: Arc<str>,
     /// Newest committed position; 0 = none yet.
     pub last: u64,
-    /// Newest acknowledged position.
+    /// Newest position that nobody waits for: acknowledged, or released where there is no
+    /// collector.
     pub acked: u64,
+    /// Newest position that the collector has acknowledged.
+    pub confirmed: u64,
+    /// Position 1 of the epoch is the one behind this in the file.
+    pub base: u64,
 }
 
 /// Owns the writer's thread.
@@ -123,7 +128,7 @@ pub(super) enum Request {
 #[derive(Debug)]
 pub(super) enum Control {
     Flush(oneshot::Sender<Position>),
-    SkipTo(u64, oneshot::Sender<Result<(), JournalError>>),
+    BeginEpoch(Arc<str>, String, oneshot::Sender<Result<(), JournalError>>),
     GiveUp(u64, oneshot::Sender<Result<(), JournalError>>),
     BeginCommand(String, oneshot::Sender<Result<CommandState, JournalError>>),
     FinishCommand(v1::CommandResult, oneshot::Sender<Result<(), JournalError>>),
@@ -306,17 +311,18 @@ impl Worker {
 
     fn acknowledge(&mut self) {
         let Some(journal) = &mut self.journal else { return };
-        let Some((epoch, seq)) = lock(&self.shared.acked).take() else { return };
+        let Some(Acked { epoch, seq, confirmed }) = lock(&self.shared.acked).take() else { return };
         // An answer from before the file was replaced says nothing about this one.
         if *epoch != *journal.epoch() {
             return;
         }
-        match journal.acked(seq) {
+        let at = journal.base_seq().saturating_add(seq);
+        match if confirmed { journal.acked(at) } else { journal.release(at) } {
             Ok(()) => self.publish(),
             Err(error @ JournalError::Corrupt { .. }) => self.replace(&error),
             Err(error) => {
                 tracing::warn!(error = &error as &dyn std::error::Error, "acknowledgement not written");
-                lock(&self.shared.acked).get_or_insert((epoch, seq));
+                lock(&self.shared.acked).get_or_insert(Acked { epoch, seq, confirmed });
             }
         }
     }
@@ -328,13 +334,18 @@ impl Worker {
         // Where the asker is gone nobody wants the answer.
         match control {
             Control::Flush(reply) => drop(reply.send(self.position.borrow().clone())),
-            Control::SkipTo(seq, reply) => {
-                let result = journal.and_then(|journal| journal.skip_to(seq));
+            Control::BeginEpoch(of, why, reply) => {
+                // Another one has begun already where the epoch is not the one that was asked
+                // about.
+                let result = journal.and_then(|journal| {
+                    if *of == *journal.epoch() { journal.begin_epoch(&why) } else { Ok(()) }
+                });
                 self.publish();
                 drop(reply.send(result));
             }
             Control::GiveUp(seq, reply) => {
-                let result = journal.and_then(|journal| journal.give_up(seq));
+                let result =
+                    journal.and_then(|journal| journal.give_up(journal.base_seq().saturating_add(seq)));
                 if result.is_ok() {
                     self.shared.counters.refused.fetch_add(1, Relaxed);
                 }
@@ -390,5 +401,12 @@ impl Worker {
 }
 
 fn position_of(journal: &Journal) -> Position {
-    Position { epoch: journal.epoch().into(), last: journal.last_seq(), acked: journal.acked_seq() }
+    let base = journal.base_seq();
+    Position {
+        epoch: journal.epoch().into(),
+        last: journal.last_seq() - base,
+        acked: journal.acked_seq() - base,
+        confirmed: journal.confirmed_seq() - base,
+        base,
+    }
 }

@@ -1,13 +1,20 @@
 //! The socket that sensors connect to: TCP or unix, with a bound on connections.
 //!
-//! Limits: 1024 connections at once; more wait in the kernel's queue.
+//! Limits: 1024 connections at once; more wait in the kernel's queue. A connection on which nobody
+//! has proven to be a sensor within 30 s is closed, so that strangers do not keep the places for
+//! ever.
 
 use std::{
-    io, net,
-    os::unix::fs::{FileTypeExt as _, PermissionsExt as _},
+    fs::{self, DirBuilder, Permissions},
+    io,
+    net::SocketAddr,
+    os::unix::fs::{DirBuilderExt as _, FileTypeExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
     pin::Pin,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
     task::{Context, Poll},
     time::Duration,
 };
@@ -16,18 +23,23 @@ use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpListener, TcpStream, UnixListener, UnixStream},
     sync::{OwnedSemaphorePermit, Semaphore, mpsc},
-    time::sleep,
+    time::{Sleep, sleep},
 };
 use tokio_util::sync::CancellationToken;
-use tonic::transport::server::{Connected, TcpConnectInfo};
+use tonic::transport::server::Connected;
 
 use crate::config::GrpcAddress;
 
 const CONNECTIONS: usize = 1024;
 /// Pause after a failed accept: out of file descriptors does not pass by asking again at once.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-/// Owner and group may connect.
-const SOCKET_MODE: u32 = 0o660;
+const UNPROVEN: Duration = Duration::from_secs(30);
+/// Root and the collector's own user may connect.
+const SOCKET_MODE: u32 = 0o600;
+/// Who is let in says the configuration; the kernel says who connects.
+const SHARED_SOCKET_MODE: u32 = 0o666;
+/// Others pass through to the socket, and put nothing beside it.
+const DIRECTORY_MODE: u32 = 0o755;
 
 #[derive(Debug)]
 pub(crate) enum Listener {
@@ -39,7 +51,27 @@ pub(crate) enum Listener {
 #[derive(Debug)]
 pub(crate) struct Connection {
     socket: Socket,
+    peer: Peer,
+    /// Until somebody proves to be a sensor.
+    unproven: Option<Pin<Box<Sleep>>>,
     _turn: OwnedSemaphorePermit,
+}
+
+/// What is known of a connection's two ends.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Peer {
+    /// Where the collector was reached over TCP.
+    pub(crate) reached: Option<SocketAddr>,
+    /// The kernel's word on who connected to the unix socket.
+    pub(crate) uid: Option<u32>,
+    proven: Arc<AtomicBool>,
+}
+
+impl Peer {
+    /// From now on the connection may last.
+    pub(crate) fn prove(&self) {
+        self.proven.store(true, Relaxed);
+    }
 }
 
 #[derive(Debug)]
@@ -51,13 +83,18 @@ enum Socket {
 // === impl Listener ===
 
 impl Listener {
-    pub(crate) async fn bind(address: &GrpcAddress) -> io::Result<Self> {
+    /// `shared`: users beside root and the collector's own may connect to the unix socket.
+    pub(crate) async fn bind(address: &GrpcAddress, shared: bool) -> io::Result<Self> {
         match address {
             GrpcAddress::Tcp(address) => TcpListener::bind(address).await.map(Self::Tcp),
             GrpcAddress::Unix(path) => {
                 remove_stale(path)?;
+                if let Some(dir) = path.parent().filter(|dir| !dir.exists()) {
+                    DirBuilder::new().mode(DIRECTORY_MODE).create(dir)?;
+                }
                 let listener = UnixListener::bind(path)?;
-                std::fs::set_permissions(path, std::fs::Permissions::from_mode(SOCKET_MODE))?;
+                let mode = if shared { SHARED_SOCKET_MODE } else { SOCKET_MODE };
+                fs::set_permissions(path, Permissions::from_mode(mode))?;
                 Ok(Self::Unix { listener, path: path.clone() })
             }
         }
@@ -97,7 +134,7 @@ impl Listener {
             }
         }
         if let Self::Unix { path, .. } = &self
-            && let Err(error) = std::fs::remove_file(path)
+            && let Err(error) = fs::remove_file(path)
         {
             tracing::warn!(%error, path = %path.display(), "cannot remove the socket");
         }
@@ -105,28 +142,33 @@ impl Listener {
 
     async fn accept(&self, turns: &Arc<Semaphore>) -> io::Result<Connection> {
         let turn = Arc::clone(turns).acquire_owned().await.map_err(io::Error::other)?;
-        let socket = match self {
+        let (socket, peer) = match self {
             Self::Tcp(listener) => {
                 let (stream, _peer) = listener.accept().await?;
                 // Acknowledgements are small and wanted now.
                 stream.set_nodelay(true)?;
-                Socket::Tcp(stream)
+                let peer = Peer { reached: Some(stream.local_addr()?), ..Peer::default() };
+                (Socket::Tcp(stream), peer)
             }
-            Self::Unix { listener, .. } => Socket::Unix(listener.accept().await?.0),
+            Self::Unix { listener, .. } => {
+                let (stream, _unnamed) = listener.accept().await?;
+                let peer = Peer { uid: Some(stream.peer_cred()?.uid()), ..Peer::default() };
+                (Socket::Unix(stream), peer)
+            }
         };
-        Ok(Connection { socket, _turn: turn })
+        Ok(Connection::new(socket, peer, UNPROVEN, turn))
     }
 }
 
 /// A socket file that nobody listens on is left from a process that was killed.
 fn remove_stale(path: &Path) -> io::Result<()> {
-    match std::fs::symlink_metadata(path) {
+    match fs::symlink_metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(error),
         Ok(found) if !found.file_type().is_socket() => Err(io::ErrorKind::AlreadyExists.into()),
         Ok(_) => match std::os::unix::net::UnixStream::connect(path) {
             Ok(_someone) => Err(io::ErrorKind::AddrInUse.into()),
-            Err(_nobody) => std::fs::remove_file(path),
+            Err(_nobody) => fs::remove_file(path),
         },
     }
 }
@@ -134,17 +176,28 @@ fn remove_stale(path: &Path) -> io::Result<()> {
 // === impl Connection ===
 
 impl Connected for Connection {
-    type ConnectInfo = TcpConnectInfo;
+    type ConnectInfo = Peer;
 
-    fn connect_info(&self) -> TcpConnectInfo {
-        let known = |address: io::Result<net::SocketAddr>| address.ok();
-        match &self.socket {
-            Socket::Tcp(stream) => TcpConnectInfo {
-                local_addr: known(stream.local_addr()),
-                remote_addr: known(stream.peer_addr()),
-            },
-            Socket::Unix(_) => TcpConnectInfo { local_addr: None, remote_addr: None },
+    fn connect_info(&self) -> Peer {
+        self.peer.clone()
+    }
+}
+
+impl Connection {
+    fn new(socket: Socket, peer: Peer, unproven: Duration, turn: OwnedSemaphorePermit) -> Self {
+        Self { socket, peer, unproven: Some(Box::pin(sleep(unproven))), _turn: turn }
+    }
+
+    /// Fails once nobody has proven anything for too long.
+    fn check_time(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        let Some(limit) = &mut self.unproven else { return Ok(()) };
+        if limit.as_mut().poll(cx).is_ready() {
+            if !self.peer.proven.load(Relaxed) {
+                return Err(io::ErrorKind::TimedOut.into());
+            }
+            self.unproven = None;
         }
+        Ok(())
     }
 }
 
@@ -154,6 +207,7 @@ impl AsyncRead for Connection {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        self.check_time(cx)?;
         match &mut self.socket {
             Socket::Tcp(stream) => Pin::new(stream).poll_read(cx, buf),
             Socket::Unix(stream) => Pin::new(stream).poll_read(cx, buf),
@@ -181,5 +235,36 @@ impl AsyncWrite for Connection {
             Socket::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
             Socket::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
         }
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    use super::*;
+
+    async fn connection(unproven: Duration) -> (Connection, UnixStream) {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let turn = Arc::new(Semaphore::new(1)).acquire_owned().await.unwrap();
+        (Connection::new(Socket::Unix(ours), Peer::default(), unproven, turn), theirs)
+    }
+
+    #[tokio::test]
+    async fn a_connection_on_which_nobody_proves_anything_ends() {
+        let (mut connection, _theirs) = connection(Duration::from_millis(1)).await;
+        let ended = connection.read_u8().await.unwrap_err();
+        assert_eq!(ended.kind(), io::ErrorKind::TimedOut);
+    }
+
+    #[tokio::test]
+    async fn a_proven_connection_lasts() {
+        let (mut connection, mut theirs) = connection(Duration::ZERO).await;
+        connection.peer.prove();
+        theirs.write_all(b"ab").await.unwrap();
+        assert_eq!(connection.read_u8().await.unwrap(), b'a');
+        assert!(connection.unproven.is_none());
+        assert_eq!(connection.read_u8().await.unwrap(), b'b');
     }
 }

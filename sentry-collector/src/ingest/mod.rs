@@ -1,6 +1,6 @@
 //! What sensors send: identity, shape and order are checked here, before anything reaches the store.
 
-pub(crate) mod auth;
+pub(crate) mod gate;
 
 pub(crate) mod item;
 
@@ -13,3 +13,5 @@ pub(crate) mod session;
 pub mod service;
 
 pub(crate) mod listen;
+
+pub(crate) mod reach;

@@ -11,10 +11,10 @@ use sentry_proto::v1::{
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tonic::{Request, Response, Status, Streaming};
+use tonic::{Request, Response, Status, Streaming, transport::server::TlsConnectInfo};
 
 use crate::{
-    ingest::{registry::Registry, session::Session},
+    ingest::{gate::Gate, listen::Peer, registry::Registry, session::Session},
     metrics::Metrics,
     store::Store,
 };
@@ -32,8 +32,7 @@ pub struct FeedService {
     /// Cancelled when the collector drains.
     pub(crate) drain: CancellationToken,
     pub(crate) sessions: TaskTracker,
-    /// Whether sensors must show a certificate.
-    pub(crate) certified: bool,
+    pub(crate) gate: Arc<Gate>,
 }
 
 impl FeedService {
@@ -55,9 +54,10 @@ impl Feed for FeedService {
         if self.drain.is_cancelled() {
             return Err(Status::unavailable("the collector is shutting down; connect again"));
         }
-        let chain = if self.certified { request.peer_certs() } else { None };
         let (answers, stream) = mpsc::channel(ANSWERS);
-        let session = Session::new(self.clone(), chain, answers);
+        let peer = request.extensions().get::<Peer>().cloned().unwrap_or_default();
+        let chain = request.extensions().get::<TlsConnectInfo<Peer>>().and_then(TlsConnectInfo::peer_certs);
+        let session = Session::new(self.clone(), peer, chain, answers);
         self.sessions.spawn(session.run(request.into_inner()));
         Ok(Response::new(ReceiverStream::new(stream)))
     }

@@ -1,4 +1,5 @@
-//! One stream of one sensor: hello, then items in and acknowledgements and commands out until either side ends it.
+//! One stream of one sensor: proof, then items in and acknowledgements and commands out until
+//! either side ends it. The sensor's place in the registry is taken only once it is proven.
 //!
 //! However it ends, what was handed to the writer is waited for and acknowledged before the status goes out.
 
@@ -8,7 +9,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
-    time::Duration,
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use prost::Message as _;
@@ -22,8 +23,9 @@ use tonic::{Code, Status, Streaming};
 
 use crate::{
     ingest::{
-        auth,
+        gate::{NotProven, Way},
         item::{Batch, check_hello},
+        listen::Peer,
         registry::Seat,
         service::FeedService,
     },
@@ -33,14 +35,19 @@ use crate::{
     },
 };
 
-const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
+/// For the hello and for the answer to the challenge.
+const GREETING_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long the end of a stream waits for the commits of what it sent.
 const SETTLE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Refusals that are logged one by one.
+const LOGGED: u64 = 64;
 
 type Answers = mpsc::Sender<Result<FromCollector, Status>>;
 
 pub(crate) struct Session {
     service: FeedService,
+    peer: Peer,
     chain: Option<Arc<Vec<CertificateDer<'static>>>>,
     answers: Answers,
 }
@@ -71,15 +78,16 @@ enum End {
 impl Session {
     pub(crate) fn new(
         service: FeedService,
+        peer: Peer,
         chain: Option<Arc<Vec<CertificateDer<'static>>>>,
         answers: Answers,
     ) -> Self {
-        Self { service, chain, answers }
+        Self { service, peer, chain, answers }
     }
 
     pub(crate) async fn run(self, mut inbound: Streaming<FromSensor>) {
         let end = match self.greet(&mut inbound).await {
-            Ok(hello) => self.talk(hello, inbound).await,
+            Ok((hello, way)) => self.talk(hello, way, inbound).await,
             Err(end) => end,
         };
         if let End::With(status) = end {
@@ -91,45 +99,77 @@ impl Session {
         }
     }
 
-    /// The first message, from somebody who may speak for the sensor it names.
-    async fn greet(&self, inbound: &mut Streaming<FromSensor>) -> Result<v1::Hello, End> {
-        let first = tokio::select! {
-            biased;
-            () = self.service.drain.cancelled() => return Err(End::With(draining())),
-            first = timeout(HELLO_TIMEOUT, inbound.message()) => first,
-        };
-        let message = match first {
-            Err(_elapsed) => return Err(End::With(Status::deadline_exceeded("no hello within 10 s"))),
-            Ok(Err(status)) => return Err(End::With(status)),
-            Ok(Ok(None)) => return Err(End::Closed),
-            Ok(Ok(Some(message))) => message,
-        };
-        let Some(from_sensor::Message::Hello(hello)) = message.message else {
+    /// The hello of somebody who has proven to be the sensor that it names, and how.
+    async fn greet(&self, inbound: &mut Streaming<FromSensor>) -> Result<(v1::Hello, Way), End> {
+        let Some(from_sensor::Message::Hello(hello)) = self.hear(inbound, "no hello within 10 s").await?
+        else {
             return Err(End::With(Status::failed_precondition("the first message must be a hello")));
         };
         check_hello(&hello).map_err(|bad| End::With(Status::invalid_argument(bad.to_string())))?;
-        if self.service.certified
-            && let Err(not_yours) =
-                auth::check(self.chain.as_ref().map(|chain| chain.as_slice()), &hello.sensor)
-        {
-            tracing::warn!(sensor = hello.sensor, why = %not_yours, "sensor refused");
-            return Err(End::With(Status::permission_denied(not_yours.to_string())));
+        let gate = &self.service.gate;
+        let chain = self.chain.as_ref().map(|chain| chain.as_slice());
+        let admitted = gate.admit(&hello, &self.peer, chain).map_err(|why| self.turn_away(&hello, &why))?;
+        if let Some(way) = admitted {
+            return Ok((hello, way));
         }
-        Ok(hello)
+        let challenge = gate.challenge(&hello, &self.peer).map_err(|why| self.turn_away(&hello, &why))?;
+        let question = from_collector::Message::Challenge(challenge.message(&hello));
+        if !say(&self.answers, question).await {
+            return Err(End::Gone);
+        }
+        let late = "no answer to the challenge within 10 s";
+        let Some(from_sensor::Message::Proof(proof)) = self.hear(inbound, late).await? else {
+            let what = "the second message must be the answer to the challenge";
+            return Err(End::With(Status::unauthenticated(what)));
+        };
+        let way = challenge.judge(&hello, &proof).map_err(|why| self.turn_away(&hello, &why))?;
+        Ok((hello, way))
     }
 
-    async fn talk(&self, hello: v1::Hello, inbound: Streaming<FromSensor>) -> End {
+    /// One message of the greeting.
+    async fn hear(
+        &self,
+        inbound: &mut Streaming<FromSensor>,
+        late: &'static str,
+    ) -> Result<Option<from_sensor::Message>, End> {
+        let message = tokio::select! {
+            biased;
+            () = self.service.drain.cancelled() => return Err(End::With(draining())),
+            message = timeout(GREETING_TIMEOUT, inbound.message()) => message,
+        };
+        match message {
+            Err(_elapsed) => Err(End::With(Status::deadline_exceeded(late))),
+            Ok(Err(status)) => Err(End::With(status)),
+            Ok(Ok(None)) => Err(End::Closed),
+            Ok(Ok(Some(message))) => Ok(message.message),
+        }
+    }
+
+    fn turn_away(&self, hello: &v1::Hello, why: &NotProven) -> End {
+        let refused = self.service.metrics.unproven_streams.fetch_add(1, Relaxed) + 1;
+        // Who tries for ever does not fill the log.
+        if refused <= LOGGED || refused.is_power_of_two() {
+            tracing::warn!(sensor = hello.sensor, %why, refused, "sensor refused");
+        }
+        End::With(Status::from(why))
+    }
+
+    async fn talk(&self, hello: v1::Hello, way: Way, inbound: Streaming<FromSensor>) -> End {
         let sensor = hello.sensor.clone();
-        let seat = self.service.registry.seat(&sensor);
         let opened = tokio::select! {
             biased;
             () = self.service.drain.cancelled() => return End::With(draining()),
-            () = seat.replaced.cancelled() => return End::With(replaced()),
-            opened = self.service.store.open_feed(hello) => match opened {
-                Ok(opened) => opened,
+            opened = self.service.store.open_feed(hello, way) => match opened {
+                Ok(Ok(opened)) => opened,
+                Ok(Err(why)) => {
+                    tracing::warn!(sensor, %why, "sensor refused");
+                    return End::With(Status::from(&why));
+                }
                 Err(StoreGone) => return End::With(draining()),
             },
         };
+        self.peer.prove();
+        let seat = self.service.registry.seat(&sensor);
         tracing::info!(sensor, acked = opened.acked, "sensor connected");
         let welcome = v1::Welcome {
             acked: opened.acked,
@@ -225,9 +265,9 @@ impl Talk<'_> {
             let taken = match message.message {
                 Some(from_sensor::Message::Items(items)) => self.items(items, size).await,
                 Some(from_sensor::Message::CommandResult(result)) => self.result(result).await,
-                Some(from_sensor::Message::Hello(_)) => {
-                    Err(End::With(Status::failed_precondition("a second hello; open a new stream instead")))
-                }
+                Some(from_sensor::Message::Hello(_) | from_sensor::Message::Proof(_)) => Err(End::With(
+                    Status::failed_precondition("a second greeting; open a new stream instead"),
+                )),
                 None => Err(End::With(Status::invalid_argument(
                     "a message is empty or of a kind this collector does not know",
                 ))),
@@ -243,6 +283,11 @@ impl Talk<'_> {
             Batch::check(items).map_err(|bad| End::With(Status::invalid_argument(bad.to_string())))?;
         let Some(batch) = checked else { return Ok(()) };
         let last = batch.last;
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        self.opened.reach.check(last, now).map_err(|leap| {
+            tracing::warn!(sensor = self.sensor, position = last, "leap refused");
+            End::With(Status::failed_precondition(leap.to_string()))
+        })?;
         self.service
             .store
             .put(&self.opened, batch, size, Arc::clone(&self.progress))
@@ -276,12 +321,13 @@ impl Talk<'_> {
                         if !given.insert(command.key.clone()) {
                             continue;
                         }
-                        let key = command.key.clone();
-                        tracing::info!(sensor = self.sensor, key, "command delivered");
+                        if self.service.store.command_delivered(command.key.clone()).await.is_err() {
+                            return End::With(draining());
+                        }
+                        tracing::info!(sensor = self.sensor, key = command.key, "command delivered");
                         if !say(self.answers, from_collector::Message::Command(command)).await {
                             return End::Gone;
                         }
-                        self.service.store.command_delivered(key);
                     }
                 }
                 Err(error) => {

@@ -1,20 +1,22 @@
 //! One job inside the writer's transaction: rows in, a [`Done`] out. Nothing here replies or counts, since the
 //! transaction may still fail and be tried again.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
-use rusqlite::{Transaction, params};
+use rusqlite::{OptionalExtension as _, Transaction, params};
 use sentry_proto::v1;
 
 use super::{
     commands,
-    job::{CommandReply, Hole, Job, Opened},
+    job::{Answered, CommandReply, Hole, Job, NotOpened, Opened},
     now_ms,
 };
 use crate::{
     ingest::{
         dedupe::{Verdict, judge},
+        gate::Way,
         item::{Batch, Content, Entry, RunState},
+        reach::Reach,
     },
     metrics::ItemKind,
 };
@@ -22,13 +24,12 @@ use crate::{
 /// What a job did, told to whom it concerns after the commit.
 #[derive(Debug)]
 pub(super) enum Done {
-    Opened(Opened),
+    Opened(Result<Opened, NotOpened>),
     Stored(Stored),
     Hole(Hole),
     Command(CommandReply),
     Delivered,
-    /// Whether the result was the first one for its command.
-    Result(bool),
+    Result(Answered),
 }
 
 #[derive(Debug, Default)]
@@ -52,7 +53,7 @@ struct Tally {
 
 pub(super) fn apply(tx: &Transaction<'_>, job: &Job) -> rusqlite::Result<Done> {
     match job {
-        Job::Open { hello, .. } => open(tx, hello).map(Done::Opened),
+        Job::Open { hello, way, .. } => open(tx, hello, *way).map(Done::Opened),
         Job::Put { feed, batch, .. } => put(tx, feed, batch),
         Job::Command { request, .. } => commands::create(tx, request).map(Done::Command),
         Job::Delivered { key } => commands::delivered(tx, key).map(|()| Done::Delivered),
@@ -60,23 +61,66 @@ pub(super) fn apply(tx: &Transaction<'_>, job: &Job) -> rusqlite::Result<Done> {
     }
 }
 
-fn open(tx: &Transaction<'_>, hello: &v1::Hello) -> rusqlite::Result<Opened> {
+fn open(tx: &Transaction<'_>, hello: &v1::Hello, way: Way) -> rusqlite::Result<Result<Opened, NotOpened>> {
     let now = now_ms();
+    // Refused before anything is written: who is turned away leaves no trace.
+    let reach = match may_open(tx, hello, way, now)? {
+        Ok(reach) => reach,
+        Err(refused) => return Ok(Err(refused)),
+    };
     let sensor = tx.query_row(
-        "INSERT INTO sensors (sensor, session, first_seen_ms, last_seen_ms) VALUES (?1, 0, ?2, ?2)
-         ON CONFLICT (sensor) DO UPDATE SET last_seen_ms = ?2 RETURNING id",
-        params![hello.sensor, now],
+        "INSERT INTO sensors (sensor, session, first_seen_ms, last_seen_ms, way) VALUES (?1, 0, ?2, ?2, ?3)
+         ON CONFLICT (sensor) DO UPDATE SET last_seen_ms = ?2, way = ?3 RETURNING id",
+        params![hello.sensor, now, way.name()],
         |row| row.get(0),
     )?;
     let (feed, acked) = tx.query_row(
-        "INSERT INTO feeds (sensor, epoch, acked, began_ms) VALUES (?1, ?2, 0, ?3)
-         ON CONFLICT (sensor, epoch) DO UPDATE SET acked = acked RETURNING id, acked",
-        params![sensor, hello.epoch, now],
+        "INSERT INTO feeds (sensor, epoch, acked, began_ms, reach, reach_ms) VALUES (?1, ?2, 0, ?3, ?4, ?3)
+         ON CONFLICT (sensor, epoch) DO UPDATE SET reach = IFNULL(reach, ?4), reach_ms = IFNULL(reach_ms, ?3)
+         RETURNING id, acked",
+        params![sensor, hello.epoch, now, reach.last as i64],
         |row| Ok((row.get(0)?, row.get::<_, i64>(1)?)),
     )?;
     let session = session(tx, feed, hello, now)?;
     tx.execute("UPDATE sensors SET session = ?2 WHERE id = ?1", params![sensor, session])?;
-    Ok(Opened { sensor, feed, session, acked: acked as u64 })
+    Ok(Ok(Opened { sensor, feed, session, acked: acked as u64, reach }))
+}
+
+/// Where the sensor is, if what the store knows of it agrees with who it proved to be.
+fn may_open(
+    tx: &Transaction<'_>,
+    hello: &v1::Hello,
+    way: Way,
+    now: i64,
+) -> rusqlite::Result<Result<Reach, NotOpened>> {
+    let known: Option<Option<String>> = tx
+        .query_row("SELECT way FROM sensors WHERE sensor = ?1", [&hello.sensor], |row| row.get(0))
+        .optional()?;
+    let known = known.flatten();
+    if let Some(known) = known.as_ref().filter(|known| *known != way.name()) {
+        let (sensor, known) = (hello.sensor.clone(), known.clone());
+        return Ok(Err(NotOpened::Way { sensor, known, way: way.name() }));
+    }
+    if way == (Way::Socket { named: false }) && known.is_none() {
+        let holder: Option<String> = tx
+            .query_row("SELECT sensor FROM sensors WHERE way = ?1 LIMIT 1", [way.name()], |row| row.get(0))
+            .optional()?;
+        if let Some(holder) = holder {
+            return Ok(Err(NotOpened::Holder { holder, claimed: hello.sensor.clone() }));
+        }
+    }
+    let began: Option<(i64, i64)> = tx
+        .query_row(
+            "SELECT reach, reach_ms FROM feeds WHERE epoch = ?2 AND reach IS NOT NULL AND reach_ms IS NOT NULL
+             AND sensor = (SELECT id FROM sensors WHERE sensor = ?1)",
+            [&hello.sensor, &hello.epoch],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )
+        .optional()?;
+    let since = |ms: i64| Duration::from_millis(ms.unsigned_abs());
+    let began = began.map_or(Reach::ORIGIN, |(last, ms)| Reach { last: last as u64, at: since(ms) });
+    let here = Reach { last: hello.last, at: since(now) };
+    Ok(began.check(hello.last, here.at).map(|()| here).map_err(NotOpened::from))
 }
 
 /// The feed's last session where the hello says the same again, else a new one.

@@ -4,7 +4,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, params};
 use sentry_proto::v1;
 
 use super::{
-    job::{CommandReply, CommandRequest, CommandRow},
+    job::{Answered, CommandReply, CommandRequest, CommandRow},
     now_ms,
 };
 
@@ -53,19 +53,33 @@ pub(super) fn delivered(tx: &Transaction<'_>, key: &str) -> rusqlite::Result<()>
     Ok(())
 }
 
-/// The first result holds; one for another sensor's command or an unknown key changes nothing.
+/// The first result holds. One for another sensor's command, an unknown one, or one that was not
+/// delivered changes nothing.
 pub(super) fn result(
     tx: &Transaction<'_>,
     sensor: &str,
     key: &str,
     outcome: &[u8],
-) -> rusqlite::Result<bool> {
-    let changed = tx.execute(
-        "UPDATE commands SET done_ms = ?3, outcome = ?4 WHERE key = ?1 AND done_ms IS NULL
-         AND sensor = (SELECT id FROM sensors WHERE sensor = ?2)",
-        params![key, sensor, now_ms(), outcome],
-    )?;
-    Ok(changed == 1)
+) -> rusqlite::Result<Answered> {
+    let done: Option<bool> = tx
+        .query_row(
+            "SELECT done_ms IS NOT NULL FROM commands WHERE key = ?1 AND delivered_ms IS NOT NULL
+             AND sensor = (SELECT id FROM sensors WHERE sensor = ?2)",
+            [key, sensor],
+            |row| row.get(0),
+        )
+        .optional()?;
+    match done {
+        None => Ok(Answered::Unasked),
+        Some(true) => Ok(Answered::Again),
+        Some(false) => {
+            tx.execute(
+                "UPDATE commands SET done_ms = ?2, outcome = ?3 WHERE key = ?1",
+                params![key, now_ms(), outcome],
+            )?;
+            Ok(Answered::First)
+        }
+    }
 }
 
 pub(super) fn find(connection: &Connection, key: &str) -> rusqlite::Result<Option<CommandRow>> {
@@ -102,4 +116,39 @@ fn command_row(row: &Row<'_>) -> rusqlite::Result<CommandRow> {
         done_ms: row.get(7)?,
         outcome: row.get(8)?,
     })
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+mod tests {
+    use super::*;
+    use crate::store::schema;
+
+    #[test]
+    fn a_result_counts_once_and_for_a_command_that_was_delivered_to_its_sensor() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut connection = schema::open(&dir.path().join("a.db")).unwrap();
+        let tx = connection.transaction().unwrap();
+        tx.execute_batch(
+            "INSERT INTO sensors (id, sensor, session, first_seen_ms, last_seen_ms)
+             VALUES (1, 's1', 0, 0, 0), (2, 's2', 0, 0, 0);
+             INSERT INTO runs (sensor, run, agent, state, started_ms, first_feed, feed, session,
+             seq, updated_ms, body)
+             VALUES (1, 'r1', 'a', 1, 0, 1, 1, 1, 1, 0, x'')",
+        )
+        .unwrap();
+        let request = CommandRequest {
+            key: "k1".to_owned(),
+            run: "r1".to_owned(),
+            action: v1::Action::Kill,
+            reason: "a".to_owned(),
+        };
+        assert!(matches!(create(&tx, &request).unwrap(), CommandReply::Created(_)));
+        let answer = |sensor, key| result(&tx, sensor, key, b"outcome").unwrap();
+        assert_eq!(answer("s1", "k1"), Answered::Unasked, "not delivered");
+        delivered(&tx, "k1").unwrap();
+        assert_eq!((answer("s2", "k1"), answer("s1", "k0")), (Answered::Unasked, Answered::Unasked));
+        assert_eq!(find(&tx, "k1").unwrap().unwrap().done_ms, None);
+        assert_eq!((answer("s1", "k1"), answer("s1", "k1")), (Answered::First, Answered::Again));
+    }
 }

@@ -4,13 +4,18 @@ use std::sync::Arc;
 
 use sentry_proto::v1;
 use tokio::sync::{OwnedSemaphorePermit, oneshot, watch};
+use tonic::Status;
 
-use crate::ingest::item::Batch;
+use crate::ingest::{
+    gate::Way,
+    item::Batch,
+    reach::{Leap, Reach},
+};
 
 /// One thing to do in a transaction.
 #[derive(Debug)]
 pub(crate) enum Job {
-    Open { hello: v1::Hello, reply: oneshot::Sender<Opened> },
+    Open { hello: v1::Hello, way: Way, reply: oneshot::Sender<Result<Opened, NotOpened>> },
     Put { feed: Opened, batch: Batch, progress: Arc<watch::Sender<Progress>>, held: OwnedSemaphorePermit },
     Command { request: CommandRequest, reply: oneshot::Sender<CommandReply> },
     Delivered { key: String },
@@ -25,6 +30,45 @@ pub(crate) struct Opened {
     pub(crate) session: i64,
     /// Everything up to this position is stored.
     pub(crate) acked: u64,
+    /// Where the sensor is.
+    pub(crate) reach: Reach,
+}
+
+/// Why the store knows better than the proof.
+#[derive(Clone, Debug, thiserror::Error)]
+pub(crate) enum NotOpened {
+    #[error(
+        "sensor {sensor:?} has proven itself by {known} so far and does by {way} now: if that is \
+         meant, stop the collector, run `sentry-collector feed-reset {sensor}` and start it again"
+    )]
+    Way { sensor: String, known: String, way: &'static str },
+    #[error(
+        "this socket speaks for sensor {holder:?}, which said hello first, not for {claimed:?}: \
+         set `feed_sensor` to {claimed} in the collector's configuration if the sensor was renamed, or use one \
+         listener per sensor"
+    )]
+    Holder { holder: String, claimed: String },
+    #[error(transparent)]
+    Leap(#[from] Leap),
+}
+
+impl From<&NotOpened> for Status {
+    fn from(why: &NotOpened) -> Self {
+        match why {
+            NotOpened::Way { .. } | NotOpened::Holder { .. } => Self::permission_denied(why.to_string()),
+            NotOpened::Leap(_) => Self::failed_precondition(why.to_string()),
+        }
+    }
+}
+
+/// What becomes of a command's result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Answered {
+    First,
+    /// The command has a result already.
+    Again,
+    /// No such command was delivered to this sensor.
+    Unasked,
 }
 
 /// How far a stream's items are durable.

@@ -35,11 +35,15 @@ use sentry_proto::v1;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 use self::{
-    job::{CommandReply, CommandRequest, Job, Opened, Progress},
+    job::{CommandReply, CommandRequest, Job, NotOpened, Opened, Progress},
     pool::{Pool, ReadError},
     writer::{Stop, Writer},
 };
-use crate::{exit::Exit, ingest::item::Batch, metrics::Metrics};
+use crate::{
+    exit::Exit,
+    ingest::{gate::Way, item::Batch},
+    metrics::Metrics,
+};
 
 const JOBS: usize = 256;
 const IN_FLIGHT_BYTES: usize = 64 << 20;
@@ -111,10 +115,14 @@ impl Store {
         Ok((store, writer))
     }
 
-    /// Makes or finds the feed of a hello; says what of it is stored.
-    pub(crate) async fn open_feed(&self, hello: v1::Hello) -> Result<Opened, StoreGone> {
+    /// Makes or finds the feed of a proven hello; says what of it is stored.
+    pub(crate) async fn open_feed(
+        &self,
+        hello: v1::Hello,
+        way: Way,
+    ) -> Result<Result<Opened, NotOpened>, StoreGone> {
         let (reply, answer) = oneshot::channel();
-        self.send(Job::Open { hello, reply }).await?;
+        self.send(Job::Open { hello, way, reply }).await?;
         answer.await.map_err(|_dropped| StoreGone)
     }
 
@@ -139,11 +147,9 @@ impl Store {
         answer.await.map_err(|_dropped| StoreGone)
     }
 
-    /// Notes that a command went out. Best effort: a note that finds no room changes only what is shown.
-    pub(crate) fn command_delivered(&self, key: String) {
-        if self.jobs.try_send(Job::Delivered { key }).is_err() {
-            tracing::debug!("no room to note a delivery");
-        }
+    /// Notes that a command goes out; before it does, since a result counts only behind the note.
+    pub(crate) async fn command_delivered(&self, key: String) -> Result<(), StoreGone> {
+        self.send(Job::Delivered { key }).await
     }
 
     pub(crate) async fn command_result(
@@ -176,6 +182,20 @@ impl Store {
     async fn send(&self, job: Job) -> Result<(), StoreGone> {
         self.jobs.send(job).await.map_err(|_closed| StoreGone)
     }
+}
+
+/// Forgets how a sensor proved who it is; the next proof that holds decides. `false`: no such
+/// sensor.
+///
+/// # Errors
+/// Where the store cannot be opened: a collector that runs has it.
+pub fn forget_way(data_dir: &Path, sensor: &str) -> Result<bool, StoreError> {
+    let _lock = claim(data_dir)?;
+    let connection = schema::open(&data_dir.join(DATABASE))?;
+    let changed = connection
+        .execute("UPDATE sensors SET way = NULL WHERE sensor = ?1", [sensor])
+        .map_err(|source| StoreError::Broken { what: "forgetting a sensor's proof", source })?;
+    Ok(changed == 1)
 }
 
 // === impl StoreError ===

@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     StoreError, Trouble,
     apply::{Done, Stored, apply},
-    job::{CommandReply, Job},
+    job::{Answered, CommandReply, Job},
     retention,
 };
 use crate::metrics::{ItemKind, Metrics};
@@ -217,9 +217,12 @@ fn tell(metrics: &Metrics, job: Job, done: Done) {
         (Job::Open { reply, .. }, Done::Opened(opened)) => {
             reply.send(opened).ok();
         }
-        (Job::Put { progress, held, .. }, Done::Stored(stored)) => {
+        (Job::Put { batch, progress, held, .. }, Done::Stored(stored)) => {
             count(metrics, &stored);
-            progress.send_modify(|progress| progress.acked = progress.acked.max(stored.acked));
+            // Another stream of the sensor may have brought more; each hears of what it sent
+            // itself.
+            let acked = stored.acked.min(batch.last);
+            progress.send_modify(|progress| progress.acked = progress.acked.max(acked));
             drop(held);
         }
         (Job::Put { progress, held, .. }, Done::Hole(hole)) => {
@@ -234,14 +237,17 @@ fn tell(metrics: &Metrics, job: Job, done: Done) {
             }
             reply.send(answer).ok();
         }
-        (Job::Result { sensor, key, .. }, Done::Result(first)) => {
-            if first {
+        (Job::Result { sensor, key, .. }, Done::Result(answered)) => match answered {
+            Answered::First => {
                 metrics.command_results.fetch_add(1, Relaxed);
                 tracing::info!(sensor, key, "command answered");
-            } else {
-                tracing::debug!(sensor, key, "repeated or unknown command result");
             }
-        }
+            Answered::Again => tracing::debug!(sensor, key, "repeated command result"),
+            Answered::Unasked => {
+                metrics.refused_results.fetch_add(1, Relaxed);
+                tracing::warn!(sensor, key, "result refused, no such command was delivered to this sensor");
+            }
+        },
         (Job::Delivered { .. }, Done::Delivered) => {}
         (job, done) => tracing::error!(?job, ?done, "a job was answered out of kind"),
     }

@@ -96,7 +96,7 @@ async fn events_and_findings_are_ocsf_and_stay_the_same() {
     assert_eq!(before[3]["class_uid"], 2004);
     // A later boot of the host does not rewrite what was seen in the one before.
     let again = v1::Hello { boot_id: "boot-2".to_owned(), ..hello("s1", "e1") };
-    drop(Sensor::greet(collector.channel().await, again).await.unwrap());
+    drop(Sensor::prove(&collector, again).await.unwrap());
     collector.kill_and_restart();
     assert_eq!(read(&collector), before);
     assert_eq!(collector.items("/api/v1/sensors")[0]["boot_id"], "boot-2");

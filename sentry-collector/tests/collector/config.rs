@@ -1,8 +1,8 @@
 //! What is wrong with a configuration is said with its place, and the exit code tells the kind.
 
-use std::path::Path;
+use std::{os::unix::fs::PermissionsExt, path::Path};
 
-use crate::harness::{Collector, run};
+use crate::harness::{Collector, keys, run};
 
 struct Checked {
     code: Option<i32>,
@@ -56,40 +56,122 @@ fn names_line_and_column() {
 #[test]
 fn tells_what_holds() {
     let dir = tempfile::tempdir().unwrap();
-    let text = "version: 1\nretention_bytes: 0\nhttp_names: [Collector.Example, '[2001:db8::1]:8440']\n";
-    let checked = check(dir.path(), text, &["--listen-http", "[::1]:80"]);
+    let own = if nix::unistd::geteuid().is_root() { "0" } else { &format!("0, {}", nix::unistd::geteuid()) };
+    let keyed = keys(dir.path());
+    let socket = "/run/agentsentry-collector/feed.sock";
+    let cases = [
+        (String::new(), format!("unix:{socket} (uid {own}, the first sensor that says hello)")),
+        (
+            "feed_users: [root, 1000]\nfeed_sensor: host-1\n".to_owned(),
+            format!("unix:{socket} (uid 0, 1000, sensor host-1)"),
+        ),
+        (keyed, "127.0.0.1:4319 (plaintext, keys of s1, s2)".to_owned()),
+    ];
+    for (lines, grpc) in cases {
+        let text = format!("version: 1\nretention_bytes: 0\n{lines}");
+        let checked = check(dir.path(), &text, &["--listen-http", "[::1]:80"]);
+        assert_eq!(checked.code, Some(0), "{}", checked.err);
+        let expected = format!(
+            "{} is valid\nlisten_grpc: {grpc}\nlisten_http: [::1]:80 (plaintext)\n\
+             http_patience_seconds: 10\n\
+             data_dir: /var/lib/agentsentry-collector\nretention_bytes: 0 (keeps everything)\n",
+            dir.path().join("c.yaml").display()
+        );
+        assert_eq!(checked.out, expected);
+    }
+}
+
+#[test]
+fn tells_the_names_it_answers_to() {
+    let dir = tempfile::tempdir().unwrap();
+    let text = "version: 1\nhttp_names: [Collector.Example, '[2001:db8::1]:8440']\n";
+    let checked = check(dir.path(), text, &[]);
     assert_eq!(checked.code, Some(0), "{}", checked.err);
-    let lines: Vec<&str> = checked.out.lines().collect();
-    assert_eq!(
-        lines,
-        [
-            "listen_grpc: 127.0.0.1:4319 (plaintext)",
-            "listen_http: [::1]:80 (plaintext)",
-            "http_names: collector.example",
-            "http_names: [2001:db8::1]:8440",
-            "http_patience_seconds: 10",
-            "data_dir: /var/lib/agentsentry-collector",
-            "retention_bytes: 0 (keeps everything)",
-        ]
-    );
+    let lines = checked.out.lines();
+    let names: Vec<&str> = lines.filter(|line| line.starts_with("http_names")).collect();
+    assert_eq!(names, ["http_names: collector.example", "http_names: [2001:db8::1]:8440"]);
+}
+
+#[test]
+fn a_check_without_a_file_is_no_success() {
+    // The default file is not there on a machine that builds.
+    if Path::new("/etc/agentsentry/collector.yaml").exists() {
+        return;
+    }
+    let checked = start(&["config", "check"]);
+    assert_eq!(checked.code, Some(66), "{}", checked.err);
+    assert!(checked.out.starts_with("there is no /etc/agentsentry/collector.yaml; "), "{}", checked.out);
 }
 
 #[test]
 fn refuses_plaintext_to_the_network() {
     let dir = tempfile::tempdir().unwrap();
+    let keyed = format!("version: 1\n{}", keys(dir.path()));
     for address in ["0.0.0.0:4319", "192.0.2.1:4319", "[::]:4319", "[::ffff:192.0.2.1]:4319"] {
         for (key, flag) in [("listen_grpc", "--listen-grpc"), ("listen_http", "--listen-http")] {
-            let checked = check(dir.path(), &format!("version: 1\n{key}: '{address}'\n"), &[]);
+            let checked = check(dir.path(), &format!("{keyed}{key}: '{address}'\n"), &[]);
             assert_eq!(checked.code, Some(78), "{key} {address}");
             assert!(checked.err.contains("allow_plaintext_remote"), "{}", checked.err);
-            assert_eq!(check(dir.path(), "version: 1\n", &[flag, address]).code, Some(78));
-            let allowed = format!("version: 1\nallow_plaintext_remote: true\n{key}: '{address}'\n");
+            assert_eq!(check(dir.path(), &keyed, &[flag, address]).code, Some(78));
+            let allowed = format!("{keyed}allow_plaintext_remote: true\n{key}: '{address}'\n");
             assert_eq!(check(dir.path(), &allowed, &[]).code, Some(0));
         }
     }
     for address in ["127.0.0.1:1", "127.9.9.9:1", "[::1]:1"] {
-        assert_eq!(check(dir.path(), "version: 1\n", &["--listen-grpc", address]).code, Some(0), "{address}");
+        assert_eq!(check(dir.path(), &keyed, &["--listen-grpc", address]).code, Some(0), "{address}");
     }
+}
+
+#[test]
+fn refuses_a_listener_where_nothing_proves_who_speaks() {
+    let dir = tempfile::tempdir().unwrap();
+    let keyed = keys(dir.path());
+    let key = |mode| {
+        let path = dir.path().join("s1.key");
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(mode)).unwrap();
+    };
+    let cases = [
+        ("listen_grpc: 127.0.0.1:4319\n", "feed_keys"),
+        ("listen_grpc: 127.0.0.1:4319\n", "unix:/PATH"),
+        ("allow_plaintext_remote: true\nlisten_grpc: 192.0.2.1:4319\n", "feed_keys"),
+        ("feed_users: [nobody-of-this-host]\n", "is no user"),
+        ("feed_users: [65534]\n", "user namespace"),
+        (&format!("listen_grpc: unix:/x\n{keyed}"), "`feed_keys` has no meaning for a unix socket"),
+        (&format!("feed_sensor: a\n{keyed}"), "`feed_sensor` has no meaning for TCP"),
+    ];
+    for (lines, word) in cases {
+        let checked = check(dir.path(), &format!("version: 1\n{lines}"), &[]);
+        assert_eq!(checked.code, Some(78), "{lines}: {}", checked.err);
+        assert!(checked.err.contains(word), "{lines}: {}", checked.err);
+    }
+    key(0o640);
+    let open = nix::unistd::getegid().as_raw() != 0;
+    let checked = check(dir.path(), &format!("version: 1\n{keyed}"), &[]);
+    assert_eq!(checked.code, Some(if open { 78 } else { 0 }), "{}", checked.err);
+    key(0o604);
+    let checked = check(dir.path(), &format!("version: 1\n{keyed}"), &[]);
+    assert_eq!(checked.code, Some(78), "{}", checked.err);
+    assert!(checked.err.contains("s1.key has mode 0604"), "{}", checked.err);
+    std::fs::remove_file(dir.path().join("s1.key")).unwrap();
+    assert_eq!(check(dir.path(), &format!("version: 1\n{keyed}"), &[]).code, Some(66));
+}
+
+#[test]
+fn makes_a_key_for_both_sides_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("s1.key");
+    let make = || start(&["feed-key", "s1", "--out", path.to_str().unwrap()]);
+    let made = make();
+    assert_eq!(made.code, Some(0), "{}", made.err);
+    assert!(made.out.contains("feed_keys:\n  s1: ") && made.out.contains("key_file: "), "{}", made.out);
+    let text = std::fs::read_to_string(&path).unwrap();
+    assert_eq!((text.trim().len(), made.out.contains(text.trim())), (64, false));
+    assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o600);
+    let again = make();
+    assert_eq!(again.code, Some(73), "{}", again.err);
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), text, "it is left as it was");
+    let lines = format!("version: 1\nfeed_keys: {{s1: {}}}\n", path.display());
+    assert_eq!(check(dir.path(), &lines, &[]).code, Some(0));
 }
 
 #[test]
@@ -109,7 +191,8 @@ fn exit_codes_tell_the_kind() {
     // A file where a directory is needed.
     let file = dir.path().join("file");
     std::fs::write(&file, "").unwrap();
-    let port0 = ["--listen-grpc", "127.0.0.1:0", "--listen-http", "127.0.0.1:0", "--data-dir"];
+    let socket = format!("unix:{}", dir.path().join("feed.sock").display());
+    let port0 = ["--listen-grpc", &socket, "--listen-http", "127.0.0.1:0", "--data-dir"];
     let below = file.join("data");
     assert_eq!(start(&[&port0[..], &[below.to_str().unwrap()]].concat()).code, Some(73));
     // Neither a database nor a listener that somebody else has.
@@ -122,7 +205,7 @@ fn exit_codes_tell_the_kind() {
     assert_eq!(checked.code, Some(73));
     assert!(checked.err.contains("in use"), "{}", checked.err);
     let free = dir.path().join("free");
-    let taken = ["--listen-grpc", &collector.grpc, "--listen-http", "127.0.0.1:0", "--data-dir"];
+    let taken = ["--listen-grpc", &socket, "--listen-http", &collector.http.to_string(), "--data-dir"];
     assert_eq!(start(&[&taken[..], &[free.to_str().unwrap()]].concat()).code, Some(74));
 }
 

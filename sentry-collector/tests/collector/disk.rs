@@ -101,7 +101,7 @@ async fn a_full_disk_stops_acknowledgements_and_nothing_else() {
     let ids = collector.walk("/api/v1/events?limit=500", |event| event["metadata"]["uid"].to_string());
     assert_eq!(ids.len() as u64, LAST - 1);
     assert_eq!(collector.metric("duplicate_items_total"), 0);
-    let (_, welcome) = Sensor::greet(collector.channel().await, hello("s1", "e1")).await.unwrap();
+    let (_, welcome) = Sensor::prove(&collector, hello("s1", "e1")).await.unwrap();
     assert_eq!(welcome.acked, LAST, "acknowledged = stored");
 }
 

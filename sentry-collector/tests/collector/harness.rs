@@ -3,6 +3,7 @@
 use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
     net::{SocketAddr, TcpStream},
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
     time::{Duration, Instant},
@@ -12,9 +13,12 @@ use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
-use sentry_proto::v1::{
-    Ack, Event, FromCollector, FromSensor, Hello, Item, Items, Welcome, feed_client::FeedClient,
-    from_collector, from_sensor, item,
+use sentry_proto::{
+    proof::{BYTES, FeedKey, Role, Talk},
+    v1::{
+        Ack, Challenge, Event, FromCollector, FromSensor, Hello, Item, Items, Proof, Welcome,
+        feed_client::FeedClient, from_collector, from_sensor, item,
+    },
 };
 use serde_json::Value;
 use tempfile::TempDir;
@@ -65,7 +69,11 @@ impl Collector {
 
     pub(crate) fn at(dir: &Path, data: &Path, lines: &str) -> Self {
         let config = dir.join("collector.yaml");
-        let listen = if lines.contains("listen_grpc") { "" } else { "listen_grpc: 127.0.0.1:0\n" };
+        let listen = match lines {
+            _ if lines.contains("listen_grpc") => String::new(),
+            _ if lines.starts_with("tls:") => "listen_grpc: 127.0.0.1:0\n".to_owned(),
+            _ => format!("listen_grpc: 127.0.0.1:0\n{}", keys(dir)),
+        };
         std::fs::write(&config, format!("version: 1\n{listen}listen_http: 127.0.0.1:0\n{lines}\n")).unwrap();
         let (child, grpc, http) = spawn(&config, data);
         Self { child, grpc, http, config, data: data.to_owned(), _dir: None }
@@ -101,11 +109,12 @@ impl Collector {
     }
 
     pub(crate) async fn channel(&self) -> Channel {
-        tonic::transport::Endpoint::from_shared(format!("http://{}", self.grpc))
-            .unwrap()
-            .connect()
-            .await
-            .unwrap()
+        channel(&format!("http://{}", self.grpc)).await
+    }
+
+    /// Where sensors connect over TCP.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.grpc.parse().unwrap()
     }
 
     pub(crate) fn get(&self, path: &str) -> (u16, Value) {
@@ -170,6 +179,31 @@ impl Drop for Collector {
         self.child.kill().ok();
         self.child.wait().ok();
     }
+}
+
+pub(crate) async fn channel(uri: &str) -> Channel {
+    tonic::transport::Endpoint::from_shared(uri.to_owned()).unwrap().connect().await.unwrap()
+}
+
+/// The sensors that a collector over plaintext TCP knows by key.
+const KEYED: [&str; 2] = ["s1", "s2"];
+
+pub(crate) fn key_of(sensor: &str) -> FeedKey {
+    let mut key = [0; BYTES];
+    key[..sensor.len()].copy_from_slice(sensor.as_bytes());
+    FeedKey::new(key)
+}
+
+/// Configuration lines, with the files they name.
+pub(crate) fn keys(dir: &Path) -> String {
+    let mut lines = "feed_keys:\n".to_owned();
+    for sensor in KEYED {
+        let path = dir.join(format!("{sensor}.key"));
+        std::fs::write(&path, key_of(sensor).digits()).unwrap();
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o600)).unwrap();
+        lines.push_str(&format!("  {sensor}: {}\n", path.display()));
+    }
+    lines
 }
 
 fn spawn(config: &Path, data: &Path) -> (Child, String, SocketAddr) {
@@ -248,6 +282,18 @@ pub(crate) fn hello(sensor: &str, epoch: &str) -> Hello {
         boot_id: "boot-1".to_owned(),
         tier: "C".to_owned(),
         limits: vec!["cannot refuse an open".to_owned()],
+        nonce: vec![7; BYTES],
+        last: 0,
+    }
+}
+
+pub(crate) fn talk<'a>(hello: &'a Hello, challenge: &'a Challenge, address: SocketAddr) -> Talk<'a> {
+    Talk {
+        sensor: &hello.sensor,
+        epoch: &hello.epoch,
+        hello: &hello.nonce,
+        challenge: &challenge.nonce,
+        address,
     }
 }
 
@@ -260,18 +306,52 @@ impl Sensor {
         Self { to, from }
     }
 
+    /// As a sensor that the collector knows without a key, or not at all.
     pub(crate) async fn greet(channel: Channel, hello: Hello) -> Result<(Self, Welcome), Status> {
-        let mut sensor = Self::silent(channel).await;
+        let sensor = Self::silent(channel).await;
         sensor.say(from_sensor::Message::Hello(hello)).await;
+        sensor.welcome().await
+    }
+
+    /// As a sensor that has its key.
+    pub(crate) async fn prove(collector: &Collector, hello: Hello) -> Result<(Self, Welcome), Status> {
+        Self::prove_at(collector.channel().await, collector.address(), hello).await
+    }
+
+    /// Over a channel that leads to this address in the end.
+    pub(crate) async fn prove_at(
+        channel: Channel,
+        address: SocketAddr,
+        hello: Hello,
+    ) -> Result<(Self, Welcome), Status> {
+        let (sensor, challenge) = Self::challenged(channel, &hello).await?;
+        let (key, talk) = (key_of(&hello.sensor), talk(&hello, &challenge, address));
+        assert!(key.holds(Role::Collector, &talk, &challenge.mac), "the collector proves itself first");
+        let mac = key.prove(Role::Sensor, &talk);
+        sensor.say(from_sensor::Message::Proof(Proof { mac })).await;
+        sensor.welcome().await
+    }
+
+    /// Up to the challenge.
+    pub(crate) async fn challenged(channel: Channel, hello: &Hello) -> Result<(Self, Challenge), Status> {
+        let mut sensor = Self::silent(channel).await;
+        sensor.say(from_sensor::Message::Hello(hello.clone())).await;
         match sensor.hear().await? {
-            Some(from_collector::Message::Welcome(welcome)) => Ok((sensor, welcome)),
+            Some(from_collector::Message::Challenge(challenge)) => Ok((sensor, challenge)),
+            other => panic!("expected a challenge, got {other:?}"),
+        }
+    }
+
+    async fn welcome(mut self) -> Result<(Self, Welcome), Status> {
+        match self.hear().await? {
+            Some(from_collector::Message::Welcome(welcome)) => Ok((self, welcome)),
             other => panic!("expected a welcome, got {other:?}"),
         }
     }
 
     /// Connects as `sensor` and expects to be welcomed.
     pub(crate) async fn connect(collector: &Collector, sensor: &str, epoch: &str) -> (Self, u64) {
-        let (sensor, welcome) = Self::greet(collector.channel().await, hello(sensor, epoch)).await.unwrap();
+        let (sensor, welcome) = Self::prove(collector, hello(sensor, epoch)).await.unwrap();
         (sensor, welcome.acked)
     }
 

@@ -57,7 +57,7 @@ async fn random_bytes_harm_nobody() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_message_over_the_limit_ends_its_stream_only() {
     let collector = Collector::start();
-    let (mut good, _) = Sensor::connect(&collector, "good", "e1").await;
+    let (mut good, _) = Sensor::connect(&collector, "s2", "e1").await;
     let (sensor, _) = Sensor::connect(&collector, "s1", "e1").await;
     sensor.send_events("r1", 1..=1, 1).await;
     let mut huge = event("r1", 2);

@@ -207,7 +207,8 @@ async fn a_cut_anywhere_loses_and_repeats_nothing() {
         let address = cutting_proxy(&mut proxies, collector.grpc.clone(), budget).await;
         let endpoint = tonic::transport::Endpoint::from_shared(format!("http://{address}")).unwrap();
         let Ok(channel) = endpoint.connect().await else { continue };
-        let Ok((sensor, welcome)) = Sensor::greet(channel, hello("s1", "e1")).await else { continue };
+        let greeted = Sensor::prove_at(channel, collector.address(), hello("s1", "e1")).await;
+        let Ok((sensor, welcome)) = greeted else { continue };
         assert!(welcome.acked >= acked, "what was acknowledged stays");
         acked = welcome.acked;
         if acked == LAST {

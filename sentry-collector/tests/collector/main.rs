@@ -30,6 +30,15 @@ mod slow;
 mod rebound;
 
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+mod stranger;
+
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+mod campaign;
+
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+mod ways;
+
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
 mod config;
 
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]

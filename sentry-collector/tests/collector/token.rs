@@ -145,7 +145,9 @@ fn what_the_collector_keeps_is_its_owners_alone() {
 fn a_broken_token_file_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let (config, data) = (dir.path().join("c.yaml"), dir.path().join("data"));
-    fs::write(&config, "version: 1\nlisten_grpc: 127.0.0.1:0\nlisten_http: 127.0.0.1:0\n").unwrap();
+    let socket = dir.path().join("feed.sock");
+    let lines = format!("version: 1\nlisten_grpc: unix:{}\nlisten_http: 127.0.0.1:0\n", socket.display());
+    fs::write(&config, lines).unwrap();
     fs::create_dir(&data).unwrap();
     let token = data.join("command.token");
     let good = "a1".repeat(32);

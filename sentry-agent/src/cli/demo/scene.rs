@@ -80,7 +80,8 @@ impl Scene {
     /// Returns the address of its HTTP API.
     pub(super) async fn start_collector(&mut self) -> Result<String, CliError> {
         let text = format!(
-            "version: 1\nlisten_grpc: 127.0.0.1:0\nlisten_http: 127.0.0.1:0\ndata_dir: {}\n",
+            "version: 1\nlisten_grpc: unix:{}\nlisten_http: 127.0.0.1:0\ndata_dir: {}\n",
+            self.dir.join("feed.sock").display(),
             self.dir.join("collector").display()
         );
         let config = self.write("collector.yaml", &text)?;
@@ -117,7 +118,7 @@ impl Scene {
         let mut command = self.command(&self.own, "sensor.log")?;
         command.arg("sensor").arg("--config").arg(config);
         command.arg("--state-dir").arg(state).arg("--socket").arg(&socket);
-        command.arg("--collector").arg(format!("http://{}", self.grpc)).stdout(Stdio::null());
+        command.arg("--collector").arg(&self.grpc).stdout(Stdio::null());
         let mut child =
             command.spawn().map_err(|source| CliError::System { what: "start the sensor", source })?;
         let ready = tokio::time::timeout(START_LIMIT, async {

@@ -7,7 +7,10 @@ use std::{
     time::Duration,
 };
 
-use sentry_proto::v1::{self, FromCollector, FromSensor, feed_server, from_collector, from_sensor, item};
+use sentry_proto::{
+    proof::{BYTES, FeedKey, Role, Talk},
+    v1::{self, FromCollector, FromSensor, feed_server, from_collector, from_sensor, item},
+};
 use tokio::{
     net::TcpListener,
     runtime::{self, Runtime},
@@ -30,6 +33,15 @@ pub(super) struct Mood {
     pub(super) refuse: HashSet<String>,
     /// Say nothing after the welcome.
     pub(super) silent: bool,
+    /// Say these instead of the greeting and listen on.
+    pub(super) lies: Vec<from_collector::Message>,
+    /// After a good greeting.
+    pub(super) afterwards: Vec<from_collector::Message>,
+}
+
+/// What the sensors of these tests have, and the collector.
+pub(super) fn key() -> FeedKey {
+    FeedKey::new([5; BYTES])
 }
 
 /// What it has of one epoch.
@@ -45,6 +57,10 @@ pub(super) struct State {
     pub(super) mood: Mood,
     pub(super) epochs: BTreeMap<String, Stored>,
     pub(super) hellos: Vec<v1::Hello>,
+    /// What came after a greeting that was a lie.
+    pub(super) told_to_a_liar: Vec<FromSensor>,
+    /// Streams that a lie was told on, and that have ended.
+    pub(super) lies_told: usize,
     pub(super) commands: VecDeque<v1::Command>,
     pub(super) results: Vec<v1::CommandResult>,
     /// Breaches of the contract.
@@ -155,6 +171,7 @@ impl Collector {
         self,
         mut inbound: Streaming<FromSensor>,
         answers: mpsc::Sender<Result<FromCollector, Status>>,
+        reached: Option<SocketAddr>,
     ) {
         let say = |message| {
             let answers = answers.clone();
@@ -166,6 +183,39 @@ impl Collector {
             self.lock().faults.push("no hello".to_owned());
             return;
         };
+        let mood = self.lock().mood.clone();
+        if !mood.lies.is_empty() {
+            self.lock().hellos.push(hello);
+            for lie in mood.lies {
+                say(lie).await;
+            }
+            while let Ok(Some(message)) = inbound.message().await {
+                self.lock().told_to_a_liar.push(message);
+            }
+            self.lock().lies_told += 1;
+            self.changed.notify_waiters();
+            return;
+        }
+        if let Some(address) = reached {
+            let nonce = vec![9; BYTES];
+            let talk = Talk {
+                sensor: &hello.sensor,
+                epoch: &hello.epoch,
+                hello: &hello.nonce,
+                challenge: &nonce,
+                address,
+            };
+            let mac = key().prove(Role::Collector, &talk);
+            say(from_collector::Message::Challenge(v1::Challenge { nonce: nonce.clone(), mac })).await;
+            let Ok(Some(FromSensor { message: Some(from_sensor::Message::Proof(proof)) })) =
+                inbound.message().await
+            else {
+                return;
+            };
+            if !key().holds(Role::Sensor, &talk, &proof.mac) {
+                self.lock().faults.push("the sensor has not proven itself".to_owned());
+            }
+        }
         let epoch = hello.epoch.clone();
         let acked = {
             let mut state = self.lock();
@@ -174,6 +224,18 @@ impl Collector {
         };
         self.changed.notify_waiters();
         say(from_collector::Message::Welcome(v1::Welcome { acked, collector: "test".to_owned() })).await;
+        let lied = !mood.afterwards.is_empty();
+        for lie in mood.afterwards {
+            say(lie).await;
+        }
+        if lied {
+            while let Ok(Some(message)) = inbound.message().await {
+                self.lock().told_to_a_liar.push(message);
+            }
+            self.lock().lies_told += 1;
+            self.changed.notify_waiters();
+            return;
+        }
         let mut messages = 0;
         loop {
             let changed = self.changed.notified();
@@ -217,7 +279,7 @@ impl Collector {
                     }
                 }
                 Some(from_sensor::Message::CommandResult(result)) => self.lock().results.push(result),
-                Some(from_sensor::Message::Hello(_)) | None => {
+                Some(from_sensor::Message::Hello(_) | from_sensor::Message::Proof(_)) | None => {
                     self.lock().faults.push("odd message".to_owned());
                 }
             }
@@ -235,7 +297,9 @@ impl feed_server::Feed for Collector {
         request: Request<Streaming<FromSensor>>,
     ) -> Result<Response<Self::StreamStream>, Status> {
         let (answers, stream) = mpsc::channel(16);
-        tokio::spawn(self.clone().talk(request.into_inner(), answers));
+        // Over TLS and at a unix socket the connection is the proof.
+        let reached = request.local_addr().filter(|_| request.peer_certs().is_none());
+        tokio::spawn(self.clone().talk(request.into_inner(), answers, reached));
         Ok(Response::new(ReceiverStream::new(stream)))
     }
 }

@@ -3,11 +3,14 @@
 
 mod collector;
 
+mod hostile;
+
 mod tls;
 
 use std::{
     collections::{HashMap, HashSet},
     ops::RangeInclusive,
+    os::unix::fs::PermissionsExt,
     path::Path,
     time::Duration,
 };
@@ -20,7 +23,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{BATCH_BYTES, CommandRequest, ExportConfig, ExportStatus, TlsFiles, WINDOW_BYTES, run};
+use super::{BATCH_BYTES, CommandRequest, ExportConfig, ExportStatus, Proof, TlsFiles, WINDOW_BYTES, run};
 use crate::journal::{Journal, JournalHandle, JournalWriter, Limits};
 use collector::{Collector, Mood, State};
 
@@ -39,7 +42,12 @@ struct Sensor {
 }
 
 impl Sensor {
-    fn start(dir: &Path, limits: Limits, config: ExportConfig) -> Self {
+    fn start(dir: &Path, limits: Limits, mut config: ExportConfig) -> Self {
+        if let Proof::Key(path) = &mut config.proof {
+            *path = dir.join(&path);
+            std::fs::write(&path, collector::key().digits()).unwrap();
+            std::fs::set_permissions(&path, PermissionsExt::from_mode(0o600)).unwrap();
+        }
         let journal = Journal::open(&dir.join("journal.db"), limits).unwrap();
         let (writer, journal) = JournalWriter::start(journal, 100_000).unwrap();
         let (to_app, commands) = mpsc::channel(4);
@@ -58,7 +66,9 @@ impl Sensor {
 }
 
 fn plain(address: std::net::SocketAddr) -> ExportConfig {
-    ExportConfig { uri: format!("http://{address}"), tls: None, grace: Duration::from_secs(30) }
+    let proof = Proof::Key("feed.key".into());
+    let (longest_wait, grace) = (Duration::from_millis(5), Duration::from_secs(30));
+    ExportConfig { uri: format!("http://{address}"), proof, longest_wait, grace }
 }
 
 fn event(n: u64, bytes: usize) -> v1::Item {
@@ -268,25 +278,50 @@ async fn an_item_the_collector_refuses_becomes_a_gap() {
 }
 
 #[tokio::test]
-async fn positions_the_collector_has_already_are_not_given_again() {
+async fn an_older_copy_of_the_journal_goes_on_in_a_new_epoch() {
     let dir = tempfile::tempdir().unwrap();
     let collector = Collector::default();
     let serving = collector.serve(None, None);
     let sensor = Sensor::start(dir.path(), ROOMY, plain(serving.address));
     submit(&sensor, 1..=10);
     sensor.stop().await;
-    let copy = dir.path().join("journal.db.copy");
-    std::fs::copy(dir.path().join("journal.db"), &copy).unwrap();
+    let (now, then) = (
+        |side: &str| dir.path().join(format!("journal.db{side}")),
+        |side: &str| dir.path().join(format!("copy{side}")),
+    );
+    // What is in the write-ahead log belongs to the copy.
+    let copied: Vec<&str> =
+        ["", "-wal"].into_iter().filter(|side| std::fs::copy(now(side), then(side)).is_ok()).collect();
     let sensor = Sensor::start(dir.path(), ROOMY, plain(serving.address));
     submit(&sensor, 11..=20);
     sensor.stop().await;
     // The older copy comes back, as with a restored machine.
-    std::fs::rename(&copy, dir.path().join("journal.db")).unwrap();
+    for side in ["", "-wal", "-shm"] {
+        std::fs::remove_file(now(side)).ok();
+    }
+    for side in copied {
+        std::fs::rename(then(side), now(side)).unwrap();
+    }
     let sensor = Sensor::start(dir.path(), ROOMY, plain(serving.address));
     submit(&sensor, 21..=30);
+    sensor.journal.flush().await.unwrap();
+    let has = |state: &State| state.epochs.len() == 2 && state.epochs.values().any(|epoch| epoch.last == 10);
+    timeout(HANG, collector.wait(has)).await.unwrap();
+    let here = sensor.journal.page(crate::journal::Filter::default(), 0).await.unwrap();
+    assert_eq!(here.items.len(), 20, "history of both epochs");
     sensor.stop().await;
-    let (events, _) = close_the_books(&collector.lock(), 30);
-    assert_eq!(events, (1..=30).collect());
+    let state = collector.lock();
+    let of = |stored: &collector::Stored| -> Vec<u64> {
+        let events = stored.items.values().filter_map(|(_, item)| match &item.item {
+            Some(item::Item::Event(event)) => Some(event.sequence),
+            _ => None,
+        });
+        events.collect()
+    };
+    let mut events: Vec<_> = state.epochs.values().map(of).collect();
+    events.sort();
+    assert_eq!(events, [(1..=20).collect::<Vec<_>>(), (21..=30).collect()]);
+    assert!(state.faults.is_empty(), "{:?}", state.faults);
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use tokio::{net::UnixListener, time::timeout};
 use tokio_stream::wrappers::UnixListenerStream;
 use tonic::transport::{Certificate, Identity, Server, ServerTlsConfig};
 
-use super::{Collector, ExportConfig, HANG, ROOMY, Sensor, TlsFiles, close_the_books, event, plain};
+use super::{Collector, ExportConfig, HANG, Proof, ROOMY, Sensor, TlsFiles, close_the_books, event, plain};
 
 fn authority() -> CertifiedIssuer<'static, KeyPair> {
     let mut params = CertificateParams::default();
@@ -29,8 +29,11 @@ fn files(dir: &Path, ca: &str, (certificate, key): &(String, String)) -> TlsFile
         fs::write(&path, text).unwrap();
         path
     };
-    let identity = Some((write("sensor.crt", certificate), write("sensor.key", key)));
-    TlsFiles { ca: write("ca.crt", ca), identity }
+    TlsFiles {
+        ca: write("ca.crt", ca),
+        cert: write("sensor.crt", certificate),
+        key: write("sensor.key", key),
+    }
 }
 
 #[tokio::test]
@@ -44,7 +47,7 @@ async fn mutual_tls_lets_the_right_ones_speak() {
     let serving = collector.serve(None, Some(tls));
     let config = |tls| ExportConfig {
         uri: format!("https://localhost:{}", serving.address.port()),
-        tls: Some(tls),
+        proof: Proof::Tls(tls),
         ..plain(serving.address)
     };
 
@@ -86,7 +89,7 @@ async fn a_unix_socket_will_do() {
         Server::builder().add_service(FeedServer::new(collector.clone())).serve_with_incoming(incoming);
     let server = tokio::spawn(server);
     let uri = format!("unix:{}", socket.display());
-    let config = ExportConfig { uri, tls: None, grace: HANG };
+    let config = ExportConfig { uri, proof: Proof::Peer { user: None }, longest_wait: HANG, grace: HANG };
     let sensor = Sensor::start(dir.path(), ROOMY, config);
     sensor.journal.submit(event(1, 1));
     sensor.stop().await;

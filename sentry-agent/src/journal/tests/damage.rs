@@ -16,7 +16,7 @@ fn a_corrupt_row_and_a_missing_one_are_gaps() {
         journal.connection.execute("UPDATE items SET body = ?2 WHERE seq = ?1", params![seq, body]).unwrap();
     }
     journal.connection.execute("DELETE FROM items WHERE seq IN (7, 8)", []).unwrap();
-    let batch = read::read_from(&journal.connection, 1, 1 << 20).unwrap();
+    let batch = read::read_from(&journal.connection, 0, 1, 1 << 20).unwrap();
     assert_eq!(batch.corrupt, 2);
     let gaps: Vec<_> =
         batch.items.iter().filter_map(gap_of).map(|gap| (gap.first, gap.last, &*gap.reason)).collect();

@@ -65,7 +65,7 @@ pub(super) fn read_all(journal: &Journal, seq: u64) -> Vec<(u64, v1::Item)> {
     let mut all = Vec::new();
     let mut next = seq;
     loop {
-        let batch = read::read_from(&journal.connection, next, 4_000).unwrap();
+        let batch = read::read_from(&journal.connection, 0, next, 4_000).unwrap();
         if batch.items.is_empty() {
             return all;
         }
@@ -313,22 +313,67 @@ fn a_command_is_begun_once() {
 }
 
 #[test]
-fn positions_move_behind_what_the_collector_has() {
+fn a_new_epoch_keeps_every_row_and_counts_from_one() {
     let dir = tempfile::tempdir().unwrap();
     let mut journal = Journal::open(&file(dir.path()), ROOMY).unwrap();
     let items: Vec<_> = (1..=10).map(|n| event("a", n, 10)).collect();
     journal.append(&items).unwrap();
     journal.acked(4).unwrap();
-    journal.skip_to(7).unwrap();
-    assert_eq!((journal.acked_seq(), journal.last_seq()), (7, 10), "7 is a position of ours");
-    journal.skip_to(1_000).unwrap();
-    assert_eq!((journal.acked_seq(), journal.last_seq()), (1_000, 1_003));
-    let numbers: Vec<_> = read_all(&journal, 1_001).into_iter().map(|(seq, _)| seq).collect();
-    assert_eq!(numbers, [1_001, 1_002, 1_003]);
-    assert_eq!(read_all(&journal, 1_001)[0].1, event("a", 8, 10));
-    assert_eq!(journal.append(&[event("a", 11, 1)]).unwrap(), 1_004..=1_004);
+    let first = journal.epoch().to_owned();
+    let rows = read_all(&journal, 1);
+    journal.begin_epoch("a test").unwrap();
+    let check = |journal: &Journal| {
+        assert_ne!(journal.epoch(), first);
+        let places = (journal.base_seq(), journal.acked_seq(), journal.confirmed_seq(), journal.last_seq());
+        assert_eq!(places, (4, 4, 4, 10));
+        assert_eq!(read_all(journal, 1), rows, "history is where it was");
+        let (epoch, base) = schema::epoch(&journal.connection).unwrap();
+        assert_eq!((epoch.as_str(), base), (journal.epoch(), 4));
+        let batch = read::read_from(&journal.connection, base, 1, 1 << 20).unwrap();
+        assert_eq!((batch.first, batch.last, &batch.items[..]), (1, 6, &items[4..]));
+        assert_eq!(schema::meta(&journal.connection, "epoch_why").unwrap().as_deref(), Some("a test"));
+    };
+    check(&journal);
     drop(journal);
-    assert_eq!(Journal::open(&file(dir.path()), ROOMY).unwrap().last_seq(), 1_004);
+    let mut journal = Journal::open(&file(dir.path()), ROOMY).unwrap();
+    check(&journal);
+    // What stands in for pruned items has positions of the epoch, too.
+    journal.give_up(5).unwrap();
+    let batch = read::read_from(&journal.connection, 4, 1, 1).unwrap();
+    let gap = gap_of(&batch.items[0]).unwrap();
+    assert_eq!((gap.first, gap.last, batch.last), (1, 1, 1));
+}
+
+#[test]
+fn what_nobody_waits_for_is_not_acknowledged() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut journal = Journal::open(&file(dir.path()), ROOMY).unwrap();
+    let items: Vec<_> = (1..=10).map(|n| event("a", n, 10)).collect();
+    journal.append(&items).unwrap();
+    journal.release(8).unwrap();
+    assert_eq!((journal.acked_seq(), journal.confirmed_seq()), (8, 0));
+    journal.acked(3).unwrap();
+    assert_eq!((journal.acked_seq(), journal.confirmed_seq()), (8, 3));
+    journal.acked(9).unwrap();
+    journal.acked(11).unwrap();
+    drop(journal);
+    let journal = Journal::open(&file(dir.path()), ROOMY).unwrap();
+    assert_eq!((journal.acked_seq(), journal.confirmed_seq(), journal.last_seq()), (9, 9, 10));
+}
+
+#[test]
+fn a_file_of_an_older_version_is_one_epoch() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut journal = Journal::open(&file(dir.path()), ROOMY).unwrap();
+    let items: Vec<_> = (1..=10).map(|n| event("a", n, 10)).collect();
+    journal.append(&items).unwrap();
+    journal.acked(4).unwrap();
+    let epoch = journal.epoch().to_owned();
+    journal.connection.execute("DELETE FROM meta WHERE key IN ('base', 'confirmed')", []).unwrap();
+    drop(journal);
+    let journal = Journal::open(&file(dir.path()), ROOMY).unwrap();
+    assert_eq!((journal.epoch(), journal.base_seq(), journal.acked_seq()), (epoch.as_str(), 0, 4));
+    assert_eq!((journal.confirmed_seq(), journal.last_seq()), (0, 10));
 }
 
 #[test]

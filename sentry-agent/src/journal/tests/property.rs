@@ -13,7 +13,8 @@ enum Act {
     Lose(u8),
     /// Acknowledge this part (of 255) of what is not acknowledged.
     Ack(u8),
-    Skip(u8),
+    /// The collector claimed something else.
+    BeginEpoch,
     Reopen(u16, u16),
 }
 
@@ -22,12 +23,12 @@ fn act() -> impl Strategy<Value = Act> {
         5 => vec((0..3_u8, 0..1_500_usize), 0..12).prop_map(Act::Append),
         1 => (1..20_u8).prop_map(Act::Lose),
         3 => any::<u8>().prop_map(Act::Ack),
-        1 => any::<u8>().prop_map(Act::Skip),
+        1 => Just(Act::BeginEpoch),
         1 => (any::<u16>(), any::<u16>()).prop_map(|(spool, keep)| Act::Reopen(spool, keep)),
     ]
 }
 
-/// What the journal has been given: the item of each position from 1 on, `None` for what was lost or skipped.
+/// What the journal has been given: the item of each position from 1 on, `None` for what was lost.
 #[derive(Default)]
 struct Model {
     items: Vec<Option<v1::Item>>,
@@ -107,14 +108,14 @@ fn apply(journal: &mut Journal, model: &mut Model, act: &Act, fresh: &mut u64) -
             let (acked, last) = (journal.acked_seq(), journal.last_seq());
             journal.acked(acked + (last - acked) * u64::from(*part) / 255).unwrap();
         }
-        Act::Skip(by) => {
-            let to = journal.last_seq() + u64::from(*by);
-            let (acked, last) = (journal.acked_seq(), journal.last_seq());
-            journal.skip_to(to).unwrap();
-            if to > last {
-                let (at, by) = (usize::try_from(acked).unwrap(), usize::try_from(to - acked).unwrap());
-                model.items.splice(at..at, std::iter::repeat_n(None, by));
-            }
+        Act::BeginEpoch => {
+            let (epoch, acked, last) = (journal.epoch().to_owned(), journal.acked_seq(), journal.last_seq());
+            journal.begin_epoch("a test").unwrap();
+            prop_assert_ne!(journal.epoch(), epoch);
+            prop_assert_eq!(
+                (journal.base_seq(), journal.acked_seq(), journal.last_seq()),
+                (acked, acked, last)
+            );
         }
         Act::Reopen(..) => {}
     }

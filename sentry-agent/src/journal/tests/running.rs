@@ -141,8 +141,14 @@ async fn commands_are_kept_by_the_thread() {
     let (_writer, handle) = start(dir.path(), ROOMY, 16);
     assert_eq!(handle.begin_command("k".to_owned()).await.unwrap(), CommandState::Done(result));
     handle.submit(event("a", 1, 1));
-    handle.skip_to(50).await.unwrap();
-    assert_eq!(handle.position().last, 51);
+    handle.flush().await.unwrap();
+    let before = handle.position();
+    handle.begin_epoch(&before.epoch, "a test".to_owned()).await.unwrap();
+    let after = handle.position();
+    assert_ne!(after.epoch, before.epoch);
+    // Who asks about an epoch that has ended already begins no other.
+    handle.begin_epoch(&before.epoch, "a test".to_owned()).await.unwrap();
+    assert_eq!(handle.position(), after);
 }
 
 #[tokio::test]

@@ -1,9 +1,13 @@
-//! Who a client certificate speaks for: the sensor id in the URI name `agentsentry:sensor:<id>`, or, in a certificate
-//! without such a name, the common name of its subject. The chain itself was verified in the handshake.
+//! What a certificate may be used for: who it speaks for, and when.
+//!
+//! A client certificate speaks for the sensor id in the URI name `agentsentry:sensor:<id>`, or,
+//! where there is no such name, in the common name of its subject. Who signed it is verified in the
+//! handshake, not here.
 
-use webpki::EndEntityCert;
+use std::time::Duration;
 
-use tokio_rustls::rustls::pki_types::CertificateDer;
+use rustls_pki_types::{CertificateDer, UnixTime};
+use webpki::{EndEntityCert, Error, KeyUsage};
 
 const URI_PREFIX: &str = "agentsentry:sensor:";
 /// 2.5.4.3, id-at-commonName.
@@ -17,7 +21,7 @@ const TAG_PRINTABLE_STRING: u8 = 0x13;
 
 /// Why a certificate does not let a sensor in.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-pub(crate) enum NotYours {
+pub enum NotYours {
     #[error("there is no client certificate")]
     NoCertificate,
     #[error("the client certificate cannot be read")]
@@ -26,12 +30,70 @@ pub(crate) enum NotYours {
         "the client certificate names no sensor; give it the URI name {URI_PREFIX}<id> or the id as its common name"
     )]
     NoSensor,
-    #[error("the client certificate is for {certified:?}, the hello says {claimed:?}")]
+    #[error("the client certificate is for {certified:?}, not for {claimed:?}")]
     Other { certified: String, claimed: String },
 }
 
+/// Which end of a connection a certificate is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    Client,
+    Server,
+}
+
+/// Why a certificate works at neither end now, whoever signed it.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum Unusable {
+    #[error("it cannot be read as a certificate")]
+    Unreadable,
+    #[error("it expired {} ago", days(*.ago))]
+    Expired { ago: Duration },
+    #[error("it is not valid before {} from now; check the clock", days(*.wait))]
+    NotYet { wait: Duration },
+    #[error("it is not made for this use: {why}")]
+    Other { why: Error },
+}
+
+/// Whether a certificate is valid at `now` (since 1970) and made for that end of a connection.
+///
+/// # Errors
+/// Where it is not.
+pub fn usable(cert: &CertificateDer<'_>, end: End, now: Duration) -> Result<(), Unusable> {
+    let cert = EndEntityCert::try_from(cert).map_err(|_unreadable| Unusable::Unreadable)?;
+    let usage = match end {
+        End::Client => KeyUsage::client_auth(),
+        End::Server => KeyUsage::server_auth(),
+    };
+    let now = UnixTime::since_unix_epoch(now);
+    let between = |later: UnixTime, earlier: UnixTime| {
+        Duration::from_secs(later.as_secs().saturating_sub(earlier.as_secs()))
+    };
+    // Without authorities the search for the signer is the first thing that fails where everything
+    // else holds.
+    match cert.verify_for_usage(&[], &[], &[], now, usage, None, None) {
+        Ok(_) | Err(Error::UnknownIssuer) => Ok(()),
+        Err(Error::CertExpired { time, not_after }) => {
+            Err(Unusable::Expired { ago: between(time, not_after) })
+        }
+        Err(Error::CertNotValidYet { time, not_before }) => {
+            Err(Unusable::NotYet { wait: between(not_before, time) })
+        }
+        Err(why) => Err(Unusable::Other { why }),
+    }
+}
+
+fn days(time: Duration) -> String {
+    const HOUR: u64 = 3600;
+    match time.as_secs() {
+        seconds if seconds < 48 * HOUR => format!("{} h", seconds / HOUR),
+        seconds => format!("{} days", seconds / (24 * HOUR)),
+    }
+}
+
 /// Whether the holder of the chain may speak as `sensor`.
-pub(crate) fn check(chain: Option<&[CertificateDer<'static>]>, sensor: &str) -> Result<(), NotYours> {
+/// # Errors
+/// Where the certificate is for somebody else, or for nobody.
+pub fn check(chain: Option<&[CertificateDer<'static>]>, sensor: &str) -> Result<(), NotYours> {
     let leaf = chain.and_then(<[_]>::first).ok_or(NotYours::NoCertificate)?;
     let cert = EndEntityCert::try_from(leaf).map_err(|_unreadable| NotYours::Unreadable)?;
     let mut named: Vec<String> =
@@ -48,7 +110,8 @@ pub(crate) fn check(chain: Option<&[CertificateDer<'static>]>, sensor: &str) -> 
     }
 }
 
-/// The last common name of a subject, given as the content of its RDN sequence. Total: anything else is `None`.
+/// The last common name of a subject, given as the content of its RDN sequence. Total: anything
+/// else is `None`.
 fn common_name(mut subject: &[u8]) -> Option<String> {
     let mut found = None;
     while let Some((TAG_SET, mut attributes, rest)) = element(subject) {
@@ -127,6 +190,34 @@ mod tests {
         assert_eq!(check(None, "one"), Err(NotYours::NoCertificate));
         assert_eq!(check(Some(&[certificate(None, &[])]), "one"), Err(NotYours::NoSensor));
         assert_eq!(check(Some(&[CertificateDer::from(vec![1, 2])]), "one"), Err(NotYours::Unreadable));
+    }
+
+    #[test]
+    fn the_time_and_the_use_of_a_certificate_are_checked() {
+        let made = |from: i32, to: i32, usage: &[rcgen::ExtendedKeyUsagePurpose]| {
+            let mut params = CertificateParams::default();
+            (params.not_before, params.not_after) =
+                (rcgen::date_time_ymd(from, 1, 1), rcgen::date_time_ymd(to, 1, 1));
+            params.extended_key_usages = usage.to_vec();
+            params.self_signed(&KeyPair::generate().unwrap()).unwrap().der().clone()
+        };
+        // 2001-01-01.
+        let now = Duration::from_secs(978_307_200);
+        let day = Duration::from_secs(24 * 3600);
+        let server = [rcgen::ExtendedKeyUsagePurpose::ServerAuth];
+        assert_eq!(usable(&made(2000, 2002, &[]), End::Client, now), Ok(()));
+        assert_eq!(
+            usable(&made(1990, 2000, &[]), End::Client, now),
+            Err(Unusable::Expired { ago: 366 * day })
+        );
+        assert_eq!(
+            usable(&made(2002, 2003, &[]), End::Server, now),
+            Err(Unusable::NotYet { wait: 365 * day })
+        );
+        assert_eq!(usable(&made(2000, 2002, &server), End::Server, now), Ok(()));
+        let other = usable(&made(2000, 2002, &server), End::Client, now);
+        assert!(matches!(other, Err(Unusable::Other { .. })), "{other:?}");
+        assert_eq!(usable(&CertificateDer::from(vec![1, 2]), End::Client, now), Err(Unusable::Unreadable));
     }
 
     proptest! {
