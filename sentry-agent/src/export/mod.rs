@@ -105,7 +105,7 @@ pub enum ExportError {
     Refused { status: Box<tonic::Status> },
     #[error("stream to the collector: {what}")]
     Protocol { what: &'static str },
-    #[error("the collector has not proven who it is: {what}; nothing was sent to it")]
+    #[error("the collector has not proven who it is: {what}; nothing but the hello was sent to it")]
     Unproven { what: &'static str },
     #[error("cannot prove this sensor to the collector")]
     Key(#[from] Box<KeyError>),
