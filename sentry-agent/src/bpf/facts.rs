@@ -48,7 +48,7 @@ pub static FACTS: &[FactRow] = &[
     fact(
         "ICMP, raw destination",
         Some(
-            "packets of packet sockets (AF_PACKET); what was sent but not let out; TCP and UDP by raw sockets made before the run",
+            "packets of packet sockets (AF_PACKET); what was sent but not let out; sockets made before the run",
         ),
     ),
     fact("bind", Some("refused binds; ports that the kernel chose without a bind(2)")),

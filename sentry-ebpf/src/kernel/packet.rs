@@ -69,14 +69,8 @@ pub fn is_of_rare_socket(ctx: &SkBuffContext) -> bool {
         }
         let (kind, protocol) =
             ((&raw const (*socket).type_).read_volatile(), (&raw const (*socket).protocol).read_volatile());
-        kind == SOCK_RAW || !is_common(protocol as u8)
+        kind == SOCK_RAW || !matches!(protocol as u8, TCP | UDP | UDP_LITE)
     }
-}
-
-/// Whether sockets of the protocol have programs of their own for their destinations.
-#[inline(always)]
-pub fn is_common(protocol: u8) -> bool {
-    matches!(protocol, TCP | UDP | UDP_LITE)
 }
 
 /// The network header. Behind IPv6 extension headers the protocol is that of the first of them.

@@ -48,15 +48,6 @@ fn see<const OUT: bool>(ctx: &SkBuffContext) {
         }
         None => {
             let Some(header) = packet::header(ctx) else { return };
-            if !packet::is_common(header.protocol) {
-                if OUT
-                    && packet::is_of_rare_socket(ctx)
-                    && let Some((run, actor)) = sender()
-                {
-                    report(ctx, &run, actor, cookie, &header);
-                }
-                return;
-            }
             let Some(packet) = packet::parse(ctx, &header) else { return };
             if !is_name::<OUT>(ctx, &packet) {
                 return;
