@@ -142,7 +142,7 @@ fn each_life_takes_up_all_that_lives() {
             *troubles.entry(known.to_owned()).or_default() += u32::from(health.contains(what));
         }
     }
-    let in_the_ledger = sensor.log().matches("that only the ledger had").count();
+    let in_the_ledger = sensor.log().matches("run that only the ledger had").count();
     eprintln!("{in_the_ledger} runs found in the ledger alone");
     eprintln!("{points} points, seed {seed}: {troubles:?}");
 }

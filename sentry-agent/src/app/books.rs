@@ -1,5 +1,5 @@
-//! Ledger and journal as the life before left them, held against each other. What is not as it was left is a trouble: a
-//! text for `sentry health`, which stays there for this life.
+//! Ledger and journal as the life before left them, held against each other. What is not as it was
+//! left is a trouble: a text for `sentry health`, which stays there for this life.
 
 use std::path::{Path, PathBuf};
 

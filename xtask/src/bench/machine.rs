@@ -78,7 +78,9 @@ impl Machine {
 
     /// A sensor with an empty journal: one that is full has to make room for what comes.
     pub(super) fn sensor(&self) -> Result<Sensor> {
-        step::capture(host::as_root(Path::new("/bin/rm")).arg("-rf").arg(&self.dir).arg(sensor::state_dir(&self.dir)))?;
+        step::capture(
+            host::as_root(Path::new("/bin/rm")).arg("-rf").arg(&self.dir).arg(sensor::state_dir(&self.dir)),
+        )?;
         Sensor::start(&self.sentry, &self.dir)
     }
 
