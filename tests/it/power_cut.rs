@@ -95,7 +95,7 @@ fn each_life_takes_up_all_that_lives() {
     let mut live = vec![tagged[0]["id"].as_str().unwrap().to_owned()];
     let _churn = churn(&sensor);
     let mut troubles: BTreeMap<String, u32> = BTreeMap::new();
-    let points = wait::rounds(6, 2, 200);
+    let points = wait::rounds(4, 2, 200);
     for point in 0..points {
         live.push(lasting(&sensor, &format!("run-{point}"), &[]));
         // The first stays to the end.

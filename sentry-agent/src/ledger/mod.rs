@@ -130,8 +130,6 @@ pub struct Ledger {
     seq: u64,
     fingerprint: String,
     segment: Segment,
-    /// It was there before it was opened.
-    is_old: bool,
     recovered: Recovered,
     /// Keeps other writers out as long as it is open.
     _owner: File,
@@ -168,11 +166,10 @@ impl Ledger {
             seq: tail.seq,
             fingerprint: tail.fingerprint,
             segment: tail.segment,
-            is_old: tail.seq > 0,
             recovered: tail.recovered,
             _owner: owner,
         };
-        if !ledger.is_old {
+        if ledger.seq == 0 {
             ledger.begin()?;
         }
         ledger.tell()?;
@@ -226,12 +223,6 @@ impl Ledger {
     #[must_use]
     pub fn chain_uid(&self) -> &str {
         &self.chain_uid
-    }
-
-    /// Whether it was there before it was opened.
-    #[must_use]
-    pub fn is_old(&self) -> bool {
-        self.is_old
     }
 
     /// How many entries HEAD had signed for that a crash tore; `None` for none.
