@@ -1,10 +1,12 @@
-//! Files and directories that nobody but this process's user, or root, can have written: what sensor and collector keep.
-//! Whoever can write there could forge the record, or have a privileged process write to a place of their choice by a link.
+//! Files and directories that nobody but this process's user, or root, can have written: what
+//! sensor and collector keep. Whoever can write there could forge the record, or have a privileged
+//! process write to a place of their choice by a link.
 //!
-//! A directory is taken if it and every directory above it belong to root or to this process's user, and no other user
-//! can rename what is in them: not writable by group or others, save one with the sticky bit above it, or a group of
-//! root's. A file is opened without following a link, and taken if it is a regular one with such an owner that no other
-//! user can write to. One that others can read is closed to them; directories are made with mode 0700, files with 0600.
+//! A directory is taken if it and every directory above it belong to root or to this process's
+//! user, and no other user can rename what is in them: not writable by group or others, save one
+//! with the sticky bit above it, or a group of root's. A file is opened without following a link,
+//! and taken if it is a regular one with such an owner that no other user can write to. One that
+//! others can read is closed to them; directories are made with mode 0700, files with 0600.
 
 use std::{
     fs::{DirBuilder, File, Metadata, OpenOptions, Permissions},
@@ -116,8 +118,8 @@ pub fn read(path: &Path) -> Result<Vec<u8>, PrivateError> {
     Ok(content)
 }
 
-/// Checks a file that another library opens by its path, and makes it if asked to. A file that is there is not opened
-/// for reading: to close it again would take this process's locks off it.
+/// Checks a file that another library opens by its path, and makes it if asked to. A file that is
+/// there is not opened for reading: to close it again would take this process's locks off it.
 ///
 /// # Errors
 /// As [`open`].

@@ -95,7 +95,7 @@ fn each_life_takes_up_all_that_lives() {
     let mut live = vec![tagged[0]["id"].as_str().unwrap().to_owned()];
     let _churn = churn(&sensor);
     let mut troubles: BTreeMap<String, u32> = BTreeMap::new();
-    let points = wait::rounds(6, 2, 200);
+    let points = wait::rounds(4, 2, 200);
     for point in 0..points {
         live.push(lasting(&sensor, &format!("run-{point}"), &[]));
         // The first stays to the end.
@@ -142,7 +142,7 @@ fn each_life_takes_up_all_that_lives() {
             *troubles.entry(known.to_owned()).or_default() += u32::from(health.contains(what));
         }
     }
-    let in_the_ledger = sensor.log().matches("that only the ledger had").count();
+    let in_the_ledger = sensor.log().matches("run that only the ledger had").count();
     eprintln!("{in_the_ledger} runs found in the ledger alone");
     eprintln!("{points} points, seed {seed}: {troubles:?}");
 }

@@ -1,4 +1,5 @@
-//! A sensor that starts takes up every run that lives, whatever of its own files is left, and ends the others.
+//! A sensor that starts takes up every run that lives, whatever of its own files is left, and ends
+//! the others.
 
 use std::{
     fs,
@@ -150,16 +151,36 @@ fn a_run_that_the_journal_lost_is_found_in_the_ledger() {
     assert_eq!(entries(&sensor, "run-start", &live).len(), 1);
 }
 
+/// A cgroup among the sensor's that somebody else made.
+struct Stranger(PathBuf);
+
+impl Stranger {
+    fn new() -> Self {
+        let path = group(&format!("stranger-{}", std::process::id()));
+        fs::create_dir(&path).unwrap();
+        Self(path)
+    }
+
+    fn name(&self) -> String {
+        self.0.file_name().unwrap().to_string_lossy().into_owned()
+    }
+}
+
+impl Drop for Stranger {
+    fn drop(&mut self) {
+        cgroup::remove(&self.0);
+    }
+}
+
 #[test]
 fn a_run_that_nobody_knows_is_watched_and_is_an_alarm() {
     require!("root");
     let mut sensor = Setup::default().start();
     let (live, gone) = (lasting(&sensor, "known", &["--enforce"]), lasting(&sensor, "gone", &[]));
     // Made by root's hand, without a mark.
-    let stranger = group("stranger");
-    fs::create_dir(&stranger).unwrap();
+    let stranger = Stranger::new();
     let mut sleep = sensor.beside(Command::new("/bin/sleep").arg("600"));
-    fs::write(stranger.join("cgroup.procs"), sleep.pid().to_string()).unwrap();
+    fs::write(stranger.0.join("cgroup.procs"), sleep.pid().to_string()).unwrap();
     sensor.kill();
     end_members(&gone);
     remove_journal(&sensor.state_dir());
@@ -174,7 +195,7 @@ fn a_run_that_nobody_knows_is_watched_and_is_an_alarm() {
     assert_eq!(runs.len(), 2, "{runs:#?}");
     let known = run(format!("/agentsentry/{live}"));
     assert_eq!((&known["id"], &known["mode"]), (&live.as_str().into(), &"enforce".into()));
-    let unknown = run("/agentsentry/stranger".to_owned());
+    let unknown = run(format!("/agentsentry/{}", stranger.name()));
     assert_eq!((&unknown["agent"]["name"], &unknown["mode"]), (&"unknown".into(), &"observe".into()));
     let id = unknown["id"].as_str().unwrap();
     let health = sensor.health()["health"].as_str().unwrap().to_owned();
@@ -189,7 +210,7 @@ fn a_run_that_nobody_knows_is_watched_and_is_an_alarm() {
     // It is a run like any other: its processes are members, and it can be ended.
     assert_eq!(sensor.cli(&["kill", id]).status.code(), Some(0));
     wait::until("the stranger's process ends", || if sleep.ended() { Ok(()) } else { Err("it runs".into()) });
-    wait::until("its cgroup goes", || if stranger.exists() { Err("it is there".into()) } else { Ok(()) });
+    wait::until("its cgroup goes", || if stranger.0.exists() { Err("it is there".into()) } else { Ok(()) });
 }
 
 #[test]

@@ -21,8 +21,9 @@ pub(crate) fn socket(dir: &Path) -> PathBuf {
     dir.join("sensor.sock")
 }
 
-/// Where the sensor of `dir` keeps its state. Not below the working tree: that may belong to an ordinary user, who could
-/// change what is kept there, and a sensor that is root's refuses such a place.
+/// Where the sensor of `dir` keeps its state. Not below the working tree: that may belong to an
+/// ordinary user, who could change what is kept there, and a sensor that is root's refuses such a
+/// place.
 pub(crate) fn state_dir(dir: &Path) -> PathBuf {
     let name = dir.display().to_string().replace('/', "-");
     std::env::temp_dir().join(format!("agentsentry-xtask{name}"))

@@ -1,5 +1,5 @@
-//! Ledger and journal as the life before left them, held against each other. What is not as it was left is a trouble: a
-//! text for `sentry health`, which stays there for this life.
+//! Ledger and journal as the life before left them, held against each other. What is not as it was
+//! left is a trouble: a text for `sentry health`, which stays there for this life.
 
 use std::path::{Path, PathBuf};
 
@@ -29,8 +29,8 @@ pub(super) fn open(state_dir: &Path, config: &config::Journal) -> Result<Books, 
     let mut ledger = open_or_replace(&dir)?;
     let limits = Limits { spool_bytes: config.spool_bytes, keep_bytes: config.keep_bytes };
     let mut journal = Journal::open(&state_dir.join("journal.db"), limits)?;
-    // Entries of this life's start do not make a ledger an old one.
-    let is_old = ledger.ledger.is_old() || ledger.kept.is_some();
+    // The first entry is the chain's own: the life that wrote it may have come no further.
+    let is_old = ledger.ledger.head().0 > 1 || ledger.kept.is_some();
     if let Some(remembered) = journal.remembered_ledger()? {
         ledger.compare(&remembered)?;
     }

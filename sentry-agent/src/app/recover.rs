@@ -96,11 +96,12 @@ pub(super) struct Life<'a> {
 }
 
 impl Life<'_> {
-    /// Takes up the runs that still have processes, ends the others in the books, and sweeps up the canaries. The journal
-    /// is asked first, then the ledger, then the cgroups themselves: a run that only they know is a trouble, in words.
+    /// Takes up the runs that still have processes, ends the others in the books, and sweeps up the
+    /// canaries. The journal is asked first, then the ledger, then the cgroups themselves: a run
+    /// that only they know is a trouble, in words.
     ///
-    /// What of runs is left is their cgroups: the kernel's tables and tags are those of the programs, and go with the
-    /// process that loaded them.
+    /// What of runs is left is their cgroups: the kernel's tables and tags are those of the
+    /// programs, and go with the process that loaded them.
     ///
     /// # Errors
     /// When the journal cannot be read.
@@ -157,8 +158,9 @@ impl Life<'_> {
         self.tell(Kind::Run(run));
     }
 
-    /// The ledger has its beginning and no end; the journal does not know that it lives. A sensor that is killed just after
-    /// it began a run leaves it so: the ledger is written first, the journal up to 50 ms later.
+    /// The ledger has its beginning and no end; the journal does not know that it lives. A sensor
+    /// that is killed just after it began a run leaves it so: the ledger is written first, the
+    /// journal up to 50 ms later.
     async fn only_in_the_ledger(&self, begun: v1::Run, in_this_one: bool) -> Result<(), JournalError> {
         if let Some(ended) = self.journal.run(begun.id.clone()).await? {
             // Its end came into one of the two only.
@@ -167,7 +169,7 @@ impl Life<'_> {
         }
         match self.registry.adopt(begun.clone()) {
             Ok(run) => {
-                tracing::warn!(run.id = %run.id, "run of an earlier sensor life that only the ledger had is watched again");
+                tracing::warn!(run.id = %run.id, "run that only the ledger had is watched again");
                 if !in_this_one {
                     self.ledger.note(Note::RunStarted(run.wire()));
                 }

@@ -1,8 +1,10 @@
-//! Whose a run's group is, written on the group itself: an extended attribute that lives as long as the group does,
-//! whatever becomes of the sensor's files. Only who may write to the group's directory can set it, which is root.
+//! Whose a run's group is, written on the group itself: an extended attribute that lives as long as
+//! the group does, whatever becomes of the sensor's files. Only who may write to the group's
+//! directory can set it, which is root.
 //!
-//! `user.agentsentry` = `<word> <state directory>`; the word is the run's mode, `observe` or `enforce`, or `released`
-//! for one whose watch was ended on purpose. Kernels before 5.7 have no such attributes on groups.
+//! `user.agentsentry` = `<word> <state directory>`; the word is the run's mode, `observe` or
+//! `enforce`, or `released` for one whose watch was ended on purpose. Kernels before 5.7 have no
+//! such attributes on groups.
 
 use std::{
     ffi::OsStr,

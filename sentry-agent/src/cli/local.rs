@@ -115,7 +115,8 @@ pub(super) fn ledger_verify(dir: &Path, as_json: bool) -> Result<Exit, CliError>
     Ok(exit)
 }
 
-/// What the ledger says was set aside, and what else of that kind stands beside it: where it is, and why.
+/// What the ledger says was set aside, and what else of that kind stands beside it: where it is,
+/// and why.
 fn set_aside(dir: &Path, told: &[SetAside]) -> Vec<(Option<PathBuf>, String)> {
     let mut all: Vec<_> = told.iter().map(|one| (one.kept.clone(), one.why.clone())).collect();
     for path in ledger::kept_beside(dir) {

@@ -162,7 +162,8 @@ async fn finish_when_back(client: &mut Client, run: &str, args: &RunArgs) -> Res
 
 /// Nobody is listening, or the one that answered has ended meanwhile.
 fn is_away(error: &CliError) -> bool {
-    matches!(error, CliError::Sensor(status) if matches!(status.code(), Code::Unavailable | Code::Unknown | Code::Cancelled))
+    let gone = |code| matches!(code, Code::Unavailable | Code::Unknown | Code::Cancelled);
+    matches!(error, CliError::Sensor(status) if gone(status.code()))
 }
 
 /// Closes the run and shows its report. Whether the sensor's own decision killed it.

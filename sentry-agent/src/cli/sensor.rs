@@ -40,9 +40,10 @@ fn exit_of(error: &AppError) -> Exit {
         AppError::Ledger(LedgerError::InUse { .. }) | AppError::Socket(SocketError::Taken { .. }) => {
             Exit::Temporary
         }
-        AppError::State(error)
-        | AppError::Ledger(LedgerError::Private(error))
-        | AppError::Journal(JournalError::Private(error)) => of_private(error),
+        AppError::State(error) => of_private(error, Exit::CannotCreate),
+        AppError::Ledger(LedgerError::Private(error)) | AppError::Journal(JournalError::Private(error)) => {
+            of_private(error, Exit::Io)
+        }
         AppError::Ledger(_) | AppError::Journal(_) => Exit::Io,
         AppError::Socket(SocketError::Io { source, .. }) => match source.kind() {
             std::io::ErrorKind::PermissionDenied => Exit::NoPermission,
@@ -53,12 +54,13 @@ fn exit_of(error: &AppError) -> Exit {
     }
 }
 
-fn of_private(error: &PrivateError) -> Exit {
+/// `refused` is for what the file system refused.
+fn of_private(error: &PrivateError, refused: Exit) -> Exit {
     match error {
         PrivateError::Io { source, .. } if source.kind() == std::io::ErrorKind::PermissionDenied => {
             Exit::NoPermission
         }
-        PrivateError::Io { .. } => Exit::CannotCreate,
+        PrivateError::Io { .. } => refused,
         PrivateError::Foreign { .. } | PrivateError::Writable { .. } | PrivateError::Kind { .. } => {
             Exit::Config
         }

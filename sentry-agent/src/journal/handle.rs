@@ -43,7 +43,8 @@ pub struct Stats {
     pub dropped_spool_full: u64,
     /// Items that found the writer's queue full.
     pub dropped_queue_full: u64,
-    /// Items that were too large for the journal: a run without its lists stands for one, a Gap for any other.
+    /// Items that were too large for the journal: a run without its lists stands for one, a Gap for
+    /// any other.
     pub too_large: u64,
     /// Items that the collector refused for good.
     pub refused: u64,

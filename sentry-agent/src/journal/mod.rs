@@ -18,10 +18,13 @@
 //!
 //! # Limits
 //!
-//! Unacknowledged items take at most [`Limits::spool_bytes`]; then events of the run that has most make room, while it has more than
-//! an eighth, so that a flood costs the run that makes it; after that the oldest. Gaps stand for them ("spool-full"). Acknowledged items stay for queries, at most [`Limits::keep_bytes`], oldest go first. An item over
-//! [`ITEM_LIMIT`] becomes a Gap ("too-large"), a run one without its lists and command. All live runs, [`RUNS_KEPT`] ended ones and [`COMMANDS_KEPT`] command results are kept.
-//! The file itself does not shrink: it stays at its largest, about the sum of the limits. Its write-ahead log is emptied beyond 16 MiB.
+//! Unacknowledged items take at most [`Limits::spool_bytes`]; then events of the run that has most
+//! make room, while it has more than an eighth, so that a flood costs the run that makes it; after
+//! that the oldest. Gaps stand for them ("spool-full"). Acknowledged items stay for queries, at
+//! most [`Limits::keep_bytes`], oldest go first. An item over [`ITEM_LIMIT`] becomes a Gap
+//! ("too-large"), a run one without its lists and command. All live runs, [`RUNS_KEPT`] ended ones
+//! and [`COMMANDS_KEPT`] command results are kept. The file itself does not shrink: it stays at its
+//! largest, about the sum of the limits. Its write-ahead log is emptied beyond 16 MiB.
 //!
 //! # A disk that refuses
 //!

@@ -57,7 +57,8 @@ pub enum Origin {
     InsteadOf(PathBuf),
 }
 
-/// A writing connection on a sound file with the tables in it, and whence the file is. A corrupt one is moved aside first.
+/// A writing connection on a sound file with the tables in it, and whence the file is. A corrupt
+/// one is moved aside first.
 pub(super) fn open(path: &Path) -> Result<(Connection, Origin), JournalError> {
     match prepare(path) {
         Err(error @ JournalError::Corrupt { .. }) => {

@@ -29,7 +29,8 @@ pub struct Journal {
     pub(super) books: Books,
     /// Items that made room because the spool was full, since it was opened.
     pub(super) dropped_spool_full: u64,
-    /// Items that were too large, since it was opened: a run without its lists stands for one, a Gap for any other.
+    /// Items that were too large, since it was opened: a run without its lists stands for one, a
+    /// Gap for any other.
     pub(super) too_large: u64,
     origin: Origin,
     /// Bytes of the write-ahead log beyond which it is to be emptied.

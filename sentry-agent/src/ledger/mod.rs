@@ -31,10 +31,12 @@
 //!
 //! # Order of an append
 //!
-//! Line written and synced, then HEAD replaced and synced, then the caller goes on. After a crash a line may be torn
-//! (cut at the next open) or be one ahead of HEAD (kept); both are told by an entry of kind `recovered`. Where the disk
-//! lost what it had said was written, the torn line may be the one that HEAD signs for: the entry says that, too. Whole
-//! lines that are missing are never the work of a crash. A write that fails, for a full disk for example, is taken back: the ledger stays as it was.
+//! Line written and synced, then HEAD replaced and synced, then the caller goes on. After a crash a
+//! line may be torn (cut at the next open) or be one ahead of HEAD (kept); both are recorded by an
+//! entry of kind `recovered`. Where the disk lost what it had said was written, the torn line may
+//! be the one that HEAD signs for: the entry records that, too. Whole lines that are missing are never
+//! the work of a crash. A write that fails, for a full disk for example, is taken back: the ledger
+//! stays as it was.
 
 mod entry;
 
@@ -128,8 +130,6 @@ pub struct Ledger {
     seq: u64,
     fingerprint: String,
     segment: Segment,
-    /// It was there before it was opened.
-    is_old: bool,
     recovered: Recovered,
     /// Keeps other writers out as long as it is open.
     _owner: File,
@@ -166,11 +166,10 @@ impl Ledger {
             seq: tail.seq,
             fingerprint: tail.fingerprint,
             segment: tail.segment,
-            is_old: tail.seq > 0,
             recovered: tail.recovered,
             _owner: owner,
         };
-        if !ledger.is_old {
+        if ledger.seq == 0 {
             ledger.begin()?;
         }
         ledger.tell()?;
@@ -224,12 +223,6 @@ impl Ledger {
     #[must_use]
     pub fn chain_uid(&self) -> &str {
         &self.chain_uid
-    }
-
-    /// Whether it was there before it was opened.
-    #[must_use]
-    pub fn is_old(&self) -> bool {
-        self.is_old
     }
 
     /// How many entries HEAD had signed for that a crash tore; `None` for none.

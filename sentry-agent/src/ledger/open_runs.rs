@@ -20,7 +20,8 @@ use crate::error_chain;
 
 /// Segments that are looked through: 256 MiB. A run that began before them is not found.
 const SEGMENTS: usize = 16;
-/// What comes behind the body has at most so many bytes: chain, fingerprints, kind, number and time.
+/// What comes behind the body has at most so many bytes: chain, fingerprints, kind, number and
+/// time.
 const END_OF_LINE: usize = 512;
 
 /// What a ledger says of runs.
@@ -32,8 +33,8 @@ pub struct OpenRuns {
     pub ended: HashSet<String>,
 }
 
-/// Looks through the ledger in `dir`. An entry that is not whole is passed over: this is for those who have to find what
-/// is left, not a proof.
+/// Looks through the ledger in `dir`. An entry that is not whole is passed over: this is for those
+/// who have to find what is left, not a proof.
 #[must_use]
 pub fn open_runs(dir: &Path, asked: &HashSet<String>) -> OpenRuns {
     let mut runs = OpenRuns::default();

@@ -23,8 +23,8 @@ use sentry_detect::{
 };
 use sentry_proto::v1;
 
-/// Entries that wait for the disk. Beyond it the oldest is given up and counted; an entry says how many as soon as the
-/// disk takes one.
+/// Entries that wait for the disk. Beyond it the oldest is given up and counted; an entry says how
+/// many as soon as the disk takes one.
 const CAPACITY: usize = 4_096;
 /// Longest that an act waits for the entry that announces it.
 pub const PATIENCE: Duration = Duration::from_millis(100);

@@ -91,9 +91,9 @@ pub(super) fn tail(dir: &Path, key: &SigningKey) -> Result<Tail, LedgerError> {
     })
 }
 
-/// How many entries stand behind HEAD, and how many are missing up to it. One behind is what a crash between line and HEAD
-/// leaves; more is not ours. One missing is what a disk leaves that had not written what it said it had: then the rest of
-/// its line is there.
+/// How many entries stand behind HEAD, and how many are missing up to it. One behind is what a
+/// crash between line and HEAD leaves; more is not ours. One missing is what a disk leaves that had
+/// not written what it said it had: then the rest of its line is there.
 fn agrees(head: Option<&Head>, chain: &Chain, at_head: Option<&str>, torn: bool) -> Result<(u64, u64), Flaw> {
     let expected = head.map_or(0, |head| head.seq);
     let found = chain.seq;

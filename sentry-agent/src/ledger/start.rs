@@ -1,5 +1,5 @@
-//! Opening the ledger for a sensor's life: one that was changed, or is not there any more, must not keep the sensor from
-//! starting, and nobody must overlook it.
+//! Opening the ledger for a sensor's life: one that was changed, or is not there any more, must not
+//! keep the sensor from starting, and nobody must overlook it.
 
 use std::{
     fs,
@@ -35,8 +35,8 @@ pub struct Remembered {
     pub seq: u64,
 }
 
-/// Opens the ledger. One that was changed since it was written is kept beside the new one as evidence, and the new one
-/// begins with an entry that names it.
+/// Opens the ledger. One that was changed since it was written is kept beside the new one as
+/// evidence, and the new one begins with an entry that names it.
 ///
 /// # Errors
 /// When the directory cannot be used, or another process has it open.
@@ -46,7 +46,7 @@ pub fn open_or_replace(dir: &Path) -> Result<Opened, LedgerError> {
         other => {
             let ledger = other?;
             let troubles = ledger.torn_entries().map(|count| {
-                format!("a crash tore {count} ledger entry that was signed: the last one is lost; an entry `recovered` names it")
+                format!("a crash tore {count} ledger entry that was signed; the entry `recovered` records it")
             });
             return Ok(Opened { troubles: troubles.into_iter().collect(), ledger, kept: None });
         }
@@ -62,8 +62,8 @@ pub fn open_or_replace(dir: &Path) -> Result<Opened, LedgerError> {
 }
 
 impl Opened {
-    /// Compares with what was remembered: a ledger that was removed, exchanged or put back from an older copy is whole in
-    /// itself. It is recorded in an entry, and as a trouble.
+    /// Compares with what was remembered: a ledger that was removed, exchanged or put back from an
+    /// older copy is whole in itself. It is recorded in an entry, and as a trouble.
     ///
     /// # Errors
     /// When the entry cannot be written.

@@ -1,5 +1,6 @@
-//! How much is kept of what callers say: of a run's command and of a reason, [`LIMIT_BYTES`] each, counted as JSON
-//! writes them, because that is how the ledger has them and a control character takes six bytes there.
+//! How much is kept of what callers say: of a run's command and of a reason, [`LIMIT_BYTES`] each,
+//! counted as JSON writes them, because that is how the ledger has them and a control character
+//! takes six bytes there.
 
 /// Most bytes of a command, or of a reason, as JSON.
 pub const LIMIT_BYTES: usize = 64 << 10;
@@ -13,7 +14,8 @@ pub fn command(arguments: Vec<String>) -> (Vec<String>, bool) {
     cut(arguments, LIMIT_BYTES)
 }
 
-/// As much of a command as it takes for the sensor to see that it has to be cut: a message has its limits, too.
+/// As much of a command as it takes for the sensor to see that it has to be cut: a message has its
+/// limits, too.
 #[must_use]
 pub fn to_send(arguments: Vec<String>) -> Vec<String> {
     cut(arguments, LIMIT_BYTES + 64).0

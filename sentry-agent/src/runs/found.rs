@@ -1,8 +1,9 @@
-//! Groups below ours that no row of the journal names: whoever is in one is taken up as a run of unknown origin, an empty
-//! one is removed.
+//! Groups below ours that no row of the journal names: whoever is in one is taken up as a run of
+//! unknown origin, an empty one is removed.
 //!
-//! Whose a group is, its mark says ([`crate::cgroup::Mark`]). That of a sensor with another state directory is left to it,
-//! as long as that directory is there; one without a mark, which an older version or somebody else made, is ours, too.
+//! Whose a group is, its mark says ([`crate::cgroup::Mark`]). That of a sensor with another state
+//! directory is left to it, as long as that directory is there; one without a mark, which an older
+//! version or somebody else made, is ours, too.
 
 use std::{
     collections::HashSet,
@@ -23,7 +24,8 @@ use crate::{
 
 /// Agent of a run of which nothing is known.
 pub const UNKNOWN: &str = "unknown";
-/// A group without a mark that is younger may belong to an older sensor beside this one, whose run is about to begin.
+/// A group without a mark that is younger may belong to an older sensor beside this one, whose run
+/// is about to begin.
 const YOUNG: Duration = Duration::from_secs(60);
 
 /// Whose a group is.
@@ -49,8 +51,9 @@ impl Registry {
         }
     }
 
-    /// The runs in groups of ours that no live run has, as far as they are known: their processes are there, and nothing
-    /// else is known of them. `strictest` is for those of which not even the mode is known. Empty groups are removed.
+    /// The runs in groups of ours that no live run has, as far as they are known: their processes
+    /// are there, and nothing else is known of them. `strictest` is for those of which not even the
+    /// mode is known. Empty groups are removed.
     #[must_use]
     pub fn unknown_runs(&self, strictest: Mode) -> Vec<v1::Run> {
         let names = self.root.names_of_runs().unwrap_or_else(|error| {

@@ -90,7 +90,8 @@ fn is_over(registry: &Registry, run: &Run, block: &sentry_common::counter::RunBl
         return false;
     }
     let entered = block.processes_born + block.processes_entered;
-    // One that was taken up had somebody in it, who may have gone before the kernel could count them.
+    // One that was taken up had somebody in it, who may have gone before the kernel could count
+    // them.
     if entered == 0 && !run.is_taken_up() && run.registered.elapsed() < NEVER_ENTERED {
         return false;
     }
