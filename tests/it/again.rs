@@ -125,7 +125,8 @@ fn frozen_runs_stay_frozen_while_the_sensor_is_away() {
     assert_eq!(said.matches(&told).count(), 1, "{said}");
 }
 
-/// Their first thread has ended in the run, the others live in another group: only the sensor's memory has them.
+/// Their first thread has ended in the run, the others live in another group: only the sensor's
+/// memory has them.
 #[test]
 fn members_outside_that_were_stopped_are_still_the_runs_after_a_restart() {
     require!("root");
@@ -162,7 +163,7 @@ fn members_outside_that_were_stopped_are_still_the_runs_after_a_restart() {
 
 /// It would wait for ever.
 #[test]
-fn who_follows_events_is_told_that_the_sensor_stops() {
+fn who_follows_events_learns_that_the_sensor_stops() {
     require!("root");
     let mut sensor = Setup::default().start();
     let ended = Order::new(&sensor, "seen").finish(&["/bin/true"]);

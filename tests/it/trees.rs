@@ -95,7 +95,8 @@ fn a_kill_empties_every_tree() {
     for seed in 1..=rounds {
         let tree = Tree::grow(&sensor, &seed.to_string());
         if seed % 4 == 0 {
-            // Not applied where a member outside waits for a vfork child: it is killed all the same.
+            // Not applied where a member outside waits for a vfork child: it is killed all the
+            // same.
             let code = sensor.cli(&["freeze", &tree.id]).status.code();
             assert!(matches!(code, Some(0 | 2)), "seed {seed}: {code:?}");
         }

@@ -66,7 +66,8 @@ pub(super) fn standing(registry: &Registry) -> String {
     }
 }
 
-/// Says which runs stay frozen while the sensor is away: to let them go on unwatched would undo what stopped them.
+/// Says which runs stay frozen while the sensor is away: to let them go on unwatched would undo
+/// what stopped them.
 pub(super) fn leave_frozen(registry: &Registry) {
     let frozen = frozen(registry);
     for run in &frozen {

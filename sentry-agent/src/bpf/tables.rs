@@ -148,8 +148,8 @@ impl Tables {
         rows.map(|(tgid, row)| (row.tag, ProcessKey { tgid, start_boot_ns: row.start_boot_ns }))
     }
 
-    /// Makes a process a member that no program has seen come. Its tasks have no tags: from now on they are looked up by
-    /// process.
+    /// Makes a process a member that no program has seen come. Its tasks have no tags: from now on
+    /// they are looked up by process.
     ///
     /// # Errors
     /// When the table is full, or the kernel refuses.

@@ -32,7 +32,8 @@ pub(super) fn agents(args: &AgentsArgs) -> Result<Exit, CliError> {
     Ok(Exit::Ok)
 }
 
-/// Every page of the list, in the order of their starts. One that ended in between comes twice; the later state holds.
+/// Every page of the list, in the order of their starts. One that ended in between comes twice; the
+/// later state holds.
 pub(super) async fn runs(client: &mut Client, include_ended: bool) -> Result<Vec<v1::Run>, CliError> {
     let mut runs = BTreeMap::new();
     let mut page_token = String::new();

@@ -16,7 +16,8 @@ use tokio::{
 use tokio_stream::{Stream, StreamExt as _, wrappers::UnixListenerStream};
 use tonic::transport::server::{Connected, UdsConnectInfo};
 
-/// Most connections of one user but root: more than its runs have (`sentry run` keeps one, and takes a second to enter).
+/// Most connections of one user but root: more than its runs have (`sentry run` keeps one, and
+/// takes a second to enter).
 const OF_ONE: usize = 320;
 /// Between two complaints.
 const COMPLAIN_EVERY: Duration = Duration::from_secs(10);

@@ -7,10 +7,11 @@
 //! A run is its cgroup and its lineage. Members that left the cgroup are reached one by one through pidfds: opened
 //! first, identified second, signalled third, so that a reused process id is never hit.
 //!
-//! Limits: freezing a member outside of the cgroup is SIGSTOP, which it cannot refuse but a parent can see. Who was
-//! stopped is part of the run's state, at most [`STOPPED`] members of a run, so that a later sensor life continues them. One that waits for a vfork child, or stands in a frozen group of its own,
-//! gets to the stop only afterwards: that freeze is reported as not done.
-//! Restart is not done here; the supervisor of the command does it.
+//! Limits: freezing a member outside of the cgroup is SIGSTOP, which it cannot refuse but a parent
+//! can see. Who was stopped is part of the run's state, at most [`STOPPED`] members of a run, so
+//! that a later sensor life continues them. One that waits for a vfork child, or stands in a frozen
+//! group of its own, gets to the stop only afterwards: that freeze is reported as not done. Restart
+//! is not done here; the supervisor of the command does it.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -62,7 +63,8 @@ impl Default for Limits {
     }
 }
 
-/// Most stopped members of one run that a later sensor life is to know: what fits into the run's state.
+/// Most stopped members of one run that a later sensor life is to know: what fits into the run's
+/// state.
 pub const STOPPED: usize = 4_096;
 
 /// Turns decisions into outcomes. Blocking; one value serves all runs.

@@ -322,8 +322,8 @@ impl JournalHandle {
         .await
     }
 
-    /// Last known state of the runs behind `after`, oldest first and without what only a report shows, about 1 MiB at a
-    /// time; and where to read on.
+    /// Last known state of the runs behind `after`, oldest first and without what only a report
+    /// shows, about 1 MiB at a time; and where to read on.
     ///
     /// # Errors
     ///

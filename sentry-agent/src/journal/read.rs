@@ -155,8 +155,8 @@ pub(super) fn runs(connection: &Connection, include_ended: bool) -> rusqlite::Re
 /// Where a page of runs ends: its last run's first position, and its id.
 pub type RunsCursor = (u64, String);
 
-/// Last known state of the runs behind `after`, oldest first, without what only a report shows: about `max_bytes` of them,
-/// and where to read on.
+/// Last known state of the runs behind `after`, oldest first, without what only a report shows:
+/// about `max_bytes` of them, and where to read on.
 pub(super) fn runs_page(
     connection: &Connection,
     (after, id): &RunsCursor,

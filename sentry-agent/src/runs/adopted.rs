@@ -6,8 +6,8 @@ use super::{Registry, Run, RunError, run::Before};
 use crate::enforce::is_gone;
 
 impl Registry {
-    /// Makes members of those outside of the cgroup that a freeze had stopped: no seed finds them, and nobody else would
-    /// continue or kill them.
+    /// Makes members of those outside of the cgroup that a freeze had stopped: no seed finds them,
+    /// and nobody else would continue or kill them.
     pub(super) fn adopt_stopped(&self, run: &Run) -> Result<(), RunError> {
         let before = run.before.iter().flat_map(|before| &before.stopped);
         let stopped: Vec<ProcessKey> =
@@ -19,10 +19,12 @@ impl Registry {
         Ok(())
     }
 
-    /// Tells those that the earlier life had counted from those that came since, by when they started.
+    /// Tells those that the earlier life had counted from those that came since, by when they
+    /// started.
     pub(super) fn know_again(&self, run: &Run) {
         let Some(before) = &run.before else { return };
-        // The first reading, so that what has been found is in the counters when the run is next told of.
+        // The first reading, so that what has been found is in the counters when the run is next
+        // reported.
         self.read(run);
         let members = self.members(run);
         let mut state = run.state();

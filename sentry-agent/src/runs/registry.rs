@@ -218,7 +218,8 @@ impl Registry {
                 let block = state.completed(block);
                 // Counters only grow; another reader may have been faster.
                 if block.generated >= state.block.generated {
-                    // Not where nothing has changed: a run that does nothing is not told of again and again.
+                    // Not where nothing has changed: a run that does nothing is not reported again
+                    // and again.
                     if block != state.block {
                         state.counted_boot_ns = began;
                     }

@@ -52,7 +52,7 @@ pub struct Actor {
 }
 
 impl Actor {
-    /// Runs until it is told to stop, or the queue is closed and empty.
+    /// Runs until [`Case::Stop`], or until the queue is closed and empty.
     pub fn run(mut self, mut cases: mpsc::Receiver<Case>, stats: &StageStats) {
         while let Some(case) = cases.blocking_recv() {
             match case {

@@ -1,7 +1,7 @@
-//! `workload_crowd start SOCKET COUNT BYTES`: asks the sensor for runs whose commands have so many bytes, and prints how each
-//! request was answered.
-//! `workload_crowd list SOCKET`: reads the list of all runs page by page, and prints the bytes and runs of each page.
-//! `workload_crowd connect SOCKET COUNT`: opens connections, and prints how many stay open.
+//! `workload_crowd start SOCKET COUNT BYTES`: asks the sensor for runs whose commands have so many
+//! bytes, and prints how each request was answered. `workload_crowd list SOCKET`: reads the list of
+//! all runs page by page, and prints the bytes and runs of each page. `workload_crowd connect
+//! SOCKET COUNT`: opens connections, and prints how many stay open.
 
 use std::{
     io::{Read as _, Write as _},

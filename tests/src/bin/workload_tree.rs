@@ -1,8 +1,10 @@
-//! `workload_tree WHAT DIR CGROUP`: becomes the first of a tree of processes that are hard to end, and writes to DIR/ready
-//! how many are in place once all are. CGROUP is a directory outside of the run. WHAT is a number, from which the tree is
-//! drawn, or one shape of [`SHAPES`] for a single child.
+//! `workload_tree WHAT DIR CGROUP`: becomes the first of a tree of processes that are hard to end,
+//! and writes to DIR/ready how many are in place once all are. CGROUP is a directory outside of the
+//! run. WHAT is a number, from which the tree is drawn, or one shape of [`SHAPES`] for a single
+//! child.
 //!
-//! At most [`MOST`] nodes. What the kernel refuses (a namespace in a namespace, say) is left out, the rest stands.
+//! At most [`MOST`] nodes. What the kernel refuses (a namespace in a namespace, say) is left out,
+//! the rest stands.
 
 use std::{
     fs, io,
@@ -263,7 +265,8 @@ impl Stage {
         Ok(())
     }
 
-    /// Two threads that wait, of which one does `then` first, and where `headless` only after the first thread has ended.
+    /// Two threads that wait, of which one does `then` first, and where `headless` only after the
+    /// first thread has ended.
     fn live_in_threads(
         &self,
         headless: bool,
@@ -305,7 +308,8 @@ impl Stage {
         let top = stack.as_mut_ptr_range().end;
         let top = top.wrapping_sub(top as usize % 16);
         let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
-        // SAFETY: the child runs on a stack of its own, which lives until it has ended: this process waits for that.
+        // SAFETY: the child runs on a stack of its own, which lives until it has ended: this
+        // process waits for that.
         let child = unsafe { libc::clone(wait, top.cast(), flags, self.tell.as_raw_fd() as *mut c_void) };
         if child < 0 {
             eprintln!("no vfork: {}", io::Error::last_os_error());
