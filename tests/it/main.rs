@@ -21,6 +21,12 @@ mod passthrough;
 mod trees;
 
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+mod again;
+
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+mod crowd;
+
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
 mod access;
 
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]

@@ -6,7 +6,9 @@ use std::{
     sync::atomic::{AtomicU32, Ordering},
 };
 
-use crate::wait;
+use nix::sys::signal::Signal;
+
+use crate::{procs, wait};
 
 /// Where cgroup v2 is mounted.
 ///
@@ -100,6 +102,9 @@ pub fn remove(path: &Path) {
 }
 
 fn remove_tree(path: &Path) -> std::io::Result<()> {
+    // `cgroup.kill` does not reach those whose first thread has ended.
+    let members = fs::read_to_string(path.join("cgroup.procs")).unwrap_or_default();
+    members.lines().filter_map(|pid| pid.parse().ok()).for_each(|pid| procs::signal(pid, Signal::SIGKILL));
     for entry in fs::read_dir(path)? {
         let entry = entry?;
         if entry.file_type()?.is_dir() {

@@ -24,8 +24,8 @@ pub fn new_mark() -> String {
     format!("it-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
-/// Live processes that carry the mark, sorted. A zombie has no environment any more; where the first thread of a process
-/// has ended, the others have it.
+/// Live processes that carry the mark, sorted. A zombie has no environment any more; where the
+/// first thread of a process has ended, the others have it.
 #[must_use]
 pub fn marked(mark: &str) -> Vec<u32> {
     let wanted = format!("{MARK}={mark}");

@@ -29,6 +29,7 @@ pub struct Setup {
     config: String,
     state_dir: Option<PathBuf>,
     lacks: Option<libc::c_ulong>,
+    variables: Vec<(String, String)>,
 }
 
 /// A running sensor; killed, with all its runs, when the value goes.
@@ -85,6 +86,13 @@ impl Setup {
         self
     }
 
+    /// In its environment.
+    #[must_use]
+    pub fn variable(mut self, name: &str, value: &str) -> Self {
+        self.variables.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
     /// It has all capabilities but this one, of `<linux/capability.h>`.
     #[must_use]
     pub fn without_capability(mut self, number: libc::c_ulong) -> Self {
@@ -125,6 +133,7 @@ impl Setup {
         command
             .env("RUST_LOG", "info,h2=warn")
             .env("NO_COLOR", "1")
+            .envs(self.variables.clone())
             .stdout(log.try_clone().unwrap())
             .stderr(log);
         if let Some(number) = self.lacks {

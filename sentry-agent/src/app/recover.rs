@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use sentry_proto::v1::{self, item::Item as Kind};
 
+use super::notify::notify;
 use crate::{
     enrich::clock::unix_ns,
     error_chain,
@@ -39,6 +40,39 @@ pub(super) async fn tell(registry: &Arc<Registry>, journal: &JournalHandle) {
     if let Err(error) = telling.await {
         tracing::error!(%error, "cannot tell of the runs");
     }
+}
+
+/// The runs that stand frozen now.
+fn frozen(registry: &Registry) -> Vec<String> {
+    let live = registry.live().into_iter();
+    live.filter(|run| run.state().state == v1::RunState::Frozen).map(|run| run.id.0.clone()).collect()
+}
+
+/// For the service manager, while the sensor serves.
+pub(super) fn standing(registry: &Registry) -> String {
+    match frozen(registry).as_slice() {
+        [] => "serving".into(),
+        [run] => format!("serving; run {run} is still frozen, `sentry thaw {run}` lets it go on"),
+        runs => format!("serving; {} runs are still frozen, `sentry agents` lists them", runs.len()),
+    }
+}
+
+/// Says which runs stay frozen while the sensor is away: to let them go on unwatched would undo
+/// what stopped them.
+pub(super) fn leave_frozen(registry: &Registry) {
+    let frozen = frozen(registry);
+    for run in &frozen {
+        tracing::warn!(run.id = run, "run stays frozen; start the sensor and thaw or kill it");
+    }
+    let status = match frozen.as_slice() {
+        [] => return,
+        [run] => format!("run {run} stays frozen; start the sensor, then `sentry thaw {run}` lets it go on"),
+        runs => format!(
+            "{} runs stay frozen; start the sensor, then `sentry thaw RUN` lets one go on, `sentry agents` lists them",
+            runs.len()
+        ),
+    };
+    notify(&format!("STATUS={status}"));
 }
 
 /// Takes up the runs that still have processes, ends the others in the books, and sweeps up the canaries.

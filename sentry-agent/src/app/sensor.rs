@@ -11,10 +11,9 @@ use std::{
 use sentry_proto::v1::control_server::ControlServer;
 use tokio::{
     signal::unix::{SignalKind, signal},
-    sync::mpsc,
+    sync::{Semaphore, mpsc},
     task::JoinSet,
 };
-use tokio_stream::wrappers::UnixListenerStream;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
 
@@ -24,7 +23,8 @@ use crate::{
     cgroup::{CgroupError, CgroupRoot},
     config::Config,
     control::{
-        service::ControlService,
+        callers::callers,
+        service::{self, ControlService},
         socket::{self, SocketError},
     },
     digest,
@@ -90,6 +90,10 @@ const PRIORITY: i32 = -10;
 /// Nice value of the stages that have a run stopped: hundreds of its processes leave a thread of the sensor's priority a
 /// twentieth of a processor.
 const FIRST: i32 = -20;
+/// The stage that everything else's fate passes through; the last to be started and to end.
+const ACT: &str = "act";
+/// How long a stop waits for calls that are being answered.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(5);
 /// How often the stages are checked to be alive.
 const PULSE: Duration = Duration::from_secs(1);
 
@@ -170,18 +174,10 @@ impl App {
             cases: cases.clone(),
             config: Arc::clone(&config),
             status: Arc::clone(&status),
+            reports: Arc::new(Semaphore::new(service::REPORTS_AT_ONCE)),
+            stopping: serving.clone(),
         };
-        let (health, health_service) = tonic_health::server::health_reporter();
-        health.set_serving::<ControlServer<ControlService>>().await;
-        let server = Server::builder()
-            .add_service(health_service)
-            .add_service(ControlServer::new(service))
-            .serve_with_incoming_shutdown(
-                UnixListenerStream::new(listener),
-                serving.clone().cancelled_owned(),
-            );
-        let mut servers = JoinSet::new();
-        servers.spawn(server);
+        let mut servers = serve(service, listener).await;
         let mut telling = JoinSet::new();
         telling.spawn(recover::keep_telling(Arc::clone(&registry), journal_handle.clone()));
         tracing::info!(
@@ -190,19 +186,23 @@ impl App {
             tier = status.tier,
             "sensor is ready"
         );
-        notify("READY=1");
+        notify(&format!("READY=1\nSTATUS={}", recover::standing(&registry)));
         let fault = wait_for_end(&status, &mut servers).await;
         notify("STOPPING=1");
         tracing::info!("draining");
         serving.cancel();
-        let served = servers.join_next().await;
+        // A caller that does not take its answer is not waited for.
+        let served = tokio::time::timeout(ANSWERED_WITHIN, servers.join_next()).await.ok().flatten();
         exporter.stop_commands().await;
         telling.shutdown().await;
         sources.cancel();
-        drop(cases);
         // Threads: off the runtime's own.
         let drained = tokio::task::spawn_blocking(move || {
             for (name, stage) in stages {
+                // The last one, whose queue a caller may still hold.
+                if name == ACT {
+                    let _ended_before = cases.blocking_send(Case::Stop);
+                }
                 if stage.join().is_err() {
                     tracing::error!(stage = name, "stage panicked");
                 }
@@ -210,6 +210,7 @@ impl App {
         });
         // The join error of a helper thread is a panic that is already in the log.
         let _panicked = drained.await;
+        recover::leave_frozen(&registry);
         // The next sensor life goes on from these counters.
         recover::tell(&registry, &journal_handle).await;
         if let Err(error) = journal_handle.flush().await {
@@ -226,6 +227,27 @@ impl App {
             (None, _) => Ok(()),
         }
     }
+}
+
+/// Serves the control socket until the service's own stop.
+async fn serve(
+    service: ControlService,
+    listener: tokio::net::UnixListener,
+) -> JoinSet<Result<(), tonic::transport::Error>> {
+    let (health, health_service) = tonic_health::server::health_reporter();
+    health.set_serving::<ControlServer<ControlService>>().await;
+    let stopping = service.stopping.clone().cancelled_owned();
+    let control = ControlServer::new(service)
+        .max_decoding_message_size(service::REQUEST_BYTES)
+        .max_encoding_message_size(service::ANSWER_BYTES);
+    let server = Server::builder()
+        .max_concurrent_streams(service::CALLS_AT_ONCE)
+        .add_service(health_service)
+        .add_service(control)
+        .serve_with_incoming_shutdown(callers(listener), stopping);
+    let mut servers = JoinSet::new();
+    servers.spawn(server);
+    servers
 }
 
 /// Waits for a signal, the end of the server, or a dead stage.
@@ -317,13 +339,13 @@ impl Stages {
         let (token, for_reconcile) = (sources.clone(), Arc::clone(&registry));
         threads.spawn("reconcile", move |stats| reconcile::run(&for_reconcile, stats, &token))?;
 
-        let actor = Actor {
-            registry: Arc::clone(&registry),
-            enforcer: Enforcer::default(),
-            ledger,
-            journal: journal_handle.clone(),
-        };
-        threads.spawn("act", move |stats| {
+        let enforcer = Enforcer::default();
+        for run in registry.live() {
+            enforcer.remember_all(&run.id, &run.state().stopped);
+        }
+        let actor =
+            Actor { registry: Arc::clone(&registry), enforcer, ledger, journal: journal_handle.clone() };
+        threads.spawn(ACT, move |stats| {
             come_first();
             actor.run(case_receiver, stats);
         })?;

@@ -20,6 +20,7 @@ pub struct Tables {
     flows: HashMap<MapData, FlowKey, Flow>,
     runs: Array<MapData, RunBlock>,
     faults: PerCpuArray<MapData, u64>,
+    tags_missing: Array<MapData, u32>,
 }
 
 impl Tables {
@@ -30,6 +31,7 @@ impl Tables {
             flows: take(core, "FLOWS")?,
             runs: take(core, "RUNS")?,
             faults: take(core, "FAULTS")?,
+            tags_missing: take(core, "TAGS_MISSING")?,
         })
     }
 
@@ -115,6 +117,17 @@ impl Tables {
     fn member_rows(&self) -> impl Iterator<Item = (RunTag, ProcessKey)> {
         let rows = self.process_tags.iter().filter_map(Result::ok);
         rows.map(|(tgid, row)| (row.tag, ProcessKey { tgid, start_boot_ns: row.start_boot_ns }))
+    }
+
+    /// Makes a process a member that no program has seen come. Its tasks have no tags: from now on
+    /// they are looked up by process.
+    ///
+    /// # Errors
+    /// When the table is full, or the kernel refuses.
+    pub fn add_member(&mut self, tag: RunTag, process: ProcessKey) -> Result<(), LoadError> {
+        self.tags_missing.set(0, 1, 0).map_err(table("write", "TAGS_MISSING"))?;
+        let row = ProcessTag { tag, start_boot_ns: process.start_boot_ns };
+        self.process_tags.insert(process.tgid, row, 0).map_err(table("write", "PROCESS_TAGS"))
     }
 
     /// Takes a process out. True for the one caller that removed it.

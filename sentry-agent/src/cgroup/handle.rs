@@ -71,9 +71,9 @@ impl Cgroup {
 
     /// Processes with a live thread in the subtree, sorted.
     ///
-    /// `cgroup.procs` alone does not say this: it names a process by its first thread, which may have ended and stays where
-    /// it ended while the others move on, and a threaded group has none. So every thread is asked for its process, but
-    /// those that are the first of one.
+    /// `cgroup.procs` alone does not say this: it names a process by its first thread, which may
+    /// have ended and stays where it ended while the others move on, and a threaded group has none.
+    /// So every thread is asked for its process, but those that are the first of one.
     ///
     /// # Errors
     /// Where a file cannot be read. A child that goes away meanwhile is passed over.

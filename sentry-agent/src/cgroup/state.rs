@@ -52,12 +52,13 @@ impl Cgroup {
         self.events()?.frozen.ok_or_else(|| self.format_error("cgroup.events", "frozen"))
     }
 
-    /// Kills every process of the subtree, those that are being born included, and does not wait for their end.
-    /// Frozen groups too. Kernels before 5.14 have no `cgroup.kill`, and a threaded group refuses it: there the group is
-    /// frozen and each process is signalled, until it is empty or `limit` has passed.
+    /// Kills every process of the subtree, those that are being born included, and does not wait
+    /// for their end. Frozen groups too. Kernels before 5.14 have no `cgroup.kill`, and a threaded
+    /// group refuses it: there the group is frozen and each process is signalled, until it is empty
+    /// or `limit` has passed.
     ///
-    /// The kernel sends `cgroup.kill` to the first thread of each process. Where that has ended, the others do not hear of it
-    /// (seen on 6.18): they are signalled by process.
+    /// The kernel sends `cgroup.kill` to the first thread of each process. Where that has ended,
+    /// the others do not hear of it (seen on 6.18): they are signalled by process.
     ///
     /// # Errors
     /// Where the kernel refuses. A group that is gone has nothing to kill.
@@ -65,8 +66,7 @@ impl Cgroup {
         match self.write("cgroup.kill", "1") {
             Ok(()) if self.populated()? => or_gone(self.signal_all(Signal::KILL)),
             Err(CgroupError::Io { source, .. })
-                if source.raw_os_error() == Some(Errno::NOENT.raw_os_error())
-                    || is_unsupported(&source) =>
+                if source.raw_os_error() == Some(Errno::NOENT.raw_os_error()) || is_unsupported(&source) =>
             {
                 self.kill_each(limit)
             }
@@ -97,7 +97,8 @@ impl Cgroup {
         killed.and(thawed)
     }
 
-    /// Signals each process with a live thread in the subtree, but the own one and the host's first.
+    /// Signals each process with a live thread in the subtree, but the own one and the host's
+    /// first.
     fn signal_all(&self, signal: Signal) -> Result<(), CgroupError> {
         let spared = [std::process::id(), 1];
         for batch in self.procs()?.chunks(SIGNAL_BATCH) {

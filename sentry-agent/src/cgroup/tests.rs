@@ -232,6 +232,24 @@ fn without_cgroup_kill_every_process_is_signalled() {
 }
 
 #[test]
+fn a_group_that_was_made_threaded_is_killed_all_the_same() {
+    let Some(root) = real_root() else { return };
+    let group = Group::make(&root, "threaded");
+    let below = group.0.path().join("below");
+    fs::create_dir(&below).unwrap();
+    let threaded = root.open(&below).unwrap();
+    fs::write(below.join("cgroup.type"), "threaded").unwrap();
+    let mut child = waiting_shell("sleep 600 & echo ready; wait");
+    threaded.add(child.id()).unwrap();
+    child = release(child);
+    assert_eq!(line_of(&mut child), "ready");
+    assert_eq!(threaded.procs().unwrap().len(), 2);
+    threaded.kill(LIMIT).unwrap();
+    assert!(!threaded.populated().unwrap());
+    child.wait().unwrap();
+}
+
+#[test]
 fn a_subtree_is_removed_bottom_up_and_cpu_time_is_counted() {
     let Some(root) = real_root() else { return };
     let group = Group::make(&root, "tree");

@@ -1,5 +1,7 @@
 //! Commands that only read: agents, events, findings, explain, report, health.
 
+use std::collections::BTreeMap;
+
 use sentry_proto::v1::{self, ItemKind, item::Item};
 
 use super::{
@@ -19,8 +21,7 @@ use super::{
 pub(super) fn agents(args: &AgentsArgs) -> Result<Exit, CliError> {
     let runs = block_on(async {
         let mut client = connect(&args.socket.socket).await?;
-        let reply = client.runs(v1::RunsRequest { include_ended: args.all }).await?;
-        Ok(reply.into_inner().runs)
+        runs(&mut client, args.all).await
     })?;
     let text = if args.json {
         runs.iter().map(|run| json::line(&json::run(run))).collect()
@@ -29,6 +30,22 @@ pub(super) fn agents(args: &AgentsArgs) -> Result<Exit, CliError> {
     };
     out::print(&text)?;
     Ok(Exit::Ok)
+}
+
+/// Every page of the list, in the order of their starts. One that ended in between comes twice; the
+/// later state holds.
+pub(super) async fn runs(client: &mut Client, include_ended: bool) -> Result<Vec<v1::Run>, CliError> {
+    let mut runs = BTreeMap::new();
+    let mut page_token = String::new();
+    loop {
+        let request = v1::RunsRequest { include_ended, page_token };
+        let page = client.runs(request).await?.into_inner();
+        runs.extend(page.runs.into_iter().map(|run| ((run.started_unix_ns, run.id.clone()), run)));
+        if page.next_page_token.is_empty() {
+            return Ok(runs.into_values().collect());
+        }
+        page_token = page.next_page_token;
+    }
 }
 
 pub(super) fn events(args: &HistoryArgs) -> Result<Exit, CliError> {

@@ -11,6 +11,7 @@ use std::{
     os::unix::process::ExitStatusExt as _,
     path::{Path, PathBuf},
     process::{ExitCode, ExitStatus},
+    time::Duration,
 };
 
 use rustix::process::{Pid, Signal};
@@ -18,7 +19,10 @@ use sentry_proto::v1::{self, ItemKind, item::Item, outcome::Result as OutcomeRes
 use tokio::{
     process::{Child, Command},
     signal::unix::{Signal as Listener, SignalKind, signal},
+    task::JoinSet,
+    time::{Instant, sleep},
 };
+use tonic::Code;
 
 use super::{
     act::mode,
@@ -33,6 +37,14 @@ use super::{
         report as report_text,
     },
 };
+
+/// How long a run that finds no room waits for some.
+const ROOM_WITHIN: Duration = Duration::from_secs(3);
+/// Between two times that it asks.
+const ASK_EVERY: Duration = Duration::from_millis(100);
+
+/// Most bytes of a command that the sensor gets.
+const COMMAND_BYTES: usize = 128 << 10;
 
 /// Tells the command which run it is.
 const RUN_VARIABLE: &str = "AGENTSENTRY_RUN";
@@ -58,7 +70,10 @@ async fn supervise(args: &RunArgs) -> Result<ExitCode, CliError> {
                 return Err(error);
             }
         };
+        let mut attending = JoinSet::new();
+        attending.spawn(attend(client.clone(), run.clone()));
         let status = signals.pass_while(&mut child).await?;
+        drop(attending);
         let code = code_of(status);
         let finished = finish(&mut client, &run, args).await;
         match finished {
@@ -82,10 +97,50 @@ async fn supervise(args: &RunArgs) -> Result<ExitCode, CliError> {
 }
 
 async fn start(client: &mut Client, args: &RunArgs) -> Result<String, CliError> {
-    let command = args.command.iter().map(|argument| argument.to_string_lossy().into_owned()).collect();
-    let request = v1::StartRequest { name: name(args), mode: mode(args.enforce).into(), command };
-    let reply = client.start(request).await?.into_inner();
+    let request = v1::StartRequest {
+        name: name(args),
+        mode: mode(args.enforce).into(),
+        command: reported(&args.command),
+    };
+    let end = Instant::now() + ROOM_WITHIN;
+    let reply = loop {
+        match client.start(request.clone()).await {
+            // Many may be started at once: those before this one are about to enter their runs.
+            Err(status) if status.code() == Code::ResourceExhausted && Instant::now() < end => {
+                sleep(ASK_EVERY).await;
+            }
+            answer => break answer?.into_inner(),
+        }
+    };
     Ok(reply.run.ok_or(CliError::Incomplete { field: "run" })?.id)
+}
+
+/// The command as the sensor is to know it: more than it keeps, and less than it refuses.
+fn reported(command: &[OsString]) -> Vec<String> {
+    let mut left = COMMAND_BYTES;
+    let mut kept = Vec::new();
+    for argument in command {
+        let mut argument = argument.to_string_lossy().into_owned();
+        argument.truncate(argument.floor_char_boundary(left));
+        // With what an argument takes beside its text.
+        left = left.saturating_sub(argument.len() + 8);
+        kept.push(argument);
+        if left == 0 {
+            break;
+        }
+    }
+    kept
+}
+
+/// Says what becomes of the run where the sensor stops before it.
+async fn attend(mut client: Client, run: String) {
+    // A sensor that was killed answers nothing, an older one does not know the call.
+    let Ok(reply) = client.attend(v1::AttendRequest { run: run.clone() }).await else { return };
+    if reply.into_inner().state() == v1::RunState::Frozen {
+        out::note(&format!(
+            "sentry: the sensor stops and run {run} stays frozen; start the sensor, then `sentry thaw {run}` lets it go on\n"
+        ));
+    }
 }
 
 /// The given name, or the command's file name.
@@ -237,6 +292,13 @@ mod tests {
         assert_eq!(code_of(ExitStatus::from_raw(255 << 8)), 255);
         assert_eq!(code_of(ExitStatus::from_raw(9)), 137);
         assert_eq!(code_of(ExitStatus::from_raw(15)), 143);
+    }
+
+    #[test]
+    fn a_long_command_is_cut_before_it_is_sent() {
+        let cut = reported(&["a".repeat(9).into(), "é".repeat(COMMAND_BYTES).into(), "lost".into()]);
+        assert_eq!((cut.len(), cut[0].len()), (2, 9));
+        assert!(cut[1].len() > COMMAND_BYTES - 32 && cut[1].len() < COMMAND_BYTES);
     }
 
     #[test]

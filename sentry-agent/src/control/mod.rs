@@ -1,5 +1,9 @@
 //! The local control socket: who may speak, what they may ask, and the answers.
 
+pub mod callers;
+
+mod listing;
+
 pub mod peer;
 
 pub mod pump;

@@ -2,6 +2,7 @@
 
 use sentry_proto::v1;
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
 use crate::journal::{Filter, JournalError, JournalHandle};
@@ -11,14 +12,20 @@ pub struct Pump {
     pub journal: JournalHandle,
     pub filter: Filter,
     pub sender: mpsc::Sender<Result<v1::StoredItem, Status>>,
+    /// Cancelled when the sensor begins to stop.
+    pub stopping: CancellationToken,
 }
 
 impl Pump {
     /// Ends with the reader, with the journal, or (without `follow`) when all is served.
     pub async fn run(self, newest: u64, follow: bool) {
-        if let Err(error) = self.serve(newest, follow).await {
-            // The reader may be gone already.
-            let _gone = self.sender.send(Err(error.into())).await;
+        let served = tokio::select! {
+            served = self.serve(newest, follow) => served.map_err(Status::from),
+            () = self.stopping.cancelled() => Err(super::service::stopping()),
+        };
+        if let Err(status) = served {
+            // The reader may be gone already, or be too slow to hear of it.
+            let _gone = self.sender.try_send(Err(status));
         }
     }
 

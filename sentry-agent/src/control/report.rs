@@ -1,11 +1,15 @@
 //! What a run did, counted from its events.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use sentry_proto::v1::{self, event::Kind, item::Item};
 
 /// Lines of one list; the rest is summed up in a last line.
 const LINES: usize = 200;
+/// Findings and outcomes of one report, the newest.
+const NEWEST: usize = 200;
+/// Bytes of one name; the rest of it is cut.
+const NAME_BYTES: usize = 1_024;
 
 /// Gathers a report from a run's items, in their order.
 #[derive(Default)]
@@ -13,8 +17,9 @@ pub struct Gather {
     programs: BTreeMap<String, u64>,
     destinations: BTreeMap<String, u64>,
     files_changed: BTreeMap<String, u64>,
-    findings: Vec<v1::Finding>,
-    outcomes: Vec<v1::Outcome>,
+    findings: VecDeque<v1::Finding>,
+    outcomes: VecDeque<v1::Outcome>,
+    left_out: usize,
     events: u64,
     gaps: u64,
 }
@@ -24,8 +29,8 @@ impl Gather {
     pub fn item(&mut self, item: v1::Item) {
         match item.item {
             Some(Item::Event(event)) => self.event(&event),
-            Some(Item::Finding(finding)) => self.findings.push(finding),
-            Some(Item::Outcome(outcome)) => self.outcomes.push(outcome),
+            Some(Item::Finding(finding)) => self.left_out += keep_newest(&mut self.findings, finding),
+            Some(Item::Outcome(outcome)) => self.left_out += keep_newest(&mut self.outcomes, outcome),
             Some(Item::Gap(_)) => self.gaps += 1,
             Some(Item::Decision(_) | Item::Run(_)) | None => {}
         }
@@ -33,7 +38,13 @@ impl Gather {
 
     /// The report. It is complete when every record the kernel made is in it, and one was made of every act.
     #[must_use]
-    pub fn report(self, run: v1::Run, limits: Vec<String>) -> v1::Report {
+    pub fn report(self, run: v1::Run, mut limits: Vec<String>) -> v1::Report {
+        if self.left_out > 0 {
+            limits.push(format!(
+                "{} older findings and outcomes are not in this report; `sentry findings --limit 0 --run {}` lists findings",
+                self.left_out, run.id
+            ));
+        }
         let generated = |books: &Option<v1::RingBooks>| books.as_ref().map_or(0, |books| books.generated);
         let complete = self.gaps == 0
             && run.interruptions == 0
@@ -45,8 +56,8 @@ impl Gather {
             programs: tallies(self.programs),
             destinations: tallies(self.destinations),
             files_changed: tallies(self.files_changed),
-            findings: self.findings,
-            outcomes: self.outcomes,
+            findings: self.findings.into(),
+            outcomes: self.outcomes.into(),
             complete,
             limits,
         }
@@ -91,9 +102,17 @@ fn is_regular(file: Option<&v1::File>) -> bool {
     file.and_then(|file| file.key.as_ref()).is_none_or(|key| key.mode & TYPE == REGULAR)
 }
 
+/// How many had to go.
+fn keep_newest<T>(items: &mut VecDeque<T>, item: T) -> usize {
+    items.push_back(item);
+    let beyond = items.len().saturating_sub(NEWEST);
+    items.drain(..beyond).count()
+}
+
 fn count(tallies: &mut BTreeMap<String, u64>, what: &str) {
     // A run that touches a million files is no reason to hold them all: new names beyond the cap go into one line.
     const CAP: usize = 20_000;
+    let what = &what[..what.floor_char_boundary(NAME_BYTES)];
     if let Some(count) = tallies.get_mut(what) {
         *count += 1;
     } else if tallies.len() < CAP {
@@ -142,6 +161,22 @@ mod tests {
 
     fn event() -> v1::Item {
         v1::Item { item: Some(Item::Event(v1::Event::default())) }
+    }
+
+    #[test]
+    fn a_report_has_the_newest_findings_and_short_names() {
+        let mut gather = Gather::default();
+        let findings = super::NEWEST + 3;
+        for number in 0..findings {
+            let finding = v1::Finding { id: number.to_string(), ..v1::Finding::default() };
+            gather.item(v1::Item { item: Some(Item::Finding(finding)) });
+        }
+        super::count(&mut gather.programs, &"é".repeat(2_000));
+        let report = gather.report(v1::Run::default(), Vec::new());
+        let ids: Vec<String> = report.findings.into_iter().map(|finding| finding.id).collect();
+        assert_eq!(ids, (3..findings).map(|number| number.to_string()).collect::<Vec<_>>());
+        assert_eq!(report.programs[0].what.len(), super::NAME_BYTES);
+        assert!(report.limits[0].starts_with("3 older findings"), "{:?}", report.limits);
     }
 
     fn is_complete(run: v1::Run, items: impl IntoIterator<Item = v1::Item>) -> bool {

@@ -7,11 +7,13 @@ use sentry_detect::{
     run::Mode,
 };
 use sentry_proto::v1::{self, control_server::Control};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio_stream::wrappers::ReceiverStream;
+use tokio_util::sync::CancellationToken;
 use tonic::{Code, Request, Response, Status};
 
 use super::{
+    listing::PageToken,
     peer::{Peer, identify},
     report::Gather,
 };
@@ -25,12 +27,20 @@ use crate::{
     stage::act::Case,
 };
 
+/// Most bytes of a request. More than `sentry` sends: it cuts the command before.
+pub const REQUEST_BYTES: usize = 256 << 10;
+/// Most bytes of an answer; a page is about 1 MiB.
+pub const ANSWER_BYTES: usize = 4 << 20;
+/// Calls of one connection at a time.
+pub const CALLS_AT_ONCE: u32 = 8;
 /// How long `Finish` waits for the members that outlive the command.
 const LINGER: Duration = Duration::from_secs(2);
 /// How long it waits for the last records of a run that has no members any more.
 const SETTLE: Duration = Duration::from_secs(30);
-/// Items of one answer that wait for a slow reader.
-const STREAM_QUEUE: usize = 256;
+/// Items of one answer that wait for a slow reader; each has at most 1 MiB.
+const STREAM_QUEUE: usize = 16;
+/// Reports that are made at one time: each may read all that a run has done.
+pub const REPORTS_AT_ONCE: usize = 2;
 
 /// The service; cheap to clone.
 #[derive(Clone)]
@@ -40,6 +50,9 @@ pub struct ControlService {
     pub cases: mpsc::Sender<Case>,
     pub config: Arc<Config>,
     pub status: Arc<StatusBoard>,
+    pub reports: Arc<Semaphore>,
+    /// Cancelled when the sensor begins to stop.
+    pub stopping: CancellationToken,
 }
 
 #[tonic::async_trait]
@@ -52,6 +65,18 @@ impl Control for ControlService {
         let run = blocking(move || registry.start(start)).await??;
         self.note_start(&run).await?;
         Ok(Response::new(v1::StartReply { run: Some(run.wire()) }))
+    }
+
+    async fn attend(&self, request: Request<v1::AttendRequest>) -> Result<Response<v1::AttendReply>, Status> {
+        let peer = identify(&request, &self.registry)?;
+        let run = self.registry.find(&request.into_inner().run)?;
+        peer.may_act_on(run.uid, &run.id.0)?;
+        tokio::select! {
+            () = run.end() => {}
+            () = self.stopping.cancelled() => {}
+        }
+        let state = run.state().state.into();
+        Ok(Response::new(v1::AttendReply { state }))
     }
 
     async fn enter(&self, request: Request<v1::EnterRequest>) -> Result<Response<v1::EnterReply>, Status> {
@@ -115,20 +140,18 @@ impl Control for ControlService {
 
     async fn runs(&self, request: Request<v1::RunsRequest>) -> Result<Response<v1::RunsReply>, Status> {
         identify(&request, &self.registry)?;
-        let mut runs: Vec<v1::Run> = self.registry.live().iter().map(|run| run.wire()).collect();
-        if request.into_inner().include_ended {
-            let stored = self.journal.runs(true).await?;
-            let live: std::collections::HashSet<String> = runs.iter().map(|run| run.id.clone()).collect();
-            runs.extend(stored.into_iter().filter(|run| !live.contains(&run.id)));
-        }
-        runs.sort_by_key(|run| run.started_unix_ns);
-        // Only a report shows them, and a thousand runs of them are more than a message holds.
-        for run in &mut runs {
-            run.flows.clear();
-            run.executed.clear();
-            run.executed_unlisted = 0;
-        }
-        Ok(Response::new(v1::RunsReply { runs }))
+        let request = request.into_inner();
+        let page = match request.page_token.parse()? {
+            PageToken::Live(after) => {
+                super::listing::live(&self.registry.live(), &after, request.include_ended)
+            }
+            PageToken::Kept(after) => {
+                let live = self.registry.live();
+                let kept = self.journal.runs_page(after).await?;
+                super::listing::kept(kept, |id| live.iter().any(|run| run.id.0 == id))
+            }
+        };
+        Ok(Response::new(page))
     }
 
     type ItemsStream = ReceiverStream<Result<v1::StoredItem, Status>>;
@@ -143,7 +166,8 @@ impl Control for ControlService {
         let kinds = request.kinds().collect();
         let filter = Filter { run, agent: request.agent, kinds };
         let (sender, receiver) = mpsc::channel(STREAM_QUEUE);
-        let pump = super::pump::Pump { journal: self.journal.clone(), filter, sender };
+        let stopping = self.stopping.clone();
+        let pump = super::pump::Pump { journal: self.journal.clone(), filter, sender, stopping };
         self.status.spawn(pump.run(request.limit, request.follow));
         Ok(Response::new(ReceiverStream::new(receiver)))
     }
@@ -252,17 +276,19 @@ impl ControlService {
             Err(RunError::Unknown { .. }) => {}
             Err(error) => return Err(error.into()),
         }
-        let runs = self.journal.runs(true).await?;
+        let runs = self.journal.run_names().await?;
         // Of an agent's ended runs the newest is meant; they come oldest first.
-        let of_agent = |run: &&v1::Run| run.agent.as_ref().is_some_and(|agent| agent.name == target);
-        if let Some(run) = runs.iter().rev().find(of_agent) {
-            return Ok(run.clone());
-        }
-        let index = named(target, runs.iter().map(|run| (run.id.as_str(), "")))?;
-        Ok(runs[index].clone())
+        let of_agent = runs.iter().rev().find(|(_, agent)| agent == target);
+        let id = match of_agent {
+            Some((id, _)) => id.clone(),
+            None => runs[named(target, runs.iter().map(|(id, _)| (id.as_str(), "")))?].0.clone(),
+        };
+        let run = self.journal.run(id).await?;
+        run.ok_or_else(|| RunError::Unknown { target: target.to_owned() }.into())
     }
 
     async fn report(&self, id: String, mut limits: Vec<String>) -> Result<v1::Report, Status> {
+        let _turn = self.reports.acquire().await.map_err(|_closed| stopping())?;
         limits.extend(self.status.limits());
         self.journal.flush().await?;
         if let Ok(run) = self.registry.find(&id)
@@ -311,7 +337,7 @@ pub async fn act_by_hand(
     Ok((decision, outcome))
 }
 
-fn stopping() -> Status {
+pub(super) fn stopping() -> Status {
     Status::unavailable("the sensor is stopping; try again when it is back")
 }
 
@@ -325,7 +351,9 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
 impl From<RunError> for Status {
     fn from(error: RunError) -> Self {
         let code = match &error {
-            RunError::NoSlot => Code::ResourceExhausted,
+            RunError::NoSlot | RunError::Share { .. } | RunError::Awaited { .. } | RunError::Reserved => {
+                Code::ResourceExhausted
+            }
             RunError::Tagged { .. } | RunError::Contains { .. } => Code::AlreadyExists,
             RunError::Unknown { .. } => Code::NotFound,
             RunError::Ambiguous { .. } => Code::InvalidArgument,

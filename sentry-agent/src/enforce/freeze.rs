@@ -111,12 +111,12 @@ impl Enforcer {
         Ok(Reach { processes, survivors: 0 })
     }
 
-    fn remember(&self, run: &RunId, key: ProcessKey) {
+    pub(super) fn remember(&self, run: &RunId, key: ProcessKey) {
         let mut stopped = self.stopped.lock().unwrap_or_else(PoisonError::into_inner);
         stopped.entry(run.clone()).or_default().insert(key);
     }
 
-    fn stopped_of(&self, run: &RunId) -> Vec<ProcessKey> {
+    pub(super) fn stopped_of(&self, run: &RunId) -> Vec<ProcessKey> {
         let stopped = self.stopped.lock().unwrap_or_else(PoisonError::into_inner);
         stopped.get(run).map(|keys| keys.iter().copied().collect()).unwrap_or_default()
     }

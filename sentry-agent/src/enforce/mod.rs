@@ -7,9 +7,11 @@
 //! A run is its cgroup and its lineage. Members that left the cgroup are reached one by one through pidfds: opened
 //! first, identified second, signalled third, so that a reused process id is never hit.
 //!
-//! Limits: freezing a member outside of the cgroup is SIGSTOP, which it cannot refuse but a parent can see, and which
-//! is remembered in memory only: a sensor that restarts in between does not continue it. Restart is not done here; the
-//! supervisor of the command does it.
+//! Limits: freezing a member outside of the cgroup is SIGSTOP, which it cannot refuse but a parent
+//! can see. Who was stopped is part of the run's state, at most [`STOPPED`] members of a run, so
+//! that a later sensor life continues them. One that waits for a vfork child, or stands in a frozen
+//! group of its own, gets to the stop only afterwards: that freeze is reported as not done. Restart
+//! is not done here; the supervisor of the command does it.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -60,6 +62,10 @@ impl Default for Limits {
         Self { freeze: Duration::from_secs(2), kill: Duration::from_secs(5) }
     }
 }
+
+/// Most stopped members of one run that a later sensor life is to know: what fits into the run's
+/// state.
+pub const STOPPED: usize = 4_096;
 
 /// Turns decisions into outcomes. Blocking; one value serves all runs.
 #[derive(Debug, Default)]
@@ -120,6 +126,22 @@ impl Enforcer {
             processes: reach.processes,
             survivors: reach.survivors,
         }
+    }
+
+    /// Takes over from an earlier sensor life what was stopped.
+    pub fn remember_all(&self, run: &RunId, stopped: &[ProcessKey]) {
+        stopped.iter().for_each(|key| self.remember(run, *key));
+    }
+
+    /// What is stopped outside of the run's cgroup, at most [`STOPPED`] members.
+    #[must_use]
+    pub fn stopped(&self, run: &RunId) -> Vec<ProcessKey> {
+        let mut stopped = self.stopped_of(run);
+        if stopped.len() > STOPPED {
+            tracing::warn!(run.id = %run, members = stopped.len(), most = STOPPED, "not all stopped members can be written down");
+            stopped.truncate(STOPPED);
+        }
+        stopped
     }
 
     /// Forgets what was stopped for a run that has ended.

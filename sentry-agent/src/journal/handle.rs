@@ -13,7 +13,7 @@ use sentry_proto::v1;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{
-    Batch, CommandState, Filter, JournalError, Page,
+    Batch, CommandState, Filter, JournalError, Page, RunsCursor,
     gap::Lost,
     read, schema,
     writer::{Control, Position, Request},
@@ -265,6 +265,32 @@ impl JournalHandle {
             read::runs(&reader.connection, include_ended)
         })
         .await
+    }
+
+    /// Last known state of the runs behind `after`, oldest first and without what only a report
+    /// shows, about 1 MiB at a time; and where to read on.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read.
+    pub async fn runs_page(
+        &self,
+        after: RunsCursor,
+    ) -> Result<(Vec<v1::Run>, Option<RunsCursor>), JournalError> {
+        self.read(Purpose::Query, "list the journal's runs", move |reader| {
+            read::runs_page(&reader.connection, &after, PAGE_BYTES)
+        })
+        .await
+    }
+
+    /// Id and agent of every run, oldest run first.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read.
+    pub async fn run_names(&self) -> Result<Vec<(String, String)>, JournalError> {
+        self.read(Purpose::Query, "list the journal's runs", |reader| read::run_names(&reader.connection))
+            .await
     }
 
     /// Last known state of a run.

@@ -49,7 +49,7 @@ mod tests;
 use std::{io, path::PathBuf};
 
 pub use handle::{JournalHandle, Stats};
-pub use read::{Batch, Filter, Page};
+pub use read::{Batch, Filter, Page, RunsCursor, brief};
 pub use store::{CommandState, Journal};
 pub use writer::{JournalWriter, Position, QUEUE_CAPACITY};
 

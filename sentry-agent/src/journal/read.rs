@@ -144,6 +144,46 @@ pub(super) fn runs(connection: &Connection, include_ended: bool) -> rusqlite::Re
     Ok(runs)
 }
 
+/// Where a page of runs ends: its last run's first position, and its id.
+pub type RunsCursor = (u64, String);
+
+/// Last known state of the runs behind `after`, oldest first, without what only a report shows:
+/// about `max_bytes` of them, and where to read on.
+pub(super) fn runs_page(
+    connection: &Connection,
+    (after, id): &RunsCursor,
+    max_bytes: usize,
+) -> rusqlite::Result<(Vec<v1::Run>, Option<RunsCursor>)> {
+    let mut select = connection.prepare_cached(
+        "SELECT first_seq, run, body FROM runs WHERE (first_seq, run) > (?1, ?2) ORDER BY first_seq, run",
+    )?;
+    let mut rows = select.query(params![sql(*after), id])?;
+    let (mut runs, mut bytes, mut last) = (Vec::new(), 0, None);
+    while let Some(row) = rows.next()? {
+        if bytes >= max_bytes {
+            return Ok((runs, last));
+        }
+        last = Some((row.get::<_, i64>(0)?.unsigned_abs(), row.get(1)?));
+        let Ok(run) = v1::Run::decode(row.get_ref(2)?.as_blob().unwrap_or_default()) else { continue };
+        let run = brief(run);
+        bytes += run.encoded_len();
+        runs.push(run);
+    }
+    Ok((runs, None))
+}
+
+/// A run without what only a report shows.
+#[must_use]
+pub fn brief(run: v1::Run) -> v1::Run {
+    v1::Run { flows: Vec::new(), executed: Vec::new(), executed_unlisted: 0, stopped: Vec::new(), ..run }
+}
+
+/// Id and agent of every run, oldest first.
+pub(super) fn run_names(connection: &Connection) -> rusqlite::Result<Vec<(String, String)>> {
+    let mut select = connection.prepare_cached("SELECT run, agent FROM runs ORDER BY first_seq, run")?;
+    select.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
+}
+
 pub(super) fn run(connection: &Connection, id: &str) -> rusqlite::Result<Option<v1::Run>> {
     let mut select = connection.prepare_cached("SELECT body FROM runs WHERE run = ?1")?;
     let body: Option<Vec<u8>> = select.query_row([id], |row| row.get(0)).optional()?;

@@ -1,6 +1,7 @@
 //! Why something about a run was refused.
 
-use crate::{bpf::LoadError, cgroup::CgroupError};
+use super::lists::{AWAITED_OF_ONE, RUNS_OF_ONE, RUNS_OF_USERS};
+use crate::{bpf::LoadError, cgroup::CgroupError, stage::watch::NEVER_ENTERED};
 
 /// What can go wrong with runs.
 #[derive(Debug, thiserror::Error)]
@@ -10,6 +11,22 @@ pub enum RunError {
         sentry_common::table::RUN_SLOTS
     )]
     NoSlot,
+    #[error(
+        "uid {uid} has {RUNS_OF_ONE} live runs, the most of one user; end one with `sentry kill` first, `sentry agents` lists \
+         them"
+    )]
+    Share { uid: u32 },
+    #[error(
+        "{AWAITED_OF_ONE} runs of uid {uid} wait for their command, the most of one user; enter them (`sentry run` does), or \
+         try again in {} s: a run that nobody enters is dropped then",
+        NEVER_ENTERED.as_secs()
+    )]
+    Awaited { uid: u32 },
+    #[error(
+        "users have {RUNS_OF_USERS} live runs, and the other slots are root's; ask an administrator to end some with `sentry \
+         kill`"
+    )]
+    Reserved,
     #[error("cgroup {path} belongs to run {run} already; `sentry untag {run}` ends that")]
     Tagged { path: String, run: String },
     #[error(

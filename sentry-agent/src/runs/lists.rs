@@ -6,11 +6,18 @@ use lru::LruCache;
 use sentry_common::table::{RUN_SLOTS, RunTag};
 use sentry_detect::run::{AgentIdentity, RunId};
 
-use super::run::Run;
+use super::{error::RunError, run::Run};
 use crate::enrich::event::Owner;
 
 /// Ended runs whose late records can still be told to be theirs: as many as can be live, for all can end at once.
 const ENDED: NonZeroUsize = NonZeroUsize::new(RUN_SLOTS as usize).unwrap();
+
+/// Most live runs of one user but root.
+pub(super) const RUNS_OF_ONE: usize = RUN_SLOTS as usize / 4;
+/// Most live runs of all users but root, who finds a slot in any case.
+pub(super) const RUNS_OF_USERS: usize = RUN_SLOTS as usize / 4 * 3;
+/// Most runs of one user but root that wait for their command.
+pub(super) const AWAITED_OF_ONE: usize = 16;
 
 /// All that is kept of a run that has ended: neither its control group nor what was learnt of it.
 pub struct Ended {
@@ -46,9 +53,39 @@ impl Lists {
         Self { live: HashMap::new(), by_tag: HashMap::new(), ended: LruCache::new(ENDED) }
     }
 
-    pub(super) fn enter(&mut self, run: &Arc<Run>) {
+    /// A run that waits for its command has to be within its user's share.
+    pub(super) fn enter(&mut self, run: &Arc<Run>) -> Result<(), RunError> {
+        if run.is_awaited() {
+            self.admits(run.uid)?;
+        }
         self.live.insert(run.id.clone(), Arc::clone(run));
         self.by_tag.insert(run.tag, Arc::clone(run));
+        Ok(())
+    }
+
+    /// Whether the user may have one run more.
+    pub(super) fn admits(&self, uid: u32) -> Result<(), RunError> {
+        if uid == 0 {
+            return Ok(());
+        }
+        let (mut mine, mut awaited, mut of_users) = (0, 0, 0);
+        for run in self.live.values().filter(|run| run.uid != 0) {
+            of_users += 1;
+            if run.uid == uid {
+                mine += 1;
+                awaited += usize::from(run.is_awaited());
+            }
+        }
+        if mine >= RUNS_OF_ONE {
+            return Err(RunError::Share { uid });
+        }
+        if of_users >= RUNS_OF_USERS {
+            return Err(RunError::Reserved);
+        }
+        if awaited >= AWAITED_OF_ONE {
+            return Err(RunError::Awaited { uid });
+        }
+        Ok(())
     }
 
     pub(super) fn retire(&mut self, run: &Run) {

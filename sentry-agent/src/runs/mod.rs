@@ -22,6 +22,8 @@ mod rest;
 
 mod seed;
 
+mod adopted;
+
 mod unseen;
 
 pub use error::RunError;

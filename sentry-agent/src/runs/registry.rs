@@ -26,7 +26,7 @@ use super::{
 use crate::{
     bpf::{Programs, skipped},
     cgroup::{Cgroup, CgroupError, CgroupRoot},
-    enrich::clock::unix_ns,
+    enrich::clock::{boot_ns, unix_ns},
 };
 
 /// What a new run is.
@@ -87,14 +87,17 @@ impl Registry {
     /// # Errors
     /// When there is no slot, or the cgroup or the tables refuse.
     pub fn start(&self, start: Start) -> Result<Arc<Run>, RunError> {
+        // Before anything is made; it is asked again when the run enters the lists.
+        self.lists().admits(start.uid)?;
         let id = Uuid::now_v7().to_string();
         let cgroup = Arc::new(self.root.create(&id)?);
         // On failure the empty cgroup is removed with the run.
         self.register(New { id: RunId(id), cgroup, owned: true, start, before: None })
     }
 
-    /// Takes up a run that an earlier sensor life left, with the processes that are in its cgroup now. Members that had
-    /// left the cgroup are not known any more.
+    /// Takes up a run that an earlier sensor life left, with the processes that are in its cgroup
+    /// now, and those outside that were stopped. Other members that had left the cgroup are not
+    /// known any more.
     ///
     /// # Errors
     /// When its cgroup is gone or another one, there is no slot, or the tables refuse.
@@ -116,8 +119,10 @@ impl Registry {
         let run = self.register(New { id, cgroup, owned, start, before: Some(stored) })?;
         let frozen = self
             .adopt_subtree(&run.cgroup, run.tag)
+            .and_then(|()| self.adopt_stopped(&run))
             .and_then(|()| run.cgroup.is_frozen().map_err(RunError::from))
             .inspect_err(|_error| self.give_up(&run))?;
+        self.know_again(&run);
         if frozen {
             run.state().state = v1::RunState::Frozen;
         }
@@ -172,7 +177,9 @@ impl Registry {
         if run.is_ended() {
             return Err(RunError::Ended { run: run.id.0.clone() });
         }
-        run.cgroup.add(pid).map_err(|source| RunError::Enter { pid, run: run.id.0.clone(), source })
+        run.cgroup.add(pid).map_err(|source| RunError::Enter { pid, run: run.id.0.clone(), source })?;
+        run.note_entry();
+        Ok(())
     }
 
     /// Ends the watch over a run whose processes live on: no record of it is made from now on. Those that were made are
@@ -192,6 +199,7 @@ impl Registry {
 
     /// Reads the run's counters into its state. `None` when it has ended or the kernel refuses (logged).
     pub fn read(&self, run: &Run) -> Option<RunBlock> {
+        let began = boot_ns();
         let read = self.kernel().programs.tables.run(run.tag.slot);
         match read {
             Ok(block) if block.generation == run.tag.generation => {
@@ -199,6 +207,11 @@ impl Registry {
                 let block = state.completed(block);
                 // Counters only grow; another reader may have been faster.
                 if block.generated >= state.block.generated {
+                    // Not where nothing has changed: a run that does nothing is not reported again
+                    // and again.
+                    if block != state.block {
+                        state.counted_boot_ns = began;
+                    }
                     state.block = block;
                 }
                 Some(block)
@@ -318,7 +331,14 @@ impl Registry {
             settings: self.settings.clone(),
         }));
         run.begin();
-        self.lists().enter(&run);
+        let entered = self.lists().enter(&run);
+        if let Err(error) = entered {
+            self.kernel().slots.give_back(tag);
+            if let Err(error) = run.cgroup.remove() {
+                tracing::warn!(error = %crate::error_chain(&error), run.id = %run.id, "cannot remove run cgroup");
+            }
+            return Err(error);
+        }
         if let Err(error) = self.watch(run.cgroup.id(), tag) {
             self.give_up(&run);
             return Err(error.into());

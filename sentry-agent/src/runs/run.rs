@@ -13,7 +13,7 @@ use sentry_detect::{
     aggregate::counters::Counters,
     decision::Decider,
     detector::RunDetector,
-    run::{AgentIdentity, Mode, RunId},
+    run::{AgentIdentity, Mode, ProcessKey, RunId},
 };
 use sentry_proto::v1;
 use tokio::sync::Notify;
@@ -43,7 +43,7 @@ pub struct Run {
     /// What the ids of events, findings and decisions begin with: the run, and for a later sensor life a mark of its own.
     pub event_prefix: String,
     /// The run as an earlier sensor life left it.
-    before: Option<v1::Run>,
+    pub(super) before: Option<v1::Run>,
     /// Calls of programs that the kernel had left out when the run began.
     pub(super) skipped_before: u64,
     detector: Mutex<RunDetector>,
@@ -59,6 +59,8 @@ pub struct Run {
     /// Its end is in the act stage's queue.
     end_asked: AtomicBool,
     ended: Notify,
+    /// Its command has entered; true from the start where none is waited for.
+    entered: AtomicBool,
     /// The end is in the journal's queue: who asks for the run from now on is told of it.
     announced: AtomicBool,
 }
@@ -76,6 +78,20 @@ pub struct RunState {
     pub skipped: u64,
     /// Processes whose end no program was called for: found gone afterwards.
     pub(super) unseen_ends: u64,
+    /// Before `block` was read: what started earlier is in it.
+    pub(super) counted_boot_ns: u64,
+    pub(super) before: Before,
+    /// Members outside of the cgroup that a freeze has stopped.
+    pub stopped: Vec<ProcessKey>,
+}
+
+/// What became of the processes that an earlier sensor life had counted.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Before {
+    /// Counted again when they were found.
+    pub(super) found: u64,
+    /// Found no more.
+    pub(super) gone: u64,
 }
 
 impl RunState {
@@ -115,6 +131,7 @@ impl Run {
             .with_id_prefix(&event_prefix);
         let decider =
             Decider::new(new.id.clone(), new.mode).with_settings(&new.settings).with_id_prefix(&event_prefix);
+        let entered = !new.owned || new.before.is_some();
         Self {
             event_prefix,
             before: new.before,
@@ -141,12 +158,16 @@ impl Run {
                 flows: Vec::new(),
                 skipped: 0,
                 unseen_ends: 0,
+                counted_boot_ns: 0,
+                before: Before::default(),
+                stopped: Vec::new(),
             }),
             executed: Mutex::default(),
             told: Mutex::new(None),
             over: OnceLock::new(),
             end_asked: AtomicBool::new(false),
             ended: Notify::new(),
+            entered: AtomicBool::new(entered),
             announced: AtomicBool::new(false),
         }
     }
@@ -182,16 +203,29 @@ impl Run {
 
     /// Waits until the end is announced, at most for `limit`. True when it is.
     pub async fn wait_end(&self, limit: Duration) -> bool {
-        let wait = async {
-            loop {
-                let ended = self.ended.notified();
-                if self.announced.load(Ordering::Acquire) {
-                    return;
-                }
-                ended.await;
+        tokio::time::timeout(limit, self.end()).await.is_ok()
+    }
+
+    /// Waits until the end is announced.
+    pub async fn end(&self) {
+        loop {
+            let ended = self.ended.notified();
+            if self.announced.load(Ordering::Acquire) {
+                return;
             }
-        };
-        tokio::time::timeout(limit, wait).await.is_ok()
+            ended.await;
+        }
+    }
+
+    /// A process has entered.
+    pub(super) fn note_entry(&self) {
+        self.entered.store(true, Ordering::Release);
+    }
+
+    /// It was made for a command that has not come yet.
+    #[must_use]
+    pub fn is_awaited(&self) -> bool {
+        !self.entered.load(Ordering::Acquire)
     }
 
     pub fn detector(&self) -> MutexGuard<'_, RunDetector> {
@@ -326,9 +360,13 @@ impl Run {
             flows: state.flows.clone(),
             executed,
             executed_unlisted,
+            counted_boot_ns: state.counted_boot_ns,
+            stopped: state.stopped.iter().map(|key| (*key).into()).collect(),
         };
         if let Some(before) = &self.before {
             add_earlier_life(&mut run, before);
+            run.processes_entered = run.processes_entered.saturating_sub(state.before.found);
+            run.processes_ended += state.before.gone;
         }
         run
     }

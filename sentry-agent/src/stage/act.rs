@@ -27,6 +27,8 @@ pub const QUEUE_CASES: usize = 1_024;
 
 /// Something that concerns the fate of a run.
 pub enum Case {
+    /// Nothing comes after it. Senders may be left that wait for a slow caller.
+    Stop,
     /// It exists from now on.
     Started { run: Arc<Run>, noted: oneshot::Sender<()> },
     /// Decisions, in the order to act in, and the finding that led to them.
@@ -50,10 +52,11 @@ pub struct Actor {
 }
 
 impl Actor {
-    /// Runs until the queue is closed and empty.
+    /// Runs until [`Case::Stop`], or until the queue is closed and empty.
     pub fn run(mut self, mut cases: mpsc::Receiver<Case>, stats: &StageStats) {
         while let Some(case) = cases.blocking_recv() {
             match case {
+                Case::Stop => return,
                 Case::Started { run, noted } => {
                     self.ledger.note(Note::RunStarted(run.wire()));
                     self.ledger.settle();
@@ -106,6 +109,7 @@ impl Actor {
                 survivors = outcome.survivors,
                 "outcome"
             );
+            run.state().stopped = self.enforcer.stopped(&run.id);
             run.decider().on_outcome(&outcome);
             self.follow(run, &outcome);
             self.ledger.note(Note::Outcome(outcome.clone()));

@@ -126,6 +126,11 @@ impl Control for Service {
         Ok(Response::new(self.script.reports.get(finished).cloned().unwrap_or_default()))
     }
 
+    /// The run goes on and on.
+    async fn attend(&self, _request: Request<v1::AttendRequest>) -> Answer<v1::AttendReply> {
+        std::future::pending().await
+    }
+
     async fn tag(&self, _request: Request<v1::TagRequest>) -> Answer<v1::StartReply> {
         Err(Status::not_found("cgroup /x does not exist any more"))
     }
@@ -135,7 +140,7 @@ impl Control for Service {
     }
 
     async fn runs(&self, _request: Request<v1::RunsRequest>) -> Answer<v1::RunsReply> {
-        Ok(Response::new(v1::RunsReply { runs: self.script.runs.clone() }))
+        Ok(Response::new(v1::RunsReply { runs: self.script.runs.clone(), next_page_token: String::new() }))
     }
 
     type ItemsStream = tokio_stream::Iter<std::vec::IntoIter<Result<v1::StoredItem, Status>>>;

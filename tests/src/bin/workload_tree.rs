@@ -1,8 +1,10 @@
-//! `workload_tree WHAT DIR CGROUP`: becomes the first of a tree of processes that are hard to end, and writes to DIR/ready
-//! how many are in place once all are. CGROUP is a directory outside of the run. WHAT is a number, from which the tree is
-//! drawn, or one shape of [`SHAPES`] for a single child.
+//! `workload_tree WHAT DIR CGROUP`: becomes the first of a tree of processes that are hard to end,
+//! and writes to DIR/ready how many are in place once all are. CGROUP is a directory outside of the
+//! run. WHAT is a number, from which the tree is drawn, or one shape of [`SHAPES`] for a single
+//! child.
 //!
-//! At most [`MOST`] nodes. What the kernel refuses (a namespace in a namespace, say) is left out, the rest stands.
+//! At most [`MOST`] nodes. What the kernel refuses (a namespace in a namespace, say) is left out,
+//! the rest stands.
 
 use std::{
     fs, io,
@@ -117,7 +119,13 @@ impl Dice {
             let shape = SHAPES[self.roll(SHAPES.len())].1;
             // Whoever stands in a frozen group does not get into its place.
             let bears = depth < DEPTH && !matches!(shape, Shape::Frozen | Shape::Vfork);
-            let children = if bears && *left > 0 { self.nodes(depth + 1, left) } else { Vec::new() };
+            let mut children = if bears && *left > 0 { self.nodes(depth + 1, left) } else { Vec::new() };
+            // The end of a namespace's first process is the end of all in it.
+            if let (Shape::PidNamespace, Some(Node { shape: first @ Shape::Orphan, .. })) =
+                (shape, children.first_mut())
+            {
+                *first = Shape::Plain;
+            }
             nodes.push(Node { shape, children });
         }
         nodes
@@ -239,9 +247,7 @@ impl Stage {
         let refused = match shape {
             Shape::Moved | Shape::HeadlessReturned => enter(&self.outside).is_err(),
             Shape::Nested | Shape::Frozen => nested("nested").and_then(|group| enter(&group)).is_err(),
-            Shape::UserNamespace => {
-                unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNS).is_err()
-            }
+            Shape::UserNamespace => unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNS).is_err(),
             Shape::MountNamespace => unshare(CloneFlags::CLONE_NEWNS).is_err(),
             Shape::PidNamespace => unshare(CloneFlags::CLONE_NEWPID).is_err(),
             Shape::Orphan => {
@@ -259,7 +265,8 @@ impl Stage {
         Ok(())
     }
 
-    /// Two threads that wait, of which one does `then` first, and where `headless` only after the first thread has ended.
+    /// Two threads that wait, of which one does `then` first, and where `headless` only after the
+    /// first thread has ended.
     fn live_in_threads(
         &self,
         headless: bool,
@@ -301,7 +308,8 @@ impl Stage {
         let top = stack.as_mut_ptr_range().end;
         let top = top.wrapping_sub(top as usize % 16);
         let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
-        // SAFETY: the child runs on a stack of its own, which lives until it has ended: this process waits for that.
+        // SAFETY: the child runs on a stack of its own, which lives until it has ended: this
+        // process waits for that.
         let child = unsafe { libc::clone(wait, top.cast(), flags, self.tell.as_raw_fd() as *mut c_void) };
         if child < 0 {
             eprintln!("no vfork: {}", io::Error::last_os_error());
@@ -356,7 +364,8 @@ fn enter(group: &Path) -> Result<(), Failure> {
 
 /// A new group below the own one.
 fn nested(name: &str) -> Result<PathBuf, Failure> {
-    let own = cgroup::mount().join(procs::cgroup(own_number()).ok_or("no cgroup v2")?.trim_start_matches('/'));
+    let own =
+        cgroup::mount().join(procs::cgroup(own_number()).ok_or("no cgroup v2")?.trim_start_matches('/'));
     let group = own.join(format!("{name}-{}", own_number()));
     fs::create_dir(&group)?;
     Ok(group)

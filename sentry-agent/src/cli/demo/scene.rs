@@ -21,7 +21,7 @@ use super::{
     super::{
         client::{Client, connect},
         error::CliError,
-        out,
+        out, query,
         render::{self, status},
     },
     failure,
@@ -200,9 +200,9 @@ impl Scene {
         let mut runs: BTreeSet<String> =
             notes.filter_map(|note| note.ok()?.file_name().into_string().ok()).collect();
         if let Ok(mut client) = connect(&self.socket()).await
-            && let Ok(reply) = client.runs(v1::RunsRequest { include_ended: true }).await
+            && let Ok(listed) = query::runs(&mut client, true).await
         {
-            runs.extend(reply.into_inner().runs.into_iter().map(|run| run.id));
+            runs.extend(listed.into_iter().map(|run| run.id));
         }
         runs
     }
