@@ -416,3 +416,32 @@ fn generated(sensor: &Sensor, run: &str) -> u64 {
     let rings = &sensor.state_of(run)["rings"];
     ["critical", "bulk"].iter().map(|ring| rings[ring]["generated"].as_u64().unwrap()).sum()
 }
+
+#[test]
+fn a_kill_from_the_collector_does_not_wait_for_a_full_disk() {
+    require!("root");
+    let place = OnSmallDisk::start();
+    let run = Order::new(&place.sensor, "sleeper").start(&["/bin/sleep", "60"]);
+    let id = run.run();
+    wait::until("the collector knows the run", || {
+        let runs = place.collector.all(&format!("runs?run={id}"));
+        if runs.is_empty() { Err("no run".into()) } else { Ok(()) }
+    });
+    let ballast = place.small.fill();
+    wait::until("the journal is refused", || {
+        Order::new(&place.sensor, "other").finish(&["/bin/true"]);
+        let health = place.sensor.health();
+        let refused = health["health"].as_str().is_some_and(|said| said.contains("wait in memory"));
+        if refused { Ok(()) } else { Err(health.to_string()) }
+    });
+    let reason = serde_json::json!({"reason": "from afar"});
+    let command = place.collector.post(&format!("runs/{id}/kill"), &reason);
+    let key = command["key"].as_str().unwrap();
+    let done = wait::until("the command is done", || {
+        let command = place.collector.get(&format!("commands/{key}"));
+        if command["state"] == "done" { Ok(command) } else { Err(command.to_string()) }
+    });
+    assert_eq!(done["outcome"]["result"], "applied", "{done:#}");
+    assert_eq!(run.end().status.code(), Some(137));
+    ballast.remove();
+}

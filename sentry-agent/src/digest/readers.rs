@@ -15,7 +15,7 @@ const MOST_LEFT_BEHIND: usize = 4;
 /// Nice value of the thread that reads: that of the programs beside it, not the sensor's.
 const PRIORITY: i32 = 0;
 
-/// Reads files, one at a time, for at most [`LONGEST`] each.
+/// Reads files, one at a time, for at most `LONGEST` each.
 pub struct Readers {
     serve: Serve,
     longest: Duration,

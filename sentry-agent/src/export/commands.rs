@@ -1,7 +1,8 @@
 //! Commands: each key is carried out once, its result is noted and repeated.
 //!
 //! A key is noted as begun before the app hears of it. A sensor that ends in between does not act again when the
-//! command is repeated: it answers that it was interrupted.
+//! command is repeated: it answers that it was interrupted. Where the key cannot be noted, a freeze or a
+//! kill is carried out all the same.
 
 use std::{
     collections::HashSet,
@@ -62,7 +63,18 @@ impl Desk {
             let busy = || failed(&command, "the sensor has too many commands waiting; command again");
             return Ok(Some(known.unwrap_or_else(busy)));
         };
-        match self.journal.begin_command(command.key.clone()).await? {
+        let state = match self.journal.begin_command(command.key.clone()).await {
+            Err(error) if stops(&command) => {
+                tracing::error!(
+                    command.key = command.key,
+                    error = &error as &dyn std::error::Error,
+                    "command not noted, carried out all the same"
+                );
+                CommandState::New
+            }
+            other => other?,
+        };
+        match state {
             CommandState::Done(result) => Ok(Some(result)),
             CommandState::Begun => Ok(Some(failed(
                 &command,
@@ -123,6 +135,12 @@ impl Desk {
         // The sender is ours, so this ends with the condition.
         drop(self.in_flight.subscribe().wait_for(HashSet::is_empty).await);
     }
+}
+
+/// A run that has to stop does not wait for a full disk. Without the note the act is repeated where its
+/// answer is lost: that harms nobody.
+fn stops(command: &v1::Command) -> bool {
+    matches!(command.action(), v1::Action::Freeze | v1::Action::Kill)
 }
 
 fn failed(command: &v1::Command, why: &str) -> v1::CommandResult {

@@ -29,7 +29,7 @@ pub struct Verified {
     pub head_fingerprint: String,
     /// Public key that HEAD is signed with, hex.
     pub public_key: String,
-    /// Ledgers that this one took the place of, oldest first; the newest [`SET_ASIDE_KEPT`] of
+    /// Ledgers that this one took the place of, oldest first; the newest `SET_ASIDE_KEPT` of
     /// them.
     pub set_aside: Vec<SetAside>,
 }

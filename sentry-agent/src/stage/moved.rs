@@ -1,9 +1,9 @@
-//! Every [`PERIOD`]: how many bytes the members of busy runs have read and written, which speaks
+//! Every `PERIOD`: how many bytes the members of busy runs have read and written, which speaks
 //! against a spin.
 //!
 //! The kernel keeps the number per process, not per group, so each process of the group is asked
 //! (`/proc/PID/io`; a parent's number has that of the children it waited for). Only while the run
-//! uses CPU: at most [`MOST`] processes of it.
+//! uses CPU: at most `MOST` processes of it.
 //!
 //! Asking may wait for a process that the kernel holds up in its execve, for as long as a file
 //! system takes that the process brought along. So nothing waits for this thread, not even the

@@ -1,4 +1,4 @@
-//! Every [`PERIOD`]: what the kernel did not tell of. Tasks that came into a run untold are tagged, every [`SWEEP`] members
+//! Every `PERIOD`: what the kernel did not tell of. Tasks that came into a run untold are tagged, every `SWEEP` members
 //! that went untold are taken out, and where no run has been for a while the programs are detached.
 //!
 //! Each may take long (the kernel is asked about every task, or waits for every processor): so it is not the thread that

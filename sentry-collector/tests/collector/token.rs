@@ -99,7 +99,9 @@ fn the_token_is_for_its_owner_and_stays() {
 fn a_data_directory_that_others_can_write_to_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let (config, data) = (dir.path().join("c.yaml"), dir.path().join("data"));
-    fs::write(&config, "version: 1\nlisten_grpc: 127.0.0.1:0\nlisten_http: 127.0.0.1:0\n").unwrap();
+    let feed = dir.path().join("feed.sock");
+    let text = format!("version: 1\nlisten_grpc: unix:{}\nlisten_http: 127.0.0.1:0\n", feed.display());
+    fs::write(&config, text).unwrap();
     fs::create_dir(&data).unwrap();
     let refused = |what: &str| {
         let output = run(&["--config", config.to_str().unwrap(), "--data-dir", data.to_str().unwrap()]);
