@@ -428,12 +428,8 @@ fn a_kill_from_the_collector_does_not_wait_for_a_full_disk() {
         if runs.is_empty() { Err("no run".into()) } else { Ok(()) }
     });
     let ballast = place.small.fill();
-    wait::until("the journal is refused", || {
-        Order::new(&place.sensor, "other").finish(&["/bin/true"]);
-        let health = place.sensor.health();
-        let refused = health["health"].as_str().is_some_and(|said| said.contains("wait in memory"));
-        if refused { Ok(()) } else { Err(health.to_string()) }
-    });
+    // The journal is refused from here on.
+    let mut runs = place.runs_without_room();
     let reason = serde_json::json!({"reason": "from afar"});
     let command = place.collector.post(&format!("runs/{id}/kill"), &reason);
     let key = command["key"].as_str().unwrap();
@@ -444,4 +440,6 @@ fn a_kill_from_the_collector_does_not_wait_for_a_full_disk() {
     assert_eq!(done["outcome"]["result"], "applied", "{done:#}");
     assert_eq!(run.end().status.code(), Some(137));
     ballast.remove();
+    runs.push(id);
+    place.nothing_is_missing(&runs);
 }

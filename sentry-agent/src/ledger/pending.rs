@@ -98,7 +98,8 @@ impl PendingLedger {
     /// Hands over a note; never waits.
     pub fn note(&self, note: Note) {
         let mut queue = self.desk.queue();
-        if queue.waiting.len() == CAPACITY {
+        // The writer may have put one back beyond the limit.
+        while queue.waiting.len() >= CAPACITY {
             queue.waiting.pop_front();
             queue.unrecorded += 1;
             let given_up = self.desk.given_up.fetch_add(1, Relaxed) + 1;
@@ -424,12 +425,13 @@ mod tests {
         for n in 0..u32::try_from(CAPACITY).unwrap() + 10 {
             ledger.note(outcome(n));
         }
-        refuses.store(false, Relaxed);
         let count = ledger.given_up();
+        // One may be in the writer's hands.
+        assert!(count.load(Relaxed) >= 9);
+        refuses.store(false, Relaxed);
         ledger.note(outcome(0));
         while !ledger.settle() {}
         drop(ledger);
         assert_eq!(written.iter().sum::<u64>(), count.load(Relaxed));
-        assert!(count.load(Relaxed) >= 9);
     }
 }

@@ -3,7 +3,7 @@
 //!
 //! Limits: 64 listings at once and 16 each of commands and questions for commands (more get 503),
 //! 10 s each, bodies of 16 KiB, answers of 64 MiB together that are not taken yet; for connections
-//! see [`server`] and [`places`].
+//! see `server` and `places`.
 
 mod answer;
 

@@ -7,7 +7,7 @@
 //!
 //! Births and executions are not among the kinds: `spawn-storm` and `exec-loop` are their rules.
 //!
-//! Limit: a flood over more than [`LOOP_LENGTH`] objects is none here.
+//! Limit: a flood over more than `LOOP_LENGTH` objects is none here.
 
 use super::{RunawaySignal, Severity, Term, settings::Limits};
 use crate::aggregate::{

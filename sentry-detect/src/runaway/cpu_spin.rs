@@ -7,7 +7,7 @@
 //!   five quarters of the limit.
 //! - *Variety*: distinct acts, 1.0 at full variety. They are the sum of three: what the entropies of changes (births,
 //!   executions, files opened for writing, removed, renamed) and of other acts stand for (2^H each, the unseen taken to be
-//!   as the seen), and one for each [`BYTES_PER_ACT`] moved: a compressor has two files open and works.
+//!   as the seen), and one for each `BYTES_PER_ACT` moved: a compressor has two files open and works.
 //!
 //! Limit: one program that computes longer than the hold time without a system call that we follow (one large unit in code
 //! generation, a model in training, a loop that is meant) looks the same. So it is a finding, and leads to acts only where
