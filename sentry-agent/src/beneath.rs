@@ -1,8 +1,8 @@
 //! Opens a file below a directory and nowhere else, whatever links and mounts an agent makes.
 //!
-//! `openat2(2)` does it in one call. Where a seccomp filter answers that call with `ENOSYS` (systemd's
-//! `RestrictSUIDSGID=` does, as of version 252), the path is walked one directory at a time instead: that
-//! allows no link at all, so it opens the same file as `openat2` or none.
+//! `openat2(2)` does it in one call. Where a seccomp filter answers that call with `ENOSYS`
+//! (systemd's `RestrictSUIDSGID=` does, as of version 252), the path is walked one directory at a
+//! time instead: that allows no link at all, so it opens the same file as `openat2` or none.
 
 use std::{
     ffi::OsStr,
@@ -20,15 +20,16 @@ use rustix::{
 pub(crate) enum Way {
     /// One mount and no links; the path is relative.
     OneMount,
-    /// Any mount. Links are resolved within the directory, as if it were the root; without `openat2`,
-    /// a link is refused with `ELOOP`. A leading slash means the directory.
+    /// Any mount. Links are resolved within the directory, as if it were the root; without
+    /// `openat2`, a link is refused with `ELOOP`. A leading slash means the directory.
     AsRoot,
 }
 
 /// Opens `path` below `dir`.
 ///
 /// # Errors
-/// Those of `openat2(2)`; `EXDEV` where the path leaves the directory or its mount, `ELOOP` at a link.
+/// Those of `openat2(2)`; `EXDEV` where the path leaves the directory or its mount, `ELOOP` at a
+/// link.
 pub(crate) fn open(dir: impl AsFd, path: &Path, flags: OFlags, way: Way) -> rustix::io::Result<OwnedFd> {
     let flags = flags | OFlags::CLOEXEC;
     let resolve = match way {

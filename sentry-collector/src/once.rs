@@ -1,4 +1,5 @@
-//! What the process does instead of serving: it looks at the configuration, makes a key, forgets a proof.
+//! What the process does instead of serving: it looks at the configuration, makes a key, forgets a
+//! proof.
 
 use std::{
     fs::{File, OpenOptions},

@@ -10,10 +10,12 @@
 //!    └─────────── outlived / not done ◀──────────┘
 //! ```
 //!
-//! A finding of high or critical severity and enough confidence goes down the whole ladder, Freeze (unless frozen) and
-//! Kill, where its rule leads to acts ([`Settings::leads_to_acts`]); any other is Observe. An ended run gets no decision. A run whose cgroup is another's, a service manager's for
-//! example, may get new processes after the kill: [`Decider::outlived`] has it run again. Mode changes nothing of it: in
-//! observe mode the same decisions are made, and the run stands where they would have put it.
+//! A finding of high or critical severity and enough confidence goes down the whole ladder, Freeze
+//! (unless frozen) and Kill, where its rule leads to acts ([`Settings::leads_to_acts`]); any other
+//! is Observe. An ended run gets no decision. A run whose cgroup is another's, a service manager's
+//! for example, may get new processes after the kill: [`Decider::outlived`] has it run again. Mode
+//! changes nothing of it: in observe mode the same decisions are made, and the run stands where
+//! they would have put it.
 
 use serde::{Deserialize, Serialize};
 

@@ -65,7 +65,8 @@ impl Actor {
         Some(Self { tgid, tid: id as u32, start_boot_ns: task::process_start(task) })
     }
 
-    /// The current process in a packet's program, which is given the task's address and not its id (6.1).
+    /// The current process in a packet's program, which is given the task's address and not its id
+    /// (6.1).
     #[inline(always)]
     pub fn current_in_packet_program() -> Self {
         // SAFETY: no preconditions; the address is only read through probe reads.

@@ -4,10 +4,12 @@
 //! the run's cgroups and copied at fork, and leaving the cgroup does not shed it. Cost for an untagged task: a read of one
 //! field, or where another program keeps something for it a failed task-storage look-up.
 //!
-//! A tag can be lost to an error of the kernel: a birth that it refuses early (at the limit of processes of a user, say) leaves a copy of
-//! the parent's `task_struct` whose `bpf_storage` still is the parent's, for it was cleared only behind those checks. The copy is freed a
-//! grace period later, and with it the parent's storage. Mended by "bpf,fork: wipe ->bpf_storage before bailouts that access
-//! it" (5.15.217 and its like). Members are in [`PROCESS_TAGS`] too, and once a tag may be missing a task without one is looked up there.
+//! A tag can be lost to an error of the kernel: a birth that it refuses early (at the limit of
+//! processes of a user, say) leaves a copy of the parent's `task_struct` whose `bpf_storage` still
+//! is the parent's, for it was cleared only behind those checks. The copy is freed a grace period
+//! later, and with it the parent's storage. Mended by "bpf,fork: wipe ->bpf_storage before bailouts
+//! that access it" (5.15.217 and its like). Members are in [`PROCESS_TAGS`] too, and once a tag may
+//! be missing a task without one is looked up there.
 
 use aya_ebpf::{
     bindings::{BPF_ANY, BPF_NOEXIST},

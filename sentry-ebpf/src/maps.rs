@@ -37,7 +37,8 @@ pub static FLOWS: HashMap<FlowKey, Flow, { table::FLOWS as usize }> = HashMap::n
 #[btf_map]
 pub static RUNS: Array<RunBlock, { table::RUN_SLOTS as usize }> = Array::new();
 
-/// slot → generation of a run whose bulk records are left out for now; 0 = none. Written by the sensor.
+/// slot → generation of a run whose bulk records are left out for now; 0 = none. Written by the
+/// sensor.
 #[btf_map]
 pub static HELD: Array<u32, { table::RUN_SLOTS as usize }> = Array::new();
 

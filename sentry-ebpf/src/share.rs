@@ -1,8 +1,9 @@
 //! One run's share of the bulk ring, and the stream's own word on what is missing.
 //!
-//! While the ring is less than half full everybody writes. Beyond, a run may add so many records in a window and no
-//! more: a flood by one run costs that run, never another. Of a run that the sensor holds, because its queue behind the ring
-//! is full, nothing is written. What is left out is counted as throttled, apart from lost.
+//! While the ring is less than half full everybody writes. Beyond, a run may add so many records in
+//! a window and no more: a flood by one run costs that run, never another. Of a run that the sensor
+//! holds, because its queue behind the ring is full, nothing is written. What is left out is
+//! counted as throttled, apart from lost.
 
 use aya_ebpf::{
     bindings::{BPF_RB_AVAIL_DATA, BPF_RB_RING_SIZE},
@@ -26,7 +27,8 @@ use crate::{
 #[inline(always)]
 pub fn has_room(run: &Run) -> bool {
     let held = HELD.get(run.tag.slot).copied().unwrap_or(0);
-    // VERIFIER: what two equal numbers tell it of each other keeps it from seeing that the ways from here are one.
+    // VERIFIER: what two equal numbers tell it of each other keeps it from seeing that the ways
+    // from here are one.
     if core::hint::black_box(held ^ run.tag.generation) == 0 {
         return false;
     }

@@ -33,7 +33,8 @@ impl Holdings {
 }
 
 impl Holdings {
-    /// Of nothing more than there was. Threads that nobody needs end after a while: then it is less.
+    /// Of nothing more than there was. Threads that nobody needs end after a while: then it is
+    /// less.
     #[must_use]
     pub fn is_within(&self, before: &Self) -> bool {
         self.descriptors <= before.descriptors

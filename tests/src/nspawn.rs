@@ -1,9 +1,9 @@
-//! A machine of its own with systemd as its first process, for a few seconds: `systemd-nspawn` over this
-//! host's `/usr`, with an empty `/etc`, a network of its own and a private overlay on top, so that
-//! nothing on the host changes.
+//! A machine of its own with systemd as its first process, for a few seconds: `systemd-nspawn` over
+//! this host's `/usr`, with an empty `/etc`, a network of its own and a private overlay on top, so
+//! that nothing on the host changes.
 //!
-//! cgroups: the machine has a pure v2 hierarchy, as today's distributions boot it. It lives in a group of
-//! its own on the host, which goes with it.
+//! cgroups: the machine has a pure v2 hierarchy, as today's distributions boot it. It lives in a
+//! group of its own on the host, which goes with it.
 
 use std::{
     fs,
@@ -24,8 +24,9 @@ const LIMIT: Duration = Duration::from_secs(180);
 
 /// What the machine runs: functions for the scripts of tests.
 ///
-/// `step NAME COMMAND…` runs a command and keeps its output and exit code under the name; `await COMMAND…`
-/// repeats it until it succeeds, for a minute at most, and then gives up the whole script.
+/// `step NAME COMMAND…` runs a command and keeps its output and exit code under the name; `await
+/// COMMAND…` repeats it until it succeeds, for a minute at most, and then gives up the whole
+/// script.
 const PRELUDE: &str = r#"
 step() { local name=$1; shift; "$@" >/out/$name 2>&1; echo $? >/out/$name.code; }
 await() {
@@ -59,8 +60,8 @@ pub struct Ran {
 /// A group of the host's hierarchies, removed with all that is in it when the value goes.
 struct Group(Vec<PathBuf>);
 
-/// Boots a machine with the checkout's `deploy` and the built programs below `/src`, runs the script in
-/// `/src` as root, and waits until the machine is off.
+/// Boots a machine with the checkout's `deploy` and the built programs below `/src`, runs the
+/// script in `/src` as root, and waits until the machine is off.
 ///
 /// # Panics
 /// When the machine cannot be made or does not boot, or when the script fails or waits in vain.
@@ -180,7 +181,8 @@ impl Group {
         let files: Vec<_> = self.0.iter().map(|group| group.join("cgroup.procs")).collect();
         let files: Vec<_> =
             files.iter().map(|file| fs::File::options().write(true).open(file).unwrap()).collect();
-        // SAFETY: between fork and exec only `write` is called, on descriptors that are open already.
+        // SAFETY: between fork and exec only `write` is called, on descriptors that are open
+        // already.
         unsafe {
             command.pre_exec(move || {
                 files.iter().try_for_each(|mut file| std::io::Write::write_all(&mut file, b"0"))

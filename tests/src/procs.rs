@@ -107,7 +107,8 @@ pub fn state(pid: u32) -> Option<char> {
 #[must_use]
 pub fn age(pid: u32) -> Option<Duration> {
     let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // proc_pid_stat(5): the start is field 22, the state after the name is field 3; in hundredths of a second since the boot.
+    // proc_pid_stat(5): the start is field 22, the state after the name is field 3; in hundredths
+    // of a second since the boot.
     let start: u64 = text.get(text.rfind(')')? + 1..)?.split_whitespace().nth(19)?.parse().ok()?;
     let now = nix::time::clock_gettime(nix::time::ClockId::CLOCK_BOOTTIME).ok()?;
     Some(Duration::from(now).saturating_sub(Duration::from_millis(start * 10)))

@@ -336,8 +336,8 @@ impl Sensor {
     }
 
     fn wait_until_it_answers(&mut self) {
-        // A sensor that cannot start ends. One that lives loads its programs: in an emulated machine on a busy host that has
-        // taken longer than anything else that a test waits for.
+        // A sensor that cannot start ends. One that lives loads its programs: in an emulated
+        // machine on a busy host that has taken longer than anything else that a test waits for.
         let limit = wait::patience() * 4;
         let socket = self.socket();
         wait::until_within(limit, "the sensor listens", || {

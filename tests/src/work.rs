@@ -9,7 +9,8 @@ use crate::wait;
 
 /// No workload lives longer, whatever becomes of the test that started it.
 const LIFE: Duration = Duration::from_secs(170);
-/// The same in the long form, and in an emulated machine, where one wait of a test may take longer than that.
+/// The same in the long form, and in an emulated machine, where one wait of a test may take longer
+/// than that.
 const LONG_LIFE: Duration = Duration::from_secs(600);
 
 /// Why a workload ended early.

@@ -25,7 +25,8 @@ pub struct Tables {
     tags_missing: Array<MapData, u32>,
 }
 
-/// Whose bulk records the kernel leaves out: for each slot the generation of the run that is held there.
+/// Whose bulk records the kernel leaves out: for each slot the generation of the run that is held
+/// there.
 pub struct Held {
     table: Array<MapData, u32>,
     now: HashMap<u32, u32>,

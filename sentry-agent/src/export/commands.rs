@@ -1,8 +1,8 @@
 //! Commands: each key is carried out once, its result is noted and repeated.
 //!
-//! A key is noted as begun before the app hears of it. A sensor that ends in between does not act again when the
-//! command is repeated: it answers that it was interrupted. Where the key cannot be noted, a freeze or a
-//! kill is carried out all the same.
+//! A key is noted as begun before the app hears of it. A sensor that ends in between does not act
+//! again when the command is repeated: it answers that it was interrupted. Where the key cannot be
+//! noted, a freeze or a kill is carried out all the same.
 
 use std::{
     collections::HashSet,
@@ -137,8 +137,8 @@ impl Desk {
     }
 }
 
-/// A run that has to stop does not wait for a full disk. Without the note the act is repeated where its
-/// answer is lost: that harms nobody.
+/// A run that has to stop does not wait for a full disk. Without the note the act is repeated where
+/// its answer is lost: that harms nobody.
 fn stops(command: &v1::Command) -> bool {
     matches!(command.action(), v1::Action::Freeze | v1::Action::Kill)
 }

@@ -149,8 +149,9 @@ impl JournalHandle {
         }
     }
 
-    /// The same for an event: also waits while `EVENTS_WAITING` of them are in the queue. A flood of them
-    /// waits where each run has a queue of its own, and leaves this one to what else has to be written.
+    /// The same for an event: also waits while `EVENTS_WAITING` of them are in the queue. A flood
+    /// of them waits where each run has a queue of its own, and leaves this one to what else has to
+    /// be written.
     pub fn submit_event(&self, event: v1::Item) -> bool {
         let request = Request::Event(Box::new(event));
         if self.places.blocking_send(()).is_err() {

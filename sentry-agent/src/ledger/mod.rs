@@ -34,9 +34,9 @@
 //! Line written and synced, then HEAD replaced and synced, then the caller goes on. After a crash a
 //! line may be torn (cut at the next open) or be one ahead of HEAD (kept); both are recorded by an
 //! entry of kind `recovered`. Where the disk lost what it had said was written, the torn line may
-//! be the one that HEAD signs for: the entry records that, too. Whole lines that are missing are never
-//! the work of a crash. A write that fails, for a full disk for example, is taken back: the ledger
-//! stays as it was.
+//! be the one that HEAD signs for: the entry records that, too. Whole lines that are missing are
+//! never the work of a crash. A write that fails, for a full disk for example, is taken back: the
+//! ledger stays as it was.
 
 mod entry;
 

@@ -1,9 +1,10 @@
 //! What was read from the rings and waits to be analysed: a queue for each run, served in turn.
 //!
-//! Everything here is bounded by `CAPACITY_BYTES`. A run may have as much as is left free, of bulk records half of that: one
-//! flood leaves two thirds to the others, a hundred floods a hundredth. A run whose queue grows beyond half of its
-//! part is *held*: the kernel leaves its bulk records out and counts them as throttled, until a quarter is left. What was in the
-//! ring by then and finds no room is left out here, and booked in the same way.
+//! Everything here is bounded by `CAPACITY_BYTES`. A run may have as much as is left free, of bulk
+//! records half of that: one flood leaves two thirds to the others, a hundred floods a hundredth. A
+//! run whose queue grows beyond half of its part is *held*: the kernel leaves its bulk records out
+//! and counts them as throttled, until a quarter is left. What was in the ring by then and finds no
+//! room is left out here, and booked in the same way.
 
 use std::{
     collections::{HashMap, VecDeque},

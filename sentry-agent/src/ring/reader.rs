@@ -1,8 +1,9 @@
 //! The ring thread.
 //!
-//! Each turn copies what is in the bulk ring (bounded), then what is in the critical ring, and sorts both by time. In
-//! this order every critical record that precedes a bulk record (the exec before the open) is in the same or an earlier
-//! batch. This thread never waits for the analyst: the rings are one for all runs, the queues behind them are not.
+//! Each turn copies what is in the bulk ring (bounded), then what is in the critical ring, and
+//! sorts both by time. In this order every critical record that precedes a bulk record (the exec
+//! before the open) is in the same or an earlier batch. This thread never waits for the analyst:
+//! the rings are one for all runs, the queues behind them are not.
 //!
 //! The kernel wakes this thread only for a record that it had caught up with, so a reader that is always at once there is
 //! woken for every record, and the watched process pays for it. Therefore it lets records gather before it takes them.

@@ -144,7 +144,8 @@ impl Registry {
     /// # Errors
     /// When the kernel refuses to read its counters.
     pub fn progress(&self, canary: &Canary) -> Result<Progress, RunError> {
-        // Before the counters: what comes between the two is then not taken for read but never made.
+        // Before the counters: what comes between the two is then not taken for read but never
+        // made.
         let read = canary.read.load(Ordering::Relaxed);
         let block = self.kernel().programs.tables.run(canary.tag.slot)?;
         let left_out = block.lost.iter().chain(&block.throttled).sum();

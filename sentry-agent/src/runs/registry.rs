@@ -100,9 +100,10 @@ impl Registry {
         self.register(New { id: RunId(id), cgroup, owned: true, start, before: None })
     }
 
-    /// Takes up a run that an earlier sensor life left, with the processes that are in its cgroup now, and those outside
-    /// that were stopped. Other members that had left the cgroup are not known any more. One whose own
-    /// cgroup is empty and whose members were not stopped is over: the cgroup is removed.
+    /// Takes up a run that an earlier sensor life left, with the processes that are in its cgroup
+    /// now, and those outside that were stopped. Other members that had left the cgroup are not
+    /// known any more. One whose own cgroup is empty and whose members were not stopped is over:
+    /// the cgroup is removed.
     ///
     /// # Errors
     /// When its cgroup is gone, empty or another one, there is no slot, or the tables refuse.

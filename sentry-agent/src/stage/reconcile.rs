@@ -1,5 +1,6 @@
-//! Every `PERIOD`: what the kernel did not tell of. Tasks that came into a run untold are tagged, every `SWEEP` members
-//! that went untold are taken out, and where no run has been for a while the programs are detached.
+//! Every `PERIOD`: what the kernel did not report. Tasks that entered a run unreported are tagged;
+//! every `SWEEP`, members whose end was not reported are taken out; and where no run has been for a
+//! while the programs are detached.
 //!
 //! Each may take long (the kernel is asked about every task, or waits for every processor): so it is not the thread that
 //! reads the counters and has runs stopped.

@@ -5,9 +5,10 @@ use crate::abi::RecordHeader;
 
 /// An act of an IPv4 or IPv6 socket; which fields are filled depends on the kind. Unset addresses and ports are zero.
 ///
-/// `CONNECT`: connect(2), before the kernel acts on it; `SEND`: a datagram with an address of its own, or a packet of a raw or ICMP socket;
-/// `SOCKET`: a socket of any family was made; `CONNECTED`: how a connect ended; `BIND`, `LISTEN`; `ACCEPT`;
-/// `SOCKET_RECEIVED`: a socket came in as a descriptor.
+/// `CONNECT`: connect(2), before the kernel acts on it; `SEND`: a datagram with an address of its
+/// own, or a packet of a raw or ICMP socket; `SOCKET`: a socket of any family was made;
+/// `CONNECTED`: how a connect ended; `BIND`, `LISTEN`; `ACCEPT`; `SOCKET_RECEIVED`: a socket came
+/// in as a descriptor.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(

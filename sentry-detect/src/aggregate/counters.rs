@@ -26,8 +26,8 @@ pub struct Counters {
     /// accounting. Shown with a finding; no rule counts it.
     #[serde(default)]
     pub cpu_wait_usec: u64,
-    /// Bytes that members read and wrote by system calls, also from and to the page cache. What was not read yet, or may
-    /// not be read, is missing.
+    /// Bytes that members read and wrote by system calls, also from and to the page cache. What was
+    /// not read yet, or may not be read, is missing.
     #[serde(default)]
     pub moved_bytes: u64,
     pub lost_critical: u64,

@@ -36,8 +36,9 @@ impl Window {
         count as f64 / self.seconds()
     }
 
-    /// CPU time had, per time: cores used on average. Time waited for a CPU is not in it: who waits takes nothing from
-    /// anybody, and on a busy host all that is ready waits, however well it works.
+    /// CPU time had, per time: cores used on average. Time waited for a CPU is not in it: who waits
+    /// takes nothing from anybody, and on a busy host all that is ready waits, however well it
+    /// works.
     #[must_use]
     pub fn cores(&self) -> f64 {
         self.added.cpu_usec as f64 / 1e6 / self.seconds()

@@ -3,15 +3,17 @@
 //! A compiler burns CPU and opens hundreds of files meanwhile; a program caught in a loop burns CPU and does nothing
 //! else, or the same few things. The verdict is a confidence made of two scores:
 //!
-//! - *CPU*: cores used over the hold time (the lesser of the average and of what three of four readings reached), 1.0 at
-//!   five quarters of the limit.
-//! - *Variety*: distinct acts, 1.0 at full variety. They are the sum of three: what the entropies of changes (births,
-//!   executions, files opened for writing, removed, renamed) and of other acts stand for (2^H each, the unseen taken to be
-//!   as the seen), and one for each `BYTES_PER_ACT` moved: a compressor has two files open and works.
+//! - *CPU*: cores used over the hold time (the lesser of the average and of what three of four
+//!   readings reached), 1.0 at five quarters of the limit.
+//! - *Variety*: distinct acts, 1.0 at full variety. They are the sum of three: what the entropies
+//!   of changes (births, executions, files opened for writing, removed, renamed) and of other acts
+//!   stand for (2^H each, the unseen taken to be as the seen), and one for each `BYTES_PER_ACT`
+//!   moved: a compressor has two files open and works.
 //!
-//! Limit: one program that computes longer than the hold time without a system call that we follow (one large unit in code
-//! generation, a model in training, a loop that is meant) looks the same. So it is a finding, and leads to acts only where
-//! the configuration has it so (`cpu_leads_to_acts`).
+//! Limit: one program that computes longer than the hold time without a system call that we follow
+//! (one large unit in code generation, a model in training, a loop that is meant) looks the same.
+//! So it is a finding, and leads to acts only where the configuration has it so
+//! (`cpu_leads_to_acts`).
 
 use super::{RunawaySignal, Severity, Term, settings::Limits};
 use crate::aggregate::{acts::Variety, cores::CoreUse, window::Window};

@@ -107,8 +107,9 @@ impl Settings {
         &self.0
     }
 
-    /// Whether a finding of this rule leads to acts once it is severe and sure enough. CPU alone does not, nor do calls, unless
-    /// it is asked for: ordinary work may look the same. Nor does `left-control`: it is what many agents are made to do.
+    /// Whether a finding of this rule leads to acts once it is severe and sure enough. CPU alone
+    /// does not, nor do calls, unless it is asked for: ordinary work may look the same. Nor does
+    /// `left-control`: it is what many agents are made to do.
     #[must_use]
     pub fn leads_to_acts(&self, rule: &str) -> bool {
         match rule {

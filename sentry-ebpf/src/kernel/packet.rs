@@ -52,12 +52,13 @@ pub fn cgroup(ctx: &SkBuffContext) -> u64 {
     unsafe { bpf_skb_cgroup_id(ctx.skb.skb) }
 }
 
-/// Whether the packet's socket is of a protocol whose destinations no other program reports: a raw socket, or one that is
-/// for neither TCP nor UDP. Costs a call.
+/// Whether the packet's socket is of a protocol whose destinations no other program reports: a raw
+/// socket, or one that is for neither TCP nor UDP. Costs a call.
 #[inline(always)]
 pub fn is_of_rare_socket(ctx: &SkBuffContext) -> bool {
     const SOCK_RAW: u32 = 3;
-    // SAFETY: the context is valid during the program; the field is one aligned read, and each pointer is checked before it is used.
+    // SAFETY: the context is valid during the program; the field is one aligned read, and each
+    // pointer is checked before it is used.
     unsafe {
         let socket = (&raw const (*ctx.skb.skb).__bindgen_anon_2.sk).read_volatile();
         if socket.is_null() {
@@ -94,7 +95,8 @@ pub fn header(ctx: &SkBuffContext) -> Option<Header> {
     }
 }
 
-/// Reads what is behind the network header. `None` for fragments but the first, and where TCP or UDP lack theirs.
+/// Reads what is behind the network header. `None` for fragments but the first, and where TCP or
+/// UDP lack theirs.
 #[inline(always)]
 pub fn parse(ctx: &SkBuffContext, header: &Header) -> Option<Packet> {
     if header.later_fragment {

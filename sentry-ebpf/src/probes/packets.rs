@@ -58,8 +58,8 @@ fn see<const OUT: bool>(ctx: &SkBuffContext) {
     }
 }
 
-/// A packet of a raw or ICMP socket: nothing else reports its destination. It goes out in the call of the process that sends it, who need not
-/// be the one that made the socket.
+/// A packet of a raw or ICMP socket: nothing else reports its destination. It goes out in the call
+/// of the process that sends it, who need not be the one that made the socket.
 #[inline(always)]
 fn sent(ctx: &SkBuffContext, run: &gate::Run, owner: Actor, cookie: u64, header: &Header) {
     match sender() {

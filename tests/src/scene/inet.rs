@@ -218,7 +218,8 @@ fn make(words: &mut Words<'_>) -> Result<(), Failure> {
     Ok(())
 }
 
-/// A socket for packets of ICMP, or a raw one: `IP TYPE PROTOCOL`, the last two as numbers. With it the address, and an echo request.
+/// A socket for packets of ICMP, or a raw one: `IP TYPE PROTOCOL`, the last two as numbers. With it
+/// the address, and an echo request.
 fn packet_socket(words: &mut Words<'_>) -> Result<(OwnedFd, SockaddrStorage, [u8; 8]), Failure> {
     let ip: IpAddr = words.number()?;
     let (family, echo) = match ip {

@@ -184,8 +184,8 @@ fn birth_refused(words: &mut Words<'_>) -> Result<(), Failure> {
     refused()
 }
 
-/// `USER COUNT FILE`: the same so many times, with an open of the file after each. What the kernel frees "later" is
-/// freed between any two of them.
+/// `USER COUNT FILE`: the same so many times, with an open of the file after each. What the kernel
+/// frees "later" is freed between any two of them.
 fn births_refused_opens(words: &mut Words<'_>) -> Result<(), Failure> {
     const MEMBARRIER_CMD_GLOBAL: usize = 1;
     let (user, count): (u32, u32) = (words.number()?, words.number()?);

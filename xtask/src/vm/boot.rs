@@ -36,7 +36,8 @@ const CPU: &str = "max,-cx16";
 /// A guest's CPU counts as locked up after twice this time. Verifying one program takes tens of times longer under emulation
 /// than on the machines that the kernel's own 10 s are made for.
 const WATCHDOG_S: u32 = 30;
-/// The same for a grace period of RCU, made for 21 s: a busy host keeps a CPU of the guest away for longer.
+/// The same for a grace period of RCU, made for 21 s: a busy host keeps a CPU of the guest away for
+/// longer.
 const RCU_STALL_S: u32 = 240;
 const TAIL_LINES: usize = 40;
 /// Lines waiting to be written to the log; the guest blocks beyond it, nothing is lost.
