@@ -64,6 +64,7 @@ mod feed;
 
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]
 mod scenarios;
+mod select;
 
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]
 mod canary;

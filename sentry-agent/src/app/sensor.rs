@@ -23,6 +23,7 @@ use crate::{
     bpf::{LoadError, Programs, RingSizes, programs::Rings, tables::Held},
     cgroup::{CgroupError, CgroupRoot},
     config::Config,
+    container::Roots,
     control::{
         callers::callers,
         service::{self, ControlService},
@@ -46,7 +47,9 @@ use crate::{
         StageStats,
         act::{self, Actor, Case},
         analyse::{self, Analyse},
-        hash, hash_queue, moved, reconcile, watch,
+        hash, hash_queue, moved, reconcile,
+        select::{self, Select, Selecting},
+        watch,
     },
 };
 
@@ -148,7 +151,7 @@ impl App {
         let books = books::open(&state_dir, &config.journal)?;
         let (journal, journal_handle) = JournalWriter::start(books.journal, journal::QUEUE_CAPACITY)?;
         let (tier, unseen) = (programs.tier().letter().to_owned(), programs.limits());
-        let registry = Arc::new(Registry::new(programs, root, config.detect.clone(), state_dir));
+        let registry = Arc::new(Registry::new(programs, root, config.agent_settings(), state_dir));
         let ledger = PendingLedger::start(books.ledger)
             .map_err(|source| AppError::Start { what: "the ledger", source })?;
         let mut troubles = books.troubles;
@@ -338,8 +341,25 @@ impl Stages {
 
         let enricher = Enricher::new(ProcessTable::new(process_table::CAPACITY), BootClock::of_this_life());
         let (hash, files) = config.evidence.hash_executed.then(hash_queue::queue).unzip();
-        let to = Analyse { registry: Arc::clone(&registry), journal: journal_handle.clone(), hash };
-        threads.spawn("analyse", move |stats| analyse::run(&lanes, enricher, &to, stats))?;
+        let (asked, questions) = select::queue();
+        let to = Analyse { registry: Arc::clone(&registry), journal: journal_handle.clone(), hash, asked };
+        let for_analyse = Arc::clone(&lanes);
+        threads.spawn("analyse", move |stats| analyse::run(&for_analyse, enricher, &to, stats))?;
+        // Before anybody is answered: what is made from then on is selected.
+        registry.select(&config.selection())?;
+        let selecting = Arc::new(Selecting::new(config.selection(), config.discover));
+        let select = Select {
+            registry: Arc::clone(&registry),
+            lanes,
+            cases: cases.clone(),
+            selecting: Arc::clone(&selecting),
+            roots: Roots::default(),
+        };
+        let token = sources.clone();
+        threads.spawn("select", move |stats| {
+            come_first();
+            select.run(&questions, stats, &token);
+        })?;
         if let Some(files) = files {
             let (token, for_hash) = (sources.clone(), Arc::clone(&registry));
             threads.spawn("hash", move |stats| hash::run(&files, &for_hash, stats, &token))?;
@@ -380,6 +400,7 @@ impl Stages {
             ring_stats,
             threads.stats,
             state,
+            selecting,
         );
         Ok(App {
             reserve: Reserve::make(&config.sensor.state_dir),

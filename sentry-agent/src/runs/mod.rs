@@ -30,9 +30,11 @@ mod seed;
 
 mod adopted;
 
+pub mod candidates;
+
 mod unseen;
 
 pub use error::RunError;
 pub use lists::Whose;
-pub use registry::{Registry, Start};
+pub use registry::{AgentSettings, Registry, Start};
 pub use run::{Run, RunState};
