@@ -76,3 +76,45 @@ fn a_run_lives_through_a_restart_of_the_service_and_its_end_is_seen() {
     assert!(over.contains("long") && over.contains("ended") && !over.contains("running"), "{over}");
     assert!(ran.succeeded("ledger").contains("verified"));
 }
+
+#[test]
+fn a_sensor_and_a_collector_that_stand_still_are_restarted_and_frozen_runs_stay_frozen() {
+    require!("root", "systemd-nspawn");
+    let script = r#"
+        for unit in agentsentry agentsentry-collector; do
+            mkdir /etc/systemd/system/$unit.service.d
+            printf '[Service]\nWatchdogSec=2s\n' >/etc/systemd/system/$unit.service.d/soon.conf
+        done
+        systemctl daemon-reload
+        systemctl restart agentsentry-collector agentsentry
+        sentry run --name long -- sh -c 'touch /tmp/long; exec sleep 1000' &
+        sentry run --name still -- sh -c 'touch /tmp/still; exec sleep 1000' &
+        await test -e /tmp/long -a -e /tmp/still
+        step frozen sentry freeze still --reason 'looking into it'
+        step beats systemctl show --property=NRestarts --value agentsentry agentsentry-collector
+        systemctl kill --signal=STOP agentsentry agentsentry-collector
+        for unit in agentsentry agentsentry-collector; do
+            await sh -c "systemctl show --property=NRestarts $unit | grep -q =1"
+            await systemctl is-active $unit
+        done
+        step why journalctl --output=cat --unit=agentsentry --unit=agentsentry-collector --grep='timeout'
+        step agents sentry agents
+        step status systemctl show --property=StatusText --value agentsentry
+        await sh -c 'sentry health | grep -q ", 0 waiting"'
+        step killed sentry kill long
+        step killed_frozen sentry kill still
+    "#;
+    let ran = nspawn::run(&(readme_install() + script));
+    ran.succeeded("frozen");
+    assert_eq!(ran.succeeded("beats"), "0\n\n0");
+    let why = ran.succeeded("why");
+    assert_eq!(why.matches("Watchdog timeout").count(), 2, "{why}");
+    let agents = ran.succeeded("agents");
+    let state = |name: &str| agents.lines().find(|line| line.contains(name)).map(str::to_owned);
+    assert!(state("long").is_some_and(|line| line.contains("running")), "{agents}");
+    assert!(state("still").is_some_and(|line| line.contains("frozen")), "{agents}");
+    let status = ran.succeeded("status");
+    assert!(status.contains("is still frozen"), "{status}");
+    ran.succeeded("killed");
+    ran.succeeded("killed_frozen");
+}

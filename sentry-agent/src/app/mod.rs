@@ -4,14 +4,14 @@ pub mod status;
 
 pub mod canary;
 
-pub mod notify;
-
 mod export;
 
 mod recover;
 
 mod books;
 mod reserve;
+
+mod watchdog;
 
 pub mod sensor;
 

@@ -4,6 +4,7 @@ use std::{io, path::PathBuf, sync::Arc, thread, time::Duration};
 
 use sentry_private::PrivateError;
 use sentry_proto::v1::control_server::ControlServer;
+use sentry_service::{notify, watchdog::Watchdog};
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::{Semaphore, mpsc},
@@ -13,11 +14,10 @@ use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
 
 use super::{
-    books,
-    notify::notify,
-    recover,
+    books, recover,
     reserve::Reserve,
     status::{StateStatus, StatusBoard},
+    watchdog,
 };
 use crate::{
     bpf::{LoadError, Programs, RingSizes, programs::Rings, tables::Held},
@@ -90,10 +90,15 @@ const PRIORITY: i32 = -10;
 const FIRST: i32 = -20;
 /// The stage that everything else's fate passes through; the last to be started and to end.
 const ACT: &str = "act";
+const ANALYSE: &str = "analyse";
+/// The stages that wait while the journal's queue is full.
+pub(super) const INTO_JOURNAL: [&str; 2] = [ACT, ANALYSE];
 /// How long a stop waits for calls that are being answered.
 const ANSWERED_WITHIN: Duration = Duration::from_secs(5);
-/// How often the stages are checked to be alive.
-const PULSE: Duration = Duration::from_secs(1);
+/// Between two times that a start which takes long asks the service manager for more time, and how
+/// often: five minutes are enough for the slowest machine that is tested, an emulated one.
+const ASK_EVERY: Duration = Duration::from_secs(10);
+const ASK_TIMES: usize = 30;
 
 /// Runs the sensor until SIGTERM or SIGINT; then drains: no new calls, rings read out, books written.
 ///
@@ -111,13 +116,24 @@ pub fn run_sensor(config: Config) -> Result<(), AppError> {
         .build()
         .map_err(|source| AppError::Start { what: "the runtime", source })?;
     runtime.block_on(async {
+        let mut starting = JoinSet::new();
+        starting.spawn(ask_for_time());
         let app = App::build(config).await?;
+        starting.shutdown().await;
         // Told by a sensor that runs: one that cannot has something more important to say.
         if let Err(errno) = raised {
             tracing::warn!(%errno, "cannot raise the sensor's priority");
         }
         app.run().await
     })
+}
+
+/// While the programs are loaded and the runs are taken up.
+async fn ask_for_time() {
+    for _ in 0..ASK_TIMES {
+        notify::extend();
+        tokio::time::sleep(ASK_EVERY).await;
+    }
 }
 
 struct App {
@@ -201,9 +217,10 @@ impl App {
             tier = status.tier,
             "sensor is ready"
         );
-        notify(&format!("READY=1\nSTATUS={}", recover::standing(&registry)));
-        let fault = wait_for_end(&status, &mut servers).await;
-        notify("STOPPING=1");
+        notify::ready(&recover::standing(&registry));
+        let watchdog = Watchdog::new(watchdog::parts(&status, &journal_handle));
+        let fault = wait_for_end(&status, watchdog, &mut servers).await;
+        notify::stopping();
         tracing::info!("draining");
         reserve.give_up();
         serving.cancel();
@@ -269,6 +286,7 @@ async fn serve(
 /// Waits for a signal, the end of the server, or a dead stage.
 async fn wait_for_end(
     status: &StatusBoard,
+    mut watchdog: Watchdog,
     servers: &mut JoinSet<Result<(), tonic::transport::Error>>,
 ) -> Option<AppError> {
     let (Ok(mut terminate), Ok(mut interrupt)) =
@@ -276,7 +294,7 @@ async fn wait_for_end(
     else {
         return Some(AppError::Start { what: "the signal handlers", source: io::Error::last_os_error() });
     };
-    let mut pulse = tokio::time::interval(PULSE);
+    let mut pulse = tokio::time::interval(watchdog.period());
     loop {
         tokio::select! {
             _ = terminate.recv() => return None,
@@ -291,6 +309,7 @@ async fn wait_for_end(
                 if let Some(stage) = status.dead_stage() {
                     return Some(AppError::DeadStage { stage });
                 }
+                watchdog.beat();
             }
         }
     }
@@ -330,8 +349,8 @@ impl Stages {
 
         let (token, stats) = (sources.clone(), Arc::clone(&ring_stats));
         let filler = Filler::new(Arc::clone(&lanes));
-        threads.spawn("ring", move |_| {
-            if let Err(errno) = reader::run(rings, &filler, &stats, &token) {
+        threads.spawn("ring", move |stage| {
+            if let Err(errno) = reader::run(rings, &filler, &stats, &stage.progress, &token) {
                 tracing::error!(error = %errno, "cannot read the rings");
             }
         })?;
@@ -339,7 +358,7 @@ impl Stages {
         let enricher = Enricher::new(ProcessTable::new(process_table::CAPACITY), BootClock::of_this_life());
         let (hash, files) = config.evidence.hash_executed.then(hash_queue::queue).unzip();
         let to = Analyse { registry: Arc::clone(&registry), journal: journal_handle.clone(), hash };
-        threads.spawn("analyse", move |stats| analyse::run(&lanes, enricher, &to, stats))?;
+        threads.spawn(ANALYSE, move |stats| analyse::run(&lanes, enricher, &to, stats))?;
         if let Some(files) = files {
             let (token, for_hash) = (sources.clone(), Arc::clone(&registry));
             threads.spawn("hash", move |stats| hash::run(&files, &for_hash, stats, &token))?;

@@ -6,13 +6,15 @@ use std::{
         Arc, OnceLock,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
+    time::Instant,
 };
 
 use sentry_proto::v1;
+use sentry_service::watchdog::stuck;
 use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 
-use super::canary::CanaryState;
+use super::{canary::CanaryState, watchdog};
 use crate::{
     bpf::skipped,
     export::ExportStatus,
@@ -123,6 +125,9 @@ impl StatusBoard {
         }
         if !journal.is_alive() {
             return "the journal has ended".into();
+        }
+        if let [stuck, ..] = stuck(&watchdog::parts(self, journal), Instant::now()).as_slice() {
+            return format!("{} has made no progress for {} s", stuck.part, stuck.busy_for.as_secs());
         }
         if let Some(alarm) = self.canary.alarm() {
             return alarm;

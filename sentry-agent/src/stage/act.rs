@@ -55,6 +55,7 @@ impl Actor {
     /// Runs until [`Case::Stop`], or until the queue is closed and empty.
     pub fn run(mut self, mut cases: mpsc::Receiver<Case>, stats: &StageStats) {
         while let Some(case) = cases.blocking_recv() {
+            stats.progress.begin();
             match case {
                 Case::Stop => return,
                 Case::Started { run, noted } => {
@@ -73,6 +74,7 @@ impl Actor {
                 Case::Over { run } => self.over(&run),
             }
             stats.handled(1);
+            stats.progress.rest();
         }
     }
 

@@ -26,7 +26,9 @@ pub struct Analyse {
 /// Runs until the queues are closed and empty.
 pub fn run(lanes: &Lanes, mut enricher: Enricher, to: &Analyse, stats: &StageStats) {
     while let Some(turn) = lanes.take() {
+        stats.progress.begin();
         analyse(&turn, &mut enricher, to, stats);
+        stats.progress.rest();
     }
 }
 
