@@ -11,10 +11,21 @@ fn readme_install() -> String {
     lines.map(|line| format!("{line} || exit 1\n")).collect()
 }
 
+/// As systemd rates the unit.
+fn exposure(ran: &nspawn::Ran, unit: &str) -> f64 {
+    let said = ran.succeeded(&format!("exposure-{unit}"));
+    let rating = said.split(&format!("Overall exposure level for {unit}.service: ")).nth(1);
+    rating.and_then(|rating| rating.split_whitespace().next()?.parse().ok()).unwrap_or_else(|| panic!("{said}"))
+}
+
 #[test]
 fn the_units_start_and_ordinary_users_and_root_run_agents() {
     require!("root", "systemd-nspawn");
     let script = r#"
+        step verify systemd-analyze verify agentsentry.service agentsentry-collector.service
+        for unit in agentsentry agentsentry-collector; do
+            step exposure-$unit systemd-analyze security --offline=true /etc/systemd/system/$unit.service
+        done
         step active systemctl is-active agentsentry agentsentry-collector
         step restarts systemctl show --property=NRestarts agentsentry agentsentry-collector
         step root sentry run --name rooted -- sh -c 'id -un'
@@ -26,6 +37,11 @@ fn the_units_start_and_ordinary_users_and_root_run_agents() {
         step capabilities sh -c 'grep CapEff /proc/$(systemctl show -p MainPID --value agentsentry)/status'
     "#;
     let ran = nspawn::run(&(readme_install() + script));
+    assert_eq!(ran.succeeded("verify"), "");
+    let exposures = ["agentsentry", "agentsentry-collector"].map(|unit| exposure(&ran, unit));
+    assert!(exposures[0] <= 3.0 && exposures[1] <= 1.2, "{exposures:?}");
+    let rated = format!("rates their exposure {} and {}.", exposures[0], exposures[1]);
+    assert!(include_str!("../../README.md").contains(&rated), "the README has other figures: {rated}");
     assert_eq!(ran.succeeded("active"), "active\nactive");
     assert_eq!(ran.succeeded("restarts"), "NRestarts=0\n\nNRestarts=0");
     let (root, ada) = (ran.succeeded("root"), ran.succeeded("ada"));
@@ -105,7 +121,8 @@ fn a_sensor_and_a_collector_that_stand_still_are_restarted_and_frozen_runs_stay_
         step killed_frozen sentry kill still
     "#;
     let ran = nspawn::run(&(readme_install() + script));
-    ran.succeeded("frozen");
+    let acts = ["frozen", "killed", "killed_frozen"].map(|step| ran.step(step));
+    assert!(acts.iter().all(|(code, _)| *code == 0), "{acts:?}");
     assert_eq!(ran.succeeded("beats"), "0\n\n0");
     let why = ran.succeeded("why");
     assert_eq!(why.matches("Watchdog timeout").count(), 2, "{why}");
