@@ -132,6 +132,46 @@ fn a_sensor_and_a_collector_that_stand_still_are_restarted_and_frozen_runs_stay_
     assert!(state("still").is_some_and(|line| line.contains("frozen")), "{agents}");
     let status = ran.succeeded("status");
     assert!(status.contains("is still frozen"), "{status}");
-    ran.succeeded("killed");
-    ran.succeeded("killed_frozen");
+}
+
+#[test]
+fn a_reload_takes_a_valid_configuration_and_refuses_a_broken_one_whole() {
+    require!("root", "systemd-nspawn");
+    let script = r#"
+        state() { systemctl show --property=ActiveState,NRestarts,StatusText agentsentry | sort; }
+        file=/etc/agentsentry/config.yaml
+        pid=$(systemctl show --property=MainPID --value agentsentry)
+        printf 'version: 1\nrings: {bulk_bytes: 1 MiB}\nagents: [{name: nightly, mode: enforce}]\n' >$file
+        step valid systemctl reload agentsentry
+        await sh -c 'systemctl status agentsentry | grep -q "restart it for the changes of rings, collector"'
+        step valid_state state
+        step enforced sentry run --name nightly --json -- true
+        printf 'version: 1\nagents: [{name: nightly, mode: observe}]\nringss: {}\n' >$file
+        step broken systemctl reload agentsentry
+        await sh -c 'systemctl status agentsentry | grep -q "the configuration is not taken"'
+        step broken_state state
+        step still_enforced sentry run --name nightly --json -- true
+        step health sentry health
+        printf 'version: 1\n' >$file
+        step mended systemctl reload agentsentry
+        await sh -c 'systemctl show --property=StatusText agentsentry | grep -q "restart it for.* collector"'
+        step observed sentry run --name nightly --json -- true
+        step same_process test $pid = $(systemctl show --property=MainPID --value agentsentry)
+    "#;
+    let ran = nspawn::run(&(readme_install() + script));
+    assert_eq!(ran.succeeded("valid"), "");
+    assert_eq!(
+        ran.succeeded("valid_state"),
+        "ActiveState=active\nNRestarts=0\nStatusText=serving; restart it for the changes of rings, collector"
+    );
+    let is_enforced = |step| ran.succeeded(step).contains("\"mode\":\"enforce\"");
+    assert_eq!(["enforced", "still_enforced", "observed"].map(is_enforced), [true, true, false]);
+    assert_ne!(ran.step("broken").0, 0);
+    let (state, why) = (ran.succeeded("broken_state"), "/etc/agentsentry/config.yaml:3:1: ");
+    let status = format!("ActiveState=active\nNRestarts=0\nStatusText=serving; the configuration is not taken: {why}");
+    assert!(state.starts_with(&status), "{state}");
+    let (code, health) = ran.step("health");
+    assert!(code == 1 && health.contains("the configuration is not taken"), "{health}");
+    assert_eq!(ran.succeeded("mended"), "");
+    assert_eq!(ran.step("same_process").0, 0, "a reload does not restart the sensor");
 }

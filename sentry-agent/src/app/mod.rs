@@ -8,6 +8,8 @@ mod export;
 
 mod recover;
 
+mod reload;
+
 mod books;
 mod reserve;
 

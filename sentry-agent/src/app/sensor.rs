@@ -6,7 +6,7 @@ use sentry_private::PrivateError;
 use sentry_proto::v1::control_server::ControlServer;
 use sentry_service::{notify, watchdog::Watchdog};
 use tokio::{
-    signal::unix::{SignalKind, signal},
+    signal::unix::{Signal, SignalKind, signal},
     sync::{Semaphore, mpsc},
     task::JoinSet,
 };
@@ -15,6 +15,7 @@ use tonic::transport::Server;
 
 use super::{
     books, recover,
+    reload::Reload,
     reserve::Reserve,
     status::{StateStatus, StatusBoard},
     watchdog,
@@ -22,7 +23,7 @@ use super::{
 use crate::{
     bpf::{LoadError, Programs, RingSizes, programs::Rings, tables::Held},
     cgroup::{CgroupError, CgroupRoot},
-    config::Config,
+    config::{Config, Current, Flags, Holder},
     control::{
         callers::callers,
         service::{self, ControlService},
@@ -101,10 +102,11 @@ const ASK_EVERY: Duration = Duration::from_secs(10);
 const ASK_TIMES: usize = 30;
 
 /// Runs the sensor until SIGTERM or SIGINT; then drains: no new calls, rings read out, books written.
+/// SIGHUP has it read its configuration again, with the same flags.
 ///
 /// # Errors
 /// See [`AppError`].
-pub fn run_sensor(config: Config) -> Result<(), AppError> {
+pub fn run_sensor(config: Config, flags: Flags) -> Result<(), AppError> {
     // Fixed before anything is timed.
     let _clock = BootClock::of_this_life();
     // Before any thread is made; threads inherit it. A run that takes all CPUs must not starve the one that stops it.
@@ -118,13 +120,23 @@ pub fn run_sensor(config: Config) -> Result<(), AppError> {
     runtime.block_on(async {
         let mut starting = JoinSet::new();
         starting.spawn(ask_for_time());
-        let app = App::build(config).await?;
+        // From here on it does not end the process.
+        let hangups = signal(SignalKind::hangup())
+            .map_err(|source| AppError::Start { what: "the signal handlers", source })?;
+        let holder = Holder::new(config);
+        let app = App::build(holder.current()).await?;
         starting.shutdown().await;
         // Told by a sensor that runs: one that cannot has something more important to say.
         if let Err(errno) = raised {
             tracing::warn!(%errno, "cannot raise the sensor's priority");
         }
-        app.run().await
+        let reload = Reload {
+            holder,
+            flags,
+            registry: Arc::clone(&app.registry),
+            status: Arc::clone(&app.status),
+        };
+        app.run(reload, hangups).await
     })
 }
 
@@ -137,6 +149,8 @@ async fn ask_for_time() {
 }
 
 struct App {
+    current: Current,
+    /// As at the start, for what does not change.
     config: Arc<Config>,
     registry: Arc<Registry>,
     status: Arc<StatusBoard>,
@@ -151,8 +165,8 @@ struct App {
 }
 
 impl App {
-    async fn build(config: Config) -> Result<Self, AppError> {
-        let config = Arc::new(config);
+    async fn build(current: Current) -> Result<Self, AppError> {
+        let config = current.get();
         let state_dir = sentry_private::make_dir(&config.sensor.state_dir)?;
         let root = CgroupRoot::find()?;
         let ring_sizes =
@@ -164,7 +178,7 @@ impl App {
         let books = books::open(&state_dir, &config.journal)?;
         let (journal, journal_handle) = JournalWriter::start(books.journal, journal::QUEUE_CAPACITY)?;
         let (tier, unseen) = (programs.tier().letter().to_owned(), programs.limits());
-        let registry = Arc::new(Registry::new(programs, root, config.detect.clone(), state_dir));
+        let registry = Arc::new(Registry::new(programs, root, current.clone(), state_dir));
         let ledger = PendingLedger::start(books.ledger)
             .map_err(|source| AppError::Start { what: "the ledger", source })?;
         let mut troubles = books.troubles;
@@ -177,12 +191,13 @@ impl App {
             strictest: config.strictest_mode(),
         };
         troubles.extend(life.take_up().await?);
-        Stages { ledger, rings, held, registry, journal_handle, config, troubles }
+        Stages { ledger, rings, held, registry, journal_handle, current, troubles }
             .spawn(journal, listener, tier, unseen)
     }
 
-    async fn run(self) -> Result<(), AppError> {
+    async fn run(self, reload: Reload, hangups: Signal) -> Result<(), AppError> {
         let Self {
+            current,
             config,
             registry,
             status,
@@ -203,7 +218,7 @@ impl App {
             registry: Arc::clone(&registry),
             journal: journal_handle.clone(),
             cases: cases.clone(),
-            config: Arc::clone(&config),
+            config: current,
             status: Arc::clone(&status),
             reports: Arc::new(Semaphore::new(service::REPORTS_AT_ONCE)),
             stopping: serving.clone(),
@@ -211,6 +226,7 @@ impl App {
         let mut servers = serve(service, listener).await;
         let mut telling = JoinSet::new();
         telling.spawn(recover::keep_telling(Arc::clone(&registry), journal_handle.clone()));
+        telling.spawn(reload.run(hangups, serving.clone()));
         tracing::info!(
             sensor.id = config.sensor.id,
             socket = %config.sensor.socket.display(),
@@ -322,7 +338,7 @@ struct Stages {
     held: Held,
     registry: Arc<Registry>,
     journal_handle: JournalHandle,
-    config: Arc<Config>,
+    current: Current,
     troubles: Vec<String>,
 }
 
@@ -335,7 +351,8 @@ impl Stages {
         tier: String,
         unseen: Vec<String>,
     ) -> Result<App, AppError> {
-        let Self { ledger, rings, mut held, registry, journal_handle, config, troubles } = self;
+        let Self { ledger, rings, mut held, registry, journal_handle, current, troubles } = self;
+        let config = current.get();
         let given_up = ledger.given_up();
         let sources = CancellationToken::new();
         let lanes = Arc::new(Lanes::new(Box::new(move |tag, on| {
@@ -401,6 +418,7 @@ impl Stages {
             state,
         );
         Ok(App {
+            current,
             reserve: Reserve::make(&config.sensor.state_dir),
             config,
             registry,

@@ -3,7 +3,7 @@
 use std::{
     future::Future,
     sync::{
-        Arc, OnceLock,
+        Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
     time::Instant,
@@ -62,6 +62,8 @@ pub struct StatusBoard {
     export: OnceLock<watch::Receiver<ExportStatus>>,
     tasks: TaskTracker,
     state: StateStatus,
+    /// Why the configuration was not taken when it was read again.
+    config_refused: Mutex<Option<String>>,
 }
 
 impl StatusBoard {
@@ -87,6 +89,7 @@ impl StatusBoard {
             export: OnceLock::new(),
             tasks: TaskTracker::new(),
             state,
+            config_refused: Mutex::default(),
         }
     }
 
@@ -99,6 +102,11 @@ impl StatusBoard {
     /// Gives the board the export's own status; once.
     pub fn export(&self, status: watch::Receiver<ExportStatus>) {
         let _only_once = self.export.set(status);
+    }
+
+    /// Why the configuration is not the one in the file; `None`: it is.
+    pub fn config_refused(&self, why: Option<String>) {
+        *self.config_refused.lock().unwrap_or_else(PoisonError::into_inner) = why;
     }
 
     /// How the export stands; `None` without a collector.
@@ -142,7 +150,9 @@ impl StatusBoard {
         let unreached = collector.as_ref().and_then(unreached);
         let unreached = unreached.map(|why| format!("no stream to the collector: {why}"));
         let troubles = self.state.troubles(&journal.stats());
-        let all: Vec<String> = waiting.into_iter().chain(troubles).chain(unreached).collect();
+        let refused = self.config_refused.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let all: Vec<String> =
+            waiting.into_iter().chain(troubles).chain(unreached).chain(refused).collect();
         match all.as_slice() {
             [] => "serving".into(),
             all => format!("degraded: {}", all.join("; ")),

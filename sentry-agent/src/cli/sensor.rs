@@ -15,10 +15,11 @@ const DEFAULT_LOG: &str = "info";
 
 pub(super) fn run(args: SensorArgs) -> Result<Exit, CliError> {
     let log_json = args.log_json;
-    let config = Config::load(&args.into_flags())?;
+    let flags = args.into_flags();
+    let config = Config::load(&flags)?;
     log_to_stderr(log_json);
     allow_descriptors();
-    crate::app::run_sensor(config)
+    crate::app::run_sensor(config, flags)
         .map_err(|error| CliError::Other { what: crate::error_chain(&error), exit: exit_of(&error) })?;
     Ok(Exit::Ok)
 }

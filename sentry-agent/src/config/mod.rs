@@ -3,6 +3,7 @@
 //! - `file`: the YAML as typed, where wrong values are found with their line and column.
 //! - `defaults`: the one table of defaults; the example file is printed from it.
 //! - `validate`: the layers put together and checked against each other.
+//! - `current`: the configuration that holds now, and what of it can change meanwhile.
 //! - `check`: the files that it names, for `sentry config check`.
 //!
 //! Limits: the file may have 1 MiB. A key that is not known is an error, so that a mistyped rule is never a rule that
@@ -14,12 +15,15 @@ use sentry_detect::{run::Mode, runaway::settings::Settings};
 
 pub mod check;
 
+mod current;
+
 pub mod defaults;
 
 mod file;
 
 mod validate;
 
+pub use current::{Change, Current, Holder};
 pub use validate::Flags;
 
 /// A valid configuration.

@@ -8,10 +8,7 @@ use std::{
 };
 
 use sentry_common::{counter::RunBlock, fault, table::RunTag};
-use sentry_detect::{
-    run::{AgentIdentity, Mode, ProcessKey, RunId},
-    runaway::settings::Settings,
-};
+use sentry_detect::run::{AgentIdentity, Mode, ProcessKey, RunId};
 use sentry_proto::v1;
 use uuid::Uuid;
 
@@ -27,6 +24,7 @@ use super::{
 use crate::{
     bpf::{Programs, skipped},
     cgroup::{Cgroup, CgroupError, CgroupRoot},
+    config::Current,
     enforce::is_gone,
     enrich::clock::{boot_ns, unix_ns},
 };
@@ -52,7 +50,8 @@ pub struct Registry {
     pub(super) root: CgroupRoot,
     /// What the groups of runs are marked with.
     pub(super) state_dir: PathBuf,
-    settings: Settings,
+    /// For the thresholds of runs that start.
+    config: Current,
     pub(super) seed_wanted: AtomicBool,
 }
 
@@ -74,7 +73,7 @@ pub(super) struct Kernel {
 
 impl Registry {
     #[must_use]
-    pub fn new(programs: Programs, root: CgroupRoot, settings: Settings, state_dir: PathBuf) -> Self {
+    pub fn new(programs: Programs, root: CgroupRoot, config: Current, state_dir: PathBuf) -> Self {
         Self {
             kernel: Mutex::new(Kernel { programs, slots: Slots::new(), last_end: None }),
             attaching: Mutex::new(()),
@@ -82,7 +81,7 @@ impl Registry {
             canary: Mutex::new(None),
             root,
             state_dir,
-            settings,
+            config,
             seed_wanted: AtomicBool::new(false),
         }
     }
@@ -342,7 +341,7 @@ impl Registry {
             before,
             uid: start.uid,
             command,
-            settings: self.settings.clone(),
+            settings: self.config.get().detect.clone(),
         }));
         self.mark(&run, Some(run.mode));
         run.begin();
