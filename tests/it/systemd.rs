@@ -175,3 +175,48 @@ fn a_reload_takes_a_valid_configuration_and_refuses_a_broken_one_whole() {
     assert_eq!(ran.succeeded("mended"), "");
     assert_eq!(ran.step("same_process").0, 0, "a reload does not restart the sensor");
 }
+
+#[test]
+fn a_run_that_ends_while_the_sensor_is_away_is_reported_when_it_is_back() {
+    require!("root", "systemd-nspawn");
+    let script = r#"
+        until_file='until [ -e /tmp/end ]; do sleep 0.05; done; exit 7'
+        sentry run --name long -- sh -c "echo \$\$ >/tmp/long; $until_file" >/out/long 2>&1 & long=$!
+        sentry run --name still -- sh -c 'touch /tmp/still; exec sleep 1000' >/out/still 2>&1 & still=$!
+        await test -e /tmp/long -a -e /tmp/still
+        step froze sentry freeze still
+        systemctl stop agentsentry
+        step said journalctl --output=cat --unit=agentsentry --grep='stays frozen'
+        step is_frozen sh -c 'cat /sys/fs/cgroup/agentsentry/*/cgroup.freeze | sort | uniq -c'
+        touch /tmp/end
+        await test ! -e /proc/$(cat /tmp/long)
+        systemctl start agentsentry
+        wait $long
+        echo $? >/out/long.code
+        step agents sentry agents --all
+        step thawed sentry thaw still
+        step killed sentry kill still
+        wait $still
+        echo $? >/out/still.code
+        step health sentry health
+    "#;
+    let ran = nspawn::run(&(readme_install() + script));
+    assert_eq!(ran.step("froze").0, 0, "{}", ran.step("froze").1);
+    let (said, is_frozen) = (ran.succeeded("said"), ran.succeeded("is_frozen"));
+    assert!(said.contains("run stays frozen; start the sensor and thaw or kill it"), "{said}");
+    assert_eq!(is_frozen.split_whitespace().collect::<Vec<_>>(), ["1", "0", "1", "1"]);
+    let (code, long) = ran.step("long");
+    assert_eq!(code, 7);
+    assert!(long.contains("Agent long ran") && long.contains("it ended while the sensor was away"), "{long}");
+    let agents = ran.succeeded("agents");
+    let state = |name: &str| agents.lines().find(|line| line.contains(name)).unwrap_or_default();
+    assert!(state("long").contains("ended") && state("still").contains("frozen"), "{agents}");
+    let acts = ["thawed", "killed"].map(|step| ran.step(step));
+    assert!(acts.iter().all(|(code, _)| *code == 0), "{acts:?}");
+    let (code, still) = ran.step("still");
+    assert_eq!(code, 137);
+    let said = "the sensor stops and run";
+    assert!(still.contains(said) && still.contains("Agent still ran"), "{still}");
+    let health = ran.succeeded("health");
+    assert!(health.starts_with("Sensor serving"), "{health}");
+}
