@@ -1,5 +1,7 @@
 //! What the sensor and the collector have to do with systemd: notifications (`sd_notify(3)`), the
-//! watchdog, and the log. Outside of systemd all of it does nothing, or less.
+//! watchdog, credentials and the log. Outside of systemd all of it does nothing, or less.
+
+pub mod credential;
 
 pub mod log;
 

@@ -2,21 +2,22 @@
 
 use std::{io, os::fd::AsFd as _};
 
+use clap::ValueEnum;
 use tracing_subscriber::{EnvFilter, Layer as _, layer::SubscriberExt as _, util::SubscriberInitExt as _};
 
 /// What is logged where `RUST_LOG` is not set.
 const DEFAULT: &str = "info";
 
 /// Form of the log.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Format {
-    /// Into the journal with priorities and fields where standard error is connected to it, else
-    /// [`Format::Text`].
+    /// Into the journal, with priorities and fields, where standard error is connected to it; else
+    /// text.
     #[default]
     Auto,
     /// Lines on standard error, in colour on a terminal.
     Text,
-    /// JSON objects on standard error, one a line.
+    /// JSON objects on standard error, one per line.
     Json,
 }
 

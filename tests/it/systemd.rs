@@ -1,5 +1,7 @@
 //! The units under a real systemd, installed by the commands of the README.
 
+use std::collections::BTreeMap;
+
 use sentry_tests::{nspawn, require};
 
 /// The commands under "Run it as a service", but for the build.
@@ -72,6 +74,9 @@ fn a_run_lives_through_a_restart_of_the_service_and_its_end_is_seen() {
         step alive_again sentry agents
         step stopped systemctl stop agentsentry
         touch /tmp/end
+        # It waits for the sensor, until it gets a signal.
+        await grep 'the sensor is away; waiting' /out/long
+        kill $long
         wait $long
         echo $? >/out/long.code
         step started systemctl start agentsentry
@@ -86,7 +91,8 @@ fn a_run_lives_through_a_restart_of_the_service_and_its_end_is_seen() {
         let agents = ran.succeeded(step);
         assert!(agents.contains("long") && agents.contains("running"), "{agents}");
     }
-    assert_eq!(ran.step("long").0, 0, "{}", ran.step("long").1);
+    let (code, said) = ran.step("long");
+    assert!(code == 0 && said.contains("the sensor is away; `sentry report"), "{said}");
     // It ended while no sensor was there.
     let over = ran.succeeded("over");
     assert!(over.contains("long") && over.contains("ended") && !over.contains("running"), "{over}");
@@ -219,4 +225,87 @@ fn a_run_that_ends_while_the_sensor_is_away_is_reported_when_it_is_back() {
     assert!(still.contains(said) && still.contains("Agent still ran"), "{still}");
     let health = ran.succeeded("health");
     assert!(health.starts_with("Sensor serving"), "{health}");
+}
+
+#[test]
+fn a_feed_key_comes_as_a_credential() {
+    require!("root", "systemd-nspawn");
+    let script = r#"
+        sensor=$(sentry config check --json | sed 's/.*"sensor": *"\([^"]*\)".*/\1/')
+        sentry-collector feed-key $sensor --out /root/feed.key
+        collector='{endpoint: "http://127.0.0.1:4319", key_file: credential:feed.key}'
+        printf 'version: 1\ncollector: %s\n' "$collector" >/etc/agentsentry/config.yaml
+        printf 'version: 1\nlisten_grpc: 127.0.0.1:4319\nfeed_keys: {"%s": credential:feed.key}\n' $sensor \
+            >/etc/agentsentry/collector.yaml
+        for unit in agentsentry agentsentry-collector; do
+            mkdir /etc/systemd/system/$unit.service.d
+            printf '[Service]\nLoadCredential=feed.key:/root/feed.key\n' \
+                >/etc/systemd/system/$unit.service.d/key.conf
+        done
+        # It knows the sensor by another proof already.
+        systemctl stop agentsentry agentsentry-collector
+        rm -r /var/lib/agentsentry-collector/*
+        systemctl daemon-reload
+        systemctl start agentsentry-collector agentsentry
+        await sh -c 'sentry health | grep -q "connected to"'
+        step health sentry health
+        step check sentry config check
+        step reload systemctl reload agentsentry
+    "#;
+    let ran = nspawn::run(&(readme_install() + script));
+    assert!(ran.succeeded("health").starts_with("Sensor serving"), "{}", ran.succeeded("health"));
+    let check = ran.succeeded("check");
+    let key = "the key /run/credentials/agentsentry.service/feed.key: well-formed";
+    assert!(check.contains(key), "{check}");
+    assert_eq!(ran.succeeded("reload"), "");
+}
+
+#[test]
+fn runs_and_acts_are_in_the_journal_with_who_and_why() {
+    require!("root", "systemd-nspawn");
+    let script = r#"
+        sentry run --name nightly -- sh -c 'touch /tmp/nightly; exec sleep 1000' &
+        await test -e /tmp/nightly
+        sentry kill nightly --reason 'enough of it'
+        wait $!
+        fields=MESSAGE,PRIORITY,AGENT,MODE,USER_ID,ACTION,ORIGIN,REASON,RESULT
+        await sh -c 'journalctl AGENT=nightly | grep -q "run ended"'
+        step fields journalctl --output=verbose --output-fields=$fields AGENT=nightly
+    "#;
+    let ran = nspawn::run(&(readme_install() + script));
+    let said = ran.succeeded("fields");
+    let mut entries = Vec::new();
+    for line in said.lines() {
+        match line.trim().split_once('=') {
+            Some((field, value)) if line.starts_with(' ') => {
+                let entry: &mut BTreeMap<_, _> = entries.last_mut().unwrap();
+                entry.insert(field, value);
+            }
+            _ => entries.push(BTreeMap::new()),
+        }
+    }
+    let common = [("AGENT", "nightly"), ("PRIORITY", "5")];
+    let with = |rest: &[(&'static str, &'static str)]| common.iter().chain(rest).copied().collect();
+    let act = [("ACTION", "Kill"), ("ORIGIN", "user:0"), ("REASON", "enough of it"), ("RESULT", "Applied")];
+    let act = [&[("MESSAGE", "outcome"), ("MODE", "Enforce")], &act[..]].concat();
+    let started = [("MESSAGE", "run started"), ("MODE", "observe"), ("USER_ID", "0")];
+    let expected: Vec<BTreeMap<_, _>> =
+        vec![with(&started), with(&act), with(&[("MESSAGE", "run ended")])];
+    assert_eq!(entries, expected, "{said}");
+}
+
+#[test]
+fn a_sensor_is_not_started_again_after_what_a_restart_does_not_cure() {
+    require!("root", "systemd-nspawn");
+    let script = r#"
+        printf 'version: 1\nringss: {}\n' >/etc/agentsentry/config.yaml
+        step restart systemctl restart agentsentry
+        step state sh -c 'systemctl show --property=ActiveState,NRestarts,ExecMainStatus agentsentry | sort'
+        step why journalctl --output=cat --unit=agentsentry --grep=ringss
+    "#;
+    let ran = nspawn::run(&(readme_install() + script));
+    assert_ne!(ran.step("restart").0, 0);
+    assert_eq!(ran.succeeded("state"), "ActiveState=failed\nExecMainStatus=78\nNRestarts=0");
+    let why = ran.succeeded("why");
+    assert!(why.starts_with("sentry: /etc/agentsentry/config.yaml:2:1: "), "{why}");
 }

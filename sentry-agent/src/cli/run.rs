@@ -39,7 +39,7 @@ use super::{
 };
 use crate::runs::bounded;
 
-/// How long the end waits for a sensor that is away. systemd starts one again after a second, and it
+/// How long the end waits for a sensor that is away. systemd starts one again after two seconds, and it
 /// takes up its runs within a few more; a signal ends the wait.
 const BACK_WITHIN: Duration = Duration::from_secs(30);
 /// How long a run that finds no room waits for some.

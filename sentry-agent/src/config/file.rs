@@ -7,6 +7,7 @@ use serde::{
     Deserialize, Deserializer,
     de::{Error as _, MapAccess, Visitor, value::MapAccessDeserializer},
 };
+use sentry_service::credential;
 use serde_saphyr::Spanned;
 
 use super::Endpoint;
@@ -118,6 +119,8 @@ pub(super) struct RingBytes(pub(super) u32);
 /// A number of bytes, or text such as `64 MiB`.
 struct Bytes(u64);
 
+/// Whose credentials `credential:NAME` means, for a command that is not started by it.
+const UNIT: &str = "agentsentry.service";
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
@@ -157,6 +160,7 @@ impl TryFrom<PathBuf> for AbsolutePath {
     type Error = String;
 
     fn try_from(path: PathBuf) -> Result<Self, String> {
+        let path = credential::resolve(path, UNIT).map_err(|error| error.to_string())?;
         if path.is_absolute() {
             Ok(Self(path))
         } else {
