@@ -17,7 +17,9 @@ fn readme_install() -> String {
 fn exposure(ran: &nspawn::Ran, unit: &str) -> f64 {
     let said = ran.succeeded(&format!("exposure-{unit}"));
     let rating = said.split(&format!("Overall exposure level for {unit}.service: ")).nth(1);
-    rating.and_then(|rating| rating.split_whitespace().next()?.parse().ok()).unwrap_or_else(|| panic!("{said}"))
+    rating
+        .and_then(|rating| rating.split_whitespace().next()?.parse().ok())
+        .unwrap_or_else(|| panic!("{said}"))
 }
 
 #[test]
@@ -174,7 +176,8 @@ fn a_reload_takes_a_valid_configuration_and_refuses_a_broken_one_whole() {
     assert_eq!(["enforced", "still_enforced", "observed"].map(is_enforced), [true, true, false]);
     assert_ne!(ran.step("broken").0, 0);
     let (state, why) = (ran.succeeded("broken_state"), "/etc/agentsentry/config.yaml:3:1: ");
-    let status = format!("ActiveState=active\nNRestarts=0\nStatusText=serving; the configuration is not taken: {why}");
+    let status =
+        format!("ActiveState=active\nNRestarts=0\nStatusText=serving; the configuration is not taken: {why}");
     assert!(state.starts_with(&status), "{state}");
     let (code, health) = ran.step("health");
     assert!(code == 1 && health.contains("the configuration is not taken"), "{health}");
@@ -289,8 +292,7 @@ fn runs_and_acts_are_in_the_journal_with_who_and_why() {
     let act = [("ACTION", "Kill"), ("ORIGIN", "user:0"), ("REASON", "enough of it"), ("RESULT", "Applied")];
     let act = [&[("MESSAGE", "outcome"), ("MODE", "Enforce")], &act[..]].concat();
     let started = [("MESSAGE", "run started"), ("MODE", "observe"), ("USER_ID", "0")];
-    let expected: Vec<BTreeMap<_, _>> =
-        vec![with(&started), with(&act), with(&[("MESSAGE", "run ended")])];
+    let expected: Vec<BTreeMap<_, _>> = vec![with(&started), with(&act), with(&[("MESSAGE", "run ended")])];
     assert_eq!(entries, expected, "{said}");
 }
 

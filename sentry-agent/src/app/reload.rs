@@ -51,7 +51,10 @@ impl Reload {
                 self.status.config_refused(None);
                 let Change { applied, needs_restart } = self.holder.replace(config);
                 let (applied, left) = (applied.join(", "), needs_restart.join(", "));
-                tracing::info!(applied, "configuration is read again; it holds for runs that start from now on");
+                tracing::info!(
+                    applied,
+                    "configuration is read again; it holds for runs that start from now on"
+                );
                 if left.is_empty() {
                     return None;
                 }

@@ -130,12 +130,8 @@ pub fn run_sensor(config: Config, flags: Flags) -> Result<(), AppError> {
         if let Err(errno) = raised {
             tracing::warn!(%errno, "cannot raise the sensor's priority");
         }
-        let reload = Reload {
-            holder,
-            flags,
-            registry: Arc::clone(&app.registry),
-            status: Arc::clone(&app.status),
-        };
+        let reload =
+            Reload { holder, flags, registry: Arc::clone(&app.registry), status: Arc::clone(&app.status) };
         app.run(reload, hangups).await
     })
 }

@@ -151,8 +151,7 @@ impl StatusBoard {
         let unreached = unreached.map(|why| format!("no stream to the collector: {why}"));
         let troubles = self.state.troubles(&journal.stats());
         let refused = self.config_refused.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let all: Vec<String> =
-            waiting.into_iter().chain(troubles).chain(unreached).chain(refused).collect();
+        let all: Vec<String> = waiting.into_iter().chain(troubles).chain(unreached).chain(refused).collect();
         match all.as_slice() {
             [] => "serving".into(),
             all => format!("degraded: {}", all.join("; ")),

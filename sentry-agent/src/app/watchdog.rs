@@ -5,12 +5,12 @@
 //! brought along may keep it waiting, and nothing waits for it. Nor is the ledger's: an act waits
 //! for it for a tenth of a second at most.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use sentry_service::watchdog::Part;
 
 use super::{sensor, status::StatusBoard};
-use crate::journal::JournalHandle;
+use crate::{journal::JournalHandle, stage::StageStats};
 
 /// Longest time for one piece of work of a stage. The longest that is bounded by itself takes 12 s
 /// (a file that is read for its digest), an act 7 s (a freeze and a kill that the kernel does not
@@ -23,17 +23,12 @@ const CANARY: Duration = Duration::from_secs(120);
 /// All that has to make progress. Who hands items to the journal waits while its queue is full:
 /// that is the disk's fault.
 pub(super) fn parts(status: &StatusBoard, journal: &JournalHandle) -> Vec<Part> {
-    let of_stage = |(name, stats): &(&'static str, std::sync::Arc<crate::stage::StageStats>)| Part {
+    let of_stage = |(name, stats): &(&'static str, Arc<StageStats>)| Part {
         name,
-        progress: stats.progress.clone(),
+        progress: Arc::clone(&stats.progress),
         limit: STAGE,
         waits_for: sensor::INTO_JOURNAL.contains(name).then(|| journal.progress()),
     };
-    let canary = Part {
-        name: "canary",
-        progress: status.canary.progress(),
-        limit: CANARY,
-        waits_for: None,
-    };
+    let canary = Part { name: "canary", progress: status.canary.progress(), limit: CANARY, waits_for: None };
     status.stages.iter().map(of_stage).chain([canary]).collect()
 }

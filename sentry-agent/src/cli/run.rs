@@ -167,9 +167,7 @@ async fn finish_when_back(
         let now = Instant::now();
         if end.is_none() && !args.quiet {
             let limit = BACK_WITHIN.as_secs();
-            out::note(&format!(
-                "sentry: the sensor is away; waiting for its report, {limit} s at most\n"
-            ));
+            out::note(&format!("sentry: the sensor is away; waiting for its report, {limit} s at most\n"));
         }
         if now >= *end.get_or_insert(now + BACK_WITHIN) {
             return Err(error);

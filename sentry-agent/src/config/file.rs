@@ -3,11 +3,11 @@
 use std::{fmt, path::PathBuf};
 
 use sentry_detect::{run::Mode, runaway::settings::Settings};
+use sentry_service::credential;
 use serde::{
     Deserialize, Deserializer,
     de::{Error as _, MapAccess, Visitor, value::MapAccessDeserializer},
 };
-use sentry_service::credential;
 use serde_saphyr::Spanned;
 
 use super::Endpoint;
