@@ -93,7 +93,7 @@ mod verifier;
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]
 mod left_out;
 
-#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+#[expect(clippy::unwrap_used, clippy::panic, reason = "a failed test may panic")]
 mod systemd;
 
 /// `program` of the workloads with its arguments, as one command line.

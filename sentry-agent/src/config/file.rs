@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, fmt, path::PathBuf};
 
 use sentry_detect::{run::Mode, runaway::settings::Settings};
+use sentry_service::credential;
 use serde::{
     Deserialize, Deserializer,
     de::{Error as _, MapAccess, Visitor, value::MapAccessDeserializer},
@@ -139,6 +140,8 @@ pub(super) struct RingBytes(pub(super) u32);
 /// A number of bytes, or text such as `64 MiB`.
 struct Bytes(u64);
 
+/// Whose credentials `credential:NAME` means, for a command that is not started by it.
+const UNIT: &str = "agentsentry.service";
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
@@ -178,6 +181,7 @@ impl TryFrom<PathBuf> for AbsolutePath {
     type Error = String;
 
     fn try_from(path: PathBuf) -> Result<Self, String> {
+        let path = credential::resolve(path, UNIT).map_err(|error| error.to_string())?;
         if path.is_absolute() {
             Ok(Self(path))
         } else {

@@ -4,6 +4,7 @@
 //! - `defaults`: the one table of defaults; the example file is printed from it.
 //! - `select`: which cgroups are agents.
 //! - `validate`: the layers put together and checked against each other.
+//! - `current`: the configuration that holds now, and what of it can change meanwhile.
 //! - `check`: the files that it names, for `sentry config check`.
 //!
 //! Limits: the file may have 1 MiB. A key that is not known is an error, so that a mistyped rule is never a rule that
@@ -14,12 +15,13 @@ use std::{fmt, io, path::PathBuf};
 use sentry_detect::{run::Mode, runaway::settings::Settings};
 
 use crate::{
-    runs::AgentSettings,
     select::{Selected, Selection, Selector},
     stage::select::Discover,
 };
 
 pub mod check;
+
+mod current;
 
 pub mod defaults;
 
@@ -29,6 +31,7 @@ mod select;
 
 mod validate;
 
+pub use current::{Change, Current, Holder};
 pub use validate::Flags;
 
 /// A valid configuration.
@@ -158,11 +161,10 @@ impl Config {
         self.agents.iter().find(|agent| agent.name == name)
     }
 
-    /// Thresholds for the runs of each agent.
+    /// Thresholds for the runs of an agent.
     #[must_use]
-    pub fn agent_settings(&self) -> AgentSettings {
-        let by_agent = self.agents.iter().map(|agent| (agent.name.clone(), agent.settings.clone()));
-        AgentSettings { of_all: self.detect.clone(), by_agent: by_agent.collect() }
+    pub fn settings_of(&self, agent: &str) -> &Settings {
+        self.agent(agent).map_or(&self.detect, |agent| &agent.settings)
     }
 
     /// Which cgroups are agents.

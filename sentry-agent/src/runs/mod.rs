@@ -36,5 +36,5 @@ mod unseen;
 
 pub use error::RunError;
 pub use lists::Whose;
-pub use registry::{AgentSettings, Registry, Start};
+pub use registry::{Registry, Start};
 pub use run::{Run, RunState};

@@ -8,10 +8,7 @@ use std::{
 };
 
 use sentry_common::{counter::RunBlock, fault, table::RunTag};
-use sentry_detect::{
-    run::{AgentIdentity, Mode, ProcessKey, RunId},
-    runaway::settings::Settings,
-};
+use sentry_detect::run::{AgentIdentity, Mode, ProcessKey, RunId};
 use sentry_proto::v1;
 use uuid::Uuid;
 
@@ -28,6 +25,7 @@ use super::{
 use crate::{
     bpf::{Programs, skipped},
     cgroup::{Cgroup, CgroupError, CgroupRoot},
+    config::Current,
     enforce::is_gone,
     enrich::clock::{boot_ns, unix_ns},
 };
@@ -41,13 +39,6 @@ pub struct Start {
     pub command: Vec<String>,
     /// Why a cgroup is watched that nobody asked for, for a person; empty where somebody did.
     pub selected_by: String,
-}
-
-/// Thresholds for the runs of each agent.
-#[derive(Clone, Debug, Default)]
-pub struct AgentSettings {
-    pub of_all: Settings,
-    pub by_agent: HashMap<String, Settings>,
 }
 
 /// Owner of the programs and of every run. Its locks are never held together: `kernel` (programs, tables, slots), `runs`
@@ -64,7 +55,8 @@ pub struct Registry {
     pub(super) root: CgroupRoot,
     /// What the groups of runs are marked with.
     pub(super) state_dir: PathBuf,
-    settings: Mutex<AgentSettings>,
+    /// For the thresholds of runs that start.
+    config: Current,
     pub(super) seed_wanted: AtomicBool,
 }
 
@@ -86,7 +78,7 @@ pub(super) struct Kernel {
 
 impl Registry {
     #[must_use]
-    pub fn new(programs: Programs, root: CgroupRoot, settings: AgentSettings, state_dir: PathBuf) -> Self {
+    pub fn new(programs: Programs, root: CgroupRoot, config: Current, state_dir: PathBuf) -> Self {
         Self {
             kernel: Mutex::new(Kernel { programs, slots: Slots::new(), last_end: None }),
             attaching: Mutex::new(()),
@@ -95,7 +87,7 @@ impl Registry {
             candidates: Mutex::new(Candidates::new()),
             root,
             state_dir,
-            settings: Mutex::new(settings),
+            config,
             seed_wanted: AtomicBool::new(false),
         }
     }
@@ -166,16 +158,6 @@ impl Registry {
             self.register(New { id, cgroup: Arc::clone(&cgroup), owned: false, start, before: None })?;
         self.adopt_subtree(&cgroup, run.tag).inspect_err(|_error| self.give_up(&run))?;
         Ok(run)
-    }
-
-    /// Thresholds for runs that begin from now on.
-    pub fn configure(&self, settings: AgentSettings) {
-        *self.settings.lock().unwrap_or_else(PoisonError::into_inner) = settings;
-    }
-
-    fn settings_of(&self, agent: &str) -> Settings {
-        let settings = self.settings.lock().unwrap_or_else(PoisonError::into_inner);
-        settings.by_agent.get(agent).unwrap_or(&settings.of_all).clone()
     }
 
     /// Neither the cgroup nor one below it belongs to a live run.
@@ -377,7 +359,7 @@ impl Registry {
         let (command, cut) = bounded::command(start.command);
         let run = Arc::new(Run::new(NewRun {
             id,
-            settings: self.settings_of(&start.name),
+            settings: self.config.get().settings_of(&start.name).clone(),
             agent: AgentIdentity { id: start.name.clone(), name: start.name },
             mode: start.mode,
             cgroup,

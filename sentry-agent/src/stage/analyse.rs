@@ -28,15 +28,16 @@ pub struct Analyse {
 /// Runs until the queues are closed and empty.
 pub fn run(lanes: &Lanes, mut enricher: Enricher, to: &Analyse, stats: &StageStats) {
     while let Some(turn) = lanes.take() {
-        let Some(whose) = to.registry.whose(turn.tag) else {
-            match to.registry.standing(turn.tag) {
+        stats.progress.begin();
+        match to.registry.whose(turn.tag) {
+            Some(whose) => analyse(&turn, &whose, &mut enricher, to, stats),
+            None => match to.registry.standing(turn.tag) {
                 Some(Standing::Undecided) => ask(turn, lanes, to, stats),
                 Some(Standing::Refused) => stats.handled(turn.records.len() as u64),
                 None => of_canary(&turn, to, stats),
-            }
-            continue;
-        };
-        analyse(&turn, &whose, &mut enricher, to, stats);
+            },
+        }
+        stats.progress.rest();
     }
 }
 

@@ -28,11 +28,18 @@ pub mod reconcile;
 
 pub mod moved;
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicU64, Ordering},
+};
 
-/// What a stage did; read by the status endpoint.
+use sentry_service::progress::Progress;
+
+/// What a stage did; read by the status endpoint and the watchdog.
 #[derive(Debug, Default)]
 pub struct StageStats {
+    /// Marked by the stage when it takes something, and when it waits for the next.
+    pub progress: Arc<Progress>,
     pub handled: AtomicU64,
     /// Unwanted losses of this stage.
     pub lost: AtomicU64,

@@ -12,7 +12,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicU64, Ordering},
         mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel},
     },
     time::{Duration, Instant},
@@ -25,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{StageStats, act::Case};
 use crate::{
+    config::{Config, Current},
     container::{self, Facts, Roots},
     digest::{self, Readers},
     enrich::clock,
@@ -75,11 +76,9 @@ pub struct Unwatched {
     pub cgroup: String,
 }
 
-/// What the stage is asked to do and what it has seen; shared with the control socket and reload.
+/// What the stage has seen; shared with the control socket.
 #[derive(Debug, Default)]
 pub struct Selecting {
-    wanted: Mutex<(Arc<Selection>, Discover)>,
-    changed: AtomicBool,
     unwatched: Mutex<Vec<Unwatched>>,
     /// Selected cgroups that were watched only after something had been executed in them.
     late: AtomicU64,
@@ -91,6 +90,8 @@ pub struct Select {
     pub lanes: Arc<Lanes>,
     pub cases: mpsc::Sender<Case>,
     pub selecting: Arc<Selecting>,
+    /// For the selectors, which can change.
+    pub config: Current,
     pub roots: Roots,
 }
 
@@ -101,19 +102,6 @@ pub fn queue() -> (SyncSender<Asked>, Receiver<Asked>) {
 }
 
 impl Selecting {
-    #[must_use]
-    pub fn new(selection: Selection, discover: Discover) -> Self {
-        let selecting = Self::default();
-        selecting.set(selection, discover);
-        selecting
-    }
-
-    /// What holds from now on; runs that exist stay.
-    pub fn set(&self, selection: Selection, discover: Discover) {
-        *locked(&self.wanted) = (Arc::new(selection), discover);
-        self.changed.store(true, Ordering::Release);
-    }
-
     /// Agents that nobody selected, as last looked for.
     #[must_use]
     pub fn unwatched(&self) -> Vec<Unwatched> {
@@ -124,10 +112,6 @@ impl Selecting {
     #[must_use]
     pub fn late(&self) -> u64 {
         self.late.load(Ordering::Relaxed)
-    }
-
-    fn wanted(&self) -> (Arc<Selection>, Discover) {
-        locked(&self.wanted).clone()
     }
 }
 
@@ -140,7 +124,9 @@ impl Select {
     pub fn run(self, asked: &Receiver<Asked>, stats: &StageStats, token: &CancellationToken) {
         let mut turn = Turn::new(self);
         while !token.is_cancelled() {
-            match asked.recv_timeout(WAIT) {
+            let question = asked.recv_timeout(WAIT);
+            stats.progress.begin();
+            match question {
                 Ok(asked) => {
                     turn.decide(asked, Instant::now());
                     stats.handled(1);
@@ -150,6 +136,7 @@ impl Select {
                 Err(RecvTimeoutError::Disconnected) => return,
             }
             turn.go_on();
+            stats.progress.rest();
         }
     }
 }
@@ -157,6 +144,8 @@ impl Select {
 /// The state of the thread.
 struct Turn {
     stage: Select,
+    /// Whose selectors are in the kernel; `None` at first.
+    config: Option<Arc<Config>>,
     selection: Arc<Selection>,
     discover: Discover,
     /// Undecided, and since when.
@@ -174,6 +163,7 @@ impl Turn {
     fn new(stage: Select) -> Self {
         Self {
             stage,
+            config: None,
             selection: Arc::default(),
             discover: Discover::Off,
             later: Vec::new(),
@@ -187,8 +177,11 @@ impl Turn {
 
     /// What is due beside the questions.
     fn go_on(&mut self) {
-        if self.stage.selecting.changed.swap(false, Ordering::AcqRel) {
-            (self.selection, self.discover) = self.stage.selecting.wanted();
+        let config = self.stage.config.get();
+        if !self.config.as_ref().is_some_and(|known| Arc::ptr_eq(known, &config)) {
+            self.selection = Arc::new(config.selection());
+            self.discover = config.discover;
+            self.config = Some(config);
             self.scan_due = Instant::now();
             self.refused.clear();
             if let Err(error) = self.stage.registry.select(&self.selection) {
