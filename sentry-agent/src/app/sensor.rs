@@ -23,6 +23,7 @@ use crate::{
     bpf::{LoadError, Programs, RingSizes, programs::Rings, tables::Held},
     cgroup::{CgroupError, CgroupRoot},
     config::Config,
+    container::Roots,
     control::{
         callers::callers,
         service::{self, ControlService},
@@ -148,7 +149,7 @@ impl App {
         let books = books::open(&state_dir, &config.journal)?;
         let (journal, journal_handle) = JournalWriter::start(books.journal, journal::QUEUE_CAPACITY)?;
         let (tier, unseen) = (programs.tier().letter().to_owned(), programs.limits());
-        let registry = Arc::new(Registry::new(programs, root, config.detect.clone(), state_dir));
+        let registry = Arc::new(Registry::new(programs, root, config.detect.clone(), state_dir, Roots::default()));
         let ledger = PendingLedger::start(books.ledger)
             .map_err(|source| AppError::Start { what: "the ledger", source })?;
         let mut troubles = books.troubles;

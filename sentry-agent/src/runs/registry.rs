@@ -18,6 +18,7 @@ use uuid::Uuid;
 use super::{
     bounded,
     canary::Canary,
+    container,
     error::RunError,
     lists::{Lists, Whose},
     name::named,
@@ -27,6 +28,7 @@ use super::{
 use crate::{
     bpf::{Programs, skipped},
     cgroup::{Cgroup, CgroupError, CgroupRoot},
+    container::Roots,
     enforce::is_gone,
     enrich::clock::{boot_ns, unix_ns},
 };
@@ -53,6 +55,8 @@ pub struct Registry {
     /// What the groups of runs are marked with.
     pub(super) state_dir: PathBuf,
     settings: Settings,
+    /// Where names of containers are found.
+    roots: Roots,
     pub(super) seed_wanted: AtomicBool,
 }
 
@@ -74,7 +78,13 @@ pub(super) struct Kernel {
 
 impl Registry {
     #[must_use]
-    pub fn new(programs: Programs, root: CgroupRoot, settings: Settings, state_dir: PathBuf) -> Self {
+    pub fn new(
+        programs: Programs,
+        root: CgroupRoot,
+        settings: Settings,
+        state_dir: PathBuf,
+        roots: Roots,
+    ) -> Self {
         Self {
             kernel: Mutex::new(Kernel { programs, slots: Slots::new(), last_end: None }),
             attaching: Mutex::new(()),
@@ -83,8 +93,15 @@ impl Registry {
             root,
             state_dir,
             settings,
+            roots,
             seed_wanted: AtomicBool::new(false),
         }
+    }
+
+    /// Where names of containers are found.
+    #[must_use]
+    pub fn roots(&self) -> &Roots {
+        &self.roots
     }
 
     /// A run with an empty cgroup of its own.
@@ -330,6 +347,7 @@ impl Registry {
         let New { id, cgroup, owned, start, before } = new;
         let tag = self.kernel().slots.take().ok_or(RunError::NoSlot)?;
         let (command, cut) = bounded::command(start.command);
+        let container = container::of_run(&cgroup, before.as_ref(), &self.roots);
         let run = Arc::new(Run::new(NewRun {
             id,
             agent: AgentIdentity { id: start.name.clone(), name: start.name },
@@ -340,6 +358,7 @@ impl Registry {
             started_unix_ns: before.as_ref().map_or_else(unix_ns, |before| before.started_unix_ns),
             command_truncated: cut || before.as_ref().is_some_and(|before| before.command_truncated),
             before,
+            container,
             uid: start.uid,
             command,
             settings: self.settings.clone(),
