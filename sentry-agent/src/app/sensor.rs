@@ -178,7 +178,8 @@ impl App {
         let books = books::open(&state_dir, &config.journal)?;
         let (journal, journal_handle) = JournalWriter::start(books.journal, journal::QUEUE_CAPACITY)?;
         let (tier, unseen) = (programs.tier().letter().to_owned(), programs.limits());
-        let registry = Arc::new(Registry::new(programs, root, current.clone(), state_dir));
+        let roots = Roots::default();
+        let registry = Arc::new(Registry::new(programs, root, current.clone(), state_dir, roots));
         let ledger = PendingLedger::start(books.ledger)
             .map_err(|source| AppError::Start { what: "the ledger", source })?;
         let mut troubles = books.troubles;
@@ -387,7 +388,6 @@ impl Stages {
             cases: cases.clone(),
             selecting: Arc::clone(&selecting),
             config: current.clone(),
-            roots: Roots::default(),
         };
         let token = sources.clone();
         threads.spawn(SELECT, move |stats| {
