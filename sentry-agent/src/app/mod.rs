@@ -15,4 +15,4 @@ mod reserve;
 
 pub mod sensor;
 
-pub use sensor::{AppError, run_sensor};
+pub use sensor::{AppError, STATE_FORMAT, run_sensor};

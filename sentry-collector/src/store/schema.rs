@@ -11,6 +11,7 @@ use rusqlite::{Connection, OpenFlags};
 use super::StoreError;
 
 const MIGRATIONS: [&str; 2] = [include_str!("schema/v1.sql"), include_str!("schema/v2.sql")];
+pub(super) const FORMAT: u32 = MIGRATIONS.len() as u32;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(1);
 const WAL_LIMIT_BYTES: i64 = 16 << 20;
 
