@@ -93,6 +93,9 @@ mod verifier;
 mod left_out;
 
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+mod packages;
+
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
 mod systemd;
 
 /// `program` of the workloads with its arguments, as one command line.
