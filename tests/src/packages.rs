@@ -20,26 +20,35 @@ pub fn all() -> Option<Vec<PathBuf>> {
     files.into_iter().collect()
 }
 
-/// The same package with another version.
+/// The same package with another version, and one that knows no format of the state at all if it
+/// is older than that.
 ///
 /// # Panics
 /// When it cannot be packed anew.
 #[must_use]
-pub fn with_version(package: &Path, version: &str, scratch: &Path) -> PathBuf {
+pub fn with_version(package: &Path, version: &str, knows_format: bool, scratch: &Path) -> PathBuf {
     let name = package.file_stem().unwrap().to_string_lossy();
-    let (tree, packed) =
-        (scratch.join(format!("{name}-{version}")), scratch.join(format!("{name}_{version}.deb")));
+    let tree = scratch.join(format!("{name}-{version}"));
+    let packed = tree.with_extension("deb");
     let dpkg_deb = || Command::new("dpkg-deb");
     run(dpkg_deb().arg("--raw-extract").arg(package).arg(&tree));
-    let control = tree.join("DEBIAN/control");
-    let text = fs::read_to_string(&control).unwrap();
-    let lines = text.lines().map(|line| match line.strip_prefix("Version: ") {
-        Some(_) => format!("Version: {version}\n"),
-        None => format!("{line}\n"),
+    edit(&tree.join("DEBIAN/control"), |line| match line.strip_prefix("Version: ") {
+        Some(_) => format!("Version: {version}"),
+        None => line.to_owned(),
     });
-    fs::write(&control, lines.collect::<String>()).unwrap();
+    if !knows_format {
+        edit(&tree.join("DEBIAN/preinst"), |line| match line.strip_prefix("known=") {
+            Some(_) => "known=0".to_owned(),
+            None => line.to_owned(),
+        });
+    }
     run(dpkg_deb().args(["--root-owner-group", "-Znone", "--build"]).arg(&tree).arg(&packed));
     packed
+}
+
+fn edit(path: &Path, change: impl Fn(&str) -> String) {
+    let text = fs::read_to_string(path).unwrap();
+    fs::write(path, text.lines().map(|line| change(line) + "\n").collect::<String>()).unwrap();
 }
 
 fn run(command: &mut Command) {

@@ -85,7 +85,7 @@ fn tests_of(selection: Selection, filter: &[String]) -> Result<Tally> {
     command.env("AGENTSENTRY_BIN_DIR", paths::target().join("debug"));
     if std::env::var_os("AGENTSENTRY_PROMISED").is_none() {
         // `setup` has seen to it.
-        let packages = Host::this().cargo_deb().map_or("", |_there| ",debian-packages");
+        let packages = Host::this().cargo_deb().map_or("", |_there| ",debian-packages,lintian");
         command.env("AGENTSENTRY_PROMISED", format!("systemd-nspawn{packages}"));
     }
     if selection == Selection::Integration && !Host::this().is_root() {

@@ -39,6 +39,8 @@ pub(super) struct Facts {
     pub(super) nspawn: bool,
     /// Wanted where there is an apt, as only there its packages can be installed.
     pub(super) cargo_deb: bool,
+    /// As `cargo_deb`.
+    pub(super) lintian: bool,
     /// The package lists were read just now.
     pub(super) lists_fresh: bool,
     /// With fresh lists: the distribution has the packages of the BPF toolchain.
@@ -63,6 +65,7 @@ impl Facts {
             xz: host.which("xz").is_some(),
             nspawn: host.which("systemd-nspawn").is_some(),
             cargo_deb: host.cargo_deb().is_some(),
+            lintian: host.which("lintian").is_some(),
             lists_fresh: false,
             toolchain_packaged: true,
         };
@@ -87,7 +90,7 @@ impl Facts {
     }
 
     fn complete(&self) -> bool {
-        let deb = self.cargo_deb || !self.apt;
+        let deb = !self.apt || self.cargo_deb && self.lintian;
         let tools = self.qemu && self.cpio && self.busybox && self.xz && self.nspawn && deb;
         self.bpf_compiler && self.bpf_linker && tools
     }
@@ -127,7 +130,7 @@ mod tests {
     #[test]
     fn a_full_machine_has_everything() {
         let root = tempfile::tempdir().unwrap();
-        let tools = ["qemu-system-x86_64", "cpio", "busybox", "xz", "systemd-nspawn"];
+        let tools = ["qemu-system-x86_64", "cpio", "busybox", "xz", "systemd-nspawn", "lintian"];
         for program in ["apt-get", "cargo", "rustc"].into_iter().chain(tools) {
             put(root.path(), &format!("usr/bin/{program}"), "");
         }

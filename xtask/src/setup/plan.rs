@@ -143,18 +143,20 @@ fn missing(facts: &Facts) -> Vec<String> {
         (facts.busybox, "busybox: the user space of the test kernels"),
         (facts.xz, "xz: unpacks the package lists that name the test kernels"),
         (facts.nspawn, "systemd-nspawn: boots systemd for the tests of the units"),
+        (facts.lintian || !facts.apt, "lintian: checks Debian packages"),
         (facts.cargo_deb || !facts.apt, "cargo-deb 3.8.0: packs for Debian"),
     ];
     table.iter().filter(|(there, _)| !there).map(|(_, what)| (*what).to_owned()).collect()
 }
 
-fn tools(facts: &Facts) -> [(bool, &'static str, &'static str); 5] {
+fn tools(facts: &Facts) -> [(bool, &'static str, &'static str); 6] {
     [
         (facts.qemu, "qemu-system-x86", "qemu-system-x86_64"),
         (facts.cpio, "cpio", "cpio"),
         (facts.busybox, "busybox-static", "busybox (static)"),
         (facts.xz, "xz-utils", "xz"),
         (facts.nspawn, "systemd-container", "systemd-nspawn"),
+        (facts.lintian || !facts.apt, "lintian", "lintian"),
     ]
 }
 
@@ -201,6 +203,7 @@ mod tests {
             xz: true,
             nspawn: true,
             cargo_deb: true,
+            lintian: true,
             lists_fresh: false,
             toolchain_packaged: true,
         }
@@ -216,6 +219,7 @@ mod tests {
             busybox: false,
             nspawn: false,
             cargo_deb: false,
+            lintian: false,
             ..complete()
         }
     }
@@ -233,13 +237,13 @@ mod tests {
     fn a_bare_debian_gets_packages_then_the_linker() {
         let plan = plan(&bare());
         assert_eq!(plan.blocked, None);
-        assert_eq!(plan.missing.len(), 7);
+        assert_eq!(plan.missing.len(), 8);
         assert_eq!(
             lines(&plan),
             [
                 "apt-get update",
                 "env DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends \
-                 qemu-system-x86 cpio busybox-static systemd-container rustc-web cargo-web libstd-rust-web-dev-bpf llvm-22-dev",
+                 qemu-system-x86 cpio busybox-static systemd-container lintian rustc-web cargo-web libstd-rust-web-dev-bpf llvm-22-dev",
                 "LLVM_PREFIX=/usr/lib/llvm-22 cargo install bpf-linker --version 0.13.0 --locked --force \
                  --no-default-features --features llvm-22",
                 "cargo install cargo-deb --version 3.8.0 --locked --force --debug --no-default-features",
@@ -280,7 +284,7 @@ mod tests {
     fn a_release_without_the_toolchain_falls_back_to_nightly() {
         let plan = plan(&Facts { lists_fresh: true, toolchain_packaged: false, ..bare() });
         assert!(plan.blocked.is_some());
-        assert_eq!(lines(&plan)[0].split_whitespace().last(), Some("systemd-container"));
+        assert_eq!(lines(&plan)[0].split_whitespace().last(), Some("lintian"));
         assert_eq!(plan.steps[1], Step::InstallNightly);
         assert_eq!(plan.steps[2], Step::InstallBpfLinker { with_distribution_llvm: false });
     }
