@@ -10,6 +10,8 @@ pub mod config;
 
 pub mod cgroup;
 
+pub mod container;
+
 pub mod bpf;
 
 pub mod runs;
