@@ -6,7 +6,13 @@ use std::{
     process::Command,
 };
 
-use sentry_tests::{cgroup, links, procs, programs, require, sensor::Setup, supervised::Order, wait};
+use sentry_tests::{
+    cgroup::{self, TestCgroup},
+    links, procs, programs, require,
+    sensor::Setup,
+    supervised::Order,
+    wait,
+};
 
 use crate::workload;
 
@@ -17,6 +23,32 @@ fn health_sends_a_canary_through_every_hook() {
     let health = sensor.health();
     assert_eq!(health["health"], "serving", "{health:#}");
     assert_eq!(sensor.json(&["agents", "--all"]), [] as [serde_json::Value; 0], "it is no run");
+}
+
+#[test]
+fn the_canary_flies_in_a_cgroup_namespace_and_without_a_place_for_temporary_files() {
+    require!("root");
+    let group = TestCgroup::new("contained");
+    let sensor = Setup::default().contained_in(&group).variable("TMPDIR", "/nowhere").start();
+    let health = sensor.health();
+    assert_eq!((&health["health"], &health["ready"]), (&"serving".into(), &true.into()), "{health:#}");
+    // It is in the sensor's own group, from which the namespace lets it move, and gone again.
+    let below: Vec<_> =
+        fs::read_dir(group.path()).unwrap().flatten().filter(|entry| entry.path().is_dir()).collect();
+    assert!(below.is_empty(), "{below:?}");
+}
+
+#[test]
+fn a_sensor_is_live_before_and_ready_after_its_first_canary() {
+    require!("root");
+    let sensor = Setup::default().start();
+    let told = |flags: &[&str]| {
+        let output = sensor.cli(&[&["health", "--json"], flags].concat());
+        let status: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        (output.status.code(), status["live"].clone(), status["ready"].clone())
+    };
+    assert_eq!(told(&["--live"]), (Some(0), true.into(), false.into()));
+    assert_eq!(told(&["--ready"]), (Some(0), true.into(), true.into()));
 }
 
 #[test]

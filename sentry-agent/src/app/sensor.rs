@@ -147,6 +147,9 @@ impl App {
         let listener = socket::bind(&config.sensor.socket, config.sensor.group.as_deref()).await?;
         let books = books::open(&state_dir, &config.journal)?;
         let (journal, journal_handle) = JournalWriter::start(books.journal, journal::QUEUE_CAPACITY)?;
+        if let Some(limit) = programs.unknown_tier() {
+            tracing::warn!(limit, "the tier may be lower than it has to be");
+        }
         let (tier, unseen) = (programs.tier().letter().to_owned(), programs.limits());
         let registry = Arc::new(Registry::new(programs, root, config.detect.clone(), state_dir));
         let ledger = PendingLedger::start(books.ledger)
@@ -181,7 +184,12 @@ impl App {
         let serving = CancellationToken::new();
         let (mut exporter, export_status) = super::export::start(&config, &registry, &journal_handle, &cases);
         status.export(export_status);
-        let canary = super::canary::run(Arc::clone(&status.canary), Arc::clone(&registry), serving.clone());
+        let canary = super::canary::run(
+            Arc::clone(&status.canary),
+            Arc::clone(&registry),
+            config.sensor.runtime_dir().to_owned(),
+            serving.clone(),
+        );
         status.spawn(canary);
         let service = ControlService {
             registry: Arc::clone(&registry),

@@ -116,13 +116,16 @@ impl StatusBoard {
         self.stages.iter().find(|(_, stats)| !stats.is_alive()).map(|(name, _)| *name)
     }
 
+    /// What keeps the sensor from its work altogether.
+    fn dead(&self, journal: &JournalHandle) -> Option<String> {
+        let stage = self.dead_stage().map(|stage| format!("stage {stage} has ended"));
+        stage.or_else(|| (!journal.is_alive()).then(|| "the journal has ended".into()))
+    }
+
     /// `serving`, the fault that keeps the sensor from its work, or all that degrades it.
     fn health(&self, journal: &JournalHandle) -> String {
-        if let Some(stage) = self.dead_stage() {
-            return format!("stage {stage} has ended");
-        }
-        if !journal.is_alive() {
-            return "the journal has ended".into();
+        if let Some(dead) = self.dead(journal) {
+            return dead;
         }
         if let Some(alarm) = self.canary.alarm() {
             return alarm;
@@ -151,6 +154,7 @@ impl StatusBoard {
         faults.extend(skipped().map(|count| ("programs_skipped".into(), count)));
         let position = journal.position();
         let collector = self.collector();
+        let live = self.dead(journal).is_none();
         let stages = self
             .stages
             .iter()
@@ -176,6 +180,8 @@ impl StatusBoard {
             faults,
             ring_records: self.ring.records.load(Relaxed),
             ring_wakeups: self.ring.wakeups.load(Relaxed),
+            live,
+            ready: live && self.canary.came_back(),
         }
     }
 }

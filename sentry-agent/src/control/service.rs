@@ -206,7 +206,8 @@ impl Control for ControlService {
     async fn status(&self, request: Request<v1::StatusRequest>) -> Result<Response<v1::StatusReply>, Status> {
         identify(&request, &self.registry)?;
         if request.get_ref().canary {
-            self.status.canary.fly(&self.registry).await;
+            let place = self.config.sensor.runtime_dir();
+            self.status.canary.fly(&self.registry, place).await;
         }
         Ok(Response::new(self.status.reply(&self.registry, &self.journal)))
     }
