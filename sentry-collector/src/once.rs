@@ -12,6 +12,7 @@ use std::{
 use sentry_proto::proof::FeedKey;
 
 use crate::{
+    certify::{self, CertifyError},
     cli::{Cli, Command, ConfigCommand, DEFAULT_CONFIG},
     config::{Config, ConfigError},
     exit::Exit,
@@ -28,6 +29,8 @@ pub enum OnceError {
     Store(#[from] StoreError),
     #[error("cannot make the feed key {}; name a file that does not exist, in a directory that is yours", path.display())]
     Create { path: PathBuf, source: io::Error },
+    #[error(transparent)]
+    Certify(#[from] CertifyError),
     #[error("the kernel gave no random bytes")]
     Random,
 }
@@ -38,6 +41,7 @@ impl OnceError {
         match self {
             Self::Config(error) => error.exit(),
             Self::Store(error) => error.exit(),
+            Self::Certify(error) => error.exit(),
             Self::Create { .. } => Exit::CannotCreate,
             Self::Random => Exit::Other,
         }
@@ -52,6 +56,7 @@ pub fn run(command: &Command, cli: &Cli) -> Result<(String, Exit), OnceError> {
     match command {
         Command::Config { command: ConfigCommand::Check } => check(&Config::load(cli)?),
         Command::FeedKey { sensor, out } => feed_key(sensor, out).map(|text| (text, Exit::Ok)),
+        Command::Certify(args) => Ok((certify::certify(args)?, Exit::Ok)),
         Command::FeedReset { sensor } => {
             let known = forget_way(&Config::load(cli)?.data_dir, sensor)?;
             Ok(if known {
