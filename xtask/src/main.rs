@@ -12,11 +12,13 @@ mod coverage;
 mod demo;
 mod fuzz;
 mod host;
+mod image;
 mod lint;
 mod paths;
 mod run;
 mod sensor;
 mod setup;
+mod static_build;
 mod step;
 mod tally;
 mod test;
@@ -47,6 +49,7 @@ fn main() -> ExitCode {
         "lint" => lint::command(args),
         "bench" => bench::command(args),
         "workload" => bench::workload_command(args),
+        "image" => image::command(args),
         "tidy" => tidy::command(args),
         "verify" => verify::command(args),
         "help" | "--help" | "-h" => {
