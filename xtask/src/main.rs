@@ -13,6 +13,7 @@ mod demo;
 mod fuzz;
 mod host;
 mod image;
+mod kubernetes;
 mod lint;
 mod paths;
 mod run;
@@ -49,6 +50,7 @@ fn main() -> ExitCode {
         "lint" => lint::command(args),
         "bench" => bench::command(args),
         "workload" => bench::workload_command(args),
+        "kubernetes" => kubernetes::command(args),
         "image" => image::command(args),
         "tidy" => tidy::command(args),
         "verify" => verify::command(args),
