@@ -10,7 +10,11 @@ pub mod config;
 
 pub mod cgroup;
 
+pub mod container;
+
 pub mod bpf;
+
+pub mod select;
 
 pub mod runs;
 

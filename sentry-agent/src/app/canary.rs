@@ -14,6 +14,7 @@ use std::{
     time::Duration,
 };
 
+use sentry_service::progress;
 use tokio::{io::AsyncWriteExt as _, process::Command, time::Instant};
 use tokio_util::sync::CancellationToken;
 
@@ -34,6 +35,7 @@ pub struct CanaryState {
     silent: Mutex<Option<Result<Vec<&'static str>, String>>>,
     /// One flight at a time.
     turn: tokio::sync::Mutex<()>,
+    progress: Arc<progress::Progress>,
 }
 
 impl CanaryState {
@@ -46,6 +48,12 @@ impl CanaryState {
             Some(Ok(silent)) => Some(format!("silent hooks: {}", silent.join("; "))),
             Some(Err(error)) => Some(format!("the canary cannot fly: {error}")),
         }
+    }
+
+    /// That [`run`] goes on from turn to turn.
+    #[must_use]
+    pub fn progress(&self) -> Arc<progress::Progress> {
+        Arc::clone(&self.progress)
     }
 
     /// Whether all of the last one came back.
@@ -78,6 +86,7 @@ pub async fn run(state: Arc<CanaryState>, registry: Arc<Registry>, place: PathBu
     // The first tick comes at once, before anything could have gone silent.
     timer.tick().await;
     loop {
+        state.progress.begin();
         tokio::select! {
             () = token.cancelled() => return,
             _ = timer.tick() => {}

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     app::status::StatusBoard,
-    config::Config,
+    config::Current,
     enrich::clock::unix_ns,
     error_chain,
     journal::{Filter, JournalError, JournalHandle},
@@ -48,8 +48,10 @@ pub struct ControlService {
     pub registry: Arc<Registry>,
     pub journal: JournalHandle,
     pub cases: mpsc::Sender<Case>,
-    pub config: Arc<Config>,
+    pub config: Current,
     pub status: Arc<StatusBoard>,
+    /// For the files of a canary.
+    pub runtime_dir: PathBuf,
     pub reports: Arc<Semaphore>,
     /// Cancelled when the sensor begins to stop.
     pub stopping: CancellationToken,
@@ -206,8 +208,7 @@ impl Control for ControlService {
     async fn status(&self, request: Request<v1::StatusRequest>) -> Result<Response<v1::StatusReply>, Status> {
         identify(&request, &self.registry)?;
         if request.get_ref().canary {
-            let place = self.config.sensor.runtime_dir();
-            self.status.canary.fly(&self.registry, place).await;
+            self.status.canary.fly(&self.registry, &self.runtime_dir).await;
         }
         Ok(Response::new(self.status.reply(&self.registry, &self.journal)))
     }
@@ -225,7 +226,7 @@ impl ControlService {
                 "an agent cannot be called like a run id; give another --name",
             ));
         }
-        let configured = self.config.agent(&name).map(|agent| agent.mode);
+        let configured = self.config.get().agent(&name).map(|agent| agent.mode);
         let asked = match v1::Mode::try_from(mode) {
             Ok(v1::Mode::Enforce) => Some(Mode::Enforce),
             Ok(v1::Mode::Observe) => Some(Mode::Observe),
@@ -236,7 +237,7 @@ impl ControlService {
             (Some(Mode::Enforce), _) | (_, Some(Mode::Enforce)) => Mode::Enforce,
             _ => Mode::Observe,
         };
-        Ok(Start { name, mode, uid: peer.uid, command })
+        Ok(Start { name, mode, uid: peer.uid, command, selected_by: String::new() })
     }
 
     async fn note_start(&self, run: &Arc<Run>) -> Result<(), Status> {

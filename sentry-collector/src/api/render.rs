@@ -90,6 +90,7 @@ pub(crate) fn run(row: &RunRow, connected: bool) -> Result<Value, DecodeError> {
         "mode": name(run.mode().as_str_name(), "MODE_"),
         "command": run.command,
         "command_truncated": run.command_truncated,
+        "selected_by": run.selected_by,
         "uid": run.uid,
         "cgroup": {"path": run.cgroup_path, "id": run.cgroup_id.to_string()},
         "started_ms": run.started_unix_ns / NS_PER_MS,

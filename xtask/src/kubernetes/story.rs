@@ -93,8 +93,10 @@ fn volume(shell: &Shell, store: &Path) -> Result<()> {
 }
 
 fn write_values(place: &Place, collector: Option<&str>) -> Result<()> {
+    let pod = json!({"namespace": "default", "name": "agent"});
     let mut values = json!({
         "sensor": {
+            "agents": [{"name": "demo", "mode": "enforce", "match": [{"pod": pod}]}],
             "image": {"pullPolicy": "IfNotPresent"},
             "hostPaths": {"state": place.state, "runtime": place.runtime},
         },
@@ -117,8 +119,7 @@ fn write_values(place: &Place, collector: Option<&str>) -> Result<()> {
 fn watch(shell: &Shell) -> Result<String> {
     shell.run("kubectl apply --filename tests/deploy/agents.yaml")?;
     shell.run("kubectl wait --for=condition=Ready --timeout=180s pod/agent pod/neighbour")?;
-    let uid = shell.quiet("kubectl get pod agent --output jsonpath={.metadata.uid}")?;
-    shell.run(&format!("{SENTRY} tag kubepods/besteffort/pod{uid} --name demo --enforce"))?;
+    until("the agent is watched", SOON, || run_of_demo(shell).map(drop))?;
     shell.run(&format!("{SENTRY} agents"))?;
     shell.run(
         "kubectl exec agent -- sh -c 'touch /tmp/made; cat /etc/hostname; nc -w 1 10.97.0.1 9 || true'",

@@ -14,10 +14,12 @@ pub(crate) fn table(runs: &[v1::Run]) -> String {
     if runs.is_empty() {
         return "No agent is watched now. `sentry run -- CMD` starts one, `sentry agents --all` shows ended ones.\n".into();
     }
-    let mut table = Table::new(&["AGENT", "STATE", "MODE", "STARTED", "PROCESSES", "FINDINGS", "RUN"]);
+    let selected = runs.iter().any(|run| !run.selected_by.is_empty());
+    let columns = ["AGENT", "STATE", "MODE", "STARTED", "PROCESSES", "FINDINGS", "RUN", "WATCHED BECAUSE OF"];
+    let mut table = Table::new(if selected { &columns } else { &columns[..columns.len() - 1] });
     for run in runs {
         let alive = (run.processes_born + run.processes_entered).saturating_sub(run.processes_ended);
-        table.row(vec![
+        let mut row = vec![
             cell(safe(name(run))),
             (state(run.state()).into(), state_style(run.state())),
             cell(mode(run.mode())),
@@ -25,9 +27,38 @@ pub(crate) fn table(runs: &[v1::Run]) -> String {
             cell(alive.to_string()),
             (run.findings.to_string(), if run.findings > 0 { YELLOW } else { Style::new() }),
             cell(safe(&run.id)),
-        ]);
+        ];
+        if selected {
+            row.push(cell(match run.selected_by.as_str() {
+                "" => "its caller".into(),
+                selector => safe(selector),
+            }));
+        }
+        table.row(row);
     }
     table.render()
+}
+
+/// Running agents that nobody selected, and what to do about them.
+pub(crate) fn unwatched(agents: &[v1::UnwatchedAgent]) -> String {
+    if agents.is_empty() {
+        return String::new();
+    }
+    let mut text = format!(
+        "\n{YELLOW}Not watched{YELLOW:#}: agents by the names of their programs. Select them in the \
+         configuration (`agents[].match`), or `sentry tag CGROUP --name NAME`.\n"
+    );
+    let mut table = Table::new(&["AGENT", "PID", "UID", "CGROUP"]);
+    for agent in agents {
+        table.row(vec![
+            cell(safe(&agent.agent)),
+            cell(agent.pid.to_string()),
+            cell(agent.uid.to_string()),
+            cell(safe(&agent.cgroup_path)),
+        ]);
+    }
+    text.push_str(&table.render());
+    text
 }
 
 pub(crate) fn name(run: &v1::Run) -> &str {

@@ -1,0 +1,131 @@
+//! Where engines keep their files, and reading them within bounds.
+
+use std::{
+    fs::File,
+    io::{self, Read as _},
+    path::{Path, PathBuf},
+};
+
+use rustix::{
+    fs::{Mode, OFlags},
+    io::Errno,
+};
+use serde::de::DeserializeOwned;
+
+use super::path::is_file_name;
+use crate::beneath::{self, Way};
+
+/// Most bytes of one file. An OCI configuration has some ten thousand.
+pub(super) const FILE_LIMIT_BYTES: u64 = 1 << 20;
+
+/// Most bytes of a name, an image or a label's value; a longer one is left out.
+const TEXT_LIMIT_BYTES: usize = 4096;
+
+/// The directories of engines. One that does not exist is passed over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Roots {
+    /// State of containerd, with `io.containerd.runtime.v2.task` in it.
+    pub containerd: Vec<PathBuf>,
+    /// containers/storage of Podman and CRI-O: the directories at run time first.
+    pub storage: Vec<PathBuf>,
+    /// Docker's data.
+    pub docker: Vec<PathBuf>,
+    /// The cluster's name for this host.
+    pub node: Option<String>,
+}
+
+impl Default for Roots {
+    fn default() -> Self {
+        Self::below(Path::new("/"))
+    }
+}
+
+impl Roots {
+    /// The usual places below `root`.
+    #[must_use]
+    pub fn below(root: &Path) -> Self {
+        let all = |places: &[&str]| places.iter().map(|place| root.join(place)).collect();
+        Self {
+            containerd: all(&[
+                "run/containerd",
+                "run/k3s/containerd",
+                "var/snap/microk8s/common/run/containerd",
+            ]),
+            storage: all(&["run/containers/storage", "var/lib/containers/storage"]),
+            docker: all(&["var/lib/docker"]),
+            node: None,
+        }
+    }
+}
+
+/// Why a file of an engine was not read. An absent one is not an error.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum FileError {
+    #[error("cannot read {path}")]
+    Io {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error("{path} is not a regular file")]
+    Kind { path: PathBuf },
+    #[error("{path} has more than {FILE_LIMIT_BYTES} bytes; it is not read")]
+    Size { path: PathBuf },
+    #[error("{path} is not the JSON that its engine writes")]
+    Json {
+        path: PathBuf,
+        #[source]
+        source: serde_json::Error,
+    },
+}
+
+/// The file at `names` below `dir`; `None` when it or the directory does not exist. Nothing outside
+/// of `dir` is opened: neither through links nor through names such as `..`.
+pub(super) fn read(dir: &Path, names: &[&str]) -> Result<Option<Vec<u8>>, FileError> {
+    let below: PathBuf = names.iter().collect();
+    let path = dir.join(&below);
+    let failed = |error: Errno| match error {
+        Errno::NOENT | Errno::NOTDIR => Ok(None),
+        other => Err(FileError::Io { path: path.clone(), source: other.into() }),
+    };
+    if !names.iter().all(|name| is_file_name(name)) {
+        return Ok(None);
+    }
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let dir = match rustix::fs::open(dir, flags, Mode::empty()) {
+        Ok(dir) => dir,
+        Err(error) => return failed(error),
+    };
+    // A pipe in its place must not hold the sensor up.
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY;
+    let file = match beneath::open(&dir, &below, flags, Way::OneMount) {
+        Ok(file) => File::from(file),
+        Err(error) => return failed(error),
+    };
+    let failed = |source| FileError::Io { path: path.clone(), source };
+    if !file.metadata().map_err(failed)?.is_file() {
+        return Err(FileError::Kind { path });
+    }
+    let mut bytes = Vec::new();
+    file.take(FILE_LIMIT_BYTES + 1).read_to_end(&mut bytes).map_err(failed)?;
+    if bytes.len() as u64 > FILE_LIMIT_BYTES {
+        return Err(FileError::Size { path });
+    }
+    Ok(Some(bytes))
+}
+
+/// The same, as JSON.
+pub(super) fn read_json<T: DeserializeOwned>(dir: &Path, names: &[&str]) -> Result<Option<T>, FileError> {
+    let Some(bytes) = read(dir, names)? else { return Ok(None) };
+    serde_json::from_slice(&bytes).map(Some).map_err(|source| {
+        let path = dir.join(names.iter().collect::<PathBuf>());
+        FileError::Json { path, source }
+    })
+}
+
+/// A name out of an engine's file: not empty, of bounded length, without control characters.
+pub(super) fn text(text: impl Into<String>) -> Option<String> {
+    let text = text.into();
+    let fits = !text.is_empty() && text.len() <= TEXT_LIMIT_BYTES && !text.chars().any(char::is_control);
+    fits.then_some(text)
+}
