@@ -181,7 +181,8 @@ impl App {
             tracing::warn!(limit, "the tier may be lower than it has to be");
         }
         let (tier, unseen) = (programs.tier().letter().to_owned(), programs.limits());
-        let registry = Arc::new(Registry::new(programs, root, current.clone(), state_dir));
+        let roots = Roots::default();
+        let registry = Arc::new(Registry::new(programs, root, current.clone(), state_dir, roots));
         let ledger = PendingLedger::start(books.ledger)
             .map_err(|source| AppError::Start { what: "the ledger", source })?;
         let mut troubles = books.troubles;
@@ -396,7 +397,6 @@ impl Stages {
             cases: cases.clone(),
             selecting: Arc::clone(&selecting),
             config: current.clone(),
-            roots: Roots::default(),
         };
         let token = sources.clone();
         threads.spawn(SELECT, move |stats| {

@@ -10,6 +10,8 @@ pub mod slots;
 
 pub mod canary;
 
+mod container;
+
 pub mod error;
 
 pub mod bounded;

@@ -16,6 +16,7 @@ use super::{
     bounded,
     canary::Canary,
     candidates::Candidates,
+    container,
     error::RunError,
     lists::{Lists, Whose},
     name::named,
@@ -26,6 +27,7 @@ use crate::{
     bpf::{Programs, skipped},
     cgroup::{Cgroup, CgroupError, CgroupRoot},
     config::Current,
+    container::Roots,
     enforce::is_gone,
     enrich::clock::{boot_ns, unix_ns},
 };
@@ -57,6 +59,8 @@ pub struct Registry {
     pub(super) state_dir: PathBuf,
     /// For the thresholds of runs that start.
     config: Current,
+    /// Where names of containers are found.
+    roots: Roots,
     pub(super) seed_wanted: AtomicBool,
 }
 
@@ -78,7 +82,13 @@ pub(super) struct Kernel {
 
 impl Registry {
     #[must_use]
-    pub fn new(programs: Programs, root: CgroupRoot, config: Current, state_dir: PathBuf) -> Self {
+    pub fn new(
+        programs: Programs,
+        root: CgroupRoot,
+        config: Current,
+        state_dir: PathBuf,
+        roots: Roots,
+    ) -> Self {
         Self {
             kernel: Mutex::new(Kernel { programs, slots: Slots::new(), last_end: None }),
             attaching: Mutex::new(()),
@@ -88,8 +98,15 @@ impl Registry {
             root,
             state_dir,
             config,
+            roots,
             seed_wanted: AtomicBool::new(false),
         }
+    }
+
+    /// Where names of containers are found.
+    #[must_use]
+    pub fn roots(&self) -> &Roots {
+        &self.roots
     }
 
     /// A run with an empty cgroup of its own.
@@ -357,6 +374,7 @@ impl Registry {
     pub(super) fn enter_lists(&self, new: New, tag: RunTag) -> Result<Arc<Run>, RunError> {
         let New { id, cgroup, owned, start, before } = new;
         let (command, cut) = bounded::command(start.command);
+        let container = container::of_run(&cgroup, before.as_ref(), &self.roots);
         let run = Arc::new(Run::new(NewRun {
             id,
             settings: self.config.get().settings_of(&start.name).clone(),
@@ -368,6 +386,7 @@ impl Registry {
             started_unix_ns: before.as_ref().map_or_else(unix_ns, |before| before.started_unix_ns),
             command_truncated: cut || before.as_ref().is_some_and(|before| before.command_truncated),
             before,
+            container,
             uid: start.uid,
             command,
             selected_by: start.selected_by,

@@ -49,6 +49,8 @@ pub struct Run {
     pub event_prefix: String,
     /// The run as an earlier sensor life left it.
     pub(super) before: Option<v1::Run>,
+    /// The container that its cgroup belongs to.
+    pub container: Option<v1::Container>,
     /// Calls of programs that the kernel had left out when the run began.
     pub(super) skipped_before: u64,
     detector: Mutex<RunDetector>,
@@ -128,6 +130,7 @@ pub(super) struct NewRun {
     pub command_truncated: bool,
     pub settings: sentry_detect::runaway::settings::Settings,
     pub before: Option<v1::Run>,
+    pub container: Option<v1::Container>,
 }
 
 impl Run {
@@ -145,6 +148,7 @@ impl Run {
         Self {
             event_prefix,
             before: new.before,
+            container: new.container,
             // Not known, it counts from the start of the sensor: too many rather than too few.
             skipped_before: skipped().unwrap_or(0),
             id: new.id,
@@ -395,6 +399,7 @@ impl Run {
             executed_unlisted,
             counted_boot_ns: state.counted_boot_ns,
             stopped: state.stopped.iter().map(|key| (*key).into()).collect(),
+            container: self.container.clone(),
         };
         if let Some(before) = &self.before {
             add_earlier_life(&mut run, before);
