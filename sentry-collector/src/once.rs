@@ -14,6 +14,7 @@ use clap_complete::Shell;
 use sentry_proto::proof::FeedKey;
 
 use crate::{
+    certify::{self, CertifyError},
     cli::{Cli, Command, ConfigCommand, DEFAULT_CONFIG},
     config::{Config, ConfigError},
     exit::Exit,
@@ -34,6 +35,8 @@ pub enum OnceError {
     Create { path: PathBuf, source: io::Error },
     #[error("cannot write {}", path.display())]
     Write { path: PathBuf, source: io::Error },
+    #[error(transparent)]
+    Certify(#[from] CertifyError),
     #[error("the kernel gave no random bytes")]
     Random,
 }
@@ -44,6 +47,7 @@ impl OnceError {
         match self {
             Self::Config(error) => error.exit(),
             Self::Store(error) => error.exit(),
+            Self::Certify(error) => error.exit(),
             Self::Create { .. } => Exit::CannotCreate,
             Self::Write { .. } => Exit::Io,
             Self::Random => Exit::Other,
@@ -59,6 +63,7 @@ pub fn run(command: &Command, cli: &Cli) -> Result<(String, Exit), OnceError> {
     match command {
         Command::Config { command: ConfigCommand::Check } => check(&Config::load(cli)?),
         Command::FeedKey { sensor, out } => feed_key(sensor, out).map(|text| (text, Exit::Ok)),
+        Command::Certify(args) => Ok((certify::certify(args)?, Exit::Ok)),
         Command::FeedReset { sensor } => {
             let known = forget_way(&Config::load(cli)?.data_dir, sensor)?;
             Ok(if known {

@@ -101,6 +101,12 @@ mod packages;
 #[expect(clippy::unwrap_used, clippy::panic, reason = "a failed test may panic")]
 mod systemd;
 
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+mod deploy;
+
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+mod container;
+
 /// `program` of the workloads with its arguments, as one command line.
 fn workload(program: &str, args: &[&str]) -> Vec<std::ffi::OsString> {
     let mut line = vec![sentry_tests::programs::path(program).into_os_string()];

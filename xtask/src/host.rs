@@ -8,7 +8,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use crate::step;
+use crate::{paths, step};
 
 /// Version of the linker that turns LLVM bitcode into BPF objects.
 pub(crate) const BPF_LINKER_VERSION: &str = "0.13.0";
@@ -22,6 +22,7 @@ pub(crate) struct Host {
     pub(crate) path: Vec<PathBuf>,
     pub(crate) home: PathBuf,
     pub(crate) cargo_home: PathBuf,
+    pub(crate) checkout: PathBuf,
 }
 
 /// A compiler that can produce BPF code.
@@ -43,7 +44,7 @@ impl Host {
         // `cargo install` puts programs here whether or not the user's PATH has it; sbin is absent for plain users.
         path.push(cargo_home.join("bin"));
         path.extend(["/usr/sbin", "/sbin"].map(PathBuf::from));
-        Self { root: PathBuf::from("/"), path, home, cargo_home }
+        Self { root: PathBuf::from("/"), path, home, cargo_home, checkout: paths::root() }
     }
 
     /// The first program of this name on the path.

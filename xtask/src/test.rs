@@ -10,8 +10,9 @@ use crate::{
     build::{self, What},
     cargo,
     host::Host,
+    image,
     package::{self, Programs},
-    paths, setup,
+    paths, setup, static_build,
     step::{self, say},
     tally::Tally,
     vm,
@@ -30,7 +31,7 @@ pub(crate) fn command(mut args: Args) -> Result<ExitCode> {
     }
     let started = Instant::now();
     let mut report = Report::default();
-    match prepare() {
+    match prepare(host) {
         Ok(()) => {
             if unit {
                 report.add("unit", tests_of(Selection::Unit, &filter));
@@ -50,11 +51,14 @@ pub(crate) fn command(mut args: Args) -> Result<ExitCode> {
     Ok(report.print(started))
 }
 
-fn prepare() -> Result<()> {
+fn prepare(images: bool) -> Result<()> {
     setup::ensure()?;
     build::build(What::ProgramsAndTests)?;
     if Host::this().cargo_deb().is_some() {
         package::debian(Programs::Dev)?;
+    }
+    if images {
+        image::build(&static_build::static_binaries("dev")?)?;
     }
     Ok(())
 }
@@ -86,7 +90,7 @@ fn tests_of(selection: Selection, filter: &[String]) -> Result<Tally> {
     if std::env::var_os("AGENTSENTRY_PROMISED").is_none() {
         // `setup` has seen to it.
         let packages = Host::this().cargo_deb().map_or("", |_there| ",debian-packages,lintian");
-        command.env("AGENTSENTRY_PROMISED", format!("systemd-nspawn{packages}"));
+        command.env("AGENTSENTRY_PROMISED", format!("systemd-nspawn,manifests,image{packages}"));
     }
     if selection == Selection::Integration && !Host::this().is_root() {
         command.env(format!("CARGO_TARGET_{}_RUNNER", host_triple()), "sudo -n -E");

@@ -181,6 +181,9 @@ impl App {
         let listener = socket::bind(&config.sensor.socket, config.sensor.group.as_deref()).await?;
         let books = books::open(&state_dir, &config.journal)?;
         let (journal, journal_handle) = JournalWriter::start(books.journal, journal::QUEUE_CAPACITY)?;
+        if let Some(limit) = programs.unknown_tier() {
+            tracing::warn!(limit, "the tier may be lower than it has to be");
+        }
         let (tier, unseen) = (programs.tier().letter().to_owned(), programs.limits());
         let roots = Roots::default();
         let registry = Arc::new(Registry::new(programs, root, current.clone(), state_dir, roots));
@@ -217,7 +220,12 @@ impl App {
         let serving = CancellationToken::new();
         let (mut exporter, export_status) = super::export::start(&config, &registry, &journal_handle, &cases);
         status.export(export_status);
-        let canary = super::canary::run(Arc::clone(&status.canary), Arc::clone(&registry), serving.clone());
+        let canary = super::canary::run(
+            Arc::clone(&status.canary),
+            Arc::clone(&registry),
+            config.sensor.runtime_dir().to_owned(),
+            serving.clone(),
+        );
         status.spawn(canary);
         let service = ControlService {
             registry: Arc::clone(&registry),
@@ -225,6 +233,7 @@ impl App {
             cases: cases.clone(),
             config: current,
             status: Arc::clone(&status),
+            runtime_dir: config.sensor.runtime_dir().to_owned(),
             reports: Arc::new(Semaphore::new(service::REPORTS_AT_ONCE)),
             stopping: serving.clone(),
         };
