@@ -41,7 +41,7 @@ fn a_key_may_be_a_credential() {
     assert_eq!(path, Path::new("/run/credentials/agentsentry.service/feed.key"));
     assert_eq!(
         with("../shadow").unwrap_err(),
-        "c.yaml:2:59: \"../shadow\" is not the name of a credential; write `credential:NAME`, without a \
+        "c.yaml:2:55: \"../shadow\" is not the name of a credential; write `credential:NAME`, without a \
          directory"
     );
 }
