@@ -66,6 +66,9 @@ mod feed;
 mod scenarios;
 
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+mod select;
+
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
 mod canary;
 
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]
@@ -91,6 +94,9 @@ mod verifier;
 
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]
 mod left_out;
+
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+mod packages;
 
 #[expect(clippy::unwrap_used, clippy::panic, reason = "a failed test may panic")]
 mod systemd;

@@ -13,6 +13,7 @@ mod demo;
 mod fuzz;
 mod host;
 mod lint;
+mod package;
 mod paths;
 mod run;
 mod sensor;
@@ -44,6 +45,7 @@ fn main() -> ExitCode {
         "vm" => vm::command(args),
         "coverage" => coverage::command(args),
         "fuzz" => fuzz::command(args),
+        "package" => package::command(args),
         "lint" => lint::command(args),
         "bench" => bench::command(args),
         "workload" => bench::workload_command(args),

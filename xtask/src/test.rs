@@ -10,6 +10,7 @@ use crate::{
     build::{self, What},
     cargo,
     host::Host,
+    package::{self, Programs},
     paths, setup,
     step::{self, say},
     tally::Tally,
@@ -51,7 +52,11 @@ pub(crate) fn command(mut args: Args) -> Result<ExitCode> {
 
 fn prepare() -> Result<()> {
     setup::ensure()?;
-    build::build(What::ProgramsAndTests)
+    build::build(What::ProgramsAndTests)?;
+    if Host::this().cargo_deb().is_some() {
+        package::debian(Programs::Dev)?;
+    }
+    Ok(())
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -80,7 +85,8 @@ fn tests_of(selection: Selection, filter: &[String]) -> Result<Tally> {
     command.env("AGENTSENTRY_BIN_DIR", paths::target().join("debug"));
     if std::env::var_os("AGENTSENTRY_PROMISED").is_none() {
         // `setup` has seen to it.
-        command.env("AGENTSENTRY_PROMISED", "systemd-nspawn");
+        let packages = Host::this().cargo_deb().map_or("", |_there| ",debian-packages,lintian");
+        command.env("AGENTSENTRY_PROMISED", format!("systemd-nspawn{packages}"));
     }
     if selection == Selection::Integration && !Host::this().is_root() {
         command.env(format!("CARGO_TARGET_{}_RUNNER", host_triple()), "sudo -n -E");

@@ -24,6 +24,7 @@ use crate::{
     bpf::{LoadError, Programs, RingSizes, programs::Rings, tables::Held},
     cgroup::{CgroupError, CgroupRoot},
     config::{Config, Current, Flags, Holder},
+    container::Roots,
     control::{
         callers::callers,
         service::{self, ControlService},
@@ -47,7 +48,9 @@ use crate::{
         StageStats,
         act::{self, Actor, Case},
         analyse::{self, Analyse},
-        hash, hash_queue, moved, reconcile, watch,
+        hash, hash_queue, moved, reconcile,
+        select::{self, Select, Selecting},
+        watch,
     },
 };
 
@@ -82,6 +85,9 @@ pub enum AppError {
     DeadStage { stage: &'static str },
 }
 
+/// Format of the state directory as a whole. To be raised with that of the journal, of the ledger, or of any other file
+/// in it that an older sensor would take for damaged.
+pub const STATE_FORMAT: u32 = 1;
 /// BTF of the running kernel.
 pub const BTF: &str = "/sys/kernel/btf/vmlinux";
 /// Nice value of the sensor.
@@ -92,8 +98,9 @@ const FIRST: i32 = -20;
 /// The stage that everything else's fate passes through; the last to be started and to end.
 const ACT: &str = "act";
 const ANALYSE: &str = "analyse";
-/// The stages that wait while the journal's queue is full.
-pub(super) const INTO_JOURNAL: [&str; 2] = [ACT, ANALYSE];
+const SELECT: &str = "select";
+/// The stages that wait while the journal's queue is full; `select` waits for `act`.
+pub(super) const INTO_JOURNAL: [&str; 3] = [ACT, ANALYSE, SELECT];
 /// How long a stop waits for calls that are being answered.
 const ANSWERED_WITHIN: Duration = Duration::from_secs(5);
 /// Between two times that a start which takes long asks the service manager for more time, and how
@@ -164,6 +171,7 @@ impl App {
     async fn build(current: Current) -> Result<Self, AppError> {
         let config = current.get();
         let state_dir = sentry_private::make_dir(&config.sensor.state_dir)?;
+        sentry_private::claim_format(&state_dir, STATE_FORMAT)?;
         let root = CgroupRoot::find()?;
         let ring_sizes =
             RingSizes { critical_bytes: config.rings.critical_bytes, bulk_bytes: config.rings.bulk_bytes };
@@ -174,7 +182,8 @@ impl App {
         let books = books::open(&state_dir, &config.journal)?;
         let (journal, journal_handle) = JournalWriter::start(books.journal, journal::QUEUE_CAPACITY)?;
         let (tier, unseen) = (programs.tier().letter().to_owned(), programs.limits());
-        let registry = Arc::new(Registry::new(programs, root, current.clone(), state_dir));
+        let roots = Roots::default();
+        let registry = Arc::new(Registry::new(programs, root, current.clone(), state_dir, roots));
         let ledger = PendingLedger::start(books.ledger)
             .map_err(|source| AppError::Start { what: "the ledger", source })?;
         let mut troubles = books.troubles;
@@ -370,8 +379,25 @@ impl Stages {
 
         let enricher = Enricher::new(ProcessTable::new(process_table::CAPACITY), BootClock::of_this_life());
         let (hash, files) = config.evidence.hash_executed.then(hash_queue::queue).unzip();
-        let to = Analyse { registry: Arc::clone(&registry), journal: journal_handle.clone(), hash };
-        threads.spawn(ANALYSE, move |stats| analyse::run(&lanes, enricher, &to, stats))?;
+        let (asked, questions) = select::queue();
+        let to = Analyse { registry: Arc::clone(&registry), journal: journal_handle.clone(), hash, asked };
+        let for_analyse = Arc::clone(&lanes);
+        threads.spawn(ANALYSE, move |stats| analyse::run(&for_analyse, enricher, &to, stats))?;
+        // Before anybody is answered: what is made from then on is selected.
+        registry.select(&config.selection())?;
+        let selecting = Arc::new(Selecting::default());
+        let select = Select {
+            registry: Arc::clone(&registry),
+            lanes,
+            cases: cases.clone(),
+            selecting: Arc::clone(&selecting),
+            config: current.clone(),
+        };
+        let token = sources.clone();
+        threads.spawn(SELECT, move |stats| {
+            come_first();
+            select.run(&questions, stats, &token);
+        })?;
         if let Some(files) = files {
             let (token, for_hash) = (sources.clone(), Arc::clone(&registry));
             threads.spawn("hash", move |stats| hash::run(&files, &for_hash, stats, &token))?;
@@ -412,6 +438,7 @@ impl Stages {
             ring_stats,
             threads.stats,
             state,
+            selecting,
         );
         Ok(App {
             current,

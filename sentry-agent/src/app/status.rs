@@ -21,7 +21,10 @@ use crate::{
     journal::{JournalHandle, Refused, Stats},
     ring::reader::RingStats,
     runs::Registry,
-    stage::StageStats,
+    stage::{
+        StageStats,
+        select::{Selecting, Unwatched},
+    },
 };
 
 /// How what is kept stands: ledger, journal, and the runs of earlier lives.
@@ -62,6 +65,7 @@ pub struct StatusBoard {
     export: OnceLock<watch::Receiver<ExportStatus>>,
     tasks: TaskTracker,
     state: StateStatus,
+    pub selecting: Arc<Selecting>,
     /// Why the configuration was not taken when it was read again.
     config_refused: Mutex<Option<String>>,
 }
@@ -76,6 +80,7 @@ impl StatusBoard {
         ring: Arc<RingStats>,
         stages: Vec<(&'static str, Arc<StageStats>)>,
         state: StateStatus,
+        selecting: Arc<Selecting>,
     ) -> Self {
         let canary = Arc::new(CanaryState::default());
         Self {
@@ -89,6 +94,7 @@ impl StatusBoard {
             export: OnceLock::new(),
             tasks: TaskTracker::new(),
             state,
+            selecting,
             config_refused: Mutex::default(),
         }
     }
@@ -190,8 +196,15 @@ impl StatusBoard {
             faults,
             ring_records: self.ring.records.load(Relaxed),
             ring_wakeups: self.ring.wakeups.load(Relaxed),
+            unwatched: self.selecting.unwatched().into_iter().map(unwatched).collect(),
+            selected_late: self.selecting.late(),
         }
     }
+}
+
+fn unwatched(agent: Unwatched) -> v1::UnwatchedAgent {
+    let Unwatched { agent, pid, uid, cgroup } = agent;
+    v1::UnwatchedAgent { agent, pid, uid, cgroup_path: cgroup }
 }
 
 fn in_words(export: &ExportStatus) -> String {

@@ -67,13 +67,18 @@ impl Holder {
 #[must_use]
 fn apply(old: &Config, new: Config) -> (Config, Change) {
     // Without `..`: whoever adds a key decides here what a change of it means.
-    let Config { sensor, journal, rings, evidence, collector, detect, agents } = new;
+    let Config { sensor, journal, rings, evidence, collector, detect, agents, labelled_pods, discover } = new;
     let Sensor { id, state_dir, socket, group } = sensor;
     let differs = |parts: &[(&'static str, bool)]| {
         parts.iter().filter(|(_, differs)| *differs).map(|(key, _)| *key).collect()
     };
     let change = Change {
-        applied: differs(&[("detect", detect != old.detect), ("agents", agents != old.agents)]),
+        applied: differs(&[
+            ("detect", detect != old.detect),
+            ("agents", agents != old.agents),
+            ("pods.labelled", labelled_pods != old.labelled_pods),
+            ("discover", discover != old.discover),
+        ]),
         needs_restart: differs(&[
             ("sensor.id", id != old.sensor.id),
             ("sensor.state_dir", state_dir != old.sensor.state_dir),
@@ -94,6 +99,8 @@ fn apply(old: &Config, new: Config) -> (Config, Change) {
         collector: old.collector,
         detect,
         agents,
+        labelled_pods,
+        discover,
     };
     (merged, change)
 }

@@ -1,6 +1,6 @@
 //! The file as typed. Every scalar is checked while it is parsed, so that an error carries its line and column.
 
-use std::{fmt, path::PathBuf};
+use std::{collections::BTreeMap, fmt, path::PathBuf};
 
 use sentry_detect::{run::Mode, runaway::settings::Settings};
 use sentry_service::credential;
@@ -10,7 +10,7 @@ use serde::{
 };
 use serde_saphyr::Spanned;
 
-use super::Endpoint;
+use super::{Endpoint, select::MatchFile};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -30,6 +30,9 @@ pub(super) struct File {
     pub(super) detect: Settings,
     #[serde(default)]
     pub(super) agents: Vec<AgentFile>,
+    #[serde(default)]
+    pub(super) pods: PodsFile,
+    pub(super) discover: Option<DiscoverFile>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -97,6 +100,24 @@ pub(super) struct AgentFile {
     pub(super) name: Spanned<Identifier>,
     #[serde(default)]
     pub(super) mode: Mode,
+    /// Thresholds of its own; those that it does not give are those of `detect`.
+    pub(super) limits: Option<Spanned<BTreeMap<String, serde_json::Value>>>,
+    #[serde(default, rename = "match")]
+    pub(super) matches: Vec<Spanned<MatchFile>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PodsFile {
+    pub(super) labelled: Option<bool>,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum DiscoverFile {
+    Off,
+    Report,
+    Tag,
 }
 
 /// A name that is safe in paths, metrics and certificates.

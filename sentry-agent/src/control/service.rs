@@ -235,7 +235,7 @@ impl ControlService {
             (Some(Mode::Enforce), _) | (_, Some(Mode::Enforce)) => Mode::Enforce,
             _ => Mode::Observe,
         };
-        Ok(Start { name, mode, uid: peer.uid, command })
+        Ok(Start { name, mode, uid: peer.uid, command, selected_by: String::new() })
     }
 
     async fn note_start(&self, run: &Arc<Run>) -> Result<(), Status> {

@@ -3,6 +3,7 @@
 //! ```text
 //! ring thread → [a queue for each run] → analyse → [journal]
 //!                                            └─→ [files] → hash (what was in executed files, where it is asked for)
+//!                  analyse → [asked] → select: cgroups that may be an agent's → runs
 //!                    watch (every 100 ms: kernel counters) → [cases] → act → ledger, [journal]
 //!                    reconcile (every 100 ms: what the kernel did not tell of)
 //!                    moved (every 100 ms: bytes that busy runs read and wrote)
@@ -16,6 +17,8 @@ pub mod analyse;
 pub mod hash_queue;
 
 pub mod hash;
+
+pub mod select;
 
 pub mod watch;
 

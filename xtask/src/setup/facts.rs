@@ -37,6 +37,10 @@ pub(super) struct Facts {
     pub(super) busybox: bool,
     pub(super) xz: bool,
     pub(super) nspawn: bool,
+    /// Wanted where there is an apt, as only there its packages can be installed.
+    pub(super) cargo_deb: bool,
+    /// As `cargo_deb`.
+    pub(super) lintian: bool,
     /// The package lists were read just now.
     pub(super) lists_fresh: bool,
     /// With fresh lists: the distribution has the packages of the BPF toolchain.
@@ -60,6 +64,8 @@ impl Facts {
             busybox: host.which("busybox").is_some(),
             xz: host.which("xz").is_some(),
             nspawn: host.which("systemd-nspawn").is_some(),
+            cargo_deb: host.cargo_deb().is_some(),
+            lintian: host.which("lintian").is_some(),
             lists_fresh: false,
             toolchain_packaged: true,
         };
@@ -84,7 +90,8 @@ impl Facts {
     }
 
     fn complete(&self) -> bool {
-        let tools = self.qemu && self.cpio && self.busybox && self.xz && self.nspawn;
+        let deb = !self.apt || self.cargo_deb && self.lintian;
+        let tools = self.qemu && self.cpio && self.busybox && self.xz && self.nspawn && deb;
         self.bpf_compiler && self.bpf_linker && tools
     }
 }
@@ -123,11 +130,12 @@ mod tests {
     #[test]
     fn a_full_machine_has_everything() {
         let root = tempfile::tempdir().unwrap();
-        let tools = ["qemu-system-x86_64", "cpio", "busybox", "xz", "systemd-nspawn"];
+        let tools = ["qemu-system-x86_64", "cpio", "busybox", "xz", "systemd-nspawn", "lintian"];
         for program in ["apt-get", "cargo", "rustc"].into_iter().chain(tools) {
             put(root.path(), &format!("usr/bin/{program}"), "");
         }
         put(root.path(), "usr/bin/bpf-linker", "#!/bin/sh\necho bpf-linker 0.13.0\n");
+        put(root.path(), "usr/bin/cargo-deb", "#!/bin/sh\necho cargo-deb 3.8.0\n");
         put(root.path(), "usr/lib/rustlib/bpfel-unknown-none/lib/libcore-1.rlib", "");
         let facts = Facts::gather(&machine(root.path()));
         assert!(facts.complete(), "{facts:?}");

@@ -1,7 +1,7 @@
 //! Facts in, steps out: the pure part of `setup`.
 
 use crate::{
-    host::BPF_LINKER_VERSION,
+    host::{BPF_LINKER_VERSION, CARGO_DEB_VERSION},
     setup::facts::{COMPILER_PACKAGES, Facts, LLVM_PACKAGE, Privilege},
 };
 
@@ -19,6 +19,7 @@ pub(super) enum Step {
     InstallBpfLinker {
         with_distribution_llvm: bool,
     },
+    InstallCargoDeb,
     /// The distribution is not known here; the words name what its packages have to bring.
     InstallByName {
         programs: Vec<&'static str>,
@@ -43,6 +44,7 @@ impl Step {
             Self::InstallPackages { .. } => "install packages",
             Self::InstallNightly => "install a Rust that can compile `core` for BPF",
             Self::InstallBpfLinker { .. } => "compile the BPF linker, about a minute",
+            Self::InstallCargoDeb => "compile cargo-deb, about half a minute",
             Self::InstallByName { .. } => "install programs",
         }
     }
@@ -53,6 +55,7 @@ impl Step {
             Self::InstallPackages { .. } | Self::InstallByName { .. } => "setup-packages",
             Self::InstallNightly => "setup-nightly",
             Self::InstallBpfLinker { .. } => "setup-bpf-linker",
+            Self::InstallCargoDeb => "setup-cargo-deb",
         }
     }
 
@@ -75,6 +78,10 @@ impl Step {
             Self::InstallBpfLinker { with_distribution_llvm: false } => {
                 format!("cargo install bpf-linker --version {BPF_LINKER_VERSION} --locked --force")
             }
+            // A debug build packs as fast, as the program xz does the work.
+            Self::InstallCargoDeb => format!(
+                "cargo install cargo-deb --version {CARGO_DEB_VERSION} --locked --force --debug --no-default-features"
+            ),
             Self::InstallByName { programs } => {
                 format!("# with this distribution's package manager: {}", programs.join(", "))
             }
@@ -121,6 +128,9 @@ pub(super) fn plan(facts: &Facts) -> Plan {
             plan.blocked.get_or_insert("the BPF linker needs the LLVM of the nightly compiler".to_owned());
         }
     }
+    if facts.apt && !facts.cargo_deb {
+        plan.steps.push(Step::InstallCargoDeb);
+    }
     plan
 }
 
@@ -133,17 +143,20 @@ fn missing(facts: &Facts) -> Vec<String> {
         (facts.busybox, "busybox: the user space of the test kernels"),
         (facts.xz, "xz: unpacks the package lists that name the test kernels"),
         (facts.nspawn, "systemd-nspawn: boots systemd for the tests of the units"),
+        (facts.lintian || !facts.apt, "lintian: checks Debian packages"),
+        (facts.cargo_deb || !facts.apt, "cargo-deb 3.8.0: packs for Debian"),
     ];
     table.iter().filter(|(there, _)| !there).map(|(_, what)| (*what).to_owned()).collect()
 }
 
-fn tools(facts: &Facts) -> [(bool, &'static str, &'static str); 5] {
+fn tools(facts: &Facts) -> [(bool, &'static str, &'static str); 6] {
     [
         (facts.qemu, "qemu-system-x86", "qemu-system-x86_64"),
         (facts.cpio, "cpio", "cpio"),
         (facts.busybox, "busybox-static", "busybox (static)"),
         (facts.xz, "xz-utils", "xz"),
         (facts.nspawn, "systemd-container", "systemd-nspawn"),
+        (facts.lintian || !facts.apt, "lintian", "lintian"),
     ]
 }
 
@@ -189,6 +202,8 @@ mod tests {
             busybox: true,
             xz: true,
             nspawn: true,
+            cargo_deb: true,
+            lintian: true,
             lists_fresh: false,
             toolchain_packaged: true,
         }
@@ -203,6 +218,8 @@ mod tests {
             cpio: false,
             busybox: false,
             nspawn: false,
+            cargo_deb: false,
+            lintian: false,
             ..complete()
         }
     }
@@ -220,15 +237,16 @@ mod tests {
     fn a_bare_debian_gets_packages_then_the_linker() {
         let plan = plan(&bare());
         assert_eq!(plan.blocked, None);
-        assert_eq!(plan.missing.len(), 6);
+        assert_eq!(plan.missing.len(), 8);
         assert_eq!(
             lines(&plan),
             [
                 "apt-get update",
                 "env DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends \
-                 qemu-system-x86 cpio busybox-static systemd-container rustc-web cargo-web libstd-rust-web-dev-bpf llvm-22-dev",
+                 qemu-system-x86 cpio busybox-static systemd-container lintian rustc-web cargo-web libstd-rust-web-dev-bpf llvm-22-dev",
                 "LLVM_PREFIX=/usr/lib/llvm-22 cargo install bpf-linker --version 0.13.0 --locked --force \
                  --no-default-features --features llvm-22",
+                "cargo install cargo-deb --version 3.8.0 --locked --force --debug --no-default-features",
             ]
         );
     }
@@ -266,7 +284,7 @@ mod tests {
     fn a_release_without_the_toolchain_falls_back_to_nightly() {
         let plan = plan(&Facts { lists_fresh: true, toolchain_packaged: false, ..bare() });
         assert!(plan.blocked.is_some());
-        assert_eq!(lines(&plan)[0].split_whitespace().last(), Some("systemd-container"));
+        assert_eq!(lines(&plan)[0].split_whitespace().last(), Some("lintian"));
         assert_eq!(plan.steps[1], Step::InstallNightly);
         assert_eq!(plan.steps[2], Step::InstallBpfLinker { with_distribution_llvm: false });
     }
