@@ -23,7 +23,7 @@ use crate::{
     bpf::{LoadError, Programs, RingSizes, programs::Rings, tables::Held},
     cgroup::{CgroupError, CgroupRoot},
     config::Config,
-    container::Roots,
+    container::{Roots, kubelet},
     control::{
         callers::callers,
         service::{self, ControlService},
@@ -148,8 +148,11 @@ impl App {
         let listener = socket::bind(&config.sensor.socket, config.sensor.group.as_deref()).await?;
         let books = books::open(&state_dir, &config.journal)?;
         let (journal, journal_handle) = JournalWriter::start(books.journal, journal::QUEUE_CAPACITY)?;
+        let pods = config.containers.kubelet.is_some().then(Arc::default);
+        let roots = Roots { node: config.containers.node.clone(), pods, ..Roots::default() }
+            .with(&config.containers.engines);
         let (tier, unseen) = (programs.tier().letter().to_owned(), programs.limits());
-        let registry = Arc::new(Registry::new(programs, root, config.detect.clone(), state_dir, Roots::default()));
+        let registry = Arc::new(Registry::new(programs, root, config.detect.clone(), state_dir, roots));
         let ledger = PendingLedger::start(books.ledger)
             .map_err(|source| AppError::Start { what: "the ledger", source })?;
         let mut troubles = books.troubles;
@@ -196,6 +199,9 @@ impl App {
         let mut servers = serve(service, listener).await;
         let mut telling = JoinSet::new();
         telling.spawn(recover::keep_telling(Arc::clone(&registry), journal_handle.clone()));
+        if let (Some(kubelet), Some(pods)) = (&config.containers.kubelet, &registry.roots().pods) {
+            telling.spawn(kubelet::keep(kubelet.clone(), Arc::clone(pods)));
+        }
         tracing::info!(
             sensor.id = config.sensor.id,
             socket = %config.sensor.socket.display(),

@@ -12,9 +12,13 @@ use std::{fmt, io, path::PathBuf};
 
 use sentry_detect::{run::Mode, runaway::settings::Settings};
 
+use crate::container::{Engines, kubelet::Kubelet};
+
 pub mod check;
 
 pub mod defaults;
+
+mod containers;
 
 mod file;
 
@@ -31,6 +35,7 @@ pub struct Config {
     pub evidence: Evidence,
     pub collector: Collector,
     pub detect: Settings,
+    pub containers: Containers,
     pub agents: Vec<Agent>,
 }
 
@@ -107,6 +112,17 @@ pub struct TlsFiles {
     /// This sensor's certificate, for its id.
     pub cert: PathBuf,
     pub key: PathBuf,
+}
+
+/// Where names of containers and pods are found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Containers {
+    /// Directories of engines, beside the usual ones.
+    pub engines: Engines,
+    /// The cluster's name for this host.
+    pub node: Option<String>,
+    /// Asked for the pods of this host; `None`: it is not.
+    pub kubelet: Option<Kubelet>,
 }
 
 /// What holds for the runs of one agent.

@@ -11,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::{
     Agent, Collector, Config, ConfigError, Endpoint, Evidence, Journal, Proof, Rings, Sensor, TlsFiles,
-    defaults,
+    containers, defaults,
     file::{AgentFile, CollectorFile, EnabledFile, File, Identifier},
 };
 
@@ -27,6 +27,8 @@ pub struct Flags {
     pub group: Option<String>,
     /// An endpoint, or `disabled`.
     pub collector: Option<String>,
+    /// The cluster's name for this host.
+    pub node: Option<String>,
 }
 
 impl Config {
@@ -76,6 +78,7 @@ impl Config {
             },
             collector,
             detect: file.detect,
+            containers: containers::containers(path, flags.node.clone(), file.containers)?,
             agents: agents(path, file.agents)?,
         })
     }
@@ -120,7 +123,7 @@ fn parse_yaml(path: &Path, text: &str) -> Result<File, ConfigError> {
     })
 }
 
-fn invalid(path: &Path, at: serde_saphyr::Location, what: String) -> ConfigError {
+pub(super) fn invalid(path: &Path, at: serde_saphyr::Location, what: String) -> ConfigError {
     ConfigError::Invalid { path: path.into(), line: at.line(), column: at.column(), what }
 }
 
