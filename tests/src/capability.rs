@@ -58,6 +58,8 @@ fn present(capability: &str) -> bool {
             let mut command = std::process::Command::new("systemd-nspawn");
             present("overlay") && command.arg("--version").output().is_ok_and(|out| out.status.success())
         }
+        "podman" => has_tool("podman") && has_tool("runc"),
+        "containerd" => has_tool("containerd") && has_tool("ctr") && has_tool("runc"),
         // Scratch directories on a file system that stamps every change.
         "stamped-scratch" => nix::sys::statfs::statfs(&std::env::temp_dir())
             .is_ok_and(|system| system.filesystem_type() != nix::sys::statfs::TMPFS_MAGIC),
