@@ -64,6 +64,7 @@ mod feed;
 
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]
 mod scenarios;
+mod select;
 
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]
 mod canary;
@@ -92,7 +93,7 @@ mod verifier;
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]
 mod left_out;
 
-#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+#[expect(clippy::unwrap_used, clippy::panic, reason = "a failed test may panic")]
 mod systemd;
 
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]

@@ -19,14 +19,16 @@ use super::{
 };
 
 pub(super) fn agents(args: &AgentsArgs) -> Result<Exit, CliError> {
-    let runs = block_on(async {
+    let (runs, status) = block_on(async {
         let mut client = connect(&args.socket.socket).await?;
-        runs(&mut client, args.all).await
+        let runs = runs(&mut client, args.all).await?;
+        let status = client.status(v1::StatusRequest::default()).await?.into_inner();
+        Ok::<_, CliError>((runs, status))
     })?;
     let text = if args.json {
         runs.iter().map(|run| json::line(&json::run(run))).collect()
     } else {
-        render::run::table(&runs)
+        render::run::table(&runs) + &render::run::unwatched(&status.unwatched)
     };
     out::print(&text)?;
     Ok(Exit::Ok)

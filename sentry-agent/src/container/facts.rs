@@ -46,6 +46,8 @@ pub struct Facts {
     pub pod: Option<Pod>,
     /// The cluster's name for this host.
     pub node: Option<String>,
+    /// It only holds the namespaces of its pod.
+    pub is_sandbox: bool,
     /// What runs the container for the engine: `runc`, `crun`, `runsc`, `kata`.
     pub runtime: Option<String>,
     /// The container has a kernel of its own, so this host's programs do not see what it does.

@@ -35,12 +35,10 @@ fn by_files(place: &Place, roots: &Roots) -> Facts {
             }
             facts
         }
-        Ok(false) => by_path,
+        // Where no engine's directory is, no file will come.
+        Ok(false) => Facts { complete: !roots.are_there(), ..by_path },
         Err(error) => {
-            tracing::warn!(
-                error = %crate::error_chain(&error), container = id,
-                "cannot read a container's files; its name stays unknown"
-            );
+            roots.complain(id, &error);
             by_path
         }
     }

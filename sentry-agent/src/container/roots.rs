@@ -4,7 +4,7 @@ use std::{
     fs::File,
     io::{self, Read as _},
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use rustix::{
@@ -35,6 +35,8 @@ pub struct Roots {
     pub node: Option<String>,
     /// Filled by the kubelet, where it is asked.
     pub pods: Option<Arc<Pods>>,
+    /// The container whose files could last not be read: each is complained of once.
+    pub(super) unread: Arc<Mutex<String>>,
 }
 
 /// One more directory of each engine.
@@ -66,6 +68,7 @@ impl Roots {
             docker: all(&["var/lib/docker"]),
             node: None,
             pods: None,
+            unread: Arc::default(),
         }
     }
 
@@ -86,6 +89,23 @@ impl Roots {
         let containerd = self.containerd.iter().map(|root| root.join(TASKS));
         let docker = self.docker.iter().map(|root| root.join(CONTAINERS));
         containerd.chain(self.storage.iter().cloned()).chain(docker)
+    }
+
+    /// Whether any engine may have files here.
+    pub(super) fn are_there(&self) -> bool {
+        self.places().any(|place| place.is_dir())
+    }
+
+    /// Logs that a container's files cannot be read.
+    pub(super) fn complain(&self, container: &str, error: &FileError) {
+        let mut unread = self.unread.lock().unwrap_or_else(PoisonError::into_inner);
+        if *unread != container {
+            container.clone_into(&mut unread);
+            tracing::warn!(
+                error = %crate::error_chain(error), container,
+                "cannot read a container's files; its name stays unknown"
+            );
+        }
     }
 
     /// What of it can be read here.

@@ -32,6 +32,8 @@ mod seed;
 
 mod adopted;
 
+pub mod candidates;
+
 mod unseen;
 
 pub use error::RunError;

@@ -40,6 +40,8 @@ pub struct Run {
     /// Who asked for it.
     pub uid: u32,
     pub command: Vec<String>,
+    /// Why it is watched though nobody asked, for a person; else empty.
+    pub selected_by: String,
     /// There was more of it.
     command_truncated: bool,
     pub moved: Moved,
@@ -124,6 +126,7 @@ pub(super) struct NewRun {
     pub started_unix_ns: u64,
     pub uid: u32,
     pub command: Vec<String>,
+    pub selected_by: String,
     pub command_truncated: bool,
     pub settings: sentry_detect::runaway::settings::Settings,
     pub before: Option<v1::Run>,
@@ -158,6 +161,7 @@ impl Run {
             registered: Instant::now(),
             uid: new.uid,
             command: new.command,
+            selected_by: new.selected_by,
             command_truncated: new.command_truncated,
             moved: Moved::default(),
             detector: Mutex::new(detector),
@@ -387,6 +391,7 @@ impl Run {
             findings: self.findings.load(Ordering::Relaxed),
             uid: self.uid,
             command: self.command.clone(),
+            selected_by: self.selected_by.clone(),
             command_truncated: self.command_truncated,
             end_unseen: false,
             flows: state.flows.clone(),

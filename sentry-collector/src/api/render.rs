@@ -97,6 +97,7 @@ pub(crate) fn run(row: &RunRow, connected: bool) -> Result<Value, DecodeError> {
         "mode": name(run.mode().as_str_name(), "MODE_"),
         "command": run.command,
         "command_truncated": run.command_truncated,
+        "selected_by": run.selected_by,
         "uid": run.uid,
         "cgroup": {"path": run.cgroup_path, "id": run.cgroup_id.to_string()},
         "container": run.container.as_ref().map(container::json),

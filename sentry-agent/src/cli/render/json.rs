@@ -133,6 +133,7 @@ pub(crate) fn run(run: &v1::Run) -> Value {
         "uid": run.uid,
         "command": run.command,
         "command_truncated": run.command_truncated,
+        "selected_by": run.selected_by,
         "findings": run.findings,
         "rings": {"critical": books(run.critical), "bulk": books(run.bulk)},
         "interruptions": run.interruptions,
@@ -210,6 +211,11 @@ pub(crate) fn status(status: &v1::StatusReply) -> Value {
         .iter()
         .map(|s| json!({"name": s.name, "alive": s.alive, "handled": s.handled, "lost": s.lost}))
         .collect();
+    let unwatched: Vec<Value> = status
+        .unwatched
+        .iter()
+        .map(|a| json!({"agent": a.agent, "pid": a.pid, "uid": a.uid, "cgroup_path": a.cgroup_path}))
+        .collect();
     json!({
         "type": "status",
         "health": status.health,
@@ -225,6 +231,8 @@ pub(crate) fn status(status: &v1::StatusReply) -> Value {
         "faults": status.faults,
         "ring": {"records": status.ring_records, "wakeups": status.ring_wakeups},
         "limits": status.limits,
+        "unwatched": unwatched,
+        "selected_late": status.selected_late,
     })
 }
 

@@ -15,12 +15,16 @@ pub(crate) fn table(runs: &[v1::Run]) -> String {
         return "No agent is watched now. `sentry run -- CMD` starts one, `sentry agents --all` shows ended ones.\n".into();
     }
     let in_containers = runs.iter().any(|run| run.container.is_some());
-    let mut header = vec!["AGENT", "STATE", "MODE", "STARTED", "PROCESSES", "FINDINGS"];
+    let selected = runs.iter().any(|run| !run.selected_by.is_empty());
+    let mut columns = vec!["AGENT", "STATE", "MODE", "STARTED", "PROCESSES", "FINDINGS"];
     if in_containers {
-        header.extend(["CONTAINER", "IMAGE"]);
+        columns.extend(["CONTAINER", "IMAGE"]);
     }
-    header.push("RUN");
-    let mut table = Table::new(&header);
+    columns.push("RUN");
+    if selected {
+        columns.push("WATCHED BECAUSE OF");
+    }
+    let mut table = Table::new(&columns);
     for run in runs {
         let alive = (run.processes_born + run.processes_entered).saturating_sub(run.processes_ended);
         let mut row = vec![
@@ -37,6 +41,12 @@ pub(crate) fn table(runs: &[v1::Run]) -> String {
             row.extend([cell(of(container)), cell(of(|container| safe(&container.image)))]);
         }
         row.push(cell(safe(&run.id)));
+        if selected {
+            row.push(cell(match run.selected_by.as_str() {
+                "" => "its caller".into(),
+                selector => safe(selector),
+            }));
+        }
         table.row(row);
     }
     table.render()
@@ -60,6 +70,28 @@ pub(crate) fn container(container: &v1::Container) -> String {
         format!(" ({}: not seen into)", container.sandboxed)
     };
     safe(&format!("{}{unseen}", text.trim_end_matches([' ', '/'])))
+}
+
+/// Running agents that nobody selected, and what to do about them.
+pub(crate) fn unwatched(agents: &[v1::UnwatchedAgent]) -> String {
+    if agents.is_empty() {
+        return String::new();
+    }
+    let mut text = format!(
+        "\n{YELLOW}Not watched{YELLOW:#}: agents by the names of their programs. Select them in the \
+         configuration (`agents[].match`), or `sentry tag CGROUP --name NAME`.\n"
+    );
+    let mut table = Table::new(&["AGENT", "PID", "UID", "CGROUP"]);
+    for agent in agents {
+        table.row(vec![
+            cell(safe(&agent.agent)),
+            cell(agent.pid.to_string()),
+            cell(agent.uid.to_string()),
+            cell(safe(&agent.cgroup_path)),
+        ]);
+    }
+    text.push_str(&table.render());
+    text
 }
 
 pub(crate) fn name(run: &v1::Run) -> &str {
