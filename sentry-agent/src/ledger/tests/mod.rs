@@ -124,10 +124,7 @@ fn typed_entries_hold_exact_times() {
     let dir = tempfile::tempdir().unwrap();
     let mut ledger = Ledger::open(dir.path()).unwrap();
     let run = v1::Run { id: "r".to_owned(), started_unix_ns: 5, mode: 2, ..v1::Run::default() };
-    assert_eq!(ledger.run_started(&run).unwrap().body.get("container"), None);
-    let container = v1::Container { engine: "docker".to_owned(), ..v1::Container::default() };
-    let contained = v1::Run { id: "r2".to_owned(), container: Some(container), ..run.clone() };
-    assert_eq!(ledger.run_started(&contained).unwrap().body["container"]["engine"], "docker");
+    ledger.run_started(&run).unwrap();
     let decision = Decision {
         id: "r-d-1".to_owned(),
         run: RunId("r".to_owned()),
@@ -154,6 +151,18 @@ fn typed_entries_hold_exact_times() {
     assert_eq!(ledger.outcome(&outcome).unwrap().body["took_ns"], json!(3_000_000));
     ledger.run_ended(&run).unwrap();
     assert_eq!(verify(dir.path()).unwrap().entries, 5);
+}
+
+#[test]
+fn a_run_in_a_container_is_entered_with_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut ledger = Ledger::open(dir.path()).unwrap();
+    let run = v1::Run { id: "r".to_owned(), ..v1::Run::default() };
+    assert_eq!(ledger.run_started(&run).unwrap().body.get("container"), None);
+    let container = v1::Container { engine: "docker".to_owned(), ..v1::Container::default() };
+    let expected = sentry_proto::container::json(&container);
+    let contained = v1::Run { container: Some(container), ..run };
+    assert_eq!(ledger.run_started(&contained).unwrap().body["container"], expected);
 }
 
 #[test]
