@@ -86,6 +86,11 @@ pub enum Command {
         /// Id of the sensor.
         sensor: String,
     },
+    /// Prints completions for a shell.
+    Completions { shell: clap_complete::Shell },
+    /// Writes what packages have beside the program into a directory.
+    #[command(hide = true)]
+    Packaging { dir: PathBuf },
 }
 
 #[derive(Debug, Args)]

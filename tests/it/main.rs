@@ -64,6 +64,8 @@ mod feed;
 
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]
 mod scenarios;
+
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
 mod select;
 
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]
@@ -92,6 +94,9 @@ mod verifier;
 
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]
 mod left_out;
+
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+mod packages;
 
 #[expect(clippy::unwrap_used, clippy::panic, reason = "a failed test may panic")]
 mod systemd;

@@ -62,6 +62,9 @@ fn present(capability: &str) -> bool {
         "image" => podman::is_there(),
         // Helm, kustomize and the schemas of Kubernetes.
         "manifests" => manifests::tool("kubernetes-validate").exists(),
+        // The Debian packages of the programs under test, and something to install them with.
+        "debian-packages" => crate::packages::all().is_some() && has_tool("dpkg"),
+        "lintian" => has_tool("lintian"),
         // Scratch directories on a file system that stamps every change.
         "stamped-scratch" => nix::sys::statfs::statfs(&std::env::temp_dir())
             .is_ok_and(|system| system.filesystem_type() != nix::sys::statfs::TMPFS_MAGIC),

@@ -13,6 +13,9 @@ use crate::{paths, step};
 /// Version of the linker that turns LLVM bitcode into BPF objects.
 pub(crate) const BPF_LINKER_VERSION: &str = "0.13.0";
 
+/// Version of what makes Debian packages.
+pub(crate) const CARGO_DEB_VERSION: &str = "3.8.0";
+
 /// A machine to look at.
 pub(crate) struct Host {
     pub(crate) root: PathBuf,
@@ -76,6 +79,13 @@ impl Host {
         let linker = self.which("bpf-linker")?;
         let version = step::capture(Command::new(&linker).arg("--version")).ok()?;
         version.contains(BPF_LINKER_VERSION).then_some(linker)
+    }
+
+    /// What makes Debian packages, if it is there.
+    pub(crate) fn cargo_deb(&self) -> Option<PathBuf> {
+        let program = self.which("cargo-deb")?;
+        let version = step::capture(Command::new(&program).arg("--version")).ok()?;
+        version.contains(CARGO_DEB_VERSION).then_some(program)
     }
 
     /// True if this process may do everything.

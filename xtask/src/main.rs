@@ -15,6 +15,7 @@ mod host;
 mod image;
 mod kubernetes;
 mod lint;
+mod package;
 mod paths;
 mod run;
 mod sensor;
@@ -47,6 +48,7 @@ fn main() -> ExitCode {
         "vm" => vm::command(args),
         "coverage" => coverage::command(args),
         "fuzz" => fuzz::command(args),
+        "package" => package::command(args),
         "lint" => lint::command(args),
         "bench" => bench::command(args),
         "workload" => bench::workload_command(args),

@@ -10,7 +10,9 @@ use crate::{
     build::{self, What},
     cargo,
     host::Host,
-    image, paths, setup, static_build,
+    image,
+    package::{self, Programs},
+    paths, setup, static_build,
     step::{self, say},
     tally::Tally,
     vm,
@@ -55,6 +57,9 @@ fn prepare(images: bool) -> Result<()> {
     if images {
         image::build(&static_build::static_binaries("dev")?)?;
     }
+    if Host::this().cargo_deb().is_some() {
+        package::debian(Programs::Dev)?;
+    }
     Ok(())
 }
 
@@ -84,7 +89,8 @@ fn tests_of(selection: Selection, filter: &[String]) -> Result<Tally> {
     command.env("AGENTSENTRY_BIN_DIR", paths::target().join("debug"));
     if std::env::var_os("AGENTSENTRY_PROMISED").is_none() {
         // `setup` has seen to it.
-        command.env("AGENTSENTRY_PROMISED", "systemd-nspawn,manifests,image");
+        let packages = Host::this().cargo_deb().map_or("", |_there| ",debian-packages,lintian");
+        command.env("AGENTSENTRY_PROMISED", format!("systemd-nspawn,manifests,image{packages}"));
     }
     if selection == Selection::Integration && !Host::this().is_root() {
         command.env(format!("CARGO_TARGET_{}_RUNNER", host_triple()), "sudo -n -E");

@@ -85,6 +85,9 @@ pub enum AppError {
     DeadStage { stage: &'static str },
 }
 
+/// Format of the state directory as a whole. To be raised with that of the journal, of the ledger, or of any other file
+/// in it that an older sensor would take for damaged.
+pub const STATE_FORMAT: u32 = 1;
 /// BTF of the running kernel.
 pub const BTF: &str = "/sys/kernel/btf/vmlinux";
 /// Nice value of the sensor.
@@ -168,6 +171,7 @@ impl App {
     async fn build(current: Current) -> Result<Self, AppError> {
         let config = current.get();
         let state_dir = sentry_private::make_dir(&config.sensor.state_dir)?;
+        sentry_private::claim_format(&state_dir, STATE_FORMAT)?;
         let root = CgroupRoot::find()?;
         let ring_sizes =
             RingSizes { critical_bytes: config.rings.critical_bytes, bulk_bytes: config.rings.bulk_bytes };

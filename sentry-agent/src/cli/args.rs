@@ -100,6 +100,9 @@ named, and the exit code is 1. While runs exist the sensor does the same every f
     #[command(after_help = "\
 Needs root. Starts a collector and a sensor of its own in a scratch directory, touches nothing else, and cleans up.")]
     Demo,
+    /// Writes what packages have beside the program into a directory.
+    #[command(hide = true)]
+    Packaging { dir: PathBuf },
     /// The demo's runaway.
     #[command(hide = true)]
     DemoAgent(DemoAgentArgs),

