@@ -31,6 +31,7 @@ const SYSCTLS: [&str; 6] = [
 const SNAPSHOTTER: &str = "native";
 /// Where containerd keeps what runs, on every node.
 const CONTAINERD: &str = "/run/containerd";
+const HIDDEN: [&str; 3] = [CONTAINERD, "/var/log/pods", "/var/log/containers"];
 const CGROUPS: &str = "/sys/fs/cgroup";
 
 /// The one that this process lives in.
@@ -89,11 +90,15 @@ impl Cluster {
         self.bin.join("kubectl")
     }
 
-    /// Mounts reach containers, as on a node with systemd, and the host's own containerd is hidden.
+    /// Mounts reach containers, as on a node with systemd, and what would be written at fixed places of
+    /// the host is written beside it.
     fn mounts() -> Result<()> {
         step::capture(Command::new("mount").args(["--make-rshared", "/"]))?;
-        fs::create_dir_all(CONTAINERD).with_context(|| format!("cannot create {CONTAINERD}"))?;
-        step::capture(Command::new("mount").args(["-t", "tmpfs", "tmpfs", CONTAINERD])).map(drop)
+        for dir in HIDDEN {
+            fs::create_dir_all(dir).with_context(|| format!("cannot create {dir}"))?;
+            step::capture(Command::new("mount").args(["-t", "tmpfs", "tmpfs", dir]))?;
+        }
+        Ok(())
     }
 
     fn network(&self) -> Result<()> {

@@ -131,7 +131,7 @@ fn watch(shell: &Shell) -> Result<String> {
         ensure!(all.iter().all(|part| told.contains(part)), "{told}");
         Ok(())
     })?;
-    shell.run(&events)?;
+    shell.run(&format!("{events} --limit 16"))?;
     run_of_demo(shell)
 }
 
@@ -183,7 +183,9 @@ fn collect(shell: &Shell, run: &str) -> Result<()> {
     let curl = format!("curl --silent --fail http://127.0.0.1:8440/api/v1/findings?run={run}");
     let found = until("the finding at the collector", SOON, || {
         let told = shell.quiet(&curl)?;
-        ensure!(told.contains("spawn-storm"), "{told}");
+        let all =
+            ["spawn-storm", "localhost/tools:1", "\"name\":\"agent\",\"namespace\":\"default\"", "node-1"];
+        ensure!(all.iter().all(|part| told.contains(part)), "{told}");
         Ok(())
     });
     let shown = found.and_then(|()| shell.run(&curl));
