@@ -33,10 +33,10 @@ pub enum OnceError {
     Store(#[from] StoreError),
     #[error("cannot make the feed key {}; name a file that does not exist, in a directory that is yours", path.display())]
     Create { path: PathBuf, source: io::Error },
-    #[error(transparent)]
-    Certify(#[from] CertifyError),
     #[error("cannot write {}", path.display())]
     Write { path: PathBuf, source: io::Error },
+    #[error(transparent)]
+    Certify(#[from] CertifyError),
     #[error("the kernel gave no random bytes")]
     Random,
 }

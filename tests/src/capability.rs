@@ -58,13 +58,13 @@ fn present(capability: &str) -> bool {
             let mut command = std::process::Command::new("systemd-nspawn");
             present("overlay") && command.arg("--version").output().is_ok_and(|out| out.status.success())
         }
+        // The Debian packages of the programs under test, and something to install them with.
+        "debian-packages" => crate::packages::all().is_some() && has_tool("dpkg"),
+        "lintian" => has_tool("lintian"),
         // podman, and the images that `cargo xtask image` has made.
         "image" => podman::is_there(),
         // Helm, kustomize and the schemas of Kubernetes.
         "manifests" => manifests::tool("kubernetes-validate").exists(),
-        // The Debian packages of the programs under test, and something to install them with.
-        "debian-packages" => crate::packages::all().is_some() && has_tool("dpkg"),
-        "lintian" => has_tool("lintian"),
         // Scratch directories on a file system that stamps every change.
         "stamped-scratch" => nix::sys::statfs::statfs(&std::env::temp_dir())
             .is_ok_and(|system| system.filesystem_type() != nix::sys::statfs::TMPFS_MAGIC),

@@ -63,13 +63,13 @@ pub mod scenario;
 pub mod nspawn;
 
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+pub mod packages;
+
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
 pub mod manifests;
 
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]
 pub mod podman;
-
-#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
-pub mod packages;
 
 pub mod scene;
 

@@ -54,11 +54,11 @@ pub(crate) fn command(mut args: Args) -> Result<ExitCode> {
 fn prepare(images: bool) -> Result<()> {
     setup::ensure()?;
     build::build(What::ProgramsAndTests)?;
-    if images {
-        image::build(&static_build::static_binaries("dev")?)?;
-    }
     if Host::this().cargo_deb().is_some() {
         package::debian(Programs::Dev)?;
+    }
+    if images {
+        image::build(&static_build::static_binaries("dev")?)?;
     }
     Ok(())
 }

@@ -43,15 +43,15 @@ pub(super) struct Facts {
     pub(super) busybox: bool,
     pub(super) xz: bool,
     pub(super) nspawn: bool,
+    /// Wanted where there is an apt, as only there its packages can be installed.
+    pub(super) cargo_deb: bool,
+    /// As `cargo_deb`.
+    pub(super) lintian: bool,
     pub(super) podman: bool,
     /// Python can make an environment of its own. Looked at where `deploy_tools` are missing.
     pub(super) python: bool,
     /// Helm, kustomize and the schemas of Kubernetes, in the versions that we want.
     pub(super) deploy_tools: bool,
-    /// Wanted where there is an apt, as only there its packages can be installed.
-    pub(super) cargo_deb: bool,
-    /// As `cargo_deb`.
-    pub(super) lintian: bool,
     /// The package lists were read just now.
     pub(super) lists_fresh: bool,
     /// With fresh lists: the distribution has the packages of the BPF toolchain.
@@ -75,11 +75,11 @@ impl Facts {
             busybox: host.which("busybox").is_some(),
             xz: host.which("xz").is_some(),
             nspawn: host.which("systemd-nspawn").is_some(),
+            cargo_deb: host.cargo_deb().is_some(),
+            lintian: host.which("lintian").is_some(),
             podman: host.which("podman").is_some() && host.which("runc").is_some(),
             python: true,
             deploy_tools: deploy_tools_are_there(host),
-            cargo_deb: host.cargo_deb().is_some(),
-            lintian: host.which("lintian").is_some(),
             lists_fresh: false,
             toolchain_packaged: true,
         };
@@ -111,7 +111,7 @@ impl Facts {
     fn complete(&self) -> bool {
         let deb = !self.apt || self.cargo_deb && self.lintian;
         let tools = self.qemu && self.cpio && self.busybox && self.xz && self.nspawn && self.podman;
-        self.bpf_compiler && self.bpf_linker && tools && deb && self.deploy_tools
+        self.bpf_compiler && self.bpf_linker && tools && self.deploy_tools && deb
     }
 }
 
@@ -157,14 +157,14 @@ mod tests {
     fn a_full_machine_has_everything() {
         let root = tempfile::tempdir().unwrap();
         let tools =
-            ["qemu-system-x86_64", "cpio", "busybox", "xz", "systemd-nspawn", "podman", "runc", "lintian"];
+            ["qemu-system-x86_64", "cpio", "busybox", "xz", "systemd-nspawn", "lintian", "podman", "runc"];
         for program in ["apt-get", "cargo", "rustc"].into_iter().chain(tools) {
             put(root.path(), &format!("usr/bin/{program}"), "");
         }
         put(root.path(), "usr/bin/bpf-linker", "#!/bin/sh\necho bpf-linker 0.13.0\n");
+        put(root.path(), "usr/bin/cargo-deb", "#!/bin/sh\necho cargo-deb 3.8.0\n");
         let list = format!("checkout/{DEPLOY_TOOLS}/packages");
         put(root.path(), &list, &DEPLOY_PACKAGES.join("\n"));
-        put(root.path(), "usr/bin/cargo-deb", "#!/bin/sh\necho cargo-deb 3.8.0\n");
         put(root.path(), "usr/lib/rustlib/bpfel-unknown-none/lib/libcore-1.rlib", "");
         let facts = Facts::gather(&machine(root.path()));
         assert!(facts.complete(), "{facts:?}");
