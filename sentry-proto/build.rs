@@ -2,7 +2,10 @@
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo::rerun-if-changed=proto");
-    let files = protox::compile(["agentsentry/v1/feed.proto", "agentsentry/v1/control.proto"], ["proto"])?;
+    let files = protox::compile(
+        ["agentsentry/v1/feed.proto", "agentsentry/v1/control.proto", "kubelet/pods.proto"],
+        ["proto"],
+    )?;
     tonic_prost_build::configure().compile_fds(files)?;
     Ok(())
 }

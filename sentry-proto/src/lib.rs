@@ -12,6 +12,17 @@ pub mod v1 {
     tonic::include_proto!("agentsentry.v1");
 }
 
+/// Generated from `proto/kubelet/pods.proto`.
+pub mod kubelet {
+    #![expect(
+        clippy::all,
+        clippy::allow_attributes,
+        clippy::allow_attributes_without_reason,
+        reason = "generated code"
+    )]
+    tonic::include_proto!("v1alpha1");
+}
+
 pub mod certificate;
 
 pub mod container;

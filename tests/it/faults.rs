@@ -58,7 +58,7 @@ fn an_unknown_key_is_refused_where_it_stands() {
     assert_eq!(code, Some(78));
     let expected = format!(
         "sentry: {file}:2:1: unknown field `sensr`, expected one of version, sensor, journal, rings, evidence, collector, detect, \
-         agents\n"
+         containers, agents, pods, discover\n"
     );
     assert_eq!(said, expected);
 }

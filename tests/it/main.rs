@@ -107,6 +107,9 @@ mod deploy;
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]
 mod container;
 
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+mod containers;
+
 /// `program` of the workloads with its arguments, as one command line.
 fn workload(program: &str, args: &[&str]) -> Vec<std::ffi::OsString> {
     let mut line = vec![sentry_tests::programs::path(program).into_os_string()];

@@ -65,6 +65,8 @@ fn present(capability: &str) -> bool {
         "image" => podman::is_there(),
         // Helm, kustomize and the schemas of Kubernetes.
         "manifests" => manifests::tool("kubernetes-validate").exists(),
+        "podman" => has_tool("podman") && has_tool("runc"),
+        "containerd" => has_tool("containerd") && has_tool("ctr") && has_tool("runc"),
         // Scratch directories on a file system that stamps every change.
         "stamped-scratch" => nix::sys::statfs::statfs(&std::env::temp_dir())
             .is_ok_and(|system| system.filesystem_type() != nix::sys::statfs::TMPFS_MAGIC),

@@ -82,4 +82,7 @@ pub mod work;
 pub mod door;
 
 #[expect(clippy::unwrap_used, clippy::panic, reason = "a failed test may panic")]
+pub mod engines;
+
+#[expect(clippy::unwrap_used, clippy::panic, reason = "a failed test may panic")]
 pub mod tables;

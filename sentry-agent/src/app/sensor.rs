@@ -24,7 +24,7 @@ use crate::{
     bpf::{LoadError, Programs, RingSizes, programs::Rings, tables::Held},
     cgroup::{CgroupError, CgroupRoot},
     config::{Config, Current, Flags, Holder},
-    container::Roots,
+    container::{Roots, kubelet},
     control::{
         callers::callers,
         service::{self, ControlService},
@@ -184,8 +184,10 @@ impl App {
         if let Some(limit) = programs.unknown_tier() {
             tracing::warn!(limit, "the tier may be lower than it has to be");
         }
+        let mut roots = Roots::default().with(&config.containers.engines);
+        roots.node.clone_from(&config.containers.node);
+        roots.pods = config.containers.kubelet.is_some().then(Arc::default);
         let (tier, unseen) = (programs.tier().letter().to_owned(), programs.limits());
-        let roots = Roots::default();
         let registry = Arc::new(Registry::new(programs, root, current.clone(), state_dir, roots));
         let ledger = PendingLedger::start(books.ledger)
             .map_err(|source| AppError::Start { what: "the ledger", source })?;
@@ -240,6 +242,9 @@ impl App {
         let mut servers = serve(service, listener).await;
         let mut telling = JoinSet::new();
         telling.spawn(recover::keep_telling(Arc::clone(&registry), journal_handle.clone()));
+        if let (Some(kubelet), Some(pods)) = (&config.containers.kubelet, &registry.roots().pods) {
+            telling.spawn(kubelet::keep(kubelet.clone(), Arc::clone(pods)));
+        }
         telling.spawn(reload.run(hangups, serving.clone()));
         tracing::info!(
             sensor.id = config.sensor.id,

@@ -141,6 +141,9 @@ pub(crate) struct SensorArgs {
     /// Where to stream to: http(s)://HOST:PORT, unix:/PATH or disabled.
     #[arg(long, value_name = "ENDPOINT")]
     pub(crate) collector: Option<String>,
+    /// The cluster's name for this host, where it is a node of Kubernetes.
+    #[arg(long, value_name = "NAME", env = "AGENTSENTRY_NODE")]
+    pub(crate) node: Option<String>,
     /// Form of the log on standard error; the level is set by RUST_LOG (default: info).
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
     pub(crate) log_format: Format,
@@ -158,6 +161,7 @@ impl SensorArgs {
             socket: self.socket,
             group: self.group,
             collector: self.collector,
+            node: self.node,
         }
     }
 }

@@ -17,6 +17,7 @@ use super::{
 };
 use crate::{
     config::{Collector, Config, Flags, check, defaults},
+    container::Roots,
     ledger::{self, Flaw, SetAside},
 };
 
@@ -28,12 +29,17 @@ pub(super) fn doctor(as_json: bool) -> Result<Exit, CliError> {
         what: crate::error_chain(&error),
         exit: super::sensor::of_load(&error),
     })?;
+    let sources = Roots::default().doctor();
     let text = if as_json {
-        let value = serde_json::to_value(&capabilities)
+        let mut value = serde_json::to_value(&capabilities)
             .map_err(|error| CliError::Other { what: error.to_string(), exit: Exit::Internal })?;
+        value["containers"] = json!({
+            "rung": sources.rung().name(), "engines": sources.engines, "absent": sources.absent,
+            "kubelet": sources.kubelet,
+        });
         lines::line(&value)
     } else {
-        status::doctor(&capabilities)
+        status::doctor(&capabilities) + &status::containers(&sources)
     };
     out::print(&text)?;
     Ok(if capabilities.tier == "none" { Exit::Failure } else { Exit::Ok })

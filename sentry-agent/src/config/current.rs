@@ -67,7 +67,18 @@ impl Holder {
 #[must_use]
 fn apply(old: &Config, new: Config) -> (Config, Change) {
     // Without `..`: whoever adds a key decides here what a change of it means.
-    let Config { sensor, journal, rings, evidence, collector, detect, agents, labelled_pods, discover } = new;
+    let Config {
+        sensor,
+        journal,
+        rings,
+        evidence,
+        collector,
+        detect,
+        containers,
+        agents,
+        labelled_pods,
+        discover,
+    } = new;
     let Sensor { id, state_dir, socket, group } = sensor;
     let differs = |parts: &[(&'static str, bool)]| {
         parts.iter().filter(|(_, differs)| *differs).map(|(key, _)| *key).collect()
@@ -88,6 +99,7 @@ fn apply(old: &Config, new: Config) -> (Config, Change) {
             ("rings", rings != old.rings),
             ("evidence", evidence != old.evidence),
             ("collector", collector != old.collector),
+            ("containers", containers != old.containers),
         ]),
     };
     let old = old.clone();
@@ -97,6 +109,7 @@ fn apply(old: &Config, new: Config) -> (Config, Change) {
         rings: old.rings,
         evidence: old.evidence,
         collector: old.collector,
+        containers: old.containers,
         detect,
         agents,
         labelled_pods,

@@ -30,6 +30,7 @@ pub fn example() -> String {
         out.push_str(&format!("{indent}{mark}{}:{space}{value}\n", row.key));
     }
     out.push_str(&detect());
+    out.push_str(CONTAINERS);
     out.push_str(AGENTS);
     out
 }
@@ -123,6 +124,22 @@ const TABLE: &[Row] = &[
            allow_plaintext_remote: false              # http to another host needs this",
     ),
 ];
+
+const CONTAINERS: &str = "
+# Runs in containers are named by the engines' own files. Labels of pods, and names where those files
+# are not mounted, are the kubelet's:
+# containers:
+#   docker: /data/docker                        # where engines keep their files elsewhere than usual:
+#   containerd: /run/containerd                 # its state
+#   storage: /var/lib/containers/storage        # Podman and CRI-O
+#   node: node-1                                # the cluster's name for this host, or --node
+#   kubelet: unix:/var/lib/kubelet/pods-api/pods-api.sock    # from Kubernetes 1.37
+# or its port:
+#   kubelet: https://127.0.0.1:10250
+#   ca: /var/lib/kubelet/pki/kubelet.crt        # whom the kubelet's certificate is from
+#   token_file: /var/run/secrets/kubernetes.io/serviceaccount/token    # may get nodes/proxy
+containers: {}
+";
 
 const AGENTS: &str = "
 # What holds for the runs of an agent, by name, and which cgroups are its runs though nobody types

@@ -29,6 +29,8 @@ pub(super) struct File {
     #[serde(default)]
     pub(super) detect: Settings,
     #[serde(default)]
+    pub(super) containers: ContainersFile,
+    #[serde(default)]
     pub(super) agents: Vec<AgentFile>,
     #[serde(default)]
     pub(super) pods: PodsFile,
@@ -66,6 +68,18 @@ pub(super) struct RingsFile {
 #[serde(deny_unknown_fields)]
 pub(super) struct EvidenceFile {
     pub(super) hash_executed: Option<bool>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ContainersFile {
+    pub(super) containerd: Option<AbsolutePath>,
+    pub(super) storage: Option<AbsolutePath>,
+    pub(super) docker: Option<AbsolutePath>,
+    pub(super) node: Option<Identifier>,
+    pub(super) kubelet: Option<Spanned<Endpoint>>,
+    pub(super) token_file: Option<Spanned<AbsolutePath>>,
+    pub(super) ca: Option<Spanned<AbsolutePath>>,
 }
 
 /// `disabled`, or where and how.

@@ -18,6 +18,7 @@ use std::{
 use sentry_detect::{run::Mode, runaway::settings::Settings};
 
 use crate::{
+    container::{Engines, kubelet::Kubelet},
     select::{Selected, Selection, Selector},
     stage::select::Discover,
 };
@@ -27,6 +28,8 @@ pub mod check;
 mod current;
 
 pub mod defaults;
+
+mod containers;
 
 mod file;
 
@@ -46,6 +49,7 @@ pub struct Config {
     pub evidence: Evidence,
     pub collector: Collector,
     pub detect: Settings,
+    pub containers: Containers,
     pub agents: Vec<Agent>,
     /// A pod with the label [`crate::select::POD_LABEL`] is the agent that its value names.
     pub labelled_pods: bool,
@@ -125,6 +129,17 @@ pub struct TlsFiles {
     /// This sensor's certificate, for its id.
     pub cert: PathBuf,
     pub key: PathBuf,
+}
+
+/// Where names of containers and pods are found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Containers {
+    /// Directories of engines, beside the usual ones.
+    pub engines: Engines,
+    /// The cluster's name for this host.
+    pub node: Option<String>,
+    /// Asked for the pods of this host; `None`: it is not.
+    pub kubelet: Option<Kubelet>,
 }
 
 /// What holds for the runs of one agent.

@@ -118,7 +118,7 @@ fn errors_say_where_and_what() {
         ("version: 2\n", "1:10: version 2 is not known to this sensor, which reads version 1"),
         (
             "version: 1\nsensr: {}\n",
-            "2:1: unknown field `sensr`, expected one of version, sensor, journal, rings, evidence, collector, detect, agents",
+            "2:1: unknown field `sensr`, expected one of version, sensor, journal, rings, evidence, collector, detect, containers, agents, pods, discover",
         ),
         (
             "version: 1\nsensor:\n  idd: x\n",

@@ -12,7 +12,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::{
     Agent, Collector, Config, ConfigError, Discover, Endpoint, Evidence, Journal, Proof, Rings, Sensor,
-    Settings, TlsFiles, defaults,
+    Settings, TlsFiles, containers, defaults,
     file::{AgentFile, CollectorFile, DiscoverFile, EnabledFile, File, Identifier},
     select,
 };
@@ -30,6 +30,8 @@ pub struct Flags {
     pub group: Option<String>,
     /// An endpoint, or `disabled`.
     pub collector: Option<String>,
+    /// The cluster's name for this host.
+    pub node: Option<String>,
 }
 
 impl Config {
@@ -80,6 +82,7 @@ impl Config {
             collector,
             agents: agents(path, file.agents, &file.detect)?,
             detect: file.detect,
+            containers: containers::containers(path, flags.node.clone(), file.containers)?,
             labelled_pods: file.pods.labelled.unwrap_or(defaults::LABELLED_PODS),
             discover: match file.discover {
                 None => Discover::default(),
@@ -130,7 +133,7 @@ fn parse_yaml(path: &Path, text: &str) -> Result<File, ConfigError> {
     })
 }
 
-fn invalid(path: &Path, at: serde_saphyr::Location, what: String) -> ConfigError {
+pub(super) fn invalid(path: &Path, at: serde_saphyr::Location, what: String) -> ConfigError {
     ConfigError::Invalid { path: path.into(), line: at.line(), column: at.column(), what }
 }
 

@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::{
     Engine, Facts, Pod,
-    roots::{FileError, Roots, read_json, text},
+    roots::{CONTAINERS, FileError, Roots, read_json, text},
 };
 
 #[derive(Deserialize)]
@@ -33,7 +33,7 @@ struct HostConfig {
 /// Adds what Docker's files say of the container. `false` when there is none.
 pub(super) fn add(facts: &mut Facts, id: &str, roots: &Roots) -> Result<bool, FileError> {
     for root in &roots.docker {
-        let containers = root.join("containers");
+        let containers = root.join(CONTAINERS);
         let Some(container) = read_json::<Container>(&containers, &[id, "config.v2.json"])? else {
             continue;
         };

@@ -24,11 +24,15 @@ mod docker;
 
 mod facts;
 
+pub mod kubelet;
+
 mod names;
 
 mod oci;
 
 mod path;
+
+mod pods;
 
 mod roots;
 
@@ -39,5 +43,6 @@ mod storage;
 pub use facts::{Facts, Pod, Rung};
 pub use names::look_up;
 pub use path::{Engine, ID_LIMIT, Place, place};
-pub use roots::Roots;
+pub use pods::{Container, Described, Pods};
+pub use roots::{Engines, Roots, Sources};
 pub use sandbox::Sandbox;

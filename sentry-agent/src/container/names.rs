@@ -5,10 +5,21 @@ use super::{
     roots::{FileError, Roots},
 };
 
-/// What is known of `place` now. Reads at most some dozen small files; call it where blocking is
-/// allowed. A file that cannot be read is logged, and leaves the facts of the path.
+/// What is known of `place` now. Reads at most some dozen small files, and asks nobody: the kubelet's
+/// list is fetched aside. Call it where blocking is allowed. A file that cannot be read is logged,
+/// and leaves the facts of the path.
 #[must_use]
 pub fn look_up(place: &Place, roots: &Roots) -> Facts {
+    let mut facts = by_files(place, roots);
+    // A pod within a container is a claim of that container's.
+    if let Some(pods) = roots.pods.as_ref().filter(|_| !place.nested) {
+        let described = pods.add_to(&mut facts);
+        facts.complete = described && (facts.complete || facts.container_name.is_some());
+    }
+    facts
+}
+
+fn by_files(place: &Place, roots: &Roots) -> Facts {
     let by_path = Facts { node: roots.node.clone(), ..Facts::from(place) };
     let Some(id) = place.container_id.as_deref().filter(|_| has_files_here(place)) else {
         return Facts { complete: true, ..by_path };
@@ -24,12 +35,10 @@ pub fn look_up(place: &Place, roots: &Roots) -> Facts {
             }
             facts
         }
-        Ok(false) => by_path,
+        // Where no engine's directory is, no file will come.
+        Ok(false) => Facts { complete: !roots.are_there(), ..by_path },
         Err(error) => {
-            tracing::warn!(
-                error = %crate::error_chain(&error), container = id,
-                "cannot read a container's files; its name stays unknown"
-            );
+            roots.complain(id, &error);
             by_path
         }
     }

@@ -7,12 +7,9 @@ use serde::Deserialize;
 
 use super::{
     Engine, Facts, Pod,
-    roots::{FileError, Roots, read, read_json, text},
+    roots::{FileError, Roots, TASKS, read, read_json, text},
     storage,
 };
-
-/// containerd's directory of bundles: `<namespace>/<id>` below it.
-const TASKS: &str = "io.containerd.runtime.v2.task";
 
 /// Namespaces of containerd: the kubelet's, the one of `ctr` and nerdctl, Docker's.
 const NAMESPACES: [&str; 3] = ["k8s.io", "default", "moby"];

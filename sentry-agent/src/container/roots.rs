@@ -4,15 +4,16 @@ use std::{
     fs::File,
     io::{self, Read as _},
     path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use rustix::{
     fs::{Mode, OFlags},
     io::Errno,
 };
-use serde::de::DeserializeOwned;
+use serde::{Serialize, de::DeserializeOwned};
 
-use super::path::is_file_name;
+use super::{Pods, Rung, path::is_file_name};
 use crate::beneath::{self, Way};
 
 /// Most bytes of one file. An OCI configuration has some ten thousand.
@@ -22,7 +23,7 @@ pub(super) const FILE_LIMIT_BYTES: u64 = 1 << 20;
 const TEXT_LIMIT_BYTES: usize = 4096;
 
 /// The directories of engines. One that does not exist is passed over.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Roots {
     /// State of containerd, with `io.containerd.runtime.v2.task` in it.
     pub containerd: Vec<PathBuf>,
@@ -32,6 +33,18 @@ pub struct Roots {
     pub docker: Vec<PathBuf>,
     /// The cluster's name for this host.
     pub node: Option<String>,
+    /// Filled by the kubelet, where it is asked.
+    pub pods: Option<Arc<Pods>>,
+    /// The container whose files could last not be read: each is complained of once.
+    pub(super) unread: Arc<Mutex<String>>,
+}
+
+/// One more directory of each engine.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Engines {
+    pub containerd: Option<PathBuf>,
+    pub storage: Option<PathBuf>,
+    pub docker: Option<PathBuf>,
 }
 
 impl Default for Roots {
@@ -54,7 +67,79 @@ impl Roots {
             storage: all(&["run/containers/storage", "var/lib/containers/storage"]),
             docker: all(&["var/lib/docker"]),
             node: None,
+            pods: None,
+            unread: Arc::default(),
         }
+    }
+
+    /// The same, with those looked at first.
+    #[must_use]
+    pub fn with(mut self, engines: &Engines) -> Self {
+        let Engines { containerd, storage, docker } = engines;
+        for (all, more) in
+            [(&mut self.containerd, containerd), (&mut self.storage, storage), (&mut self.docker, docker)]
+        {
+            all.splice(0..0, more.clone());
+        }
+        self
+    }
+
+    /// The directories in which engines have a container's files.
+    fn places(&self) -> impl Iterator<Item = PathBuf> {
+        let containerd = self.containerd.iter().map(|root| root.join(TASKS));
+        let docker = self.docker.iter().map(|root| root.join(CONTAINERS));
+        containerd.chain(self.storage.iter().cloned()).chain(docker)
+    }
+
+    /// Whether any engine may have files here.
+    pub(super) fn are_there(&self) -> bool {
+        self.places().any(|place| place.is_dir())
+    }
+
+    /// Logs that a container's files cannot be read.
+    pub(super) fn complain(&self, container: &str, error: &FileError) {
+        let mut unread = self.unread.lock().unwrap_or_else(PoisonError::into_inner);
+        if *unread != container {
+            container.clone_into(&mut unread);
+            tracing::warn!(
+                error = %crate::error_chain(error), container,
+                "cannot read a container's files; its name stays unknown"
+            );
+        }
+    }
+
+    /// What of it can be read here.
+    #[must_use]
+    pub fn doctor(&self) -> Sources {
+        let (engines, absent) = self.places().partition(|place| std::fs::read_dir(place).is_ok());
+        let socket = PathBuf::from(POD_SOCKET);
+        Sources { engines, absent, kubelet: socket.exists().then_some(socket) }
+    }
+}
+
+/// containerd's directory of bundles, `<namespace>/<id>` below it.
+pub(super) const TASKS: &str = "io.containerd.runtime.v2.task";
+/// Docker's directory of containers.
+pub(super) const CONTAINERS: &str = "containers";
+/// Where the kubelet's Pods API listens.
+const POD_SOCKET: &str = "/var/lib/kubelet/pods-api/pods-api.sock";
+
+/// Where names of containers can come from on this host.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Sources {
+    /// Directories of engines that can be read.
+    pub engines: Vec<PathBuf>,
+    /// Directories that are not there, not mounted, or closed.
+    pub absent: Vec<PathBuf>,
+    /// The socket of the kubelet's Pods API.
+    pub kubelet: Option<PathBuf>,
+}
+
+impl Sources {
+    /// The highest rung that needs no configuration.
+    #[must_use]
+    pub fn rung(&self) -> Rung {
+        if self.engines.is_empty() { Rung::Path } else { Rung::Files }
     }
 }
 

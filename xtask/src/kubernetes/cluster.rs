@@ -16,6 +16,8 @@ use crate::{paths, step};
 
 /// The node's address, on the bridge that the pods are at.
 const ADDRESS: &str = "10.97.0.1";
+/// Where the kubelet says what pods it runs, to who is in the cluster's network.
+pub(super) const KUBELET: &str = "http://10.97.0.1:10255";
 const PODS: &str = "10.97.0.0/16";
 const TOKEN: &str = "one-cluster-on-loopback";
 /// What the kubelet sets on the whole host; put back at the end.
@@ -203,7 +205,7 @@ impl Cluster {
     fn node(&mut self) -> Result<()> {
         let config = json!({
             "apiVersion": "kubelet.config.k8s.io/v1beta1", "kind": "KubeletConfiguration",
-            "address": ADDRESS, "readOnlyPort": 0, "healthzPort": 0, "cgroupDriver": "cgroupfs",
+            "address": ADDRESS, "readOnlyPort": 10255, "healthzPort": 0, "cgroupDriver": "cgroupfs",
             "authentication": {"anonymous": {"enabled": true}, "webhook": {"enabled": false}},
             "authorization": {"mode": "AlwaysAllow"},
             "failSwapOn": false, "makeIPTablesUtilChains": false, "enforceNodeAllocatable": [], "oomScoreAdj": 0,

@@ -17,6 +17,8 @@ use crate::step;
 pub(super) struct Place {
     pub(super) state: PathBuf,
     pub(super) runtime: PathBuf,
+    /// Who says the labels of pods.
+    pub(super) kubelet: String,
     /// For the collector's volume, where nothing provides volumes. Then there is no DNS either.
     pub(super) store: Option<PathBuf>,
 }
@@ -93,10 +95,11 @@ fn volume(shell: &Shell, store: &Path) -> Result<()> {
 }
 
 fn write_values(place: &Place, collector: Option<&str>) -> Result<()> {
-    let pod = json!({"namespace": "default", "name": "agent"});
     let mut values = json!({
         "sensor": {
-            "agents": [{"name": "demo", "mode": "enforce", "match": [{"pod": pod}]}],
+            // Its pod has the label.
+            "agents": [{"name": "demo", "mode": "enforce"}],
+            "podAssociation": {"kubelet": place.kubelet},
             "image": {"pullPolicy": "IfNotPresent"},
             "hostPaths": {"state": place.state, "runtime": place.runtime},
         },

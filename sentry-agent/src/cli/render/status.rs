@@ -1,12 +1,17 @@
 //! The sensor's state, and what a kernel lets it see.
 
+use std::path::PathBuf;
+
 use sentry_proto::v1;
 
 use super::{
     BOLD, DIM, GREEN, RED, YELLOW, paint, safe,
     table::{Table, cell},
 };
-use crate::bpf::{Capabilities, Costs};
+use crate::{
+    bpf::{Capabilities, Costs},
+    container::{Rung, Sources},
+};
 
 /// What `StatusReply.health` says when all is well.
 pub(crate) const SERVING: &str = "serving";
@@ -67,6 +72,28 @@ pub(crate) fn doctor(capabilities: &Capabilities) -> String {
     out.push_str(&table.render());
     for limit in &capabilities.limits {
         out.push_str(&format!("{}  {}\n", paint(YELLOW, "Limit"), safe(limit)));
+    }
+    out
+}
+
+/// What names the containers of runs here.
+pub(crate) fn containers(sources: &Sources) -> String {
+    let list = |paths: &[PathBuf]| {
+        let paths: Vec<String> = paths.iter().map(|path| safe(&path.display().to_string())).collect();
+        paths.join(", ")
+    };
+    let title = paint(BOLD, "Containers");
+    let mut out = match sources.rung() {
+        Rung::Path => format!(
+            "{title}  known by id alone, from the cgroup's path: there is none of {}; mount that of this \
+             host's engine, read-only, for names and images\n",
+            list(&sources.absent)
+        ),
+        _ => format!("{title}  named by files in {}\n", list(&sources.engines)),
+    };
+    if let Some(socket) = &sources.kubelet {
+        let socket = safe(&socket.display().to_string());
+        out.push_str(&format!("{title}  labels of pods: set `containers.kubelet: unix:{socket}`\n"));
     }
     out
 }
@@ -137,6 +164,24 @@ mod tests {
   export  dead   7        2
   Kernel-side fault  exec:read ×2
 "
+        );
+    }
+
+    #[test]
+    fn the_doctor_says_what_names_containers_here() {
+        let paths = |paths: &[&str]| paths.iter().map(PathBuf::from).collect::<Vec<_>>();
+        let none = Sources { absent: paths(&["/a", "/b"]), ..Sources::default() };
+        let text = plain(&containers(&none)).unwrap();
+        assert_eq!(
+            text,
+            "Containers  known by id alone, from the cgroup's path: there is none of /a, /b; mount that of \
+             this host's engine, read-only, for names and images\n"
+        );
+        let some = Sources { engines: paths(&["/a"]), kubelet: Some("/p.sock".into()), ..none };
+        assert_eq!(
+            plain(&containers(&some)).unwrap(),
+            "Containers  named by files in /a\n\
+             Containers  labels of pods: set `containers.kubelet: unix:/p.sock`\n"
         );
     }
 }

@@ -193,7 +193,10 @@ fn a_container_of_docker() {
 #[test]
 fn without_files_the_path_is_all_that_is_known() {
     let by_path = |complete| Facts { rung: Rung::Path, complete, ..facts(Engine::Docker, A) };
-    assert_eq!(Host::new().look_up(&format!("/docker/{A}")), by_path(false));
+    assert_eq!(Host::new().look_up(&format!("/docker/{A}")), by_path(true));
+    // An engine is here, and may be about to write them.
+    let engine = Host::new().with("var/lib/docker/containers/x", "");
+    assert_eq!(engine.look_up(&format!("/docker/{A}")), by_path(false));
     // An engine within a container keeps its files there.
     let within = Host::new().look_up(&format!("/docker/{B}/docker/{A}"));
     assert_eq!(within, by_path(true));

@@ -157,6 +157,18 @@ fn typed_entries_hold_exact_times() {
 }
 
 #[test]
+fn a_run_in_a_container_is_entered_with_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut ledger = Ledger::open(dir.path()).unwrap();
+    let run = v1::Run { id: "r".to_owned(), ..v1::Run::default() };
+    assert_eq!(ledger.run_started(&run).unwrap().body.get("container"), None);
+    let container = v1::Container { engine: "docker".to_owned(), ..v1::Container::default() };
+    let expected = sentry_proto::container::json(&container);
+    let contained = v1::Run { container: Some(container), ..run };
+    assert_eq!(ledger.run_started(&contained).unwrap().body["container"], expected);
+}
+
+#[test]
 fn what_cannot_be_proven_later_is_refused_now() {
     let dir = tempfile::tempdir().unwrap();
     let mut ledger = Ledger::open(dir.path()).unwrap();
