@@ -181,12 +181,12 @@ impl App {
         let listener = socket::bind(&config.sensor.socket, config.sensor.group.as_deref()).await?;
         let books = books::open(&state_dir, &config.journal)?;
         let (journal, journal_handle) = JournalWriter::start(books.journal, journal::QUEUE_CAPACITY)?;
-        let mut roots = Roots::default().with(&config.containers.engines);
-        roots.node.clone_from(&config.containers.node);
-        roots.pods = config.containers.kubelet.is_some().then(Arc::default);
         if let Some(limit) = programs.unknown_tier() {
             tracing::warn!(limit, "the tier may be lower than it has to be");
         }
+        let mut roots = Roots::default().with(&config.containers.engines);
+        roots.node.clone_from(&config.containers.node);
+        roots.pods = config.containers.kubelet.is_some().then(Arc::default);
         let (tier, unseen) = (programs.tier().letter().to_owned(), programs.limits());
         let registry = Arc::new(Registry::new(programs, root, current.clone(), state_dir, roots));
         let ledger = PendingLedger::start(books.ledger)

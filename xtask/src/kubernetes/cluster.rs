@@ -16,6 +16,8 @@ use crate::{paths, step};
 
 /// The node's address, on the bridge that the pods are at.
 const ADDRESS: &str = "10.97.0.1";
+/// Where the kubelet says what pods it runs, to who is in the cluster's network.
+pub(super) const KUBELET: &str = "http://10.97.0.1:10255";
 const PODS: &str = "10.97.0.0/16";
 const TOKEN: &str = "one-cluster-on-loopback";
 /// What the kubelet sets on the whole host; put back at the end.
@@ -31,6 +33,7 @@ const SYSCTLS: [&str; 6] = [
 const SNAPSHOTTER: &str = "native";
 /// Where containerd keeps what runs, on every node.
 const CONTAINERD: &str = "/run/containerd";
+const HIDDEN: [&str; 3] = [CONTAINERD, "/var/log/pods", "/var/log/containers"];
 const CGROUPS: &str = "/sys/fs/cgroup";
 
 /// The one that this process lives in.
@@ -89,11 +92,15 @@ impl Cluster {
         self.bin.join("kubectl")
     }
 
-    /// Mounts reach containers, as on a node with systemd, and the host's own containerd is hidden.
+    /// Mounts reach containers, as on a node with systemd, and what would be written at fixed places of
+    /// the host is written beside it.
     fn mounts() -> Result<()> {
         step::capture(Command::new("mount").args(["--make-rshared", "/"]))?;
-        fs::create_dir_all(CONTAINERD).with_context(|| format!("cannot create {CONTAINERD}"))?;
-        step::capture(Command::new("mount").args(["-t", "tmpfs", "tmpfs", CONTAINERD])).map(drop)
+        for dir in HIDDEN {
+            fs::create_dir_all(dir).with_context(|| format!("cannot create {dir}"))?;
+            step::capture(Command::new("mount").args(["-t", "tmpfs", "tmpfs", dir]))?;
+        }
+        Ok(())
     }
 
     fn network(&self) -> Result<()> {
@@ -198,7 +205,7 @@ impl Cluster {
     fn node(&mut self) -> Result<()> {
         let config = json!({
             "apiVersion": "kubelet.config.k8s.io/v1beta1", "kind": "KubeletConfiguration",
-            "address": ADDRESS, "readOnlyPort": 0, "healthzPort": 0, "cgroupDriver": "cgroupfs",
+            "address": ADDRESS, "readOnlyPort": 10255, "healthzPort": 0, "cgroupDriver": "cgroupfs",
             "authentication": {"anonymous": {"enabled": true}, "webhook": {"enabled": false}},
             "authorization": {"mode": "AlwaysAllow"},
             "failSwapOn": false, "makeIPTablesUtilChains": false, "enforceNodeAllocatable": [], "oomScoreAdj": 0,

@@ -74,6 +74,7 @@ fn on_own_cluster(outside: &Path) -> Result<ExitCode> {
     let place = Place {
         state: cluster.host_dir("state"),
         runtime: cluster.host_dir("runtime"),
+        kubelet: cluster::KUBELET.into(),
         store: Some(cluster.host_dir("store")),
     };
     let shell = Shell::new(cluster.kubectl(), cluster.kubeconfig())?;
@@ -83,8 +84,12 @@ fn on_own_cluster(outside: &Path) -> Result<ExitCode> {
 
 /// The images have to be where the cluster's nodes find them.
 fn on_given_cluster(kubeconfig: PathBuf) -> Result<ExitCode> {
-    let place =
-        Place { state: "/var/lib/agentsentry".into(), runtime: "/run/agentsentry".into(), store: None };
+    let place = Place {
+        state: "/var/lib/agentsentry".into(),
+        runtime: "/run/agentsentry".into(),
+        kubelet: "unix:/var/lib/kubelet/pods-api/pods-api.sock".into(),
+        store: None,
+    };
     let shell = Shell::new(shell::deploy_tool("kubectl"), kubeconfig)?;
     story::tell(&shell, &place)?;
     Ok(ExitCode::SUCCESS)

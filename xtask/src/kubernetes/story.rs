@@ -17,6 +17,8 @@ use crate::step;
 pub(super) struct Place {
     pub(super) state: PathBuf,
     pub(super) runtime: PathBuf,
+    /// Who says the labels of pods.
+    pub(super) kubelet: String,
     /// For the collector's volume, where nothing provides volumes. Then there is no DNS either.
     pub(super) store: Option<PathBuf>,
 }
@@ -93,10 +95,11 @@ fn volume(shell: &Shell, store: &Path) -> Result<()> {
 }
 
 fn write_values(place: &Place, collector: Option<&str>) -> Result<()> {
-    let pod = json!({"namespace": "default", "name": "agent"});
     let mut values = json!({
         "sensor": {
-            "agents": [{"name": "demo", "mode": "enforce", "match": [{"pod": pod}]}],
+            // Its pod has the label.
+            "agents": [{"name": "demo", "mode": "enforce"}],
+            "podAssociation": {"kubelet": place.kubelet},
             "image": {"pullPolicy": "IfNotPresent"},
             "hostPaths": {"state": place.state, "runtime": place.runtime},
         },
@@ -131,7 +134,7 @@ fn watch(shell: &Shell) -> Result<String> {
         ensure!(all.iter().all(|part| told.contains(part)), "{told}");
         Ok(())
     })?;
-    shell.run(&events)?;
+    shell.run(&format!("{events} --limit 16"))?;
     run_of_demo(shell)
 }
 
@@ -183,7 +186,9 @@ fn collect(shell: &Shell, run: &str) -> Result<()> {
     let curl = format!("curl --silent --fail http://127.0.0.1:8440/api/v1/findings?run={run}");
     let found = until("the finding at the collector", SOON, || {
         let told = shell.quiet(&curl)?;
-        ensure!(told.contains("spawn-storm"), "{told}");
+        let all =
+            ["spawn-storm", "localhost/tools:1", "\"name\":\"agent\",\"namespace\":\"default\"", "node-1"];
+        ensure!(all.iter().all(|part| told.contains(part)), "{told}");
         Ok(())
     });
     let shown = found.and_then(|()| shell.run(&curl));

@@ -62,6 +62,10 @@ https://{{ include "agentsentry.collector" . }}.{{ .Release.Namespace }}.svc:431
 {{- $_ := set $config "version" 1 -}}
 {{- $_ := set $config "sensor" (mergeOverwrite (dict "group" "") (default (dict) $config.sensor)) -}}
 {{- $_ := set $config "agents" .Values.sensor.agents -}}
+{{- $_ := set $config "pods" (dict "labelled" .Values.sensor.labelledPods) -}}
+{{- with .Values.sensor.podAssociation.kubelet -}}
+{{- $_ := set $config "containers" (mergeOverwrite (default (dict) $config.containers) (dict "kubelet" .)) -}}
+{{- end -}}
 {{- with include "agentsentry.endpoint" . -}}
 {{- $dir := "/run/agentsentry-tls" -}}
 {{- $tls := dict "ca" (printf "%s/ca.crt" $dir) "cert" (printf "%s/tls.crt" $dir) "key" (printf "%s/tls.key" $dir) -}}
