@@ -96,6 +96,9 @@ mod left_out;
 mod packages;
 
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+mod install;
+
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
 mod systemd;
 
 /// `program` of the workloads with its arguments, as one command line.

@@ -10,8 +10,7 @@ use crate::{
     build::{self, What},
     cargo,
     host::Host,
-    package::{self, Programs},
-    paths, setup,
+    package, paths, setup,
     step::{self, say},
     tally::Tally,
     vm,
@@ -54,7 +53,7 @@ fn prepare() -> Result<()> {
     setup::ensure()?;
     build::build(What::ProgramsAndTests)?;
     if Host::this().cargo_deb().is_some() {
-        package::debian(Programs::Dev)?;
+        package::dev()?;
     }
     Ok(())
 }
