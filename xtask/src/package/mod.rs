@@ -6,6 +6,7 @@
 
 mod changelog;
 mod deb;
+mod licences;
 mod programs;
 mod rpm;
 mod sbom;

@@ -13,7 +13,7 @@ use crate::{cargo, paths, step};
 pub(super) fn make(version: &str, time: &Time, out: &Path) -> Result<Vec<PathBuf>> {
     tool("cargo-cyclonedx", "0.5.9")?;
     let mut command = cargo::workspace("cyclonedx");
-    command.args(["--format", "json", "--spec-version", "1.5", "--describe", "crate", "--target", TARGET]);
+    command.args(["--format", "json", "--spec-version", "1.5", "--target", TARGET]);
     command.args(["--no-build-deps", "--override-filename", "sbom"]).env("SOURCE_DATE_EPOCH", &time.seconds);
     step::run(AREA, "list what is in the programs", "package-sbom", &mut command)?;
     let mut files = Vec::new();

@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 
-use super::{AREA, Package, Programs, Time, changelog, deb, read};
+use super::{AREA, Package, Programs, Time, changelog, deb, licences, read};
 use crate::{cargo, paths, step};
 
 /// Where completions belong: the file that the program writes, and its place.
@@ -46,6 +46,8 @@ pub(super) fn stage(package: &Package, programs: Programs, time: &Time) -> Resul
         let name = file.file_name().context("a file without a name")?;
         copy(&file, &root.join(place).join(name))?;
     }
+    let notices = licences::notices(package)?;
+    compress(notices.as_bytes(), &root.join(&documents).join("third-party.txt.gz"))?;
     for page in entries(&made.join("man"))? {
         let name = page.file_name().context("a page without a name")?;
         let name = format!("{}.gz", name.to_string_lossy());
