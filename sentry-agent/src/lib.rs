@@ -14,6 +14,8 @@ pub mod container;
 
 pub mod bpf;
 
+pub mod select;
+
 pub mod runs;
 
 pub mod ring;

@@ -7,6 +7,10 @@ use std::{collections::HashMap, future::Future, io, net::SocketAddr, sync::Arc, 
 
 use rustix::process::{Resource, geteuid, getrlimit, setrlimit};
 use sentry_proto::v1::feed_server::FeedServer;
+use sentry_service::{
+    notify,
+    watchdog::{Part, Watchdog},
+};
 use serde_json::json;
 use tokio::{
     net::TcpListener,
@@ -41,6 +45,9 @@ const DRAIN: Duration = Duration::from_secs(10);
 const GIVE_UP: Duration = Duration::from_secs(1);
 const KEEPALIVE: Duration = Duration::from_secs(20);
 const STREAMS_PER_CONNECTION: u32 = 8;
+/// Longest time for one commit, or for one part of the old rows that are removed. A slow disk takes
+/// seconds; one that hangs for longer has to be looked at, and the restart is in the log.
+const COMMIT: Duration = Duration::from_secs(120);
 
 /// Why the collector does not start, or why it ended.
 #[derive(Debug, thiserror::Error)]
@@ -150,6 +157,13 @@ impl App {
         let mut stages = Stages::default();
 
         let writer = self.writer;
+        let watchdog = Watchdog::new(vec![Part {
+            name: "writer",
+            progress: writer.progress(),
+            limit: COMMIT,
+            waits_for: None,
+        }]);
+        stages.spawn("watchdog", keep_alive(watchdog, drain.clone()));
         stages.spawn_blocking("writer", move || writer.run().map_err(StageError::Writer));
 
         let feed = FeedService {
@@ -206,6 +220,7 @@ impl App {
             Ok(())
         });
 
+        notify::ready("serving");
         let died = tokio::select! {
             biased;
             died = stages.next() => died,
@@ -214,6 +229,7 @@ impl App {
         if let Some(error) = died {
             return Err(error.unwrap_or_else(|stage| AppError::Ended { stage }));
         }
+        notify::stopping();
         tracing::info!("draining");
         drain.cancel();
         let end = Instant::now() + DRAIN;
@@ -309,14 +325,30 @@ fn raise_open_files() {
     }
 }
 
-/// Keeps the gRPC health answer in step with the store.
+/// Sends the service manager's watchdog its beats.
+async fn keep_alive(mut watchdog: Watchdog, drain: CancellationToken) -> Result<(), StageError> {
+    let mut pulse = tokio::time::interval(watchdog.period());
+    loop {
+        tokio::select! {
+            biased;
+            () = drain.cancelled() => return Ok(()),
+            _ = pulse.tick() => watchdog.beat(),
+        }
+    }
+}
+
+/// Keeps the gRPC health answer, and what `systemctl status` shows, in step with the store.
 async fn follow(
     mut trouble: watch::Receiver<Trouble>,
     reporter: HealthReporter,
     drain: CancellationToken,
 ) -> Result<(), StageError> {
     loop {
-        if drain.is_cancelled() || trouble.borrow_and_update().is_some() {
+        let why = trouble.borrow_and_update().clone();
+        if !drain.is_cancelled() {
+            notify::status(why.as_deref().unwrap_or("serving"));
+        }
+        if drain.is_cancelled() || why.is_some() {
             reporter.set_not_serving::<FeedServer<FeedService>>().await;
         } else {
             reporter.set_serving::<FeedServer<FeedService>>().await;

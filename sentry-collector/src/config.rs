@@ -21,7 +21,7 @@ use crate::{
     exit::Exit,
     http_name::HttpName,
     ingest::gate::Gate,
-    tls::{Tls, TlsError, TlsFiles},
+    tls::{Place, Tls, TlsError, TlsFiles},
 };
 
 const DEFAULT_GRPC: &str = "unix:/run/agentsentry-collector/feed.sock";
@@ -88,7 +88,7 @@ struct File {
     feed_users: Vec<String>,
     feed_sensor: Option<String>,
     #[serde(default)]
-    feed_keys: BTreeMap<String, PathBuf>,
+    feed_keys: BTreeMap<String, Place>,
 }
 
 #[derive(Debug, Default, Deserialize)]

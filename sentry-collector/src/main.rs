@@ -38,7 +38,7 @@ fn main() -> ExitCode {
         Ok(config) => config,
         Err(error) => return fail(&error, error.exit()),
     };
-    cli.log_format.log_to_stderr();
+    sentry_service::log::start(cli.log_format);
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => return fail(&error, Exit::Other),

@@ -8,7 +8,8 @@ use std::{
 };
 
 use sentry_proto::certificate::{End, Unusable, usable};
-use serde::Deserialize;
+use sentry_service::credential;
+use serde::{Deserialize, Deserializer, de::Error as _};
 use tokio_rustls::rustls::{
     self, RootCertStore, ServerConfig,
     crypto::ring,
@@ -24,10 +25,13 @@ const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 #[serde(deny_unknown_fields)]
 pub struct TlsFiles {
     /// Certificate chain of this collector, leaf first.
+    #[serde(deserialize_with = "place")]
     pub cert: PathBuf,
     /// Its private key.
+    #[serde(deserialize_with = "place")]
     pub key: PathBuf,
     /// The authorities whose client certificates are accepted.
+    #[serde(deserialize_with = "place")]
     pub client_ca: PathBuf,
 }
 
@@ -56,6 +60,18 @@ pub enum TlsError {
     #[error("the certificate {} does not work", path.display())]
     Unusable { path: PathBuf, source: Unusable },
 }
+
+/// Whose credentials `credential:NAME` means, for a command that is not started by it.
+const UNIT: &str = "agentsentry-collector.service";
+
+/// A path, or the file of a credential.
+fn place<'de, D: Deserializer<'de>>(from: D) -> Result<PathBuf, D::Error> {
+    credential::resolve(PathBuf::deserialize(from)?, UNIT).map_err(D::Error::custom)
+}
+
+/// A file as the configuration names it: by its path, or as `credential:NAME`.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Place(#[serde(deserialize_with = "place")] pub PathBuf);
 
 // === impl Tls ===
 

@@ -16,8 +16,10 @@ pub const FLOWS_FULL: u32 = 5;
 pub const TASK_TAG_LOST: u32 = 6;
 /// `ASKED` took no more: what a process outside of the run starts for it is not told.
 pub const ASKED_FULL: u32 = 7;
+/// No slot was in reserve: a cgroup that may be an agent's is watched only once the sensor has looked.
+pub const SPARES_EMPTY: u32 = 8;
 /// Number of faults.
-pub const COUNT: u32 = 8;
+pub const COUNT: u32 = 9;
 
 /// Names for metrics, by index.
 pub const NAMES: [&str; COUNT as usize] = [
@@ -29,4 +31,5 @@ pub const NAMES: [&str; COUNT as usize] = [
     "flows_full",
     "task_tag_lost",
     "asked_full",
+    "spares_empty",
 ];

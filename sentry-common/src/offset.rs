@@ -85,6 +85,9 @@ offsets! {
     CSS_SET_DFL_CGRP = "css_set"."dfl_cgrp";
     CGROUP_KN = "cgroup"."kn";
     KN_ID = "kernfs_node"."id";
+    KN_NAME = "kernfs_node"."name";
+    CGROUP_ROOT = "cgroup"."root";
+    TASK_COMM = "task_struct"."comm";
     CGROUP_PARENT = "cgroup"."self"."parent";
     REGS_BX = "pt_regs"."bx";
     REGS_CX = "pt_regs"."cx";

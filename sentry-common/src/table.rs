@@ -83,6 +83,44 @@ pub struct Asked {
 shared!(Asked);
 const _: () = assert!(size_of::<Asked>() == 32);
 
+/// Slots held in reserve for cgroups that may be an agent's ([`spare`]).
+pub const SPARES: u32 = 64;
+/// Most rows of each table that says which cgroups may be an agent's.
+pub const SELECTED: u32 = 1024;
+/// Bytes of a cgroup's name that are compared.
+pub const NAME_BYTES: usize = 32;
+/// Bytes of a task's name, as the kernel keeps it: the file's name, cut to 15 bytes and a NUL.
+pub const COMM_BYTES: usize = 16;
+
+/// Key of `SELECTED_FILES`: a file, whatever its name.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(
+    feature = "user",
+    derive(zerocopy::FromBytes, zerocopy::IntoBytes, zerocopy::Immutable, zerocopy::KnownLayout)
+)]
+pub struct FileId {
+    pub inode: u64,
+    /// As in `record::process::FileKey`.
+    pub device: u32,
+    pub reserved: u32,
+}
+shared!(FileId);
+const _: () = assert!(size_of::<FileId>() == 16);
+
+/// Row of `SPARES`: the tag of a slot in reserve as one number, so that it is taken by one
+/// instruction; 0 once it is taken.
+#[must_use]
+pub const fn spare(tag: RunTag) -> u64 {
+    (tag.generation as u64) << 32 | tag.slot as u64
+}
+
+/// The tag in a row of `SPARES`.
+#[must_use]
+pub const fn spare_tag(row: u64) -> RunTag {
+    RunTag { slot: row as u32, generation: (row >> 32) as u32 }
+}
+
 /// Key of `FLOWS`: one run and one port of another side.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]

@@ -14,6 +14,8 @@ pub mod v1 {
 
 pub mod certificate;
 
+pub mod container;
+
 pub mod convert;
 
 pub mod ocsf;

@@ -14,6 +14,7 @@ const HOST: HostContext<'static> = HostContext {
     version: "0.1.0",
     host: "build-7",
     boot_id: "7f6d9c52-6a1d-4b6e-8e1a-1f0f8a3a2f11",
+    container: None,
 };
 const RUN: &str = "01990000-0000-7000-8000-00000000000a";
 
@@ -63,6 +64,26 @@ fn event(kind: Kind) -> v1::Event {
         time_unix_ns: 1_760_000_000_123_456_789,
         process: Some(process),
         kind: Some(kind),
+    }
+}
+
+fn container() -> v1::Container {
+    v1::Container {
+        engine: "containerd".to_owned(),
+        id: "85eababe974c1c9331ef9f99ab04faec45dbd66b020728dc744dfd816c5d5776".to_owned(),
+        name: "coder".to_owned(),
+        image: "registry.example/coder:1".to_owned(),
+        image_digest: "sha256:12ab".to_owned(),
+        pod: Some(v1::Pod {
+            uid: "aaaa2b4a-f398-41c0-928b-049e1cc4ec40".to_owned(),
+            name: "coder-0".to_owned(),
+            namespace: "agents".to_owned(),
+            service_account: String::new(),
+        }),
+        node: "node-1".to_owned(),
+        runtime: "runc".to_owned(),
+        rung: "files".to_owned(),
+        sandboxed: String::new(),
     }
 }
 
@@ -172,6 +193,10 @@ fn rendered_objects_match_the_golden_files() {
         golden(name, &ocsf::event(&event(kind), &HOST));
     }
     golden("finding", &ocsf::finding(&finding(), &HOST));
+    let container = container();
+    let host = HostContext { container: Some(&container), ..HOST };
+    golden("exit_container", &ocsf::event(&event(Kind::Exit(v1::Exit::default())), &host));
+    golden("finding_container", &ocsf::finding(&finding(), &host));
 }
 
 fn golden(name: &str, value: &Value) {

@@ -66,6 +66,9 @@ mod feed;
 mod scenarios;
 
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+mod select;
+
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
 mod canary;
 
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]
@@ -98,7 +101,7 @@ mod packages;
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]
 mod install;
 
-#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+#[expect(clippy::unwrap_used, clippy::panic, reason = "a failed test may panic")]
 mod systemd;
 
 /// `program` of the workloads with its arguments, as one command line.

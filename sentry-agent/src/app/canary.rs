@@ -13,6 +13,7 @@ use std::{
     time::Duration,
 };
 
+use sentry_service::progress;
 use tokio::{io::AsyncWriteExt as _, process::Command, time::Instant};
 use tokio_util::sync::CancellationToken;
 
@@ -33,6 +34,7 @@ pub struct CanaryState {
     silent: Mutex<Option<Result<Vec<&'static str>, String>>>,
     /// One flight at a time.
     turn: tokio::sync::Mutex<()>,
+    progress: Arc<progress::Progress>,
 }
 
 impl CanaryState {
@@ -45,6 +47,12 @@ impl CanaryState {
             Some(Ok(silent)) => Some(format!("silent hooks: {}", silent.join("; "))),
             Some(Err(error)) => Some(format!("the canary cannot fly: {error}")),
         }
+    }
+
+    /// That [`run`] goes on from turn to turn.
+    #[must_use]
+    pub fn progress(&self) -> Arc<progress::Progress> {
+        Arc::clone(&self.progress)
     }
 
     /// Sends one canary and keeps what it showed.
@@ -70,6 +78,7 @@ pub async fn run(state: Arc<CanaryState>, registry: Arc<Registry>, token: Cancel
     // The first tick comes at once, before anything could have gone silent.
     timer.tick().await;
     loop {
+        state.progress.begin();
         tokio::select! {
             () = token.cancelled() => return,
             _ = timer.tick() => {}

@@ -4,14 +4,16 @@ pub mod status;
 
 pub mod canary;
 
-pub mod notify;
-
 mod export;
 
 mod recover;
 
+mod reload;
+
 mod books;
 mod reserve;
+
+mod watchdog;
 
 pub mod sensor;
 

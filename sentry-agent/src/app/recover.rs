@@ -8,8 +8,8 @@ use sentry_detect::{
     runaway::{RunawaySignal, Severity},
 };
 use sentry_proto::v1::{self, item::Item as Kind};
+use sentry_service::notify;
 
-use super::notify::notify;
 use crate::{
     enrich::clock::unix_ns,
     error_chain,
@@ -81,7 +81,7 @@ pub(super) fn leave_frozen(registry: &Registry) {
             runs.len()
         ),
     };
-    notify(&format!("STATUS={status}"));
+    notify::status(&status);
 }
 
 /// What there is to take up from, and where it goes.

@@ -4,8 +4,9 @@ use std::{io, path::PathBuf, sync::Arc, thread, time::Duration};
 
 use sentry_private::PrivateError;
 use sentry_proto::v1::control_server::ControlServer;
+use sentry_service::{notify, watchdog::Watchdog};
 use tokio::{
-    signal::unix::{SignalKind, signal},
+    signal::unix::{Signal, SignalKind, signal},
     sync::{Semaphore, mpsc},
     task::JoinSet,
 };
@@ -13,16 +14,17 @@ use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
 
 use super::{
-    books,
-    notify::notify,
-    recover,
+    books, recover,
+    reload::Reload,
     reserve::Reserve,
     status::{StateStatus, StatusBoard},
+    watchdog,
 };
 use crate::{
     bpf::{LoadError, Programs, RingSizes, programs::Rings, tables::Held},
     cgroup::{CgroupError, CgroupRoot},
-    config::Config,
+    config::{Config, Current, Flags, Holder},
+    container::Roots,
     control::{
         callers::callers,
         service::{self, ControlService},
@@ -46,7 +48,9 @@ use crate::{
         StageStats,
         act::{self, Actor, Case},
         analyse::{self, Analyse},
-        hash, hash_queue, moved, reconcile, watch,
+        hash, hash_queue, moved, reconcile,
+        select::{self, Select, Selecting},
+        watch,
     },
 };
 
@@ -93,16 +97,23 @@ const PRIORITY: i32 = -10;
 const FIRST: i32 = -20;
 /// The stage that everything else's fate passes through; the last to be started and to end.
 const ACT: &str = "act";
+const ANALYSE: &str = "analyse";
+const SELECT: &str = "select";
+/// The stages that wait while the journal's queue is full; `select` waits for `act`.
+pub(super) const INTO_JOURNAL: [&str; 3] = [ACT, ANALYSE, SELECT];
 /// How long a stop waits for calls that are being answered.
 const ANSWERED_WITHIN: Duration = Duration::from_secs(5);
-/// How often the stages are checked to be alive.
-const PULSE: Duration = Duration::from_secs(1);
+/// Between two times that a start which takes long asks the service manager for more time, and how
+/// often: five minutes are enough for the slowest machine that is tested, an emulated one.
+const ASK_EVERY: Duration = Duration::from_secs(10);
+const ASK_TIMES: usize = 30;
 
 /// Runs the sensor until SIGTERM or SIGINT; then drains: no new calls, rings read out, books written.
+/// SIGHUP has it read its configuration again, with the same flags.
 ///
 /// # Errors
 /// See [`AppError`].
-pub fn run_sensor(config: Config) -> Result<(), AppError> {
+pub fn run_sensor(config: Config, flags: Flags) -> Result<(), AppError> {
     // Fixed before anything is timed.
     let _clock = BootClock::of_this_life();
     // Before any thread is made; threads inherit it. A run that takes all CPUs must not starve the one that stops it.
@@ -114,16 +125,35 @@ pub fn run_sensor(config: Config) -> Result<(), AppError> {
         .build()
         .map_err(|source| AppError::Start { what: "the runtime", source })?;
     runtime.block_on(async {
-        let app = App::build(config).await?;
+        let mut starting = JoinSet::new();
+        starting.spawn(ask_for_time());
+        // From here on it does not end the process.
+        let hangups = signal(SignalKind::hangup())
+            .map_err(|source| AppError::Start { what: "the signal handlers", source })?;
+        let holder = Holder::new(config);
+        let app = App::build(holder.current()).await?;
+        starting.shutdown().await;
         // Told by a sensor that runs: one that cannot has something more important to say.
         if let Err(errno) = raised {
             tracing::warn!(%errno, "cannot raise the sensor's priority");
         }
-        app.run().await
+        let reload =
+            Reload { holder, flags, registry: Arc::clone(&app.registry), status: Arc::clone(&app.status) };
+        app.run(reload, hangups).await
     })
 }
 
+/// While the programs are loaded and the runs are taken up.
+async fn ask_for_time() {
+    for _ in 0..ASK_TIMES {
+        notify::extend();
+        tokio::time::sleep(ASK_EVERY).await;
+    }
+}
+
 struct App {
+    current: Current,
+    /// As at the start, for what does not change.
     config: Arc<Config>,
     registry: Arc<Registry>,
     status: Arc<StatusBoard>,
@@ -138,8 +168,8 @@ struct App {
 }
 
 impl App {
-    async fn build(config: Config) -> Result<Self, AppError> {
-        let config = Arc::new(config);
+    async fn build(current: Current) -> Result<Self, AppError> {
+        let config = current.get();
         let state_dir = sentry_private::make_dir(&config.sensor.state_dir)?;
         sentry_private::claim_format(&state_dir, STATE_FORMAT)?;
         let root = CgroupRoot::find()?;
@@ -152,7 +182,8 @@ impl App {
         let books = books::open(&state_dir, &config.journal)?;
         let (journal, journal_handle) = JournalWriter::start(books.journal, journal::QUEUE_CAPACITY)?;
         let (tier, unseen) = (programs.tier().letter().to_owned(), programs.limits());
-        let registry = Arc::new(Registry::new(programs, root, config.detect.clone(), state_dir));
+        let roots = Roots::default();
+        let registry = Arc::new(Registry::new(programs, root, current.clone(), state_dir, roots));
         let ledger = PendingLedger::start(books.ledger)
             .map_err(|source| AppError::Start { what: "the ledger", source })?;
         let mut troubles = books.troubles;
@@ -165,12 +196,13 @@ impl App {
             strictest: config.strictest_mode(),
         };
         troubles.extend(life.take_up().await?);
-        Stages { ledger, rings, held, registry, journal_handle, config, troubles }
+        Stages { ledger, rings, held, registry, journal_handle, current, troubles }
             .spawn(journal, listener, tier, unseen)
     }
 
-    async fn run(self) -> Result<(), AppError> {
+    async fn run(self, reload: Reload, hangups: Signal) -> Result<(), AppError> {
         let Self {
+            current,
             config,
             registry,
             status,
@@ -191,7 +223,7 @@ impl App {
             registry: Arc::clone(&registry),
             journal: journal_handle.clone(),
             cases: cases.clone(),
-            config: Arc::clone(&config),
+            config: current,
             status: Arc::clone(&status),
             reports: Arc::new(Semaphore::new(service::REPORTS_AT_ONCE)),
             stopping: serving.clone(),
@@ -199,15 +231,17 @@ impl App {
         let mut servers = serve(service, listener).await;
         let mut telling = JoinSet::new();
         telling.spawn(recover::keep_telling(Arc::clone(&registry), journal_handle.clone()));
+        telling.spawn(reload.run(hangups, serving.clone()));
         tracing::info!(
             sensor.id = config.sensor.id,
             socket = %config.sensor.socket.display(),
             tier = status.tier,
             "sensor is ready"
         );
-        notify(&format!("READY=1\nSTATUS={}", recover::standing(&registry)));
-        let fault = wait_for_end(&status, &mut servers).await;
-        notify("STOPPING=1");
+        notify::ready(&recover::standing(&registry));
+        let watchdog = Watchdog::new(watchdog::parts(&status, &journal_handle));
+        let fault = wait_for_end(&status, watchdog, &mut servers).await;
+        notify::stopping();
         tracing::info!("draining");
         reserve.give_up();
         serving.cancel();
@@ -273,6 +307,7 @@ async fn serve(
 /// Waits for a signal, the end of the server, or a dead stage.
 async fn wait_for_end(
     status: &StatusBoard,
+    mut watchdog: Watchdog,
     servers: &mut JoinSet<Result<(), tonic::transport::Error>>,
 ) -> Option<AppError> {
     let (Ok(mut terminate), Ok(mut interrupt)) =
@@ -280,7 +315,7 @@ async fn wait_for_end(
     else {
         return Some(AppError::Start { what: "the signal handlers", source: io::Error::last_os_error() });
     };
-    let mut pulse = tokio::time::interval(PULSE);
+    let mut pulse = tokio::time::interval(watchdog.period());
     loop {
         tokio::select! {
             _ = terminate.recv() => return None,
@@ -295,6 +330,7 @@ async fn wait_for_end(
                 if let Some(stage) = status.dead_stage() {
                     return Some(AppError::DeadStage { stage });
                 }
+                watchdog.beat();
             }
         }
     }
@@ -307,7 +343,7 @@ struct Stages {
     held: Held,
     registry: Arc<Registry>,
     journal_handle: JournalHandle,
-    config: Arc<Config>,
+    current: Current,
     troubles: Vec<String>,
 }
 
@@ -320,7 +356,8 @@ impl Stages {
         tier: String,
         unseen: Vec<String>,
     ) -> Result<App, AppError> {
-        let Self { ledger, rings, mut held, registry, journal_handle, config, troubles } = self;
+        let Self { ledger, rings, mut held, registry, journal_handle, current, troubles } = self;
+        let config = current.get();
         let given_up = ledger.given_up();
         let sources = CancellationToken::new();
         let lanes = Arc::new(Lanes::new(Box::new(move |tag, on| {
@@ -334,16 +371,33 @@ impl Stages {
 
         let (token, stats) = (sources.clone(), Arc::clone(&ring_stats));
         let filler = Filler::new(Arc::clone(&lanes));
-        threads.spawn("ring", move |_| {
-            if let Err(errno) = reader::run(rings, &filler, &stats, &token) {
+        threads.spawn("ring", move |stage| {
+            if let Err(errno) = reader::run(rings, &filler, &stats, &stage.progress, &token) {
                 tracing::error!(error = %errno, "cannot read the rings");
             }
         })?;
 
         let enricher = Enricher::new(ProcessTable::new(process_table::CAPACITY), BootClock::of_this_life());
         let (hash, files) = config.evidence.hash_executed.then(hash_queue::queue).unzip();
-        let to = Analyse { registry: Arc::clone(&registry), journal: journal_handle.clone(), hash };
-        threads.spawn("analyse", move |stats| analyse::run(&lanes, enricher, &to, stats))?;
+        let (asked, questions) = select::queue();
+        let to = Analyse { registry: Arc::clone(&registry), journal: journal_handle.clone(), hash, asked };
+        let for_analyse = Arc::clone(&lanes);
+        threads.spawn(ANALYSE, move |stats| analyse::run(&for_analyse, enricher, &to, stats))?;
+        // Before anybody is answered: what is made from then on is selected.
+        registry.select(&config.selection())?;
+        let selecting = Arc::new(Selecting::default());
+        let select = Select {
+            registry: Arc::clone(&registry),
+            lanes,
+            cases: cases.clone(),
+            selecting: Arc::clone(&selecting),
+            config: current.clone(),
+        };
+        let token = sources.clone();
+        threads.spawn(SELECT, move |stats| {
+            come_first();
+            select.run(&questions, stats, &token);
+        })?;
         if let Some(files) = files {
             let (token, for_hash) = (sources.clone(), Arc::clone(&registry));
             threads.spawn("hash", move |stats| hash::run(&files, &for_hash, stats, &token))?;
@@ -384,8 +438,10 @@ impl Stages {
             ring_stats,
             threads.stats,
             state,
+            selecting,
         );
         Ok(App {
+            current,
             reserve: Reserve::make(&config.sensor.state_dir),
             config,
             registry,

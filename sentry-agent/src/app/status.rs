@@ -3,23 +3,28 @@
 use std::{
     future::Future,
     sync::{
-        Arc, OnceLock,
+        Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
+    time::Instant,
 };
 
 use sentry_proto::v1;
+use sentry_service::watchdog::stuck;
 use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 
-use super::canary::CanaryState;
+use super::{canary::CanaryState, watchdog};
 use crate::{
     bpf::skipped,
     export::ExportStatus,
     journal::{JournalHandle, Refused, Stats},
     ring::reader::RingStats,
     runs::Registry,
-    stage::StageStats,
+    stage::{
+        StageStats,
+        select::{Selecting, Unwatched},
+    },
 };
 
 /// How what is kept stands: ledger, journal, and the runs of earlier lives.
@@ -60,6 +65,9 @@ pub struct StatusBoard {
     export: OnceLock<watch::Receiver<ExportStatus>>,
     tasks: TaskTracker,
     state: StateStatus,
+    pub selecting: Arc<Selecting>,
+    /// Why the configuration was not taken when it was read again.
+    config_refused: Mutex<Option<String>>,
 }
 
 impl StatusBoard {
@@ -72,6 +80,7 @@ impl StatusBoard {
         ring: Arc<RingStats>,
         stages: Vec<(&'static str, Arc<StageStats>)>,
         state: StateStatus,
+        selecting: Arc<Selecting>,
     ) -> Self {
         let canary = Arc::new(CanaryState::default());
         Self {
@@ -85,6 +94,8 @@ impl StatusBoard {
             export: OnceLock::new(),
             tasks: TaskTracker::new(),
             state,
+            selecting,
+            config_refused: Mutex::default(),
         }
     }
 
@@ -97,6 +108,11 @@ impl StatusBoard {
     /// Gives the board the export's own status; once.
     pub fn export(&self, status: watch::Receiver<ExportStatus>) {
         let _only_once = self.export.set(status);
+    }
+
+    /// Why the configuration is not the one in the file; `None`: it is.
+    pub fn config_refused(&self, why: Option<String>) {
+        *self.config_refused.lock().unwrap_or_else(PoisonError::into_inner) = why;
     }
 
     /// How the export stands; `None` without a collector.
@@ -124,6 +140,9 @@ impl StatusBoard {
         if !journal.is_alive() {
             return "the journal has ended".into();
         }
+        if let [stuck, ..] = stuck(&watchdog::parts(self, journal), Instant::now()).as_slice() {
+            return format!("{} has made no progress for {} s", stuck.part, stuck.busy_for.as_secs());
+        }
         if let Some(alarm) = self.canary.alarm() {
             return alarm;
         }
@@ -137,7 +156,8 @@ impl StatusBoard {
         let unreached = collector.as_ref().and_then(unreached);
         let unreached = unreached.map(|why| format!("no stream to the collector: {why}"));
         let troubles = self.state.troubles(&journal.stats());
-        let all: Vec<String> = waiting.into_iter().chain(troubles).chain(unreached).collect();
+        let refused = self.config_refused.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let all: Vec<String> = waiting.into_iter().chain(troubles).chain(unreached).chain(refused).collect();
         match all.as_slice() {
             [] => "serving".into(),
             all => format!("degraded: {}", all.join("; ")),
@@ -176,8 +196,15 @@ impl StatusBoard {
             faults,
             ring_records: self.ring.records.load(Relaxed),
             ring_wakeups: self.ring.wakeups.load(Relaxed),
+            unwatched: self.selecting.unwatched().into_iter().map(unwatched).collect(),
+            selected_late: self.selecting.late(),
         }
     }
+}
+
+fn unwatched(agent: Unwatched) -> v1::UnwatchedAgent {
+    let Unwatched { agent, pid, uid, cgroup } = agent;
+    v1::UnwatchedAgent { agent, pid, uid, cgroup_path: cgroup }
 }
 
 fn in_words(export: &ExportStatus) -> String {

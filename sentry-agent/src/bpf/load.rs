@@ -118,6 +118,7 @@ pub(super) fn refused(object: &'static str, program: &'static str) -> impl Fn(Pr
     }
 }
 
+/// Where the BPF file system is, unless `AGENTSENTRY_BPFFS` says otherwise.
 const BPF_FS: &str = "/sys/fs/bpf";
 /// Directories of pins: this, the process id, `-`, a number.
 const PINS: &str = "agentsentry-";
@@ -152,16 +153,16 @@ pub(super) struct Loader<'a> {
 
 impl<'a> Loader<'a> {
     pub(super) fn new(btf: &'a Btf, offsets: &'a Offsets, rings: RingSizes) -> Result<Self, LoadError> {
-        let root = Path::new(BPF_FS);
-        let fail = |source| LoadError::BpfFs { path: root.to_owned(), source };
-        if !is_bpf_fs(root) {
-            mount(Some("bpf"), root, Some("bpf"), MsFlags::empty(), None::<&str>)
+        let root = std::env::var_os("AGENTSENTRY_BPFFS").map_or_else(|| BPF_FS.into(), PathBuf::from);
+        let fail = |source| LoadError::BpfFs { path: root.clone(), source };
+        if !is_bpf_fs(&root) {
+            mount(Some("bpf"), &root, Some("bpf"), MsFlags::empty(), None::<&str>)
                 .map_err(|errno| fail(errno.into()))?;
         }
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let own = std::process::id();
         // Of our own number only before we have any: it was another process's then.
-        remove_left_behind(root, |pid| if pid == own { number > 0 } else { is_alive(pid) });
+        remove_left_behind(&root, |pid| if pid == own { number > 0 } else { is_alive(pid) });
         let pins = root.join(format!("{PINS}{own}-{number}"));
         std::fs::create_dir(&pins).map_err(fail)?;
         Ok(Self { btf, offsets, rings, pins })

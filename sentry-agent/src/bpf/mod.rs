@@ -30,6 +30,8 @@ mod skipped;
 
 pub mod tables;
 
+pub mod selected;
+
 pub use capability::{Capabilities, doctor};
 pub use costs::{Costs, costs};
 pub use load::LoadError;

@@ -22,6 +22,7 @@ use super::{
     load::{Loader, refused},
     objects::Object,
     offsets,
+    selected::SelectedTables,
     tables::{Held, Tables},
 };
 
@@ -41,6 +42,7 @@ pub struct Rings {
 /// Everything loaded. Dropping it detaches everything.
 pub struct Programs {
     pub tables: Tables,
+    pub selected: SelectedTables,
     tier: Tier,
     objects: HashMap<Object, Ebpf>,
     load_times: Vec<(Object, Duration)>,
@@ -99,11 +101,13 @@ impl Programs {
         let Loaded { tier, mut objects, missing, times } = loaded;
         let core = objects.get_mut(&Object::Core).ok_or(LoadError::NoPrograms)?;
         let tables = Tables::take(core)?;
+        let selected = SelectedTables::take(core)?;
         let rings = Rings { critical: take_ring(core, "CRITICAL")?, bulk: take_ring(core, "BULK")? };
         let held = Held::take(core)?;
         let cgroup_root = cgroup_root.to_owned();
         let armed = Links::new();
-        let mut programs = Self { tables, tier, objects, load_times: times, missing, cgroup_root, armed };
+        let mut programs =
+            Self { tables, selected, tier, objects, load_times: times, missing, cgroup_root, armed };
         // These stay for good: the programs of the object hold them.
         programs.attach_where(|hook| hook.object == Object::Core)?.into_iter().for_each(std::mem::forget);
         step("attached");

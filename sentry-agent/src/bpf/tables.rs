@@ -1,6 +1,6 @@
 //! Typed access to the tables that the programs share with the sensor.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use aya::{
     Ebpf,
@@ -108,6 +108,13 @@ impl Tables {
         self.run_cgroups.get(&cgroup, 0).ok()
     }
 
+    /// The cgroups whose tag is not void.
+    #[must_use]
+    pub fn live_cgroups(&self) -> HashSet<u64> {
+        let rows = self.run_cgroups.iter().filter_map(Result::ok);
+        rows.filter(|(_, tag)| self.is_live(*tag)).map(|(cgroup, _)| cgroup).collect()
+    }
+
     /// Whether a tag is that of the run that has its slot now.
     #[must_use]
     pub fn is_live(&self, tag: RunTag) -> bool {
@@ -201,11 +208,14 @@ impl Tables {
     }
 }
 
-fn take<T: TryFrom<Map, Error = MapError>>(core: &mut Ebpf, name: &'static str) -> Result<T, LoadError> {
+pub(super) fn take<T: TryFrom<Map, Error = MapError>>(
+    core: &mut Ebpf,
+    name: &'static str,
+) -> Result<T, LoadError> {
     let map = core.take_map(name).ok_or(LoadError::Absent { object: "core", what: "map", name })?;
     T::try_from(map).map_err(table("open", name))
 }
 
-fn table(doing: &'static str, table: &'static str) -> impl Fn(MapError) -> LoadError {
+pub(super) fn table(doing: &'static str, table: &'static str) -> impl Fn(MapError) -> LoadError {
     move |source| LoadError::Table { doing, table, source: Box::new(source) }
 }

@@ -46,6 +46,11 @@ impl Cgroup {
         }
     }
 
+    /// This group under another's name.
+    pub(super) fn renamed(self, below: &Path, id: u64) -> Self {
+        Self { below: below.to_path_buf(), id, ..self }
+    }
+
     /// The kernel's number of this group: what BPF programs report as `cgroup_id`.
     #[must_use]
     pub fn id(&self) -> u64 {

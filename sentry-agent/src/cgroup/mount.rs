@@ -150,6 +150,16 @@ impl CgroupRoot {
         Cgroup::new(self.clone(), dir, below.to_path_buf())
     }
 
+    /// A group that was there and is not any more: everything it is asked says that it is gone.
+    ///
+    /// # Errors
+    /// Where no group can be made to stand for it.
+    pub fn gone(&self, below: &Path, id: u64) -> Result<Cgroup, CgroupError> {
+        let stand_in = self.create(&format!("gone-{id}-{}", std::process::id()))?;
+        stand_in.remove()?;
+        Ok(stand_in.renamed(below, id))
+    }
+
     fn outside(&self, path: &Path) -> CgroupError {
         CgroupError::Outside { path: path.into(), mount: self.mount().into() }
     }

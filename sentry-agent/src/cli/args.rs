@@ -3,6 +3,7 @@
 use std::{ffi::OsString, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, builder::styling};
+use sentry_service::log::Format;
 
 use super::exit;
 use crate::config::{Flags, defaults};
@@ -27,7 +28,7 @@ pub(crate) enum Command {
     #[command(after_help = "\
 Examples:
   sentry sensor
-  sentry sensor --config ./sensor.yaml --log-json
+  sentry sensor --config ./sensor.yaml --log-format json
   sentry sensor --state-dir /tmp/s --socket /tmp/s/sensor.sock --collector unix:/tmp/s/feed.sock")]
     Sensor(SensorArgs),
     /// Runs a command under watch, as you, and reports what it did.
@@ -137,8 +138,11 @@ pub(crate) struct SensorArgs {
     /// Where to stream to: http(s)://HOST:PORT, unix:/PATH or disabled.
     #[arg(long, value_name = "ENDPOINT")]
     pub(crate) collector: Option<String>,
-    /// Logs JSON lines on standard error; the level is set by RUST_LOG (default: info).
-    #[arg(long)]
+    /// Form of the log on standard error; the level is set by RUST_LOG (default: info).
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
+    pub(crate) log_format: Format,
+    /// The same as `--log-format json`.
+    #[arg(long, hide = true, conflicts_with = "log_format")]
     pub(crate) log_json: bool,
 }
 

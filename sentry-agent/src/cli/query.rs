@@ -19,14 +19,16 @@ use super::{
 };
 
 pub(super) fn agents(args: &AgentsArgs) -> Result<Exit, CliError> {
-    let runs = block_on(async {
+    let (runs, status) = block_on(async {
         let mut client = connect(&args.socket.socket).await?;
-        runs(&mut client, args.all).await
+        let runs = runs(&mut client, args.all).await?;
+        let status = client.status(v1::StatusRequest::default()).await?.into_inner();
+        Ok::<_, CliError>((runs, status))
     })?;
     let text = if args.json {
         runs.iter().map(|run| json::line(&json::run(run))).collect()
     } else {
-        render::run::table(&runs)
+        render::run::table(&runs) + &render::run::unwatched(&status.unwatched)
     };
     out::print(&text)?;
     Ok(Exit::Ok)
@@ -80,7 +82,7 @@ fn history(
 ) -> Result<Exit, CliError> {
     block_on(async {
         let mut client = connect(&args.socket.socket).await?;
-        let origin = origin(&mut client, args.json).await?;
+        let mut origin = origin(&mut client, args.json).await?;
         let request = v1::ItemsRequest {
             run: args.run.clone(),
             agent: args.agent.clone(),
@@ -90,7 +92,15 @@ fn history(
         };
         let mut items = client.items(request).await?.into_inner();
         while let Some(stored) = items.message().await? {
-            if let Some(text) = stored.item.and_then(|item| item.item).and_then(|item| show(&origin, &item)) {
+            let Some(item) = stored.item.and_then(|item| item.item) else { continue };
+            // A run that began meanwhile.
+            if let (true, Item::Event(v1::Event { run, .. }) | Item::Finding(v1::Finding { run, .. })) =
+                (args.json, &item)
+                && !origin.knows(run)
+            {
+                origin.learn(runs(&mut client, false).await?, Some(run));
+            }
+            if let Some(text) = show(&origin, &item) {
                 out::print(&text)?;
             }
         }
@@ -103,7 +113,9 @@ async fn origin(client: &mut Client, wanted: bool) -> Result<Origin, CliError> {
     if !wanted {
         return Ok(Origin::default());
     }
-    Ok(Origin::of(&client.status(v1::StatusRequest { canary: true }).await?.into_inner()))
+    let mut origin = Origin::of(&client.status(v1::StatusRequest { canary: true }).await?.into_inner());
+    origin.learn(runs(client, true).await?, None);
+    Ok(origin)
 }
 
 pub(super) fn explain(args: &ExplainArgs) -> Result<Exit, CliError> {

@@ -39,8 +39,9 @@ use super::{
 };
 use crate::runs::bounded;
 
-/// How long the end waits for a sensor that is away. systemd starts one again after a second.
-const BACK_WITHIN: Duration = Duration::from_secs(10);
+/// How long the end waits for a sensor that is away. systemd starts one again after two seconds, and it
+/// takes up its runs within a few more; a signal ends the wait.
+const BACK_WITHIN: Duration = Duration::from_secs(30);
 /// How long a run that finds no room waits for some.
 const ROOM_WITHIN: Duration = Duration::from_secs(3);
 /// Between two times that it asks.
@@ -75,7 +76,7 @@ async fn supervise(args: &RunArgs) -> Result<ExitCode, CliError> {
         let status = signals.pass_while(&mut child).await?;
         drop(attending);
         let code = code_of(status);
-        let finished = finish_when_back(&mut client, &run, args).await;
+        let finished = finish_when_back(&mut client, &mut signals, &run, args).await;
         match finished {
             // The command has run and its code stands, whatever became of the report.
             Err(error) => {
@@ -149,13 +150,31 @@ fn spawn(run: &str, args: &RunArgs) -> Result<Child, CliError> {
         .map_err(|source| CliError::System { what: "start the command", source })
 }
 
-/// As [`finish`]; a sensor that is just being started again gets the time for it.
-async fn finish_when_back(client: &mut Client, run: &str, args: &RunArgs) -> Result<bool, CliError> {
-    let end = Instant::now() + BACK_WITHIN;
+/// As [`finish`]; a sensor that is just being started again gets the time for it, from when it is
+/// found to be away: one that stands still is ended by the watchdog first.
+async fn finish_when_back(
+    client: &mut Client,
+    signals: &mut Signals,
+    run: &str,
+    args: &RunArgs,
+) -> Result<bool, CliError> {
+    let mut end = None;
     loop {
-        match finish(client, run, args).await {
-            Err(error) if is_away(&error) && Instant::now() < end => sleep(ASK_EVERY).await,
+        let error = match finish(client, run, args).await {
+            Err(error) if is_away(&error) => error,
             result => return result,
+        };
+        let now = Instant::now();
+        if end.is_none() && !args.quiet {
+            let limit = BACK_WITHIN.as_secs();
+            out::note(&format!("sentry: the sensor is away; waiting for its report, {limit} s at most\n"));
+        }
+        if now >= *end.get_or_insert(now + BACK_WITHIN) {
+            return Err(error);
+        }
+        tokio::select! {
+            () = sleep(ASK_EVERY) => {}
+            () = signals.any() => return Err(error),
         }
     }
 }
@@ -241,6 +260,16 @@ impl Signals {
             terminate: listen(SignalKind::terminate())?,
             hangup: listen(SignalKind::hangup())?,
         })
+    }
+
+    /// Waits for one of them.
+    async fn any(&mut self) {
+        tokio::select! {
+            () = next(&mut self.interrupt) => {}
+            () = next(&mut self.quit) => {}
+            () = next(&mut self.terminate) => {}
+            () = next(&mut self.hangup) => {}
+        }
     }
 
     async fn pass_while(&mut self, child: &mut Child) -> Result<ExitStatus, CliError> {

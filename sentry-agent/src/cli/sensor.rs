@@ -3,6 +3,7 @@
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use sentry_private::PrivateError;
+use sentry_service::log;
 
 use super::{args::SensorArgs, error::CliError, exit::Exit};
 use crate::{
@@ -10,15 +11,13 @@ use crate::{
     ledger::LedgerError,
 };
 
-/// What is logged where RUST_LOG says nothing.
-const DEFAULT_LOG: &str = "info";
-
 pub(super) fn run(args: SensorArgs) -> Result<Exit, CliError> {
-    let log_json = args.log_json;
-    let config = Config::load(&args.into_flags())?;
-    log_to_stderr(log_json);
+    let format = if args.log_json { log::Format::Json } else { args.log_format };
+    let flags = args.into_flags();
+    let config = Config::load(&flags)?;
+    log::start(format);
     allow_descriptors();
-    crate::app::run_sensor(config)
+    crate::app::run_sensor(config, flags)
         .map_err(|error| CliError::Other { what: crate::error_chain(&error), exit: exit_of(&error) })?;
     Ok(Exit::Ok)
 }
@@ -75,19 +74,5 @@ pub(super) fn of_load(error: &LoadError) -> Exit {
         Exit::NoPermission
     } else {
         Exit::Failure
-    }
-}
-
-fn log_to_stderr(json: bool) {
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_absent| tracing_subscriber::EnvFilter::new(DEFAULT_LOG));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    // Fails only where something has set up logging before, which then holds.
-    if json {
-        drop(builder.json().try_init());
-    } else {
-        let colours =
-            std::io::IsTerminal::is_terminal(&std::io::stderr()) && std::env::var_os("NO_COLOR").is_none();
-        drop(builder.with_ansi(colours).try_init());
     }
 }

@@ -13,6 +13,7 @@ pub(super) const KEEP_BYTES: u64 = 1 << 30;
 pub(super) const CRITICAL_BYTES: u32 = 4 << 20;
 pub(super) const BULK_BYTES: u32 = 16 << 20;
 pub(super) const HASH_EXECUTED: bool = false;
+pub(super) const LABELLED_PODS: bool = false;
 
 /// A complete file with every default and what it means. Parsing it gives the defaults.
 #[must_use]
@@ -124,9 +125,27 @@ const TABLE: &[Row] = &[
 ];
 
 const AGENTS: &str = "
-# What holds for the runs of an agent, by name.
+# What holds for the runs of an agent, by name, and which cgroups are its runs though nobody types
+# `sentry run` or `sentry tag`. Of several matches one has to hold, of one match every condition.
 # agents:
 #   - name: claude
 #     mode: enforce          # or observe: decide and record, do not act
+#     limits: {storm_net_processes: 128}          # in place of those of `detect`
+#     match:
+#       - unit: claude@*.service                  # * and ? within a name, ** across slashes
+#       - slice: agents.slice                     # each unit in it
+#       - cgroup: /work/*                         # the path below the cgroup mount
+#       - executable: /usr/bin/claude             # once it is executed, the cgroup it is in
+#       - {user: root, executable: {path: /opt/agents/*/bin/agent}}
+#       - container: {name: agent-*, image: ghcr.io/acme/*, label: {tier: gold}}
+#       - pod: {namespace: agents, label: {app: coder}, service_account: coder}
 agents: []
+
+# Pods of Kubernetes that say themselves which agent they are, by the label agentsentry.io/agent.
+pods:
+  labelled: false
+
+# Known agents that nobody selected: `report` lists them in `sentry agents`, `tag` watches the
+# cgroups they are in, `off` does not look.
+discover: report
 ";

@@ -1,15 +1,16 @@
 //! The file as typed. Every scalar is checked while it is parsed, so that an error carries its line and column.
 
-use std::{fmt, path::PathBuf};
+use std::{collections::BTreeMap, fmt, path::PathBuf};
 
 use sentry_detect::{run::Mode, runaway::settings::Settings};
+use sentry_service::credential;
 use serde::{
     Deserialize, Deserializer,
     de::{Error as _, MapAccess, Visitor, value::MapAccessDeserializer},
 };
 use serde_saphyr::Spanned;
 
-use super::Endpoint;
+use super::{Endpoint, select::MatchFile};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -29,6 +30,9 @@ pub(super) struct File {
     pub(super) detect: Settings,
     #[serde(default)]
     pub(super) agents: Vec<AgentFile>,
+    #[serde(default)]
+    pub(super) pods: PodsFile,
+    pub(super) discover: Option<DiscoverFile>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -96,6 +100,24 @@ pub(super) struct AgentFile {
     pub(super) name: Spanned<Identifier>,
     #[serde(default)]
     pub(super) mode: Mode,
+    /// Thresholds of its own; those that it does not give are those of `detect`.
+    pub(super) limits: Option<Spanned<BTreeMap<String, serde_json::Value>>>,
+    #[serde(default, rename = "match")]
+    pub(super) matches: Vec<Spanned<MatchFile>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PodsFile {
+    pub(super) labelled: Option<bool>,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum DiscoverFile {
+    Off,
+    Report,
+    Tag,
 }
 
 /// A name that is safe in paths, metrics and certificates.
@@ -118,6 +140,8 @@ pub(super) struct RingBytes(pub(super) u32);
 /// A number of bytes, or text such as `64 MiB`.
 struct Bytes(u64);
 
+/// Whose credentials `credential:NAME` means, for a command that is not started by it.
+const UNIT: &str = "agentsentry.service";
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
@@ -157,6 +181,7 @@ impl TryFrom<PathBuf> for AbsolutePath {
     type Error = String;
 
     fn try_from(path: PathBuf) -> Result<Self, String> {
+        let path = credential::resolve(path, UNIT).map_err(|error| error.to_string())?;
         if path.is_absolute() {
             Ok(Self(path))
         } else {

@@ -2,7 +2,9 @@
 //!
 //! - `file`: the YAML as typed, where wrong values are found with their line and column.
 //! - `defaults`: the one table of defaults; the example file is printed from it.
+//! - `select`: which cgroups are agents.
 //! - `validate`: the layers put together and checked against each other.
+//! - `current`: the configuration that holds now, and what of it can change meanwhile.
 //! - `check`: the files that it names, for `sentry config check`.
 //!
 //! Limits: the file may have 1 MiB. A key that is not known is an error, so that a mistyped rule is never a rule that
@@ -12,14 +14,24 @@ use std::{fmt, io, path::PathBuf};
 
 use sentry_detect::{run::Mode, runaway::settings::Settings};
 
+use crate::{
+    select::{Selected, Selection, Selector},
+    stage::select::Discover,
+};
+
 pub mod check;
+
+mod current;
 
 pub mod defaults;
 
 mod file;
 
+mod select;
+
 mod validate;
 
+pub use current::{Change, Current, Holder};
 pub use validate::Flags;
 
 /// A valid configuration.
@@ -32,6 +44,9 @@ pub struct Config {
     pub collector: Collector,
     pub detect: Settings,
     pub agents: Vec<Agent>,
+    /// A pod with the label [`crate::select::POD_LABEL`] is the agent that its value names.
+    pub labelled_pods: bool,
+    pub discover: Discover,
 }
 
 /// This sensor and its places.
@@ -110,11 +125,14 @@ pub struct TlsFiles {
 }
 
 /// What holds for the runs of one agent.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Agent {
     pub name: String,
     /// The least that its runs get: a run may ask for `enforce`, it cannot ask `enforce` away.
     pub mode: Mode,
+    pub settings: Settings,
+    /// Which cgroups are its runs though nobody asks for that.
+    pub selectors: Vec<Selector>,
 }
 
 /// Why there is no valid configuration.
@@ -141,6 +159,23 @@ impl Config {
     #[must_use]
     pub fn agent(&self, name: &str) -> Option<&Agent> {
         self.agents.iter().find(|agent| agent.name == name)
+    }
+
+    /// Thresholds for the runs of an agent.
+    #[must_use]
+    pub fn settings_of(&self, agent: &str) -> &Settings {
+        self.agent(agent).map_or(&self.detect, |agent| &agent.settings)
+    }
+
+    /// Which cgroups are agents.
+    #[must_use]
+    pub fn selection(&self) -> Selection {
+        let agents = self.agents.iter().map(|agent| Selected {
+            agent: agent.name.clone(),
+            mode: agent.mode,
+            selectors: agent.selectors.clone(),
+        });
+        Selection { agents: agents.collect(), labelled_pods: self.labelled_pods }
     }
 
     /// What holds for a run whose agent is not known: any of the configured ones may be meant.

@@ -54,8 +54,7 @@ agents:
     let endpoint = Endpoint::Https { host: "collector.example".into(), port: 4319 };
     let files = TlsFiles { ca: "/ca".into(), cert: "/cert".into(), key: "/key".into() };
     assert_eq!(config.collector, Collector::Enabled { endpoint, proof: Proof::Tls(files) });
-    let claude = Agent { name: "claude".into(), mode: Mode::Enforce };
-    assert_eq!(config.agent("claude"), Some(&claude));
+    assert_eq!(config.agent("claude").map(|agent| agent.mode), Some(Mode::Enforce));
     assert_eq!(config.agent("codex").map(|agent| agent.mode), Some(Mode::Observe));
     assert_eq!(config.agent("other"), None);
 }
@@ -204,4 +203,93 @@ fn a_named_file_must_exist_and_be_small() {
     assert!(matches!(Config::load(&flags("large")), Err(ConfigError::TooLarge { .. })));
     std::fs::write(dir.path().join("good"), "version: 1\n").unwrap();
     assert!(Config::load(&flags("good")).is_ok());
+}
+
+#[test]
+fn an_agent_has_limits_of_its_own_in_place_of_those_for_all() {
+    let config = parse(
+        "version: 1
+detect: {storm_net_processes: 100, cool_down_ms: 2000}
+agents:
+  - {name: builder, limits: {storm_net_processes: 500}}
+  - name: other
+",
+    );
+    let config = config.unwrap();
+    let of = |name| {
+        let limits = config.agent(name).unwrap().settings.limits();
+        (limits.storm_net_processes, limits.cool_down_ms)
+    };
+    assert_eq!((of("builder"), of("other")), ((500, 2000), (100, 2000)));
+    let unknown = "version: 1\nagents:\n  - {name: a, limits: {storms: 1}}\n";
+    let wrong = parse(unknown).unwrap_err();
+    assert!(wrong.starts_with("c.yaml:3:23: unknown field `storms`"), "{wrong}");
+}
+
+#[test]
+fn selectors_are_understood_and_say_what_they_are() {
+    let config = parse(
+        "version: 1
+agents:
+  - name: claude
+    match:
+      - unit: claude@*.service
+      - {user: '1000', executable: /usr/bin/claude}
+      - executable: {object: /proc/self/exe, path: /**/tests}
+      - container: {name: agent-*, label: {tier: gold}}
+      - pod: {namespace: agents, annotation: {team: a*}}
+pods: {labelled: true}
+discover: tag
+",
+    );
+    let config = config.unwrap();
+    let selectors = &config.agent("claude").unwrap().selectors;
+    let texts: Vec<_> = selectors.iter().map(ToString::to_string).collect();
+    let expected = [
+        "unit claude@*.service",
+        "user 1000, executable /usr/bin/claude",
+        "executable /**/tests, the file /proc/self/exe",
+        "container agent-*, label tier=gold",
+        "namespace agents, pod annotation team=a*",
+    ];
+    assert_eq!(texts, expected);
+    assert!(config.labelled_pods);
+    assert_eq!(config.discover, Discover::Tag);
+}
+
+#[test]
+fn a_selector_that_cannot_hold_is_refused_in_words() {
+    let wrong = |text: &str| {
+        let file = format!("version: 1\nagents:\n  - name: a\n    match:\n      - {text}\n");
+        parse(&file).unwrap_err().replace("c.yaml:5:", "")
+    };
+    let cases = [
+        ("{}", "9: a match without a condition would be every cgroup; give one, such as `unit`"),
+        ("{unit: 'a['}", "16: \"a[\" is not a pattern: unclosed character class; missing ']'"),
+        ("{cgroup: work}", "9: `cgroup: work` never holds; write a path from its slash on"),
+        (
+            "{user: nobody-here}",
+            "9: there is no user `nobody-here` on this host; write an existing name or a number",
+        ),
+        (
+            "{executable: /usr/bin/*}",
+            "9: the last component of `/usr/bin/*` has a wildcard; write the program's name, since that is what the \
+             kernel compares",
+        ),
+        (
+            "{executable: {digest: 'sha256:00'}}",
+            "31: \"sha256:00\" is not a digest; write sha256: and 64 hexadecimal digits, as sha256sum prints them",
+        ),
+        (
+            "{executable: {}}",
+            "9: `executable` needs `path` or `object`; a digest alone would have every program read",
+        ),
+        (
+            "{units: a}",
+            "10: unknown field `units`, expected one of unit, slice, cgroup, user, executable, container, pod",
+        ),
+    ];
+    for (text, expected) in cases {
+        assert_eq!(wrong(text), expected, "{text}");
+    }
 }

@@ -1,6 +1,7 @@
 //! Defaults, file and flags put together, and checked against each other.
 
 use std::{
+    collections::BTreeMap,
     fs,
     io::{self, Read as _},
     net::IpAddr,
@@ -10,9 +11,10 @@ use std::{
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    Agent, Collector, Config, ConfigError, Endpoint, Evidence, Journal, Proof, Rings, Sensor, TlsFiles,
-    defaults,
-    file::{AgentFile, CollectorFile, EnabledFile, File, Identifier},
+    Agent, Collector, Config, ConfigError, Discover, Endpoint, Evidence, Journal, Proof, Rings, Sensor,
+    Settings, TlsFiles, defaults,
+    file::{AgentFile, CollectorFile, DiscoverFile, EnabledFile, File, Identifier},
+    select,
 };
 
 const MAX_FILE_BYTES: u64 = 1 << 20;
@@ -75,8 +77,15 @@ impl Config {
                 hash_executed: file.evidence.hash_executed.unwrap_or(defaults::HASH_EXECUTED),
             },
             collector,
+            agents: agents(path, file.agents, &file.detect)?,
             detect: file.detect,
-            agents: agents(path, file.agents)?,
+            labelled_pods: file.pods.labelled.unwrap_or(defaults::LABELLED_PODS),
+            discover: match file.discover {
+                None => Discover::default(),
+                Some(DiscoverFile::Off) => Discover::Off,
+                Some(DiscoverFile::Report) => Discover::Report,
+                Some(DiscoverFile::Tag) => Discover::Tag,
+            },
         })
     }
 }
@@ -210,7 +219,7 @@ fn is_loopback(host: &str) -> bool {
         || bare.parse::<IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback())
 }
 
-fn agents(path: &Path, files: Vec<AgentFile>) -> Result<Vec<Agent>, ConfigError> {
+fn agents(path: &Path, files: Vec<AgentFile>, detect: &Settings) -> Result<Vec<Agent>, ConfigError> {
     let mut agents: Vec<Agent> = Vec::with_capacity(files.len());
     for file in files {
         let Identifier(name) = file.name.value;
@@ -218,9 +227,33 @@ fn agents(path: &Path, files: Vec<AgentFile>) -> Result<Vec<Agent>, ConfigError>
             let what = format!("the agent `{name}` is listed twice; keep one of the two");
             return Err(invalid(path, file.name.referenced, what));
         }
-        agents.push(Agent { name, mode: file.mode });
+        let settings = match file.limits {
+            None => detect.clone(),
+            Some(limits) => {
+                with_limits(detect, limits.value).map_err(|what| invalid(path, limits.referenced, what))?
+            }
+        };
+        let selectors = file.matches.into_iter().map(|wanted| {
+            let at = wanted.referenced;
+            select::selector(wanted.value).map_err(|what| invalid(path, at, what))
+        });
+        agents.push(Agent {
+            name,
+            mode: file.mode,
+            settings,
+            selectors: selectors.collect::<Result<_, _>>()?,
+        });
     }
     Ok(agents)
+}
+
+/// The thresholds for all, with an agent's own in their place.
+fn with_limits(detect: &Settings, limits: BTreeMap<String, serde_json::Value>) -> Result<Settings, String> {
+    let mut all = serde_json::to_value(detect.limits()).map_err(|error| error.to_string())?;
+    if let Some(all) = all.as_object_mut() {
+        all.extend(limits);
+    }
+    serde_json::from_value(all).map_err(|error| error.to_string())
 }
 
 /// `<host name>-<12 hex digits>`. The machine id itself is a secret of the host (machine-id(5)), so only a digest of it

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use sentry_proto::v1;
+
 use super::{Engine, Place, Sandbox};
 
 /// Where facts come from; a higher one includes the lower ones.
@@ -44,6 +46,8 @@ pub struct Facts {
     pub pod: Option<Pod>,
     /// The cluster's name for this host.
     pub node: Option<String>,
+    /// It only holds the namespaces of its pod.
+    pub is_sandbox: bool,
     /// What runs the container for the engine: `runc`, `crun`, `runsc`, `kata`.
     pub runtime: Option<String>,
     /// The container has a kernel of its own, so this host's programs do not see what it does.
@@ -78,6 +82,28 @@ impl From<&Place> for Facts {
             pod: place.pod_uid.clone().map(|uid| Pod { uid, ..Pod::default() }),
             sandboxed: machine.and_then(Sandbox::of_machine),
             ..Self::default()
+        }
+    }
+}
+
+impl From<Facts> for v1::Container {
+    fn from(facts: Facts) -> Self {
+        Self {
+            engine: facts.engine.name().to_owned(),
+            id: facts.container_id.unwrap_or_default(),
+            name: facts.container_name.unwrap_or_default(),
+            image: facts.image.unwrap_or_default(),
+            image_digest: facts.image_digest.unwrap_or_default(),
+            pod: facts.pod.map(|pod| v1::Pod {
+                uid: pod.uid,
+                name: pod.name.unwrap_or_default(),
+                namespace: pod.namespace.unwrap_or_default(),
+                service_account: pod.service_account.unwrap_or_default(),
+            }),
+            node: facts.node.unwrap_or_default(),
+            runtime: facts.runtime.unwrap_or_default(),
+            rung: facts.rung.name().to_owned(),
+            sandboxed: facts.sandboxed.map_or_else(String::new, |sandbox| sandbox.name().to_owned()),
         }
     }
 }

@@ -49,6 +49,7 @@ impl Config {
             .or_else(|| self.annotation("nerdctl/name"))
             .or_else(|| facts.container_id.clone().filter(|_| facts.pod.is_none()));
         facts.image = cri("image-name");
+        facts.is_sandbox = cri("container-type").as_deref() == Some("sandbox");
         facts.labels = self.of_the_user();
         let name = cri("sandbox-name");
         if let (Some(name), Some(uid)) = (name, cri("sandbox-uid").or_else(|| uid_of(facts))) {
@@ -64,6 +65,7 @@ impl Config {
         facts.container_name = kube("container.name");
         facts.image = crio("ImageName").or_else(|| crio("Image"));
         facts.runtime = crio("RuntimeHandler");
+        facts.is_sandbox = crio("ContainerType").as_deref() == Some("sandbox");
         facts.labels = match crio("Labels") {
             Some(labels) => serde_json::from_str(&labels).unwrap_or_default(),
             None => self.of_the_user(),

@@ -45,6 +45,12 @@ impl Gather {
                 self.left_out, run.id
             ));
         }
+        if let Some(container) = run.container.as_ref().filter(|container| !container.sandboxed.is_empty()) {
+            limits.push(format!(
+                "the container runs in a sandbox ({}) with a kernel of its own: what happens inside is not seen",
+                container.sandboxed
+            ));
+        }
         let generated = |books: &Option<v1::RingBooks>| books.as_ref().map_or(0, |books| books.generated);
         let complete = self.gaps == 0
             && run.interruptions == 0

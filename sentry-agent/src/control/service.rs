@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     app::status::StatusBoard,
-    config::Config,
+    config::Current,
     enrich::clock::unix_ns,
     error_chain,
     journal::{Filter, JournalError, JournalHandle},
@@ -48,7 +48,7 @@ pub struct ControlService {
     pub registry: Arc<Registry>,
     pub journal: JournalHandle,
     pub cases: mpsc::Sender<Case>,
-    pub config: Arc<Config>,
+    pub config: Current,
     pub status: Arc<StatusBoard>,
     pub reports: Arc<Semaphore>,
     /// Cancelled when the sensor begins to stop.
@@ -224,7 +224,7 @@ impl ControlService {
                 "an agent cannot be called like a run id; give another --name",
             ));
         }
-        let configured = self.config.agent(&name).map(|agent| agent.mode);
+        let configured = self.config.get().agent(&name).map(|agent| agent.mode);
         let asked = match v1::Mode::try_from(mode) {
             Ok(v1::Mode::Enforce) => Some(Mode::Enforce),
             Ok(v1::Mode::Observe) => Some(Mode::Observe),
@@ -235,7 +235,7 @@ impl ControlService {
             (Some(Mode::Enforce), _) | (_, Some(Mode::Enforce)) => Mode::Enforce,
             _ => Mode::Observe,
         };
-        Ok(Start { name, mode, uid: peer.uid, command })
+        Ok(Start { name, mode, uid: peer.uid, command, selected_by: String::new() })
     }
 
     async fn note_start(&self, run: &Arc<Run>) -> Result<(), Status> {

@@ -174,7 +174,8 @@ impl Enricher {
     }
 }
 
-fn process(key: ProcessKey, exec: &ExecRecord) -> Process {
+/// The process that an exec record shows.
+pub(crate) fn process(key: ProcessKey, exec: &ExecRecord) -> Process {
     let known = |id: u32| (id != u32::MAX).then_some(id);
     let parent = ProcessKey { tgid: exec.parent_tgid, start_boot_ns: exec.parent_start_boot_ns };
     Process {
@@ -198,12 +199,17 @@ fn executed(exec: &ExecRecord, process: &Process) -> EventKind {
         source: PathSource::Argument,
         truncated: exec.requested.flags & TRUNCATED != 0,
     });
-    let script = (exec.flags & SCRIPT != 0).then(|| File {
-        path: text::argument_at(process.cwd.as_ref(), &exec.requested),
-        key: file_key(&exec.script),
-    });
+    let script = script(exec, process);
     let by_thread = (exec.flags & BY_THREAD != 0).then_some(exec.old_tid);
     EventKind::Exec { requested, script, by_thread }
+}
+
+/// The script that the program interprets.
+pub(crate) fn script(exec: &ExecRecord, process: &Process) -> Option<File> {
+    (exec.flags & SCRIPT != 0).then(|| File {
+        path: text::argument_at(process.cwd.as_ref(), &exec.requested),
+        key: file_key(&exec.script),
+    })
 }
 
 fn cgroup_move(moved: &CgroupRecord) -> EventKind {

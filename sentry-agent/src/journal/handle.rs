@@ -10,6 +10,7 @@ use std::{
 
 use rusqlite::Connection;
 use sentry_proto::v1;
+use sentry_service::progress::Progress;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{
@@ -71,6 +72,8 @@ pub(super) struct Shared {
     /// Newest acknowledgement that is not written yet.
     pub(super) acked: Mutex<Option<Acked>>,
     pub(super) refused: Mutex<Option<Refused>>,
+    /// Marked by the writer while it is at the disk.
+    pub(super) progress: Arc<Progress>,
     path: PathBuf,
     // One each, so that a long query does not hold up the exporter.
     export_reader: Mutex<Option<Reader>>,
@@ -386,6 +389,12 @@ impl JournalHandle {
     #[must_use]
     pub fn refused(&self) -> Option<Refused> {
         lock(&self.shared.refused).clone()
+    }
+
+    /// How the writer gets on with what it does at the disk.
+    #[must_use]
+    pub fn progress(&self) -> Arc<Progress> {
+        Arc::clone(&self.shared.progress)
     }
 
     /// False once the writer's thread has ended, for whatever reason.

@@ -154,6 +154,7 @@ impl Worker {
     async fn run(mut self) {
         while let Some(first) = self.next().await {
             let (items, control) = self.gather(first).await;
+            self.shared.progress.begin();
             self.commit(items);
             self.acknowledge();
             match control {
@@ -164,6 +165,7 @@ impl Worker {
                 Some(control) => self.control(control),
                 None => {}
             }
+            self.shared.progress.rest();
         }
         // All handles are gone: the same orderly end, with nobody to tell.
         if let Err(error) = self.end() {

@@ -4,7 +4,7 @@ use sentry_detect::{
     decision::{Decision, Outcome},
     finding::Finding,
 };
-use sentry_proto::v1;
+use sentry_proto::{container, v1};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -24,7 +24,7 @@ impl Ledger {
     ///
     /// See [`Ledger::append`].
     pub fn run_started(&mut self, run: &v1::Run) -> Result<Entry, LedgerError> {
-        let body = json!({
+        let mut body = json!({
             "run": run.id,
             "agent": run.agent.as_ref().map(|agent| json!({ "id": agent.id, "name": agent.name })),
             "mode": mode(run),
@@ -34,6 +34,9 @@ impl Ledger {
             "cgroup_path": run.cgroup_path,
             "cgroup_id": run.cgroup_id,
         });
+        if let Some(container) = &run.container {
+            body["container"] = container::json(container);
+        }
         self.append(RUN_START, body, run.started_unix_ns)
     }
 

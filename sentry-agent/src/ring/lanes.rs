@@ -82,6 +82,17 @@ struct Lane {
     bytes: usize,
     refused: [u64; ring::COUNT],
     held: bool,
+    /// It has no turn until then.
+    parked: Option<Until>,
+}
+
+/// When the records of a parked run have their turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Until {
+    /// When more of them have come.
+    More,
+    /// When [`Lanes::release`] says so.
+    Released,
 }
 
 impl Lanes {
@@ -125,6 +136,27 @@ impl Lanes {
         }
     }
 
+    /// Puts a turn back in front of what has come since; none of the run's records is given out until
+    /// then.
+    pub fn park(&self, turn: Turn, until: Until) {
+        self.lock().park(turn, until);
+    }
+
+    /// Lets a parked run have its turns again.
+    pub fn release(&self, tag: RunTag) {
+        let mut waiting = self.lock();
+        if waiting.lanes.get_mut(&tag).is_some_and(|lane| lane.parked.take().is_some()) {
+            waiting.order.push_back(tag);
+            drop(waiting);
+            self.news.notify_one();
+        }
+    }
+
+    /// Drops what waits of a run; how many records that was.
+    pub fn discard(&self, tag: RunTag) -> usize {
+        self.lock().discard(tag)
+    }
+
     fn lock(&self) -> MutexGuard<'_, Waiting> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -133,11 +165,15 @@ impl Lanes {
 impl Waiting {
     fn push(&mut self, record: Box<[u8]>) {
         let (tag, ring) = owner(&record);
-        let free = self.capacity - self.bytes;
+        let free = self.capacity.saturating_sub(self.bytes);
         let lane = self.lanes.entry(tag).or_insert_with(|| {
             self.order.push_back(tag);
             Lane::default()
         });
+        if lane.parked == Some(Until::More) {
+            lane.parked = None;
+            self.order.push_back(tag);
+        }
         let bytes = record.len() + OVERHEAD_BYTES;
         let most = if ring == ring::BULK { free / 2 } else { free };
         if lane.bytes + bytes > most {
@@ -153,6 +189,36 @@ impl Waiting {
         }
     }
 
+    fn park(&mut self, turn: Turn, until: Until) {
+        let Turn { tag, records, refused } = turn;
+        let lane = self.lanes.entry(tag).or_default();
+        // More has come since the turn was taken, which is what is waited for.
+        let parked = until == Until::Released || lane.records.is_empty();
+        let bytes = records.iter().map(|record| record.len() + OVERHEAD_BYTES).sum::<usize>();
+        lane.bytes += bytes;
+        self.bytes += bytes;
+        for record in records.into_iter().rev() {
+            lane.records.push_front(record);
+        }
+        for (sum, refused) in lane.refused.iter_mut().zip(refused) {
+            *sum += refused;
+        }
+        if parked {
+            lane.parked = Some(until);
+            self.order.retain(|other| *other != tag);
+        }
+    }
+
+    fn discard(&mut self, tag: RunTag) -> usize {
+        let Some(lane) = self.lanes.remove(&tag) else { return 0 };
+        self.order.retain(|other| *other != tag);
+        self.bytes -= lane.bytes;
+        if lane.held {
+            (self.hold)(tag, false);
+        }
+        lane.records.len()
+    }
+
     fn take(&mut self) -> Option<Turn> {
         let tag = self.order.pop_front()?;
         let lane = self.lanes.get_mut(&tag)?;
@@ -161,7 +227,7 @@ impl Waiting {
         lane.bytes -= bytes;
         self.bytes -= bytes;
         let refused = std::mem::take(&mut lane.refused);
-        if lane.held && lane.bytes <= (self.capacity - self.bytes) / 8 {
+        if lane.held && lane.bytes <= self.capacity.saturating_sub(self.bytes) / 8 {
             lane.held = false;
             (self.hold)(tag, false);
         }
@@ -262,6 +328,50 @@ mod tests {
         lanes.push((0..300).map(|number| record(9, ring::CRITICAL, number)).collect());
         let waiting = lanes.lock();
         assert!(waiting.bytes <= waiting.capacity);
+    }
+
+    const ONE: RunTag = RunTag { slot: 1, generation: 1 };
+
+    #[test]
+    fn a_parked_run_waits_until_it_is_released_and_keeps_its_order() {
+        let (lanes, _) = lanes(100);
+        lanes.push(bulk(1, 0..2));
+        let turn = lanes.take().unwrap();
+        lanes.push(bulk(1, 2..3));
+        lanes.park(turn, Until::Released);
+        lanes.push(bulk(1, 3..4));
+        lanes.push(bulk(2, 0..1));
+        assert_eq!(next(&lanes), (2, vec![0], [0, 0]), "the other one only");
+        lanes.release(ONE);
+        assert_eq!(next(&lanes), (1, vec![0, 1, 2, 3], [0, 0]));
+        assert_eq!(lanes.lock().bytes, 0);
+    }
+
+    #[test]
+    fn a_run_parked_for_more_has_its_turn_with_the_next_record() {
+        let (lanes, _) = lanes(100);
+        lanes.push(bulk(1, 0..1));
+        let turn = lanes.take().unwrap();
+        lanes.park(turn, Until::More);
+        assert_eq!(lanes.lock().take(), None);
+        lanes.push(bulk(1, 1..2));
+        let turn = lanes.take().unwrap();
+        lanes.push(bulk(1, 2..3));
+        lanes.park(turn, Until::More);
+        assert_eq!(next(&lanes), (1, vec![0, 1, 2], [0, 0]), "more had come already");
+    }
+
+    #[test]
+    fn what_is_discarded_gives_its_room_back() {
+        let (lanes, held) = lanes(40);
+        lanes.push(bulk(1, 0..30));
+        let turn = lanes.take().unwrap();
+        lanes.park(turn, Until::Released);
+        assert!(lanes.discard(ONE) > 0);
+        assert_eq!(lanes.discard(ONE), 0);
+        let waiting = lanes.lock();
+        assert_eq!((waiting.bytes, waiting.order.len()), (0, 0));
+        assert_eq!(held.lock().unwrap().last(), Some(&(1, false)));
     }
 
     #[test]

@@ -11,10 +11,7 @@
 use std::{
     borrow::Borrow,
     os::fd::AsFd as _,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::atomic::{AtomicU64, Ordering},
     thread,
     time::Duration,
 };
@@ -25,6 +22,7 @@ use nix::{
     poll::{PollFd, PollFlags, PollTimeout, poll},
 };
 use sentry_common::abi::RecordHeader;
+use sentry_service::progress::Progress;
 use tokio_util::sync::CancellationToken;
 use zerocopy::FromBytes as _;
 
@@ -59,13 +57,15 @@ pub struct RingStats {
 pub fn run(
     mut rings: Rings,
     lanes: &Filler,
-    stats: &Arc<RingStats>,
+    stats: &RingStats,
+    progress: &Progress,
     token: &CancellationToken,
 ) -> Result<(), Errno> {
     loop {
         // Read before the drain: a record that comes after the cancellation may be left behind, none before.
         let last = token.is_cancelled();
         loop {
+            progress.begin();
             let batch = turn(&mut rings);
             if batch.is_empty() {
                 break;

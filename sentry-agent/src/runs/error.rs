@@ -55,3 +55,11 @@ pub enum RunError {
     #[error(transparent)]
     Kernel(#[from] LoadError),
 }
+
+impl RunError {
+    /// The cgroup is not there any more.
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        matches!(self, Self::Cgroup(error) if error.is_gone())
+    }
+}

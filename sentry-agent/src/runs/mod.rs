@@ -10,6 +10,8 @@ pub mod slots;
 
 pub mod canary;
 
+mod container;
+
 pub mod error;
 
 pub mod bounded;
@@ -29,6 +31,8 @@ mod rest;
 mod seed;
 
 mod adopted;
+
+pub mod candidates;
 
 mod unseen;
 

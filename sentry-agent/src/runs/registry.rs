@@ -8,16 +8,15 @@ use std::{
 };
 
 use sentry_common::{counter::RunBlock, fault, table::RunTag};
-use sentry_detect::{
-    run::{AgentIdentity, Mode, ProcessKey, RunId},
-    runaway::settings::Settings,
-};
+use sentry_detect::run::{AgentIdentity, Mode, ProcessKey, RunId};
 use sentry_proto::v1;
 use uuid::Uuid;
 
 use super::{
     bounded,
     canary::Canary,
+    candidates::Candidates,
+    container,
     error::RunError,
     lists::{Lists, Whose},
     name::named,
@@ -27,6 +26,8 @@ use super::{
 use crate::{
     bpf::{Programs, skipped},
     cgroup::{Cgroup, CgroupError, CgroupRoot},
+    config::Current,
+    container::Roots,
     enforce::is_gone,
     enrich::clock::{boot_ns, unix_ns},
 };
@@ -38,10 +39,12 @@ pub struct Start {
     pub mode: Mode,
     pub uid: u32,
     pub command: Vec<String>,
+    /// Why a cgroup is watched that nobody asked for, for a person; empty where somebody did.
+    pub selected_by: String,
 }
 
 /// Owner of the programs and of every run. Its locks are never held together: `kernel` (programs, tables, slots), `runs`
-/// (the lists) and `canary`; but `attaching` is taken before `kernel`.
+/// (the lists) and `canary`; but `attaching` is taken before `kernel`, and `candidates` after it.
 pub struct Registry {
     kernel: Mutex<Kernel>,
     /// Held while programs are attached or detached.
@@ -49,20 +52,25 @@ pub struct Registry {
     runs: Mutex<Lists>,
     /// At most one at a time.
     canary: Mutex<Option<Arc<Canary>>>,
+    /// Taken after `kernel`, where both are.
+    candidates: Mutex<Candidates>,
     pub(super) root: CgroupRoot,
     /// What the groups of runs are marked with.
     pub(super) state_dir: PathBuf,
-    settings: Settings,
+    /// For the thresholds of runs that start.
+    config: Current,
+    /// Where names of containers are found.
+    roots: Roots,
     pub(super) seed_wanted: AtomicBool,
 }
 
 /// A run to be registered.
-struct New {
-    id: RunId,
-    cgroup: Arc<Cgroup>,
-    owned: bool,
-    start: Start,
-    before: Option<v1::Run>,
+pub(super) struct New {
+    pub(super) id: RunId,
+    pub(super) cgroup: Arc<Cgroup>,
+    pub(super) owned: bool,
+    pub(super) start: Start,
+    pub(super) before: Option<v1::Run>,
 }
 
 pub(super) struct Kernel {
@@ -74,17 +82,31 @@ pub(super) struct Kernel {
 
 impl Registry {
     #[must_use]
-    pub fn new(programs: Programs, root: CgroupRoot, settings: Settings, state_dir: PathBuf) -> Self {
+    pub fn new(
+        programs: Programs,
+        root: CgroupRoot,
+        config: Current,
+        state_dir: PathBuf,
+        roots: Roots,
+    ) -> Self {
         Self {
             kernel: Mutex::new(Kernel { programs, slots: Slots::new(), last_end: None }),
             attaching: Mutex::new(()),
             runs: Mutex::new(Lists::new()),
             canary: Mutex::new(None),
+            candidates: Mutex::new(Candidates::new()),
             root,
             state_dir,
-            settings,
+            config,
+            roots,
             seed_wanted: AtomicBool::new(false),
         }
+    }
+
+    /// Where names of containers are found.
+    #[must_use]
+    pub fn roots(&self) -> &Roots {
+        &self.roots
     }
 
     /// A run with an empty cgroup of its own.
@@ -119,6 +141,7 @@ impl Registry {
             mode: if stored.mode() == v1::Mode::Enforce { Mode::Enforce } else { Mode::Observe },
             uid: stored.uid,
             command: stored.command.clone(),
+            selected_by: stored.selected_by.clone(),
         };
         let owned = Path::new(below).starts_with(crate::cgroup::RUNS_DIR);
         let waits_outside = || stored.stopped.iter().any(|key| !is_gone(ProcessKey::from(*key)));
@@ -156,12 +179,17 @@ impl Registry {
 
     /// Neither the cgroup nor one below it belongs to a live run.
     fn must_be_nobodys(&self, cgroup: &Cgroup) -> Result<(), RunError> {
+        self.must_be_nobodys_but(cgroup, RunTag::default())
+    }
+
+    /// The same, where some may have this tag already.
+    pub(super) fn must_be_nobodys_but(&self, cgroup: &Cgroup, tag: RunTag) -> Result<(), RunError> {
         let path = || cgroup.path().display().to_string();
         if Path::new(crate::cgroup::RUNS_DIR).starts_with(cgroup.below()) {
             return Err(RunError::OfTheSensor { path: path() });
         }
         cgroup.visit_ids(|id| {
-            let owner = self.kernel().programs.tables.cgroup(id);
+            let owner = self.kernel().programs.tables.cgroup(id).filter(|owner| *owner != tag);
             let Some(run) = owner.and_then(|tag| self.by_tag(tag)).filter(|run| !run.is_ended()) else {
                 return Ok(());
             };
@@ -327,11 +355,29 @@ impl Registry {
 
     /// Enters the run into the lists first, so that no record of it finds nobody, then into the kernel's tables.
     fn register(&self, new: New) -> Result<Arc<Run>, RunError> {
-        let New { id, cgroup, owned, start, before } = new;
         let tag = self.kernel().slots.take().ok_or(RunError::NoSlot)?;
+        let run = match self.enter_lists(new, tag) {
+            Ok(run) => run,
+            Err(error) => {
+                self.kernel().slots.give_back(tag);
+                return Err(error);
+            }
+        };
+        if let Err(error) = self.watch(run.cgroup.id(), tag) {
+            self.give_up(&run);
+            return Err(error.into());
+        }
+        Ok(run)
+    }
+
+    /// The run, on the list of live ones. Where the list refuses it, its cgroup (if ours) is removed.
+    pub(super) fn enter_lists(&self, new: New, tag: RunTag) -> Result<Arc<Run>, RunError> {
+        let New { id, cgroup, owned, start, before } = new;
         let (command, cut) = bounded::command(start.command);
+        let container = container::of_run(&cgroup, before.as_ref(), &self.roots);
         let run = Arc::new(Run::new(NewRun {
             id,
+            settings: self.config.get().settings_of(&start.name).clone(),
             agent: AgentIdentity { id: start.name.clone(), name: start.name },
             mode: start.mode,
             cgroup,
@@ -340,30 +386,26 @@ impl Registry {
             started_unix_ns: before.as_ref().map_or_else(unix_ns, |before| before.started_unix_ns),
             command_truncated: cut || before.as_ref().is_some_and(|before| before.command_truncated),
             before,
+            container,
             uid: start.uid,
             command,
-            settings: self.settings.clone(),
+            selected_by: start.selected_by,
         }));
         self.mark(&run, Some(run.mode));
         run.begin();
         let entered = self.lists().enter(&run);
         if let Err(error) = entered {
-            self.kernel().slots.give_back(tag);
-            if let Err(error) = run.cgroup.remove() {
+            if owned && let Err(error) = run.cgroup.remove() {
                 tracing::warn!(error = %crate::error_chain(&error), run.id = %run.id, "cannot remove run cgroup");
             }
             return Err(error);
-        }
-        if let Err(error) = self.watch(run.cgroup.id(), tag) {
-            self.give_up(&run);
-            return Err(error.into());
         }
         Ok(run)
     }
 
     /// Tags the cgroups below, top down, then the tasks. A cgroup made meanwhile below a tagged one is tagged by the
     /// kernel; one made below a not yet tagged one is found by the walk. One that belongs to another run stays its.
-    fn adopt_subtree(&self, cgroup: &Cgroup, tag: RunTag) -> Result<(), RunError> {
+    pub(super) fn adopt_subtree(&self, cgroup: &Cgroup, tag: RunTag) -> Result<(), RunError> {
         cgroup.visit_ids(|id| {
             let mut kernel = self.kernel();
             let tables = &mut kernel.programs.tables;
@@ -383,6 +425,10 @@ impl Registry {
 
     pub(super) fn canary(&self) -> MutexGuard<'_, Option<Arc<Canary>>> {
         self.canary.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn candidates(&self) -> MutexGuard<'_, Candidates> {
+        self.candidates.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lists(&self) -> MutexGuard<'_, Lists> {

@@ -40,6 +40,8 @@ pub struct Run {
     /// Who asked for it.
     pub uid: u32,
     pub command: Vec<String>,
+    /// Why it is watched though nobody asked, for a person; else empty.
+    pub selected_by: String,
     /// There was more of it.
     command_truncated: bool,
     pub moved: Moved,
@@ -47,6 +49,8 @@ pub struct Run {
     pub event_prefix: String,
     /// The run as an earlier sensor life left it.
     pub(super) before: Option<v1::Run>,
+    /// The container that its cgroup belongs to.
+    pub container: Option<v1::Container>,
     /// Calls of programs that the kernel had left out when the run began.
     pub(super) skipped_before: u64,
     detector: Mutex<RunDetector>,
@@ -122,9 +126,11 @@ pub(super) struct NewRun {
     pub started_unix_ns: u64,
     pub uid: u32,
     pub command: Vec<String>,
+    pub selected_by: String,
     pub command_truncated: bool,
     pub settings: sentry_detect::runaway::settings::Settings,
     pub before: Option<v1::Run>,
+    pub container: Option<v1::Container>,
 }
 
 impl Run {
@@ -142,6 +148,7 @@ impl Run {
         Self {
             event_prefix,
             before: new.before,
+            container: new.container,
             // Not known, it counts from the start of the sensor: too many rather than too few.
             skipped_before: skipped().unwrap_or(0),
             id: new.id,
@@ -154,6 +161,7 @@ impl Run {
             registered: Instant::now(),
             uid: new.uid,
             command: new.command,
+            selected_by: new.selected_by,
             command_truncated: new.command_truncated,
             moved: Moved::default(),
             detector: Mutex::new(detector),
@@ -383,6 +391,7 @@ impl Run {
             findings: self.findings.load(Ordering::Relaxed),
             uid: self.uid,
             command: self.command.clone(),
+            selected_by: self.selected_by.clone(),
             command_truncated: self.command_truncated,
             end_unseen: false,
             flows: state.flows.clone(),
@@ -390,6 +399,7 @@ impl Run {
             executed_unlisted,
             counted_boot_ns: state.counted_boot_ns,
             stopped: state.stopped.iter().map(|key| (*key).into()).collect(),
+            container: self.container.clone(),
         };
         if let Some(before) = &self.before {
             add_earlier_life(&mut run, before);

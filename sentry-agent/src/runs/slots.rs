@@ -30,6 +30,12 @@ impl Slots {
         self.free.push_back(tag.slot);
     }
 
+    /// How many are free.
+    #[must_use]
+    pub fn free(&self) -> usize {
+        self.free.len()
+    }
+
     /// No run exists.
     #[must_use]
     pub fn all_free(&self) -> bool {

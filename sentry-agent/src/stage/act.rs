@@ -55,10 +55,20 @@ impl Actor {
     /// Runs until [`Case::Stop`], or until the queue is closed and empty.
     pub fn run(mut self, mut cases: mpsc::Receiver<Case>, stats: &StageStats) {
         while let Some(case) = cases.blocking_recv() {
+            stats.progress.begin();
             match case {
                 Case::Stop => return,
                 Case::Started { run, noted } => {
-                    self.ledger.note(Note::RunStarted(run.wire()));
+                    let wire = run.wire();
+                    tracing::info!(
+                        run.id = %run.id,
+                        agent = run.agent.name,
+                        mode = if wire.mode() == v1::Mode::Enforce { "enforce" } else { "observe" },
+                        user.id = run.uid,
+                        cgroup = wire.cgroup_path,
+                        "run started"
+                    );
+                    self.ledger.note(Note::RunStarted(wire));
                     self.ledger.settle();
                     self.tell(Vec::new(), &run);
                     // The caller may have gone away.
@@ -73,6 +83,7 @@ impl Actor {
                 Case::Over { run } => self.over(&run),
             }
             stats.handled(1);
+            stats.progress.rest();
         }
     }
 
@@ -102,7 +113,11 @@ impl Actor {
             let outcome = self.act(run, &decision);
             tracing::info!(
                 run.id = %run.id,
+                agent = run.agent.name,
                 action = ?outcome.action,
+                origin = decision.origin,
+                reason = decision.reason,
+                mode = ?decision.mode,
                 result = ?outcome.result,
                 took_ms = Duration::from_nanos(outcome.took_ns).as_millis(),
                 processes = outcome.processes,
@@ -177,7 +192,15 @@ impl Actor {
         }
         self.registry.close(run);
         self.enforcer.forget(&run.id);
-        self.ledger.note(Note::RunEnded(run.wire()));
+        let wire = run.wire();
+        let lasted = wire.ended_unix_ns.unwrap_or_default().saturating_sub(run.started_unix_ns);
+        tracing::info!(
+            run.id = %run.id,
+            agent = run.agent.name,
+            lasted_ms = Duration::from_nanos(lasted).as_millis(),
+            "run ended"
+        );
+        self.ledger.note(Note::RunEnded(wire));
         self.ledger.settle();
         self.tell(Vec::new(), run);
         self.registry.retire(run);

@@ -1,18 +1,18 @@
 //! Records → events → detectors' event side and the journal.
 
-use std::sync::Arc;
+use std::sync::{Arc, mpsc::SyncSender};
 
 use sentry_common::abi::RecordHeader;
 use sentry_detect::event::EventKind;
 use sentry_proto::v1;
 
-use super::{StageStats, hash_queue::HashQueue};
+use super::{StageStats, hash_queue::HashQueue, select::Asked};
 use crate::{
     decode,
     enrich::event::Enricher,
     journal::JournalHandle,
-    ring::lanes::{Lanes, Turn},
-    runs::{Registry, Whose},
+    ring::lanes::{Lanes, Turn, Until},
+    runs::{Registry, Whose, candidates::Standing},
 };
 
 /// Where the stage's results go.
@@ -21,21 +21,61 @@ pub struct Analyse {
     pub journal: JournalHandle,
     /// `None`: executed files are not read.
     pub hash: Option<HashQueue>,
+    /// Cgroups that may be an agent's.
+    pub asked: SyncSender<Asked>,
 }
 
 /// Runs until the queues are closed and empty.
 pub fn run(lanes: &Lanes, mut enricher: Enricher, to: &Analyse, stats: &StageStats) {
     while let Some(turn) = lanes.take() {
-        analyse(&turn, &mut enricher, to, stats);
+        stats.progress.begin();
+        match to.registry.whose(turn.tag) {
+            Some(whose) => analyse(&turn, &whose, &mut enricher, to, stats),
+            None => match to.registry.standing(turn.tag) {
+                Some(Standing::Undecided) => ask(turn, lanes, to, stats),
+                Some(Standing::Refused) => stats.handled(turn.records.len() as u64),
+                None => of_canary(&turn, to, stats),
+            },
+        }
+        stats.progress.rest();
     }
 }
 
-fn analyse(turn: &Turn, enricher: &mut Enricher, to: &Analyse, stats: &StageStats) {
-    let Analyse { registry, journal, .. } = to;
-    let whose = registry.whose(turn.tag);
-    match &whose {
-        Some(Whose::Live(run)) => run.refused(turn.refused),
-        _ => stats.lost(turn.refused.iter().sum()),
+/// Keeps the records of a candidate until it is decided on, and asks for that with the one that says
+/// what it is.
+fn ask(turn: Turn, lanes: &Lanes, to: &Analyse, stats: &StageStats) {
+    let tag = turn.tag;
+    let Some(asked) = turn.records.iter().find_map(|record| Asked::of(tag, record)) else {
+        return lanes.park(turn, Until::More);
+    };
+    // First: it may be decided, and released, at once.
+    lanes.park(turn, Until::Released);
+    if to.asked.try_send(asked).is_err() {
+        // It is looked for again among those that are not decided.
+        stats.lost(1);
+    }
+}
+
+fn of_canary(turn: &Turn, to: &Analyse, stats: &StageStats) {
+    stats.lost(turn.refused.iter().sum());
+    for bytes in &turn.records {
+        match decode::header(bytes) {
+            // Else it ended so long ago that it is forgotten.
+            Ok(header) if to.registry.of_canary(turn.tag, header.kind) => {}
+            Ok(_forgotten) => stats.lost(1),
+            Err(error) => {
+                tracing::error!(%error, "unreadable record");
+                stats.lost(1);
+            }
+        }
+    }
+}
+
+fn analyse(turn: &Turn, whose: &Whose, enricher: &mut Enricher, to: &Analyse, stats: &StageStats) {
+    let journal = &to.journal;
+    match whose {
+        Whose::Live(run) => run.refused(turn.refused),
+        Whose::Ended(_) => stats.lost(turn.refused.iter().sum()),
     }
     for bytes in &turn.records {
         let header = match decode::header(bytes) {
@@ -46,18 +86,11 @@ fn analyse(turn: &Turn, enricher: &mut Enricher, to: &Analyse, stats: &StageStat
                 continue;
             }
         };
-        let Some(run) = &whose else {
-            // Else it ended so long ago that it is forgotten.
-            if !registry.of_canary(turn.tag, header.kind) {
-                stats.lost(1);
-            }
-            continue;
-        };
-        match event(bytes, &header, run, enricher, to) {
+        match event(bytes, &header, whose, enricher, to) {
             Ok(item) => {
                 if journal.submit_event(item) {
                     // The books of a run that has ended are closed.
-                    if let Whose::Live(run) = run {
+                    if let Whose::Live(run) = whose {
                         run.delivered(header.ring as usize, 1);
                     }
                     stats.handled(1);
@@ -67,7 +100,7 @@ fn analyse(turn: &Turn, enricher: &mut Enricher, to: &Analyse, stats: &StageStat
             }
             Err(error) => {
                 // Not booked as delivered: the run's books stay open by one, and its report says so.
-                tracing::error!(%error, run.id = %run.owner().run, "undecodable record");
+                tracing::error!(%error, run.id = %whose.owner().run, "undecodable record");
                 stats.lost(1);
             }
         }

@@ -26,6 +26,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(1);
 pub fn run(requests: &Requests, registry: &Registry, stats: &StageStats, token: &CancellationToken) {
     let mut readers = Readers::default();
     while let Some(Request { run, executed }) = requests.next() {
+        stats.progress.begin();
         let content = if token.is_cancelled() { None } else { readers.content(&executed) };
         match content {
             Some(proven) => {
@@ -38,6 +39,7 @@ pub fn run(requests: &Requests, registry: &Registry, stats: &StageStats, token: 
                 stats.lost(1);
             }
         }
+        stats.progress.rest();
     }
 }
 

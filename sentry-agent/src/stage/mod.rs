@@ -3,6 +3,7 @@
 //! ```text
 //! ring thread → [a queue for each run] → analyse → [journal]
 //!                                            └─→ [files] → hash (what was in executed files, where it is asked for)
+//!                  analyse → [asked] → select: cgroups that may be an agent's → runs
 //!                    watch (every 100 ms: kernel counters) → [cases] → act → ledger, [journal]
 //!                    reconcile (every 100 ms: what the kernel did not tell of)
 //!                    moved (every 100 ms: bytes that busy runs read and wrote)
@@ -17,6 +18,8 @@ pub mod hash_queue;
 
 pub mod hash;
 
+pub mod select;
+
 pub mod watch;
 
 pub mod act;
@@ -25,11 +28,18 @@ pub mod reconcile;
 
 pub mod moved;
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicU64, Ordering},
+};
 
-/// What a stage did; read by the status endpoint.
+use sentry_service::progress::Progress;
+
+/// What a stage did; read by the status endpoint and the watchdog.
 #[derive(Debug, Default)]
 pub struct StageStats {
+    /// Marked by the stage when it takes something, and when it waits for the next.
+    pub progress: Arc<Progress>,
     pub handled: AtomicU64,
     /// Unwanted losses of this stage.
     pub lost: AtomicU64,

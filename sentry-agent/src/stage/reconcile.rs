@@ -28,6 +28,7 @@ const SWEEP_PART: usize = 256;
 pub fn run(registry: &Registry, stats: &StageStats, token: &CancellationToken) {
     let mut sweep = Sweep::new();
     while !token.is_cancelled() {
+        stats.progress.begin();
         let next = Instant::now() + PERIOD;
         sweep.go_on(registry);
         if let Err(error) = registry.seed_if_wanted() {

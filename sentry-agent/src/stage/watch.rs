@@ -31,6 +31,7 @@ const DRAIN: Duration = Duration::from_secs(5);
 pub fn run(registry: &Registry, cases: &mpsc::Sender<Case>, stats: &StageStats, token: &CancellationToken) {
     let mut next = Instant::now();
     while !token.is_cancelled() {
+        stats.progress.begin();
         let late = next.elapsed();
         if late > LATE {
             tracing::warn!(late_ms = late.as_millis(), "the counters of the runs are read late");

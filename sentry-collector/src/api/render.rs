@@ -3,6 +3,7 @@
 
 use prost::{DecodeError, Message as _};
 use sentry_proto::{
+    container,
     ocsf::{self, HostContext},
     v1,
 };
@@ -16,8 +17,14 @@ use crate::store::{
 const NS_PER_MS: u64 = 1_000_000;
 
 pub(crate) fn item(kind: Items, row: &ItemRow) -> Result<Value, DecodeError> {
-    let host =
-        HostContext { sensor: &row.sensor, version: &row.version, host: &row.host, boot_id: &row.boot_id };
+    let container = row.container.as_deref().map(v1::Container::decode).transpose()?;
+    let host = HostContext {
+        sensor: &row.sensor,
+        version: &row.version,
+        host: &row.host,
+        boot_id: &row.boot_id,
+        container: container.as_ref(),
+    };
     let body = row.body.as_slice();
     Ok(match kind {
         Items::Events => ocsf::event(&v1::Event::decode(body)?, &host),
@@ -90,8 +97,10 @@ pub(crate) fn run(row: &RunRow, connected: bool) -> Result<Value, DecodeError> {
         "mode": name(run.mode().as_str_name(), "MODE_"),
         "command": run.command,
         "command_truncated": run.command_truncated,
+        "selected_by": run.selected_by,
         "uid": run.uid,
         "cgroup": {"path": run.cgroup_path, "id": run.cgroup_id.to_string()},
+        "container": run.container.as_ref().map(container::json),
         "started_ms": run.started_unix_ns / NS_PER_MS,
         "ended_ms": run.ended_unix_ns.map(|ns| ns / NS_PER_MS),
         "end_unseen": run.end_unseen,

@@ -8,7 +8,7 @@ use rustix::process::geteuid;
 use sentry_proto::proof::FeedKey;
 
 use super::{ConfigError, File, GrpcAddress};
-use crate::ingest::gate::Gate;
+use crate::{ingest::gate::Gate, tls::Place};
 
 const ROOT: u32 = 0;
 /// Whom a user namespace does not know looks like this one.
@@ -37,7 +37,7 @@ pub(super) fn gate(listen: &GrpcAddress, file: &File) -> Result<Gate, ConfigErro
         GrpcAddress::Tcp(_) => file
             .feed_keys
             .iter()
-            .map(|(sensor, path)| match FeedKey::read(path, geteuid().as_raw()) {
+            .map(|(sensor, Place(path))| match FeedKey::read(path, geteuid().as_raw()) {
                 Ok(key) => Ok((sensor.clone(), key)),
                 Err(source) => Err(ConfigError::Key { sensor: sensor.clone(), source: Box::new(source) }),
             })

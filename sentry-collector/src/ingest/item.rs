@@ -50,6 +50,8 @@ pub(crate) struct RunState {
     pub(crate) state: i32,
     pub(crate) started_ms: i64,
     pub(crate) ended_ms: Option<i64>,
+    /// Encoded.
+    pub(crate) container: Option<Vec<u8>>,
 }
 
 /// Why a message is refused.
@@ -188,6 +190,7 @@ fn check_run(run: v1::Run) -> Result<RunState, &'static str> {
         state: run.state,
         started_ms: ms(run.started_unix_ns),
         ended_ms: run.ended_unix_ns.map(ms),
+        container: run.container.map(|container| container.encode_to_vec()),
     })
 }
 
@@ -278,7 +281,7 @@ mod tests {
             Kind::Unlink(v1::Unlink::default()),
             Kind::Rename(v1::Rename::default()),
         ];
-        let host = HostContext { sensor: "s", version: "1", host: "h", boot_id: "b" };
+        let host = HostContext { sensor: "s", version: "1", host: "h", boot_id: "b", container: None };
         for kind in kinds {
             let class = ocsf::class_uid(&kind);
             assert_eq!(ocsf::event(&event(kind), &host)["class_uid"], class);

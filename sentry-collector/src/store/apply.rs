@@ -241,9 +241,9 @@ fn insert_run(
     let now = now_ms();
     tx.prepare_cached(
         "INSERT INTO runs (sensor, run, agent, state, started_ms, ended_ms, first_feed, feed, session, seq,
-             updated_ms, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7, ?8, ?9, ?10, ?11)
+             updated_ms, body, container) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7, ?8, ?9, ?10, ?11, ?12)
          ON CONFLICT (run, sensor) DO UPDATE SET agent = ?3, state = ?4, started_ms = ?5, ended_ms = ?6, feed = ?7,
-             session = ?8, seq = ?9, updated_ms = ?10, body = ?11",
+             session = ?8, seq = ?9, updated_ms = ?10, body = ?11, container = ?12",
     )?
     .execute(params![
         feed.sensor,
@@ -256,7 +256,8 @@ fn insert_run(
         feed.session,
         seq,
         now,
-        body
+        body,
+        state.container
     ])?;
     tx.prepare_cached(
         "INSERT INTO agents (agent, name, first_seen_ms, last_seen_ms) VALUES (?1, ?2, ?3, ?3)

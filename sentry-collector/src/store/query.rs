@@ -34,6 +34,8 @@ pub(crate) struct ItemRow {
     pub(crate) version: String,
     pub(crate) boot_id: String,
     pub(crate) body: Vec<u8>,
+    /// Of the item's run, encoded.
+    pub(crate) container: Option<Vec<u8>>,
 }
 
 #[derive(Debug)]
@@ -107,7 +109,8 @@ pub(crate) fn items(
     paging: Paging,
     take: Take<'_, ItemRow>,
 ) -> rusqlite::Result<Next> {
-    const COLUMNS: &str = "t.id, s.sensor, h.host, h.version, h.boot_id, t.body";
+    const COLUMNS: &str = "t.id, s.sensor, h.host, h.version, h.boot_id, t.body,
+        (SELECT r.container FROM runs r WHERE r.run = t.run AND r.sensor = t.sensor)";
     let (table, agent) = match items {
         Items::Events => ("events", AGENT),
         Items::Findings => ("findings", AGENT),
@@ -128,6 +131,7 @@ pub(crate) fn items(
             version: row.get(3)?,
             boot_id: row.get(4)?,
             body: row.get(5)?,
+            container: row.get(6)?,
         })
     })
 }

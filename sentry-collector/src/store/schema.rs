@@ -10,7 +10,8 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::StoreError;
 
-const MIGRATIONS: [&str; 2] = [include_str!("schema/v1.sql"), include_str!("schema/v2.sql")];
+const MIGRATIONS: [&str; 3] =
+    [include_str!("schema/v1.sql"), include_str!("schema/v2.sql"), include_str!("schema/v3.sql")];
 pub(super) const FORMAT: u32 = MIGRATIONS.len() as u32;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(1);
 const WAL_LIMIT_BYTES: i64 = 16 << 20;
@@ -81,7 +82,7 @@ mod tests {
         connection.pragma_update(None, "user_version", 99).unwrap();
         drop(connection);
         let refused = open(&path).unwrap_err();
-        assert!(matches!(refused, StoreError::Newer { found: 99, known: 2, .. }), "{refused}");
+        assert!(matches!(refused, StoreError::Newer { found: 99, known: 3, .. }), "{refused}");
     }
 
     #[test]

@@ -11,6 +11,7 @@ use std::{
 };
 
 use rusqlite::{Connection, ErrorCode, TransactionBehavior};
+use sentry_service::progress::Progress;
 use tokio::{
     runtime::Handle,
     sync::{mpsc, watch},
@@ -45,6 +46,7 @@ pub(crate) struct Writer {
     metrics: Arc<Metrics>,
     retention_bytes: Option<u64>,
     stop: Stop,
+    progress: Arc<Progress>,
 }
 
 /// How the writer is told to end.
@@ -66,7 +68,13 @@ impl Writer {
         retention_bytes: Option<u64>,
         stop: Stop,
     ) -> Self {
-        Self { connection, _claim: claim, queue, trouble, metrics, retention_bytes, stop }
+        let progress = Arc::default();
+        Self { connection, _claim: claim, queue, trouble, metrics, retention_bytes, stop, progress }
+    }
+
+    /// How it gets on. A commit that is refused and tried again is progress.
+    pub(crate) fn progress(&self) -> Arc<Progress> {
+        Arc::clone(&self.progress)
     }
 
     /// Blocks until told to finish (or every [`super::Store`] is gone) and the queue is empty. Call it on a thread that may block and
@@ -78,6 +86,7 @@ impl Writer {
         let runtime = Handle::current();
         self.measure();
         while let Some(first) = self.next(&runtime) {
+            self.progress.begin();
             let group = self.gather(&runtime, first);
             let done = self.persist(&runtime, &group)?;
             for (job, done) in group.into_iter().zip(done) {
@@ -85,6 +94,7 @@ impl Writer {
             }
             self.measure();
             self.keep_size()?;
+            self.progress.rest();
         }
         // A clean end leaves one file; if it fails, the next start replays the log.
         self.checkpoint();
@@ -130,6 +140,7 @@ impl Writer {
     fn persist(&mut self, runtime: &Handle, group: &[Job]) -> Result<Vec<Done>, StoreError> {
         let mut pause = RETRY_FIRST;
         loop {
+            self.progress.begin();
             let source = match self.commit(group) {
                 Ok(done) => {
                     if self.trouble.send_if_modified(|trouble| trouble.take().is_some()) {
@@ -176,6 +187,7 @@ impl Writer {
     fn keep_size(&mut self) -> Result<(), StoreError> {
         let Some(limit) = self.retention_bytes else { return Ok(()) };
         while self.metrics.stored_bytes.load(Relaxed) > limit {
+            self.progress.begin();
             match retention::prune(&mut self.connection) {
                 Ok(0) => break,
                 Ok(removed) => {

@@ -91,7 +91,13 @@ async fn events_and_findings_are_ocsf_and_stay_the_same() {
     for value in &before {
         assert_eq!(ocsf::check(value), Ok(()), "{value}");
     }
-    let host = ocsf::HostContext { sensor: "s1", version: "0.1.0", host: "build-7", boot_id: "boot-1" };
+    let host = ocsf::HostContext {
+        sensor: "s1",
+        version: "0.1.0",
+        host: "build-7",
+        boot_id: "boot-1",
+        container: None,
+    };
     assert_eq!(before[0], ocsf::event(&event("r1", 3), &host));
     assert_eq!(before[3]["class_uid"], 2004);
     // A later boot of the host does not rewrite what was seen in the one before.
@@ -100,6 +106,38 @@ async fn events_and_findings_are_ocsf_and_stay_the_same() {
     collector.kill_and_restart();
     assert_eq!(read(&collector), before);
     assert_eq!(collector.items("/api/v1/sensors")[0]["boot_id"], "boot-2");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_of_a_run_names_its_container() {
+    let collector = Collector::start();
+    let (mut sensor, _) = Sensor::connect(&collector, "s1", "e1").await;
+    let v1::item::Item::Run(run) = run("r1", v1::RunState::Running, books(3, 3, 0)) else { unreachable!() };
+    let container = v1::Container {
+        engine: "docker".to_owned(),
+        id: "85ea".to_owned(),
+        name: "worker".to_owned(),
+        rung: "files".to_owned(),
+        ..v1::Container::default()
+    };
+    let run = v1::Run { container: Some(container.clone()), ..run };
+    sensor.send(1, vec![v1::item::Item::Run(run)]).await;
+    sensor.send_events("r1", 2..=3, 2).await;
+    sensor.send(4, vec![finding("r1", 1, v1::Severity::High)]).await;
+    sensor.send_events("r2", 5..=5, 1).await;
+    sensor.acked(5).await;
+    let expected = sentry_proto::container::json(&container);
+    assert_eq!(collector.items("/api/v1/runs?run=r1")[0]["container"], expected);
+    for path in ["/api/v1/events?run=r1", "/api/v1/findings"] {
+        let items = collector.items(path);
+        assert!(!items.is_empty(), "{path}");
+        for item in items {
+            assert_eq!(ocsf::check(&item), Ok(()), "{item}");
+            assert_eq!(item["unmapped"]["container"], expected, "{item}");
+        }
+    }
+    let other = &collector.items("/api/v1/events?run=r2")[0];
+    assert_eq!(other["unmapped"]["container"], Value::Null);
 }
 
 #[tokio::test(flavor = "multi_thread")]

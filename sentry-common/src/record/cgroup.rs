@@ -9,9 +9,12 @@ pub const DESTINATION_IN_RUN: u32 = 1;
 pub const MEMBER_BEFORE: u32 = 2;
 /// The process was born into a cgroup outside of the run (`CLONE_INTO_CGROUP`); there was no move.
 pub const AT_BIRTH: u32 = 4;
+/// The cgroup made is not below a run's: it may be an agent's, and is watched until the sensor has
+/// decided.
+pub const CANDIDATE: u32 = 8;
 
 /// A process of the run changed its cgroup, or one from outside entered it (`CGROUP_MOVE`); a cgroup was made
-/// (`CGROUP_MAKE`) or removed (`CGROUP_REMOVE`) under the run's. For a move the header names the process that was
+/// (`CGROUP_MAKE`) or removed (`CGROUP_REMOVE`) under the run's, or is a candidate for one. For a move the header names the process that was
 /// moved, not the one that wrote to `cgroup.procs`.
 #[repr(C)]
 #[derive(Clone, Copy)]

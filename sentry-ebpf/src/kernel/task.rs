@@ -1,6 +1,6 @@
 //! `task_struct` and what hangs on it.
 
-use sentry_common::offset as o;
+use sentry_common::{offset as o, table::COMM_BYTES};
 
 use super::{read, read_pointer};
 use crate::offsets::of;
@@ -66,6 +66,12 @@ pub fn credentials(task: *const u8) -> (u32, u32, u32) {
         Some(cred) => ids(cred),
         None => (u32::MAX, u32::MAX, u32::MAX),
     }
+}
+
+/// The task's name: after an execve the name of the file that was asked for, cut.
+#[inline(always)]
+pub fn comm(task: *const u8) -> Option<[u8; COMM_BYTES]> {
+    read(task, of(o::TASK_COMM))
 }
 
 /// uid, gid, euid of a `struct cred`.

@@ -3,7 +3,7 @@
 use aya_ebpf::bindings::BPF_ANY;
 use sentry_common::{
     fault, kind,
-    record::cgroup::{CgroupRecord, DESTINATION_IN_RUN, MEMBER_BEFORE},
+    record::cgroup::{CANDIDATE, CgroupRecord, DESTINATION_IN_RUN, MEMBER_BEFORE},
 };
 
 use crate::{
@@ -12,6 +12,7 @@ use crate::{
     gate::{self, Run},
     kernel::{cgroup, task, user},
     maps::RUN_CGROUPS,
+    probes::select,
 };
 
 /// Hook: `tp_btf/cgroup_attach_task(dst_cgrp, path, task, threadgroup)`, after the move. Fires for every hierarchy;
@@ -43,11 +44,18 @@ fn moved(run: &Run, member: *const u8, cgroup: u64, flags: u32, path: *const u8)
     report(run, kind::CGROUP_MOVE, Actor::of(member), cgroup, flags, path);
 }
 
-/// Hook: `tp_btf/cgroup_mkdir(cgrp, path)`. A cgroup made below a run's is the run's.
+/// Hook: `tp_btf/cgroup_mkdir(cgrp, path)`. A cgroup made below a run's is the run's; another one may
+/// be an agent's ([`select::made`]).
 #[inline(always)]
 pub fn cgroup_mkdir(made: *const u8, path: *const u8) {
-    let Some(run) = gate::of_cgroup(cgroup::parent_id(made)) else { return };
     let id = cgroup::id(made);
+    let Some(run) = gate::of_cgroup(cgroup::parent_id(made)) else {
+        if let Some(run) = select::made(made, id) {
+            let actor = Actor::current(gate::current_task());
+            report(&run, kind::CGROUP_MAKE, actor, id, DESTINATION_IN_RUN | CANDIDATE, path);
+        }
+        return;
+    };
     if RUN_CGROUPS.insert(id, run.tag, BPF_ANY.into()).is_err() {
         count::untold(&run, fault::RUN_CGROUPS_FULL);
     }

@@ -13,7 +13,7 @@ use crate::{
     kernel::{cgroup, file, path, read, task, user},
     maps::EXEC_FILES,
     offsets::of,
-    probes::{fork, outside},
+    probes::{fork, outside, select},
 };
 
 /// Hook: `tp_btf/sched_process_exec(task, old_pid, bprm)`: the new memory image is in place, its first instruction has
@@ -21,7 +21,8 @@ use crate::{
 /// run too that descend from what an asked process started; cost for the others: one look-up more.
 #[inline(always)]
 pub fn sched_process_exec(current: *const u8, old_tid: u32, bprm: *const u8) {
-    if let Some(run) = gate::of_member(current).or_else(|| fork::missed(current)) {
+    let member = gate::of_member(current).or_else(|| fork::missed(current));
+    if let Some(run) = member.or_else(|| select::executed(current, bprm)) {
         count::add(&run, |block| &raw mut block.execs);
         if let Some(mut record) = emit::critical::<ExecRecord>(&run, kind::EXEC, Actor::current(current)) {
             image(current, old_tid, bprm, record.fields());

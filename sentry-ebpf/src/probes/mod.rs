@@ -12,6 +12,8 @@ pub mod seed;
 
 pub mod cgroup;
 
+pub mod select;
+
 pub mod network;
 
 pub mod packets;

@@ -170,6 +170,12 @@ impl Checker {
                 this.one_of(analytic, path, &["name", "uid"]);
             });
         });
+        self.objects(event, "", "resources", |this, path, resource| {
+            this.one_of(resource, path, &["name", "uid"]);
+            for key in ["name", "uid", "type", "namespace"] {
+                this.optional(resource, path, key, Type::Text);
+            }
+        });
         self.objects(event, "", "evidences", |this, path, evidence| {
             this.one_of(
                 evidence,
@@ -228,6 +234,18 @@ impl Checker {
         self.object(process, path, "user", |this, path, user| {
             this.one_of(user, path, &["account", "name", "uid"]);
             this.optional(user, path, "uid", Type::Text);
+        });
+        self.object(process, path, "container", Self::container);
+    }
+
+    fn container(&mut self, path: &str, container: &Attributes) {
+        self.one_of(container, path, &["uid", "name"]);
+        for key in ["uid", "name", "runtime", "orchestrator", "pod_uuid"] {
+            self.optional(container, path, key, Type::Text);
+        }
+        self.object(container, path, "image", |this, path, image| {
+            this.need(image, path, "uid", Type::Text);
+            this.optional(image, path, "name", Type::Text);
         });
     }
 
@@ -330,7 +348,7 @@ mod tests {
     };
 
     fn exec() -> Value {
-        let host = HostContext { sensor: "s", version: "0", host: "h", boot_id: "b" };
+        let host = HostContext { sensor: "s", version: "0", host: "h", boot_id: "b", container: None };
         let process = v1::Process { key: Some(v1::ProcessKey::default()), ..v1::Process::default() };
         let kind = Some(v1::event::Kind::Exec(v1::Exec::default()));
         event(&v1::Event { process: Some(process), kind, ..v1::Event::default() }, &host)
@@ -355,6 +373,22 @@ mod tests {
             let mut broken = whole.clone();
             broken.as_object_mut().unwrap().remove(key).unwrap();
             assert!(check(&broken).is_err(), "{key}");
+        }
+    }
+
+    #[test]
+    fn a_container_needs_a_name_and_its_image_an_id() {
+        for (container, fits) in [
+            (json!({ "uid": "c1", "name": "coder", "image": { "uid": "coder:1" } }), true),
+            (json!({ "name": "coder" }), true),
+            (json!({ "runtime": "runc" }), false),
+            (json!({ "uid": 7 }), false),
+            (json!({ "uid": "c1", "image": { "name": "coder" } }), false),
+            (json!("c1"), false),
+        ] {
+            let mut event = exec();
+            event["actor"]["process"]["container"] = container.clone();
+            assert_eq!(check(&event).is_ok(), fits, "{container}");
         }
     }
 

@@ -38,6 +38,8 @@ mod event;
 
 mod act;
 
+mod container;
+
 mod executed;
 
 mod finding;
@@ -64,12 +66,18 @@ pub struct HostContext<'a> {
     pub host: &'a str,
     /// The boot that process keys belong to.
     pub boot_id: &'a str,
+    /// The container of the run that the event or finding is of.
+    pub container: Option<&'a v1::Container>,
 }
 
 /// Renders an event as one JSON object.
 #[must_use]
 pub fn event(event: &v1::Event, host: &HostContext<'_>) -> Value {
-    Value::Object(event::render(event, host))
+    let mut rendered = event::render(event, host);
+    if let Some(container) = host.container {
+        container::add_to_event(&mut rendered, container);
+    }
+    Value::Object(rendered)
 }
 
 /// Renders a file that a run executed; no event, but a part of a run's report.
@@ -126,7 +134,11 @@ pub fn class_uid(kind: &v1::event::Kind) -> u32 {
 /// Renders a finding as one JSON object.
 #[must_use]
 pub fn finding(finding: &v1::Finding, host: &HostContext<'_>) -> Value {
-    Value::Object(finding::render(finding, host))
+    let mut rendered = finding::render(finding, host);
+    if let Some(container) = host.container {
+        container::add_to_finding(&mut rendered, container);
+    }
+    Value::Object(rendered)
 }
 
 #[cfg(test)]
@@ -144,6 +156,7 @@ mod tests {
         version: "0.1.0",
         host: "build-7",
         boot_id: "2b1c",
+        container: None,
     };
 
     proptest! {

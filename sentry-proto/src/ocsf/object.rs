@@ -45,6 +45,13 @@ pub(super) fn identity(process: Option<&v1::Process>, host: &HostContext<'_>) ->
     object
 }
 
+/// Inserts what is not empty.
+pub(super) fn put_known(object: &mut Map<String, Value>, key: &str, text: &str) {
+    if !text.is_empty() {
+        object.insert(key.to_owned(), text.into());
+    }
+}
+
 /// `uid` is unique over hosts' lives; the pid alone is reused.
 pub(super) fn key(key: Option<&v1::ProcessKey>, host: &HostContext<'_>) -> Map<String, Value> {
     let mut object = Map::new();

@@ -57,6 +57,7 @@ const PACKAGES: [Package; 2] = [
             ("deploy/systemd/sysusers.d/agentsentry.conf", "usr/lib/sysusers.d"),
             ("deploy/systemd/tmpfiles.d/agentsentry.conf", "usr/lib/tmpfiles.d"),
             ("deploy/systemd/config.yaml", "etc/agentsentry"),
+            ("deploy/systemd/backoff.conf", "usr/share/doc/agentsentry/examples"),
         ],
     },
     Package {
@@ -68,6 +69,7 @@ const PACKAGES: [Package; 2] = [
             ("deploy/systemd/agentsentry-collector.service", "usr/lib/systemd/system"),
             ("deploy/systemd/sysusers.d/agentsentry-collector.conf", "usr/lib/sysusers.d"),
             ("deploy/systemd/collector.yaml", "etc/agentsentry"),
+            ("deploy/systemd/backoff.conf", "usr/share/doc/agentsentry-collector/examples"),
         ],
     },
 ];

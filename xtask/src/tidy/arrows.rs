@@ -21,13 +21,14 @@ const TREES: [(&str, &[&str]); 3] = [
 ];
 
 /// A member, and the members it may depend on.
-const OWN: [(&str, &[&str]); 6] = [
+const OWN: [(&str, &[&str]); 7] = [
     ("sentry-common", &[]),
     ("sentry-detect", &[]),
     ("sentry-proto", &["sentry-detect"]),
     ("sentry-private", &[]),
-    ("sentry-agent", &["sentry-common", "sentry-detect", "sentry-private", "sentry-proto"]),
-    ("sentry-collector", &["sentry-detect", "sentry-private", "sentry-proto"]),
+    ("sentry-service", &[]),
+    ("sentry-agent", &["sentry-common", "sentry-detect", "sentry-private", "sentry-proto", "sentry-service"]),
+    ("sentry-collector", &["sentry-detect", "sentry-private", "sentry-proto", "sentry-service"]),
 ];
 
 /// What is wrong with the graph.

@@ -2,9 +2,10 @@
 //!
 //! Times are RFC 3339 in UTC and, exact, Unix nanoseconds as a decimal string (many readers keep only 53 bits).
 
-use std::fs;
+use std::{collections::HashMap, fs};
 
 use sentry_proto::{
+    container,
     ocsf::{self, HostContext},
     v1,
 };
@@ -19,6 +20,8 @@ pub(crate) struct Origin {
     version: String,
     host: String,
     boot_id: String,
+    /// Of each run that is known: the container it is in.
+    containers: HashMap<String, Option<v1::Container>>,
 }
 
 impl Origin {
@@ -29,25 +32,51 @@ impl Origin {
             version: status.version.clone(),
             host: read("/proc/sys/kernel/hostname"),
             boot_id: read("/proc/sys/kernel/random/boot_id"),
+            containers: HashMap::new(),
         }
     }
 
-    fn context(&self) -> HostContext<'_> {
-        HostContext { sensor: &self.sensor, version: &self.version, host: &self.host, boot_id: &self.boot_id }
+    /// Whether the container of the run has been asked for.
+    pub(crate) fn knows(&self, run: &str) -> bool {
+        self.containers.contains_key(run)
+    }
+
+    /// Takes in the containers of `runs`. `asked`, if it is none of them, is in none that is known.
+    pub(crate) fn learn(&mut self, runs: Vec<v1::Run>, asked: Option<&str>) {
+        self.containers.extend(runs.into_iter().map(|run| (run.id, run.container)));
+        if let Some(asked) = asked {
+            self.containers.entry(asked.to_owned()).or_default();
+        }
+    }
+
+    fn context<'a>(&'a self, container: Option<&'a v1::Container>) -> HostContext<'a> {
+        HostContext {
+            sensor: &self.sensor,
+            version: &self.version,
+            host: &self.host,
+            boot_id: &self.boot_id,
+            container,
+        }
+    }
+
+    fn of_run(&self, run: &str) -> HostContext<'_> {
+        self.context(self.containers.get(run).and_then(Option::as_ref))
     }
 
     pub(crate) fn event(&self, event: &v1::Event) -> Value {
-        ocsf::event(event, &self.context())
+        ocsf::event(event, &self.of_run(&event.run))
     }
 
     pub(crate) fn finding(&self, finding: &v1::Finding) -> Value {
-        ocsf::finding(finding, &self.context())
+        ocsf::finding(finding, &self.of_run(&finding.run))
     }
 
     pub(crate) fn report(&self, report: &v1::Report) -> Value {
         let tallies = |tallies: &[v1::Tally]| -> Vec<Value> {
             tallies.iter().map(|tally| json!({"what": tally.what, "count": tally.count})).collect()
         };
+        let container = report.run.as_ref().and_then(|run| run.container.as_ref());
+        let finding = |finding| ocsf::finding(finding, &self.context(container));
         json!({
             "type": "report",
             "run": report.run.as_ref().map(run),
@@ -57,7 +86,7 @@ impl Origin {
             "destinations": tallies(&report.destinations),
             "files_changed": tallies(&report.files_changed),
             "flows": report.run.iter().flat_map(|run| &run.flows).map(flow).collect::<Vec<_>>(),
-            "findings": report.findings.iter().map(|finding| self.finding(finding)).collect::<Vec<_>>(),
+            "findings": report.findings.iter().map(finding).collect::<Vec<_>>(),
             "outcomes": report.outcomes.iter().map(outcome).collect::<Vec<_>>(),
             "complete": report.complete,
             "limits": report.limits,
@@ -95,6 +124,7 @@ pub(crate) fn run(run: &v1::Run) -> Value {
         "state": words::state(run.state()),
         "mode": words::mode(run.mode()),
         "cgroup": {"path": run.cgroup_path, "id": run.cgroup_id.to_string()},
+        "container": run.container.as_ref().map(container::json),
         "started": time::rfc3339(run.started_unix_ns),
         "started_unix_ns": run.started_unix_ns.to_string(),
         "ended": run.ended_unix_ns.map(time::rfc3339),
@@ -103,6 +133,7 @@ pub(crate) fn run(run: &v1::Run) -> Value {
         "uid": run.uid,
         "command": run.command,
         "command_truncated": run.command_truncated,
+        "selected_by": run.selected_by,
         "findings": run.findings,
         "rings": {"critical": books(run.critical), "bulk": books(run.bulk)},
         "interruptions": run.interruptions,
@@ -180,6 +211,11 @@ pub(crate) fn status(status: &v1::StatusReply) -> Value {
         .iter()
         .map(|s| json!({"name": s.name, "alive": s.alive, "handled": s.handled, "lost": s.lost}))
         .collect();
+    let unwatched: Vec<Value> = status
+        .unwatched
+        .iter()
+        .map(|a| json!({"agent": a.agent, "pid": a.pid, "uid": a.uid, "cgroup_path": a.cgroup_path}))
+        .collect();
     json!({
         "type": "status",
         "health": status.health,
@@ -195,6 +231,8 @@ pub(crate) fn status(status: &v1::StatusReply) -> Value {
         "faults": status.faults,
         "ring": {"records": status.ring_records, "wakeups": status.ring_wakeups},
         "limits": status.limits,
+        "unwatched": unwatched,
+        "selected_late": status.selected_late,
     })
 }
 

@@ -64,6 +64,13 @@ fn head(run: &v1::Run) -> String {
         let cut = if run.command_truncated { paint(YELLOW, " … (cut)") } else { String::new() };
         out.push_str(&format!("  {}  {}{cut}\n", paint(BOLD, "Command"), command_line(&run.command)));
     }
+    if let Some(container) = &run.container {
+        let title = paint(BOLD, "Container");
+        out.push_str(&format!("  {title}  {}\n", run::container(container)));
+        if !container.image.is_empty() {
+            out.push_str(&format!("  {}  {}\n", paint(BOLD, "Image"), safe(&container.image)));
+        }
+    }
     out.push_str(&format!(
         "  {}  {} execs, {} processes, {} connects and sends, {} opens, {} for writing\n",
         paint(BOLD, "Counted"),

@@ -1,0 +1,187 @@
+//! Which cgroups are agents: the configured selectors, what the kernel needs to know of them, and
+//! the decision. No I/O.
+//!
+//! ```text
+//! kernel: a name, user or file that may be meant (Rows) → watched in a slot in reserve
+//!   → stage::select asks Selection::decide → a run, or the slot is in reserve again
+//! ```
+//!
+//! - `pattern`: text with wildcards.
+//! - `selector`: conditions on cgroup, user and executable.
+//! - `container`: conditions on container and pod.
+//! - `rows`: what the kernel compares before it asks.
+//! - `known`: executables of well-known agents.
+
+use sentry_detect::run::Mode;
+
+pub mod container;
+
+pub mod known;
+
+pub mod pattern;
+
+pub mod rows;
+
+pub mod selector;
+
+pub use rows::Rows;
+pub use selector::{Answer, Execution, Selector};
+
+use crate::container::Facts;
+
+/// The label of a pod whose value names the agent that it is.
+pub const POD_LABEL: &str = "agentsentry.io/agent";
+
+/// An agent and the selectors that make cgroups its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Selected {
+    pub agent: String,
+    pub mode: Mode,
+    pub selectors: Vec<Selector>,
+}
+
+/// All selectors, in the order of the configuration.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Selection {
+    pub agents: Vec<Selected>,
+    /// A pod with the label [`POD_LABEL`] is the agent that its value names.
+    pub labelled_pods: bool,
+}
+
+/// What a cgroup is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// Nobody's that was asked for.
+    Unselected,
+    Selected {
+        agent: String,
+        mode: Mode,
+        /// For a person.
+        why: String,
+    },
+    /// More has to become known of its container.
+    Later,
+}
+
+impl Selection {
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        !self.labelled_pods && self.agents.iter().all(|agent| agent.selectors.is_empty())
+    }
+
+    /// Whether a decision may depend on the container.
+    #[must_use]
+    pub fn asks_for_containers(&self) -> bool {
+        let asks = |selector: &Selector| selector.container.is_some() || selector.pod.is_some();
+        self.labelled_pods || self.agents.iter().any(|agent| agent.selectors.iter().any(asks))
+    }
+
+    /// What the cgroup at `path` is, with what is executed in it (`None`: nothing yet). The first
+    /// selector that holds decides; one that may hold later stops those behind it from deciding.
+    #[must_use]
+    pub fn decide(&self, path: &str, execution: Option<&Execution<'_>>, container: &Facts) -> Decision {
+        for Selected { agent, mode, selectors } in &self.agents {
+            for selector in selectors {
+                match selector.holds(path, execution, container) {
+                    Answer::No => {}
+                    Answer::Later => return Decision::Later,
+                    Answer::Yes => {
+                        let why = selector.to_string();
+                        return Decision::Selected { agent: agent.clone(), mode: *mode, why };
+                    }
+                }
+            }
+        }
+        if self.labelled_pods && execution.is_none() {
+            self.labelled(container)
+        } else {
+            Decision::Unselected
+        }
+    }
+
+    /// The pod's own word.
+    fn labelled(&self, container: &Facts) -> Decision {
+        let Some(pod) = &container.pod else { return Decision::Unselected };
+        if container.container_id.is_none() || container.is_sandbox {
+            return Decision::Unselected;
+        }
+        match pod.labels.get(POD_LABEL) {
+            Some(agent) if is_name(agent) => {
+                let known = self.agents.iter().find(|known| known.agent == *agent);
+                let mode = known.map_or(Mode::Observe, |known| known.mode);
+                Decision::Selected {
+                    agent: agent.clone(),
+                    mode,
+                    why: format!("pod label {POD_LABEL}={agent}"),
+                }
+            }
+            Some(_no_name) => Decision::Unselected,
+            None if container.complete => Decision::Unselected,
+            None => Decision::Later,
+        }
+    }
+}
+
+/// Whether a text can be the name of an agent: letters, digits, `.`, `_` and `-`, a letter or digit
+/// first, at most 128.
+#[must_use]
+pub fn is_name(text: &str) -> bool {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    text.starts_with(|c: char| c.is_ascii_alphanumeric()) && text.len() <= 128 && text.chars().all(allowed)
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+mod tests {
+    use super::{pattern::Pattern, *};
+    use crate::container::Pod;
+
+    fn unit(text: &str) -> Selector {
+        Selector { unit: Some(Pattern::new(text).unwrap()), ..Selector::default() }
+    }
+
+    fn selection(agents: &[(&str, &str)]) -> Selection {
+        let agents = agents.iter().map(|(agent, text)| Selected {
+            agent: (*agent).into(),
+            mode: Mode::Enforce,
+            selectors: vec![unit(text)],
+        });
+        Selection { agents: agents.collect(), labelled_pods: false }
+    }
+
+    #[test]
+    fn the_first_selector_that_holds_decides() {
+        let selection = selection(&[("a", "x*.service"), ("b", "xy.service"), ("c", "z.service")]);
+        let of = |path| selection.decide(path, None, &Facts::default());
+        let selected = |agent: &str, why: &str| Decision::Selected {
+            agent: agent.into(),
+            mode: Mode::Enforce,
+            why: why.into(),
+        };
+        assert_eq!(of("/s/xy.service"), selected("a", "unit x*.service"));
+        assert_eq!(of("/s/z.service"), selected("c", "unit z.service"));
+        assert_eq!(of("/s/y.service"), Decision::Unselected);
+    }
+
+    #[test]
+    fn a_pod_may_name_its_agent_and_gets_what_is_configured_for_it() {
+        let labelled = Selection { labelled_pods: true, ..selection(&[("claude", "x.service")]) };
+        let facts = |agent: Option<&str>, complete| Facts {
+            container_id: Some("c1".into()),
+            pod: Some(Pod {
+                labels: agent.map(|agent| (POD_LABEL.to_owned(), agent.to_owned())).into_iter().collect(),
+                ..Pod::default()
+            }),
+            complete,
+            ..Facts::default()
+        };
+        let of = |facts: &Facts| labelled.decide("/kubepods/pod1/c1", None, facts);
+        let why = "pod label agentsentry.io/agent=claude".to_owned();
+        let selected = Decision::Selected { agent: "claude".into(), mode: Mode::Enforce, why };
+        assert_eq!(of(&facts(Some("claude"), true)), selected);
+        assert_eq!(of(&facts(Some("not a name"), true)), Decision::Unselected);
+        assert_eq!(of(&facts(None, true)), Decision::Unselected);
+        assert_eq!(of(&facts(None, false)), Decision::Later);
+        assert_eq!(of(&Facts { is_sandbox: true, ..facts(Some("claude"), true) }), Decision::Unselected);
+    }
+}

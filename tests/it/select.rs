@@ -1,0 +1,213 @@
+//! Cgroups that are agents' by the configuration: watched from the first execution in them.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    os::unix::process::CommandExt as _,
+    path::{Path, PathBuf},
+    process::Command,
+    time::{Duration, Instant},
+};
+
+use sentry_tests::{
+    cgroup::TestCgroup,
+    procs, programs, require,
+    sensor::{Sensor, Setup},
+    story, wait,
+};
+use serde_json::Value;
+
+/// A command that moves itself into a cgroup before it executes anything.
+fn inside(group: &Path, program: &str, arguments: &[&str]) -> Command {
+    let procs = group.join("cgroup.procs");
+    let mut command = Command::new(program);
+    command.args(arguments);
+    // SAFETY: a write to a file, between fork and exec.
+    unsafe {
+        command.pre_exec(move || fs::write(&procs, "0"));
+    }
+    command
+}
+
+fn runs(sensor: &Sensor) -> Vec<Value> {
+    sensor.json(&["agents", "--all"])
+}
+
+/// The runs of an agent, once there are so many and all have ended.
+fn ended(sensor: &Sensor, agent: &str, count: usize) -> Vec<Value> {
+    let mut found = Vec::new();
+    wait::until("the runs of the agent have ended", || {
+        found = runs(sensor).into_iter().filter(|run| run["agent"]["name"] == agent).collect();
+        let ended = found.iter().filter(|run| run["state"] == "ended").count();
+        if (found.len(), ended) == (count, count) { Ok(()) } else { Err(format!("{found:#?}")) }
+    });
+    found
+}
+
+/// What was executed in a run: paths, in their order.
+fn executed(sensor: &Sensor, run: &Value) -> Vec<String> {
+    let id = run["id"].as_str().unwrap();
+    let events = sensor.events(id);
+    let executed = story::only(&events, "exec").into_iter();
+    executed.map(|event| event["process"]["file"]["path"].as_str().unwrap().to_owned()).collect()
+}
+
+fn by_cgroup(name: &str, mode: &str) -> String {
+    format!("agents: [{{name: picked, mode: {mode}, match: [{{cgroup: '{}'}}]}}]", pattern(name))
+}
+
+/// Of the groups of this test.
+fn pattern(name: &str) -> String {
+    format!("/sentry-it-{}-*-{name}", std::process::id())
+}
+
+#[test]
+fn a_selected_cgroup_is_watched_from_the_first_execution_and_another_is_not() {
+    require!("root");
+    let sensor = Setup::default().config(&by_cgroup("picked", "observe")).start();
+    let [picked, other] = ["picked", "other"].map(TestCgroup::new);
+    for group in [&picked, &other] {
+        assert!(inside(group.path(), "/usr/bin/true", &[]).status().unwrap().success());
+    }
+    let shown = picked.shown();
+    drop((picked, other));
+    let run = ended(&sensor, "picked", 1).remove(0);
+    assert_eq!(run["cgroup"]["path"], shown);
+    assert_eq!(run["selected_by"], format!("cgroup {}", pattern("picked")));
+    assert_eq!(executed(&sensor, &run), ["/usr/bin/true"]);
+    assert_eq!(runs(&sensor).len(), 1);
+    assert_eq!(sensor.health()["selected_late"], 0);
+}
+
+#[test]
+fn an_execution_makes_its_cgroup_an_agent_from_that_program_on() {
+    require!("root");
+    let config = "agents: [{name: picked, match: [{user: '0', executable: /usr/bin/tac}]}]";
+    let sensor = Setup::default().config(config).start();
+    let group = TestCgroup::new("shell");
+    let script = "/usr/bin/id >/dev/null; tac /dev/null; /usr/bin/env true";
+    assert!(inside(group.path(), "/bin/sh", &["-c", script]).status().unwrap().success());
+    drop(group);
+    let run = ended(&sensor, "picked", 1).remove(0);
+    assert_eq!(run["selected_by"], "user 0, executable /usr/bin/tac");
+    let executed = executed(&sensor, &run);
+    assert_eq!(executed.first().map(String::as_str), Some("/usr/bin/tac"), "{executed:?}");
+    assert!(!executed.contains(&"/usr/bin/id".to_owned()), "{executed:?}");
+}
+
+#[test]
+fn a_file_is_selected_whatever_its_name_and_by_its_content() {
+    require!("root");
+    let group = TestCgroup::new("object");
+    let scratch = sentry_tests::scratch::Scratch::new();
+    let [agent, alias] = ["agent", "alias"].map(|name| scratch.join(name));
+    fs::copy("/usr/bin/true", &agent).unwrap();
+    fs::hard_link(&agent, &alias).unwrap();
+    let config =
+        format!("agents: [{{name: picked, match: [{{executable: {{object: {}}}}}]}}]", agent.display());
+    let sensor = Setup::default().config(&config).start();
+    assert!(inside(group.path(), alias.to_str().unwrap(), &[]).status().unwrap().success());
+    drop(group);
+    let run = ended(&sensor, "picked", 1).remove(0);
+    assert_eq!(executed(&sensor, &run), [alias.to_str().unwrap()]);
+}
+
+#[test]
+fn what_runs_already_is_watched_at_the_start() {
+    require!("root");
+    let group = TestCgroup::new("picked");
+    let scratch = sentry_tests::scratch::Scratch::new();
+    let number = scratch.join("pid");
+    let mut command = programs::command("workload_count");
+    command.arg("once").arg(&number);
+    let counter = programs::Gathered::start(&mut command);
+    let _ready = wait::file(&number);
+    group.add(counter.pid());
+    let sensor = Setup::default().config(&by_cgroup("picked", "observe")).start();
+    let mut found = Value::Null;
+    wait::until("the cgroup is watched", || {
+        found = runs(&sensor).into_iter().next().unwrap_or_default();
+        if found["counters"]["processes_entered"] == 1 { Ok(()) } else { Err(format!("{found:#}")) }
+    });
+    assert_eq!((&found["agent"]["name"], &found["state"]), (&"picked".into(), &"running".into()));
+    assert_eq!(sensor.health()["selected_late"], 0, "it was there before the sensor");
+}
+
+#[test]
+fn a_runaway_in_a_selected_cgroup_is_frozen_and_killed() {
+    require!("root");
+    let sensor = Setup::default().config(&by_cgroup("picked", "enforce")).start();
+    let group = TestCgroup::new("picked");
+    /// Of the bomb.
+    const UID: &str = "64777";
+    let bomb = programs::path("workload_forkbomb");
+    let mut runaway = inside(group.path(), bomb.to_str().unwrap(), &[UID, "300", "50"]).spawn().unwrap();
+    let ended = runaway.wait().unwrap();
+    assert!(!ended.success(), "{ended}");
+    wait::until("no process is left", || {
+        if group.procs().is_empty() { Ok(()) } else { Err(format!("{:?}", group.procs())) }
+    });
+    let run = runs(&sensor).remove(0);
+    let report = sensor.json(&["report", run["id"].as_str().unwrap()]).remove(0);
+    let acts: Vec<_> = report["outcomes"].as_array().unwrap().iter().map(|act| &act["action"]).collect();
+    assert_eq!(acts, ["freeze", "kill"], "{report:#}");
+    let _entries = sensor.verified_ledger();
+}
+
+/// Cgroups that live for one program, one after the other; every second one is selected.
+#[test]
+fn of_many_cgroups_that_come_and_go_the_selected_ones_are_watched_and_no_other() {
+    require!("root");
+    /// As many as in a minute of a busy host.
+    const MANY: usize = 1_000;
+    const PERIOD: Duration = Duration::from_millis(60);
+    let many = if std::env::var_os("AGENTSENTRY_LONG").is_some() { MANY } else { MANY / 10 };
+    let sensor = Setup::default().config(&by_cgroup("picked", "observe")).start();
+    let begin = Instant::now();
+    let mut selected = BTreeMap::new();
+    for number in 0..many {
+        let name = if number % 2 == 0 { "picked" } else { "other" };
+        let group = TestCgroup::new(name);
+        let status = inside(group.path(), "/usr/bin/true", &[]).status().unwrap();
+        assert!(status.success());
+        if name == "picked" {
+            selected.insert(group.shown(), vec!["/usr/bin/true".to_owned()]);
+        }
+        drop(group);
+        // The pace of the workload.
+        std::thread::sleep((PERIOD * u32::try_from(number).unwrap()).saturating_sub(begin.elapsed()));
+    }
+    let runs = ended(&sensor, "picked", selected.len());
+    let watched: BTreeMap<_, _> = runs
+        .iter()
+        .map(|run| (run["cgroup"]["path"].as_str().unwrap().to_owned(), executed(&sensor, run)))
+        .collect();
+    assert_eq!(watched, selected);
+    let health = sensor.health();
+    assert_eq!((&health["selected_late"], &health["faults"]["spares_empty"]), (&0.into(), &0.into()));
+}
+
+#[test]
+fn an_agent_that_nobody_selected_is_reported_and_not_watched() {
+    require!("root");
+    let sensor = Sensor::start();
+    let scratch = sentry_tests::scratch::Scratch::new();
+    let codex: PathBuf = scratch.join("codex");
+    fs::copy("/usr/bin/sleep", &codex).unwrap();
+    let group = TestCgroup::new("unwatched");
+    let mut agent = inside(group.path(), codex.to_str().unwrap(), &["1000"]).spawn().unwrap();
+    wait::until("it is reported", || {
+        let unwatched = sensor.health()["unwatched"].clone();
+        let pids: BTreeSet<u64> =
+            unwatched.as_array().unwrap().iter().map(|agent| agent["pid"].as_u64().unwrap()).collect();
+        if pids.contains(&agent.id().into()) { Ok(()) } else { Err(unwatched.to_string()) }
+    });
+    assert!(runs(&sensor).is_empty());
+    let output = programs::finish(&mut sensor.sentry(&["agents"]));
+    let text = String::from_utf8_lossy(&output.stdout);
+    let line = text.lines().find(|line| line.starts_with("codex")).unwrap_or_default();
+    assert!(line.ends_with(&group.shown()), "{text}");
+    agent.kill().unwrap();
+    let _status = agent.wait().unwrap();
+    assert!(!procs::is_alive(agent.id()));
+}
