@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use sentry_tests::{nspawn, require};
 
 /// The commands under "Run it as a service", but for the build.
-fn readme_install() -> String {
+pub(super) fn readme_install() -> String {
     let readme = include_str!("../../README.md");
     let section = readme.split("\n## Run it as a service\n").nth(1).unwrap();
     let commands = section.split("```sh\n").nth(1).unwrap().split("```").next().unwrap();
