@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 use sentry_service::log::Format;
 
 /// Where the configuration is looked for when none is named.
@@ -77,12 +77,39 @@ pub enum Command {
         #[arg(long, value_name = "FILE")]
         out: PathBuf,
     },
+    /// Makes a key and a certificate for one end of the feed over TLS, signed by an authority of
+    /// your own.
+    Certify(CertifyArgs),
     /// Forgets how a sensor proved who it is, so that it may prove itself another way. The
     /// collector must not run.
     FeedReset {
         /// Id of the sensor.
         sensor: String,
     },
+    /// Prints completions for a shell.
+    Completions { shell: clap_complete::Shell },
+    /// Writes what packages have beside the program into a directory.
+    #[command(hide = true)]
+    Packaging { dir: PathBuf },
+}
+
+#[derive(Debug, Args)]
+pub struct CertifyArgs {
+    /// For the sensor of this id.
+    #[arg(long, value_name = "ID", required_unless_present = "server", conflicts_with = "server")]
+    pub sensor: Option<String>,
+    /// For the collector, under this host name or address; may be given more than once.
+    #[arg(long, value_name = "NAME")]
+    pub server: Vec<String>,
+    /// The authority's certificate, PEM.
+    #[arg(long, value_name = "FILE")]
+    pub ca_cert: PathBuf,
+    /// Its key, PKCS #8 in PEM.
+    #[arg(long, value_name = "FILE")]
+    pub ca_key: PathBuf,
+    /// Directory for tls.crt, tls.key (mode 0600) and ca.crt; those that are there are replaced.
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
 }
 
 #[derive(Debug, Subcommand)]

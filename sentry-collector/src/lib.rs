@@ -17,6 +17,8 @@ pub mod http_name;
 
 pub mod tls;
 
+pub mod certify;
+
 pub mod once;
 
 pub mod metrics;

@@ -2,22 +2,27 @@
 //! proof.
 
 use std::{
-    fs::{File, OpenOptions},
+    fs::{self, File, OpenOptions},
     io::{self, Write as _},
     os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
     time::{SystemTime, UNIX_EPOCH},
 };
 
+use clap::CommandFactory as _;
+use clap_complete::Shell;
 use sentry_proto::proof::FeedKey;
 
 use crate::{
+    certify::{self, CertifyError},
     cli::{Cli, Command, ConfigCommand, DEFAULT_CONFIG},
     config::{Config, ConfigError},
     exit::Exit,
     ingest::gate::random,
-    store::{StoreError, forget_way},
+    store::{FORMAT, StoreError, forget_way},
 };
+
+const PROGRAM: &str = "sentry-collector";
 
 /// Why it was not done.
 #[derive(Debug, thiserror::Error)]
@@ -28,6 +33,10 @@ pub enum OnceError {
     Store(#[from] StoreError),
     #[error("cannot make the feed key {}; name a file that does not exist, in a directory that is yours", path.display())]
     Create { path: PathBuf, source: io::Error },
+    #[error("cannot write {}", path.display())]
+    Write { path: PathBuf, source: io::Error },
+    #[error(transparent)]
+    Certify(#[from] CertifyError),
     #[error("the kernel gave no random bytes")]
     Random,
 }
@@ -38,7 +47,9 @@ impl OnceError {
         match self {
             Self::Config(error) => error.exit(),
             Self::Store(error) => error.exit(),
+            Self::Certify(error) => error.exit(),
             Self::Create { .. } => Exit::CannotCreate,
+            Self::Write { .. } => Exit::Io,
             Self::Random => Exit::Other,
         }
     }
@@ -52,6 +63,7 @@ pub fn run(command: &Command, cli: &Cli) -> Result<(String, Exit), OnceError> {
     match command {
         Command::Config { command: ConfigCommand::Check } => check(&Config::load(cli)?),
         Command::FeedKey { sensor, out } => feed_key(sensor, out).map(|text| (text, Exit::Ok)),
+        Command::Certify(args) => Ok((certify::certify(args)?, Exit::Ok)),
         Command::FeedReset { sensor } => {
             let known = forget_way(&Config::load(cli)?.data_dir, sensor)?;
             Ok(if known {
@@ -60,7 +72,30 @@ pub fn run(command: &Command, cli: &Cli) -> Result<(String, Exit), OnceError> {
                 (format!("{sensor}: there is no such sensor"), Exit::NoInput)
             })
         }
+        Command::Completions { shell } => Ok((completions(*shell), Exit::Ok)),
+        Command::Packaging { dir } => packaging(dir)
+            .map(|()| (format!("{} is written", dir.display()), Exit::Ok))
+            .map_err(|source| OnceError::Write { path: dir.clone(), source }),
     }
+}
+
+fn completions(shell: Shell) -> String {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), PROGRAM, &mut script);
+    String::from_utf8_lossy(&script).trim_end().to_owned()
+}
+
+/// Writes manual pages into `man`, completions into `completions`, and the number of the data directory's format, which
+/// the package's scripts compare, into `format`.
+fn packaging(dir: &Path) -> io::Result<()> {
+    let (man, completions) = (dir.join("man"), dir.join("completions"));
+    fs::create_dir_all(&man)?;
+    fs::create_dir_all(&completions)?;
+    clap_mangen::generate_to(Cli::command(), &man)?;
+    for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
+        clap_complete::generate_to(shell, &mut Cli::command(), PROGRAM, &completions)?;
+    }
+    fs::write(dir.join("format"), format!("{FORMAT}\n"))
 }
 
 fn check(config: &Config) -> Result<(String, Exit), OnceError> {

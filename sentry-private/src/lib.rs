@@ -8,6 +8,8 @@
 //! and taken if it is a regular one with such an owner that no other user can write to. One that
 //! others can read is closed to them; directories are made with mode 0700, files with 0600.
 
+mod format;
+
 use std::{
     fs::{DirBuilder, File, Metadata, OpenOptions, Permissions},
     io,
@@ -20,6 +22,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+pub use format::claim_format;
 use rustix::fs::OFlags;
 
 /// Why a file or directory is not taken.
@@ -47,6 +50,16 @@ pub enum PrivateError {
         path = path.display()
     )]
     Kind { path: PathBuf, what: &'static str },
+    #[error(
+        "refused to use {path}: it has format {found}, and this version knows {known}; a newer version wrote it and \
+         nothing in it was touched: install that version again, or move the directory away", path = path.display()
+    )]
+    Newer { path: PathBuf, found: u32, known: u32 },
+    #[error(
+        "refused to use {path}: it has no format number in it; put the number of the version that wrote the directory \
+         there, or move the directory away", path = path.display()
+    )]
+    NoFormat { path: PathBuf },
 }
 
 impl PrivateError {

@@ -19,6 +19,12 @@ const TAG_OID: u8 = 0x06;
 const TAG_UTF8_STRING: u8 = 0x0c;
 const TAG_PRINTABLE_STRING: u8 = 0x13;
 
+/// The name under which a certificate speaks for the sensor of this id.
+#[must_use]
+pub fn sensor_uri(id: &str) -> String {
+    format!("{URI_PREFIX}{id}")
+}
+
 /// Why a certificate does not let a sensor in.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum NotYours {

@@ -6,7 +6,13 @@ use std::{
     process::Command,
 };
 
-use sentry_tests::{cgroup, links, procs, programs, require, sensor::Setup, supervised::Order, wait};
+use sentry_tests::{
+    cgroup::{self, TestCgroup},
+    links, procs, programs, require,
+    sensor::{Sensor, Setup},
+    supervised::Order,
+    wait,
+};
 
 use crate::workload;
 
@@ -17,6 +23,31 @@ fn health_sends_a_canary_through_every_hook() {
     let health = sensor.health();
     assert_eq!(health["health"], "serving", "{health:#}");
     assert_eq!(sensor.json(&["agents", "--all"]), [] as [serde_json::Value; 0], "it is no run");
+}
+
+#[test]
+fn the_canary_flies_in_a_cgroup_namespace_and_without_a_place_for_temporary_files() {
+    require!("root");
+    let group = TestCgroup::new("contained");
+    let sensor = Setup::default().contained_in(&group).variable("TMPDIR", "/nowhere").start();
+    let health = sensor.health();
+    assert_eq!((&health["health"], &health["ready"]), (&"serving".into(), &true.into()), "{health:#}");
+    // It is in the sensor's own group, from which the namespace lets it move, and gone again.
+    let below: Vec<_> =
+        fs::read_dir(group.path()).unwrap().flatten().filter(|entry| entry.path().is_dir()).collect();
+    assert!(below.is_empty(), "{below:?}");
+}
+
+#[test]
+fn a_sensor_that_sees_is_live_and_ready() {
+    require!("root");
+    let sensor = Sensor::start();
+    assert_eq!(probes(&sensor), (Some(0), Some(0)));
+}
+
+/// What `health --live` and `--ready` end with.
+fn probes(sensor: &Sensor) -> (Option<i32>, Option<i32>) {
+    (sensor.cli(&["health", "--live"]).status.code(), sensor.cli(&["health", "--ready"]).status.code())
 }
 
 #[test]
@@ -102,6 +133,7 @@ fn detached_is_an_alarm(attach_type: u32) {
     assert_eq!(output.status.code(), Some(1));
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(text.contains("silent hooks: TCP, UDP connect"), "{text}");
+    assert_eq!(probes(&sensor), (Some(0), Some(1)), "it works, and does not see everything");
     assert_eq!(sensor.cli(&["kill", &id]).status.code(), Some(0));
     assert_eq!(run.wait().code(), Some(137));
 }

@@ -64,6 +64,8 @@ mod feed;
 
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]
 mod scenarios;
+
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
 mod select;
 
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]
@@ -93,11 +95,20 @@ mod verifier;
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]
 mod left_out;
 
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+mod packages;
+
 #[expect(clippy::unwrap_used, clippy::panic, reason = "a failed test may panic")]
 mod systemd;
 
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]
 mod containers;
+
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+mod deploy;
+
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+mod container;
 
 /// `program` of the workloads with its arguments, as one command line.
 fn workload(program: &str, args: &[&str]) -> Vec<std::ffi::OsString> {

@@ -3,7 +3,7 @@
 
 use std::{net::TcpListener, sync::OnceLock};
 
-use crate::programs;
+use crate::{manifests, podman, programs};
 
 /// Skips the calling test unless this kernel has all of these.
 #[macro_export]
@@ -60,6 +60,13 @@ fn present(capability: &str) -> bool {
         }
         "podman" => has_tool("podman") && has_tool("runc"),
         "containerd" => has_tool("containerd") && has_tool("ctr") && has_tool("runc"),
+        // The Debian packages of the programs under test, and something to install them with.
+        "debian-packages" => crate::packages::all().is_some() && has_tool("dpkg"),
+        "lintian" => has_tool("lintian"),
+        // podman, and the images that `cargo xtask image` has made.
+        "image" => podman::is_there(),
+        // Helm, kustomize and the schemas of Kubernetes.
+        "manifests" => manifests::tool("kubernetes-validate").exists(),
         // Scratch directories on a file system that stamps every change.
         "stamped-scratch" => nix::sys::statfs::statfs(&std::env::temp_dir())
             .is_ok_and(|system| system.filesystem_type() != nix::sys::statfs::TMPFS_MAGIC),

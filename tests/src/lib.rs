@@ -6,7 +6,8 @@
 //! - `story`: what a run did, as short lines that a test can compare.
 //! - `cgroup`, `procs`, `holdings`: what the kernel says, read without the product's own code; `links`, `tables`: what a
 //!   sensor holds in it, changed behind its back.
-//! - `nspawn`: a machine with systemd for a few seconds.
+//! - `nspawn`: a machine with systemd for a few seconds; `packages`: what is installed in it.
+//! - `manifests`: what is deployed to Kubernetes, as objects; `podman`: containers of one test.
 //! - `wait`, `scratch`, `capability`: conditions with deadlines, places, what this kernel can do.
 //! - `scenario`: what an agent does and what must be seen of it, as data.
 //! - `work`: shared by the workload programs in `src/bin`; `scene`: the acts of one of them.
@@ -60,6 +61,15 @@ pub mod scenario;
 
 #[expect(clippy::unwrap_used, clippy::panic, reason = "a failed test may panic")]
 pub mod nspawn;
+
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+pub mod packages;
+
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+pub mod manifests;
+
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+pub mod podman;
 
 pub mod scene;
 

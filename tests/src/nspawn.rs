@@ -22,6 +22,9 @@ use crate::{
 /// For the whole life of a machine, which takes a few seconds when nothing is wrong.
 const LIMIT: Duration = Duration::from_secs(180);
 
+/// dpkg's database.
+const DPKG: &str = "/var/lib/dpkg";
+
 /// What the machine runs: functions for the scripts of tests.
 ///
 /// `step NAME COMMAND…` runs a command and keeps its output and exit code under the name; `await
@@ -51,6 +54,13 @@ const SERVICE: &str = "[Unit]\nAfter=basic.target\n\
      Environment=HOME=/root LANG=C.UTF-8 NO_COLOR=1 SYSTEMD_PAGER=cat\n\
      StandardOutput=file:/out/script\nStandardError=inherit\n";
 
+/// A machine before it is booted.
+#[derive(Default)]
+pub struct Machine {
+    has_dpkg: bool,
+    files: Vec<(PathBuf, String)>,
+}
+
 /// A machine that has run its script.
 pub struct Ran {
     out: PathBuf,
@@ -60,13 +70,42 @@ pub struct Ran {
 /// A group of the host's hierarchies, removed with all that is in it when the value goes.
 struct Group(Vec<PathBuf>);
 
-/// Boots a machine with the checkout's `deploy` and the built programs below `/src`, runs the
-/// script in `/src` as root, and waits until the machine is off.
+/// As [`Machine::run`], with nothing more than every machine has.
 ///
 /// # Panics
-/// When the machine cannot be made or does not boot, or when the script fails or waits in vain.
+/// As [`Machine::run`].
 #[must_use]
 pub fn run(script: &str) -> Ran {
+    Machine::default().run(script)
+}
+
+impl Machine {
+    /// With the host's database of packages, so that more can be installed.
+    #[must_use]
+    pub fn with_dpkg(mut self) -> Self {
+        self.has_dpkg = true;
+        self
+    }
+
+    /// With a file of the host at the path, to be read.
+    #[must_use]
+    pub fn with_file(mut self, host: PathBuf, path: &str) -> Self {
+        self.files.push((host, path.to_owned()));
+        self
+    }
+
+    /// Boots it with the checkout's `deploy` and the built programs below `/src`, runs the script
+    /// in `/src` as root, and waits until the machine is off.
+    ///
+    /// # Panics
+    /// When the machine cannot be made or does not boot, or when the script fails or waits in vain.
+    #[must_use]
+    pub fn run(self, script: &str) -> Ran {
+        boot(&self, script)
+    }
+}
+
+fn boot(machine: &Machine, script: &str) -> Ran {
     let scratch = Scratch::new();
     let [root, upper, out] = ["root", "upper", "out"].map(|name| scratch.join(name));
     for dir in [&root, &upper, &out] {
@@ -91,6 +130,16 @@ pub fn run(script: &str) -> Ran {
         let program = programs::path(name);
         command.arg(format!("--bind-ro={}:/src/target/release/{name}", program.display()));
     }
+    if machine.has_dpkg {
+        fs::create_dir(scratch.join("dpkg")).unwrap();
+        fs::create_dir_all(scratch.join("root").join(&DPKG[1..])).unwrap();
+        // The host's names groups that the machine does not have.
+        fs::write(scratch.join("dpkg/statoverride"), "").unwrap();
+        command.arg(format!("--overlay={DPKG}:{}:{DPKG}", scratch.join("dpkg").display()));
+    }
+    for (host, path) in &machine.files {
+        command.arg(format!("--bind-ro={}:{path}", host.display()));
+    }
     command.arg("systemd.unit=script.target");
     command.env("SYSTEMD_NSPAWN_UNIFIED_HIERARCHY", "1").stdin(Stdio::null());
     group.enter(&mut command);
@@ -104,7 +153,9 @@ pub fn run(script: &str) -> Ran {
 
 /// Only what systemd and the services cannot do without.
 fn make_root(root: &Path, script: &str) {
-    for dir in ["etc/systemd/system", "var", "run", "proc", "sys", "dev", "tmp", "root", "usr/lib/systemd"] {
+    for dir in
+        ["etc/systemd/system", "var/tmp", "run", "proc", "sys", "dev", "tmp", "root", "usr/lib/systemd"]
+    {
         fs::create_dir_all(root.join(dir)).unwrap();
     }
     for link in ["bin", "sbin", "lib", "lib64"] {
@@ -147,7 +198,6 @@ impl Ran {
     ///
     /// # Panics
     /// When it failed.
-    #[must_use]
     pub fn succeeded(&self, name: &str) -> String {
         let (code, text) = self.step(name);
         assert_eq!(code, 0, "{name}: {text}");

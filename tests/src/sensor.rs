@@ -5,6 +5,7 @@
 
 use std::{
     fs::{self, File},
+    io,
     os::unix::{net::UnixStream, process::CommandExt as _},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Output},
@@ -29,6 +30,7 @@ pub struct Setup {
     config: String,
     state_dir: Option<PathBuf>,
     lacks: Option<libc::c_ulong>,
+    contained: Option<PathBuf>,
     variables: Vec<(String, String)>,
 }
 
@@ -100,6 +102,13 @@ impl Setup {
         self
     }
 
+    /// It lives in this group and in a cgroup namespace of its own, as in a container.
+    #[must_use]
+    pub fn contained_in(mut self, group: &cgroup::TestCgroup) -> Self {
+        self.contained = Some(group.path().join("cgroup.procs"));
+        self
+    }
+
     /// Starts it and waits until it answers. It is the only one.
     ///
     /// # Panics
@@ -142,6 +151,16 @@ impl Setup {
                 command.pre_exec(move || {
                     nix::errno::Errno::result(libc::prctl(libc::PR_CAPBSET_DROP, number, 0, 0, 0))?;
                     Ok(())
+                });
+            }
+        }
+        if let Some(procs) = &self.contained {
+            let mut procs = File::options().write(true).open(procs).unwrap();
+            // SAFETY: two system calls, which allocate nothing, between fork and exec.
+            unsafe {
+                command.pre_exec(move || {
+                    io::Write::write_all(&mut procs, b"0")?;
+                    Ok(nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWCGROUP)?)
                 });
             }
         }

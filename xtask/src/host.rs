@@ -8,10 +8,13 @@ use std::{
     process::{Command, Stdio},
 };
 
-use crate::step;
+use crate::{paths, step};
 
 /// Version of the linker that turns LLVM bitcode into BPF objects.
 pub(crate) const BPF_LINKER_VERSION: &str = "0.13.0";
+
+/// Version of what makes Debian packages.
+pub(crate) const CARGO_DEB_VERSION: &str = "3.8.0";
 
 /// A machine to look at.
 pub(crate) struct Host {
@@ -19,6 +22,7 @@ pub(crate) struct Host {
     pub(crate) path: Vec<PathBuf>,
     pub(crate) home: PathBuf,
     pub(crate) cargo_home: PathBuf,
+    pub(crate) checkout: PathBuf,
 }
 
 /// A compiler that can produce BPF code.
@@ -40,7 +44,7 @@ impl Host {
         // `cargo install` puts programs here whether or not the user's PATH has it; sbin is absent for plain users.
         path.push(cargo_home.join("bin"));
         path.extend(["/usr/sbin", "/sbin"].map(PathBuf::from));
-        Self { root: PathBuf::from("/"), path, home, cargo_home }
+        Self { root: PathBuf::from("/"), path, home, cargo_home, checkout: paths::root() }
     }
 
     /// The first program of this name on the path.
@@ -75,6 +79,13 @@ impl Host {
         let linker = self.which("bpf-linker")?;
         let version = step::capture(Command::new(&linker).arg("--version")).ok()?;
         version.contains(BPF_LINKER_VERSION).then_some(linker)
+    }
+
+    /// What makes Debian packages, if it is there.
+    pub(crate) fn cargo_deb(&self) -> Option<PathBuf> {
+        let program = self.which("cargo-deb")?;
+        let version = step::capture(Command::new(&program).arg("--version")).ok()?;
+        version.contains(CARGO_DEB_VERSION).then_some(program)
     }
 
     /// True if this process may do everything.

@@ -12,11 +12,15 @@ mod coverage;
 mod demo;
 mod fuzz;
 mod host;
+mod image;
+mod kubernetes;
 mod lint;
+mod package;
 mod paths;
 mod run;
 mod sensor;
 mod setup;
+mod static_build;
 mod step;
 mod tally;
 mod test;
@@ -44,9 +48,12 @@ fn main() -> ExitCode {
         "vm" => vm::command(args),
         "coverage" => coverage::command(args),
         "fuzz" => fuzz::command(args),
+        "package" => package::command(args),
         "lint" => lint::command(args),
         "bench" => bench::command(args),
         "workload" => bench::workload_command(args),
+        "kubernetes" => kubernetes::command(args),
+        "image" => image::command(args),
         "tidy" => tidy::command(args),
         "verify" => verify::command(args),
         "help" | "--help" | "-h" => {

@@ -10,7 +10,9 @@ use crate::{
     build::{self, What},
     cargo,
     host::Host,
-    paths, setup,
+    image,
+    package::{self, Programs},
+    paths, setup, static_build,
     step::{self, say},
     tally::Tally,
     vm,
@@ -29,7 +31,7 @@ pub(crate) fn command(mut args: Args) -> Result<ExitCode> {
     }
     let started = Instant::now();
     let mut report = Report::default();
-    match prepare() {
+    match prepare(host) {
         Ok(()) => {
             if unit {
                 report.add("unit", tests_of(Selection::Unit, &filter));
@@ -49,9 +51,16 @@ pub(crate) fn command(mut args: Args) -> Result<ExitCode> {
     Ok(report.print(started))
 }
 
-fn prepare() -> Result<()> {
+fn prepare(images: bool) -> Result<()> {
     setup::ensure()?;
-    build::build(What::ProgramsAndTests)
+    build::build(What::ProgramsAndTests)?;
+    if Host::this().cargo_deb().is_some() {
+        package::debian(Programs::Dev)?;
+    }
+    if images {
+        image::build(&static_build::static_binaries("dev")?)?;
+    }
+    Ok(())
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -80,7 +89,8 @@ fn tests_of(selection: Selection, filter: &[String]) -> Result<Tally> {
     command.env("AGENTSENTRY_BIN_DIR", paths::target().join("debug"));
     if std::env::var_os("AGENTSENTRY_PROMISED").is_none() {
         // `setup` has seen to it.
-        command.env("AGENTSENTRY_PROMISED", "systemd-nspawn");
+        let packages = Host::this().cargo_deb().map_or("", |_there| ",debian-packages,lintian");
+        command.env("AGENTSENTRY_PROMISED", format!("systemd-nspawn,manifests,image{packages}"));
     }
     if selection == Selection::Integration && !Host::this().is_root() {
         command.env(format!("CARGO_TARGET_{}_RUNNER", host_triple()), "sudo -n -E");

@@ -8,6 +8,7 @@
 //! a minute at most.
 
 use std::{
+    path::{Path, PathBuf},
     process::Stdio,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -55,10 +56,17 @@ impl CanaryState {
         Arc::clone(&self.progress)
     }
 
-    /// Sends one canary and keeps what it showed.
-    pub async fn fly(&self, registry: &Registry) {
+    /// Whether all of the last one came back.
+    #[must_use]
+    pub fn came_back(&self) -> bool {
+        let silent = self.silent.lock().unwrap_or_else(PoisonError::into_inner);
+        matches!(&*silent, Some(Ok(silent)) if silent.is_empty())
+    }
+
+    /// Sends one canary, with its files in `place`, and keeps what it showed.
+    pub async fn fly(&self, registry: &Registry, place: &Path) {
         let _turn = self.turn.lock().await;
-        let result = flight(registry).await.map_err(|error| crate::error_chain(&error));
+        let result = flight(registry, place).await.map_err(|error| crate::error_chain(&error));
         let before = self.alarm();
         *self.silent.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
         match (before, self.alarm()) {
@@ -72,7 +80,7 @@ impl CanaryState {
 }
 
 /// Flies while runs exist, until cancelled.
-pub async fn run(state: Arc<CanaryState>, registry: Arc<Registry>, token: CancellationToken) {
+pub async fn run(state: Arc<CanaryState>, registry: Arc<Registry>, place: PathBuf, token: CancellationToken) {
     let mut timer = tokio::time::interval(EVERY);
     timer.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     // The first tick comes at once, before anything could have gone silent.
@@ -84,7 +92,7 @@ pub async fn run(state: Arc<CanaryState>, registry: Arc<Registry>, token: Cancel
             _ = timer.tick() => {}
         }
         if !registry.live().is_empty() {
-            state.fly(&registry).await;
+            state.fly(&registry, &place).await;
         }
     }
 }
@@ -124,12 +132,13 @@ fn excuse(runs: bool, Progress { made, left_out, read }: Progress, waited: Durat
 }
 
 /// The facts that did not come back.
-async fn flight(registry: &Registry) -> Result<Vec<&'static str>, FlightError> {
+async fn flight(registry: &Registry, place: &Path) -> Result<Vec<&'static str>, FlightError> {
     // It may have to attach the programs, which takes the kernel a while.
     let canary = tokio::task::block_in_place(|| registry.start_canary())?;
     let mut child = Command::new(crate::OWN_IMAGE)
         .arg("canary")
         .env_clear()
+        .current_dir(place)
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(Stdio::null())

@@ -17,4 +17,4 @@ mod watchdog;
 
 pub mod sensor;
 
-pub use sensor::{AppError, run_sensor};
+pub use sensor::{AppError, STATE_FORMAT, run_sensor};

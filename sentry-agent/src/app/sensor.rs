@@ -85,6 +85,9 @@ pub enum AppError {
     DeadStage { stage: &'static str },
 }
 
+/// Format of the state directory as a whole. To be raised with that of the journal, of the ledger, or of any other file
+/// in it that an older sensor would take for damaged.
+pub const STATE_FORMAT: u32 = 1;
 /// BTF of the running kernel.
 pub const BTF: &str = "/sys/kernel/btf/vmlinux";
 /// Nice value of the sensor.
@@ -168,6 +171,7 @@ impl App {
     async fn build(current: Current) -> Result<Self, AppError> {
         let config = current.get();
         let state_dir = sentry_private::make_dir(&config.sensor.state_dir)?;
+        sentry_private::claim_format(&state_dir, STATE_FORMAT)?;
         let root = CgroupRoot::find()?;
         let ring_sizes =
             RingSizes { critical_bytes: config.rings.critical_bytes, bulk_bytes: config.rings.bulk_bytes };
@@ -177,10 +181,13 @@ impl App {
         let listener = socket::bind(&config.sensor.socket, config.sensor.group.as_deref()).await?;
         let books = books::open(&state_dir, &config.journal)?;
         let (journal, journal_handle) = JournalWriter::start(books.journal, journal::QUEUE_CAPACITY)?;
+        if let Some(limit) = programs.unknown_tier() {
+            tracing::warn!(limit, "the tier may be lower than it has to be");
+        }
+        let (tier, unseen) = (programs.tier().letter().to_owned(), programs.limits());
         let mut roots = Roots::default().with(&config.containers.engines);
         roots.node.clone_from(&config.containers.node);
         roots.pods = config.containers.kubelet.is_some().then(Arc::default);
-        let (tier, unseen) = (programs.tier().letter().to_owned(), programs.limits());
         let registry = Arc::new(Registry::new(programs, root, current.clone(), state_dir, roots));
         let ledger = PendingLedger::start(books.ledger)
             .map_err(|source| AppError::Start { what: "the ledger", source })?;
@@ -215,7 +222,12 @@ impl App {
         let serving = CancellationToken::new();
         let (mut exporter, export_status) = super::export::start(&config, &registry, &journal_handle, &cases);
         status.export(export_status);
-        let canary = super::canary::run(Arc::clone(&status.canary), Arc::clone(&registry), serving.clone());
+        let canary = super::canary::run(
+            Arc::clone(&status.canary),
+            Arc::clone(&registry),
+            config.sensor.runtime_dir().to_owned(),
+            serving.clone(),
+        );
         status.spawn(canary);
         let service = ControlService {
             registry: Arc::clone(&registry),
@@ -223,6 +235,7 @@ impl App {
             cases: cases.clone(),
             config: current,
             status: Arc::clone(&status),
+            runtime_dir: config.sensor.runtime_dir().to_owned(),
             reports: Arc::new(Semaphore::new(service::REPORTS_AT_ONCE)),
             stopping: serving.clone(),
         };
@@ -393,7 +406,6 @@ impl Stages {
             cases: cases.clone(),
             selecting: Arc::clone(&selecting),
             config: current.clone(),
-            roots: registry.roots().clone(),
         };
         let token = sources.clone();
         threads.spawn(SELECT, move |stats| {

@@ -132,16 +132,23 @@ impl StatusBoard {
         self.stages.iter().find(|(_, stats)| !stats.is_alive()).map(|(name, _)| *name)
     }
 
-    /// `serving`, the fault that keeps the sensor from its work, or all that degrades it.
-    fn health(&self, journal: &JournalHandle) -> String {
+    /// What keeps the sensor from its work altogether.
+    fn dead(&self, journal: &JournalHandle) -> Option<String> {
         if let Some(stage) = self.dead_stage() {
-            return format!("stage {stage} has ended");
+            return Some(format!("stage {stage} has ended"));
         }
         if !journal.is_alive() {
-            return "the journal has ended".into();
+            return Some("the journal has ended".into());
         }
-        if let [stuck, ..] = stuck(&watchdog::parts(self, journal), Instant::now()).as_slice() {
-            return format!("{} has made no progress for {} s", stuck.part, stuck.busy_for.as_secs());
+        let stuck = stuck(&watchdog::parts(self, journal), Instant::now());
+        let first = stuck.first()?;
+        Some(format!("{} has made no progress for {} s", first.part, first.busy_for.as_secs()))
+    }
+
+    /// `serving`, the fault that keeps the sensor from its work, or all that degrades it.
+    fn health(&self, journal: &JournalHandle) -> String {
+        if let Some(dead) = self.dead(journal) {
+            return dead;
         }
         if let Some(alarm) = self.canary.alarm() {
             return alarm;
@@ -171,6 +178,7 @@ impl StatusBoard {
         faults.extend(skipped().map(|count| ("programs_skipped".into(), count)));
         let position = journal.position();
         let collector = self.collector();
+        let live = self.dead(journal).is_none();
         let stages = self
             .stages
             .iter()
@@ -196,6 +204,8 @@ impl StatusBoard {
             faults,
             ring_records: self.ring.records.load(Relaxed),
             ring_wakeups: self.ring.wakeups.load(Relaxed),
+            live,
+            ready: live && self.canary.came_back(),
             unwatched: self.selecting.unwatched().into_iter().map(unwatched).collect(),
             selected_late: self.selecting.late(),
         }

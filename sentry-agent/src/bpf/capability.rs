@@ -37,10 +37,24 @@ pub struct Fact {
     pub lost: Option<String>,
 }
 
+/// Names the security modules that are active.
+const LSM_LIST: &str = "/sys/kernel/security/lsm";
+
+/// Why tier A is out of reach though the kernel may well have it: whether it calls BPF-LSM programs
+/// cannot be read, as in a container that lacks this mount.
+fn unknown_lsm() -> Option<String> {
+    (!Path::new(LSM_LIST).exists()).then(|| {
+        format!(
+            "BPF-LSM: {LSM_LIST} is not there, so that the kernel cannot be asked for it; in a \
+             container, mount the host's /sys/kernel/security (read-only is enough)"
+        )
+    })
+}
+
 /// True when the kernel calls BPF-LSM programs: `bpf` stands in the list of active LSMs. Programs load and attach
 /// without it on 6.1–7.2, and are then never called.
 pub(super) fn lsm_is_active() -> bool {
-    let list = Path::new("/sys/kernel/security/lsm");
+    let list = Path::new(LSM_LIST);
     if !list.exists() {
         // Not mounted at boot on minimal systems. Failure is answered below: the file is still missing.
         let _already_mounted = mount(
@@ -78,10 +92,9 @@ pub fn doctor(btf_path: &Path) -> Result<Capabilities, LoadError> {
     if tier != Some(Tier::A) {
         limits.extend(why_not(&loader, &btf, Object::FileLsm, "BPF-LSM programs"));
         if !lsm_is_active() {
-            limits.push(
-                "BPF-LSM is not active: `bpf` is not in /sys/kernel/security/lsm (boot with lsm=…,bpf)"
-                    .into(),
-            );
+            limits.push(unknown_lsm().unwrap_or_else(|| {
+                format!("BPF-LSM is not active: `bpf` is not in {LSM_LIST} (boot with lsm=…,bpf)")
+            }));
         }
         if tier != Some(Tier::B) {
             limits.extend(why_not(&loader, &btf, Object::FileFentry, "fentry programs"));
@@ -142,10 +155,15 @@ impl super::Programs {
     /// What the loaded programs do not see, one line each.
     #[must_use]
     pub fn limits(&self) -> Vec<String> {
-        facts(Some(self.tier()), self.missing())
-            .into_iter()
-            .filter_map(|fact| Some(format!("{}: {}", fact.fact, fact.lost?)))
-            .collect()
+        let lost = facts(Some(self.tier()), self.missing()).into_iter();
+        let lost = lost.filter_map(|fact| Some(format!("{}: {}", fact.fact, fact.lost?)));
+        self.unknown_tier().into_iter().chain(lost).collect()
+    }
+
+    /// Why the tier may be lower than the kernel's best, if that cannot be known.
+    #[must_use]
+    pub fn unknown_tier(&self) -> Option<String> {
+        if self.tier() == Tier::A { None } else { unknown_lsm() }
     }
 }
 

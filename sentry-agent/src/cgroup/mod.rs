@@ -15,6 +15,8 @@ mod parse;
 
 mod mount;
 
+mod own;
+
 mod files;
 
 mod handle;
@@ -56,6 +58,8 @@ pub enum CgroupError {
         "cgroup {path} was not {wanted} within {waited_ms} ms ({state}); a task may be in an uninterruptible sleep"
     )]
     Timeout { path: PathBuf, wanted: &'static str, waited_ms: u64, state: String },
+    #[error("process {pid} is in no group below {path}; mount the host's whole cgroup hierarchy there")]
+    NotThere { pid: u32, path: PathBuf },
     #[error("cannot read the number `{field}` in {path}; is this a cgroup v2 file?")]
     Format { path: PathBuf, field: &'static str },
     #[error("cannot {what} {path}")]

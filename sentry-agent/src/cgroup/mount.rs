@@ -4,7 +4,7 @@ use std::{
     fs, io,
     os::fd::OwnedFd,
     path::{Component, Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, OnceLock},
 };
 
 use rustix::{
@@ -12,9 +12,12 @@ use rustix::{
     io::Errno,
 };
 
-use super::{CgroupError, RUNS_DIR, files, handle::Cgroup, parse};
+use super::{CgroupError, RUNS_DIR, files, handle::Cgroup, own, parse};
 
 const MOUNTINFO: &str = "/proc/self/mountinfo";
+
+/// Of a group that is made.
+const MODE: Mode = Mode::from_raw_mode(0o755);
 
 /// `CGROUP2_SUPER_MAGIC`.
 const CGROUP2_MAGIC: i64 = 0x6367_7270;
@@ -30,6 +33,8 @@ struct Inner {
     mount: PathBuf,
     dir: OwnedFd,
     inode: u64,
+    /// Found once: a sensor stays where it was started.
+    own: OnceLock<Option<PathBuf>>,
 }
 
 impl CgroupRoot {
@@ -72,7 +77,7 @@ impl CgroupRoot {
         let inode = rustix::fs::fstat(&dir)
             .map_err(|error| CgroupError::io("read the inode of", mount, error))?
             .st_ino;
-        Ok(Self { inner: Arc::new(Inner { mount: mount.into(), dir, inode }) })
+        Ok(Self { inner: Arc::new(Inner { mount: mount.into(), dir, inode, own: OnceLock::new() }) })
     }
 
     #[must_use]
@@ -90,23 +95,45 @@ impl CgroupRoot {
         &self.inner.dir
     }
 
+    /// Where this process is, below the mount, if it lives in a cgroup namespace of its own, as in
+    /// a container. It can move processes only below there: the kernel answers `ENOENT` elsewhere
+    /// where the hierarchy is mounted with `nsdelegate`, as systemd does.
+    ///
+    /// # Errors
+    /// Where it is in no group that the mount shows.
+    pub fn own(&self) -> Result<Option<&Path>, CgroupError> {
+        if self.inner.own.get().is_none() {
+            let found = own::find(self.mount())?;
+            // Another thread may have been first, with the same.
+            self.inner.own.get_or_init(|| found);
+        }
+        Ok(self.inner.own.get().and_then(Option::as_deref))
+    }
+
     /// Makes the group of a run: `<mount>/agentsentry/<run>`.
     ///
     /// # Errors
     /// Where `run` is not one path component, exists already or cannot be made.
     pub fn create(&self, run: &str) -> Result<Cgroup, CgroupError> {
-        let mut components = Path::new(run).components();
-        if !matches!((components.next(), components.next()), (Some(Component::Normal(_)), None)) {
-            return Err(CgroupError::BadName { path: run.into() });
-        }
-        let mode = Mode::from_raw_mode(0o755);
         let parent = Path::new(RUNS_DIR);
-        match rustix::fs::mkdirat(&self.inner.dir, parent, mode) {
+        match rustix::fs::mkdirat(&self.inner.dir, parent, MODE) {
             Ok(()) | Err(Errno::EXIST) => {}
             Err(error) => return Err(CgroupError::io("make cgroup", self.mount().join(parent), error)),
         }
-        let below = parent.join(run);
-        rustix::fs::mkdirat(&self.inner.dir, &below, mode)
+        self.create_in(parent, run)
+    }
+
+    /// Makes a group in the one at `parent` below the mount.
+    ///
+    /// # Errors
+    /// Where `name` is not one path component, exists already or cannot be made.
+    pub fn create_in(&self, parent: &Path, name: &str) -> Result<Cgroup, CgroupError> {
+        let mut components = Path::new(name).components();
+        if !matches!((components.next(), components.next()), (Some(Component::Normal(_)), None)) {
+            return Err(CgroupError::BadName { path: name.into() });
+        }
+        let below = parent.join(name);
+        rustix::fs::mkdirat(&self.inner.dir, &below, MODE)
             .map_err(|error| CgroupError::io("make cgroup", self.mount().join(&below), error))?;
         self.open_below(&below)
     }

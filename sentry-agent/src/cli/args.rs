@@ -100,6 +100,9 @@ named, and the exit code is 1. While runs exist the sensor does the same every f
     #[command(after_help = "\
 Needs root. Starts a collector and a sensor of its own in a scratch directory, touches nothing else, and cleans up.")]
     Demo,
+    /// Writes what packages have beside the program into a directory.
+    #[command(hide = true)]
+    Packaging { dir: PathBuf },
     /// The demo's runaway.
     #[command(hide = true)]
     DemoAgent(DemoAgentArgs),
@@ -123,6 +126,9 @@ pub(crate) struct SensorArgs {
     /// Configuration file; without it /etc/agentsentry/config.yaml is read if it exists.
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
+    /// Name of this sensor at the collector; in a cluster that of the node.
+    #[arg(long, value_name = "ID", env = "AGENTSENTRY_SENSOR_ID")]
+    pub(crate) sensor_id: Option<String>,
     /// Ledger, journal and keys.
     #[arg(long, value_name = "DIR")]
     pub(crate) state_dir: Option<PathBuf>,
@@ -150,6 +156,7 @@ impl SensorArgs {
     pub(crate) fn into_flags(self) -> Flags {
         Flags {
             config: self.config,
+            sensor_id: self.sensor_id,
             state_dir: self.state_dir,
             socket: self.socket,
             group: self.group,
@@ -304,6 +311,14 @@ pub(crate) struct DoctorArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct HealthArgs {
+    /// Only whether the sensor works at all, without a canary: nothing has ended or stands still.
+    /// For a liveness probe.
+    #[arg(long, conflicts_with = "ready")]
+    pub(crate) live: bool,
+    /// Only whether the sensor sees: it works, and the last canary came back. One is sent where
+    /// none has. For a readiness probe; the collector has no part in it.
+    #[arg(long)]
+    pub(crate) ready: bool,
     /// JSON on standard output.
     #[arg(long)]
     pub(crate) json: bool,

@@ -1,4 +1,5 @@
-//! The canary's process: one act of each kind that the sensor promises to see, on a byte from standard input.
+//! The canary's process: one act of each kind that the sensor promises to see, on a byte from
+//! standard input. Its files are in the current directory.
 
 use std::{
     fs::{self, File, Permissions},
@@ -8,7 +9,7 @@ use std::{
         fs::{PermissionsExt as _, symlink},
         net::{UnixListener, UnixStream},
     },
-    path::Path,
+    path::{Path, PathBuf},
     process::Command,
 };
 
@@ -29,7 +30,7 @@ pub(super) fn run(leaf: bool) -> Exit {
 
 fn act() -> io::Result<()> {
     io::stdin().read_exact(&mut [0])?;
-    let place = std::env::temp_dir().join(format!(".agentsentry-canary-{}", std::process::id()));
+    let place = PathBuf::from(format!(".agentsentry-canary-{}", std::process::id()));
     let files = files(&place);
     // Whatever came of it.
     let _gone_already = fs::remove_dir_all(&place);

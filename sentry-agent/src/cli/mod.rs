@@ -35,6 +35,8 @@ mod canary;
 
 mod sensor;
 
+mod packaging;
+
 mod demo;
 
 use args::{Cli, Command, ConfigCommand, LedgerCommand};
@@ -82,6 +84,7 @@ fn dispatch(command: Command) -> Result<ExitCode, CliError> {
         Command::Config(ConfigCommand::Check { file, json }) => local::config_check(file, json)?,
         Command::Config(ConfigCommand::Example) => local::config_example()?,
         Command::Completions { shell } => local::completions(shell)?,
+        Command::Packaging { dir } => packaging::run(&dir)?,
         Command::Demo => demo::run()?,
         Command::DemoAgent(args) => demo::agent(&args)?,
         Command::Canary { leaf } => canary::run(leaf),

@@ -219,10 +219,20 @@ pub(super) fn report(args: &ReportArgs) -> Result<Exit, CliError> {
 pub(super) fn health(args: &HealthArgs) -> Result<Exit, CliError> {
     let reply = block_on(async {
         let mut client = connect(&args.socket.socket).await?;
-        Ok(client.status(v1::StatusRequest { canary: true }).await?.into_inner())
+        let canary = !(args.live || args.ready);
+        let reply = client.status(v1::StatusRequest { canary }).await?.into_inner();
+        if args.ready && reply.live && !reply.ready {
+            return Ok(client.status(v1::StatusRequest { canary: true }).await?.into_inner());
+        }
+        Ok(reply)
     })?;
     out::print(&if args.json { json::line(&json::status(&reply)) } else { status::health(&reply) })?;
-    Ok(if reply.health == status::SERVING { Exit::Ok } else { Exit::Failure })
+    let good = match args {
+        HealthArgs { live: true, .. } => reply.live,
+        HealthArgs { ready: true, .. } => reply.ready,
+        _ => reply.health == status::SERVING,
+    };
+    Ok(if good { Exit::Ok } else { Exit::Failure })
 }
 
 #[cfg(test)]

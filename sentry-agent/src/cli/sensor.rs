@@ -60,9 +60,11 @@ fn of_private(error: &PrivateError, refused: Exit) -> Exit {
             Exit::NoPermission
         }
         PrivateError::Io { .. } => refused,
-        PrivateError::Foreign { .. } | PrivateError::Writable { .. } | PrivateError::Kind { .. } => {
-            Exit::Config
-        }
+        PrivateError::Foreign { .. }
+        | PrivateError::Writable { .. }
+        | PrivateError::Kind { .. }
+        | PrivateError::Newer { .. }
+        | PrivateError::NoFormat { .. } => Exit::Config,
     }
 }
 

@@ -10,7 +10,10 @@
 //! Limits: the file may have 1 MiB. A key that is not known is an error, so that a mistyped rule is never a rule that
 //! does not hold.
 
-use std::{fmt, io, path::PathBuf};
+use std::{
+    fmt, io,
+    path::{Path, PathBuf},
+};
 
 use sentry_detect::{run::Mode, runaway::settings::Settings};
 
@@ -165,6 +168,16 @@ pub enum ConfigError {
     Invalid { path: PathBuf, line: u64, column: u64, what: String },
     #[error("invalid value {value:?} for {flag}: {what}")]
     Flag { flag: &'static str, value: String, what: String },
+}
+
+// === impl Sensor ===
+
+impl Sensor {
+    /// Where the socket is: a directory of the sensor's own that is writable wherever it runs.
+    #[must_use]
+    pub fn runtime_dir(&self) -> &Path {
+        self.socket.parent().unwrap_or(Path::new("/"))
+    }
 }
 
 // === impl Config ===

@@ -62,14 +62,16 @@ agents:
 #[test]
 fn flags_win_over_the_file() {
     let flags = Flags {
+        sensor_id: Some("node-1".into()),
         state_dir: Some("/flag".into()),
         group: Some("wheel".into()),
         collector: Some("unix:/feed.sock".into()),
         ..Flags::default()
     };
     let config =
-        parse_with("version: 1\nsensor: {state_dir: /file, group: a}\ncollector: disabled\n", &flags);
+        parse_with("version: 1\nsensor: {id: f, state_dir: /file, group: a}\ncollector: disabled\n", &flags);
     let config = config.unwrap();
+    assert_eq!(config.sensor.id, "node-1");
     assert_eq!(
         (config.sensor.state_dir.as_path(), config.sensor.group.as_deref()),
         (Path::new("/flag"), Some("wheel"))
@@ -94,6 +96,12 @@ fn flags_win_over_the_file() {
     let off = Flags { collector: Some("disabled".into()), ..Flags::default() };
     let config = parse_with("version: 1\ncollector: {endpoint: 'unix:/x'}\n", &off).unwrap();
     assert_eq!(config.collector, Collector::Disabled);
+    let wrong = Flags { sensor_id: Some("node 1".into()), ..Flags::default() };
+    assert_eq!(
+        parse_with("version: 1\n", &wrong).unwrap_err(),
+        "invalid value \"node 1\" for --sensor-id: \"node 1\" is not a name: use letters, digits, `.`, `_` and `-`, \
+         a letter or digit first, at most 128"
+    );
     let wrong = Flags { collector: Some("tcp://x:1".into()), ..Flags::default() };
     assert_eq!(
         parse_with("version: 1\n", &wrong).unwrap_err(),
@@ -180,7 +188,7 @@ fn errors_say_where_and_what() {
         ),
         (
             "version: 1\nagents:\n  - name: a\n    restart: {limit: 1}\n",
-            "4:5: unknown field `restart`, expected one of name, mode",
+            "4:5: unknown field `restart`, expected one of name, mode, limits, match",
         ),
         ("version: 1\nagents: [\n", "2:9: unclosed bracket '['"),
     ];

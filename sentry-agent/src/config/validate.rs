@@ -24,6 +24,7 @@ const MAX_FILE_BYTES: u64 = 1 << 20;
 pub struct Flags {
     /// A file that must exist. Without it the default file is read if it exists.
     pub config: Option<PathBuf>,
+    pub sensor_id: Option<String>,
     pub state_dir: Option<PathBuf>,
     pub socket: Option<PathBuf>,
     pub group: Option<String>,
@@ -57,7 +58,7 @@ impl Config {
         let group = flags.group.clone().or(file.sensor.group).unwrap_or_else(|| defaults::GROUP.into());
         Ok(Self {
             sensor: Sensor {
-                id: file.sensor.id.map_or_else(default_id, |id| id.0),
+                id: sensor_id(flags, file.sensor.id)?,
                 state_dir: place(
                     "--state-dir",
                     &flags.state_dir,
@@ -134,6 +135,12 @@ fn parse_yaml(path: &Path, text: &str) -> Result<File, ConfigError> {
 
 pub(super) fn invalid(path: &Path, at: serde_saphyr::Location, what: String) -> ConfigError {
     ConfigError::Invalid { path: path.into(), line: at.line(), column: at.column(), what }
+}
+
+fn sensor_id(flags: &Flags, file: Option<Identifier>) -> Result<String, ConfigError> {
+    let Some(value) = &flags.sensor_id else { return Ok(file.map_or_else(default_id, |id| id.0)) };
+    let wrong = |what| ConfigError::Flag { flag: "--sensor-id", value: value.clone(), what };
+    Identifier::try_from(value.clone()).map(|id| id.0).map_err(wrong)
 }
 
 fn place(

@@ -50,6 +50,8 @@ pub struct ControlService {
     pub cases: mpsc::Sender<Case>,
     pub config: Current,
     pub status: Arc<StatusBoard>,
+    /// For the files of a canary.
+    pub runtime_dir: PathBuf,
     pub reports: Arc<Semaphore>,
     /// Cancelled when the sensor begins to stop.
     pub stopping: CancellationToken,
@@ -206,7 +208,7 @@ impl Control for ControlService {
     async fn status(&self, request: Request<v1::StatusRequest>) -> Result<Response<v1::StatusReply>, Status> {
         identify(&request, &self.registry)?;
         if request.get_ref().canary {
-            self.status.canary.fly(&self.registry).await;
+            self.status.canary.fly(&self.registry, &self.runtime_dir).await;
         }
         Ok(Response::new(self.status.reply(&self.registry, &self.journal)))
     }

@@ -124,7 +124,11 @@ impl Registry {
     /// # Errors
     /// When there is no slot, or the cgroup or the tables refuse.
     pub fn start_canary(&self) -> Result<Guard<'_>, RunError> {
-        let cgroup = self.root.create(&format!("{NAME}{}-{}", std::process::id(), Uuid::now_v7()))?;
+        let name = format!("{NAME}{}-{}", std::process::id(), Uuid::now_v7());
+        let cgroup = match self.root.own()? {
+            Some(own) => self.root.create_in(own, &name)?,
+            None => self.root.create(&name)?,
+        };
         let id = cgroup.id();
         let canary = {
             let mut kernel = self.kernel();

@@ -45,6 +45,8 @@ use crate::{
     metrics::Metrics,
 };
 
+/// Format of the data directory as a whole: that of the database, as long as nothing else in it changes.
+pub const FORMAT: u32 = schema::FORMAT;
 const JOBS: usize = 256;
 const IN_FLIGHT_BYTES: usize = 64 << 20;
 const DATABASE: &str = "collector.db";
@@ -223,6 +225,7 @@ fn of_private(error: PrivateError) -> StoreError {
 /// Takes the directory for this process; the lock lasts as long as the file is open.
 fn claim(data_dir: &Path) -> Result<File, StoreError> {
     let failed = |source| StoreError::Create { path: data_dir.to_owned(), source };
+    sentry_private::claim_format(data_dir, FORMAT).map_err(of_private)?;
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(false);
     let lock = sentry_private::open(&data_dir.join(LOCK), &mut options).map_err(of_private)?;

@@ -12,6 +12,7 @@ use super::StoreError;
 
 const MIGRATIONS: [&str; 3] =
     [include_str!("schema/v1.sql"), include_str!("schema/v2.sql"), include_str!("schema/v3.sql")];
+pub(super) const FORMAT: u32 = MIGRATIONS.len() as u32;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(1);
 const WAL_LIMIT_BYTES: i64 = 16 << 20;
 

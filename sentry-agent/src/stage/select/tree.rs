@@ -17,11 +17,11 @@ use crate::{decode::text::escape, enrich::process_table};
 const MOST_CGROUPS: usize = 100_000;
 
 /// A cgroup: its id, and its path below the mount.
-pub type Group = (u64, PathBuf);
+pub(super) type Group = (u64, PathBuf);
 
 /// All cgroups below `mount`, parents first. What goes away meanwhile is left out.
 #[must_use]
-pub fn groups(mount: &Path) -> Vec<Group> {
+pub(super) fn groups(mount: &Path) -> Vec<Group> {
     let mut found: Vec<Group> = Vec::new();
     let mut next = vec![PathBuf::new()];
     while let Some(below) = next.pop() {
@@ -41,12 +41,12 @@ pub fn groups(mount: &Path) -> Vec<Group> {
 
 /// Where the cgroup with this id is.
 #[must_use]
-pub fn find(mount: &Path, id: u64) -> Option<PathBuf> {
+pub(super) fn find(mount: &Path, id: u64) -> Option<PathBuf> {
     groups(mount).into_iter().find(|(of, _)| *of == id).map(|(_, below)| below)
 }
 
 /// A process as procfs shows it.
-pub struct Running {
+pub(super) struct Running {
     pub key: ProcessKey,
     pub uid: u32,
     /// Path of its cgroup below the mount, without the first slash.
@@ -61,7 +61,7 @@ pub struct Running {
 impl Running {
     /// As if it had just been executed.
     #[must_use]
-    pub fn as_executed(&self) -> Executed {
+    pub(super) fn as_executed(&self) -> Executed {
         let path = |path: &Path| event::Path {
             text: escape(path.as_os_str().as_encoded_bytes()),
             source: event::PathSource::Kernel,
@@ -87,7 +87,7 @@ impl Running {
 }
 
 /// The processes of this host that run a program, as far as they can be looked at.
-pub fn processes() -> impl Iterator<Item = Running> {
+pub(super) fn processes() -> impl Iterator<Item = Running> {
     let all = procfs::process::all_processes().into_iter().flatten();
     all.filter_map(|process| running(&process.ok()?))
 }

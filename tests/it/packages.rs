@@ -1,0 +1,188 @@
+//! The Debian packages in a machine of their own, with dpkg and systemd, as an operator meets them.
+
+use std::process::Command;
+
+use sentry_tests::{
+    nspawn::{Machine, Ran},
+    packages, programs, require,
+    scratch::Scratch,
+};
+
+/// Functions for the scripts below: `as_ada` runs as an ordinary member of the group, `traces` lists what an
+/// installation could leave.
+const FUNCTIONS: &str = r#"
+    # Hosts made for continuous integration forbid packages to start services.
+    rm -f /usr/sbin/policy-rc.d
+    as_ada() { setpriv --reuid ada --regid ada --init-groups "$@"; }
+    traces() {
+        find /etc /usr /opt /root /srv /var /run/agentsentry* -not -path '/var/lib/dpkg/*' -not -path '/var/log/*' \
+            -not -name '*-' -not -name '.pwd.lock' 2>/dev/null | sort
+        cat /etc/passwd /etc/group /etc/shadow
+        find /sys/fs/cgroup -name 'agentsentry*'
+        systemctl list-units --all --plain --no-legend 'agentsentry*'
+    }
+"#;
+
+/// Runs the script where both packages are in `/packages`, also as a later version, 9.9, and as an
+/// older one that knows no format of the state, 0.0.
+fn run(script: &str) -> Ran {
+    let scratch = Scratch::new();
+    let mut machine = Machine::default().with_dpkg();
+    for (package, name) in packages::all().unwrap().into_iter().zip(packages::NAMES) {
+        for (version, knows_format) in [("9.9", true), ("0.0", false)] {
+            let other = packages::with_version(&package, version, knows_format, scratch.path());
+            machine = machine.with_file(other, &format!("/packages/{version}/{name}.deb"));
+        }
+        machine = machine.with_file(package, &format!("/packages/{name}.deb"));
+    }
+    machine.run(&format!("{FUNCTIONS}{script}"))
+}
+
+#[test]
+fn lintian_has_nothing_against_the_packages() {
+    require!("debian-packages", "lintian");
+    let mut lintian = Command::new("lintian");
+    lintian.args(["--allow-root", "--fail-on", "error,warning", "--suppress-tags"]);
+    // There is no bug report in Debian that asks for the packages.
+    lintian.arg("initial-upload-closes-no-bugs").args(packages::all().unwrap());
+    let output = programs::finish(&mut lintian);
+    assert!(output.status.success(), "{}", programs::text(&output));
+}
+
+#[test]
+fn installed_packages_serve_members_of_the_group_and_leave_nothing_when_purged() {
+    require!("root", "systemd-nspawn", "debian-packages");
+    let script = r#"
+        traces >/tmp/before
+        step install dpkg --install /packages/agentsentry.deb /packages/agentsentry-collector.deb
+        step active systemctl is-active agentsentry agentsentry-collector
+        step enabled systemctl is-enabled agentsentry agentsentry-collector
+        step verify systemd-analyze verify /usr/lib/systemd/system/agentsentry*.service
+        usermod -aG agentsentry ada
+        step ada as_ada sentry run --name hers -- id -un
+        step runaway as_ada sentry run --enforce --name storm -- sh -c 'while :; do sleep 600 & done'
+        await sh -c 'curl --silent --fail http://127.0.0.1:8440/api/v1/findings | grep -q spawn-storm'
+        step remove dpkg --remove agentsentry agentsentry-collector
+        step kept sh -c 'ls /etc/agentsentry; ls -d /var/lib/agentsentry/ledger'
+        step purge dpkg --purge agentsentry agentsentry-collector
+        traces >/tmp/after
+        step left diff /tmp/before /tmp/after
+    "#;
+    let ran = run(script);
+    ran.succeeded("install");
+    assert_eq!(ran.succeeded("active"), "active\nactive");
+    assert_eq!(ran.succeeded("enabled"), "enabled\nenabled");
+    assert_eq!(ran.succeeded("verify"), "");
+    let ada = ran.succeeded("ada");
+    assert!(ada.starts_with("ada\n") && ada.contains("Agent hers ran"), "{ada}");
+    let (code, runaway) = ran.step("runaway");
+    assert!(
+        code == 137 && runaway.contains("spawn-storm") && runaway.contains("0 survivors"),
+        "{code}: {runaway}"
+    );
+    ran.succeeded("remove");
+    assert_eq!(ran.succeeded("kept"), "collector.yaml\nconfig.yaml\n/var/lib/agentsentry/ledger");
+    ran.succeeded("purge");
+    assert_eq!(ran.succeeded("left"), "");
+}
+
+#[test]
+fn an_upgrade_keeps_runs_watched_and_what_was_configured() {
+    require!("root", "systemd-nspawn", "debian-packages");
+    let script = r#"
+        until_file() { echo "touch /tmp/$1.started; until [ -e /tmp/$1.end ]; do sleep 0.05; done"; }
+        dpkg --install /packages/*.deb >/out/install 2>&1 || exit 1
+        usermod -aG agentsentry ada
+        echo '# ours' >>/etc/agentsentry/config.yaml
+        as_ada sentry run --name long -- sh -c "$(until_file long)" >/out/long 2>&1 & long=$!
+        as_ada sentry run --name short -- sh -c "$(until_file short)" >/out/short 2>&1 & short=$!
+        await test -e /tmp/long.started
+        await test -e /tmp/short.started
+        main() { systemctl show --property=MainPID --value agentsentry; }
+        before=$(main)
+        step upgrade dpkg --install /packages/9.9/*.deb
+        step version dpkg-query --show agentsentry agentsentry-collector
+        step active systemctl is-active agentsentry agentsentry-collector
+        step restarted test "$before" != "$(main)"
+        step configured tail -n 1 /etc/agentsentry/config.yaml
+        step upgraded sentry agents
+        kill -KILL $(main)
+        touch /tmp/short.end
+        wait $short
+        echo $? >/out/short.code
+        await systemctl is-active agentsentry
+        await sentry agents
+        step killed sentry agents --all
+        touch /tmp/long.end
+        wait $long
+        echo $? >/out/long.code
+        step ledger sentry ledger verify
+    "#;
+    let ran = run(script);
+    ran.succeeded("upgrade");
+    assert_eq!(ran.succeeded("version"), "agentsentry\t9.9\nagentsentry-collector\t9.9");
+    assert_eq!(ran.succeeded("active"), "active\nactive");
+    ran.succeeded("restarted");
+    assert_eq!(ran.succeeded("configured"), "# ours");
+    let state = |step: &str, name: &str| {
+        let agents = ran.succeeded(step);
+        let line = agents.lines().find(|line| line.contains(name)).unwrap_or(&agents).to_owned();
+        ["running", "ended"].into_iter().filter(|state| line.contains(state)).collect::<Vec<_>>()
+    };
+    assert_eq!((state("upgraded", "long"), state("upgraded", "short")), (vec!["running"], vec!["running"]));
+    assert_eq!((state("killed", "long"), state("killed", "short")), (vec!["running"], vec!["ended"]));
+    for run in ["long", "short"] {
+        let report = ran.succeeded(run);
+        assert!(report.contains(&format!("Agent {run} ran")), "{report}");
+    }
+    assert!(ran.succeeded("ledger").contains("verified"));
+}
+
+#[test]
+fn a_downgrade_below_the_format_on_disk_is_refused_in_words() {
+    require!("root", "systemd-nspawn", "debian-packages");
+    let script = r#"
+        sensor=/var/lib/agentsentry collector=/var/lib/private/agentsentry-collector
+        dpkg --install /packages/*.deb >/out/install 2>&1 || exit 1
+        await test -e $collector/format
+        for name in agentsentry agentsentry-collector; do
+            step install_$name dpkg --install /packages/0.0/$name.deb
+        done
+        step version dpkg-query --show agentsentry agentsentry-collector
+        step active systemctl is-active agentsentry agentsentry-collector
+        # Nor does a program that was put there by other means touch what is newer.
+        systemctl stop agentsentry agentsentry-collector
+        for state in $sensor $collector; do echo 99 >$state/format; done
+        sums() { find $sensor $collector -type f | sort | xargs sha256sum; }
+        sums >/tmp/before
+        for name in agentsentry agentsentry-collector; do
+            systemctl start $name
+            await sh -c "systemctl show --property=ExecMainStatus $name | grep -q =78"
+            systemctl stop $name
+            step start_$name journalctl --unit=$name --output=cat --lines=20
+        done
+        sums >/tmp/after
+        step untouched diff /tmp/before /tmp/after
+        # What the words say.
+        mv $sensor $sensor.newer
+        step anew dpkg --install /packages/0.0/agentsentry.deb
+        await systemctl is-active agentsentry
+        step older dpkg-query --show agentsentry
+    "#;
+    let ran = run(script);
+    for name in packages::NAMES {
+        let (code, said) = ran.step(&format!("install_{name}"));
+        assert_eq!(code, 1, "{said}");
+        assert!(said.contains(", and this version knows formats up to 0.\n"), "{said}");
+        assert!(said.contains("mv /var/lib/"), "{said}");
+        let said = ran.succeeded(&format!("start_{name}"));
+        assert!(said.contains("has format 99, and this version knows "), "{said}");
+    }
+    let version = concat!(env!("CARGO_PKG_VERSION"), "-1");
+    let versions = packages::NAMES.map(|name| format!("{name}\t{version}")).join("\n");
+    assert_eq!(ran.succeeded("version"), versions);
+    assert_eq!(ran.succeeded("active"), "active\nactive");
+    assert_eq!(ran.succeeded("untouched"), "");
+    ran.succeeded("anew");
+    assert_eq!(ran.succeeded("older"), "agentsentry\t0.0");
+}

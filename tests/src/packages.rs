@@ -1,0 +1,57 @@
+//! The Debian packages of the programs under test, as `cargo xtask package --dev` makes them, and versions of them that
+//! nobody has released.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use crate::programs;
+
+/// Packages by name.
+pub const NAMES: [&str; 2] = ["agentsentry", "agentsentry-collector"];
+
+/// Where they are, if all of them were made.
+#[must_use]
+pub fn all() -> Option<Vec<PathBuf>> {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/package/dev");
+    let files = NAMES.map(|name| dir.join(format!("{name}.deb")).canonicalize().ok());
+    files.into_iter().collect()
+}
+
+/// The same package with another version, and one that knows no format of the state at all if it
+/// is older than that.
+///
+/// # Panics
+/// When it cannot be packed anew.
+#[must_use]
+pub fn with_version(package: &Path, version: &str, knows_format: bool, scratch: &Path) -> PathBuf {
+    let name = package.file_stem().unwrap().to_string_lossy();
+    let tree = scratch.join(format!("{name}-{version}"));
+    let packed = tree.with_extension("deb");
+    let dpkg_deb = || Command::new("dpkg-deb");
+    run(dpkg_deb().arg("--raw-extract").arg(package).arg(&tree));
+    edit(&tree.join("DEBIAN/control"), |line| match line.strip_prefix("Version: ") {
+        Some(_) => format!("Version: {version}"),
+        None => line.to_owned(),
+    });
+    if !knows_format {
+        edit(&tree.join("DEBIAN/preinst"), |line| match line.strip_prefix("known=") {
+            Some(_) => "known=0".to_owned(),
+            None => line.to_owned(),
+        });
+    }
+    run(dpkg_deb().args(["--root-owner-group", "-Znone", "--build"]).arg(&tree).arg(&packed));
+    packed
+}
+
+fn edit(path: &Path, change: impl Fn(&str) -> String) {
+    let text = fs::read_to_string(path).unwrap();
+    fs::write(path, text.lines().map(|line| change(line) + "\n").collect::<String>()).unwrap();
+}
+
+fn run(command: &mut Command) {
+    let output = programs::finish(command);
+    assert!(output.status.success(), "{command:?}: {}", programs::text(&output));
+}

@@ -1,0 +1,137 @@
+//! Containers of one test: podman with a store of its own, and the images that `cargo xtask image`
+//! has made.
+
+use std::{
+    fs,
+    os::unix::fs::symlink,
+    path::{Path, PathBuf},
+    process::{Command, Output},
+};
+
+use serde_json::Value;
+
+use crate::{manifests::checkout, programs, scratch::Scratch, wait};
+
+/// An image with a static shell and its tools.
+const TOOLS: &str = "localhost/tools";
+
+/// Everything that was started through it is gone when the value goes.
+pub struct Podman {
+    scratch: Scratch,
+}
+
+impl Podman {
+    /// With the images of sensor and collector, and [`Self::agent`]'s.
+    ///
+    /// # Panics
+    /// When podman cannot load them.
+    #[must_use]
+    pub fn new() -> Self {
+        let podman = Self { scratch: Scratch::new() };
+        for name in ["sentry", "sentry-collector"] {
+            podman.done(&["load", "--quiet", "--input", image(name).to_str().unwrap()]);
+        }
+        let root = podman.scratch.join("tools");
+        fs::create_dir_all(root.join("bin")).unwrap();
+        fs::create_dir(root.join("tmp")).unwrap();
+        fs::copy("/bin/busybox", root.join("bin/busybox")).unwrap();
+        for name in ["sh", "sleep", "cat", "nc", "true", "touch"] {
+            symlink("busybox", root.join("bin").join(name)).unwrap();
+        }
+        let archive = podman.scratch.join("tools.tar");
+        let mut tar = Command::new("tar");
+        let made = programs::finish(tar.arg("-C").arg(&root).arg("-cf").arg(&archive).arg("."));
+        assert!(made.status.success(), "{}", programs::text(&made));
+        podman.done(&["import", "--quiet", archive.to_str().unwrap(), TOOLS]);
+        podman
+    }
+
+    #[must_use]
+    pub fn scratch(&self) -> &Scratch {
+        &self.scratch
+    }
+
+    #[must_use]
+    pub fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new("podman");
+        command.env("CONTAINERS_CONF", checkout("tests/deploy/containers.conf"));
+        command.arg("--root").arg(self.scratch.join("store"));
+        command.arg("--runroot").arg(self.scratch.join("runroot"));
+        command.arg("--tmpdir").arg(self.scratch.join("tmpdir"));
+        command.arg("--storage-driver=vfs").args(args);
+        command
+    }
+
+    #[must_use]
+    pub fn run(&self, args: &[&str]) -> Output {
+        programs::finish(&mut self.command(args))
+    }
+
+    /// What a command printed, which must succeed.
+    ///
+    /// # Panics
+    /// When it fails.
+    pub fn done(&self, args: &[&str]) -> String {
+        let output = self.run(args);
+        assert!(output.status.success(), "{args:?}: {}", programs::text(&output));
+        String::from_utf8_lossy(&output.stdout).trim().to_owned()
+    }
+
+    /// What podman knows of a container.
+    ///
+    /// # Panics
+    /// When there is no such container.
+    #[must_use]
+    pub fn inspect(&self, name: &str) -> Value {
+        let mut all: Value = serde_json::from_str(&self.done(&["inspect", name])).unwrap();
+        all[0].take()
+    }
+
+    /// Starts a container that waits to be told what to do, and returns the path of its cgroup below
+    /// the mount.
+    ///
+    /// # Panics
+    /// When it does not start.
+    #[must_use]
+    pub fn agent(&self, name: &str) -> String {
+        self.done(&["run", "--detach", "--network=none", "--name", name, TOOLS, "sleep", "100000"]);
+        let pid = self.inspect(name)["State"]["Pid"].as_u64().unwrap();
+        let groups = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap();
+        let line = groups.lines().find_map(|line| line.strip_prefix("0::/")).unwrap();
+        line.to_owned()
+    }
+
+    /// Whether a container runs.
+    #[must_use]
+    pub fn is_running(&self, name: &str) -> bool {
+        self.inspect(name)["State"]["Running"] == true
+    }
+}
+
+impl Default for Podman {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Drop for Podman {
+    fn drop(&mut self) {
+        wait::until("the containers are gone", || {
+            let output = self.run(&["rm", "--all", "--force", "--time=0"]);
+            if output.status.success() { Ok(()) } else { Err(programs::text(&output)) }
+        });
+    }
+}
+
+/// The archive of an image, as `cargo xtask image` makes it.
+#[must_use]
+pub fn image(name: &str) -> PathBuf {
+    checkout("target/image").join(format!("{name}.tar"))
+}
+
+/// Whether containers can be run here.
+#[must_use]
+pub fn is_there() -> bool {
+    let has = |name: &str| Command::new(name).arg("--version").output().is_ok_and(|out| out.status.success());
+    has("podman") && has("runc") && image("sentry").exists() && Path::new("/bin/busybox").exists()
+}
