@@ -109,6 +109,14 @@ fn books_close(sensor: &Sensor, collector: &Collector, ended: &Ended) {
 }
 
 #[test]
+fn a_collector_writes_no_colours_into_a_file() {
+    let mut collector = Collector::start();
+    collector.terminate();
+    let log = collector.log();
+    assert!(log.contains("draining") && !log.contains('\x1b'), "{log}");
+}
+
+#[test]
 fn a_run_is_at_the_collector_as_it_is_at_the_sensor() {
     require!("root");
     let collector = Collector::start();

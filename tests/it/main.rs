@@ -98,6 +98,9 @@ mod left_out;
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]
 mod packages;
 
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+mod install;
+
 #[expect(clippy::unwrap_used, clippy::panic, reason = "a failed test may panic")]
 mod systemd;
 

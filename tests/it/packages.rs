@@ -10,7 +10,7 @@ use sentry_tests::{
 
 /// Functions for the scripts below: `as_ada` runs as an ordinary member of the group, `traces` lists what an
 /// installation could leave.
-const FUNCTIONS: &str = r#"
+pub(super) const FUNCTIONS: &str = r#"
     # Hosts made for continuous integration forbid packages to start services.
     rm -f /usr/sbin/policy-rc.d
     as_ada() { setpriv --reuid ada --regid ada --init-groups "$@"; }

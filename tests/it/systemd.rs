@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use sentry_tests::{nspawn, require};
 
 /// The commands under "Run it as a service", but for the build.
-fn readme_install() -> String {
+pub(super) fn readme_install() -> String {
     let readme = include_str!("../../README.md");
     let section = readme.split("\n## Run it as a service\n").nth(1).unwrap();
     let commands = section.split("```sh\n").nth(1).unwrap().split("```").next().unwrap();
@@ -113,10 +113,15 @@ fn a_sensor_and_a_collector_that_stand_still_are_restarted_and_frozen_runs_stay_
         systemctl restart agentsentry-collector agentsentry
         sentry run --name long -- sh -c 'touch /tmp/long; exec sleep 1000' &
         sentry run --name still -- sh -c 'touch /tmp/still; exec sleep 1000' &
-        await test -e /tmp/long -a -e /tmp/still
+        ends='touch /tmp/ends; until [ -e /tmp/end ]; do sleep 0.05; done; exit 7'
+        sentry run --name ends -- sh -c "$ends" >/out/ends 2>&1 & ends=$!
+        await test -e /tmp/long -a -e /tmp/still -a -e /tmp/ends
         step frozen sentry freeze still --reason 'looking into it'
         step beats systemctl show --property=NRestarts --value agentsentry agentsentry-collector
         systemctl kill --signal=STOP agentsentry agentsentry-collector
+        touch /tmp/end
+        wait $ends
+        echo $? >/out/ends.code
         for unit in agentsentry agentsentry-collector; do
             await sh -c "systemctl show --property=NRestarts $unit | grep -q =1"
             await systemctl is-active $unit
@@ -132,6 +137,8 @@ fn a_sensor_and_a_collector_that_stand_still_are_restarted_and_frozen_runs_stay_
     let acts = ["frozen", "killed", "killed_frozen"].map(|step| ran.step(step));
     assert!(acts.iter().all(|(code, _)| *code == 0), "{acts:?}");
     assert_eq!(ran.succeeded("beats"), "0\n\n0");
+    let (code, ends) = ran.step("ends");
+    assert!(code == 7 && ends.contains("Agent ends ran"), "{ends}");
     let why = ran.succeeded("why");
     assert_eq!(why.matches("Watchdog timeout").count(), 2, "{why}");
     let agents = ran.succeeded("agents");
@@ -294,6 +301,22 @@ fn runs_and_acts_are_in_the_journal_with_who_and_why() {
     let started = [("MESSAGE", "run started"), ("MODE", "observe"), ("USER_ID", "0")];
     let expected: Vec<BTreeMap<_, _>> = vec![with(&started), with(&act), with(&[("MESSAGE", "run ended")])];
     assert_eq!(entries, expected, "{said}");
+}
+
+#[test]
+fn the_exit_codes_that_are_no_reason_to_restart_are_documented() {
+    let codes = |unit: &'static str| {
+        let line = unit.lines().find_map(|line| line.strip_prefix("RestartPreventExitStatus="));
+        let (last, rest) = line.unwrap().rsplit_once(' ').map(|(rest, last)| (last, rest)).unwrap();
+        format!("{} and {last}", rest.replace(' ', ", "))
+    };
+    let sensor = codes(include_str!("../../deploy/systemd/agentsentry.service"));
+    let collector = codes(include_str!("../../deploy/systemd/agentsentry-collector.service"));
+    let expected = format!(
+        "The sensor's unit is not started again after {sensor}, the collector's not after {collector}:"
+    );
+    let documented = include_str!("../../docs/exit-codes.md").replace('\n', " ");
+    assert!(documented.contains(&expected), "{expected}");
 }
 
 #[test]

@@ -66,6 +66,12 @@ impl Collector {
         self.child = child;
     }
 
+    /// What it has logged, which is into a file.
+    #[must_use]
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.scratch.join("collector.log")).unwrap_or_default()
+    }
+
     /// One object.
     ///
     /// # Panics
@@ -99,8 +105,7 @@ impl Collector {
 impl Drop for Collector {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            let log = std::fs::read_to_string(self.scratch.join("collector.log")).unwrap_or_default();
-            eprintln!("--- the collector's log\n{log}");
+            eprintln!("--- the collector's log\n{}", self.log());
         }
         // It may have ended by itself.
         self.child.kill().ok();

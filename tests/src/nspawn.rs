@@ -168,6 +168,7 @@ fn make_root(root: &Path, script: &str) {
         ("etc/group", "root:x:0:\nada:x:1000:\n"),
         ("etc/shadow", "root:*:1::::::\nada:*:1::::::\n"),
         ("etc/nsswitch.conf", "passwd: files systemd\ngroup: files systemd\nhosts: files\n"),
+        ("etc/login.defs", "USERGROUPS_ENAB yes\n"),
         ("etc/hosts", "127.0.0.1 localhost machine\n"),
         ("etc/systemd/system/script.target", TARGET),
         ("etc/systemd/system/script.service", SERVICE),

@@ -2,7 +2,7 @@
 //! nobody has released.
 
 use std::{
-    fs,
+    fs, io,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -15,9 +15,22 @@ pub const NAMES: [&str; 2] = ["agentsentry", "agentsentry-collector"];
 /// Where they are, if all of them were made.
 #[must_use]
 pub fn all() -> Option<Vec<PathBuf>> {
-    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/package/dev");
-    let files = NAMES.map(|name| dir.join(format!("{name}.deb")).canonicalize().ok());
-    files.into_iter().collect()
+    let version = env!("CARGO_PKG_VERSION");
+    NAMES.map(|name| made(&format!("{name}_{version}-1_amd64.deb")).ok()).into_iter().collect()
+}
+
+/// The archive with everything, and the checksums.
+///
+/// # Panics
+/// When they were not made.
+#[must_use]
+pub fn archive() -> [PathBuf; 2] {
+    let name = format!("agentsentry-{}-x86_64-linux.tar.xz", env!("CARGO_PKG_VERSION"));
+    [&name, "SHA256SUMS"].map(|name| made(name).unwrap())
+}
+
+fn made(name: &str) -> io::Result<PathBuf> {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/package/dev").join(name).canonicalize()
 }
 
 /// The same package with another version, and one that knows no format of the state at all if it
@@ -27,9 +40,10 @@ pub fn all() -> Option<Vec<PathBuf>> {
 /// When it cannot be packed anew.
 #[must_use]
 pub fn with_version(package: &Path, version: &str, knows_format: bool, scratch: &Path) -> PathBuf {
-    let name = package.file_stem().unwrap().to_string_lossy();
-    let tree = scratch.join(format!("{name}-{version}"));
-    let packed = tree.with_extension("deb");
+    let name = package.file_name().unwrap().to_string_lossy();
+    let name = name.split('_').next().unwrap();
+    let packed = scratch.join(format!("{name}_{version}_amd64.deb"));
+    let tree = packed.with_extension("");
     let dpkg_deb = || Command::new("dpkg-deb");
     run(dpkg_deb().arg("--raw-extract").arg(package).arg(&tree));
     edit(&tree.join("DEBIAN/control"), |line| match line.strip_prefix("Version: ") {

@@ -70,14 +70,15 @@ fn compile_command() -> Result<Command> {
         }
     };
     clean_environment(&mut command);
-    let flags = [
+    let mut flags = paths::hidden("--remap-path-prefix=");
+    flags.extend([
         format!("--cfg=bpf_target_arch=\"{}\"", env::consts::ARCH),
         // Both are needed for BTF in the object: debug information, and the linker turning it into BTF.
         "-Cdebuginfo=2".to_owned(),
         "-Clink-arg=--btf".to_owned(),
         // Atomic operations that return the old value; every kernel since 5.12 has them.
         "-Ctarget-cpu=v3".to_owned(),
-    ];
+    ]);
     command
         .current_dir(paths::root().join("sentry-ebpf"))
         .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f"))

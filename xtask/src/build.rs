@@ -16,8 +16,6 @@ const AREA: &str = "build";
 pub(crate) enum What {
     Programs,
     Release,
-    /// The programs as they are released.
-    Dist,
     /// Only the sensor, optimized, and what it is compared with.
     Bench,
     /// Also the tests, which compiles the dependencies once with the features that both need.
@@ -38,9 +36,6 @@ pub(crate) fn build(what: What) -> Result<()> {
     command.args(match what {
         What::Programs => &["--workspace"][..],
         What::Release => &["--workspace", "--release"],
-        What::Dist => {
-            &["--package", "sentry-agent", "--package", "sentry-collector", "--bins", "--profile", "dist"]
-        }
         What::Bench => &["--package", "sentry-agent", "--release", "--bin", "sentry", "--example", "bench"],
         What::ProgramsAndTests => &["--workspace", "--bins", "--lib", "--tests"],
     });

@@ -10,9 +10,7 @@ use crate::{
     build::{self, What},
     cargo,
     host::Host,
-    image,
-    package::{self, Programs},
-    paths, setup, static_build,
+    image, package, paths, setup, static_build,
     step::{self, say},
     tally::Tally,
     vm,
@@ -55,7 +53,7 @@ fn prepare(images: bool) -> Result<()> {
     setup::ensure()?;
     build::build(What::ProgramsAndTests)?;
     if Host::this().cargo_deb().is_some() {
-        package::debian(Programs::Dev)?;
+        package::dev()?;
     }
     if images {
         image::build(&static_build::static_binaries("dev")?)?;

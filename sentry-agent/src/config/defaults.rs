@@ -137,7 +137,7 @@ const CONTAINERS: &str = "
 # or its port:
 #   kubelet: https://127.0.0.1:10250
 #   ca: /var/lib/kubelet/pki/kubelet.crt        # whom the kubelet's certificate is from
-#   token_file: /var/run/secrets/kubernetes.io/serviceaccount/token    # may get nodes/proxy
+#   token_file: /var/run/secrets/kubernetes.io/serviceaccount/token    # may get nodes/pods
 containers: {}
 ";
 

@@ -29,6 +29,24 @@ fn the_example_is_the_defaults() {
 }
 
 #[test]
+fn a_key_may_be_a_credential() {
+    let with = |name: &str| {
+        parse(&format!(
+            "version: 1\ncollector: {{endpoint: 'http://127.0.0.1:1', key_file: 'credential:{name}'}}\n"
+        ))
+    };
+    let Collector::Enabled { proof: Proof::Key(path), .. } = with("feed.key").unwrap().collector else {
+        unreachable!("the endpoint is http")
+    };
+    assert_eq!(path, Path::new("/run/credentials/agentsentry.service/feed.key"));
+    assert_eq!(
+        with("../shadow").unwrap_err(),
+        "c.yaml:2:55: \"../shadow\" is not the name of a credential; write `credential:NAME`, without a \
+         directory"
+    );
+}
+
+#[test]
 fn a_full_file_is_understood() {
     let config = parse(
         "version: 1

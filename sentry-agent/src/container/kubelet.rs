@@ -47,7 +47,7 @@ pub enum Kubelet {
         port: u16,
         /// Whom the kubelet's certificate is from; `None`: plain HTTP.
         tls: Option<Tls>,
-        /// A token of a service account that may `get` `nodes/proxy`; read anew for every request.
+        /// A token of a service account that may `get` `nodes/pods`; read anew for every request.
         token_file: Option<PathBuf>,
     },
 }
@@ -85,7 +85,9 @@ pub enum KubeletError {
     Http(#[from] hyper::Error),
     #[error("the kubelet's answer cannot be read")]
     Body(#[source] Box<dyn std::error::Error + Send + Sync>),
-    #[error("the kubelet answers {0}: 401 and 403 ask for a token that may get nodes/proxy")]
+    #[error(
+        "the kubelet answers {0}: 401 and 403 ask for a token that may get nodes/pods (before Kubernetes 1.33: nodes/proxy)"
+    )]
     Status(StatusCode),
     #[error("the kubelet's answer is not a list of pods")]
     Json(#[from] serde_json::Error),

@@ -4,18 +4,16 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
-use super::{AREA, Package, Programs, Time};
+use super::{AREA, Package, Programs, Time, stage};
 use crate::{cargo, paths, step};
 
 pub(super) fn make(package: &Package, programs: Programs, time: &Time, out: &Path) -> Result<PathBuf> {
-    let file = out.join(format!("{}.deb", package.name));
+    let file = out.join(format!("{}_{}-1_amd64.deb", package.name, stage::version(package)?));
     let mut command = cargo::workspace("deb");
     // Whatever is in the packages is built and stripped already.
     command.args(["--no-build", "--no-strip", "--locked", "--package", package.member]);
     if programs == Programs::Dev {
-        command.args(["--profile", "dev", "--fast"]);
-    } else {
-        command.args(["--profile", "dist"]);
+        command.arg("--fast");
     }
     // By the program xz: cargo-deb is installed without the library.
     command.arg("--compress-system").arg("--output").arg(&file);

@@ -6,18 +6,27 @@
 
 mod changelog;
 mod deb;
+mod licences;
+mod programs;
+mod rpm;
+mod sbom;
 mod stage;
+mod tarball;
 
 use std::{
+    fs,
     path::{Path, PathBuf},
     process::{Command, ExitCode},
 };
 
-use anyhow::Result;
+use anyhow::{Context as _, Result, bail};
+
+pub(crate) use programs::Programs;
 
 use crate::{
-    args::Args,
-    build::{self, What},
+    args::{Args, Usage},
+    cargo,
+    host::Host,
     paths, setup,
     step::{self, say},
 };
@@ -48,6 +57,7 @@ const PACKAGES: [Package; 2] = [
             ("deploy/systemd/sysusers.d/agentsentry.conf", "usr/lib/sysusers.d"),
             ("deploy/systemd/tmpfiles.d/agentsentry.conf", "usr/lib/tmpfiles.d"),
             ("deploy/systemd/config.yaml", "etc/agentsentry"),
+            ("deploy/systemd/backoff.conf", "usr/share/doc/agentsentry/examples"),
         ],
     },
     Package {
@@ -59,58 +69,125 @@ const PACKAGES: [Package; 2] = [
             ("deploy/systemd/agentsentry-collector.service", "usr/lib/systemd/system"),
             ("deploy/systemd/sysusers.d/agentsentry-collector.conf", "usr/lib/sysusers.d"),
             ("deploy/systemd/collector.yaml", "etc/agentsentry"),
+            ("deploy/systemd/backoff.conf", "usr/share/doc/agentsentry-collector/examples"),
         ],
     },
 ];
 
-/// Which programs go into the packages.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Programs {
-    /// Those that are released.
-    Dist,
-    /// The debug build, stripped and lightly compressed: for the tests.
-    Dev,
-}
+/// Kinds of packages that can be asked for; all of them if none is.
+const KINDS: [&str; 4] = ["deb", "rpm", "tarball", "sbom"];
 
 pub(crate) fn command(mut args: Args) -> Result<ExitCode> {
-    let programs = if args.flag("--dev") { Programs::Dev } else { Programs::Dist };
+    let (for_tests, check) = (args.flag("--dev"), args.flag("--check"));
+    let mut kinds = args.words();
     args.done()?;
+    if let Some(unknown) = kinds.iter().find(|kind| !KINDS.contains(&kind.as_str())) {
+        return Err(Usage(unknown.clone()).into());
+    }
+    if kinds.is_empty() {
+        kinds = KINDS.map(str::to_owned).to_vec();
+    }
     setup::ensure()?;
-    build::build(if programs == Programs::Dev { What::ProgramsAndTests } else { What::Dist })?;
-    for package in debian(programs)? {
-        say(AREA, paths::short(&package));
+    if for_tests {
+        Programs::Dev.build()?;
+        return shown(&dev()?);
+    }
+    let files = release(&kinds)?;
+    let out = base().join("dist");
+    let first = sums(&files, &out)?;
+    if check {
+        for programs in [Programs::Dynamic, Programs::Static] {
+            stage::empty(&programs.target())?;
+        }
+        let second = sums(&release(&kinds)?, &out)?;
+        if first != second {
+            bail!("the same commit gave other bytes the second time:\n{first}then:\n{second}");
+        }
+        say(AREA, "the second time everything was compiled and packed to the same bytes");
+    }
+    shown(&files)
+}
+
+fn shown(files: &[PathBuf]) -> Result<ExitCode> {
+    for file in files {
+        say(AREA, paths::short(file));
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// Makes the Debian packages of programs that are built.
-pub(crate) fn debian(programs: Programs) -> Result<Vec<PathBuf>> {
-    let time = Time::of_commit()?;
-    let out = out(programs);
-    std::fs::create_dir_all(&out)?;
-    PACKAGES
-        .iter()
-        .map(|package| {
-            stage::stage(package, programs, &time)?;
-            deb::make(package, programs, &time, &out)
-        })
-        .collect()
+/// What the tests install, of the debug programs, which are built.
+pub(crate) fn dev() -> Result<Vec<PathBuf>> {
+    let (time, out) = (Time::of_commit()?, base().join("dev"));
+    stage::empty(&out)?;
+    fs::create_dir_all(&out)?;
+    let mut files = debian(Programs::Dev, &time, &out)?;
+    files.push(tarball::make(Programs::Dev, &stage::version(&PACKAGES[0])?, &time, &out)?);
+    sums(&files, &out)?;
+    Ok(files)
 }
 
-/// Where packages are put.
-pub(crate) fn out(programs: Programs) -> PathBuf {
-    base().join(if programs == Programs::Dev { "dev" } else { "dist" })
+fn debian(programs: Programs, time: &Time, out: &Path) -> Result<Vec<PathBuf>> {
+    let pack = |package| {
+        stage::stage(package, programs, time)?;
+        deb::make(package, programs, time, out)
+    };
+    PACKAGES.iter().map(pack).collect()
+}
+
+/// Builds and packs what is asked for.
+fn release(kinds: &[String]) -> Result<Vec<PathBuf>> {
+    let wants = |kind: &str| kinds.iter().any(|wanted| wanted == kind);
+    let (time, out) = (Time::of_commit()?, base().join("dist"));
+    stage::empty(&out)?;
+    fs::create_dir_all(&out)?;
+    let version = stage::version(&PACKAGES[0])?;
+    let mut files = Vec::new();
+    if wants("deb") || wants("rpm") {
+        Programs::Dynamic.build()?;
+    }
+    if wants("deb") {
+        files.extend(debian(Programs::Dynamic, &time, &out)?);
+    }
+    for package in PACKAGES.iter().filter(|_package| wants("rpm")) {
+        stage::stage(package, Programs::Dynamic, &time)?;
+        files.push(rpm::make(package, &version, &time, &out)?);
+    }
+    if wants("tarball") {
+        Programs::Static.build()?;
+        for package in &PACKAGES {
+            stage::stage(package, Programs::Static, &time)?;
+        }
+        files.push(tarball::make(Programs::Static, &version, &time, &out)?);
+    }
+    if wants("sbom") {
+        files.extend(sbom::make(&version, &time, &out)?);
+    }
+    Ok(files)
+}
+
+/// Writes the checksums of the files beside them, as `sha256sum --check` reads them; returns them, too.
+fn sums(files: &[PathBuf], out: &Path) -> Result<String> {
+    let names = files.iter().filter_map(|file| file.file_name());
+    let text = step::capture(Command::new("sha256sum").args(names).current_dir(out))?;
+    let sums = out.join("SHA256SUMS");
+    fs::write(&sums, &text).with_context(|| format!("cannot write {}", sums.display()))?;
+    Ok(text)
+}
+
+/// A program of cargo's that is installed when it is needed for the first time.
+fn tool(name: &str, version: &str) -> Result<()> {
+    let installed = Host::this().which(name).is_some();
+    if installed {
+        return Ok(());
+    }
+    let mut command = cargo::workspace("install");
+    command.args([name, "--version", version, "--locked", "--debug"]);
+    step::run(AREA, &format!("compile {name}, some minutes"), &format!("package-{name}"), &mut command)
 }
 
 /// In the checkout's own target folder, whatever cargo's is: manifests name the place.
 fn base() -> PathBuf {
     paths::root().join("target/package")
-}
-
-impl Programs {
-    fn dir(self) -> PathBuf {
-        paths::target().join(if self == Self::Dev { "debug" } else { "dist" })
-    }
 }
 
 impl Package {
@@ -146,6 +223,5 @@ impl Time {
 }
 
 fn read(path: &Path) -> Result<String> {
-    use anyhow::Context as _;
-    std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))
+    fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))
 }

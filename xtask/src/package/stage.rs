@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 
-use super::{AREA, Package, Programs, Time, changelog, deb, read};
+use super::{AREA, Package, Programs, Time, changelog, deb, licences, read};
 use crate::{cargo, paths, step};
 
 /// Where completions belong: the file that the program writes, and its place.
@@ -24,9 +24,7 @@ const DOCUMENTS: [&str; 1] = ["README.md"];
 
 pub(super) fn stage(package: &Package, programs: Programs, time: &Time) -> Result<()> {
     let dir = package.stage();
-    if dir.exists() {
-        fs::remove_dir_all(&dir).with_context(|| format!("cannot empty {}", dir.display()))?;
-    }
+    empty(&dir)?;
     let root = dir.join("root");
     let program = root.join("usr/bin").join(package.program);
     make_above(&program)?;
@@ -48,6 +46,8 @@ pub(super) fn stage(package: &Package, programs: Programs, time: &Time) -> Resul
         let name = file.file_name().context("a file without a name")?;
         copy(&file, &root.join(place).join(name))?;
     }
+    let notices = licences::notices(package)?;
+    compress(notices.as_bytes(), &root.join(&documents).join("third-party.txt.gz"))?;
     for page in entries(&made.join("man"))? {
         let name = page.file_name().context("a page without a name")?;
         let name = format!("{}.gz", name.to_string_lossy());
@@ -72,11 +72,17 @@ pub(super) fn stage(package: &Package, programs: Programs, time: &Time) -> Resul
 fn scripts(package: &Package, dir: &Path, format: &str) -> Result<()> {
     let scripts = dir.join("scripts");
     fs::create_dir_all(&scripts)?;
-    let templates = paths::root().join("deploy/debian");
-    for (name, template) in
-        [("preinst", "preinst".to_owned()), ("postrm", format!("{}.postrm", package.name))]
-    {
-        let text = read(&templates.join(template))?;
+    let postrm = format!("debian/{}.postrm", package.name);
+    let templates = [
+        ("preinst", "debian/preinst"),
+        ("postrm", &postrm),
+        ("rpm-pre", "debian/preinst"),
+        ("rpm-post", "rpm/post"),
+        ("rpm-preun", "rpm/preun"),
+        ("rpm-postun", "rpm/postun"),
+    ];
+    for (name, template) in templates {
+        let text = read(&paths::root().join("deploy").join(template))?;
         let text = text
             .replace("#NAME#", package.name)
             .replace("#STATE#", package.state)
@@ -93,6 +99,14 @@ pub(super) fn version(package: &Package) -> Result<String> {
     let found = packages.find(|found| found["name"] == package.member);
     let version = found.and_then(|found| found["version"].as_str());
     Ok(version.with_context(|| format!("cargo knows no version of {}", package.member))?.to_owned())
+}
+
+/// Removes the directory with all that is in it.
+pub(super) fn empty(dir: &Path) -> Result<()> {
+    if dir.exists() {
+        fs::remove_dir_all(dir).with_context(|| format!("cannot remove {}", dir.display()))?;
+    }
+    Ok(())
 }
 
 fn strip(from: &Path, to: &Path) -> Result<()> {

@@ -16,15 +16,15 @@ pub(crate) fn table(runs: &[v1::Run]) -> String {
     }
     let in_containers = runs.iter().any(|run| run.container.is_some());
     let selected = runs.iter().any(|run| !run.selected_by.is_empty());
-    let mut header = vec!["AGENT", "STATE", "MODE", "STARTED", "PROCESSES", "FINDINGS"];
+    let mut columns = vec!["AGENT", "STATE", "MODE", "STARTED", "PROCESSES", "FINDINGS"];
     if in_containers {
-        header.extend(["CONTAINER", "IMAGE"]);
+        columns.extend(["CONTAINER", "IMAGE"]);
     }
-    header.push("RUN");
+    columns.push("RUN");
     if selected {
-        header.push("WATCHED BECAUSE OF");
+        columns.push("WATCHED BECAUSE OF");
     }
-    let mut table = Table::new(&header);
+    let mut table = Table::new(&columns);
     for run in runs {
         let alive = (run.processes_born + run.processes_entered).saturating_sub(run.processes_ended);
         let mut row = vec![

@@ -124,10 +124,7 @@ fn typed_entries_hold_exact_times() {
     let dir = tempfile::tempdir().unwrap();
     let mut ledger = Ledger::open(dir.path()).unwrap();
     let run = v1::Run { id: "r".to_owned(), started_unix_ns: 5, mode: 2, ..v1::Run::default() };
-    assert_eq!(ledger.run_started(&run).unwrap().body.get("container"), None);
-    let container = v1::Container { engine: "docker".to_owned(), ..v1::Container::default() };
-    let contained = v1::Run { id: "r2".to_owned(), container: Some(container), ..run.clone() };
-    assert_eq!(ledger.run_started(&contained).unwrap().body["container"]["engine"], "docker");
+    ledger.run_started(&run).unwrap();
     let decision = Decision {
         id: "r-d-1".to_owned(),
         run: RunId("r".to_owned()),
