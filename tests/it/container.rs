@@ -75,8 +75,8 @@ fn the_sensor_in_a_container_stops_a_runaway_in_another_and_leaves_its_neighbour
     let refused = podman.run(&["exec", "agent", "nc", "127.0.0.1", "9"]);
     assert!(!refused.status.success());
     wait::until("what the container did", || {
-        let told = sensor.sentry(&["events", "--run", id]);
-        let text = String::from_utf8_lossy(&told.stdout).into_owned();
+        let events = sensor.sentry(&["events", "--run", id]);
+        let text = String::from_utf8_lossy(&events.stdout).into_owned();
         let all = ["busybox", "/tmp/made", "127.0.0.1:9"];
         if all.iter().all(|part| text.contains(part)) { Ok(()) } else { Err(text) }
     });

@@ -87,7 +87,7 @@ impl Podman {
         all[0].take()
     }
 
-    /// Starts a container that waits to be told what to do, and returns the path of its cgroup below
+    /// Starts a container that waits, and returns the path of its cgroup below
     /// the mount.
     ///
     /// # Panics

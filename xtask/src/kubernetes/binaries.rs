@@ -1,4 +1,4 @@
-//! The programs of a cluster: Debian's packages, and Kubernetes itself from Debian's source package.
+//! The programs of a cluster: Debian's packages, and Kubernetes from Debian's source package.
 
 use std::{fs, path::PathBuf, process::Command};
 

@@ -92,8 +92,8 @@ impl Cluster {
         self.bin.join("kubectl")
     }
 
-    /// Mounts reach containers, as on a node with systemd, and what would be written at fixed places of
-    /// the host is written beside it.
+    /// Mounts reach containers, as on a node with systemd, and what would be written at fixed places
+    /// of the host is written beside it.
     fn mounts() -> Result<()> {
         step::capture(Command::new("mount").args(["--make-rshared", "/"]))?;
         for dir in HIDDEN {
@@ -272,8 +272,8 @@ impl Cluster {
         Ok(())
     }
 
-    /// Everything that runs in this mount namespace but this process: shims and their like belong to
-    /// nobody once containerd is gone.
+    /// Everything that runs in this mount namespace but this process: shims and their like belong
+    /// to nobody once containerd is gone.
     fn kill_rest(&self) -> Result<()> {
         let namespace = |pid: &str| fs::read_link(format!("/proc/{pid}/ns/mnt")).ok();
         let ours = namespace("self");

@@ -129,9 +129,9 @@ fn watch(shell: &Shell) -> Result<String> {
     )?;
     let events = format!("{SENTRY} events --agent demo");
     until("exec, file and connect of the pod", SOON, || {
-        let told = shell.quiet(&events)?;
+        let answer = shell.quiet(&events)?;
         let all = ["/bin/busybox", "/tmp/made", "10.97.0.1:9"];
-        ensure!(all.iter().all(|part| told.contains(part)), "{told}");
+        ensure!(all.iter().all(|part| answer.contains(part)), "{answer}");
         Ok(())
     })?;
     shell.run(&format!("{events} --limit 16"))?;
@@ -185,10 +185,10 @@ fn collect(shell: &Shell, run: &str) -> Result<()> {
     let mut forward = shell.start(line)?;
     let curl = format!("curl --silent --fail http://127.0.0.1:8440/api/v1/findings?run={run}");
     let found = until("the finding at the collector", SOON, || {
-        let told = shell.quiet(&curl)?;
+        let answer = shell.quiet(&curl)?;
         let all =
             ["spawn-storm", "localhost/tools:1", "\"name\":\"agent\",\"namespace\":\"default\"", "node-1"];
-        ensure!(all.iter().all(|part| told.contains(part)), "{told}");
+        ensure!(all.iter().all(|part| answer.contains(part)), "{answer}");
         Ok(())
     });
     let shown = found.and_then(|()| shell.run(&curl));
@@ -204,8 +204,8 @@ fn uninstall(shell: &Shell, place: &Place) -> Result<()> {
         "kubectl --namespace agentsentry get {KINDS} --selector app.kubernetes.io/part-of=agentsentry --output name"
     );
     until("nothing of the chart is left", SOON, || {
-        let told = shell.quiet(&left)?;
-        ensure!(told.is_empty(), "{told}");
+        let answer = shell.quiet(&left)?;
+        ensure!(answer.is_empty(), "{answer}");
         Ok(())
     })?;
     shell.run(&left)?;
