@@ -88,7 +88,10 @@ fn tests_of(selection: Selection, filter: &[String]) -> Result<Tally> {
     if std::env::var_os("AGENTSENTRY_PROMISED").is_none() {
         // `setup` has seen to it.
         let packages = Host::this().cargo_deb().map_or("", |_there| ",debian-packages,lintian");
-        command.env("AGENTSENTRY_PROMISED", format!("systemd-nspawn,manifests,image{packages}"));
+        command.env(
+            "AGENTSENTRY_PROMISED",
+            format!("systemd-nspawn,manifests,image,podman,containerd{packages}"),
+        );
     }
     if selection == Selection::Integration && !Host::this().is_root() {
         command.env(format!("CARGO_TARGET_{}_RUNNER", host_triple()), "sudo -n -E");

@@ -47,7 +47,8 @@ pub(super) struct Facts {
     pub(super) cargo_deb: bool,
     /// As `cargo_deb`.
     pub(super) lintian: bool,
-    pub(super) podman: bool,
+    /// Podman and containerd, with the runtime of both.
+    pub(super) engines: bool,
     /// Python can make an environment of its own. Looked at where `deploy_tools` are missing.
     pub(super) python: bool,
     /// Helm, kustomize and the schemas of Kubernetes, in the versions that we want.
@@ -77,7 +78,7 @@ impl Facts {
             nspawn: host.which("systemd-nspawn").is_some(),
             cargo_deb: host.cargo_deb().is_some(),
             lintian: host.which("lintian").is_some(),
-            podman: host.which("podman").is_some() && host.which("runc").is_some(),
+            engines: ["podman", "containerd", "runc"].iter().all(|program| host.which(program).is_some()),
             python: true,
             deploy_tools: deploy_tools_are_there(host),
             lists_fresh: false,
@@ -110,7 +111,7 @@ impl Facts {
 
     fn complete(&self) -> bool {
         let deb = !self.apt || self.cargo_deb && self.lintian;
-        let tools = self.qemu && self.cpio && self.busybox && self.xz && self.nspawn && self.podman;
+        let tools = self.qemu && self.cpio && self.busybox && self.xz && self.nspawn && self.engines;
         self.bpf_compiler && self.bpf_linker && tools && self.deploy_tools && deb
     }
 }
@@ -156,8 +157,17 @@ mod tests {
     #[test]
     fn a_full_machine_has_everything() {
         let root = tempfile::tempdir().unwrap();
-        let tools =
-            ["qemu-system-x86_64", "cpio", "busybox", "xz", "systemd-nspawn", "lintian", "podman", "runc"];
+        let tools = [
+            "qemu-system-x86_64",
+            "cpio",
+            "busybox",
+            "xz",
+            "systemd-nspawn",
+            "lintian",
+            "podman",
+            "containerd",
+            "runc",
+        ];
         for program in ["apt-get", "cargo", "rustc"].into_iter().chain(tools) {
             put(root.path(), &format!("usr/bin/{program}"), "");
         }

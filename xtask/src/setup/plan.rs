@@ -156,7 +156,7 @@ fn missing(facts: &Facts) -> Vec<String> {
         (facts.nspawn, "systemd-nspawn: boots systemd for the tests of the units"),
         (facts.lintian || !facts.apt, "lintian: checks Debian packages"),
         (facts.cargo_deb || !facts.apt, "cargo-deb 3.8.0: packs for Debian"),
-        (facts.podman, "podman and runc: run the images"),
+        (facts.engines, "podman, containerd and runc: run the images and other containers"),
         (facts.python, "python3 with venv: for the next"),
         (facts.deploy_tools, "Helm, kustomize and schemas of Kubernetes, below target: check the manifests"),
     ];
@@ -171,7 +171,7 @@ fn tools(facts: &Facts) -> [(bool, &'static str, &'static str); 8] {
         (facts.xz, "xz-utils", "xz"),
         (facts.nspawn, "systemd-container", "systemd-nspawn"),
         (facts.lintian || !facts.apt, "lintian", "lintian"),
-        (facts.podman, "podman runc", "podman, runc"),
+        (facts.engines, "podman containerd runc", "podman, containerd, runc"),
         (facts.python, "python3-venv", "python3 with venv"),
     ]
 }
@@ -220,7 +220,7 @@ mod tests {
             nspawn: true,
             cargo_deb: true,
             lintian: true,
-            podman: true,
+            engines: true,
             python: true,
             deploy_tools: true,
             lists_fresh: false,
@@ -239,7 +239,7 @@ mod tests {
             nspawn: false,
             cargo_deb: false,
             lintian: false,
-            podman: false,
+            engines: false,
             python: false,
             deploy_tools: false,
             ..complete()
@@ -265,7 +265,7 @@ mod tests {
             [
                 "apt-get update",
                 "env DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends \
-                 qemu-system-x86 cpio busybox-static systemd-container lintian podman runc python3-venv \
+                 qemu-system-x86 cpio busybox-static systemd-container lintian podman containerd runc python3-venv \
                  rustc-web cargo-web libstd-rust-web-dev-bpf llvm-22-dev",
                 "LLVM_PREFIX=/usr/lib/llvm-22 cargo install bpf-linker --version 0.13.0 --locked --force \
                  --no-default-features --features llvm-22",
