@@ -5,9 +5,12 @@ use std::{
     fs, io,
     path::{Path, PathBuf},
     process::Command,
+    time::Duration,
 };
 
-use crate::programs;
+use crate::programs::{self, Gathered};
+
+const LIMIT: Duration = Duration::from_secs(180);
 
 /// Packages by name.
 pub const NAMES: [&str; 2] = ["agentsentry", "agentsentry-collector"];
@@ -65,7 +68,11 @@ fn edit(path: &Path, change: impl Fn(&str) -> String) {
     fs::write(path, text.lines().map(|line| change(line) + "\n").collect::<String>()).unwrap();
 }
 
-fn run(command: &mut Command) {
-    let output = programs::finish(command);
+/// Runs something that reads whole packages, which takes its time on a busy machine.
+///
+/// # Panics
+/// When it fails or does not end.
+pub fn run(command: &mut Command) {
+    let output = Gathered::start(command).wait_within(LIMIT);
     assert!(output.status.success(), "{command:?}: {}", programs::text(&output));
 }

@@ -181,7 +181,7 @@ fn tool(name: &str, version: &str) -> Result<()> {
         return Ok(());
     }
     let mut command = cargo::workspace("install");
-    command.args([name, "--version", version, "--locked", "--debug"]);
+    command.args([name, "--version", version, "--locked"]);
     step::run(AREA, &format!("compile {name}, some minutes"), &format!("package-{name}"), &mut command)
 }
 

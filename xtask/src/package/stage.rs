@@ -82,7 +82,10 @@ fn scripts(package: &Package, dir: &Path, format: &str) -> Result<()> {
         ("rpm-postun", "rpm/postun"),
     ];
     for (name, template) in templates {
-        let text = read(&paths::root().join("deploy").join(template))?;
+        let mut text = read(&paths::root().join("deploy").join(template))?;
+        if name.starts_with("rpm") {
+            text = text.replace("#DEBHELPER#\n", "");
+        }
         let text = text
             .replace("#NAME#", package.name)
             .replace("#STATE#", package.state)
