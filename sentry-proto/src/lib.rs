@@ -14,12 +14,7 @@ pub mod v1 {
 
 /// Generated from `proto/kubelet/pods.proto`.
 pub mod kubelet {
-    #![expect(
-        clippy::all,
-        clippy::allow_attributes,
-        clippy::allow_attributes_without_reason,
-        reason = "generated code"
-    )]
+    #![expect(clippy::allow_attributes, clippy::allow_attributes_without_reason, reason = "generated code")]
     tonic::include_proto!("v1alpha1");
 }
 

@@ -17,7 +17,7 @@ use super::{
     books, recover,
     reload::Reload,
     reserve::Reserve,
-    status::{StateStatus, StatusBoard},
+    status::{StateStatus, StatusBoard, Written},
     watchdog,
 };
 use crate::{
@@ -449,10 +449,8 @@ impl Stages {
             tier,
             unseen,
             sensor_limits,
-            ring_stats,
-            threads.stats,
+            Written { ring: ring_stats, stages: threads.stats, selecting },
             state,
-            selecting,
         );
         Ok(App {
             current,

@@ -52,6 +52,13 @@ impl StateStatus {
     }
 }
 
+/// What the stages write of themselves.
+pub struct Written {
+    pub ring: Arc<RingStats>,
+    pub stages: Vec<(&'static str, Arc<StageStats>)>,
+    pub selecting: Arc<Selecting>,
+}
+
 /// State that the control socket shows; written by the stages.
 pub struct StatusBoard {
     pub sensor: String,
@@ -77,11 +84,10 @@ impl StatusBoard {
         tier: String,
         limits: Vec<String>,
         sensor_limits: Vec<String>,
-        ring: Arc<RingStats>,
-        stages: Vec<(&'static str, Arc<StageStats>)>,
+        written: Written,
         state: StateStatus,
-        selecting: Arc<Selecting>,
     ) -> Self {
+        let Written { ring, stages, selecting } = written;
         let canary = Arc::new(CanaryState::default());
         Self {
             sensor,

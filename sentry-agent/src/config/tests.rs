@@ -206,7 +206,7 @@ fn errors_say_where_and_what() {
         ),
         (
             "version: 1\nagents:\n  - name: a\n    restart: {limit: 1}\n",
-            "4:5: unknown field `restart`, expected one of name, mode",
+            "4:5: unknown field `restart`, expected one of name, mode, limits, match",
         ),
         ("version: 1\nagents: [\n", "2:9: unclosed bracket '['"),
     ];

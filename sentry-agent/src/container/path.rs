@@ -79,9 +79,9 @@ pub const ID_LIMIT: usize = 255;
 pub fn place(path: &Path) -> Option<Place> {
     let mut found: Option<Place> = None;
     let mut parents: Vec<&str> = Vec::new();
-    for segment in path.iter() {
+    for segment in path {
         // A name that is not UTF-8 is none of an engine's.
-        let name = segment.to_str().unwrap_or("");
+        let name = segment.to_str().unwrap_or_default();
         let in_container = found.as_ref().is_some_and(|found| found.container_id.is_some());
         // Within a container the name means nothing: the container may have chosen it.
         if is_helper(name) && !in_container {

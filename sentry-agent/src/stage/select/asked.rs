@@ -33,7 +33,7 @@ pub struct Asked {
 pub enum Why {
     /// It was made, at this path below the mount. `None`: the path was too long for the record.
     Made(Option<PathBuf>),
-    Executed(Executed),
+    Executed(Box<Executed>),
 }
 
 /// Something was executed in it.
@@ -56,7 +56,7 @@ impl Asked {
                 Some(Self { tag, cgroup: made.cgroup, why: Why::Made(path_of(&made)) })
             }
             Record::Exec(exec) => {
-                Some(Self { tag, cgroup: exec.cgroup, why: Why::Executed(executed(&exec)) })
+                Some(Self { tag, cgroup: exec.cgroup, why: Why::Executed(Box::new(executed(&exec))) })
             }
             _ => None,
         }

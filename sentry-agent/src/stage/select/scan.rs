@@ -2,13 +2,13 @@
 //! nobody selected.
 
 use super::*;
-use crate::select::known;
+use crate::select::{Selector, known};
 
 impl Turn {
     /// Watches what is selected and not watched; looks for agents that nobody selected.
     pub(super) fn scan(&mut self) {
-        let by_executions = self.selection.agents.iter().flat_map(|agent| &agent.selectors);
-        let by_executions = by_executions.into_iter().any(|selector| selector.is_about_executions());
+        let mut selectors = self.selection.agents.iter().flat_map(|agent| &agent.selectors);
+        let by_executions = selectors.any(Selector::is_about_executions);
         if self.selection.is_empty() && self.discover == Discover::Off {
             return locked(&self.stage.selecting.unwatched).clear();
         }
