@@ -6,12 +6,41 @@ use serde_json::Value;
 const SENSOR: &str = concat!("localhost/agentsentry/sentry:", env!("CARGO_PKG_VERSION"));
 const COLLECTOR: &str = concat!("localhost/agentsentry/sentry-collector:", env!("CARGO_PKG_VERSION"));
 
+const PAGE: &str = include_str!("../../docs/install/container.md");
+
 /// The options of the page on containers, after `podman run`.
 fn options() -> Vec<String> {
-    let page = include_str!("../../docs/install/container.md");
-    let command = page.split("podman run --detach --name agentsentry \\\n").nth(1).unwrap();
+    let command = PAGE.split("podman run --detach --name agentsentry \\\n").nth(1).unwrap();
     let options = command.split("  localhost/agentsentry/sentry").next().unwrap();
     options.split_whitespace().filter(|word| *word != "\\").map(str::to_owned).collect()
+}
+
+/// Those of them that a doctor needs, who keeps nothing and names nothing.
+fn options_of_doctor() -> Vec<String> {
+    let keeps = |option: &String| !option.contains("agentsentry:") && !option.contains("/containers/");
+    options().into_iter().filter(keeps).collect()
+}
+
+/// The option with a place of the test's in the stead of the host's.
+fn placed(podman: &Podman, option: String) -> String {
+    let Some((host, inside)) = option.strip_prefix("--volume=").and_then(|places| places.split_once(':'))
+    else {
+        return option;
+    };
+    let place = match host {
+        "/var/lib/containers/storage" => podman.store(),
+        _ if host.ends_with("/agentsentry") => {
+            let place = podman.scratch().join(&host.replace('/', "-"));
+            std::fs::create_dir_all(&place).unwrap();
+            place
+        }
+        _ => return option,
+    };
+    if host == "/etc/agentsentry" {
+        let config = PAGE.split("```yaml\n").nth(1).unwrap().split("```").next().unwrap();
+        std::fs::write(place.join("config.yaml"), config).unwrap();
+    }
+    format!("--volume={}:{inside}", place.display())
 }
 
 /// A sensor in a container, with the host's directories of its own.
@@ -20,19 +49,7 @@ struct Sensor<'a>(&'a Podman);
 impl<'a> Sensor<'a> {
     fn start(podman: &'a Podman) -> Self {
         let mut args: Vec<String> = ["run", "--detach", "--name", "agentsentry"].map(str::to_owned).into();
-        for option in options() {
-            let place = option.strip_prefix("--volume=/var/lib/agentsentry:");
-            let place = place.or(option.strip_prefix("--volume=/run/agentsentry:"));
-            args.push(match place {
-                Some(inside) => {
-                    let name = inside.replace('/', "-");
-                    let dir = podman.scratch().join(&name);
-                    std::fs::create_dir(&dir).unwrap();
-                    format!("--volume={}:{inside}", dir.display())
-                }
-                None => option,
-            });
-        }
+        args.extend(options().into_iter().map(|option| placed(podman, option)));
         args.extend([SENSOR, "sensor", "--group", "", "--log-json"].map(str::to_owned));
         podman.done(&args.iter().map(String::as_str).collect::<Vec<_>>());
         let sensor = Self(podman);
@@ -67,9 +84,15 @@ fn the_sensor_in_a_container_stops_a_runaway_in_another_and_leaves_its_neighbour
     require!("root", "image");
     let podman = Podman::new();
     let sensor = Sensor::start(&podman);
-    let group = podman.agent("agent");
-    let _neighbour = podman.agent("neighbour");
-    let run = sensor.json(&["tag", &group, "--name", "boxed", "--enforce"]).remove(0);
+    podman.start("agent");
+    podman.start("neighbour");
+    let run = wait::until("the selected container is watched", || {
+        let all = sensor.json(&["agents"]);
+        let runs: Vec<_> = all.iter().filter(|line| line["type"] == "run").collect();
+        if let [run] = runs[..] { Ok(run.clone()) } else { Err(format!("{all:?}")) }
+    });
+    let named = (&run["agent"]["name"], &run["container"]["name"], &run["container"]["image"]);
+    assert_eq!(named, (&"boxed".into(), &"agent".into(), &"localhost/tools:latest".into()), "{run:#}");
     let id = run["id"].as_str().unwrap();
     podman.done(&["exec", "agent", "sh", "-c", "touch /tmp/made; cat /bin/busybox >/dev/null"]);
     let refused = podman.run(&["exec", "agent", "nc", "127.0.0.1", "9"]);
@@ -96,9 +119,8 @@ fn the_image_without_arguments_is_the_doctor() {
     require!("root", "image");
     let podman = Podman::new();
     let mut args = vec!["run", "--rm"];
-    let options = options();
-    // It makes nothing, so that it needs no place.
-    args.extend(options.iter().map(String::as_str).filter(|option| !option.contains("agentsentry:")));
+    let options = options_of_doctor();
+    args.extend(options.iter().map(String::as_str));
     args.push(SENSOR);
     let text = podman.done(&args);
     assert!(text.starts_with("Kernel ") && !text.contains("is not there"), "{text}");
@@ -108,8 +130,8 @@ fn the_image_without_arguments_is_the_doctor() {
 fn a_container_without_the_mount_that_a_tier_needs_says_so() {
     require!("root", "image");
     let podman = Podman::new();
-    let options = options();
-    let hides = |option: &&str| !option.contains("agentsentry:") && !option.contains("/sys/kernel/security");
+    let options = options_of_doctor();
+    let hides = |option: &&str| !option.contains("/sys/kernel/security");
     let mut args = vec!["run", "--rm", "--tmpfs=/sys/kernel/security"];
     args.extend(options.iter().map(String::as_str).filter(hides));
     args.push(SENSOR);

@@ -21,7 +21,7 @@ pub struct Podman {
 }
 
 impl Podman {
-    /// With the images of sensor and collector, and [`Self::agent`]'s.
+    /// With the images of sensor and collector, and one with a shell.
     ///
     /// # Panics
     /// When podman cannot load them.
@@ -55,7 +55,7 @@ impl Podman {
     pub fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new("podman");
         command.env("CONTAINERS_CONF", checkout("tests/deploy/containers.conf"));
-        command.arg("--root").arg(self.scratch.join("store"));
+        command.arg("--root").arg(self.store());
         command.arg("--runroot").arg(self.scratch.join("runroot"));
         command.arg("--tmpdir").arg(self.scratch.join("tmpdir"));
         command.arg("--storage-driver=vfs").args(args);
@@ -87,18 +87,18 @@ impl Podman {
         all[0].take()
     }
 
-    /// Starts a container that waits, and returns the path of its cgroup below
-    /// the mount.
+    /// Starts a container that waits.
     ///
     /// # Panics
     /// When it does not start.
-    #[must_use]
-    pub fn agent(&self, name: &str) -> String {
+    pub fn start(&self, name: &str) {
         self.done(&["run", "--detach", "--network=none", "--name", name, TOOLS, "sleep", "100000"]);
-        let pid = self.inspect(name)["State"]["Pid"].as_u64().unwrap();
-        let groups = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap();
-        let line = groups.lines().find_map(|line| line.strip_prefix("0::/")).unwrap();
-        line.to_owned()
+    }
+
+    /// Where its containers and images are.
+    #[must_use]
+    pub fn store(&self) -> PathBuf {
+        self.scratch.join("store")
     }
 
     /// Whether a container runs.
