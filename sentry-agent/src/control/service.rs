@@ -363,6 +363,7 @@ impl From<RunError> for Status {
             | RunError::Deserted { .. }
             | RunError::Enter { .. }
             | RunError::OfTheSensor { .. }
+            | RunError::Protected { .. }
             | RunError::Cgroup(_) => Code::FailedPrecondition,
             RunError::Kernel(_) => Code::Internal,
         };

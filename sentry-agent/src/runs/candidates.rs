@@ -176,6 +176,12 @@ impl Registry {
         old.map(|(tag, _)| *tag).collect()
     }
 
+    /// Whether there is a slot for a cgroup that nobody asked for.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        self.kernel().slots.free() > LEFT_FREE
+    }
+
     /// Where the hierarchy is mounted.
     #[must_use]
     pub fn cgroup_mount(&self) -> &Path {

@@ -35,6 +35,8 @@ pub enum RunError {
     Contains { path: String, run: String },
     #[error("cgroup {path} holds the runs that the sensor makes; tag another one")]
     OfTheSensor { path: String },
+    #[error("cgroup {path} holds {what}, which a freeze or kill of it would stop; tag another one")]
+    Protected { path: String, what: &'static str },
     #[error("no run matches `{target}`; `sentry agents --all` lists them")]
     Unknown { target: String },
     #[error("`{target}` matches {count} runs; give more of the run id, `sentry agents` lists them")]

@@ -188,6 +188,9 @@ impl Registry {
         if Path::new(crate::cgroup::RUNS_DIR).starts_with(cgroup.below()) {
             return Err(RunError::OfTheSensor { path: path() });
         }
+        if let Some(what) = protected(cgroup)? {
+            return Err(RunError::Protected { path: path(), what });
+        }
         cgroup.visit_ids(|id| {
             let owner = self.kernel().programs.tables.cgroup(id).filter(|owner| *owner != tag);
             let Some(run) = owner.and_then(|tag| self.by_tag(tag)).filter(|run| !run.is_ended()) else {
@@ -434,4 +437,20 @@ impl Registry {
     fn lists(&self) -> MutexGuard<'_, Lists> {
         self.runs.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What is in the cgroup that is never stopped.
+fn protected(cgroup: &Cgroup) -> Result<Option<&'static str>, CgroupError> {
+    let processes = match cgroup.procs() {
+        Err(error) if error.is_gone() => return Ok(None),
+        other => other?,
+    };
+    let holds = |process: u32| processes.binary_search(&process).is_ok();
+    Ok(if holds(std::process::id()) {
+        Some("the sensor itself")
+    } else if holds(1) {
+        Some("the first process of the system")
+    } else {
+        None
+    })
 }

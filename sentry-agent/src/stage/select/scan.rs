@@ -112,7 +112,7 @@ impl Turn {
     /// Watches a cgroup from now on: what has happened in it was not seen. One that is refused is not
     /// tried again.
     fn tag(&mut self, id: u64, below: &Path, start: Start) -> bool {
-        if self.refused.contains(&id) {
+        if self.refused.contains(&id) || !self.stage.registry.has_room() {
             return false;
         }
         match self.stage.registry.tag(below, start) {
