@@ -91,7 +91,7 @@ struct Lane {
 pub enum Until {
     /// When more of them have come.
     More,
-    /// When [`Lanes::release`] says so.
+    /// When [`Lanes::release`] is called.
     Released,
 }
 
