@@ -3,6 +3,7 @@
 use std::process::Command;
 
 use sentry_tests::{
+    guest,
     nspawn::{Machine, Ran},
     packages, require,
     scratch::Scratch,
@@ -83,6 +84,63 @@ fn installed_packages_serve_members_of_the_group_and_leave_nothing_when_purged()
     assert_eq!(ran.succeeded("kept"), "collector.yaml\nconfig.yaml\n/var/lib/agentsentry/ledger");
     ran.succeeded("purge");
     assert_eq!(ran.succeeded("left"), "");
+}
+
+#[test]
+fn a_runaway_under_a_selected_unit_is_frozen_and_killed_and_other_units_go_on() {
+    require!("root", "systemd-nspawn", "debian-packages");
+    let script = r#"
+        dpkg --install /packages/*.deb >/out/install 2>&1 || exit 1
+        echo "  - {name: svc, mode: enforce, match: [{unit: 'runaway*.service'}]}" \
+            >>/etc/agentsentry/config.yaml
+        step reload systemctl reload agentsentry
+        storm='while :; do sleep 600 & done'
+        systemd-run --quiet --unit=runaway-1 --property=TasksMax=400 sh -c "$storm" || exit 1
+        systemd-run --quiet --unit=neighbour sleep infinity || exit 1
+        await sh -c '! systemctl is-active runaway-1'
+        step unit systemctl show --property=Result --value runaway-1
+        await sh -c 'sentry agents --all | grep svc | grep -q ended'
+        step agents sentry agents --all
+        acts() { journalctl --output=verbose --output-fields=ACTION AGENT=svc MESSAGE=outcome | grep ACTION; }
+        step acts acts
+        step neighbour systemctl is-active neighbour
+        step health sentry health
+    "#;
+    let ran = run(script);
+    assert_eq!(ran.succeeded("reload"), "");
+    assert_eq!(ran.succeeded("unit"), "signal");
+    let agents = ran.succeeded("agents");
+    assert!(agents.contains("unit runaway*.service") && !agents.contains("neighbour"), "{agents}");
+    let acts = ran.succeeded("acts");
+    // A first finding of low confidence is only noted.
+    let acts: Vec<_> = acts.split_whitespace().filter(|act| *act != "ACTION=Observe").collect();
+    assert_eq!(acts, ["ACTION=Freeze", "ACTION=Kill"]);
+    assert_eq!(ran.succeeded("neighbour"), "active");
+    let (_, health) = ran.step("health");
+    assert!(guest::place().is_none() || health.contains("tier A"), "{health}");
+}
+
+#[test]
+fn the_watchdog_restarts_a_sensor_that_stands_still_and_its_run_stays_watched() {
+    require!("root", "systemd-nspawn", "debian-packages");
+    let script = r#"
+        mkdir -p /etc/systemd/system/agentsentry.service.d
+        printf '[Service]\nWatchdogSec=10s\n' >/etc/systemd/system/agentsentry.service.d/soon.conf
+        dpkg --install /packages/*.deb >/out/install 2>&1 || exit 1
+        sentry run --name long -- sh -c 'touch /tmp/long; exec sleep 1000' &
+        await test -e /tmp/long
+        systemctl kill --signal=STOP agentsentry
+        await sh -c 'systemctl show --property=NRestarts agentsentry | grep -q =1'
+        await systemctl is-active agentsentry
+        step why journalctl --output=cat --unit=agentsentry --grep='Watchdog timeout'
+        step agents sentry agents
+        step killed sentry kill long
+    "#;
+    let ran = run(script);
+    assert_eq!(ran.succeeded("why").lines().count(), 1);
+    let agents = ran.succeeded("agents");
+    assert!(agents.contains("long") && agents.contains("running"), "{agents}");
+    ran.succeeded("killed");
 }
 
 #[test]

@@ -54,6 +54,7 @@ fn present(capability: &str) -> bool {
             std::fs::read_to_string("/proc/filesystems").is_ok_and(|text| text.contains("\toverlay"))
         }
         // Machines with systemd as their first process.
+        "systemd-nspawn" if crate::guest::place().is_some() => true,
         "systemd-nspawn" => {
             let mut command = std::process::Command::new("systemd-nspawn");
             present("overlay") && command.arg("--version").output().is_ok_and(|out| out.status.success())

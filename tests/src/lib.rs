@@ -63,6 +63,9 @@ pub mod scenario;
 pub mod nspawn;
 
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+pub mod guest;
+
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
 pub mod packages;
 
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]

@@ -2,6 +2,8 @@
 //! this host's `/usr`, with an empty `/etc`, a network of its own and a private overlay on top, so
 //! that nothing on the host changes.
 //!
+//! With `AGENTSENTRY_GUEST` in the environment it is an emulated machine instead ([`crate::guest`]).
+//!
 //! cgroups: the machine has a pure v2 hierarchy, as today's distributions boot it. It lives in a
 //! group of its own on the host, which goes with it.
 
@@ -9,11 +11,12 @@ use std::{
     fs,
     os::unix::{fs::symlink, process::CommandExt as _},
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::{Command, Output, Stdio},
     time::Duration,
 };
 
 use crate::{
+    guest,
     programs::{self, Gathered},
     scratch::Scratch,
     wait,
@@ -28,14 +31,19 @@ const DPKG: &str = "/var/lib/dpkg";
 /// What the machine runs: functions for the scripts of tests.
 ///
 /// `step NAME COMMAND…` runs a command and keeps its output and exit code under the name; `await
-/// COMMAND…` repeats it until it succeeds, for a minute at most, and then gives up the whole
-/// script.
+/// COMMAND…` repeats it until it succeeds, for a minute at most (ten where the machine is emulated),
+/// and then gives up the whole script.
 const PRELUDE: &str = r#"
+limit=60
+if grep -q systemd.unit=script.target /proc/cmdline; then
+    limit=600
+    useradd --uid 1000 --home-dir /tmp ada
+fi
 step() { local name=$1; shift; "$@" >/out/$name 2>&1; echo $? >/out/$name.code; }
 await() {
-    local end=$((SECONDS + 60))
+    local end=$((SECONDS + limit))
     until "$@" >/out/await 2>&1; do
-        if [ $SECONDS -ge $end ]; then echo "not within 60 s: $*: $(cat /out/await)"; exit 1; fi
+        if [ $SECONDS -ge $end ]; then echo "not within $limit s: $*: $(cat /out/await)"; exit 1; fi
         sleep 0.05
     done
 }
@@ -44,15 +52,19 @@ ended() {
     [ $1 = 0 ] || journalctl --output=cat --lines=40 --unit='agentsentry*'
 }
 trap 'ended $?' EXIT
-mount -t bpf bpf /sys/fs/bpf || exit 1
+grep -q ' /sys/fs/bpf bpf ' /proc/mounts || mount -t bpf bpf /sys/fs/bpf || exit 1
 "#;
 
 const TARGET: &str = "[Unit]\nRequires=basic.target\nAfter=basic.target\nWants=script.service\n";
 
 const SERVICE: &str = "[Unit]\nAfter=basic.target\n\
-     [Service]\nType=oneshot\nExecStart=/bin/bash /script\nExecStopPost=/bin/systemctl poweroff --force\n\
+     [Service]\nType=oneshot\nExecStart=/bin/bash /script\nExecStopPost=-/bin/sh /hand-over\n\
+     ExecStopPost=/bin/systemctl poweroff --force\n\
      Environment=HOME=/root LANG=C.UTF-8 NO_COLOR=1 SYSTEMD_PAGER=cat\n\
      StandardOutput=file:/out/script\nStandardError=inherit\n";
+
+/// From an emulated machine, which has no directory in common with the host.
+const HAND_OVER: &str = "stty -F /dev/ttyS1 raw\ntar --create --directory=/out . | cat >/dev/ttyS1\n";
 
 /// A machine before it is booted.
 #[derive(Default)]
@@ -107,8 +119,22 @@ impl Machine {
 
 fn boot(machine: &Machine, script: &str) -> Ran {
     let scratch = Scratch::new();
-    let [root, upper, out] = ["root", "upper", "out"].map(|name| scratch.join(name));
-    for dir in [&root, &upper, &out] {
+    let out = scratch.join("out");
+    fs::create_dir(&out).unwrap();
+    let output = match guest::place() {
+        Some(place) => emulated(&place, machine, script, &scratch, &out),
+        None => contained(machine, script, &scratch, &out),
+    };
+    let ran = Ran { out, _scratch: scratch };
+    let log = || format!("{}\n{}", ran.text("script"), programs::text(&output));
+    assert!(output.status.success(), "the machine did not run: {}", log());
+    assert_eq!(ran.text("script.code"), "0", "the script gave up: {}", log());
+    ran
+}
+
+fn contained(machine: &Machine, script: &str, scratch: &Scratch, out: &Path) -> Output {
+    let [root, upper] = ["root", "upper"].map(|name| scratch.join(name));
+    for dir in [&root, &upper] {
         fs::create_dir(dir).unwrap();
     }
     make_root(&root, script);
@@ -143,12 +169,27 @@ fn boot(machine: &Machine, script: &str) -> Ran {
     command.arg("systemd.unit=script.target");
     command.env("SYSTEMD_NSPAWN_UNIFIED_HIERARCHY", "1").stdin(Stdio::null());
     group.enter(&mut command);
-    let output = Gathered::start(&mut command).wait_within(LIMIT);
-    let ran = Ran { out, _scratch: scratch };
-    let log = || format!("{}\n{}", ran.text("script"), programs::text(&output));
-    assert!(output.status.success(), "the machine did not run: {}", log());
-    assert_eq!(ran.text("script.code"), "0", "the script gave up: {}", log());
-    ran
+    Gathered::start(&mut command).wait_within(LIMIT)
+}
+
+fn emulated(place: &Path, machine: &Machine, script: &str, scratch: &Scratch, out: &Path) -> Output {
+    let mut files = machine.files.clone();
+    let own = own_files(script);
+    for (index, (path, text)) in own.iter().chain(&[("hand-over", HAND_OVER.to_owned())]).enumerate() {
+        let file = scratch.join(&format!("own-{index}"));
+        fs::write(&file, text).unwrap();
+        files.push((file, format!("/{path}")));
+    }
+    guest::boot(place, scratch.path(), &files, out)
+}
+
+/// What runs the script, in every kind of machine.
+fn own_files(script: &str) -> [(&'static str, String); 3] {
+    [
+        ("etc/systemd/system/script.target", TARGET.to_owned()),
+        ("etc/systemd/system/script.service", SERVICE.to_owned()),
+        ("script", format!("{PRELUDE}\ncd /src\n{script}\n")),
+    ]
 }
 
 /// Only what systemd and the services cannot do without.
@@ -170,14 +211,14 @@ fn make_root(root: &Path, script: &str) {
         ("etc/nsswitch.conf", "passwd: files systemd\ngroup: files systemd\nhosts: files\n"),
         ("etc/login.defs", "USERGROUPS_ENAB yes\n"),
         ("etc/hosts", "127.0.0.1 localhost machine\n"),
-        ("etc/systemd/system/script.target", TARGET),
-        ("etc/systemd/system/script.service", SERVICE),
-        ("script", &format!("{PRELUDE}\ncd /src\n{script}\n")),
         // The overlay hides these two; nspawn looks at them before it mounts it.
         ("usr/lib/os-release", "ID=test\n"),
         ("usr/lib/systemd/libsystemd-shared-252.so", ""),
     ];
     for (name, text) in files {
+        fs::write(root.join(name), text).unwrap();
+    }
+    for (name, text) in own_files(script) {
         fs::write(root.join(name), text).unwrap();
     }
     symlink("../usr/lib/os-release", root.join("etc/os-release")).unwrap();

@@ -46,6 +46,7 @@ fn main() -> ExitCode {
         "demo" => demo::command(args),
         "test" => test::command(args),
         "vm" => vm::command(args),
+        "vm-systemd" => vm::systemd_command(args),
         "coverage" => coverage::command(args),
         "fuzz" => fuzz::command(args),
         "package" => package::command(args),

@@ -173,7 +173,7 @@ fn doc_tests() -> Result<Tally> {
     Ok(tally)
 }
 
-fn host_triple() -> String {
+pub(crate) fn host_triple() -> String {
     format!("{}_UNKNOWN_LINUX_GNU", std::env::consts::ARCH.to_uppercase())
 }
 

@@ -13,6 +13,7 @@ mod matrix;
 mod mirror;
 mod modules;
 mod packages;
+mod systemd;
 
 use std::{
     path::{Path, PathBuf},
@@ -32,6 +33,8 @@ use crate::{
         matrix::{Kernel, Matrix},
     },
 };
+
+pub(crate) use systemd::command as systemd_command;
 
 const AREA: &str = "vm";
 

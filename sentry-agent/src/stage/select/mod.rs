@@ -221,8 +221,10 @@ impl Turn {
     fn decide(&mut self, asked: Asked, since: Instant) {
         let mount = self.stage.registry.cgroup_mount().to_owned();
         let below = match &asked.why {
-            Why::Made(Some(below)) => Some(below.clone()),
-            Why::Made(None) | Why::Executed(_) => tree::find(&mount, asked.cgroup),
+            Why::Made(Some(below)) if begins_in(&mount, below) => Some(below.clone()),
+            // In a cgroup namespace the kernel's path begins further up than the mount.
+            Why::Made(below) => tree::find(&mount, asked.cgroup).or_else(|| below.clone()),
+            Why::Executed(_) => tree::find(&mount, asked.cgroup),
         };
         // Gone, or never in this hierarchy.
         let Some(below) = below else { return self.let_go(asked.tag) };
@@ -303,6 +305,11 @@ impl Turn {
 
 fn no_container() -> Facts {
     Facts { complete: true, ..Facts::default() }
+}
+
+/// Whether the first group of the path is in the mount; the group itself may be gone already.
+fn begins_in(mount: &Path, below: &Path) -> bool {
+    below.components().next().is_some_and(|first| mount.join(first).exists())
 }
 
 /// As selectors write it.
