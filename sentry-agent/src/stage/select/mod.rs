@@ -31,7 +31,7 @@ use crate::{
     enrich::clock,
     error_chain,
     ring::lanes::Lanes,
-    runs::{Registry, Run, RunError, Start},
+    runs::{Registry, Run, RunError, Start, candidates::Standing},
     select::{Decision, Execution, Selection},
 };
 
@@ -122,6 +122,8 @@ impl Select {
     /// Runs until cancelled.
     pub fn run(self, asked: &Receiver<Asked>, stats: &StageStats, token: &CancellationToken) {
         let mut turn = Turn::new(self);
+        // The selectors, before the first question.
+        turn.go_on();
         while !token.is_cancelled() {
             let question = asked.recv_timeout(WAIT);
             stats.progress.begin();
@@ -219,6 +221,11 @@ impl Turn {
     }
 
     fn decide(&mut self, asked: Asked, since: Instant) {
+        // It may have been let go while its question waited; its slot is another's then.
+        if self.stage.registry.standing(asked.tag) != Some(Standing::Undecided) {
+            self.stage.lanes.discard(asked.tag);
+            return;
+        }
         let mount = self.stage.registry.cgroup_mount().to_owned();
         let below = match &asked.why {
             Why::Made(Some(below)) if begins_in(&mount, below) => Some(below.clone()),
