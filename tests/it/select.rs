@@ -11,11 +11,13 @@ use std::{
 
 use sentry_tests::{
     cgroup::TestCgroup,
-    procs, programs, require,
+    nspawn, procs, programs, require,
     sensor::{Sensor, Setup},
     story, wait,
 };
 use serde_json::Value;
+
+use super::systemd::readme_install;
 
 /// A command that moves itself into a cgroup before it executes anything.
 fn inside(group: &Path, program: &str, arguments: &[&str]) -> Command {
@@ -199,6 +201,47 @@ fn of_many_cgroups_that_come_and_go_the_selected_ones_are_watched_and_no_other()
         .collect();
     assert_eq!(watched, selected);
     let health = sensor.health();
+    assert_eq!((&health["selected_late"], &health["faults"]["spares_empty"]), (&0.into(), &0.into()));
+}
+
+/// The same with services of a real systemd.
+#[test]
+fn of_many_services_the_selected_ones_are_watched_from_their_first_execution_and_no_other() {
+    require!("root", "systemd-nspawn");
+    let many = if std::env::var_os("AGENTSENTRY_LONG").is_some() { 1_000 } else { 40 };
+    let script = format!(
+        r#"
+        echo "  - {{name: svc, match: [{{unit: 'picked-*.service'}}]}}" >>/etc/agentsentry/config.yaml
+        systemctl restart agentsentry || exit 1
+        begin=$SECONDS
+        for number in $(seq {many}); do
+            name=picked; [ $((number % 2)) = 0 ] && name=other
+            systemd-run --quiet --wait --unit=$name-$number /usr/bin/true || exit 1
+        done
+        step seconds echo $((SECONDS - begin))
+        all_ended() {{ [ $(sentry agents --all | grep -c 'svc.*ended') = {half} ]; }}
+        await all_ended
+        step agents sentry agents --all --json
+        step executed sh -c "sentry events --agent svc --limit 0 | grep -c 'exec      /usr/bin/true'"
+        step health sentry health --json
+        "#,
+        half = many / 2
+    );
+    let ran = nspawn::run(&(readme_install() + &script));
+    println!("{many} services came and went in {} s", ran.succeeded("seconds"));
+    let agents = ran.succeeded("agents");
+    let watched: BTreeSet<String> = agents
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap())
+        .map(|run| run["cgroup"]["path"].as_str().unwrap().rsplit('/').next().unwrap().to_owned())
+        .collect();
+    let picked: BTreeSet<String> = (1..=many)
+        .filter(|number| number % 2 == 1)
+        .map(|number| format!("picked-{number}.service"))
+        .collect();
+    assert_eq!(watched, picked);
+    assert_eq!(ran.succeeded("executed"), (many / 2).to_string());
+    let health: Value = serde_json::from_str(&ran.succeeded("health")).unwrap();
     assert_eq!((&health["selected_late"], &health["faults"]["spares_empty"]), (&0.into(), &0.into()));
 }
 
