@@ -9,6 +9,10 @@ use std::{
     time::Instant,
 };
 
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
 use sentry_tests::{
     cgroup::TestCgroup,
     nspawn, procs, programs, require,
@@ -112,6 +116,27 @@ fn a_file_is_selected_whatever_its_name_and_by_its_content() {
     drop(group);
     let run = ended(&sensor, "picked", 1).remove(0);
     assert_eq!(executed(&sensor, &run), [alias.to_str().unwrap()]);
+}
+
+#[test]
+fn a_cgroup_that_is_gone_by_the_time_it_is_decided_is_a_run_all_the_same() {
+    require!("root");
+    let made = format!("{{name: made, match: [{{cgroup: '{}'}}]}}", pattern("made"));
+    let config = format!("agents: [{made}, {{name: executed, match: [{{executable: /usr/bin/tac}}]}}]");
+    let sensor = Setup::default().config(&config).start();
+    let process = Pid::from_raw(sensor.pid().try_into().unwrap());
+    kill(process, Signal::SIGSTOP).unwrap();
+    for (name, program) in [("made", "/usr/bin/true"), ("executed", "/usr/bin/tac")] {
+        let group = TestCgroup::new(name);
+        assert!(inside(group.path(), program, &["/dev/null"]).status().unwrap().success());
+    }
+    kill(process, Signal::SIGCONT).unwrap();
+    let of = |agent| {
+        let run = ended(&sensor, agent, 1).remove(0);
+        (run["selected_by"].clone(), executed(&sensor, &run))
+    };
+    assert_eq!(of("made"), (format!("cgroup {}", pattern("made")).into(), vec!["/usr/bin/true".into()]));
+    assert_eq!(of("executed"), ("executable /usr/bin/tac".into(), vec!["/usr/bin/tac".into()]));
 }
 
 #[test]

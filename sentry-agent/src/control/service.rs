@@ -273,6 +273,13 @@ impl ControlService {
         if let Some(run) = self.journal.run(target.to_owned()).await? {
             return Ok(run);
         }
+        // One that has just ended is in the journal's queue.
+        if uuid::Uuid::try_parse(target).is_ok()
+            && self.journal.flush().await.is_ok()
+            && let Some(run) = self.journal.run(target.to_owned()).await?
+        {
+            return Ok(run);
+        }
         match self.registry.find(target) {
             Ok(run) => return Ok(run.wire()),
             Err(RunError::Unknown { .. }) => {}

@@ -152,6 +152,13 @@ impl Lanes {
         }
     }
 
+    /// What `of` makes of the records that wait of a run, oldest first.
+    pub fn look_through<T>(&self, tag: RunTag, of: impl FnMut(&[u8]) -> Option<T>) -> Vec<T> {
+        let waiting = self.lock();
+        let lane = waiting.lanes.get(&tag);
+        lane.into_iter().flat_map(|lane| &lane.records).map(AsRef::as_ref).filter_map(of).collect()
+    }
+
     /// Drops what waits of a run; how many records that was.
     pub fn discard(&self, tag: RunTag) -> usize {
         self.lock().discard(tag)

@@ -33,7 +33,7 @@ pub fn run(lanes: &Lanes, mut enricher: Enricher, to: &Analyse, stats: &StageSta
             Some(whose) => analyse(&turn, &whose, &mut enricher, to, stats),
             None => match to.registry.standing(turn.tag) {
                 Some(Standing::Undecided) => ask(turn, lanes, to, stats),
-                Some(Standing::Refused) => stats.handled(turn.records.len() as u64),
+                Some(Standing::Refused) => let_go(&turn, to, stats),
                 None => of_canary(&turn, to, stats),
             },
         }
@@ -53,6 +53,16 @@ fn ask(turn: Turn, lanes: &Lanes, to: &Analyse, stats: &StageStats) {
     if to.asked.try_send(asked).is_err() {
         // It is looked for again among those that are not decided.
         stats.lost(1);
+    }
+}
+
+/// Records of what is no agent's. Something may have been executed while that was decided.
+fn let_go(turn: &Turn, to: &Analyse, stats: &StageStats) {
+    stats.handled(turn.records.len() as u64);
+    for asked in turn.records.iter().filter_map(|record| Asked::of(turn.tag, record)) {
+        if asked.is_about_an_execution() && to.asked.try_send(asked).is_err() {
+            stats.lost(1);
+        }
     }
 }
 

@@ -61,6 +61,11 @@ impl Asked {
             _ => None,
         }
     }
+
+    #[must_use]
+    pub fn is_about_an_execution(&self) -> bool {
+        matches!(self.why, Why::Executed(_))
+    }
 }
 
 fn path_of(made: &CgroupRecord) -> Option<PathBuf> {

@@ -224,7 +224,7 @@ impl Turn {
         // It may have been let go while its question waited; its slot is another's then.
         if self.stage.registry.standing(asked.tag) != Some(Standing::Undecided) {
             self.stage.lanes.discard(asked.tag);
-            return;
+            return self.decide_late(&asked);
         }
         let mount = self.stage.registry.cgroup_mount().to_owned();
         let below = match &asked.why {
@@ -233,9 +233,13 @@ impl Turn {
             Why::Made(below) => tree::find(&mount, asked.cgroup).or_else(|| below.clone()),
             Why::Executed(_) => tree::find(&mount, asked.cgroup),
         };
-        // Gone, or never in this hierarchy.
-        let Some(below) = below else { return self.let_go(asked.tag) };
-        let path = path_of(&below);
+        let (path, below) = match (below, &asked.why) {
+            (Some(below), _) => (path_of(&below), below),
+            // Its path is not known any more, so no condition on that holds.
+            (None, Why::Executed(_)) => (String::new(), format!("gone-{}", asked.cgroup).into()),
+            // Never in this hierarchy.
+            (None, Why::Made(_)) => return self.let_go(asked.tag),
+        };
         let mut facts = self.facts(&below);
         // A question that has waited so long is decided by what there is.
         facts.complete |= since.elapsed() > PATIENCE;
@@ -246,7 +250,10 @@ impl Turn {
             }
         };
         match decision {
-            Decision::Unselected => self.let_go(asked.tag),
+            Decision::Unselected => match self.executed_meanwhile(&asked) {
+                Some(executed) => self.decide(executed, since),
+                None => self.let_go(asked.tag),
+            },
             Decision::Later => self.later.push((asked, since)),
             Decision::Selected { agent, mode, why } => {
                 let command = match &asked.why {
@@ -258,6 +265,45 @@ impl Turn {
                 let start = Start { name: agent, mode, uid: 0, command, selected_by: why };
                 self.admit(&asked, &below, start);
             }
+        }
+    }
+
+    /// Where a cgroup was asked about when it was made: what was executed in it since, for which the
+    /// kernel had no reason to ask again.
+    fn executed_meanwhile(&mut self, asked: &Asked) -> Option<Asked> {
+        if asked.is_about_an_execution() {
+            return None;
+        }
+        let executed = self.stage.lanes.look_through(asked.tag, |record| {
+            Asked::of(asked.tag, record).filter(Asked::is_about_an_execution)
+        });
+        executed.into_iter().find(|other| self.start_of(other).is_some())
+    }
+
+    /// Something was executed just before its cgroup was let go: it is watched from now on.
+    fn decide_late(&mut self, asked: &Asked) {
+        let mount = self.stage.registry.cgroup_mount().to_owned();
+        if let Some(below) = tree::find(&mount, asked.cgroup)
+            && let Some(start) = self.start_of(asked)
+        {
+            let _refused = self.tag(asked.cgroup, &below, start);
+        }
+    }
+
+    /// The run that an execution makes of its cgroup.
+    fn start_of(&mut self, asked: &Asked) -> Option<Start> {
+        let Why::Executed(executed) = &asked.why else { return None };
+        let below = tree::find(self.stage.registry.cgroup_mount(), asked.cgroup);
+        let facts = below.as_ref().map_or_else(no_container, |below| self.facts(below));
+        let path = below.map(|below| path_of(&below)).unwrap_or_default();
+        let selection = Arc::clone(&self.selection);
+        match decide_execution(&selection, &path, executed, &facts, &mut self.readers) {
+            Decision::Selected { agent, mode, why } => {
+                let argv = executed.process.argv.as_ref();
+                let command = argv.map(|argv| argv.arguments.clone()).unwrap_or_default();
+                Some(Start { name: agent, mode, uid: 0, command, selected_by: why })
+            }
+            Decision::Unselected | Decision::Later => None,
         }
     }
 

@@ -55,7 +55,7 @@ impl Turn {
             if is_watched || self.stage.registry.of_process(process.key.tgid).is_some() {
                 continue;
             }
-            let start = self.start_of(&process);
+            let start = self.start_of_running(&process);
             if let (Some(start), Some(id)) = (start, id)
                 && self.tag(id, &process.cgroup, start)
             {
@@ -95,7 +95,7 @@ impl Turn {
     }
 
     /// The run that a process makes of its cgroup, by selectors of what is executed.
-    fn start_of(&mut self, process: &tree::Running) -> Option<Start> {
+    fn start_of_running(&mut self, process: &tree::Running) -> Option<Start> {
         let executed = process.as_executed();
         let mut facts = self.facts(&process.cgroup);
         facts.complete = true;
@@ -111,7 +111,7 @@ impl Turn {
 
     /// Watches a cgroup from now on: what has happened in it was not seen. One that is refused is not
     /// tried again.
-    fn tag(&mut self, id: u64, below: &Path, start: Start) -> bool {
+    pub(super) fn tag(&mut self, id: u64, below: &Path, start: Start) -> bool {
         if self.refused.contains(&id) || !self.stage.registry.has_room() {
             return false;
         }
