@@ -2,7 +2,7 @@
 
 use aya_ebpf::{
     bindings::{BPF_F_NO_PREALLOC, bpf_map_type::BPF_MAP_TYPE_TASK_STORAGE, task_struct},
-    btf_maps::{Array, HashMap, LruHashMap, PerCpuArray, RingBuf},
+    btf_maps::{Array, HashMap, LpmTrie, LruHashMap, PerCpuArray, RingBuf},
     helpers::generated::bpf_task_storage_get,
     macros::btf_map,
 };
@@ -53,6 +53,33 @@ pub static BULK: RingBuf<u64, { 32 << 20 }> = RingBuf::new();
 /// fault → count, per CPU.
 #[btf_map]
 pub static FAULTS: PerCpuArray<u64, { fault::COUNT as usize }> = PerCpuArray::new();
+
+/// Slots in reserve for cgroups that may be an agent's ([`table::spare`]). Filled by the sensor,
+/// taken in turn by `probes::select`.
+#[btf_map]
+pub static SPARES: Array<u64, { table::SPARES as usize }> = Array::new();
+
+/// How many of [`SPARES`] were asked for since load.
+#[btf_map]
+pub static SPARES_ASKED: Array<u64, 1> = Array::new();
+
+/// Beginnings of names of cgroups that may be an agent's. Written by the sensor.
+#[btf_map]
+pub static SELECTED_NAMES: LpmTrie<[u8; table::NAME_BYTES], u8, { table::SELECTED as usize }> =
+    LpmTrie::new();
+
+/// Names of tasks whose execution may make their cgroup an agent's. Written by the sensor.
+#[btf_map]
+pub static SELECTED_COMMS: HashMap<[u8; table::COMM_BYTES], u8, { table::SELECTED as usize }> =
+    HashMap::new();
+
+/// Users one of whose executions may do so. Written by the sensor.
+#[btf_map]
+pub static SELECTED_USERS: HashMap<u32, u8, { table::SELECTED as usize }> = HashMap::new();
+
+/// Files whose execution may do so. Written by the sensor.
+#[btf_map]
+pub static SELECTED_FILES: HashMap<table::FileId, u8, { table::SELECTED as usize }> = HashMap::new();
 
 /// task → run: the lineage tag. It lives and dies with the task.
 #[unsafe(link_section = ".maps")]

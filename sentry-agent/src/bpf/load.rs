@@ -125,7 +125,7 @@ const PINS: &str = "agentsentry-";
 static NEXT: AtomicU32 = AtomicU32::new(0);
 
 /// Names of the maps in every object; the first object makes them, the others adopt them.
-const SHARED: [&str; 14] = [
+const SHARED: [&str; 20] = [
     "RUN_CGROUPS",
     "PROCESS_TAGS",
     "SOCKETS",
@@ -136,6 +136,12 @@ const SHARED: [&str; 14] = [
     "CRITICAL",
     "BULK",
     "FAULTS",
+    "SPARES",
+    "SPARES_ASKED",
+    "SELECTED_NAMES",
+    "SELECTED_COMMS",
+    "SELECTED_USERS",
+    "SELECTED_FILES",
     "TASK_TAGS",
     "TAGS_MISSING",
     "EXEC_FILES",

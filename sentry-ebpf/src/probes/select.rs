@@ -2,11 +2,7 @@
 //! than a program takes to begin: so each is watched from here on as a run of its own, in a slot
 //! that the sensor holds in reserve, until it is decided.
 
-use aya_ebpf::{
-    bindings::BPF_NOEXIST,
-    btf_maps::{Array, HashMap, LpmTrie, lpm_trie::Key},
-    macros::btf_map,
-};
+use aya_ebpf::{bindings::BPF_NOEXIST, btf_maps::lpm_trie::Key};
 use core::intrinsics::{AtomicOrdering::AcqRel, atomic_xadd, atomic_xchg};
 use sentry_common::{
     fault, offset as o,
@@ -18,36 +14,11 @@ use crate::{
     emit::Actor,
     gate::{self, Run},
     kernel::{cgroup, file, read_pointer, task},
-    maps::RUN_CGROUPS,
+    maps::{
+        RUN_CGROUPS, SELECTED_COMMS, SELECTED_FILES, SELECTED_NAMES, SELECTED_USERS, SPARES, SPARES_ASKED,
+    },
     offsets::of,
 };
-
-/// Slots in reserve for cgroups that may be an agent's ([`table::spare`]). Filled by the sensor,
-/// taken in turn.
-#[btf_map]
-pub static SPARES: Array<u64, { table::SPARES as usize }> = Array::new();
-
-/// How many of [`SPARES`] were asked for since load.
-#[btf_map]
-pub static SPARES_ASKED: Array<u64, 1> = Array::new();
-
-/// Beginnings of names of cgroups that may be an agent's. Written by the sensor.
-#[btf_map]
-pub static SELECTED_NAMES: LpmTrie<[u8; table::NAME_BYTES], u8, { table::SELECTED as usize }> =
-    LpmTrie::new();
-
-/// Names of tasks whose execution may make their cgroup an agent's. Written by the sensor.
-#[btf_map]
-pub static SELECTED_COMMS: HashMap<[u8; table::COMM_BYTES], u8, { table::SELECTED as usize }> =
-    HashMap::new();
-
-/// Users one of whose executions may do so. Written by the sensor.
-#[btf_map]
-pub static SELECTED_USERS: HashMap<u32, u8, { table::SELECTED as usize }> = HashMap::new();
-
-/// Files whose execution may do so. Written by the sensor.
-#[btf_map]
-pub static SELECTED_FILES: HashMap<table::FileId, u8, { table::SELECTED as usize }> = HashMap::new();
 
 /// `-EEXIST`, by the kernel's ABI.
 const EEXIST: i32 = -17;
