@@ -94,6 +94,12 @@ impl Executed {
         whole.map(|path| path.text.as_str()).collect()
     }
 
+    /// The command line, as far as the record has it.
+    #[must_use]
+    pub fn command(&self) -> Vec<String> {
+        self.process.argv.as_ref().map(|argv| argv.arguments.clone()).unwrap_or_default()
+    }
+
     /// The program, and the script that it interprets.
     pub fn files(&self) -> impl Iterator<Item = &File> {
         self.process.executable.iter().chain(&self.script)

@@ -258,9 +258,7 @@ impl Turn {
             Decision::Selected { agent, mode, why } => {
                 let command = match &asked.why {
                     Why::Made(_) => Vec::new(),
-                    Why::Executed(executed) => {
-                        executed.process.argv.as_ref().map(|argv| argv.arguments.clone()).unwrap_or_default()
-                    }
+                    Why::Executed(executed) => executed.command(),
                 };
                 let start = Start { name: agent, mode, uid: 0, command, selected_by: why };
                 self.admit(&asked, &below, start);
@@ -299,8 +297,7 @@ impl Turn {
         let selection = Arc::clone(&self.selection);
         match decide_execution(&selection, &path, executed, &facts, &mut self.readers) {
             Decision::Selected { agent, mode, why } => {
-                let argv = executed.process.argv.as_ref();
-                let command = argv.map(|argv| argv.arguments.clone()).unwrap_or_default();
+                let command = executed.command();
                 Some(Start { name: agent, mode, uid: 0, command, selected_by: why })
             }
             Decision::Unselected | Decision::Later => None,
@@ -312,7 +309,7 @@ impl Turn {
         let cgroup = match registry.open_cgroup(below, asked.cgroup) {
             Ok(cgroup) => cgroup,
             Err(error) => {
-                tracing::warn!(error = %error_chain(&error), path = %below.display(), "a selected cgroup is not watched");
+                self.not_watched(below, &error.into());
                 return self.let_go(asked.tag);
             }
         };
