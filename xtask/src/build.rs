@@ -1,6 +1,6 @@
 //! `cargo xtask build`: the BPF programs, then the workspace with them inside.
 //!
-//! `sentry-agent/build.rs` looks for the objects in one fixed folder, whoever calls cargo, so a plain `cargo build`
+//! `sentry-kernel/build.rs` looks for the objects in one fixed folder, whoever calls cargo, so a plain `cargo build`
 //! afterwards finds nothing to do, and the other way round.
 
 use std::process::ExitCode;
@@ -36,7 +36,17 @@ pub(crate) fn build(what: What) -> Result<()> {
     command.args(match what {
         What::Programs => &["--workspace"][..],
         What::Release => &["--workspace", "--release"],
-        What::Bench => &["--package", "sentry-agent", "--release", "--bin", "sentry", "--example", "bench"],
+        What::Bench => &[
+            "--package",
+            "sentry-agent",
+            "--package",
+            "sentry-kernel",
+            "--release",
+            "--bin",
+            "sentry",
+            "--example",
+            "bench",
+        ],
         What::ProgramsAndTests => &["--workspace", "--bins", "--lib", "--tests"],
     });
     step::run(AREA, "compile the workspace, with the BPF objects inside the sensor", "build", &mut command)
