@@ -4,8 +4,6 @@
 //! bpf (hooks) → ring → decode → enrich → detect → enforce → ledger → journal → export
 //! ```
 
-pub mod cli;
-
 pub mod config;
 
 pub mod cgroup;
@@ -60,4 +58,4 @@ pub fn error_chain(error: &dyn std::error::Error) -> String {
 }
 
 /// The running executable, also where its file was replaced by an upgrade meanwhile.
-const OWN_IMAGE: &str = "/proc/self/exe";
+pub const OWN_IMAGE: &str = "/proc/self/exe";

@@ -9,7 +9,7 @@ use crate::tidy::Finding;
 /// The prefix of a dependency's name, and the members that may name it in their manifest.
 const DIRECT: [(&str, &[&str]); 3] = [
     ("aya", &["sentry-agent", "sentry-common", "sentry-tests"]),
-    ("tonic", &["sentry-proto", "sentry-agent", "sentry-collector", "sentry-tests"]),
+    ("tonic", &["sentry-proto", "sentry-agent", "sentry-cli", "sentry-collector", "sentry-tests"]),
     ("rusqlite", &["sentry-agent", "sentry-collector", "sentry-tests"]),
 ];
 
@@ -21,13 +21,14 @@ const TREES: [(&str, &[&str]); 3] = [
 ];
 
 /// A member, and the members it may depend on.
-const OWN: [(&str, &[&str]); 7] = [
+const OWN: [(&str, &[&str]); 8] = [
     ("sentry-common", &[]),
     ("sentry-detect", &[]),
     ("sentry-proto", &["sentry-detect"]),
     ("sentry-private", &[]),
     ("sentry-service", &[]),
     ("sentry-agent", &["sentry-common", "sentry-detect", "sentry-private", "sentry-proto", "sentry-service"]),
+    ("sentry-cli", &["sentry-agent", "sentry-private", "sentry-proto", "sentry-service"]),
     ("sentry-collector", &["sentry-detect", "sentry-private", "sentry-proto", "sentry-service"]),
 ];
 

@@ -37,7 +37,7 @@ use super::{
         report as report_text,
     },
 };
-use crate::runs::bounded;
+use sentry_agent::runs::bounded;
 
 /// How long the end waits for a sensor that is away. systemd starts one again after two seconds, and it
 /// takes up its runs within a few more; a signal ends the wait.
@@ -53,7 +53,7 @@ const RUN_VARIABLE: &str = "AGENTSENTRY_RUN";
 pub(super) fn run(args: &RunArgs) -> Result<ExitCode, CliError> {
     block_on(supervise(args)).map_err(|error| {
         // The command's own codes reach up to 255; whatever fails on our side is told and has one code.
-        CliError::Other { what: crate::error_chain(&error), exit: Exit::RunFailed }
+        CliError::Other { what: sentry_agent::error_chain(&error), exit: Exit::RunFailed }
     })
 }
 
@@ -84,7 +84,7 @@ async fn supervise(args: &RunArgs) -> Result<ExitCode, CliError> {
                     error if is_away(error) => {
                         format!("the sensor is away; `sentry report {run}` shows it later")
                     }
-                    error => crate::error_chain(error),
+                    error => sentry_agent::error_chain(error),
                 };
                 out::note(&format!("sentry: no report of run {run}: {why}\n"));
                 return Ok(ExitCode::from(code));
@@ -142,7 +142,7 @@ fn spawn(run: &str, args: &RunArgs) -> Result<Child, CliError> {
     let mut line: Vec<OsString> =
         vec!["enter".into(), "--socket".into(), args.socket.socket.clone().into(), run.into(), "--".into()];
     line.extend(args.command.iter().cloned());
-    Command::new(crate::OWN_IMAGE)
+    Command::new(sentry_agent::OWN_IMAGE)
         .arg0("sentry")
         .args(line)
         .env(RUN_VARIABLE, run)

@@ -8,7 +8,7 @@ use super::{
     BOLD, DIM, GREEN, RED, YELLOW, paint, safe,
     table::{Table, cell},
 };
-use crate::{
+use sentry_agent::{
     bpf::{Capabilities, Costs},
     container::{Rung, Sources},
 };
@@ -136,7 +136,7 @@ pub(crate) fn costs(costs: &Costs) -> String {
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]
 mod tests {
     use super::*;
-    use crate::cli::out::plain;
+    use crate::out::plain;
 
     #[test]
     fn golden_health() {

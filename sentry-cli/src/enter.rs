@@ -23,7 +23,10 @@ pub(super) fn run(args: &EnterArgs) -> Result<Exit, CliError> {
         Err(error @ CliError::Exec { .. }) => Err(error),
         // The connection is told about here: the caller only sees the code.
         Err(error) => {
-            out::note(&format!("sentry: {}; the command was not started\n", crate::error_chain(&error)));
+            out::note(&format!(
+                "sentry: {}; the command was not started\n",
+                sentry_agent::error_chain(&error)
+            ));
             Ok(Exit::RunFailed)
         }
     }

@@ -27,7 +27,7 @@ use super::{
     failure,
     worker::LIVES,
 };
-use crate::cgroup::{CgroupRoot, RUNS_DIR};
+use sentry_agent::cgroup::{CgroupRoot, RUNS_DIR};
 
 const COLLECTOR: &str = "sentry-collector";
 
@@ -218,7 +218,7 @@ fn end_group(run: &str) {
     });
     match ended {
         Err(error) if !error.is_gone() => {
-            out::note(&format!("sentry: left behind: {}\n", crate::error_chain(&error)));
+            out::note(&format!("sentry: left behind: {}\n", sentry_agent::error_chain(&error)));
         }
         _ => {}
     }

@@ -18,7 +18,7 @@ use super::{
     },
     say, step,
 };
-use crate::cgroup::{Cgroup, CgroupRoot, CpuTime, RUNS_DIR};
+use sentry_agent::cgroup::{Cgroup, CgroupRoot, CpuTime, RUNS_DIR};
 
 /// How often the CPU counter is read, and over how many readings a peak is taken.
 const READ_EVERY: Duration = Duration::from_millis(50);
