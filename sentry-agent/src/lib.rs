@@ -4,8 +4,6 @@
 //! sentry-kernel (hooks, rings, records) → enrich → detect → enforce → ledger → journal → export
 //! ```
 
-pub mod cli;
-
 pub mod config;
 
 pub mod container;
@@ -33,4 +31,4 @@ pub mod control;
 pub mod app;
 
 /// The running executable, also where its file was replaced by an upgrade meanwhile.
-const OWN_IMAGE: &str = "/proc/self/exe";
+pub const OWN_IMAGE: &str = "/proc/self/exe";

@@ -9,7 +9,7 @@ use crate::tidy::Finding;
 /// The prefix of a dependency's name, and the members that may name it in their manifest.
 const DIRECT: [(&str, &[&str]); 3] = [
     ("aya", &["sentry-kernel", "sentry-common", "sentry-tests"]),
-    ("tonic", &["sentry-proto", "sentry-agent", "sentry-collector", "sentry-tests"]),
+    ("tonic", &["sentry-proto", "sentry-agent", "sentry-cli", "sentry-collector", "sentry-tests"]),
     ("rusqlite", &["sentry-agent", "sentry-collector", "sentry-tests"]),
 ];
 
@@ -21,7 +21,7 @@ const TREES: [(&str, &[&str]); 3] = [
 ];
 
 /// A member, and the members it may depend on.
-const OWN: [(&str, &[&str]); 8] = [
+const OWN: [(&str, &[&str]); 9] = [
     ("sentry-common", &[]),
     ("sentry-detect", &[]),
     ("sentry-proto", &["sentry-detect"]),
@@ -39,6 +39,7 @@ const OWN: [(&str, &[&str]); 8] = [
             "sentry-service",
         ],
     ),
+    ("sentry-cli", &["sentry-agent", "sentry-kernel", "sentry-private", "sentry-proto", "sentry-service"]),
     ("sentry-collector", &["sentry-detect", "sentry-private", "sentry-proto", "sentry-service"]),
 ];
 

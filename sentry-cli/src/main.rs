@@ -10,5 +10,5 @@ use tikv_jemallocator::Jemalloc;
 static ALLOCATOR: Jemalloc = Jemalloc;
 
 fn main() -> ExitCode {
-    sentry_agent::cli::main(std::env::args_os())
+    sentry_cli::main(std::env::args_os())
 }

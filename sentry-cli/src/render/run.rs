@@ -127,7 +127,7 @@ pub(crate) fn mode(mode: v1::Mode) -> &'static str {
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]
 mod tests {
     use super::*;
-    use crate::cli::out::plain;
+    use crate::out::plain;
 
     #[test]
     fn golden_table() {

@@ -139,7 +139,7 @@ pub(crate) fn action(action: v1::Action) -> &'static str {
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]
 pub(crate) mod tests {
     use super::*;
-    use crate::cli::out::plain;
+    use crate::out::plain;
 
     pub(crate) fn finding() -> v1::Finding {
         v1::Finding {

@@ -14,7 +14,7 @@ use std::{
 };
 
 use super::exit::Exit;
-use crate::OWN_IMAGE;
+use sentry_agent::OWN_IMAGE;
 
 /// The discard port: nothing is sent there but an empty datagram, on loopback.
 const NOWHERE: (Ipv4Addr, u16) = (Ipv4Addr::LOCALHOST, 9);

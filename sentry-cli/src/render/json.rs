@@ -242,7 +242,7 @@ pub(crate) fn status(status: &v1::StatusReply) -> Value {
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]
 mod tests {
     use super::*;
-    use crate::cli::render::report::tests::report;
+    use crate::render::report::tests::report;
 
     #[test]
     fn a_report_is_one_line_of_json_with_ocsf_findings() {

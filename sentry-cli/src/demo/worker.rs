@@ -66,7 +66,7 @@ fn run_away(dir: &Path) -> io::Result<()> {
 
 /// One more process, which nobody waits for, as runaways do.
 fn start(dir: &Path, role: &str) -> io::Result<()> {
-    let child = Command::new(crate::OWN_IMAGE)
+    let child = Command::new(sentry_agent::OWN_IMAGE)
         .args(["demo-agent", "--role", role, "--dir"])
         .arg(dir)
         .stdin(Stdio::null())

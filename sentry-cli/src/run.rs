@@ -37,7 +37,7 @@ use super::{
         report as report_text,
     },
 };
-use crate::runs::bounded;
+use sentry_agent::runs::bounded;
 
 /// How long the end waits for a sensor that is away. systemd starts one again after two seconds, and it
 /// takes up its runs within a few more; a signal ends the wait.
@@ -142,7 +142,7 @@ fn spawn(run: &str, args: &RunArgs) -> Result<Child, CliError> {
     let mut line: Vec<OsString> =
         vec!["enter".into(), "--socket".into(), args.socket.socket.clone().into(), run.into(), "--".into()];
     line.extend(args.command.iter().cloned());
-    Command::new(crate::OWN_IMAGE)
+    Command::new(sentry_agent::OWN_IMAGE)
         .arg0("sentry")
         .args(line)
         .env(RUN_VARIABLE, run)

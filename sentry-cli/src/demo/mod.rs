@@ -132,7 +132,7 @@ async fn collector_has(http: &str, seen: &Seen) -> Option<String> {
 }
 
 fn ledger(scene: &Scene) -> Option<String> {
-    let verified = crate::ledger::verify(&scene.ledger_dir()).ok()?;
+    let verified = sentry_agent::ledger::verify(&scene.ledger_dir()).ok()?;
     Some(format!("Ledger verified: {} entries in an unbroken chain", verified.entries))
 }
 

@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand, builder::styling};
 use sentry_service::log::Format;
 
 use super::exit;
-use crate::config::{Flags, defaults};
+use sentry_agent::config::{Flags, defaults};
 
 const STYLES: styling::Styles = styling::Styles::styled()
     .header(styling::AnsiColor::Green.on_default().bold())

@@ -5,7 +5,7 @@ use std::{io, path::PathBuf};
 use tonic::{Code, Status};
 
 use super::exit::Exit;
-use crate::config::{ConfigError, check::CheckError};
+use sentry_agent::config::{ConfigError, check::CheckError};
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]

@@ -15,7 +15,7 @@ use super::{
     out,
     render::{GREEN, RED, YELLOW, json as lines, paint, safe, status},
 };
-use crate::{
+use sentry_agent::{
     config::{Collector, Config, Flags, check, defaults},
     container::Roots,
     ledger::{self, Flaw, SetAside},

@@ -6,7 +6,7 @@ use sentry_private::PrivateError;
 use sentry_service::log;
 
 use super::{args::SensorArgs, error::CliError, exit::Exit};
-use crate::{
+use sentry_agent::{
     app::AppError, config::Config, control::socket::SocketError, journal::JournalError, ledger::LedgerError,
 };
 
@@ -16,7 +16,7 @@ pub(super) fn run(args: SensorArgs) -> Result<Exit, CliError> {
     let config = Config::load(&flags)?;
     log::start(format);
     allow_descriptors();
-    crate::app::run_sensor(config, flags).map_err(|error| CliError::Other {
+    sentry_agent::app::run_sensor(config, flags).map_err(|error| CliError::Other {
         what: sentry_service::error_chain(&error),
         exit: exit_of(&error),
     })?;

@@ -9,7 +9,7 @@ use super::{
     BOLD, DIM, GREEN, RED, YELLOW, paint, safe,
     table::{Table, cell},
 };
-use crate::container::{Rung, Sources};
+use sentry_agent::container::{Rung, Sources};
 
 /// What `StatusReply.health` says when all is well.
 pub(crate) const SERVING: &str = "serving";
@@ -134,7 +134,7 @@ pub(crate) fn costs(costs: &Costs) -> String {
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]
 mod tests {
     use super::*;
-    use crate::cli::out::plain;
+    use crate::out::plain;
 
     #[test]
     fn golden_health() {

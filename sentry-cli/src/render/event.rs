@@ -134,7 +134,7 @@ pub(super) fn attempt(attempt: bool) -> &'static str {
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]
 mod tests {
     use super::*;
-    use crate::cli::out::plain;
+    use crate::out::plain;
 
     fn event(kind: Kind) -> v1::Event {
         let path = |text: &str| v1::Path { text: text.into(), source: 1, truncated: false };

@@ -161,7 +161,7 @@ pub(crate) mod tests {
     use sentry_proto::v1::outcome::Result as OutcomeResult;
 
     use super::*;
-    use crate::cli::{out::plain, render::finding::tests as samples};
+    use crate::{out::plain, render::finding::tests as samples};
 
     pub(crate) fn report() -> v1::Report {
         let tally = |what: &str, count| v1::Tally { what: what.into(), count };

@@ -47,7 +47,7 @@ fn why(unknown: Unknown) -> &'static str {
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]
 mod tests {
     use super::*;
-    use crate::cli::out::plain;
+    use crate::out::plain;
 
     #[test]
     fn golden_list() {

@@ -6,7 +6,7 @@ use clap::CommandFactory as _;
 use clap_complete::Shell;
 
 use super::{args::Cli, error::CliError, exit::Exit};
-use crate::app::STATE_FORMAT;
+use sentry_agent::app::STATE_FORMAT;
 
 /// Writes manual pages into `man`, completions into `completions`, and the number of the state directory's format, which
 /// the package's scripts compare, into `format`.
