@@ -1,10 +1,6 @@
 //! Every [`PERIOD`]: the kernel's counters of each run → findings → decisions; and the end of runs that are over.
 
-use std::{
-    sync::Arc,
-    thread,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
 use sentry_kernel::cgroup::CpuTime;
 use sentry_proto::v1;
@@ -13,10 +9,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::{StageStats, act::Case};
-use crate::{
-    enrich::clock::unix_ns,
-    runs::{Registry, Run, run::counters},
-};
+use crate::runs::{Registry, Run, run::counters};
 
 /// Time between two readings of the counters.
 pub const PERIOD: Duration = Duration::from_millis(100);
@@ -29,19 +22,25 @@ const DRAIN: Duration = Duration::from_secs(5);
 
 /// Runs until cancelled.
 pub fn run(registry: &Registry, cases: &mpsc::Sender<Case>, stats: &StageStats, token: &CancellationToken) {
-    let mut next = Instant::now();
+    let clock = registry.clock();
+    let mut next = clock.now();
     while !token.is_cancelled() {
         stats.progress.begin();
-        let late = next.elapsed();
+        let late = clock.since(next);
         if late > LATE {
             tracing::warn!(late_ms = late.as_millis(), "the counters of the runs are read late");
         }
-        next = Instant::now() + PERIOD;
-        for run in registry.live() {
-            read(registry, &run, cases, stats);
-        }
+        next = clock.now() + PERIOD;
+        pass(registry, cases, stats);
         stats.handled(1);
-        thread::sleep(next.saturating_duration_since(Instant::now()));
+        clock.sleep_until(next);
+    }
+}
+
+/// Reads the counters of each run once.
+pub(super) fn pass(registry: &Registry, cases: &mpsc::Sender<Case>, stats: &StageStats) {
+    for run in registry.live() {
+        read(registry, &run, cases, stats);
     }
 }
 
@@ -57,7 +56,7 @@ fn read(registry: &Registry, run: &Arc<Run>, cases: &mpsc::Sender<Case>, stats: 
     let moved_bytes = run.moved.reading(cpu.usage_usec);
     // Before the reading: what a closed book holds, the detector has seen, and its findings come before the end.
     let closed = run.books_closed(&block) && run.executed().is_settled();
-    let now = unix_ns();
+    let now = registry.clock().unix_ns();
     let findings = run.detector().reading(now, counters(&block, cpu, moved_bytes));
     for finding in findings {
         run.found();
@@ -93,7 +92,7 @@ fn is_over(registry: &Registry, run: &Run, block: &sentry_common::counter::RunBl
     let entered = block.processes_born + block.processes_entered;
     // One that was taken up had somebody in it, who may have gone before the kernel could count
     // them.
-    if entered == 0 && !run.is_taken_up() && run.registered.elapsed() < NEVER_ENTERED {
+    if entered == 0 && !run.is_taken_up() && registry.clock().since(run.registered) < NEVER_ENTERED {
         return false;
     }
     // What the kernel says now, not what the counters add up to: one miscounted process must not keep a run for ever.
