@@ -21,7 +21,7 @@ mod evidence;
 
 pub mod runaway;
 
-pub mod control;
+pub mod rule;
 
 pub mod finding;
 

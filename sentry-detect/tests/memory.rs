@@ -9,8 +9,8 @@ use sentry_detect::{
     aggregate::counters::Counters,
     detector::RunDetector,
     event::{Argv, Event, EventKind, File, Path, PathSource, Process, Ring},
+    rule::settings::{Limits, Settings},
     run::{AgentIdentity, ProcessKey, RunId},
-    runaway::settings::{Limits, Settings},
 };
 
 const MOST_BYTES: isize = 32 * 1024;
@@ -90,7 +90,9 @@ fn request(n: u64, service: &str) -> Event {
 /// Requests to services, then the longest horizons, readings every 10 ms, and nothing that is ever the same twice.
 #[test]
 fn a_run_holds_at_most_32_kib_and_events_allocate_nothing() {
-    let limits = Limits { cpu_hold_ms: 30_000, exec_loop_hold_ms: 30_000, ..Limits::default() };
+    let mut limits = Limits::default();
+    limits.cpu_spin.hold_ms = 30_000;
+    limits.exec_loop.hold_ms = 30_000;
     let Ok(settings) = Settings::new(limits) else { unreachable!("the limits are in range") };
     let before = HELD_BYTES.get();
     let run = RunId("0198c0de-0000-7000-8000-000000000001".to_owned());

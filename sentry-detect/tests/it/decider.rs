@@ -4,8 +4,9 @@ use proptest::prelude::*;
 use sentry_detect::{
     decision::{Action, Decider, Decision, Outcome, OutcomeKind, Standing},
     finding::Finding,
+    rule::Limits,
     run::Mode,
-    runaway::{RunawaySignal, Severity, settings::Limits},
+    runaway::{RuleId, RunawaySignal, Severity},
 };
 
 use crate::support::{START, agent, run_id, settings};
@@ -18,7 +19,7 @@ fn finding(severity: Severity, confidence: f64) -> Finding {
         time_unix_ns: START,
         since_unix_ns: START,
         signal: RunawaySignal {
-            rule: "spawn-storm".to_owned(),
+            rule: RuleId::new("spawn-storm"),
             confidence,
             severity,
             summary: "It grows.".to_owned(),
@@ -81,7 +82,7 @@ fn an_unsure_or_mild_finding_is_observed() {
         assert_eq!(actions(&decider.on_finding(&mild, START)), [Action::Observe]);
     }
     assert_eq!(decider.standing(), Standing::Running);
-    let mut bold = decider.with_settings(&settings(|limits| limits.act_min_confidence = 0.7));
+    let mut bold = decider.with_settings(&settings(|limits| limits.common.act_min_confidence = 0.7));
     assert_eq!(
         actions(&bold.on_finding(&finding(Severity::High, 0.79), START)),
         [Action::Freeze, Action::Kill]
@@ -92,7 +93,7 @@ fn an_unsure_or_mild_finding_is_observed() {
 fn cpu_and_calls_lead_to_acts_only_where_the_settings_have_it_so() {
     let of = |rule: &str, change: fn(&mut Limits)| {
         let mut finding = sure();
-        finding.signal.rule = rule.to_owned();
+        finding.signal.rule = rule.to_owned().into();
         let decider = Decider::new(run_id(), Mode::Enforce).with_settings(&settings(change));
         actions(&{ decider }.on_finding(&finding, START))
     };
@@ -103,9 +104,9 @@ fn cpu_and_calls_lead_to_acts_only_where_the_settings_have_it_so() {
     for rule in ["cpu-spin", "call-flood", "left-control"] {
         assert_eq!(of(rule, |_| {}), [Action::Observe], "{rule}");
     }
-    assert_eq!(of("cpu-spin", |limits| limits.cpu_leads_to_acts = true), ladder);
-    assert_eq!(of("call-flood", |limits| limits.cpu_leads_to_acts = true), [Action::Observe]);
-    assert_eq!(of("call-flood", |limits| limits.flood_leads_to_acts = true), ladder);
+    assert_eq!(of("cpu-spin", |limits| limits.cpu_spin.leads_to_acts = true), ladder);
+    assert_eq!(of("call-flood", |limits| limits.cpu_spin.leads_to_acts = true), [Action::Observe]);
+    assert_eq!(of("call-flood", |limits| limits.call_flood.leads_to_acts = true), ladder);
 }
 
 #[test]
@@ -159,21 +160,6 @@ fn a_cgroup_that_outlives_its_kill_is_stopped_again() {
         decider.outlived();
     }
     assert_eq!(decider.standing(), Standing::Running);
-}
-
-#[test]
-fn decisions_that_were_dropped_are_made_again() {
-    let mut decider = Decider::new(run_id(), Mode::Enforce);
-    let lost = decider.on_finding(&sure(), START);
-    assert_eq!(decider.on_finding(&sure(), START), []);
-    decider.dropped(&lost);
-    assert_eq!(actions(&decider.on_finding(&sure(), START)), [Action::Freeze, Action::Kill]);
-    let mut frozen = Decider::new(run_id(), Mode::Enforce);
-    frozen.by_hand(Action::Freeze, "user:0".to_owned(), String::new(), START);
-    let lost = frozen.on_finding(&sure(), START);
-    frozen.dropped(&lost);
-    // To freeze what is frozen does no harm; to take it for running is what a kill that failed leaves, too.
-    assert_eq!(actions(&frozen.on_finding(&sure(), START)), [Action::Freeze, Action::Kill]);
 }
 
 fn any_findings() -> impl Strategy<Value = Vec<Finding>> {

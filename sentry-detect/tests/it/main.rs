@@ -11,3 +11,5 @@ mod control;
 mod decider;
 
 mod replay;
+
+mod documented;
