@@ -21,8 +21,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     finding::Finding,
+    identity::{Mode, RunId},
     rule::Settings,
-    run::{Mode, RunId},
     runaway::Severity,
 };
 

@@ -12,8 +12,8 @@ use crate::{
     evidence::Evidence,
     finding::Finding,
     fingerprint::Fingerprint,
-    rule::{Act, Past, Rules, Seen, Settings, Shown, Verdict},
-    run::{AgentIdentity, RunId},
+    identity::{AgentIdentity, RunId},
+    rule::{Act, Limits, Past, Rules, Seen, Settings, Shown, Verdict},
 };
 
 /// Everything that detection remembers of one run.
@@ -145,6 +145,17 @@ impl RunDetector {
         self.rules.advance(now_unix_ns);
         self.evidence.reading(now_unix_ns);
         true
+    }
+
+    /// Other thresholds hold from `now_unix_ns` on.
+    pub fn set(&mut self, settings: Settings, now_unix_ns: u64) {
+        let (before, limits) = (self.settings.limits(), settings.limits());
+        let horizons = |limits: &Limits| (limits.looks_back_ms(), limits.cpu_spin.hold_ms);
+        if horizons(before) != horizons(limits) {
+            self.past = Past::new(limits.looks_back_ms(), limits.cpu_spin.hold_ms, now_unix_ns);
+        }
+        self.rules.set(before, limits, now_unix_ns);
+        self.settings = settings;
     }
 
     /// The run was acted on (frozen, killed, restarted): what came before says nothing about what

@@ -30,6 +30,9 @@ pub(crate) trait Rule: Sized {
     /// The default reaction: whether a finding leads to acts once it is severe and sure enough.
     fn leads_to_acts(limits: &Self::Limits) -> bool;
 
+    /// Other thresholds hold from `now_unix_ns` on.
+    fn set(&mut self, _before: &Self::Limits, _limits: &Self::Limits, _now_unix_ns: u64) {}
+
     /// Takes an event. A fixed amount of work, without an allocation once its tables are warm.
     fn event(&mut self, _seen: &Seen<'_>) {}
 

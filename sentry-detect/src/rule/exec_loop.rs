@@ -61,6 +61,12 @@ impl Rule for ExecLoop {
         true
     }
 
+    fn set(&mut self, before: &Limits, limits: &Limits, now_unix_ns: u64) {
+        if before.hold_ms != limits.hold_ms {
+            *self = Self::new(limits, now_unix_ns);
+        }
+    }
+
     fn event(&mut self, seen: &Seen<'_>) {
         if let Some(command) = seen.command {
             self.commands.add(command);

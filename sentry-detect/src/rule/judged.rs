@@ -29,6 +29,10 @@ impl<R: Rule> Judged<R> {
         Self { rule: R::new(limits, now_unix_ns), found: vec![None; R::SUBJECTS] }
     }
 
+    pub(crate) fn set(&mut self, before: &R::Limits, limits: &R::Limits, now_unix_ns: u64) {
+        self.rule.set(before, limits, now_unix_ns);
+    }
+
     pub(crate) fn event(&mut self, seen: &Seen<'_>) {
         self.rule.event(seen);
     }

@@ -89,6 +89,10 @@ macro_rules! rules {
                 Self { $($module: Judged::new(&limits.$module, now_unix_ns),)+ }
             }
 
+            pub(crate) fn set(&mut self, before: &Limits, limits: &Limits, now_unix_ns: u64) {
+                $(self.$module.set(&before.$module, &limits.$module, now_unix_ns);)+
+            }
+
             pub(crate) fn event(&mut self, seen: &Seen<'_>) {
                 $(self.$module.event(seen);)+
             }

@@ -5,12 +5,12 @@ use std::net::{IpAddr, Ipv4Addr};
 use proptest::prelude::*;
 use sentry_detect::{
     act::{FileAct, SocketAct},
-    decision::{Action, Decider},
+    decision::Action,
     event::{Endpoint, EventKind, OpenIntent, Ring},
     finding::Finding,
     rule::left_control::LEFT_CONTROL,
     rule::settings::Settings,
-    run::{Mode, ProcessKey},
+    run::{Mode, ProcessKey, fate::Fate},
     runaway::{Severity, Term},
 };
 
@@ -194,8 +194,8 @@ fn a_request_that_nobody_can_take_is_found_later() {
 #[test]
 fn it_is_only_recorded() {
     let all = found(vec![unix(Some("docker"), false, None)]);
-    let mut decider = Decider::new(run_id(), Mode::Enforce);
-    let decisions = decider.on_finding(&all[0], START);
+    let mut fate = Fate::new(run_id(), run_id().0, Mode::Enforce, true);
+    let decisions = fate.on_finding(&all[0], &Settings::default(), START);
     assert_eq!(decisions.iter().map(|decision| decision.action).collect::<Vec<_>>(), [Action::Observe]);
 }
 
