@@ -5,7 +5,7 @@ use std::{collections::HashSet, path::Path, sync::Arc, time::Duration};
 use sentry_detect::{
     finding::Finding,
     run::Mode,
-    runaway::{RunawaySignal, Severity},
+    runaway::{RuleId, RunawaySignal, Severity},
 };
 use sentry_proto::v1::{self, item::Item as Kind};
 use sentry_service::{error_chain, notify};
@@ -220,7 +220,7 @@ fn alarm(run: &Run, path: &str) -> Finding {
         time_unix_ns: now,
         since_unix_ns: now,
         signal: RunawaySignal {
-            rule: "unknown-run".into(),
+            rule: RuleId::new("unknown-run"),
             confidence: 1.0,
             severity: Severity::High,
             summary: format!("processes in {path}, and neither journal nor ledger knows how they came there"),

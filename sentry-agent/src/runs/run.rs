@@ -125,7 +125,7 @@ pub(super) struct NewRun {
     pub command: Vec<String>,
     pub selected_by: String,
     pub command_truncated: bool,
-    pub settings: sentry_detect::runaway::settings::Settings,
+    pub settings: sentry_detect::rule::settings::Settings,
     pub before: Option<v1::Run>,
     pub container: Option<v1::Container>,
     /// Calls of programs that the kernel has left out so far.

@@ -110,7 +110,7 @@ impl Actor {
                 run.id = %run.id,
                 agent = run.agent.name,
                 finding.id,
-                rule = finding.signal.rule,
+                rule = finding.signal.rule.as_str(),
                 summary = finding.signal.summary,
                 "finding"
             );

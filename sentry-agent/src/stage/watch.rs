@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use sentry_detect::rule::MOST_FINDINGS;
 use sentry_kernel::cgroup::CpuTime;
 use sentry_proto::v1;
 use sentry_service::error_chain;
@@ -57,30 +58,27 @@ fn read(registry: &Registry, run: &Arc<Run>, cases: &mpsc::Sender<Case>, stats: 
     // Before the reading: what a closed book holds, the detector has seen, and its findings come before the end.
     let closed = run.books_closed(&block) && run.executed().is_settled();
     let now = registry.clock().unix_ns();
-    let findings = run.detector().reading(now, counters(&block, cpu, moved_bytes));
-    for finding in findings {
-        run.found();
-        let decisions = run.decider().on_finding(&finding, now);
-        let case =
-            Case::Decided { run: Arc::clone(run), finding: Some(Box::new(finding)), decisions, reply: None };
-        if let Err(error) = cases.try_send(case) {
-            tracing::error!(run.id = %run.id, "cannot queue a finding; it is decided on again at the next reading");
+    let counters = counters(&block, cpu, moved_bytes);
+    // Room first: what is found and decided is acted on. Without room it is found at a later reading.
+    match cases.try_reserve_many(MOST_FINDINGS) {
+        Ok(room) => {
+            let findings = run.detector().reading(now, counters);
+            for (finding, place) in findings.into_iter().zip(room) {
+                run.found();
+                let decisions = run.decider().on_finding(&finding, now);
+                let finding = Some(Box::new(finding));
+                place.send(Case::Decided { run: Arc::clone(run), finding, decisions, reply: None });
+            }
+        }
+        Err(_full) => {
+            run.detector().record(now, counters);
             stats.lost(1);
-            give_back(error.into_inner());
         }
     }
     let is_over = is_over(registry, run, &block) && (closed || run.over_for() > DRAIN);
     // Once: it waits in the queue like any other case. A full queue takes it at a later reading.
     if is_over && run.ask_for_end() && cases.try_send(Case::Over { run: Arc::clone(run) }).is_err() {
         run.end_not_asked();
-    }
-}
-
-/// Nobody will act on it: the run stands where it stood, and the rule may find it again at once.
-fn give_back(case: Case) {
-    if let Case::Decided { run, finding: Some(finding), decisions, .. } = case {
-        run.decider().dropped(&decisions);
-        run.detector().not_taken(&finding);
     }
 }
 
