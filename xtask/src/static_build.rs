@@ -16,7 +16,7 @@ const AREA: &str = "static";
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 /// What is built, and the packages.
 pub(crate) const PROGRAMS: [(&str, &str); 2] =
-    [("sentry", "sentry-agent"), ("sentry-collector", "sentry-collector")];
+    [("sentry", "sentry-cli"), ("sentry-collector", "sentry-collector")];
 
 /// Builds both with a profile of cargo's and strips them; returns the directory that they are in.
 pub(crate) fn static_binaries(profile: &str) -> Result<PathBuf> {

@@ -49,7 +49,7 @@ pub(crate) struct Package {
 const PACKAGES: [Package; 2] = [
     Package {
         name: "agentsentry",
-        member: "sentry-agent",
+        member: "sentry-cli",
         program: "sentry",
         state: "/var/lib/agentsentry",
         files: &[
