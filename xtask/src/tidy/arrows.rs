@@ -14,21 +14,23 @@ const DIRECT: [(&str, &[&str]); 3] = [
 ];
 
 /// A member, and what must not be anywhere below it.
-const TREES: [(&str, &[&str]); 3] = [
+const TREES: [(&str, &[&str]); 4] = [
+    ("sentry-view", &["tokio", "aya", "tonic", "nix", "rustix", "rusqlite"]),
     ("sentry-detect", &["tokio", "aya", "tonic", "nix", "rustix", "rusqlite"]),
     ("sentry-common", &["tokio", "tonic"]),
     ("sentry-collector", &["aya"]),
 ];
 
 /// A member, and the members it may depend on.
-const OWN: [(&str, &[&str]); 8] = [
+const OWN: [(&str, &[&str]); 9] = [
     ("sentry-common", &[]),
     ("sentry-detect", &[]),
     ("sentry-proto", &["sentry-detect"]),
     ("sentry-private", &[]),
+    ("sentry-view", &[]),
     ("sentry-service", &[]),
     ("sentry-agent", &["sentry-common", "sentry-detect", "sentry-private", "sentry-proto", "sentry-service"]),
-    ("sentry-cli", &["sentry-agent", "sentry-private", "sentry-proto", "sentry-service"]),
+    ("sentry-cli", &["sentry-agent", "sentry-private", "sentry-proto", "sentry-service", "sentry-view"]),
     ("sentry-collector", &["sentry-detect", "sentry-private", "sentry-proto", "sentry-service"]),
 ];
 
