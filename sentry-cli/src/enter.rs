@@ -25,7 +25,7 @@ pub(super) fn run(args: &EnterArgs) -> Result<Exit, CliError> {
         Err(error) => {
             out::note(&format!(
                 "sentry: {}; the command was not started\n",
-                sentry_agent::error_chain(&error)
+                sentry_service::error_chain(&error)
             ));
             Ok(Exit::RunFailed)
         }

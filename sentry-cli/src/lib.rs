@@ -53,7 +53,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             if !error.is_quiet() {
-                let text = render::safe(&sentry_agent::error_chain(&error));
+                let text = render::safe(&sentry_service::error_chain(&error));
                 out::note(&format!("{} {text}\n", render::paint(render::RED, "sentry:")));
             }
             error.exit().into()

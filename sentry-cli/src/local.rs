@@ -25,8 +25,8 @@ use sentry_agent::{
 const BTF: &str = "/sys/kernel/btf/vmlinux";
 
 pub(super) fn doctor(as_json: bool) -> Result<Exit, CliError> {
-    let capabilities = sentry_agent::bpf::doctor(Path::new(BTF)).map_err(|error| CliError::Other {
-        what: sentry_agent::error_chain(&error),
+    let capabilities = sentry_kernel::bpf::doctor(Path::new(BTF)).map_err(|error| CliError::Other {
+        what: sentry_service::error_chain(&error),
         exit: super::sensor::of_load(&error),
     })?;
     let sources = Roots::default().doctor();
@@ -47,10 +47,10 @@ pub(super) fn doctor(as_json: bool) -> Result<Exit, CliError> {
 
 pub(super) fn program_costs(as_json: bool) -> Result<Exit, CliError> {
     let failed = |what, exit| CliError::Other { what, exit };
-    let root = sentry_agent::cgroup::CgroupRoot::find()
-        .map_err(|error| failed(sentry_agent::error_chain(&error), Exit::Failure))?;
-    let costs = sentry_agent::bpf::costs(Path::new(BTF), root.mount())
-        .map_err(|error| failed(sentry_agent::error_chain(&error), super::sensor::of_load(&error)))?;
+    let root = sentry_kernel::cgroup::CgroupRoot::find()
+        .map_err(|error| failed(sentry_service::error_chain(&error), Exit::Failure))?;
+    let costs = sentry_kernel::bpf::costs(Path::new(BTF), root.mount())
+        .map_err(|error| failed(sentry_service::error_chain(&error), super::sensor::of_load(&error)))?;
     let text = if as_json {
         let value =
             serde_json::to_value(&costs).map_err(|error| failed(error.to_string(), Exit::Internal))?;
@@ -138,7 +138,8 @@ pub(super) fn config_check(file: Option<PathBuf>, as_json: bool) -> Result<Exit,
     let (name, config, checked) = match checked_config(file) {
         Ok(checked) => checked,
         Err(error) if as_json => {
-            let value = json!({"type": "config", "valid": false, "error": sentry_agent::error_chain(&error)});
+            let value =
+                json!({"type": "config", "valid": false, "error": sentry_service::error_chain(&error)});
             out::print(&lines::line(&value))?;
             return Ok(error.exit());
         }

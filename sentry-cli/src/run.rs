@@ -53,7 +53,7 @@ const RUN_VARIABLE: &str = "AGENTSENTRY_RUN";
 pub(super) fn run(args: &RunArgs) -> Result<ExitCode, CliError> {
     block_on(supervise(args)).map_err(|error| {
         // The command's own codes reach up to 255; whatever fails on our side is told and has one code.
-        CliError::Other { what: sentry_agent::error_chain(&error), exit: Exit::RunFailed }
+        CliError::Other { what: sentry_service::error_chain(&error), exit: Exit::RunFailed }
     })
 }
 
@@ -84,7 +84,7 @@ async fn supervise(args: &RunArgs) -> Result<ExitCode, CliError> {
                     error if is_away(error) => {
                         format!("the sensor is away; `sentry report {run}` shows it later")
                     }
-                    error => sentry_agent::error_chain(error),
+                    error => sentry_service::error_chain(error),
                 };
                 out::note(&format!("sentry: no report of run {run}: {why}\n"));
                 return Ok(ExitCode::from(code));

@@ -1,14 +1,13 @@
 //! `sentry sensor`: configuration and logging, then the sensor itself.
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-
+use sentry_kernel::bpf::LoadError;
 use sentry_private::PrivateError;
 use sentry_service::log;
 
 use super::{args::SensorArgs, error::CliError, exit::Exit};
 use sentry_agent::{
-    app::AppError, bpf::LoadError, config::Config, control::socket::SocketError, journal::JournalError,
-    ledger::LedgerError,
+    app::AppError, config::Config, control::socket::SocketError, journal::JournalError, ledger::LedgerError,
 };
 
 pub(super) fn run(args: SensorArgs) -> Result<Exit, CliError> {
@@ -18,7 +17,7 @@ pub(super) fn run(args: SensorArgs) -> Result<Exit, CliError> {
     log::start(format);
     allow_descriptors();
     sentry_agent::app::run_sensor(config, flags).map_err(|error| CliError::Other {
-        what: sentry_agent::error_chain(&error),
+        what: sentry_service::error_chain(&error),
         exit: exit_of(&error),
     })?;
     Ok(Exit::Ok)

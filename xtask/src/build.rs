@@ -1,6 +1,6 @@
 //! `cargo xtask build`: the BPF programs, then the workspace with them inside.
 //!
-//! `sentry-agent/build.rs` looks for the objects in one fixed folder, whoever calls cargo, so a plain `cargo build`
+//! `sentry-kernel/build.rs` looks for the objects in one fixed folder, whoever calls cargo, so a plain `cargo build`
 //! afterwards finds nothing to do, and the other way round.
 
 use std::process::ExitCode;
@@ -15,7 +15,7 @@ const BENCH: &[&str] = &[
     "--package",
     "sentry-cli",
     "--package",
-    "sentry-agent",
+    "sentry-kernel",
     "--release",
     "--bin",
     "sentry",

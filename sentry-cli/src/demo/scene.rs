@@ -11,6 +11,7 @@ use std::{
 };
 
 use rustix::process::{Pid, Signal};
+use sentry_kernel::cgroup::{CgroupRoot, RUNS_DIR};
 use sentry_proto::v1;
 use tokio::{
     io::{AsyncBufReadExt as _, BufReader},
@@ -27,7 +28,6 @@ use super::{
     failure,
     worker::LIVES,
 };
-use sentry_agent::cgroup::{CgroupRoot, RUNS_DIR};
 
 const COLLECTOR: &str = "sentry-collector";
 
@@ -218,7 +218,7 @@ fn end_group(run: &str) {
     });
     match ended {
         Err(error) if !error.is_gone() => {
-            out::note(&format!("sentry: left behind: {}\n", sentry_agent::error_chain(&error)));
+            out::note(&format!("sentry: left behind: {}\n", sentry_service::error_chain(&error)));
         }
         _ => {}
     }

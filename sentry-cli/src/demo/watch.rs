@@ -7,6 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use sentry_kernel::cgroup::{Cgroup, CgroupRoot, CpuTime, RUNS_DIR};
 use sentry_proto::v1::{self, item::Item, outcome::Result as OutcomeResult};
 use tokio::process::Child;
 
@@ -18,7 +19,6 @@ use super::{
     },
     say, step,
 };
-use sentry_agent::cgroup::{Cgroup, CgroupRoot, CpuTime, RUNS_DIR};
 
 /// How often the CPU counter is read, and over how many readings a peak is taken.
 const READ_EVERY: Duration = Duration::from_millis(50);

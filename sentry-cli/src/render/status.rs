@@ -2,16 +2,14 @@
 
 use std::path::PathBuf;
 
+use sentry_kernel::bpf::{Capabilities, Costs};
 use sentry_proto::v1;
 
 use super::{
     BOLD, DIM, GREEN, RED, YELLOW, paint, safe,
     table::{Table, cell},
 };
-use sentry_agent::{
-    bpf::{Capabilities, Costs},
-    container::{Rung, Sources},
-};
+use sentry_agent::container::{Rung, Sources};
 
 /// What `StatusReply.health` says when all is well.
 pub(crate) const SERVING: &str = "serving";

@@ -8,7 +8,7 @@ use crate::tidy::Finding;
 
 /// The prefix of a dependency's name, and the members that may name it in their manifest.
 const DIRECT: [(&str, &[&str]); 3] = [
-    ("aya", &["sentry-agent", "sentry-common", "sentry-tests"]),
+    ("aya", &["sentry-kernel", "sentry-common", "sentry-tests"]),
     ("tonic", &["sentry-proto", "sentry-agent", "sentry-cli", "sentry-collector", "sentry-tests"]),
     ("rusqlite", &["sentry-agent", "sentry-collector", "sentry-tests"]),
 ];
@@ -18,20 +18,38 @@ const TREES: [(&str, &[&str]); 4] = [
     ("sentry-view", &["tokio", "aya", "tonic", "nix", "rustix", "rusqlite"]),
     ("sentry-detect", &["tokio", "aya", "tonic", "nix", "rustix", "rusqlite"]),
     ("sentry-common", &["tokio", "tonic"]),
-    ("sentry-collector", &["aya"]),
+    ("sentry-collector", &["aya", "sentry-kernel"]),
 ];
 
 /// A member, and the members it may depend on.
-const OWN: [(&str, &[&str]); 9] = [
+const OWN: [(&str, &[&str]); 10] = [
     ("sentry-common", &[]),
     ("sentry-detect", &[]),
-    ("sentry-proto", &["sentry-detect"]),
+    ("sentry-proto", &["sentry-detect", "sentry-view"]),
     ("sentry-private", &[]),
     ("sentry-view", &[]),
     ("sentry-service", &[]),
-    ("sentry-agent", &["sentry-common", "sentry-detect", "sentry-private", "sentry-proto", "sentry-service"]),
-    ("sentry-cli", &["sentry-agent", "sentry-private", "sentry-proto", "sentry-service", "sentry-view"]),
-    ("sentry-collector", &["sentry-detect", "sentry-private", "sentry-proto", "sentry-service"]),
+    ("sentry-kernel", &["sentry-common", "sentry-detect", "sentry-service"]),
+    (
+        "sentry-agent",
+        &[
+            "sentry-common",
+            "sentry-detect",
+            "sentry-kernel",
+            "sentry-private",
+            "sentry-proto",
+            "sentry-service",
+            "sentry-view",
+        ],
+    ),
+    (
+        "sentry-cli",
+        &["sentry-agent", "sentry-kernel", "sentry-private", "sentry-proto", "sentry-service", "sentry-view"],
+    ),
+    (
+        "sentry-collector",
+        &["sentry-detect", "sentry-private", "sentry-proto", "sentry-service", "sentry-view"],
+    ),
 ];
 
 /// What is wrong with the graph.

@@ -17,16 +17,16 @@ const KERNEL_THREAD: u64 = 0x0020_0000;
 
 /// What `/proc/PID/stat` says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Stat {
-    pub(super) state: char,
-    pub(super) flags: u64,
+pub struct Stat {
+    pub state: char,
+    pub flags: u64,
     /// Since boot, suspend included, in ticks.
-    pub(super) start_ticks: u64,
+    pub start_ticks: u64,
 }
 
 impl Stat {
     /// Fields are counted from behind the last `)`: the name between the brackets is the process's own choice.
-    pub(super) fn parse(text: &str) -> Option<Self> {
+    pub fn parse(text: &str) -> Option<Self> {
         let mut fields = text.get(text.rfind(')')? + 1..)?.split_ascii_whitespace();
         let state = fields.next()?.chars().next()?;
         let flags = fields.nth(5)?.parse().ok()?;
@@ -38,7 +38,7 @@ impl Stat {
         Self::parse(&String::from_utf8_lossy(&fs::read(path).ok()?))
     }
 
-    pub(super) fn is_kernel_thread(self) -> bool {
+    pub fn is_kernel_thread(self) -> bool {
         self.flags & KERNEL_THREAD != 0
     }
 
@@ -54,15 +54,15 @@ impl Stat {
 
 /// A live process whose identity was checked after its pidfd was opened.
 #[derive(Debug)]
-pub(super) struct Held {
-    pub(super) key: ProcessKey,
-    pub(super) stat: Stat,
+pub struct Held {
+    pub key: ProcessKey,
+    pub stat: Stat,
     fd: OwnedFd,
 }
 
 impl Held {
     /// `None` where the process has ended or its number belongs to another one.
-    pub(super) fn open(key: ProcessKey) -> Option<Self> {
+    pub fn open(key: ProcessKey) -> Option<Self> {
         let pid = Pid::from_raw(i32::try_from(key.tgid).ok()?)?;
         let fd = rustix::process::pidfd_open(pid, PidfdFlags::empty()).ok()?;
         let stat = alive(key)?;
@@ -70,7 +70,7 @@ impl Held {
     }
 
     /// A process that has ended meanwhile needs no signal.
-    pub(super) fn signal(&self, signal: Signal) -> Result<(), Errno> {
+    pub fn signal(&self, signal: Signal) -> Result<(), Errno> {
         match rustix::process::pidfd_send_signal(&self.fd, signal) {
             Err(Errno::SRCH) => Ok(()),
             other => other,
@@ -79,7 +79,7 @@ impl Held {
 }
 
 /// The process's leader, where the process is alive and the one that `key` names.
-pub(super) fn alive(key: ProcessKey) -> Option<Stat> {
+pub fn alive(key: ProcessKey) -> Option<Stat> {
     let stat = Stat::read(&format!("/proc/{}/stat", key.tgid))?;
     if !same_start(stat.start_ticks, key.start_boot_ns) {
         return None;
@@ -111,7 +111,7 @@ pub fn is_gone(key: ProcessKey) -> bool {
 }
 
 /// Whether every thread that lives is stopped; a process that has ended is.
-pub(super) fn stopped(key: ProcessKey) -> bool {
+pub fn stopped(key: ProcessKey) -> bool {
     alive(key).is_none() || threads(key.tgid).iter().all(|thread| thread.is_dead() || thread.is_stopped())
 }
 
@@ -126,8 +126,8 @@ fn threads(tgid: u32) -> Vec<Stat> {
 }
 
 /// The key of a living process, from procfs; exact to one tick.
-#[cfg(test)]
-pub(super) fn key_of(pid: u32) -> Option<ProcessKey> {
+#[must_use]
+pub fn key_of(pid: u32) -> Option<ProcessKey> {
     let stat = Stat::read(&format!("/proc/{pid}/stat"))?;
     Some(ProcessKey { tgid: pid, start_boot_ns: stat.start_ticks * TICK_NS })
 }

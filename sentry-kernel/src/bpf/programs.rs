@@ -170,7 +170,7 @@ impl Programs {
             match attach(object, hook, &root) {
                 Ok(link) => links.extend(link),
                 Err(error) if hook.required => return Err(error),
-                Err(error) => self.missing.push((hook, crate::error_chain(&error))),
+                Err(error) => self.missing.push((hook, sentry_service::error_chain(&error))),
             }
         }
         Ok(links)
@@ -239,7 +239,7 @@ pub(super) fn load_tier(loader: &Loader<'_>, btf: &Btf) -> Result<Loaded, LoadEr
             continue;
         }
         if let Err(error) = load(object, Some(tier), &mut missing) {
-            missing.extend(hooks().map(|hook| (hook, crate::error_chain(&error))));
+            missing.extend(hooks().map(|hook| (hook, sentry_service::error_chain(&error))));
         }
     }
     Ok(Loaded { tier, objects, missing, times })
@@ -261,7 +261,7 @@ pub(super) fn load_object(
         match result {
             Ok(()) => {}
             Err(error) if hook.required => return Err(error),
-            Err(error) => missing.push((hook, crate::error_chain(&error))),
+            Err(error) => missing.push((hook, sentry_service::error_chain(&error))),
         }
     }
     Ok(loaded)

@@ -84,7 +84,7 @@ pub fn doctor(btf_path: &Path) -> Result<Capabilities, LoadError> {
         Err(error @ LoadError::NoPrograms) => return Err(error),
         Err(error) if error.is_permission() => return Err(LoadError::Permission),
         Err(error) => {
-            limits.push(crate::error_chain(&error));
+            limits.push(sentry_service::error_chain(&error));
             None
         }
     };
@@ -113,7 +113,7 @@ pub fn doctor(btf_path: &Path) -> Result<Capabilities, LoadError> {
 
 fn why_not(loader: &Loader<'_>, btf: &aya::Btf, object: Object, what: &str) -> Option<String> {
     let error = programs::load_object(loader, btf, object, None, &mut Vec::new()).err()?;
-    Some(format!("{what}: {}", crate::error_chain(&error)))
+    Some(format!("{what}: {}", sentry_service::error_chain(&error)))
 }
 
 /// The table "fact → hook → what is lost" of one tier, or of a kernel that has none.

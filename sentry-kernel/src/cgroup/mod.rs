@@ -85,4 +85,4 @@ impl CgroupError {
 }
 
 #[cfg(test)]
-pub(crate) mod tests;
+mod tests;

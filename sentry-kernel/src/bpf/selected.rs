@@ -1,6 +1,8 @@
 //! The tables by which the kernel knows what may be an agent's, and the slots it has in reserve for
 //! that.
 
+use std::collections::BTreeSet;
+
 use aya::{
     Ebpf,
     maps::{
@@ -14,7 +16,58 @@ use super::{
     LoadError,
     tables::{table, take},
 };
-use crate::select::{Rows, rows::NamePrefix};
+
+/// Rows of the tables `SELECTED_*`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rows {
+    /// Beginnings of the names of new cgroups.
+    pub names: BTreeSet<NamePrefix>,
+    /// Names of tasks that execute something.
+    pub comms: BTreeSet<[u8; COMM_BYTES]>,
+    /// Their users.
+    pub users: BTreeSet<u32>,
+    pub files: BTreeSet<(u64, u32)>,
+}
+
+/// The first `bytes` of a name have to be these.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct NamePrefix {
+    pub name: [u8; NAME_BYTES],
+    pub bytes: u32,
+}
+
+impl Rows {
+    /// [`FileId`]s of `files`.
+    pub fn file_ids(&self) -> impl Iterator<Item = FileId> {
+        self.files.iter().map(|(inode, device)| FileId { inode: *inode, device: *device, reserved: 0 })
+    }
+}
+
+impl NamePrefix {
+    /// Names that begin so; of a long text only as much as is compared.
+    #[must_use]
+    pub fn new(text: &str) -> Self {
+        let bytes = text.len().min(NAME_BYTES);
+        let mut name = [0; NAME_BYTES];
+        name[..bytes].copy_from_slice(&text.as_bytes()[..bytes]);
+        Self { name, bytes: u32::try_from(bytes).unwrap_or(0) }
+    }
+
+    /// This name alone, its end included, where there is room for it. The kernel's text always ends
+    /// in a NUL, so a name of 31 bytes or more is compared in its first 31.
+    #[must_use]
+    pub fn whole(text: &str) -> Self {
+        const MOST: usize = NAME_BYTES - 1;
+        if text.len() >= MOST {
+            let prefix = text.as_bytes().get(..MOST).unwrap_or_default();
+            let mut name = [0; NAME_BYTES];
+            name[..prefix.len()].copy_from_slice(prefix);
+            return Self { name, bytes: u32::try_from(prefix.len()).unwrap_or(0) };
+        }
+        let prefix = Self::new(text);
+        Self { bytes: prefix.bytes + 1, ..prefix }
+    }
+}
 
 /// Handles of the tables `SELECTED_*` and `SPARES`.
 pub struct SelectedTables {

@@ -2,13 +2,15 @@
 
 use std::{
     fs,
-    io::Read as _,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
     time::Duration,
 };
 
+use group::{Group, line_of, real_root, release, waiting_shell};
+
 use super::{parse, *};
+
+mod group;
 
 const LIMIT: Duration = Duration::from_secs(5);
 
@@ -106,73 +108,6 @@ fn a_wait_that_cannot_end_times_out_and_says_what_it_saw() {
 }
 
 // === the real hierarchy ===
-
-/// The host's hierarchy, or `None` with the reason printed. Where the hierarchy is promised, its absence is a failure.
-pub(crate) fn real_root() -> Option<CgroupRoot> {
-    let reason = if rustix::process::geteuid().is_root() {
-        match CgroupRoot::find() {
-            Ok(root) => return Some(root),
-            Err(error) => error.to_string(),
-        }
-    } else {
-        "not root".to_owned()
-    };
-    let promised = std::env::var("AGENTSENTRY_PROMISED").unwrap_or_default();
-    assert!(!promised.split(',').any(|name| name.trim() == "cgroup2"), "cgroup2 is promised, but: {reason}");
-    eprintln!("skipped: {reason}");
-    None
-}
-
-/// A group of this test alone, killed and removed at the end.
-pub(crate) struct Group(pub(crate) std::sync::Arc<Cgroup>);
-
-impl Group {
-    pub(crate) fn make(root: &CgroupRoot, name: &str) -> Self {
-        let unique = format!("test-{name}-{}", uuid::Uuid::now_v7());
-        Self(std::sync::Arc::new(root.create(&unique).unwrap()))
-    }
-
-    /// A shell in the group. It waits for a line before it goes on with `script`.
-    pub(crate) fn shell(&self, script: &str) -> Child {
-        let child = waiting_shell(script);
-        self.0.add(child.id()).unwrap();
-        release(child)
-    }
-}
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        let ended = self.0.kill(LIMIT).and_then(|()| self.0.wait_empty(LIMIT)).and_then(|()| self.0.remove());
-        if let Err(error) = ended {
-            eprintln!("left behind: {error}");
-        }
-    }
-}
-
-pub(crate) fn waiting_shell(script: &str) -> Child {
-    Command::new("sh")
-        .args(["-c", &format!("read go; {script}")])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap()
-}
-
-pub(crate) fn release(mut child: Child) -> Child {
-    std::io::Write::write_all(child.stdin.as_mut().unwrap(), b"go\n").unwrap();
-    child
-}
-
-/// Waits until the child has printed a line.
-pub(crate) fn line_of(child: &mut Child) -> String {
-    let mut line = Vec::new();
-    let out = child.stdout.as_mut().unwrap();
-    let mut byte = [0_u8];
-    while out.read(&mut byte).unwrap() == 1 && byte[0] != b'\n' {
-        line.push(byte[0]);
-    }
-    String::from_utf8(line).unwrap()
-}
 
 #[test]
 fn a_real_group_freezes_thaws_dies_and_goes() {

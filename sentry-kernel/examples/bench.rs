@@ -34,7 +34,7 @@ use aya::{
     },
     sys::{Stats, enable_stats},
 };
-use sentry_agent::bpf::hooks::{Attach, HOOKS, Hook, Tier};
+use sentry_kernel::bpf::hooks::{Attach, HOOKS, Hook, Tier};
 use serde_json::json;
 
 type Failure = Box<dyn Error>;

@@ -17,7 +17,7 @@ use rustix::{
 
 /// What may lie on the way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Way {
+pub enum Way {
     /// One mount and no links; the path is relative.
     OneMount,
     /// Any mount. Links are resolved within the directory, as if it were the root; without
@@ -30,7 +30,7 @@ pub(crate) enum Way {
 /// # Errors
 /// Those of `openat2(2)`; `EXDEV` where the path leaves the directory or its mount, `ELOOP` at a
 /// link.
-pub(crate) fn open(dir: impl AsFd, path: &Path, flags: OFlags, way: Way) -> rustix::io::Result<OwnedFd> {
+pub fn open(dir: impl AsFd, path: &Path, flags: OFlags, way: Way) -> rustix::io::Result<OwnedFd> {
     let flags = flags | OFlags::CLOEXEC;
     let resolve = match way {
         Way::OneMount => ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_XDEV,
