@@ -25,20 +25,20 @@ use tonic_health::server::HealthReporter;
 
 use crate::{
     api::{
-        self, Api,
+        self,
         access::Access,
         host::Names,
         outbox::Outbox,
+        state::Api,
         token::{Token, TokenError},
     },
-    config::{Config, GrpcAddress},
+    config::Config,
     exit::Exit,
-    ingest::{listen::Listener, registry::Registry, service::FeedService},
-    metrics::Metrics,
-    store::{
-        Store, StoreError, Trouble,
-        writer::{Stop, Writer},
+    ingest::{
+        address::GrpcAddress, listen::Listener, registry::Registry, service::FeedService, session::Shared,
     },
+    metrics::Metrics,
+    store::{Stop, Store, StoreError, Trouble, Writer},
 };
 
 const DRAIN: Duration = Duration::from_secs(10);
@@ -166,14 +166,14 @@ impl App {
         stages.spawn("watchdog", keep_alive(watchdog, drain.clone()));
         stages.spawn_blocking("writer", move || writer.run().map_err(StageError::Writer));
 
-        let feed = FeedService {
+        let shared = Shared {
             store: self.store.clone(),
             registry: Arc::clone(&registry),
             metrics: Arc::clone(&self.metrics),
             drain: drain.clone(),
-            sessions: sessions.clone(),
             gate: Arc::new(self.config.gate.clone()),
         };
+        let feed = FeedService { shared, sessions: sessions.clone() };
         let (reporter, health) = tonic_health::server::health_reporter();
         reporter.set_serving::<FeedServer<FeedService>>().await;
         let mut server = Server::builder()

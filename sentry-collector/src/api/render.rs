@@ -1,44 +1,33 @@
-//! Rows → JSON. Events and findings are OCSF; the rest is ours: snake_case, enum values in lower case, times in Unix
+//! Runs, decisions and outcomes → JSON: snake_case, enum values in lower case, times in Unix
 //! milliseconds where the name ends in `_ms`, counts as numbers.
 
 use prost::{DecodeError, Message as _};
-use sentry_proto::{
-    container,
-    ocsf::{self, HostContext},
-    v1,
-};
+use sentry_proto::{container, ocsf, v1};
 use serde_json::{Value, json};
 
-use crate::store::{
-    job::CommandRow,
-    query::{AgentRow, GapRow, ItemRow, Items, RunRow, SensorRow},
-};
+use crate::store::listed;
 
 const NS_PER_MS: u64 = 1_000_000;
 
-pub(crate) fn item(kind: Items, row: &ItemRow) -> Result<Value, DecodeError> {
-    let container = row.container.as_deref().map(v1::Container::decode).transpose()?;
-    let host = HostContext {
-        sensor: &row.sensor,
-        version: &row.version,
-        host: &row.host,
-        boot_id: &row.boot_id,
-        container: container.as_ref(),
-    };
-    let body = row.body.as_slice();
-    Ok(match kind {
-        Items::Events => ocsf::event(&v1::Event::decode(body)?, &host),
-        Items::Findings => ocsf::finding(&v1::Finding::decode(body)?, &host),
-        Items::Decisions => decision(&v1::Decision::decode(body)?, &row.sensor),
-        Items::Outcomes => {
-            let mut value = outcome(&v1::Outcome::decode(body)?);
-            value["sensor"] = json!(row.sensor);
-            value
-        }
-    })
+listed! {
+    pub(crate) struct RunRow of "listed_runs" {
+        pub(crate) sensor: String,
+        host: String,
+        body: Vec<u8>,
+        updated_ms: i64,
+        events_stored: i64,
+        findings_stored: i64,
+        /// Items of the run that gaps name as lost.
+        lost_items: i64,
+        /// Lost items, of this sensor while the run lived, of which nobody knows the run.
+        lost_unnamed: i64,
+        pruned: i64,
+        /// The sensor lost its spool while the run lived.
+        spool_lost: bool,
+    }
 }
 
-fn decision(decision: &v1::Decision, sensor: &str) -> Value {
+pub(crate) fn decision(decision: &v1::Decision, sensor: &str) -> Value {
     json!({
         "id": decision.id,
         "run": decision.run,
@@ -52,7 +41,14 @@ fn decision(decision: &v1::Decision, sensor: &str) -> Value {
     })
 }
 
-pub(crate) fn outcome(outcome: &v1::Outcome) -> Value {
+pub(crate) fn outcome(outcome: &v1::Outcome, sensor: &str) -> Value {
+    let mut value = outcome_alone(outcome);
+    value["sensor"] = json!(sensor);
+    value
+}
+
+/// The outcome of a command, which names its sensor itself.
+pub(crate) fn outcome_alone(outcome: &v1::Outcome) -> Value {
     json!({
         "decision": outcome.decision,
         "run": outcome.run,
@@ -64,25 +60,6 @@ pub(crate) fn outcome(outcome: &v1::Outcome) -> Value {
         "processes": outcome.processes,
         "survivors": outcome.survivors,
     })
-}
-
-pub(crate) fn gap(row: &GapRow) -> Result<Value, DecodeError> {
-    let gap = v1::Gap::decode(row.body.as_slice())?;
-    let by_run: serde_json::Map<_, _> =
-        gap.items_by_run.into_iter().map(|(run, items)| (run, json!(items))).collect();
-    Ok(json!({
-        "id": format!("g-{}", row.id),
-        "sensor": row.sensor,
-        "epoch": row.epoch,
-        "first": row.first,
-        "last": row.last,
-        "lost": row.last - row.first + 1,
-        "reason": gap.reason,
-        "items_by_run": by_run,
-        // Not exact where a part of the gap as sent had been stored before.
-        "items_by_run_exact": !row.cut,
-        "received_ms": row.received_ms,
-    }))
 }
 
 pub(crate) fn run(row: &RunRow, connected: bool) -> Result<Value, DecodeError> {
@@ -185,72 +162,11 @@ fn completeness(run: &v1::Run, row: &RunRow) -> Value {
     })
 }
 
-pub(crate) fn agent(row: &AgentRow) -> Value {
-    json!({
-        "id": row.agent,
-        "name": row.name,
-        "first_seen_ms": row.first_seen_ms,
-        "last_seen_ms": row.last_seen_ms,
-        "runs": row.runs,
-        "runs_live": row.runs_live,
-        "findings": row.findings,
-    })
-}
-
-pub(crate) fn sensor(row: &SensorRow, connected: bool) -> Value {
-    let epochs: Vec<Value> = row
-        .epochs
-        .iter()
-        .map(|epoch| {
-            json!({
-                "epoch": epoch.epoch,
-                "acked": epoch.acked,
-                "lost": epoch.lost,
-                "began_ms": epoch.began_ms,
-            })
-        })
-        .collect();
-    json!({
-        "id": row.sensor,
-        "connected": connected,
-        "host": row.host,
-        "version": row.version,
-        "boot_id": row.boot_id,
-        "tier": row.tier,
-        "limits": serde_json::from_str::<Value>(&row.limits).unwrap_or(Value::Null),
-        "first_seen_ms": row.first_seen_ms,
-        "last_seen_ms": row.last_seen_ms,
-        "epochs": epochs,
-    })
-}
-
-pub(crate) fn command(row: &CommandRow) -> Result<Value, DecodeError> {
-    let action = v1::Action::try_from(row.action).unwrap_or(v1::Action::Unspecified);
-    let told = row.outcome.as_deref().map(v1::Outcome::decode).transpose()?;
-    let state = match (row.done_ms, row.delivered_ms) {
-        (Some(_), _) => "done",
-        (None, Some(_)) => "delivered",
-        (None, None) => "pending",
-    };
-    Ok(json!({
-        "key": row.key,
-        "run": row.run,
-        "sensor": row.sensor,
-        "action": name(action.as_str_name(), "ACTION_"),
-        "reason": row.reason,
-        "state": state,
-        "created_ms": row.created_ms,
-        "delivered_ms": row.delivered_ms,
-        "done_ms": row.done_ms,
-        "outcome": told.as_ref().map(outcome),
-    }))
-}
-
 fn agent_of(agent: Option<&v1::Agent>) -> Value {
     agent.map_or(Value::Null, |agent| json!({"id": agent.id, "name": agent.name}))
 }
 
 /// `ACTION_FREEZE` → `freeze`.
-fn name(value: &str, prefix: &str) -> String {
+pub(crate) fn name(value: &str, prefix: &str) -> String {
     value.strip_prefix(prefix).unwrap_or(value).to_ascii_lowercase()
 }

@@ -258,3 +258,33 @@ async fn refuses_clearly() {
     let (head, _) = raw(collector.http, &get_text(collector.http, "/metrics"));
     assert!(head.contains("text/plain; version=0.0.4"), "{head}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn describes_itself_to_everybody() {
+    let collector = Collector::start();
+    let described = collector.read("/api/v1/openapi.json");
+    assert_eq!(described["openapi"], "3.1.0");
+    let paths: Vec<&String> = described["paths"].as_object().unwrap().keys().collect();
+    let expected = [
+        "/api/v1/agents",
+        "/api/v1/commands/{key}",
+        "/api/v1/decisions",
+        "/api/v1/events",
+        "/api/v1/findings",
+        "/api/v1/gaps",
+        "/api/v1/openapi.json",
+        "/api/v1/outcomes",
+        "/api/v1/runs",
+        "/api/v1/runs/{run}/{action}",
+        "/api/v1/sensors",
+        "/healthz",
+        "/metrics",
+        "/readyz",
+    ];
+    assert_eq!(paths, expected);
+    let secured = |path: &str, method: &str| described["paths"][path][method]["security"].clone();
+    assert_eq!(secured("/api/v1/runs/{run}/{action}", "post"), json!([{"command_token": []}]));
+    assert_eq!(secured("/api/v1/runs", "get"), Value::Null);
+    let (head, _) = raw(collector.http, &get_text(collector.http, "/api/v1/openapi.json"));
+    assert!(head.contains("application/json"), "{head}");
+}

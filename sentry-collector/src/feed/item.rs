@@ -9,6 +9,8 @@ use sentry_proto::{
     v1::{self, item::Item},
 };
 
+use super::kind::ItemKind;
+
 const MAX_ID_BYTES: usize = 1024;
 const MAX_HELLO_TEXT_BYTES: usize = 4096;
 const MAX_HELLO_LIMITS: usize = 256;
@@ -118,9 +120,7 @@ impl Entry {
 // === impl Content ===
 
 impl Content {
-    /// Label of the metrics.
-    pub(crate) fn kind(&self) -> crate::metrics::ItemKind {
-        use crate::metrics::ItemKind;
+    pub(crate) fn kind(&self) -> ItemKind {
         match self {
             Self::Event { .. } => ItemKind::Event,
             Self::Finding { .. } => ItemKind::Finding,

@@ -11,30 +11,77 @@ use axum::{
     extract::{Path, State, rejection::JsonRejection},
     http::StatusCode,
 };
-use sentry_proto::v1::Action;
-use serde::Deserialize;
+use prost::{DecodeError, Message as _};
+use sentry_proto::v1::{self, Action};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::{Api, access::Commander, answer::ApiError, render};
-use crate::store::job::{CommandReply, CommandRequest, CommandRow};
+use crate::{
+    api::{
+        answer::ApiError,
+        entry::{Entry, Group},
+        render,
+        right::{Act, May, Read},
+        state::Api,
+    },
+    store::{CommandReply, CommandRequest, CommandRow},
+};
 
 const MAX_KEY_BYTES: usize = 128;
 const MAX_REASON_BYTES: usize = 4096;
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Wanted {
+#[schema(as = NewCommand)]
+struct Wanted {
+    /// Why, for whoever asks later.
     reason: String,
+    /// The same key is the same command, however often it is sent; without one it is new.
     key: Option<String>,
 }
 
-pub(crate) async fn create(
-    _may: Commander,
+#[derive(Serialize, ToSchema)]
+struct Command {
+    key: String,
+    run: String,
+    sensor: String,
+    action: String,
+    reason: String,
+    /// pending, delivered or done.
+    state: &'static str,
+    created_ms: i64,
+    delivered_ms: Option<i64>,
+    done_ms: Option<i64>,
+    /// What the sensor says came of it.
+    #[schema(value_type = Option<Object>)]
+    outcome: Option<Value>,
+}
+
+pub(super) fn post() -> Entry {
+    let about = "Has the sensor of a run freeze, thaw or kill it.";
+    Entry::post("/api/v1/runs/{run}/{action}", Group::Commands, "command", about, create)
+        .path_parameter("run", "Id of the run.")
+        .path_parameter("action", "freeze, thaw or kill.")
+        .takes::<Wanted>()
+        .answers::<Command>("202", "It is stored and will be delivered.")
+        .answers::<Command>("200", "It was stored before, under the same key.")
+}
+
+pub(super) fn get() -> Entry {
+    let about = "What became of a command.";
+    Entry::get("/api/v1/commands/{key}", Group::Finds, "find_command", about, find)
+        .path_parameter("key", "Key of the command.")
+        .answers::<Command>("200", "The command.")
+}
+
+async fn create(
+    _: May<Act>,
     State(api): State<Api>,
     Path((run, action)): Path<(String, String)>,
     body: Result<Json<Wanted>, JsonRejection>,
-) -> Result<(StatusCode, Json<Value>), ApiError> {
+) -> Result<(StatusCode, Json<Command>), ApiError> {
     let action = match action.as_str() {
         "freeze" => Action::Freeze,
         "thaw" => Action::Thaw,
@@ -71,7 +118,11 @@ pub(crate) async fn create(
     }
 }
 
-pub(crate) async fn find(State(api): State<Api>, Path(key): Path<String>) -> Result<Json<Value>, ApiError> {
+async fn find(
+    _: May<Read>,
+    State(api): State<Api>,
+    Path(key): Path<String>,
+) -> Result<Json<Command>, ApiError> {
     match api.store.find_command(key.clone()).await? {
         Some(row) => show(&row),
         None => Err(ApiError::NotFound(format!("no command {key:?}"))),
@@ -92,10 +143,31 @@ fn request(run: String, action: Action, wanted: Wanted) -> Result<CommandRequest
     Ok(CommandRequest { key, run, action, reason: wanted.reason })
 }
 
-fn show(row: &CommandRow) -> Result<Json<Value>, ApiError> {
-    render::command(row).map(Json).map_err(|error| {
+fn show(row: &CommandRow) -> Result<Json<Command>, ApiError> {
+    command(row).map(Json).map_err(|error| {
         tracing::error!(%error, key = row.key, "a stored outcome cannot be decoded");
         ApiError::Internal
+    })
+}
+
+fn command(row: &CommandRow) -> Result<Command, DecodeError> {
+    let action = Action::try_from(row.action).unwrap_or(Action::Unspecified);
+    let outcome = row.outcome.as_deref().map(v1::Outcome::decode).transpose()?;
+    Ok(Command {
+        key: row.key.clone(),
+        run: row.run.clone(),
+        sensor: row.sensor.clone(),
+        action: render::name(action.as_str_name(), "ACTION_"),
+        reason: row.reason.clone(),
+        state: match (row.done_ms, row.delivered_ms) {
+            (Some(_), _) => "done",
+            (None, Some(_)) => "delivered",
+            (None, None) => "pending",
+        },
+        created_ms: row.created_ms,
+        delivered_ms: row.delivered_ms,
+        done_ms: row.done_ms,
+        outcome: outcome.as_ref().map(render::outcome_alone),
     })
 }
 

@@ -20,21 +20,24 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    StoreError, Trouble,
     apply::{Done, Stored, apply},
-    job::{Answered, CommandReply, Job},
+    job::{Answered, Job},
     retention,
 };
-use crate::metrics::{ItemKind, Metrics};
+use crate::{
+    feed::kind::ItemKind,
+    metrics::Metrics,
+    store::{
+        command::CommandReply,
+        error::{StoreError, Trouble},
+    },
+};
 
 const GROUP_ITEMS: usize = 4096;
 const GROUP_ENOUGH: usize = 64;
 const GROUP_WAIT: Duration = Duration::from_millis(10);
 const RETRY_FIRST: Duration = Duration::from_millis(100);
 const RETRY_MAX: Duration = Duration::from_secs(2);
-
-const KINDS: [ItemKind; 6] =
-    [ItemKind::Event, ItemKind::Finding, ItemKind::Decision, ItemKind::Outcome, ItemKind::Run, ItemKind::Gap];
 
 #[derive(Debug)]
 pub(crate) struct Writer {
@@ -77,7 +80,7 @@ impl Writer {
         Arc::clone(&self.progress)
     }
 
-    /// Blocks until told to finish (or every [`super::Store`] is gone) and the queue is empty. Call it on a thread that may block and
+    /// Blocks until told to finish (or every handle is gone) and the queue is empty. Call it on a thread that may block and
     /// that belongs to a runtime.
     ///
     /// # Errors
@@ -153,7 +156,7 @@ impl Writer {
             };
             self.metrics.commit_failures.fetch_add(1, Relaxed);
             if !passing(&source) {
-                return Err(StoreError::Broken { what: "committing", source });
+                return Err(StoreError::Broken { what: "committing", source: source.into() });
             }
             let why = format!("the store cannot commit: {source}; make room in the data directory");
             if self.trouble.borrow().as_ref() != Some(&why) {
@@ -168,7 +171,7 @@ impl Writer {
                 }
             });
             if given_up {
-                return Err(StoreError::Abandoned { source });
+                return Err(StoreError::Abandoned { source: source.into() });
             }
             pause = (pause * 2).min(RETRY_MAX);
             // What is committed may move from the log into free pages of the database.
@@ -198,7 +201,9 @@ impl Writer {
                     tracing::warn!(%error, "old rows cannot be removed now");
                     break;
                 }
-                Err(source) => return Err(StoreError::Broken { what: "removing old rows", source }),
+                Err(source) => {
+                    return Err(StoreError::Broken { what: "removing old rows", source: source.into() });
+                }
             }
             if !self.queue.is_empty() {
                 break;
@@ -266,7 +271,7 @@ fn tell(metrics: &Metrics, job: Job, done: Done) {
 }
 
 fn count(metrics: &Metrics, stored: &Stored) {
-    for (kind, count) in KINDS.into_iter().zip(stored.kinds) {
+    for (kind, count) in ItemKind::ALL.into_iter().zip(stored.kinds) {
         metrics.stored(kind, count);
     }
     metrics.duplicates.fetch_add(stored.duplicates, Relaxed);

@@ -11,6 +11,7 @@ use rusqlite::Connection;
 use tokio::{sync::Semaphore, task::spawn_blocking};
 
 use super::schema;
+use crate::store::error::ReadError;
 
 const READERS: usize = 4;
 /// For commands, which do not wait behind listings.
@@ -19,19 +20,15 @@ const DEADLINE: Duration = Duration::from_secs(5);
 /// Virtual machine steps between looks at the deadline.
 const STEPS: i32 = 10_000;
 
-/// Why a question has no answer.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum ReadError {
-    #[error("the query took over {} s; narrow it with filters", DEADLINE.as_secs())]
-    TooSlow,
-    #[error("the store cannot be read")]
-    Failed { source: rusqlite::Error },
-    #[error("the reader is gone")]
-    Gone,
+/// Why a query has no answer.
+#[derive(Debug)]
+pub(super) enum Failed {
+    Sqlite(rusqlite::Error),
+    Column { relation: &'static str, column: &'static str },
 }
 
 #[derive(Clone, Debug)]
-pub(crate) struct Pool {
+pub(super) struct Pool {
     shared: Arc<Shared>,
 }
 
@@ -50,9 +47,9 @@ impl Pool {
         Self { shared: Arc::new(Shared { path, turns, reserve, idle: Mutex::default() }) }
     }
 
-    pub(crate) async fn read<T: Send + 'static>(
+    pub(super) async fn read<T: Send + 'static>(
         &self,
-        query: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+        query: impl FnOnce(&Connection) -> Result<T, Failed> + Send + 'static,
     ) -> Result<T, ReadError> {
         self.read_with(&self.shared.turns, query).await
     }
@@ -60,7 +57,7 @@ impl Pool {
     /// As [`Pool::read`], for what must not wait for listings.
     pub(super) async fn read_reserved<T: Send + 'static>(
         &self,
-        query: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+        query: impl FnOnce(&Connection) -> Result<T, Failed> + Send + 'static,
     ) -> Result<T, ReadError> {
         self.read_with(&self.shared.reserve, query).await
     }
@@ -68,7 +65,7 @@ impl Pool {
     async fn read_with<T: Send + 'static>(
         &self,
         turns: &Arc<Semaphore>,
-        query: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+        query: impl FnOnce(&Connection) -> Result<T, Failed> + Send + 'static,
     ) -> Result<T, ReadError> {
         let turn = Arc::clone(turns).acquire_owned().await.map_err(|_closed| ReadError::Gone)?;
         let shared = Arc::clone(&self.shared);
@@ -82,14 +79,14 @@ impl Pool {
 }
 
 impl Shared {
-    fn read<T>(&self, query: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, ReadError> {
+    fn read<T>(&self, query: impl FnOnce(&Connection) -> Result<T, Failed>) -> Result<T, ReadError> {
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let mut connection = match idle {
             Some(connection) => connection,
-            None => schema::open_reader(&self.path).map_err(explain)?,
+            None => schema::open_reader(&self.path).map_err(of_sqlite)?,
         };
         let end = Instant::now() + DEADLINE;
-        connection.progress_handler(STEPS, Some(move || Instant::now() >= end)).map_err(explain)?;
+        connection.progress_handler(STEPS, Some(move || Instant::now() >= end)).map_err(of_sqlite)?;
         let answer = query(&connection).map_err(explain);
         // A connection that failed is not used again.
         if answer.is_ok() {
@@ -99,10 +96,23 @@ impl Shared {
     }
 }
 
-fn explain(source: rusqlite::Error) -> ReadError {
+fn explain(failed: Failed) -> ReadError {
+    match failed {
+        Failed::Sqlite(source) => of_sqlite(source),
+        Failed::Column { relation, column } => ReadError::Column { relation, column },
+    }
+}
+
+fn of_sqlite(source: rusqlite::Error) -> ReadError {
     if source.sqlite_error_code() == Some(rusqlite::ErrorCode::OperationInterrupted) {
-        ReadError::TooSlow
+        ReadError::TooSlow { seconds: DEADLINE.as_secs() }
     } else {
-        ReadError::Failed { source }
+        ReadError::Failed { source: source.into() }
+    }
+}
+
+impl From<rusqlite::Error> for Failed {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sqlite(error)
     }
 }

@@ -7,18 +7,22 @@ use rusqlite::{OptionalExtension as _, Transaction, params};
 use sentry_proto::v1;
 
 use super::{
+    clock::now_ms,
     commands,
-    job::{Answered, CommandReply, Hole, Job, NotOpened, Opened},
-    now_ms,
+    job::{Answered, Job},
 };
 use crate::{
-    ingest::{
+    feed::{
         dedupe::{Verdict, judge},
-        gate::Way,
         item::{Batch, Content, Entry, RunState},
+        kind::ItemKind,
         reach::Reach,
+        way::Way,
     },
-    metrics::ItemKind,
+    store::{
+        command::CommandReply,
+        feed::{Hole, NotOpened, Opened},
+    },
 };
 
 /// What a job did, told to whom it concerns after the commit.
@@ -37,7 +41,7 @@ pub(super) struct Stored {
     /// The feed is stored up to here.
     pub(super) acked: u64,
     /// By kind, in the order of [`ItemKind`].
-    pub(super) kinds: [u64; 6],
+    pub(super) kinds: [u64; ItemKind::ALL.len()],
     pub(super) duplicates: u64,
     /// Items that gaps of this batch cover.
     pub(super) lost: u64,

@@ -8,22 +8,27 @@ use std::{path::Path, time::Duration};
 
 use rusqlite::{Connection, OpenFlags};
 
-use super::StoreError;
+use sentry_private::PrivateError;
+
+use crate::store::error::StoreError;
 
 const MIGRATIONS: [&str; 3] =
     [include_str!("schema/v1.sql"), include_str!("schema/v2.sql"), include_str!("schema/v3.sql")];
-pub(super) const FORMAT: u32 = MIGRATIONS.len() as u32;
+/// Format of the data directory as a whole: that of the database, as long as nothing else in it changes.
+pub const FORMAT: u32 = MIGRATIONS.len() as u32;
+/// Views of one connection: they change without a migration.
+const LISTINGS: &str = include_str!("listings.sql");
 const BUSY_TIMEOUT: Duration = Duration::from_secs(1);
 const WAL_LIMIT_BYTES: i64 = 16 << 20;
 
 /// The writer's connection, schema up to date.
 pub(super) fn open(path: &Path) -> Result<Connection, StoreError> {
-    let failed = |source| StoreError::Open { path: path.to_owned(), source };
+    let failed = |source: rusqlite::Error| StoreError::Open { path: path.to_owned(), source: source.into() };
     for side in ["", "-wal", "-shm"] {
         let mut file = path.as_os_str().to_owned();
         file.push(side);
         // What SQLite makes beside the database has its mode.
-        sentry_private::prepare(Path::new(&file), side.is_empty()).map_err(super::of_private)?;
+        sentry_private::prepare(Path::new(&file), side.is_empty()).map_err(of_private)?;
     }
     let flags =
         OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
@@ -40,14 +45,23 @@ pub(super) fn open(path: &Path) -> Result<Connection, StoreError> {
     Ok(connection)
 }
 
-/// A reader's connection.
+/// A reader's connection, with the relations that listings ask for.
 pub(super) fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
     let flags =
         OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
+    connection.execute_batch(LISTINGS)?;
     Ok(connection)
+}
+
+/// What cannot be made has an exit code of its own.
+pub(super) fn of_private(error: PrivateError) -> StoreError {
+    match error {
+        PrivateError::Io { path, source, .. } => StoreError::Create { path, source },
+        refused => refused.into(),
+    }
 }
 
 fn set_up(connection: &Connection) -> rusqlite::Result<()> {

@@ -3,10 +3,8 @@
 use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, params};
 use sentry_proto::v1;
 
-use super::{
-    job::{Answered, CommandReply, CommandRequest, CommandRow},
-    now_ms,
-};
+use super::{clock::now_ms, job::Answered};
+use crate::store::command::{CommandReply, CommandRequest, CommandRow};
 
 /// Unanswered commands one sensor may have; all of them fit into one listing.
 pub(super) const MAX_OPEN: i64 = 64;
@@ -122,7 +120,7 @@ fn command_row(row: &Row<'_>) -> rusqlite::Result<CommandRow> {
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]
 mod tests {
     use super::*;
-    use crate::store::schema;
+    use crate::store::sqlite::schema;
 
     #[test]
     fn a_result_counts_once_and_for_a_command_that_was_delivered_to_its_sensor() {
