@@ -4,13 +4,7 @@
 use std::{error::Error, process::ExitCode, time::Duration};
 
 use clap::Parser as _;
-use sentry_collector::{
-    app::App,
-    cli::Cli,
-    config::Config,
-    exit::{Exit, chain},
-    once,
-};
+use sentry_collector::{app::App, cli::Cli, config::Config, exit::Exit, once};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -71,6 +65,6 @@ async fn serve(config: Config) -> ExitCode {
 }
 
 fn fail(error: &dyn Error, exit: Exit) -> ExitCode {
-    eprintln!("sentry-collector: {}", chain(error));
+    eprintln!("sentry-collector: {}", sentry_service::error_chain(error));
     exit.into()
 }

@@ -1,4 +1,4 @@
-//! The contract between the BPF programs (`sentry-ebpf`) and the sensor (`sentry-agent`).
+//! The contract between the BPF programs (`sentry-ebpf`) and the sensor (`sentry-kernel`).
 //!
 //! Only plain data may live here: `#[repr(C)]` structs of integers with explicit padding, and the numbers that
 //! give them meaning. No `bool`, `enum`, `Option`, `usize` or reference crosses the boundary, because any byte

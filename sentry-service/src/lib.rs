@@ -1,7 +1,10 @@
-//! What the sensor and the collector have to do with systemd: notifications (`sd_notify(3)`), the
-//! watchdog, credentials and the log. Outside of systemd all of it does nothing, or less.
+//! What the sensor and the collector share as daemons: notifications to systemd (`sd_notify(3)`), its
+//! watchdog and credentials, the log, and how errors are written. Without systemd the first three do
+//! nothing, or less.
 
 pub mod credential;
+
+mod error;
 
 pub mod log;
 
@@ -10,3 +13,5 @@ pub mod notify;
 pub mod progress;
 
 pub mod watchdog;
+
+pub use error::error_chain;

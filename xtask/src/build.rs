@@ -1,6 +1,6 @@
 //! `cargo xtask build`: the BPF programs, then the workspace with them inside.
 //!
-//! `sentry-agent/build.rs` looks for the objects in one fixed folder, whoever calls cargo, so a plain `cargo build`
+//! `sentry-kernel/build.rs` looks for the objects in one fixed folder, whoever calls cargo, so a plain `cargo build`
 //! afterwards finds nothing to do, and the other way round.
 
 use std::process::ExitCode;
@@ -10,6 +10,18 @@ use anyhow::Result;
 use crate::{args::Args, bpf, cargo, step};
 
 const AREA: &str = "build";
+/// Of two packages: the sensor, and the programs that it is compared with.
+const BENCH: &[&str] = &[
+    "--package",
+    "sentry-cli",
+    "--package",
+    "sentry-kernel",
+    "--release",
+    "--bin",
+    "sentry",
+    "--example",
+    "bench",
+];
 
 /// What to build of the workspace.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -36,7 +48,7 @@ pub(crate) fn build(what: What) -> Result<()> {
     command.args(match what {
         What::Programs => &["--workspace"][..],
         What::Release => &["--workspace", "--release"],
-        What::Bench => &["--package", "sentry-agent", "--release", "--bin", "sentry", "--example", "bench"],
+        What::Bench => BENCH,
         What::ProgramsAndTests => &["--workspace", "--bins", "--lib", "--tests"],
     });
     step::run(AREA, "compile the workspace, with the BPF objects inside the sensor", "build", &mut command)

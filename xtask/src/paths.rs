@@ -22,7 +22,7 @@ pub(crate) fn target() -> PathBuf {
     }
 }
 
-/// The compiled BPF objects; `sentry-agent/build.rs` looks in the same folder, also for a plain `cargo build`.
+/// The compiled BPF objects; `sentry-kernel/build.rs` looks in the same folder, also for a plain `cargo build`.
 pub(crate) fn bpf_objects() -> PathBuf {
     root().join("target/bpf-objects")
 }

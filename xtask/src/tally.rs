@@ -129,7 +129,7 @@ test result: ok. 4 passed; 0 failed; 0 ignored; 0 measured; 3 filtered out; fini
         let output = "\
     SKIP guard::deny: missing lsm
     SKIP guard::deny: missing lsm
-        SKIP [         ] sentry-agent::cli filtered_out_by_nextest
+        SKIP [         ] sentry-cli::cli filtered_out_by_nextest
 test result: ok. 3 passed; 0 failed; 0 ignored";
         assert_eq!(Tally::from_libtest(output).to_string(), "2 passed, 0 failed, 1 skipped");
     }

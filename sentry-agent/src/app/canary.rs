@@ -66,7 +66,7 @@ impl CanaryState {
     /// Sends one canary, with its files in `place`, and keeps what it showed.
     pub async fn fly(&self, registry: &Registry, place: &Path) {
         let _turn = self.turn.lock().await;
-        let result = flight(registry, place).await.map_err(|error| crate::error_chain(&error));
+        let result = flight(registry, place).await.map_err(|error| sentry_service::error_chain(&error));
         let before = self.alarm();
         *self.silent.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
         match (before, self.alarm()) {

@@ -8,11 +8,10 @@ use sentry_detect::{
     runaway::{RunawaySignal, Severity},
 };
 use sentry_proto::v1::{self, item::Item as Kind};
-use sentry_service::notify;
+use sentry_service::{error_chain, notify};
 
 use crate::{
     enrich::clock::unix_ns,
-    error_chain,
     journal::{JournalError, JournalHandle},
     ledger::{
         OpenRuns, open_runs,

@@ -62,7 +62,7 @@ impl Reload {
                 Some(format!("restart it for the changes of {left}"))
             }
             Err(error) => {
-                let why = crate::error_chain(&error);
+                let why = sentry_service::error_chain(&error);
                 tracing::error!(error = why, "configuration is not valid; what held before holds on");
                 let refused = format!("the configuration is not taken: {why}");
                 self.status.config_refused(Some(refused.clone()));

@@ -2,6 +2,14 @@
 
 use std::{io, path::PathBuf, sync::Arc, thread, time::Duration};
 
+use sentry_kernel::{
+    bpf::{LoadError, Programs, RingSizes, programs::Rings, tables::Held},
+    cgroup::{CgroupError, CgroupRoot},
+    ring::{
+        lanes::{Filler, Lanes},
+        reader::{self, RingStats},
+    },
+};
 use sentry_private::PrivateError;
 use sentry_proto::v1::control_server::ControlServer;
 use sentry_service::{notify, watchdog::Watchdog};
@@ -21,8 +29,6 @@ use super::{
     watchdog,
 };
 use crate::{
-    bpf::{LoadError, Programs, RingSizes, programs::Rings, tables::Held},
-    cgroup::{CgroupError, CgroupRoot},
     config::{Config, Current, Flags, Holder},
     container::{Roots, kubelet},
     control::{
@@ -39,10 +45,6 @@ use crate::{
     },
     journal::{self, JournalError, JournalHandle, JournalWriter},
     ledger::{LedgerError, pending::PendingLedger},
-    ring::{
-        lanes::{Filler, Lanes},
-        reader::{self, RingStats},
-    },
     runs::Registry,
     stage::{
         StageStats,
@@ -282,7 +284,7 @@ impl App {
         // The next sensor life goes on from these counters.
         recover::tell(&registry, &journal_handle).await;
         if let Err(error) = journal_handle.flush().await {
-            tracing::error!(error = %crate::error_chain(&error), "the last state of the runs is not written");
+            tracing::error!(error = %sentry_service::error_chain(&error), "the last state of the runs is not written");
         }
         exporter.drain().await;
         journal.close().await?;
@@ -376,7 +378,7 @@ impl Stages {
         let sources = CancellationToken::new();
         let lanes = Arc::new(Lanes::new(Box::new(move |tag, on| {
             if let Err(error) = held.set(tag, on) {
-                tracing::error!(error = %crate::error_chain(&error), "cannot hold a flood");
+                tracing::error!(error = %sentry_service::error_chain(&error), "cannot hold a flood");
             }
         })));
         let (cases, case_receiver) = mpsc::channel(act::QUEUE_CASES);

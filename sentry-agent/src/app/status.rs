@@ -9,6 +9,7 @@ use std::{
     time::Instant,
 };
 
+use sentry_kernel::{bpf::skipped, ring::reader::RingStats};
 use sentry_proto::v1;
 use sentry_service::watchdog::stuck;
 use tokio::sync::watch;
@@ -16,10 +17,8 @@ use tokio_util::task::TaskTracker;
 
 use super::{canary::CanaryState, watchdog};
 use crate::{
-    bpf::skipped,
     export::ExportStatus,
     journal::{JournalHandle, Refused, Stats},
-    ring::reader::RingStats,
     runs::Registry,
     stage::{
         StageStats,

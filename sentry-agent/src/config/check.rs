@@ -162,7 +162,8 @@ mod tests {
                  https://c.example:4319\n  tls: {{ca: {dir}/ca, cert: {dir}/cert, key: {dir}/key}}\n"
             );
             let config = Config::parse(Path::new("c.yaml"), Some(&text), &Flags::default()).unwrap();
-            let error = |error: CheckError| crate::error_chain(&error).replace(&format!("{dir}/"), "");
+            let error =
+                |error: CheckError| sentry_service::error_chain(&error).replace(&format!("{dir}/"), "");
             check(&config, NOW).map(|lines| lines.len()).map_err(error)
         }
     }

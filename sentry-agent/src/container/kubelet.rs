@@ -111,7 +111,7 @@ pub async fn keep(kubelet: Kubelet, pods: Arc<Pods>) {
             Err(error) => {
                 if !std::mem::replace(&mut failing, true) {
                     tracing::warn!(
-                        error = %crate::error_chain(&error),
+                        error = %sentry_service::error_chain(&error),
                         "no list of pods from the kubelet; labels of pods stay unknown"
                     );
                 }

@@ -11,10 +11,10 @@ use rustix::{
     fs::{Mode, OFlags},
     io::Errno,
 };
+use sentry_kernel::beneath::{self, Way};
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{Pods, Rung, path::is_file_name};
-use crate::beneath::{self, Way};
 
 /// Most bytes of one file. An OCI configuration has some ten thousand.
 pub(super) const FILE_LIMIT_BYTES: u64 = 1 << 20;
@@ -102,7 +102,7 @@ impl Roots {
         if *unread != container {
             container.clone_into(&mut unread);
             tracing::warn!(
-                error = %crate::error_chain(error), container,
+                error = %sentry_service::error_chain(error), container,
                 "cannot read a container's files; its name stays unknown"
             );
         }

@@ -7,6 +7,7 @@ use sentry_detect::{
     run::Mode,
 };
 use sentry_proto::v1::{self, control_server::Control};
+use sentry_service::error_chain;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
@@ -21,7 +22,6 @@ use crate::{
     app::status::StatusBoard,
     config::Current,
     enrich::clock::unix_ns,
-    error_chain,
     journal::{Filter, JournalError, JournalHandle},
     runs::{Registry, Run, RunError, Start, bounded, name::named},
     stage::act::Case,

@@ -122,7 +122,7 @@ mod tests {
             links: 1,
             mode: 0o100_755,
         };
-        let text = crate::decode::text::escape(path.as_os_str().as_encoded_bytes());
+        let text = sentry_kernel::decode::text::escape(path.as_os_str().as_encoded_bytes());
         Executed {
             file: event::File {
                 path: event::Path { text, source: PathSource::Kernel, truncated: false },
@@ -177,7 +177,8 @@ mod tests {
         std::os::unix::fs::symlink(&old, &link).unwrap();
         let through_link = |file: &Path| {
             let mut executed = executed(file);
-            executed.file.path.text = crate::decode::text::escape(link.as_os_str().as_encoded_bytes());
+            executed.file.path.text =
+                sentry_kernel::decode::text::escape(link.as_os_str().as_encoded_bytes());
             executed
         };
         assert!(Reader::default().content(&through_link(&old)).is_ok());

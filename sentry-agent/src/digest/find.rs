@@ -11,13 +11,13 @@ use std::{
 use procfs::process::Process;
 use rustix::fs::OFlags;
 use sentry_detect::{event::FileKey, run::ProcessKey};
-
-use super::{Executed, Unknown, proof::Version};
-use crate::{
+use sentry_kernel::{
     beneath::{self, Way},
     decode::text,
-    enrich::seed,
 };
+
+use super::{Executed, Unknown, proof::Version};
+use crate::enrich::seed;
 
 /// A file that is the one of the record.
 pub(super) struct Found {

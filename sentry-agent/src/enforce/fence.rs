@@ -1,8 +1,10 @@
 //! What the enforcer never touches, whoever asks.
 
-use super::{Target, process::Stat};
-use crate::cgroup::CgroupError;
 use sentry_detect::run::ProcessKey;
+use sentry_kernel::{cgroup::CgroupError, process::Stat};
+use sentry_service::error_chain;
+
+use super::Target;
 
 /// Why an act was refused.
 #[derive(Debug, thiserror::Error)]
@@ -33,7 +35,7 @@ pub(super) fn target(target: &Target) -> Result<(), Refusal> {
         Ok(members) => members,
         // Nothing is in a group that is gone; lineage members may still live.
         Err(CgroupError::Gone { .. }) => return Ok(()),
-        Err(error) => return Err(Refusal::Unreadable(super::chain(&error))),
+        Err(error) => return Err(Refusal::Unreadable(error_chain(&error))),
     };
     let own = std::process::id();
     if members.contains(&own) {

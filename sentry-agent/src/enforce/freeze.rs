@@ -8,12 +8,12 @@ use std::{
 
 use rustix::process::Signal;
 use sentry_detect::run::{ProcessKey, RunId};
-
-use super::{
-    ActError, Enforcer, Reach, Target, count, fence, millis,
+use sentry_kernel::{
+    cgroup::CgroupError,
     process::{self, Held},
 };
-use crate::cgroup::CgroupError;
+
+use super::{ActError, Enforcer, Reach, Target, count, fence, millis};
 
 /// Between two looks at members that were told to stop.
 const LOOK_EVERY: Duration = Duration::from_millis(1);

@@ -7,11 +7,13 @@ use std::{
 
 use rustix::process::Signal;
 use sentry_detect::run::{ProcessKey, RunId};
+use sentry_kernel::process;
+use sentry_service::error_chain;
 
 use super::{
     ActError, Enforcer, Reach, Target, count,
     freeze::{Outside, inside},
-    millis, process,
+    millis,
 };
 
 /// How long a freeze before the kill may take. It makes the count exact and keeps new members from being born; a task
@@ -36,7 +38,7 @@ impl Enforcer {
         if let Err(error) = target.cgroup.freeze(HOLD)
             && !error.is_gone()
         {
-            tracing::debug!(run.id = %run, error = super::chain(&error), "killing without a freeze before");
+            tracing::debug!(run.id = %run, error = error_chain(&error), "killing without a freeze before");
         }
         let mut reached = Reached { inside: inside(target)?.into_iter().collect(), outside: BTreeSet::new() };
         let left = self.kill_until_empty(target, &mut reached, start)?;
@@ -47,7 +49,7 @@ impl Enforcer {
         }
         // The group may be used again, by a service manager for example: it must not stay frozen.
         if let Err(error) = target.cgroup.thaw(self.limits.freeze) {
-            tracing::warn!(run.id = %run, error = super::chain(&error), "emptied cgroup stays frozen");
+            tracing::warn!(run.id = %run, error = error_chain(&error), "emptied cgroup stays frozen");
         }
         self.forget(run);
         Ok(Reach { processes, survivors: 0 })

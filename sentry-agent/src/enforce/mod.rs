@@ -23,21 +23,16 @@ use sentry_detect::{
     decision::{Action, Decision, Outcome, OutcomeKind},
     run::{Mode, ProcessKey, RunId},
 };
+use sentry_kernel::cgroup::{Cgroup, CgroupError};
+use sentry_service::error_chain;
 
-use crate::{
-    cgroup::{Cgroup, CgroupError},
-    enrich::clock::unix_ns,
-};
-
-mod process;
+use crate::enrich::clock::unix_ns;
 
 mod fence;
 
 mod freeze;
 
 mod kill;
-
-pub use process::is_gone;
 
 /// Lineage members of a run as they are known at the moment of the call; they may be outside of its cgroup.
 pub type Members = Box<dyn Fn() -> Vec<ProcessKey> + Send + Sync>;
@@ -114,7 +109,7 @@ impl Enforcer {
             Err(ActError::Refused(refusal)) => {
                 (OutcomeKind::Refused { why: refusal.to_string() }, Reach::default())
             }
-            Err(error) => (OutcomeKind::Failed { why: chain(&error) }, error.reach()),
+            Err(error) => (OutcomeKind::Failed { why: error_chain(&error) }, error.reach()),
         };
         Outcome {
             decision: decision.id.clone(),
@@ -170,17 +165,6 @@ impl ActError {
             Self::Refused(_) | Self::Cgroup(_) => Reach::default(),
         }
     }
-}
-
-/// An error with its causes on one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }
 
 fn millis(time: Duration) -> u64 {

@@ -3,11 +3,13 @@
 
 use std::{path::Path, process::Child};
 
+use group::{Group, line_of, real_root, release, waiting_shell};
+use sentry_kernel::{cgroup::CgroupRoot, process};
+
 use super::*;
-use crate::cgroup::{
-    CgroupRoot,
-    tests::{Group, line_of, real_root, release, waiting_shell},
-};
+
+#[path = "../../../sentry-kernel/src/cgroup/tests/group.rs"]
+mod group;
 
 fn decision(action: Action, mode: Mode) -> Decision {
     Decision {

@@ -11,9 +11,9 @@ use sentry_detect::{
     event::{Endpoint, EventKind, File},
     run::ProcessKey,
 };
+use sentry_kernel::decode::text;
 
 use super::event::{address, endpoint, file_key, named_file, no_path};
-use crate::decode::text;
 
 pub(super) fn file(act: FileAct, record: &FileRecord) -> EventKind {
     EventKind::File {

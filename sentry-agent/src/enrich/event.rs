@@ -18,6 +18,7 @@ use sentry_detect::{
     event::{Endpoint, Event, EventKind, File, FileKey, OpenIntent, Path, PathSource, Process, Ring},
     run::{AgentIdentity, ProcessKey, RunId},
 };
+use sentry_kernel::decode::{Record, text};
 
 use super::{
     act,
@@ -25,7 +26,6 @@ use super::{
     process_table::{ProcessTable, unknown},
     seed,
 };
-use crate::decode::{Record, text};
 
 /// Turns records into events; remembers the processes of all runs.
 pub struct Enricher {

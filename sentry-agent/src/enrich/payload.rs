@@ -1,10 +1,10 @@
 //! The first bytes of a packet → what it names: DNS (RFC 1035), TLS server name (RFC 6066).
 
 use sentry_detect::event::{Endpoint, EventKind};
+use sentry_kernel::decode::text::escape;
 use simple_dns::{Packet, PacketFlag, rdata::RData};
 
 use super::tls;
-use crate::decode::text::escape;
 
 /// `IPPROTO_TCP`.
 const TCP: u16 = 6;

@@ -11,8 +11,7 @@ use sentry_detect::{
     event::{Argv, File, Path, PathSource, Process},
     run::ProcessKey,
 };
-
-use crate::decode::text::escape;
+use sentry_kernel::decode::text::escape;
 
 /// Describes a live process; fields that cannot be read stay unknown. `None` when it is gone or another process has
 /// its id now.

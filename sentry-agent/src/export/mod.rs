@@ -220,7 +220,7 @@ impl Exporter {
     }
 
     fn tell(&self, error: &ExportError) {
-        let text = crate::error_chain(error);
+        let text = sentry_service::error_chain(error);
         let first = self.status.borrow().last_error.as_deref() != Some(text.as_str());
         // The same again every few seconds would bury the rest of the log.
         if first {

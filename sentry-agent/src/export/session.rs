@@ -97,11 +97,15 @@ impl<'a> Session<'a> {
         // Exactly one item was out: that one it is.
         tracing::error!(
             item.seq = seq,
-            error = crate::error_chain(error),
+            error = sentry_service::error_chain(error),
             "collector refuses an item, dropped"
         );
         if let Err(error) = self.exporter.journal.give_up(seq).await {
-            tracing::error!(item.seq = seq, error = crate::error_chain(&error), "refused item not dropped");
+            tracing::error!(
+                item.seq = seq,
+                error = sentry_service::error_chain(&error),
+                "refused item not dropped"
+            );
         }
         0
     }

@@ -12,6 +12,7 @@ use std::{
 };
 
 use sentry_proto::v1;
+use sentry_service::error_chain;
 use tokio::{
     sync::{mpsc, oneshot, watch},
     time::{Instant, timeout, timeout_at},
@@ -24,7 +25,6 @@ use super::{
     schema,
     waiting::Waiting,
 };
-use crate::error_chain;
 
 /// Requests that may wait for the writer.
 pub const QUEUE_CAPACITY: usize = 16_384;

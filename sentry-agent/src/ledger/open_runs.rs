@@ -8,6 +8,7 @@ use std::{
 };
 
 use sentry_proto::v1;
+use sentry_service::error_chain;
 use serde_json::Value;
 
 use super::{
@@ -16,7 +17,6 @@ use super::{
     record::{RUN_END, RUN_START},
     store,
 };
-use crate::error_chain;
 
 /// Segments that are looked through: 256 MiB. A run that began before them is not found.
 const SEGMENTS: usize = 16;

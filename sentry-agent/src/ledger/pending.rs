@@ -16,12 +16,12 @@ use super::{
     Entry, Ledger, LedgerError,
     record::{DECISION, FINDING, GIVEN_UP, OUTCOME, RUN_END, RUN_START},
 };
-use crate::error_chain;
 use sentry_detect::{
     decision::{Decision, Outcome},
     finding::Finding,
 };
 use sentry_proto::v1;
+use sentry_service::error_chain;
 
 /// Entries that wait for the disk. Beyond it the oldest is given up and counted; an entry says how
 /// many as soon as the disk takes one.

@@ -6,6 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use sentry_service::error_chain;
 use serde_json::json;
 
 use super::{
@@ -13,7 +14,6 @@ use super::{
     entry::{MISSING, SET_ASIDE},
     now_unix_ns,
 };
-use crate::error_chain;
 
 /// Kind of the entry that tells of entries that are not there any more.
 const OLDER: &str = "entries-missing";

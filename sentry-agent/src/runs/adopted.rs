@@ -1,9 +1,9 @@
 //! What an earlier sensor life knew of a run's processes, found again.
 
 use sentry_detect::run::ProcessKey;
+use sentry_kernel::process::is_gone;
 
 use super::{Registry, Run, RunError, run::Before};
-use crate::enforce::is_gone;
 
 impl Registry {
     /// Makes members of those outside of the cgroup that a freeze had stopped: no seed finds them,

@@ -11,10 +11,10 @@ use std::{
 };
 
 use sentry_common::{kind, table::RunTag};
+use sentry_kernel::{bpf::Programs, cgroup::Cgroup};
 use uuid::Uuid;
 
 use super::{Registry, RunError};
-use crate::{bpf::Programs, cgroup::Cgroup};
 
 /// What the canary does where the programs can tell it, by the kinds of records that each act makes; the name is the fact's in the table of hooks.
 const EXPECTED: &[(u16, &str)] = &[
@@ -162,13 +162,13 @@ impl Registry {
         // Its process has been killed; on a busy machine it may not be gone yet.
         let removed = canary.cgroup.kill(GONE_WITHIN).and_then(|()| canary.cgroup.remove());
         if let Err(error) = removed {
-            tracing::warn!(error = %crate::error_chain(&error), "cannot remove the canary's cgroup");
+            tracing::warn!(error = %sentry_service::error_chain(&error), "cannot remove the canary's cgroup");
         }
     }
 
     /// Removes the cgroups of canaries whose sensor was killed while they flew. Those of a sensor that lives are its own.
     pub fn sweep_canaries(&self) {
-        let runs = self.root.mount().join(crate::cgroup::RUNS_DIR);
+        let runs = self.root.mount().join(sentry_kernel::cgroup::RUNS_DIR);
         for entry in std::fs::read_dir(runs).into_iter().flatten().flatten() {
             let name = entry.file_name();
             let sensor = name

@@ -11,17 +11,17 @@ use std::{
 
 use lru::LruCache;
 use sentry_common::table::{RUN_SLOTS, RunTag};
+use sentry_kernel::{
+    bpf::LoadError,
+    cgroup::{Cgroup, CgroupError},
+};
 use uuid::Uuid;
 
 use super::{
     Registry, Run, RunError, Start,
     registry::{Kernel, New},
 };
-use crate::{
-    bpf::LoadError,
-    cgroup::{Cgroup, CgroupError},
-    select::{Rows, Selection},
-};
+use crate::select::{self, Selection};
 use sentry_detect::run::RunId;
 
 /// Slots that are left to runs that somebody asks for.
@@ -74,7 +74,7 @@ impl Registry {
     /// # Errors
     /// When the kernel refuses.
     pub fn select(&self, selection: &Selection) -> Result<(), LoadError> {
-        self.kernel().programs.selected.set(Rows::of(selection))?;
+        self.kernel().programs.selected.set(select::rows(selection))?;
         if selection.is_empty() { self.empty_reserve() } else { self.fill_reserve() }
     }
 

@@ -1,11 +1,9 @@
 //! The container of a run.
 
+use sentry_kernel::cgroup::Cgroup;
 use sentry_proto::v1;
 
-use crate::{
-    cgroup::Cgroup,
-    container::{Roots, Rung, Sandbox, look_up, place},
-};
+use crate::container::{Roots, Rung, Sandbox, look_up, place};
 
 /// Processes of a cgroup whose executables are looked at.
 const PROCESSES: usize = 64;

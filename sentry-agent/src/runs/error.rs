@@ -1,7 +1,9 @@
 //! Why something about a run was refused.
 
+use sentry_kernel::{bpf::LoadError, cgroup::CgroupError};
+
 use super::lists::{AWAITED_OF_ONE, RUNS_OF_ONE, RUNS_OF_USERS};
-use crate::{bpf::LoadError, cgroup::CgroupError, stage::watch::NEVER_ENTERED};
+use crate::stage::watch::NEVER_ENTERED;
 
 /// What can go wrong with runs.
 #[derive(Debug, thiserror::Error)]

@@ -1,7 +1,7 @@
 //! Groups below ours that no row of the journal names: whoever is in one is taken up as a run of
 //! unknown origin, an empty one is removed.
 //!
-//! Whose a group is, its mark says ([`crate::cgroup::Mark`]). That of a sensor with another state
+//! Whose a group is, its mark says ([`sentry_kernel::cgroup::Mark`]). That of a sensor with another state
 //! directory is left to it, as long as that directory is there; one without a mark, which an older
 //! version or somebody else made, is ours, too.
 
@@ -12,15 +12,13 @@ use std::{
 };
 
 use sentry_detect::run::{Mode, RunId};
+use sentry_kernel::cgroup::{Cgroup, CgroupError, Mark, RUNS_DIR};
 use sentry_proto::v1;
+use sentry_service::error_chain;
 use uuid::Uuid;
 
 use super::{Registry, Run, canary};
-use crate::{
-    cgroup::{Cgroup, CgroupError, Mark, RUNS_DIR},
-    enrich::clock::unix_ns,
-    error_chain,
-};
+use crate::enrich::clock::unix_ns;
 
 /// Agent of a run of which nothing is known.
 pub const UNKNOWN: &str = "unknown";

@@ -9,6 +9,11 @@ use std::{
 
 use sentry_common::{counter::RunBlock, fault, table::RunTag};
 use sentry_detect::run::{AgentIdentity, Mode, ProcessKey, RunId};
+use sentry_kernel::{
+    bpf::{Programs, skipped},
+    cgroup::{Cgroup, CgroupError, CgroupRoot},
+    process::is_gone,
+};
 use sentry_proto::v1;
 use uuid::Uuid;
 
@@ -24,11 +29,8 @@ use super::{
     slots::Slots,
 };
 use crate::{
-    bpf::{Programs, skipped},
-    cgroup::{Cgroup, CgroupError, CgroupRoot},
     config::Current,
     container::Roots,
-    enforce::is_gone,
     enrich::clock::{boot_ns, unix_ns},
 };
 
@@ -143,7 +145,7 @@ impl Registry {
             command: stored.command.clone(),
             selected_by: stored.selected_by.clone(),
         };
-        let owned = Path::new(below).starts_with(crate::cgroup::RUNS_DIR);
+        let owned = Path::new(below).starts_with(sentry_kernel::cgroup::RUNS_DIR);
         let waits_outside = || stored.stopped.iter().any(|key| !is_gone(ProcessKey::from(*key)));
         if owned && !cgroup.populated()? && !waits_outside() {
             cgroup.remove()?;
@@ -185,7 +187,7 @@ impl Registry {
     /// The same, where some may have this tag already.
     pub(super) fn must_be_nobodys_but(&self, cgroup: &Cgroup, tag: RunTag) -> Result<(), RunError> {
         let path = || cgroup.path().display().to_string();
-        if Path::new(crate::cgroup::RUNS_DIR).starts_with(cgroup.below()) {
+        if Path::new(sentry_kernel::cgroup::RUNS_DIR).starts_with(cgroup.below()) {
             return Err(RunError::OfTheSensor { path: path() });
         }
         if let Some(what) = protected(cgroup)? {
@@ -261,7 +263,7 @@ impl Registry {
             }
             Ok(_of_another_run) => None,
             Err(error) => {
-                tracing::error!(error = %crate::error_chain(&error), run.id = %run.id, "cannot read run counters");
+                tracing::error!(error = %sentry_service::error_chain(&error), run.id = %run.id, "cannot read run counters");
                 None
             }
         }
@@ -324,7 +326,7 @@ impl Registry {
             && let Err(error) = run.cgroup.remove()
             && !error.is_gone()
         {
-            tracing::warn!(error = %crate::error_chain(&error), run.id = %run.id, "cannot remove run cgroup");
+            tracing::warn!(error = %sentry_service::error_chain(&error), run.id = %run.id, "cannot remove run cgroup");
         }
     }
 
@@ -335,7 +337,7 @@ impl Registry {
         match kernel.programs.tables.set_run(tag.slot, 0) {
             Ok(()) => kernel.slots.give_back(tag),
             Err(error) => {
-                tracing::error!(error = %crate::error_chain(&error), slot = tag.slot, "cannot free run slot");
+                tracing::error!(error = %sentry_service::error_chain(&error), slot = tag.slot, "cannot free run slot");
             }
         }
         kernel.last_end = Some(Instant::now());
@@ -399,7 +401,7 @@ impl Registry {
         let entered = self.lists().enter(&run);
         if let Err(error) = entered {
             if owned && let Err(error) = run.cgroup.remove() {
-                tracing::warn!(error = %crate::error_chain(&error), run.id = %run.id, "cannot remove run cgroup");
+                tracing::warn!(error = %sentry_service::error_chain(&error), run.id = %run.id, "cannot remove run cgroup");
             }
             return Err(error);
         }

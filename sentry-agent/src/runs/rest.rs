@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use sentry_common::table::RunTag;
+use sentry_kernel::bpf::{Links, LoadError};
 
 use super::{Registry, registry::Kernel};
-use crate::bpf::{Links, LoadError};
 
 /// How long the programs stay attached after the last run: to attach and detach them all takes the kernel longer than many
 /// a run lives, because each waits until no processor is in the code that changes.

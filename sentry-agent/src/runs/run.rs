@@ -15,15 +15,15 @@ use sentry_detect::{
     detector::RunDetector,
     run::{AgentIdentity, Mode, ProcessKey, RunId},
 };
+use sentry_kernel::{
+    bpf::skipped,
+    cgroup::{Cgroup, CpuTime},
+};
 use sentry_proto::v1;
 use tokio::sync::Notify;
 
 use super::{executed::ExecutedFiles, moved::Moved};
-use crate::{
-    bpf::skipped,
-    cgroup::{Cgroup, CpuTime},
-    enrich::clock::unix_ns,
-};
+use crate::enrich::clock::unix_ns;
 
 /// A live or just ended run.
 pub struct Run {

@@ -3,11 +3,10 @@
 
 use std::{sync::atomic::Ordering, thread, time::Duration};
 
+use sentry_kernel::bpf::{LoadError, programs::newborns};
+
 use super::Registry;
-use crate::{
-    bpf::{LoadError, programs::newborns},
-    enrich::clock::boot_ns,
-};
+use crate::enrich::clock::boot_ns;
 
 /// Between two passes, for those who are forking to get on with it.
 const BETWEEN_PASSES: Duration = Duration::from_millis(1);

@@ -1,14 +1,14 @@
 //! Members whose end no program was called for.
 //!
-//! A kernel that preempts programs leaves out those that another task comes to meanwhile ([`crate::bpf::skipped`]; seen at
+//! A kernel that preempts programs leaves out those that another task comes to meanwhile ([`sentry_kernel::bpf::skipped`]; seen at
 //! `sched_process_exit` on 7.2). The process's row stays in the kernel's table, and without it going the run would never be
 //! over. What the kernel says is gone is taken out, counted as ended, and as an act that was not told.
 
 use sentry_common::table::RunTag;
 use sentry_detect::run::ProcessKey;
+use sentry_kernel::process::is_gone;
 
 use super::{Registry, Run};
-use crate::enforce::is_gone;
 
 impl Registry {
     /// Whether a process of the run is left, by its lineage.

@@ -2,7 +2,7 @@
 //! the decision. No I/O.
 //!
 //! ```text
-//! kernel: a name, user or file that may be meant (Rows) → watched in a slot in reserve
+//! kernel: a name, user or file that may be meant (rows) → watched in a slot in reserve
 //!   → stage::select asks Selection::decide → a run, or the slot is in reserve again
 //! ```
 //!
@@ -24,7 +24,7 @@ pub mod rows;
 
 pub mod selector;
 
-pub use rows::Rows;
+pub use rows::rows;
 pub use selector::{Answer, Execution, Selector};
 
 use crate::container::Facts;

@@ -4,14 +4,16 @@ use std::sync::{Arc, mpsc::SyncSender};
 
 use sentry_common::abi::RecordHeader;
 use sentry_detect::event::EventKind;
+use sentry_kernel::{
+    decode,
+    ring::lanes::{Lanes, Turn, Until},
+};
 use sentry_proto::v1;
 
 use super::{StageStats, hash_queue::HashQueue, select::Asked};
 use crate::{
-    decode,
     enrich::event::Enricher,
     journal::JournalHandle,
-    ring::lanes::{Lanes, Turn, Until},
     runs::{Registry, Whose, candidates::Standing},
 };
 

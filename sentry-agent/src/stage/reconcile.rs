@@ -12,10 +12,12 @@ use std::{
 
 use sentry_common::table::RunTag;
 use sentry_detect::run::ProcessKey;
+use sentry_kernel::bpf::skipped;
+use sentry_service::error_chain;
 use tokio_util::sync::CancellationToken;
 
 use super::StageStats;
-use crate::{bpf::skipped, error_chain, runs::Registry};
+use crate::runs::Registry;
 
 /// Time between two looks at what is wanted.
 const PERIOD: Duration = Duration::from_millis(100);

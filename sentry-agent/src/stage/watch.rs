@@ -6,15 +6,15 @@ use std::{
     time::{Duration, Instant},
 };
 
+use sentry_kernel::cgroup::CpuTime;
 use sentry_proto::v1;
+use sentry_service::error_chain;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::{StageStats, act::Case};
 use crate::{
-    cgroup::CpuTime,
     enrich::clock::unix_ns,
-    error_chain,
     runs::{Registry, Run, run::counters},
 };
 

@@ -55,7 +55,7 @@ pub(crate) fn corpus() -> Vec<Vec<u8>> {
             let mut record: Vec<u8> = (0..length).map(|at| (at % 7 * 37) as u8).collect();
             record[..2].copy_from_slice(&SCHEMA_VERSION.to_ne_bytes());
             record[2..4].copy_from_slice(&kind.to_ne_bytes());
-            if sentry_agent::decode::record(&record).is_ok() {
+            if sentry_kernel::decode::record(&record).is_ok() {
                 inputs.push(record);
             }
         }

@@ -1,11 +1,9 @@
 //! What is fed with bytes that nobody vouches for. Also the bodies of the targets in `fuzz/`.
 
-use sentry_agent::{
-    decode::{self, Record, text},
-    enrich::{payload, tls},
-};
+use sentry_agent::enrich::{payload, tls};
 use sentry_common::record::text::{ArgumentText, ArgvText, PathText};
 use sentry_detect::event::Endpoint;
+use sentry_kernel::decode::{self, Record, text};
 use zerocopy::FromBytes as _;
 
 pub(crate) type Target = fn(&[u8]);

@@ -100,7 +100,7 @@ impl From<ReadError> for ApiError {
         match error {
             ReadError::TooSlow => Self::Unavailable(error.to_string()),
             ReadError::Failed { .. } | ReadError::Gone => {
-                tracing::error!(error = crate::exit::chain(&error), "a query failed");
+                tracing::error!(error = sentry_service::error_chain(&error), "a query failed");
                 Self::Internal
             }
         }

@@ -1,4 +1,4 @@
-//! What runs beside the workload: the sensor with its agents, or the programs of `sentry-agent/examples/bench.rs`.
+//! What runs beside the workload: the sensor with its agents, or the programs of `sentry-kernel/examples/bench.rs`.
 
 use std::{
     io::{BufRead as _, BufReader, Read as _},

@@ -13,7 +13,7 @@ use super::{Package, programs::TARGET};
 use crate::{cargo, paths, step};
 
 /// Crates that are built apart and carried inside.
-const INSIDE: [(&str, &str); 1] = [("sentry-agent", "sentry-ebpf")];
+const INSIDE: [(&str, &str); 1] = [("sentry-cli", "sentry-ebpf")];
 
 /// Beginnings of the names of files that hold a licence or a notice.
 const FILES: [&str; 5] = ["LICENSE", "LICENCE", "COPYING", "COPYRIGHT", "NOTICE"];

@@ -52,7 +52,7 @@ pub(crate) struct Package {
 pub(crate) const PACKAGES: [Package; 2] = [
     Package {
         name: "agentsentry",
-        member: "sentry-agent",
+        member: "sentry-cli",
         program: "sentry",
         state: "/var/lib/agentsentry",
         files: &[

@@ -8,8 +8,8 @@ use crate::tidy::Finding;
 
 /// The prefix of a dependency's name, and the members that may name it in their manifest.
 const DIRECT: [(&str, &[&str]); 3] = [
-    ("aya", &["sentry-agent", "sentry-common", "sentry-tests"]),
-    ("tonic", &["sentry-proto", "sentry-agent", "sentry-collector", "sentry-tests"]),
+    ("aya", &["sentry-kernel", "sentry-common", "sentry-tests"]),
+    ("tonic", &["sentry-proto", "sentry-agent", "sentry-cli", "sentry-collector", "sentry-tests"]),
     ("rusqlite", &["sentry-agent", "sentry-collector", "sentry-tests"]),
 ];
 
@@ -17,17 +17,29 @@ const DIRECT: [(&str, &[&str]); 3] = [
 const TREES: [(&str, &[&str]); 3] = [
     ("sentry-detect", &["tokio", "aya", "tonic", "nix", "rustix", "rusqlite"]),
     ("sentry-common", &["tokio", "tonic"]),
-    ("sentry-collector", &["aya"]),
+    ("sentry-collector", &["aya", "sentry-kernel"]),
 ];
 
 /// A member, and the members it may depend on.
-const OWN: [(&str, &[&str]); 7] = [
+const OWN: [(&str, &[&str]); 9] = [
     ("sentry-common", &[]),
     ("sentry-detect", &[]),
     ("sentry-proto", &["sentry-detect"]),
     ("sentry-private", &[]),
     ("sentry-service", &[]),
-    ("sentry-agent", &["sentry-common", "sentry-detect", "sentry-private", "sentry-proto", "sentry-service"]),
+    ("sentry-kernel", &["sentry-common", "sentry-detect", "sentry-service"]),
+    (
+        "sentry-agent",
+        &[
+            "sentry-common",
+            "sentry-detect",
+            "sentry-kernel",
+            "sentry-private",
+            "sentry-proto",
+            "sentry-service",
+        ],
+    ),
+    ("sentry-cli", &["sentry-agent", "sentry-kernel", "sentry-private", "sentry-proto", "sentry-service"]),
     ("sentry-collector", &["sentry-detect", "sentry-private", "sentry-proto", "sentry-service"]),
 ];
 

@@ -14,11 +14,9 @@ use sentry_detect::{
     event::{File, FileKey, Path, Process},
     run::ProcessKey,
 };
+use sentry_kernel::decode::{self, Record, text};
 
-use crate::{
-    decode::{self, Record, text},
-    enrich::event,
-};
+use crate::enrich::event;
 
 /// A cgroup that may be an agent's.
 #[derive(Clone, Debug, PartialEq, Eq)]

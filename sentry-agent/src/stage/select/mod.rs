@@ -20,6 +20,8 @@ use std::{
 
 use sentry_common::table::RunTag;
 use sentry_detect::run::Mode;
+use sentry_kernel::ring::lanes::Lanes;
+use sentry_service::error_chain;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
@@ -29,8 +31,6 @@ use crate::{
     container::{self, Facts},
     digest::{self, Readers},
     enrich::clock,
-    error_chain,
-    ring::lanes::Lanes,
     runs::{Registry, Run, RunError, Start, candidates::Standing},
     select::{Decision, Execution, Selection},
 };

@@ -9,9 +9,10 @@ use std::{
 use procfs::process::Process as Proc;
 use sentry_common::table::FileId;
 use sentry_detect::{event, run::ProcessKey};
+use sentry_kernel::decode::text::escape;
 
 use super::asked::Executed;
-use crate::{decode::text::escape, enrich::process_table};
+use crate::enrich::process_table;
 
 /// Most cgroups that are looked at in one pass; a host has some hundred.
 const MOST_CGROUPS: usize = 100_000;

@@ -1,0 +1,177 @@
+//! What a command can fail with, what it tells the person, and with which exit code.
+
+use std::{io, path::PathBuf};
+
+use tonic::{Code, Status};
+
+use super::exit::Exit;
+use sentry_agent::config::{ConfigError, check::CheckError};
+
+/// Why a command failed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CliError {
+    #[error(
+        "permission denied on {}: you are not in group agentsentry; ask an administrator for `usermod -aG agentsentry \
+         {user}`, then log in again", socket.display()
+    )]
+    SocketDenied { socket: PathBuf, user: String },
+    #[error(
+        "no sensor is listening on {}; start it with `sentry sensor` or `systemctl start agentsentry`", socket.display()
+    )]
+    NoSensor { socket: PathBuf },
+    #[error("cannot connect to {}", socket.display())]
+    Connect {
+        socket: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    /// An answer of the sensor; its text says what to do.
+    #[error("{}", answer(.0))]
+    Sensor(Box<Status>),
+    #[error(
+        "the sensor's answer has no `{field}`; sensor and command have different versions, update the older one"
+    )]
+    Incomplete { field: &'static str },
+    #[error("no {what} `{id}` is kept; `sentry {list}` lists what is")]
+    NotKept { what: &'static str, id: String, list: &'static str },
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Check(#[from] CheckError),
+    #[error(
+        "there is no {}, so the defaults hold and there is nothing to check; name the file that \
+         is meant",
+        path.display()
+    )]
+    NoConfig { path: PathBuf },
+    #[error("cannot write to standard output")]
+    Output {
+        #[source]
+        source: io::Error,
+    },
+    #[error("cannot write {}", path.display())]
+    Write {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error("cannot {what}")]
+    System {
+        what: &'static str,
+        #[source]
+        source: io::Error,
+    },
+    #[error("cannot execute {command:?}")]
+    Exec {
+        command: String,
+        #[source]
+        source: io::Error,
+    },
+    #[error("{what}")]
+    Other { what: String, exit: Exit },
+}
+
+impl CliError {
+    pub(crate) fn exit(&self) -> Exit {
+        match self {
+            Self::SocketDenied { .. } => Exit::NoPermission,
+            Self::NoSensor { .. } | Self::Connect { .. } => Exit::Unavailable,
+            Self::Sensor(status) => of_code(status.code()),
+            Self::Incomplete { .. } => Exit::Internal,
+            Self::NotKept { .. } => Exit::NoInput,
+            Self::Config(ConfigError::Unreadable { .. }) | Self::NoConfig { .. } => Exit::NoInput,
+            Self::Check(error) if error.is_about_reading() => Exit::NoInput,
+            Self::Check(_) => Exit::Config,
+            Self::Config(ConfigError::Flag { .. }) => Exit::Usage,
+            Self::Config(_) => Exit::Config,
+            // The reader has gone, as `| head` does: nothing is wrong.
+            Self::Output { source } if source.kind() == io::ErrorKind::BrokenPipe => Exit::Ok,
+            Self::Output { .. } => Exit::Io,
+            Self::Write { .. } => Exit::CannotCreate,
+            Self::System { .. } => Exit::Failure,
+            Self::Exec { source, .. } => match source.kind() {
+                io::ErrorKind::NotFound => Exit::NotFound,
+                _ => Exit::NotExecutable,
+            },
+            Self::Other { exit, .. } => *exit,
+        }
+    }
+
+    /// Whether a person has to be told.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.exit() == Exit::Ok
+    }
+}
+
+impl From<Status> for CliError {
+    fn from(status: Status) -> Self {
+        Self::Sensor(Box::new(status))
+    }
+}
+
+fn of_code(code: Code) -> Exit {
+    match code {
+        Code::PermissionDenied | Code::Unauthenticated => Exit::NoPermission,
+        Code::NotFound => Exit::NoInput,
+        Code::InvalidArgument | Code::OutOfRange => Exit::Usage,
+        Code::Unavailable => Exit::Unavailable,
+        Code::ResourceExhausted | Code::DeadlineExceeded | Code::Aborted | Code::Cancelled => Exit::Temporary,
+        Code::Unimplemented | Code::Internal | Code::DataLoss => Exit::Internal,
+        Code::Ok | Code::Unknown | Code::AlreadyExists | Code::FailedPrecondition => Exit::Failure,
+    }
+}
+
+/// The sensor's words, or a hint where the connection broke off without any.
+fn answer(status: &Status) -> String {
+    match (status.code(), status.message()) {
+        (Code::Unavailable | Code::Unknown, "") | (Code::Unavailable, "transport error") => {
+            "the sensor closed the connection; see its log (`journalctl -u agentsentry`)".into()
+        }
+        (code, "") => {
+            format!("the sensor answered {code:?} and no more; see its log (`journalctl -u agentsentry`)")
+        }
+        (_, message) => message.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_failure_has_its_code() {
+        let socket = PathBuf::from("/run/x.sock");
+        let cases = [
+            (CliError::SocketDenied { socket: socket.clone(), user: "ada".into() }, 77),
+            (CliError::NoSensor { socket: socket.clone() }, 69),
+            (CliError::from(Status::permission_denied("a tagged run may not")), 77),
+            (CliError::from(Status::not_found("no such run")), 66),
+            (CliError::from(Status::failed_precondition("no")), 1),
+            (CliError::from(Status::unavailable("")), 69),
+            (CliError::Exec { command: "x".into(), source: io::ErrorKind::NotFound.into() }, 127),
+            (CliError::Exec { command: "x".into(), source: io::ErrorKind::PermissionDenied.into() }, 126),
+            (CliError::Output { source: io::ErrorKind::BrokenPipe.into() }, 0),
+            (CliError::Output { source: io::ErrorKind::StorageFull.into() }, 74),
+        ];
+        for (error, code) in cases {
+            assert_eq!(error.exit() as u8, code, "{error}");
+        }
+    }
+
+    #[test]
+    fn the_texts_say_what_to_do() {
+        let socket = PathBuf::from("/run/agentsentry/sensor.sock");
+        assert_eq!(
+            CliError::SocketDenied { socket: socket.clone(), user: "ada".into() }.to_string(),
+            "permission denied on /run/agentsentry/sensor.sock: you are not in group agentsentry; ask an \
+             administrator for `usermod -aG agentsentry ada`, then log in again"
+        );
+        assert_eq!(
+            CliError::NoSensor { socket }.to_string(),
+            "no sensor is listening on /run/agentsentry/sensor.sock; start it with `sentry sensor` or `systemctl \
+             start agentsentry`"
+        );
+        assert_eq!(CliError::from(Status::permission_denied("as is")).to_string(), "as is");
+        assert!(CliError::from(Status::unavailable("")).to_string().contains("closed the connection"));
+    }
+}

@@ -1,0 +1,213 @@
+//! Commands that need no sensor: doctor, ledger verify, config, completions.
+
+use std::{
+    path::{Path, PathBuf},
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use clap::CommandFactory as _;
+use serde_json::json;
+
+use super::{
+    args::Cli,
+    error::CliError,
+    exit::Exit,
+    out,
+    render::{GREEN, RED, YELLOW, json as lines, paint, safe, status},
+};
+use sentry_agent::{
+    config::{Collector, Config, Flags, check, defaults},
+    container::Roots,
+    ledger::{self, Flaw, SetAside},
+};
+
+/// The kernel's own type information.
+const BTF: &str = "/sys/kernel/btf/vmlinux";
+
+pub(super) fn doctor(as_json: bool) -> Result<Exit, CliError> {
+    let capabilities = sentry_kernel::bpf::doctor(Path::new(BTF)).map_err(|error| CliError::Other {
+        what: sentry_service::error_chain(&error),
+        exit: super::sensor::of_load(&error),
+    })?;
+    let sources = Roots::default().doctor();
+    let text = if as_json {
+        let mut value = serde_json::to_value(&capabilities)
+            .map_err(|error| CliError::Other { what: error.to_string(), exit: Exit::Internal })?;
+        value["containers"] = json!({
+            "rung": sources.rung().name(), "engines": sources.engines, "absent": sources.absent,
+            "kubelet": sources.kubelet,
+        });
+        lines::line(&value)
+    } else {
+        status::doctor(&capabilities) + &status::containers(&sources)
+    };
+    out::print(&text)?;
+    Ok(if capabilities.tier == "none" { Exit::Failure } else { Exit::Ok })
+}
+
+pub(super) fn program_costs(as_json: bool) -> Result<Exit, CliError> {
+    let failed = |what, exit| CliError::Other { what, exit };
+    let root = sentry_kernel::cgroup::CgroupRoot::find()
+        .map_err(|error| failed(sentry_service::error_chain(&error), Exit::Failure))?;
+    let costs = sentry_kernel::bpf::costs(Path::new(BTF), root.mount())
+        .map_err(|error| failed(sentry_service::error_chain(&error), super::sensor::of_load(&error)))?;
+    let text = if as_json {
+        let value =
+            serde_json::to_value(&costs).map_err(|error| failed(error.to_string(), Exit::Internal))?;
+        lines::line(&value)
+    } else {
+        status::costs(&costs)
+    };
+    out::print(&text)?;
+    Ok(Exit::Ok)
+}
+
+pub(super) fn ledger_verify(dir: &Path, as_json: bool) -> Result<Exit, CliError> {
+    let proof = ledger::verify(dir);
+    let set_aside = set_aside(dir, proof.as_ref().map_or(&[], |verified| &verified.set_aside));
+    let (text, exit) = match proof {
+        Ok(verified) if as_json => {
+            let value = json!({
+                "type": "ledger", "verified": true, "entries": verified.entries, "segments": verified.segments,
+                "chain_uid": verified.chain_uid, "head_seq": verified.head_seq,
+                "head_fingerprint": verified.head_fingerprint, "public_key": verified.public_key,
+                "set_aside": set_aside.iter().map(|(kept, why)| json!({"kept": kept, "why": why}))
+                    .collect::<Vec<_>>(),
+            });
+            (lines::line(&value), Exit::Ok)
+        }
+        Ok(verified) => {
+            let mut text = format!(
+                "{}: {} entries in {} segments, chain {}\n  head {} {}\n  key  {}\n",
+                paint(GREEN, "Ledger verified"),
+                verified.entries,
+                verified.segments,
+                safe(&verified.chain_uid),
+                verified.head_seq,
+                safe(&verified.head_fingerprint),
+                safe(&verified.public_key),
+            );
+            for (kept, why) in &set_aside {
+                let kept = kept.as_ref().map_or_else(|| "is gone".into(), |path| path.display().to_string());
+                let title = paint(YELLOW, "set aside");
+                text.push_str(&format!("  {title} {}: {}\n", safe(&kept), safe(why)));
+            }
+            (text, Exit::Ok)
+        }
+        Err(error) => {
+            let exit = match &error.what {
+                Flaw::Absent => Exit::NoInput,
+                Flaw::Unreadable { source } if source.kind() == std::io::ErrorKind::PermissionDenied => {
+                    Exit::NoPermission
+                }
+                Flaw::Unreadable { .. } => Exit::Io,
+                _ => Exit::Bad,
+            };
+            let text = if as_json {
+                let value = json!({
+                    "type": "ledger", "verified": false, "segment": error.segment, "line": error.line,
+                    "what": error.what.to_string(),
+                    "set_aside": set_aside.iter().map(|(kept, why)| json!({"kept": kept, "why": why}))
+                        .collect::<Vec<_>>(),
+                });
+                lines::line(&value)
+            } else {
+                format!("{}: {}\n", paint(RED, "Ledger not verified"), safe(&error.to_string()))
+            };
+            (text, exit)
+        }
+    };
+    out::print(&text)?;
+    Ok(exit)
+}
+
+/// What the ledger says was set aside, and what else of that kind stands beside it: where it is,
+/// and why.
+fn set_aside(dir: &Path, told: &[SetAside]) -> Vec<(Option<PathBuf>, String)> {
+    let mut all: Vec<_> = told.iter().map(|one| (one.kept.clone(), one.why.clone())).collect();
+    for path in ledger::kept_beside(dir) {
+        let name = path.file_name();
+        if !told.iter().any(|one| one.kept.as_ref().and_then(|kept| kept.file_name()) == name) {
+            all.push((Some(path), "an earlier ledger, which no entry of this one names".into()));
+        }
+    }
+    all
+}
+
+pub(super) fn config_check(file: Option<PathBuf>, as_json: bool) -> Result<Exit, CliError> {
+    let (name, config, checked) = match checked_config(file) {
+        Ok(checked) => checked,
+        Err(error) if as_json => {
+            let value =
+                json!({"type": "config", "valid": false, "error": sentry_service::error_chain(&error)});
+            out::print(&lines::line(&value))?;
+            return Ok(error.exit());
+        }
+        Err(error) => return Err(error),
+    };
+    let collector = match &config.collector {
+        Collector::Disabled => "disabled".to_owned(),
+        Collector::Enabled { endpoint, .. } => endpoint.to_string(),
+    };
+    let agents: Vec<&str> = config.agents.iter().map(|agent| agent.name.as_str()).collect();
+    let text = if as_json {
+        let value = json!({
+            "type": "config", "valid": true, "file": name, "sensor": config.sensor.id,
+            "state_dir": config.sensor.state_dir, "socket": config.sensor.socket, "group": config.sensor.group,
+            "collector": collector, "agents": agents, "checked": checked,
+        });
+        lines::line(&value)
+    } else {
+        let mut text = format!(
+            "{} {}\n  sensor {}\n  state_dir {}\n  socket {}\n  group {}\n  collector {collector}\n  agents {}\n",
+            safe(&name.display().to_string()),
+            paint(GREEN, "is valid"),
+            config.sensor.id,
+            config.sensor.state_dir.display(),
+            config.sensor.socket.display(),
+            config.sensor.group.as_deref().unwrap_or("(root alone)"),
+            if agents.is_empty() { "(no rules of their own)".to_owned() } else { agents.join(", ") },
+        );
+        for line in &checked {
+            text.push_str(&format!("  checked {}\n", safe(line)));
+        }
+        text
+    };
+    out::print(&text)?;
+    Ok(Exit::Ok)
+}
+
+/// The file, what it says, and what was looked at beyond it.
+fn checked_config(file: Option<PathBuf>) -> Result<(PathBuf, Config, Vec<String>), CliError> {
+    let name = file.clone().unwrap_or_else(|| defaults::CONFIG_FILE.into());
+    if file.is_none() && matches!(name.try_exists(), Ok(false)) {
+        return Err(CliError::NoConfig { path: name });
+    }
+    let config = Config::load(&Flags { config: file, ..Flags::default() })?;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let checked = check::check(&config, now)?;
+    Ok((name, config, checked))
+}
+
+pub(super) fn config_example() -> Result<Exit, CliError> {
+    out::print(&defaults::example())?;
+    Ok(Exit::Ok)
+}
+
+pub(super) fn completions(shell: clap_complete::Shell) -> Result<Exit, CliError> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "sentry", &mut script);
+    out::print(&String::from_utf8_lossy(&script))?;
+    Ok(Exit::Ok)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ledger_that_is_not_there_is_no_input() {
+        let dir = std::env::temp_dir().join(format!("no-ledger-{}", uuid::Uuid::now_v7()));
+        assert!(matches!(ledger_verify(&dir, true), Ok(Exit::NoInput)));
+    }
+}

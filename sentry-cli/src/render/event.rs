@@ -1,0 +1,221 @@
+//! One event on one line.
+
+use std::net::IpAddr;
+
+use sentry_proto::v1::{self, event::Kind};
+
+use super::{BOLD, DIM, act, command_line, paint, safe, time};
+
+/// `18:52:03.123  claude  1234  exec  /usr/bin/git: git status`
+pub(crate) fn line(event: &v1::Event) -> String {
+    let name = event.agent.as_ref().map_or("", |agent| agent.name.as_str());
+    let process = event.process.as_ref();
+    let pid = process.and_then(|process| process.key).map_or_else(|| "?".into(), |key| key.tgid.to_string());
+    let (verb, rest) = match &event.kind {
+        Some(kind) => what(kind, process),
+        None => ("unknown", "an event of a newer sensor".into()),
+    };
+    let clock = paint(DIM, &time::clock(event.time_unix_ns));
+    format!("{clock}  {:<12}  {pid:>7}  {}  {rest}\n", safe(name), paint(BOLD, &format!("{verb:<8}")))
+}
+
+fn what(kind: &Kind, process: Option<&v1::Process>) -> (&'static str, String) {
+    match kind {
+        Kind::Fork(fork) => {
+            let child = fork.child.map_or_else(|| "?".into(), |child| child.tgid.to_string());
+            ("fork", format!("child {child}"))
+        }
+        Kind::Exec(_) => ("exec", image(process)),
+        Kind::Seed(_) => ("seed", image(process)),
+        Kind::StartedOutside(started) => {
+            let asked = started.asked.map_or_else(|| "?".into(), |asked| asked.tgid.to_string());
+            ("outside", format!("{} (comes of process {asked}, which the run had asked)", image(process)))
+        }
+        Kind::Exit(exit) => match (exit.code, exit.signal) {
+            (_, Some(signal)) => ("exit", format!("by signal {signal}")),
+            (Some(code), None) => ("exit", format!("code {code}")),
+            (None, None) => ("exit", String::new()),
+        },
+        Kind::CgroupMove(moved) => {
+            let note = if moved.in_run { "within the run" } else { "out of the run's cgroup" };
+            ("move", format!("{} ({note})", safe(&moved.path)))
+        }
+        Kind::CgroupMake(made) => ("mkcgroup", safe(&made.path)),
+        Kind::CgroupRemove(removed) => ("rmcgroup", safe(&removed.path)),
+        Kind::Completeness(state) => {
+            let what =
+                if state.missing { "events are missing from here on" } else { "events are whole again" };
+            ("record", format!("{what}: {} lost, {} throttled so far", state.lost, state.throttled))
+        }
+        Kind::Connect(connect) => ("connect", endpoint(connect.destination.as_ref())),
+        Kind::Send(send) => ("send", endpoint(send.destination.as_ref())),
+        Kind::Open(open) => {
+            let text = format!("{}{}", path_of(open.file.as_ref()), attempt(open.attempt));
+            let intent = open.intent.unwrap_or_default();
+            match (open.created, intent.write || intent.truncate || intent.append) {
+                (true, _) => ("create", text),
+                (false, true) => ("write", text),
+                (false, false) => ("read", text),
+            }
+        }
+        Kind::Unlink(unlink) => {
+            ("unlink", format!("{}{}", path_of(unlink.file.as_ref()), attempt(unlink.attempt)))
+        }
+        Kind::Rename(rename) => {
+            let new = rename.new_path.as_ref().map_or_else(|| "?".into(), path);
+            ("rename", format!("{} → {new}{}", path_of(rename.file.as_ref()), attempt(rename.attempt)))
+        }
+        Kind::ExecFailed(failed) => {
+            let asked = failed.path.as_ref().map_or_else(|| "?".into(), path);
+            ("exec", format!("{asked}{}", act::error(Some(failed.error))))
+        }
+        Kind::File(file) => ("file", act::file(file)),
+        Kind::Socket(socket) => ("socket", act::socket(socket)),
+        Kind::Unix(unix) => ("unix", act::unix(unix)),
+        Kind::Dns(dns) => ("dns", act::dns(dns)),
+        Kind::TlsHello(hello) => {
+            ("tls", format!("{} {}", safe(&hello.server_name), endpoint(hello.destination.as_ref())))
+        }
+        Kind::Target(target) => ("process", act::target(target)),
+        Kind::Kernel(kernel) => ("kernel", act::kernel(kernel)),
+    }
+}
+
+/// The program and its arguments.
+fn image(process: Option<&v1::Process>) -> String {
+    let Some(process) = process else { return "?".into() };
+    let program = path_of(process.executable.as_ref());
+    match &process.argv {
+        Some(argv) => {
+            let cut = if argv.truncated { " …" } else { "" };
+            format!("{program}: {}{cut}", command_line(&argv.arguments))
+        }
+        None => program,
+    }
+}
+
+pub(super) fn endpoint(endpoint: Option<&v1::Endpoint>) -> String {
+    let Some(endpoint) = endpoint else { return "?".into() };
+    let address = if let Ok(v4) = <[u8; 4]>::try_from(endpoint.address.as_slice()) {
+        IpAddr::from(v4).to_string()
+    } else if let Ok(v6) = <[u8; 16]>::try_from(endpoint.address.as_slice()) {
+        format!("[{}]", IpAddr::from(v6))
+    } else {
+        "?".into()
+    };
+    let protocol = match endpoint.protocol {
+        1 => "icmp".into(),
+        6 => "tcp".into(),
+        17 => "udp".into(),
+        58 => "ipv6-icmp".into(),
+        other => format!("protocol {other}"),
+    };
+    // Few protocols have ports.
+    let port = if endpoint.port == 0 { String::new() } else { format!(":{}", endpoint.port) };
+    format!("{address}{port} {protocol}")
+}
+
+pub(super) fn path_of(file: Option<&v1::File>) -> String {
+    file.and_then(|file| file.path.as_ref()).map_or_else(|| "?".into(), path)
+}
+
+/// A path that is only the program's own word is marked.
+pub(super) fn path(path: &v1::Path) -> String {
+    let cut = if path.truncated { "…" } else { "" };
+    let mark = if path.source() == v1::path::Source::Argument { " (as given)" } else { "" };
+    format!("{cut}{}{mark}", safe(&path.text))
+}
+
+pub(super) fn attempt(attempt: bool) -> &'static str {
+    if attempt { " (attempt)" } else { "" }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+mod tests {
+    use super::*;
+    use crate::out::plain;
+
+    fn event(kind: Kind) -> v1::Event {
+        let path = |text: &str| v1::Path { text: text.into(), source: 1, truncated: false };
+        v1::Event {
+            agent: Some(v1::Agent { id: "claude".into(), name: "claude".into() }),
+            time_unix_ns: 1_763_664_723_123_456_789,
+            process: Some(v1::Process {
+                key: Some(v1::ProcessKey { tgid: 1234, start_boot_ns: 1 }),
+                executable: Some(v1::File { path: Some(path("/usr/bin/git")), key: None }),
+                argv: Some(v1::Argv {
+                    arguments: vec!["git".into(), "commit".into(), "-m".into(), "a b".into()],
+                    truncated: true,
+                    full_length_bytes: 99,
+                }),
+                ..v1::Process::default()
+            }),
+            kind: Some(kind),
+            ..v1::Event::default()
+        }
+    }
+
+    #[test]
+    fn golden_lines() {
+        let file = |text: &str, source: i32| {
+            Some(v1::File { path: Some(v1::Path { text: text.into(), source, truncated: false }), key: None })
+        };
+        let address =
+            |address: &[u8], port, protocol| Some(v1::Endpoint { address: address.to_vec(), port, protocol });
+        let read = v1::OpenIntent { read: true, ..v1::OpenIntent::default() };
+        let write = v1::OpenIntent { write: true, ..v1::OpenIntent::default() };
+        let golden = [
+            (Kind::Exec(v1::Exec::default()), "exec      /usr/bin/git: git commit -m 'a b' …"),
+            (
+                Kind::Fork(v1::Fork { child: Some(v1::ProcessKey { tgid: 9, start_boot_ns: 0 }) }),
+                "fork      child 9",
+            ),
+            (Kind::Exit(v1::Exit { code: Some(3), signal: None }), "exit      code 3"),
+            (Kind::Exit(v1::Exit { code: None, signal: Some(9) }), "exit      by signal 9"),
+            (
+                Kind::Connect(v1::Connect { destination: address(&[10, 0, 0, 1], 443, 6) }),
+                "connect   10.0.0.1:443 tcp",
+            ),
+            (Kind::Send(v1::Send { destination: address(&[0; 16], 53, 17) }), "send      [::]:53 udp"),
+            (Kind::Send(v1::Send { destination: address(&[10, 0, 0, 1], 0, 1) }), "send      10.0.0.1 icmp"),
+            (
+                Kind::Open(v1::Open {
+                    file: file("/etc/passwd", 1),
+                    intent: Some(read),
+                    ..v1::Open::default()
+                }),
+                "read      /etc/passwd",
+            ),
+            (
+                Kind::Open(v1::Open {
+                    file: file("/x\x1b[1m", 2),
+                    intent: Some(write),
+                    attempt: true,
+                    ..v1::Open::default()
+                }),
+                "write     /x\\u{1b}[1m (as given) (attempt)",
+            ),
+            (
+                Kind::Rename(v1::Rename {
+                    file: file("/a", 1),
+                    new_path: file("/b", 1).unwrap().path,
+                    attempt: false,
+                }),
+                "rename    /a → /b",
+            ),
+            (
+                Kind::CgroupMove(v1::CgroupMove { path: "/out".into(), ..v1::CgroupMove::default() }),
+                "move      /out (out of the run's cgroup)",
+            ),
+        ];
+        for (kind, expected) in golden {
+            let text = plain(&line(&event(kind))).unwrap();
+            assert_eq!(text, format!("18:52:03.123  claude           1234  {expected}\n"));
+        }
+        assert_eq!(
+            plain(&line(&v1::Event::default())).unwrap(),
+            "00:00:00.000                      ?  unknown   an event of a newer sensor\n"
+        );
+    }
+}

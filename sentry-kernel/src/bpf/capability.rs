@@ -1,0 +1,218 @@
+//! What this kernel can do, found by really loading, and what is lost where it cannot.
+
+use std::{fs, path::Path};
+
+use nix::mount::{MsFlags, mount};
+use serde::Serialize;
+
+use super::{
+    LoadError,
+    facts::{FACTS, FactRow},
+    hooks::{ALONG, HOOKS, Hook, Tier},
+    load::Loader,
+    objects::Object,
+    offsets,
+    programs::{self, RingSizes},
+};
+
+/// The answer of `sentry doctor`.
+#[derive(Clone, Debug, Serialize)]
+pub struct Capabilities {
+    pub kernel: String,
+    /// `A`, `B`, `C`, or `none` when not even the process programs load.
+    pub tier: &'static str,
+    pub facts: Vec<Fact>,
+    /// Why the better tiers are not available, one line each.
+    pub limits: Vec<String>,
+}
+
+/// One kind of fact and how it is seen here.
+#[derive(Clone, Debug, Serialize)]
+pub struct Fact {
+    pub fact: &'static str,
+    /// The kernel hook used, or why there is none.
+    pub hook: String,
+    pub seen: bool,
+    /// What this hook does not tell, if anything.
+    pub lost: Option<String>,
+}
+
+/// Names the security modules that are active.
+const LSM_LIST: &str = "/sys/kernel/security/lsm";
+
+/// Why tier A is out of reach though the kernel may well have it: whether it calls BPF-LSM programs
+/// cannot be read, as in a container that lacks this mount.
+fn unknown_lsm() -> Option<String> {
+    (!Path::new(LSM_LIST).exists()).then(|| {
+        format!(
+            "BPF-LSM: {LSM_LIST} is not there, so that the kernel cannot be asked for it; in a \
+             container, mount the host's /sys/kernel/security (read-only is enough)"
+        )
+    })
+}
+
+/// True when the kernel calls BPF-LSM programs: `bpf` stands in the list of active LSMs. Programs load and attach
+/// without it on 6.1–7.2, and are then never called.
+pub(super) fn lsm_is_active() -> bool {
+    let list = Path::new(LSM_LIST);
+    if !list.exists() {
+        // Not mounted at boot on minimal systems. Failure is answered below: the file is still missing.
+        let _already_mounted = mount(
+            Some("securityfs"),
+            "/sys/kernel/security",
+            Some("securityfs"),
+            MsFlags::empty(),
+            None::<&str>,
+        );
+    }
+    fs::read_to_string(list).is_ok_and(|list| list.trim().split(',').any(|name| name == "bpf"))
+}
+
+/// Probes by loading every object once; nothing is attached.
+///
+/// # Errors
+/// Without BTF, without the programs in this build, or without the right to load.
+pub fn doctor(btf_path: &Path) -> Result<Capabilities, LoadError> {
+    let offsets = offsets::of_this_kernel(btf_path)?;
+    let btf = programs::parse_btf(btf_path)?;
+    let rings = RingSizes { critical_bytes: 1 << 16, bulk_bytes: 1 << 16 };
+    let loader = Loader::new(&btf, &offsets, rings)?;
+    let mut limits: Vec<String> =
+        offsets.missing.iter().map(|field| format!("kernel structure field {field} is missing")).collect();
+    let loaded = match programs::load_tier(&loader, &btf) {
+        Ok(loaded) => Some(loaded),
+        Err(error @ LoadError::NoPrograms) => return Err(error),
+        Err(error) if error.is_permission() => return Err(LoadError::Permission),
+        Err(error) => {
+            limits.push(sentry_service::error_chain(&error));
+            None
+        }
+    };
+    let tier = loaded.as_ref().map(|loaded| loaded.tier);
+    if tier != Some(Tier::A) {
+        limits.extend(why_not(&loader, &btf, Object::FileLsm, "BPF-LSM programs"));
+        if !lsm_is_active() {
+            limits.push(unknown_lsm().unwrap_or_else(|| {
+                format!("BPF-LSM is not active: `bpf` is not in {LSM_LIST} (boot with lsm=…,bpf)")
+            }));
+        }
+        if tier != Some(Tier::B) {
+            limits.extend(why_not(&loader, &btf, Object::FileFentry, "fentry programs"));
+        }
+    }
+    drop(loader);
+    let missing = loaded.map(|loaded| loaded.missing).unwrap_or_default();
+    limits.extend(missing.iter().map(|(hook, why)| format!("{}: {why}", hook.name())));
+    Ok(Capabilities {
+        kernel: kernel_release(),
+        tier: tier.map_or("none", Tier::letter),
+        facts: facts(tier, &missing),
+        limits,
+    })
+}
+
+fn why_not(loader: &Loader<'_>, btf: &aya::Btf, object: Object, what: &str) -> Option<String> {
+    let error = programs::load_object(loader, btf, object, None, &mut Vec::new()).err()?;
+    Some(format!("{what}: {}", sentry_service::error_chain(&error)))
+}
+
+/// The table "fact → hook → what is lost" of one tier, or of a kernel that has none.
+fn facts(tier: Option<Tier>, missing: &[(&'static Hook, String)]) -> Vec<Fact> {
+    FACTS.iter().map(|row| fact(row, tier, missing)).collect()
+}
+
+fn fact(row: &'static FactRow, tier: Option<Tier>, missing: &[(&'static Hook, String)]) -> Fact {
+    let Some(tier) = tier else {
+        return Fact { fact: row.name, hook: "none".into(), seen: false, lost: Some("all of it".into()) };
+    };
+    let source =
+        ALONG.iter().find(|(on, name, _)| *on == tier && *name == row.name).map_or(row.name, |(.., of)| of);
+    let on_tier = || HOOKS.iter().filter(move |hook| hook.fact == source && hook.is_on(tier));
+    let is_missing = |hook: &&Hook| missing.iter().any(|(missing, _)| std::ptr::eq(*missing, *hook));
+    let mut present: Vec<String> = on_tier().filter(|hook| !is_missing(hook)).map(Hook::name).collect();
+    // Several programs can share one hook.
+    present.dedup();
+    let absent: Vec<String> = on_tier().filter(is_missing).map(Hook::name).collect();
+    let mut lost: Vec<String> = row.lost[tier as usize / 2].map(str::to_owned).into_iter().collect();
+    if !absent.is_empty() {
+        lost.push(format!("this kernel lacks or refuses {}", absent.join(", ")));
+    }
+    Fact {
+        fact: row.name,
+        hook: if present.is_empty() { "none".into() } else { present.join(", ") },
+        seen: !present.is_empty(),
+        lost: (!lost.is_empty()).then(|| lost.join("; ")),
+    }
+}
+
+impl super::Programs {
+    /// Whether the loaded programs tell a fact.
+    #[must_use]
+    pub fn tell(&self, name: &str) -> bool {
+        facts(Some(self.tier()), self.missing()).iter().any(|fact| fact.fact == name && fact.seen)
+    }
+
+    /// What the loaded programs do not see, one line each.
+    #[must_use]
+    pub fn limits(&self) -> Vec<String> {
+        let lost = facts(Some(self.tier()), self.missing()).into_iter();
+        let lost = lost.filter_map(|fact| Some(format!("{}: {}", fact.fact, fact.lost?)));
+        self.unknown_tier().into_iter().chain(lost).collect()
+    }
+
+    /// Why the tier may be lower than the kernel's best, if that cannot be known.
+    #[must_use]
+    pub fn unknown_tier(&self) -> Option<String> {
+        if self.tier() == Tier::A { None } else { unknown_lsm() }
+    }
+}
+
+/// The table of all tiers for the documents, as Markdown.
+#[must_use]
+pub fn markdown() -> String {
+    let mut table = String::from("| fact | tier | hook | what is lost |\n|---|---|---|---|\n");
+    for row in FACTS {
+        let of = |tier: Tier| {
+            let fact = fact(row, Some(tier), &[]);
+            let hooks: Vec<String> = fact.hook.split(", ").map(|hook| format!("`{hook}`")).collect();
+            (if fact.seen { hooks.join(", ") } else { "–".into() }, fact.lost.unwrap_or_else(|| "–".into()))
+        };
+        let tiers = Tier::ALL.map(|tier| (tier.letter().to_owned(), of(tier)));
+        let mut lines: Vec<(String, (String, String))> = Vec::new();
+        for (letter, cells) in tiers {
+            match lines.last_mut() {
+                Some((letters, same)) if *same == cells => letters.push_str(&letter),
+                _ => lines.push((letter, cells)),
+            }
+        }
+        for (letters, (hook, lost)) in lines {
+            table.push_str(&format!("| {} | {letters} | {hook} | {lost} |\n", row.name));
+        }
+    }
+    table
+}
+
+pub(super) fn kernel_release() -> String {
+    nix::sys::utsname::uname()
+        .map_or_else(|_| "unknown".into(), |name| name.release().to_string_lossy().into_owned())
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+mod tests {
+    /// The page has the table between two marks. With `UPDATE_DOCS=1` the test writes it.
+    #[test]
+    fn the_page_of_hooks_has_this_table() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/hooks.md");
+        let page = std::fs::read_to_string(path).unwrap();
+        let (head, rest) = page.split_once("<!-- hooks: begin -->\n").unwrap();
+        let (table, tail) = rest.split_once("<!-- hooks: end -->").unwrap();
+        let expected = super::markdown();
+        if std::env::var_os("UPDATE_DOCS").is_some() {
+            let page = format!("{head}<!-- hooks: begin -->\n{expected}<!-- hooks: end -->{tail}");
+            std::fs::write(path, page).unwrap();
+        } else {
+            assert_eq!(table, expected, "run this test again with UPDATE_DOCS=1");
+        }
+    }
+}

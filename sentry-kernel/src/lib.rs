@@ -1,0 +1,20 @@
+//! What the sensor reads of the kernel and does in it; everything above is ordinary code.
+//!
+//! - `beneath`: opens paths that somebody else may change meanwhile.
+//! - `cgroup`: finds, makes, freezes and kills control groups.
+//! - `process`: names, holds and signals a process.
+//! - `bpf`: loads and attaches the programs, and gives access to the tables they share with us.
+//! - `ring`: takes records out of the rings, in the order in which they happened.
+//! - `decode`: bytes of a record → a typed record.
+
+pub mod beneath;
+
+pub mod cgroup;
+
+pub mod process;
+
+pub mod bpf;
+
+pub mod ring;
+
+pub mod decode;
