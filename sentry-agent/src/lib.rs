@@ -30,5 +30,8 @@ pub mod control;
 
 pub mod app;
 
+#[cfg(test)]
+mod spine;
+
 /// The running executable, also where its file was replaced by an upgrade meanwhile.
 pub const OWN_IMAGE: &str = "/proc/self/exe";

@@ -6,11 +6,12 @@ pub mod canary;
 
 mod export;
 
-mod recover;
+pub(crate) mod recover;
 
 mod reload;
 
-mod books;
+pub(crate) mod books;
+
 mod reserve;
 
 mod watchdog;

@@ -48,7 +48,7 @@ impl Config {
     }
 
     /// `path` names the text in errors; `None` is a missing default file.
-    pub(super) fn parse(path: &Path, text: Option<&str>, flags: &Flags) -> Result<Self, ConfigError> {
+    pub(crate) fn parse(path: &Path, text: Option<&str>, flags: &Flags) -> Result<Self, ConfigError> {
         // An absent file says the same as one that has only its version.
         let file = parse_yaml(path, text.unwrap_or("version: 1\n"))?;
         let collector = match &flags.collector {

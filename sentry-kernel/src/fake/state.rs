@@ -91,6 +91,16 @@ impl State {
         state
     }
 
+    pub(super) fn unload(&mut self) {
+        self.slots.fill(RunBlock::default());
+        self.run_cgroups.clear();
+        self.process_tags.clear();
+        self.flows.clear();
+        self.spares.fill(None);
+        self.rows = Rows::default();
+        self.is_armed = false;
+    }
+
     /// What is due next, up to `end`; the time becomes when that is.
     pub(super) fn next_due(&mut self, end: u64) -> Option<Act> {
         let next = (0..self.later.len()).min_by_key(|&index| self.later[index].0)?;
