@@ -43,5 +43,4 @@ pub struct RecordHeader {
     /// names the process for ever.
     pub start_boot_ns: u64,
 }
-shared!(RecordHeader);
 const _: () = assert!(size_of::<RecordHeader>() == 48);

@@ -62,5 +62,4 @@ pub struct RunBlock {
     /// Acts that no record could be made of, or whose run a later record will not name: a descriptor that was gone, full tables.
     pub untold: u64,
 }
-shared!(RunBlock);
 const _: () = assert!(size_of::<RunBlock>() == 8 + 8 * 26);
