@@ -10,7 +10,7 @@
 
 pub mod abi;
 
-pub mod kind;
+pub mod fact;
 
 pub mod counter;
 
@@ -23,3 +23,5 @@ pub mod record;
 pub mod table;
 
 pub mod offset;
+
+pub use fact::kind;
