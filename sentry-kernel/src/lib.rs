@@ -4,8 +4,8 @@
 //! - `cgroup`: finds, makes, freezes and kills control groups.
 //! - `process`: names, holds and signals a process.
 //! - `bpf`: loads and attaches the programs, and gives access to the tables they share with us.
-//! - `ring`: takes records out of the rings, in the order in which they happened.
 //! - `decode`: bytes of a record → a typed record.
+//! - `ring`: takes records out of the rings, in the order in which they happened.
 
 pub mod beneath;
 
@@ -15,6 +15,6 @@ pub mod process;
 
 pub mod bpf;
 
-pub mod ring;
-
 pub mod decode;
+
+pub mod ring;

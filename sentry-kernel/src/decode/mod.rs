@@ -16,6 +16,10 @@ use zerocopy::{FromBytes, Immutable, KnownLayout};
 
 pub mod text;
 
+mod raw;
+
+pub use raw::Raw;
+
 /// A record of a known kind.
 pub enum Record {
     Fork(Box<ForkRecord>),
