@@ -24,6 +24,8 @@ pub mod container;
 
 pub mod convert;
 
+mod counts;
+
 pub mod ocsf;
 
 pub mod proof;

@@ -180,6 +180,8 @@ impl StatusBoard {
     pub fn reply(&self, registry: &Registry, journal: &JournalHandle) -> v1::StatusReply {
         let (tier, mut limits, mut faults) = registry.kernel_status();
         limits.extend(self.sensor_limits.iter().cloned());
+        let unreadable = self.ring.unreadable.load(Relaxed);
+        faults.extend((unreadable > 0).then(|| ("records_unreadable".into(), unreadable)));
         faults.extend(skipped().map(|count| ("programs_skipped".into(), count)));
         let position = journal.position();
         let collector = self.collector();

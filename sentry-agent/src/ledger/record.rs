@@ -46,25 +46,16 @@ impl Ledger {
     ///
     /// See [`Ledger::append`].
     pub fn run_ended(&mut self, run: &v1::Run) -> Result<Entry, LedgerError> {
-        let body = json!({
+        let mut body = json!({
             "run": run.id,
             "critical": run.critical.as_ref().map(books),
             "bulk": run.bulk.as_ref().map(books),
-            "processes_born": run.processes_born,
-            "processes_entered": run.processes_entered,
-            "processes_ended": run.processes_ended,
-            "execs": run.execs,
-            "connects": run.connects,
-            "sends": run.sends,
-            "opens": run.opens,
-            "opens_for_write": run.opens_for_write,
-            "creates": run.creates,
-            "unlinks": run.unlinks,
-            "renames": run.renames,
-            "cgroup_moves": run.cgroup_moves,
             "findings": run.findings,
             "end_unseen": run.end_unseen,
         });
+        for (name, count) in run.counts().reported() {
+            body[name] = count.into();
+        }
         self.append(RUN_END, body, run.ended_unix_ns.unwrap_or(run.started_unix_ns))
     }
 

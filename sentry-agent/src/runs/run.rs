@@ -8,7 +8,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use sentry_common::{abi::ring, counter::RunBlock, table::RunTag};
+use sentry_common::{
+    abi::ring,
+    counter::{Counts, RunBlock},
+    table::RunTag,
+};
 use sentry_detect::{
     aggregate::counters::Counters,
     decision::Decider,
@@ -103,9 +107,13 @@ pub(super) struct Before {
 impl RunState {
     /// The kernel's counters with what they cannot know.
     pub(super) fn completed(&self, block: RunBlock) -> RunBlock {
+        let counts = Counts {
+            processes_ended: block.counts.processes_ended + self.unseen_ends,
+            untold: block.counts.untold + self.unseen_ends,
+            ..block.counts
+        };
         RunBlock {
-            processes_ended: block.processes_ended + self.unseen_ends,
-            untold: block.untold + self.unseen_ends,
+            counts,
             throttled: std::array::from_fn(|ring| block.throttled[ring] + self.refused[ring]),
             ..block
         }
@@ -369,7 +377,7 @@ impl Run {
         };
         let mut run = v1::Run {
             interruptions: 0,
-            untold: block.untold,
+            untold: block.counts.untold,
             skipped: state.skipped,
             id: self.id.0.clone(),
             agent: Some(v1::Agent { id: self.agent.id.clone(), name: self.agent.name.clone() }),
@@ -385,18 +393,6 @@ impl Run {
             ended_unix_ns: state.ended_unix_ns,
             critical: Some(books(ring::CRITICAL)),
             bulk: Some(books(ring::BULK)),
-            execs: block.execs,
-            processes_born: block.processes_born,
-            processes_ended: block.processes_ended,
-            connects: block.connects,
-            sends: block.sends,
-            opens: block.opens,
-            opens_for_write: block.opens_for_write,
-            creates: block.creates,
-            unlinks: block.unlinks,
-            renames: block.renames,
-            processes_entered: block.processes_entered,
-            cgroup_moves: block.cgroup_moves,
             findings: self.findings.load(Ordering::Relaxed),
             uid: self.uid,
             command: self.command.clone(),
@@ -409,7 +405,9 @@ impl Run {
             counted_boot_ns: state.counted_boot_ns,
             stopped: state.stopped.iter().map(|key| (*key).into()).collect(),
             container: self.container.clone(),
+            ..v1::Run::default()
         };
+        run.set_counts(&block.counts);
         if let Some(before) = &self.before {
             add_earlier_life(&mut run, before);
             run.processes_entered = run.processes_entered.saturating_sub(state.before.found);
@@ -434,18 +432,7 @@ fn add_earlier_life(run: &mut v1::Run, before: &v1::Run) {
     run.skipped += before.skipped;
     add(&mut run.critical, &before.critical);
     add(&mut run.bulk, &before.bulk);
-    run.execs += before.execs;
-    run.processes_born += before.processes_born;
-    run.processes_ended += before.processes_ended;
-    run.connects += before.connects;
-    run.sends += before.sends;
-    run.opens += before.opens;
-    run.opens_for_write += before.opens_for_write;
-    run.creates += before.creates;
-    run.unlinks += before.unlinks;
-    run.renames += before.renames;
-    run.processes_entered += before.processes_entered;
-    run.cgroup_moves += before.cgroup_moves;
+    run.set_counts(&(run.counts() + before.counts()));
     run.findings += before.findings;
     run.flows =
         super::flows::sum(std::mem::take(&mut run.flows).into_iter().chain(before.flows.iter().cloned()));
@@ -456,25 +443,12 @@ fn add_earlier_life(run: &mut v1::Run, before: &v1::Run) {
 #[must_use]
 pub fn counters(block: &RunBlock, cpu: CpuTime, moved_bytes: u64) -> Counters {
     Counters {
-        tasks_born: block.tasks_born,
-        processes_born: block.processes_born,
-        processes_entered: block.processes_entered,
-        processes_ended: block.processes_ended,
-        execs: block.execs,
-        cgroup_moves: block.cgroup_moves,
-        cgroups_made: block.cgroups_made,
-        connects: block.connects,
-        sends: block.sends,
-        opens: block.opens,
-        opens_for_write: block.opens_for_write,
-        creates: block.creates,
-        unlinks: block.unlinks,
-        renames: block.renames,
         cpu_usec: cpu.usage_usec,
         cpu_wait_usec: cpu.wait_usec,
         moved_bytes,
         // Missing is missing, whether by want of room or on purpose.
         lost_critical: block.lost[ring::CRITICAL] + block.throttled[ring::CRITICAL],
         lost_bulk: block.lost[ring::BULK] + block.throttled[ring::BULK],
+        ..Counters::from(block.counts)
     }
 }

@@ -87,7 +87,7 @@ fn is_over(registry: &Registry, run: &Run, block: &sentry_common::counter::RunBl
     if run.state().state == v1::RunState::Ended {
         return false;
     }
-    let entered = block.processes_born + block.processes_entered;
+    let entered = block.counts.processes_born + block.counts.processes_entered;
     // One that was taken up had somebody in it, who may have gone before the kernel could count
     // them.
     if entered == 0 && !run.is_taken_up() && registry.clock().since(run.registered) < NEVER_ENTERED {

@@ -64,8 +64,8 @@ impl World {
             let start = state.boot_ns;
             state.process_tags.insert(child, (tag, start));
             let block = state.block(tag);
-            block.processes_born += 1;
-            block.tasks_born += 1;
+            block.counts.processes_born += 1;
+            block.counts.tasks_born += 1;
             state.make_record(tag, ring::CRITICAL, 1);
         }
         Some(child)
