@@ -5,6 +5,8 @@ use std::{convert::Infallible, path::PathBuf, sync::Arc, time::Duration};
 use sentry_kernel::{
     bpf::{Programs, RingSizes},
     cgroup::CgroupRoot,
+    clock::Clock,
+    real,
 };
 use sentry_service::{
     notify,
@@ -33,7 +35,6 @@ use crate::{
     container::Roots,
     control::socket,
     digest,
-    enrich::clock::BootClock,
     journal::{self, JournalHandle, JournalWriter},
     ledger::pending::PendingLedger,
     runs::Registry,
@@ -63,7 +64,7 @@ const ASK_TIMES: usize = 30;
 /// See [`AppError`].
 pub fn run_sensor(config: Config, flags: Flags) -> Result<(), AppError> {
     // Fixed before anything is timed.
-    let _clock = BootClock::of_this_life();
+    let _clock = Clock::real();
     // Before any thread is made; threads inherit it. A run that takes all CPUs must not starve the one that stops it.
     // Without the right to it (CAP_SYS_NICE) the sensor competes as an equal.
     let raised = rustix::process::setpriority_process(None, PRIORITY);
@@ -136,7 +137,8 @@ impl App {
         roots.node.clone_from(&config.containers.node);
         roots.pods = config.containers.kubelet.is_some().then(Arc::default);
         let (tier, unseen) = (programs.tier().letter().to_owned(), programs.limits());
-        let registry = Arc::new(Registry::new(programs, root, current.clone(), state_dir, roots));
+        let kernel = real::kernel(programs, root);
+        let registry = Arc::new(Registry::new(kernel, current.clone(), state_dir, roots));
         let ledger = PendingLedger::start(books.ledger)
             .map_err(|source| AppError::Start { what: "the ledger", source })?;
         let mut troubles = books.troubles;

@@ -4,6 +4,7 @@ use std::{convert::Infallible, future::Future, sync::Arc};
 
 use sentry_kernel::{
     bpf::{programs::Rings, tables::Held},
+    clock::Clock,
     ring::{
         lanes::{Filler, Lanes},
         reader::{self, RingStats},
@@ -16,9 +17,8 @@ use tokio_util::sync::CancellationToken;
 use super::{error::AppError, status::Written, watchdog};
 use crate::{
     config::Current,
-    enforce::Enforcer,
+    enforce::{Enforcer, Limits},
     enrich::{
-        clock::BootClock,
         event::Enricher,
         process_table::{self, ProcessTable},
     },
@@ -89,7 +89,7 @@ impl Work {
             }
         })?;
 
-        let enricher = Enricher::new(ProcessTable::new(process_table::CAPACITY), BootClock::of_this_life());
+        let enricher = Enricher::new(ProcessTable::new(process_table::CAPACITY), Clock::real());
         let (hash, files) = config.evidence.hash_executed.then(hash_queue::queue).unzip();
         let (asked, questions) = select::queue();
         let to = Analyse { registry: Arc::clone(&registry), journal: journal.clone(), hash, asked };
@@ -132,7 +132,8 @@ impl Work {
         moved::start(&registry, sources.clone())
             .map_err(|source| AppError::Start { what: "the count of moved bytes", source })?;
 
-        let enforcer = Enforcer::default();
+        let enforcer =
+            Enforcer::new(Limits::default(), Arc::clone(registry.processes()), registry.clock().clone());
         for run in registry.live() {
             enforcer.remember_all(&run.id, &run.state().stopped);
         }

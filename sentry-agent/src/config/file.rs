@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt, path::PathBuf};
 
-use sentry_detect::{run::Mode, runaway::settings::Settings};
+use sentry_detect::{rule::settings::Settings, run::Mode};
 use sentry_service::credential;
 use serde::{
     Deserialize, Deserializer,

@@ -15,7 +15,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use sentry_detect::{run::Mode, runaway::settings::Settings};
+use sentry_detect::{rule::settings::Settings, run::Mode};
 
 use crate::{
     container::{Engines, kubelet::Kubelet},

@@ -21,7 +21,6 @@ use super::{
 use crate::{
     app::status::StatusBoard,
     config::Current,
-    enrich::clock::unix_ns,
     journal::{Filter, JournalError, JournalHandle},
     runs::{Registry, Run, RunError, Start, bounded, name::named},
     stage::act::Case,
@@ -333,7 +332,7 @@ pub async fn act_by_hand(
 ) -> Result<(sentry_detect::decision::Decision, Outcome), Status> {
     // Room first: a caller that goes away while it waits must not leave a decision that nobody acts on.
     let room = cases.reserve().await.map_err(|_closed| stopping())?;
-    let decision = run.decider().by_hand(action, origin, bounded::reason(reason), unix_ns());
+    let decision = run.decider().by_hand(action, origin, bounded::reason(reason), run.clock().unix_ns());
     let (reply, outcome) = oneshot::channel();
     let case = Case::Decided {
         run: Arc::clone(run),

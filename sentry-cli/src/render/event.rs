@@ -3,8 +3,9 @@
 use std::net::IpAddr;
 
 use sentry_proto::v1::{self, event::Kind};
+use sentry_view::time;
 
-use super::{BOLD, DIM, act, command_line, paint, safe, time};
+use super::{BOLD, DIM, act, command_line, paint, safe};
 
 /// `18:52:03.123  claude  1234  exec  /usr/bin/git: git status`
 pub(crate) fn line(event: &v1::Event) -> String {

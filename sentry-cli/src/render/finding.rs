@@ -2,8 +2,9 @@
 
 use anstyle::Style;
 use sentry_proto::v1::{self, outcome::Result as OutcomeResult};
+use sentry_view::time;
 
-use super::{BOLD, DIM, GREEN, RED, YELLOW, duration, event, paint, safe, time};
+use super::{BOLD, DIM, GREEN, RED, YELLOW, duration, event, paint, safe};
 
 /// One finding of a list.
 pub(crate) fn line(finding: &v1::Finding) -> String {

@@ -9,9 +9,10 @@ use sentry_proto::{
     ocsf::{self, HostContext},
     v1,
 };
+use sentry_view::time;
 use serde_json::{Value, json};
 
-use super::{finding::action, run as words, time};
+use super::{finding::action, run as words};
 
 /// What OCSF objects say about their origin; from the sensor and, as the socket is local, from this host.
 #[derive(Debug, Default)]

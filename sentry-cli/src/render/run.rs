@@ -2,11 +2,11 @@
 
 use anstyle::Style;
 use sentry_proto::v1;
+use sentry_view::time;
 
 use super::{
     DIM, GREEN, YELLOW, safe,
     table::{Table, cell},
-    time,
 };
 
 /// Runs as a table, the newest last.

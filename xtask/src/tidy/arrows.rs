@@ -14,18 +14,20 @@ const DIRECT: [(&str, &[&str]); 3] = [
 ];
 
 /// A member, and what must not be anywhere below it.
-const TREES: [(&str, &[&str]); 3] = [
+const TREES: [(&str, &[&str]); 4] = [
+    ("sentry-view", &["tokio", "aya", "tonic", "nix", "rustix", "rusqlite"]),
     ("sentry-detect", &["tokio", "aya", "tonic", "nix", "rustix", "rusqlite"]),
     ("sentry-common", &["tokio", "tonic"]),
     ("sentry-collector", &["aya", "sentry-kernel"]),
 ];
 
 /// A member, and the members it may depend on.
-const OWN: [(&str, &[&str]); 9] = [
+const OWN: [(&str, &[&str]); 10] = [
     ("sentry-common", &[]),
     ("sentry-detect", &[]),
-    ("sentry-proto", &["sentry-detect"]),
+    ("sentry-proto", &["sentry-detect", "sentry-view"]),
     ("sentry-private", &[]),
+    ("sentry-view", &[]),
     ("sentry-service", &[]),
     ("sentry-kernel", &["sentry-common", "sentry-detect", "sentry-service"]),
     (
@@ -37,10 +39,17 @@ const OWN: [(&str, &[&str]); 9] = [
             "sentry-private",
             "sentry-proto",
             "sentry-service",
+            "sentry-view",
         ],
     ),
-    ("sentry-cli", &["sentry-agent", "sentry-kernel", "sentry-private", "sentry-proto", "sentry-service"]),
-    ("sentry-collector", &["sentry-detect", "sentry-private", "sentry-proto", "sentry-service"]),
+    (
+        "sentry-cli",
+        &["sentry-agent", "sentry-kernel", "sentry-private", "sentry-proto", "sentry-service", "sentry-view"],
+    ),
+    (
+        "sentry-collector",
+        &["sentry-detect", "sentry-private", "sentry-proto", "sentry-service", "sentry-view"],
+    ),
 ];
 
 /// What is wrong with the graph.

@@ -1,18 +1,21 @@
 //! Unix time in UTC, without a time-zone library.
 
 /// `2025-11-20 18:52:03.123Z`.
-pub(crate) fn utc(unix_ns: u64) -> String {
+#[must_use]
+pub fn utc(unix_ns: u64) -> String {
     let (date, clock) = parts(unix_ns);
     format!("{date} {clock}Z")
 }
 
 /// `18:52:03.123`.
-pub(crate) fn clock(unix_ns: u64) -> String {
+#[must_use]
+pub fn clock(unix_ns: u64) -> String {
     parts(unix_ns).1
 }
 
 /// `2025-11-20T18:52:03.123Z`, as JSON readers know it.
-pub(crate) fn rfc3339(unix_ns: u64) -> String {
+#[must_use]
+pub fn rfc3339(unix_ns: u64) -> String {
     let (date, clock) = parts(unix_ns);
     format!("{date}T{clock}Z")
 }
