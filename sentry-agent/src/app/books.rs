@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::sensor::AppError;
+use super::error::AppError;
 use crate::{
     config,
     journal::{Journal, Limits, Origin},

@@ -17,7 +17,6 @@ use std::{
 use sentry_common::fact::Fact;
 use sentry_service::progress;
 use tokio::{io::AsyncWriteExt as _, process::Command, time::Instant};
-use tokio_util::sync::CancellationToken;
 
 use crate::runs::{Registry, RunError, canary::Progress};
 
@@ -83,18 +82,15 @@ impl CanaryState {
     }
 }
 
-/// Flies while runs exist, until cancelled.
-pub async fn run(state: Arc<CanaryState>, registry: Arc<Registry>, place: PathBuf, token: CancellationToken) {
+/// Flies while runs exist, for ever.
+pub async fn run(state: Arc<CanaryState>, registry: Arc<Registry>, place: PathBuf) {
     let mut timer = tokio::time::interval(EVERY);
     timer.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     // The first tick comes at once, before anything could have gone silent.
     timer.tick().await;
     loop {
         state.progress.begin();
-        tokio::select! {
-            () = token.cancelled() => return,
-            _ = timer.tick() => {}
-        }
+        timer.tick().await;
         if !registry.live().is_empty() {
             state.fly(&registry, &place).await;
         }

@@ -1,5 +1,7 @@
 //! The sensor: build everything that can fail, run the stages, drain them in the order of the flow.
 
+mod error;
+
 pub mod status;
 
 pub mod canary;
@@ -16,6 +18,11 @@ mod reserve;
 
 mod watchdog;
 
+mod threads;
+
+mod doors;
+
 pub mod sensor;
 
-pub use sensor::{AppError, STATE_FORMAT, run_sensor};
+pub use error::AppError;
+pub use sensor::{STATE_FORMAT, run_sensor};
