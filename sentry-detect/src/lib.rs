@@ -23,6 +23,8 @@ pub mod runaway;
 
 pub mod control;
 
+pub mod completeness;
+
 pub mod finding;
 
 pub mod decision;
