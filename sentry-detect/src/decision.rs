@@ -21,8 +21,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     finding::Finding,
-    run::{Mode, RunId},
-    runaway::{Severity, settings::Settings},
+    identity::{Mode, RunId},
+    rule::Settings,
+    runaway::Severity,
 };
 
 /// One step of the ladder.
@@ -139,7 +140,7 @@ impl Decider {
     /// Decisions on a finding, in the order to act in.
     pub fn on_finding(&mut self, finding: &Finding, now_unix_ns: u64) -> Vec<Decision> {
         let signal = &finding.signal;
-        let sure = signal.confidence >= self.settings.limits().act_min_confidence;
+        let sure = signal.confidence >= self.settings.limits().common.act_min_confidence;
         let acts = sure && signal.severity >= ACT_SEVERITY && self.settings.leads_to_acts(&signal.rule);
         let why = format!("{} (confidence {:.2}): {}", signal.rule, signal.confidence, signal.summary);
         let ladder: &[Action] = match (self.standing, acts) {
@@ -162,13 +163,6 @@ impl Decider {
     pub fn on_outcome(&mut self, outcome: &Outcome) {
         if !matches!(outcome.result, OutcomeKind::Applied | OutcomeKind::WouldApply) {
             self.not_done(outcome.action);
-        }
-    }
-
-    /// Decisions that nothing will act on: the next finding may try again.
-    pub fn dropped(&mut self, decisions: &[Decision]) {
-        for decision in decisions {
-            self.not_done(decision.action);
         }
     }
 

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use crate::{
     act::{FileAct, KernelAct, SocketAct, TargetAct},
-    run::{AgentIdentity, ProcessKey, RunId},
+    identity::{AgentIdentity, ProcessKey, RunId},
 };
 
 /// One fact.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    run::{AgentIdentity, RunId},
+    identity::{AgentIdentity, RunId},
     runaway::{RunawaySignal, Severity},
 };
 

@@ -3,15 +3,15 @@
 //! No I/O, no clock, no task, no log: time is an argument, and every result is a value. The same inputs give the same
 //! findings on the host that saw them, in a replay and in the collector.
 //!
-//! [`detector::RunDetector`] takes the events and counter readings of one run and returns findings;
-//! [`decision::Decider`] turns findings into decisions.
+//! [`run::RunMachine`] is one run: it takes events, readings, outcomes and orders, and returns findings
+//! and decisions. Within it, [`detector::RunDetector`] finds and [`run::fate::Fate`] decides.
 #![forbid(unsafe_code)]
 
 pub mod act;
 
 pub mod event;
 
-pub mod run;
+pub mod identity;
 
 mod fingerprint;
 
@@ -21,7 +21,7 @@ mod evidence;
 
 pub mod runaway;
 
-pub mod control;
+pub mod rule;
 
 pub mod completeness;
 
@@ -30,3 +30,5 @@ pub mod finding;
 pub mod decision;
 
 pub mod detector;
+
+pub mod run;

@@ -7,10 +7,10 @@ use std::{
 
 use sentry_detect::{
     aggregate::counters::Counters,
-    detector::RunDetector,
+    decision::{Action, Outcome, OutcomeKind},
     event::{Argv, Event, EventKind, File, Path, PathSource, Process, Ring},
-    run::{AgentIdentity, ProcessKey, RunId},
-    runaway::settings::{Limits, Settings},
+    rule::settings::{Limits, Settings},
+    run::{AgentIdentity, Counted, Input, Mode, Output, ProcessKey, RunId, RunMachine, Setup, Usage},
 };
 
 const MOST_BYTES: isize = 32 * 1024;
@@ -87,15 +87,48 @@ fn request(n: u64, service: &str) -> Event {
     Event { kind, ..event(n, false) }
 }
 
+/// Takes an input and has every decision done; how many findings there were.
+fn decide_all(machine: &mut RunMachine, input: Input<'_>, now: u64) -> usize {
+    let mut found = 0;
+    for output in machine.step(input, now) {
+        let decisions = match output {
+            Output::Found { decisions, .. } => {
+                found += 1;
+                decisions
+            }
+            Output::Decided(decision) => vec![decision],
+            Output::LeftFrozen | Output::Close => Vec::new(),
+        };
+        for decision in decisions {
+            let outcome = Outcome {
+                decision: decision.id,
+                run: decision.run,
+                action: decision.action,
+                result: OutcomeKind::Applied,
+                time_unix_ns: now,
+                took_ns: 0,
+                processes: 0,
+                survivors: 0,
+            };
+            machine.step(Input::Outcome { outcome: &outcome, stopped: Vec::new() }, now);
+        }
+    }
+    found
+}
+
 /// Requests to services, then the longest horizons, readings every 10 ms, and nothing that is ever the same twice.
 #[test]
 fn a_run_holds_at_most_32_kib_and_events_allocate_nothing() {
-    let limits = Limits { cpu_hold_ms: 30_000, exec_loop_hold_ms: 30_000, ..Limits::default() };
+    let mut limits = Limits::default();
+    limits.cpu_spin.hold_ms = 30_000;
+    limits.exec_loop.hold_ms = 30_000;
     let Ok(settings) = Settings::new(limits) else { unreachable!("the limits are in range") };
     let before = HELD_BYTES.get();
     let run = RunId("0198c0de-0000-7000-8000-000000000001".to_owned());
     let agent = AgentIdentity { id: "demo".to_owned(), name: "demo".to_owned() };
-    let mut detector = RunDetector::new(run, agent, settings, 0);
+    let id_prefix = run.0.clone();
+    let setup = Setup { id: run, id_prefix, agent, mode: Mode::Enforce, owned: true, settings, before: None };
+    let mut machine = RunMachine::new(setup, &Usage::default(), 0);
     let services = [
         "docker",
         "containerd",
@@ -115,29 +148,33 @@ fn a_run_holds_at_most_32_kib_and_events_allocate_nothing() {
         "at",
     ];
     for (n, service) in (1..).zip(services) {
-        detector.event(&request(n, service));
+        machine.step(Input::Event { event: &request(n, service), delivered: true }, n);
     }
     let (mut most, mut late_allocations, mut found) = (0, 0, 0);
     for n in 1..=20_000 {
         let event = event(n, n % 2 == 0);
         let allocations = ALLOCATIONS.get();
-        detector.event(&event);
+        machine.step(Input::Event { event: &event, delivered: true }, n);
         if n > 1000 {
             late_allocations += ALLOCATIONS.get() - allocations;
         }
         drop(event);
-        let counters = Counters { execs: n / 2, unlinks: n / 2, cpu_usec: n * 10_000, ..Counters::default() };
-        found += detector.reading(n * 10 * MS, counters).len();
+        let counters = Counters { execs: n / 2, unlinks: n / 2, ..Counters::default() };
+        let counted = Counted { counters, ..Counted::default() };
+        machine.step(Input::Counted { counted, began_boot_ns: n }, n * 10 * MS);
+        let usage = Usage { cpu_usec: n * 10_000, ..Usage::default() };
+        found += decide_all(&mut machine, Input::Reading { usage, room: true }, n * 10 * MS);
         most = most.max(HELD_BYTES.get() - before);
     }
-    let bytes = most + size_of::<RunDetector>() as isize;
+    let bytes = most + size_of::<RunMachine>() as isize;
     assert!(bytes <= MOST_BYTES, "{bytes} bytes");
     assert_eq!(late_allocations, 0);
     assert_eq!(found, services.len(), "varied work, after requests");
 
     let held = HELD_BYTES.get();
-    detector.acted();
+    let order = Input::Order { action: Action::Freeze, origin: String::new(), reason: String::new() };
+    assert_eq!(decide_all(&mut machine, order, 0), 0);
     assert!(HELD_BYTES.get() <= held);
-    drop(detector);
+    drop(machine);
     assert_eq!(HELD_BYTES.get(), before, "all is given back");
 }

@@ -6,6 +6,9 @@
 //! - `bpf`: loads and attaches the programs, and gives access to the tables they share with us.
 //! - `ring`: takes records out of the rings, in the order in which they happened.
 //! - `decode`: bytes of a record → a typed record.
+//! - `clock`: the time, as a value.
+//! - `kernel`: all of this that the sensor asks for, as traits; `real` answers them with the modules
+//!   above, `fake` with a machine in memory, for tests.
 
 pub mod beneath;
 
@@ -18,3 +21,11 @@ pub mod bpf;
 pub mod ring;
 
 pub mod decode;
+
+pub mod clock;
+
+pub mod kernel;
+
+pub mod real;
+
+pub mod fake;

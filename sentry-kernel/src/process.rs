@@ -110,6 +110,14 @@ pub fn is_gone(key: ProcessKey) -> bool {
     rustix::event::poll(&mut ended, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })).is_ok_and(|ready| ready > 0)
 }
 
+/// Bytes that a process has read and written; 0 where it has ended or may not be asked.
+#[must_use]
+pub fn moved_bytes(pid: u32) -> u64 {
+    let Ok(pid) = i32::try_from(pid) else { return 0 };
+    let io = procfs::process::Process::new(pid).and_then(|process| process.io());
+    io.map_or(0, |io| io.rchar.saturating_add(io.wchar))
+}
+
 /// Whether every thread that lives is stopped; a process that has ended is.
 pub fn stopped(key: ProcessKey) -> bool {
     alive(key).is_none() || threads(key.tgid).iter().all(|thread| thread.is_dead() || thread.is_stopped())
@@ -186,5 +194,15 @@ mod tests {
         if let Some(kthreadd) = key_of(2) {
             assert!(alive(kthreadd).unwrap().is_kernel_thread());
         }
+    }
+
+    #[test]
+    fn what_a_process_writes_is_counted() {
+        use std::io::Write as _;
+        let mut file = tempfile::tempfile().unwrap();
+        let before = moved_bytes(std::process::id());
+        file.write_all(&[1; 300_000]).unwrap();
+        assert!(moved_bytes(std::process::id()) >= before + 300_000);
+        assert_eq!(moved_bytes(u32::MAX), 0);
     }
 }

@@ -6,6 +6,7 @@ use sentry_detect::{
     decision::{Action, Outcome, OutcomeKind},
     run::RunId,
 };
+use sentry_kernel::clock::Clock;
 use sentry_proto::v1;
 use tokio::{
     sync::{mpsc, watch},
@@ -16,7 +17,6 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     config::{Collector, Config},
     control::service::act_by_hand,
-    enrich::clock::unix_ns,
     export::{self, CommandRequest, ExportConfig, ExportStatus},
     journal::JournalHandle,
     runs::Registry,
@@ -177,7 +177,7 @@ fn refused(command: &v1::Command, why: String) -> Outcome {
         run: RunId(command.run.clone()),
         action: action_of(command).unwrap_or(Action::Observe),
         result: OutcomeKind::Refused { why },
-        time_unix_ns: unix_ns(),
+        time_unix_ns: Clock::real().unix_ns(),
         took_ns: 0,
         processes: 0,
         survivors: 0,

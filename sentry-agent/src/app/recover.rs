@@ -5,13 +5,12 @@ use std::{collections::HashSet, path::Path, sync::Arc, time::Duration};
 use sentry_detect::{
     finding::Finding,
     run::Mode,
-    runaway::{RunawaySignal, Severity},
+    runaway::{RuleId, RunawaySignal, Severity},
 };
 use sentry_proto::v1::{self, item::Item as Kind};
 use sentry_service::{error_chain, notify};
 
 use crate::{
-    enrich::clock::unix_ns,
     journal::{JournalError, JournalHandle},
     ledger::{
         OpenRuns, open_runs,
@@ -147,7 +146,7 @@ impl Life<'_> {
         tracing::info!(run.id = run.id, reason = %error_chain(error), "run of an earlier sensor life is over");
         let run = v1::Run {
             state: v1::RunState::Ended.into(),
-            ended_unix_ns: Some(unix_ns()),
+            ended_unix_ns: Some(self.registry.clock().unix_ns()),
             end_unseen: true,
             interruptions: run.interruptions + 1,
             ..run
@@ -213,7 +212,7 @@ impl Life<'_> {
 
 /// The finding that stands for a run of unknown origin.
 fn alarm(run: &Run, path: &str) -> Finding {
-    let now = unix_ns();
+    let now = run.clock().unix_ns();
     Finding {
         id: format!("{}-f-0", run.event_prefix),
         run: run.id.clone(),
@@ -221,7 +220,7 @@ fn alarm(run: &Run, path: &str) -> Finding {
         time_unix_ns: now,
         since_unix_ns: now,
         signal: RunawaySignal {
-            rule: "unknown-run".into(),
+            rule: RuleId::new("unknown-run"),
             confidence: 1.0,
             severity: Severity::High,
             summary: format!("processes in {path}, and neither journal nor ledger knows how they came there"),

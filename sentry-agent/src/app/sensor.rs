@@ -5,6 +5,8 @@ use std::{io, path::PathBuf, sync::Arc, thread, time::Duration};
 use sentry_kernel::{
     bpf::{LoadError, Programs, RingSizes, programs::Rings, tables::Held},
     cgroup::{CgroupError, CgroupRoot},
+    clock::Clock,
+    real,
     ring::{
         lanes::{Filler, Lanes},
         reader::{self, RingStats},
@@ -37,9 +39,8 @@ use crate::{
         socket::{self, SocketError},
     },
     digest,
-    enforce::Enforcer,
+    enforce::{Enforcer, Limits},
     enrich::{
-        clock::BootClock,
         event::Enricher,
         process_table::{self, ProcessTable},
     },
@@ -117,7 +118,7 @@ const ASK_TIMES: usize = 30;
 /// See [`AppError`].
 pub fn run_sensor(config: Config, flags: Flags) -> Result<(), AppError> {
     // Fixed before anything is timed.
-    let _clock = BootClock::of_this_life();
+    let _clock = Clock::real();
     // Before any thread is made; threads inherit it. A run that takes all CPUs must not starve the one that stops it.
     // Without the right to it (CAP_SYS_NICE) the sensor competes as an equal.
     let raised = rustix::process::setpriority_process(None, PRIORITY);
@@ -190,7 +191,8 @@ impl App {
         roots.node.clone_from(&config.containers.node);
         roots.pods = config.containers.kubelet.is_some().then(Arc::default);
         let (tier, unseen) = (programs.tier().letter().to_owned(), programs.limits());
-        let registry = Arc::new(Registry::new(programs, root, current.clone(), state_dir, roots));
+        let kernel = real::kernel(programs, root);
+        let registry = Arc::new(Registry::new(kernel, current.clone(), state_dir, roots));
         let ledger = PendingLedger::start(books.ledger)
             .map_err(|source| AppError::Start { what: "the ledger", source })?;
         let mut troubles = books.troubles;
@@ -393,7 +395,7 @@ impl Stages {
             }
         })?;
 
-        let enricher = Enricher::new(ProcessTable::new(process_table::CAPACITY), BootClock::of_this_life());
+        let enricher = Enricher::new(ProcessTable::new(process_table::CAPACITY), Clock::real());
         let (hash, files) = config.evidence.hash_executed.then(hash_queue::queue).unzip();
         let (asked, questions) = select::queue();
         let to = Analyse { registry: Arc::clone(&registry), journal: journal_handle.clone(), hash, asked };
@@ -430,7 +432,8 @@ impl Stages {
         moved::start(&registry, sources.clone())
             .map_err(|source| AppError::Start { what: "the count of moved bytes", source })?;
 
-        let enforcer = Enforcer::default();
+        let enforcer =
+            Enforcer::new(Limits::default(), Arc::clone(registry.processes()), registry.clock().clone());
         for run in registry.live() {
             enforcer.remember_all(&run.id, &run.state().stopped);
         }

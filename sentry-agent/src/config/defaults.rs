@@ -1,6 +1,6 @@
 //! The one table of defaults. The example file is printed from it, so the two cannot differ.
 
-use sentry_detect::runaway::settings::Limits;
+use sentry_detect::rule::settings::Limits;
 
 /// Read when no file is named; it may be missing.
 pub const CONFIG_FILE: &str = "/etc/agentsentry/config.yaml";

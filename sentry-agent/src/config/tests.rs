@@ -29,6 +29,30 @@ fn the_example_is_the_defaults() {
 }
 
 #[test]
+fn the_page_of_the_configuration_has_every_key_of_the_example() {
+    let page = include_str!("../../../docs/configuration.md");
+    let (sensor, _) = page.split_once("\n## Collector").unwrap();
+    let mut section = "";
+    let example = defaults::example();
+    for line in example.lines().filter(|line| !line.trim_start().starts_with('#')) {
+        let Some((key, value)) = line.split_once(':') else { continue };
+        let place = match (key.strip_prefix("  "), value.trim()) {
+            (Some(key), _) if section == "detect" => format!("| `{key}` |"),
+            (Some(key), _) => format!("| `{section}.{key}` |"),
+            (None, "") => {
+                section = key;
+                continue;
+            }
+            (None, "{}") => format!("| `{key}.*` |"),
+            (None, "[]") => format!("| `{key}[]` |"),
+            (None, _) if key == "version" => continue,
+            (None, _) => format!("| `{key}` |"),
+        };
+        assert!(sensor.contains(&place), "docs/configuration.md has no row {place}");
+    }
+}
+
+#[test]
 fn a_key_may_be_a_credential() {
     let with = |name: &str| {
         parse(&format!(
@@ -68,7 +92,7 @@ agents:
     assert_eq!(config.journal, Journal { spool_bytes: 2 << 20, keep_bytes: 4 << 20 });
     assert_eq!(config.rings, Rings { critical_bytes: 1 << 16, bulk_bytes: 1 << 20 });
     assert_eq!(config.evidence, Evidence { hash_executed: true });
-    assert!((config.detect.limits().cpu_min_cores - 2.0).abs() < 1e-9);
+    assert!((config.detect.limits().cpu_spin.min_cores - 2.0).abs() < 1e-9);
     let endpoint = Endpoint::Https { host: "collector.example".into(), port: 4319 };
     let files = TlsFiles { ca: "/ca".into(), cert: "/cert".into(), key: "/key".into() };
     assert_eq!(config.collector, Collector::Enabled { endpoint, proof: Proof::Tls(files) });
@@ -244,7 +268,7 @@ agents:
     let config = config.unwrap();
     let of = |name| {
         let limits = config.agent(name).unwrap().settings.limits();
-        (limits.storm_net_processes, limits.cool_down_ms)
+        (limits.spawn_storm.net_processes, limits.common.cool_down_ms)
     };
     assert_eq!((of("builder"), of("other")), ((500, 2000), (100, 2000)));
     let unknown = "version: 1\nagents:\n  - {name: a, limits: {storms: 1}}\n";

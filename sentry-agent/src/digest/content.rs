@@ -7,13 +7,13 @@ use std::{
 };
 
 use lru::LruCache;
+use sentry_kernel::clock::Clock;
 use sha2::{Digest as _, Sha256};
 
 use super::{
     Content, Executed, Proven, Unknown, find,
     proof::{self, Reading, Storage, Version},
 };
-use crate::enrich::clock;
 
 /// Contents remembered, by the versions of their files.
 const CONTENTS: NonZeroUsize = NonZeroUsize::new(4_096).unwrap();
@@ -61,7 +61,7 @@ impl Reader {
             return Err(Unknown::TooLarge);
         }
         // Before the first byte: what is changed after it has another version.
-        let lasts = proof::is_lasting(&before, storage, clock::wall_ns(clock::boot_ns()));
+        let lasts = proof::is_lasting(&before, storage, Clock::real().wall_ns());
         let sha256 = known.map_or_else(|| self.read(&found.file), Ok).map_err(unreadable)?;
         let after = find::version(&found.file).map_err(unreadable)?;
         if lasts && after == before {
@@ -72,7 +72,7 @@ impl Reader {
             after,
             storage,
             held: found.by_process && find::holds(executed.process, &before),
-            executed_unix_ns: clock::wall_ns(executed.time_boot_ns).min(executed.time_unix_ns),
+            executed_unix_ns: Clock::real().wall_ns_of(executed.time_boot_ns).min(executed.time_unix_ns),
         };
         let basis = proof::was_executed(&reading)?;
         Ok(Proven { content: Content { sha256, size_bytes: before.size_bytes }, basis })
@@ -131,7 +131,7 @@ mod tests {
             process: ProcessKey { tgid: u32::MAX, start_boot_ns: 1 },
             parent: None,
             is_image: true,
-            time_boot_ns: clock::boot_ns(),
+            time_boot_ns: Clock::real().boot_ns(),
             time_unix_ns,
         }
     }

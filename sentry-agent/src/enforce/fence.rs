@@ -1,7 +1,6 @@
 //! What the enforcer never touches, whoever asks.
 
-use sentry_detect::run::ProcessKey;
-use sentry_kernel::{cgroup::CgroupError, process::Stat};
+use sentry_kernel::{cgroup::CgroupError, kernel::HeldProcess};
 use sentry_service::error_chain;
 
 use super::Target;
@@ -28,7 +27,7 @@ pub(super) fn target(target: &Target) -> Result<(), Refusal> {
     if !target.tagged {
         return Err(Refusal::Untagged);
     }
-    if target.cgroup.id() == target.cgroup.root().id() {
+    if target.cgroup.is_root() {
         return Err(Refusal::Root);
     }
     let members = match target.cgroup.procs() {
@@ -48,6 +47,7 @@ pub(super) fn target(target: &Target) -> Result<(), Refusal> {
 }
 
 /// Whether a member outside of the cgroup may be signalled.
-pub(super) fn may_signal(key: ProcessKey, stat: Stat) -> bool {
-    key.tgid != std::process::id() && key.tgid != 1 && !stat.is_kernel_thread()
+pub(super) fn may_signal(process: &dyn HeldProcess) -> bool {
+    let tgid = process.key().tgid;
+    tgid != std::process::id() && tgid != 1 && !process.is_kernel_thread()
 }

@@ -1,16 +1,11 @@
 //! Freeze and thaw: the cgroup as a whole, and lineage members outside of it by SIGSTOP and SIGCONT.
 
-use std::{
-    collections::BTreeSet,
-    sync::PoisonError,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeSet, sync::PoisonError, time::Duration};
 
-use rustix::process::Signal;
 use sentry_detect::run::{ProcessKey, RunId};
 use sentry_kernel::{
     cgroup::CgroupError,
-    process::{self, Held},
+    kernel::{HeldProcess, Processes, Signal},
 };
 
 use super::{ActError, Enforcer, Reach, Target, count, fence, millis};
@@ -20,20 +15,20 @@ const LOOK_EVERY: Duration = Duration::from_millis(1);
 
 /// Live members outside of the cgroup that may be signalled, and how many may not.
 pub(super) struct Outside {
-    pub(super) held: Vec<Held>,
+    pub(super) held: Vec<Box<dyn HeldProcess>>,
     pub(super) fenced: u64,
 }
 
 impl Outside {
     /// `inside`: the processes of the cgroup, sorted.
-    pub(super) fn of(target: &Target, inside: &[u32]) -> Self {
+    pub(super) fn of(target: &Target, inside: &[u32], processes: &dyn Processes) -> Self {
         let mut outside = Self { held: Vec::new(), fenced: 0 };
         for key in (target.members)() {
             if inside.binary_search(&key.tgid).is_ok() {
                 continue;
             }
-            let Some(held) = Held::open(key) else { continue };
-            if fence::may_signal(held.key, held.stat) {
+            let Some(held) = processes.hold(key) else { continue };
+            if fence::may_signal(&*held) {
                 outside.held.push(held);
             } else {
                 tracing::warn!(process.id = key.tgid, "fenced process in a run's lineage is left alone");
@@ -59,34 +54,34 @@ fn or_gone<T>(value: T, result: Result<T, CgroupError>) -> Result<T, CgroupError
 
 impl Enforcer {
     pub(super) fn freeze(&self, run: &RunId, target: &Target, dry: bool) -> Result<Reach, ActError> {
-        let end = Instant::now() + self.limits.freeze;
+        let end = self.clock.now() + self.limits.freeze;
         if !dry {
             or_gone((), target.cgroup.freeze(self.limits.freeze))?;
         }
         let mut inside = inside(target)?;
         let mut touched = BTreeSet::new();
         loop {
-            let outside = Outside::of(target, &inside);
+            let outside = Outside::of(target, &inside, &*self.processes);
             if dry {
                 return Ok(Reach { processes: count(&inside) + count(&outside.held), survivors: 0 });
             }
             let fresh: Vec<ProcessKey> =
-                outside.held.iter().map(|held| held.key).filter(|key| !touched.contains(key)).collect();
-            for held in outside.held.iter().filter(|held| !process::stopped(held.key)) {
-                stop(held);
-                self.remember(run, held.key);
+                outside.held.iter().map(|held| held.key()).filter(|key| !touched.contains(key)).collect();
+            for held in outside.held.iter().filter(|held| !self.processes.is_stopped(held.key())) {
+                stop(&**held);
+                self.remember(run, held.key());
             }
             touched.extend(fresh.iter().copied());
             // A stopped process makes no children, so a look that finds nobody new and nobody moving is the last one.
-            let left = touched.iter().filter(|key| !process::stopped(**key)).count() as u64;
+            let left = touched.iter().filter(|key| !self.processes.is_stopped(**key)).count() as u64;
             let processes = count(&inside) + touched.len() as u64;
             if fresh.is_empty() && left == 0 && or_gone(true, target.cgroup.is_frozen())? {
                 return Ok(Reach { processes, survivors: 0 });
             }
-            if Instant::now() >= end {
+            if self.clock.now() >= end {
                 return Err(ActError::NotStopped { processes, left, waited_ms: millis(self.limits.freeze) });
             }
-            std::thread::sleep(LOOK_EVERY);
+            self.clock.sleep(LOOK_EVERY);
             inside = self::inside(target)?;
         }
     }
@@ -99,12 +94,12 @@ impl Enforcer {
         }
         target.cgroup.thaw(self.limits.freeze)?;
         let mut processes = count(&inside);
-        for held in stopped.into_iter().filter_map(Held::open) {
-            if inside.binary_search(&held.key.tgid).is_err() {
+        for held in stopped.into_iter().filter_map(|key| self.processes.hold(key)) {
+            if inside.binary_search(&held.key().tgid).is_err() {
                 processes += 1;
             }
-            if let Err(error) = held.signal(Signal::CONT) {
-                tracing::warn!(process.id = held.key.tgid, %error, "stopped member could not be continued");
+            if let Err(error) = held.signal(Signal::Continue) {
+                tracing::warn!(process.id = held.key().tgid, %error, "stopped member could not be continued");
             }
         }
         self.forget(run);
@@ -122,8 +117,8 @@ impl Enforcer {
     }
 }
 
-fn stop(held: &Held) {
-    if let Err(error) = held.signal(Signal::STOP) {
-        tracing::warn!(process.id = held.key.tgid, %error, "member outside of the cgroup could not be stopped");
+fn stop(held: &dyn HeldProcess) {
+    if let Err(error) = held.signal(Signal::Stop) {
+        tracing::warn!(process.id = held.key().tgid, %error, "member outside of the cgroup could not be stopped");
     }
 }

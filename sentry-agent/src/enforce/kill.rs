@@ -5,9 +5,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rustix::process::Signal;
 use sentry_detect::run::{ProcessKey, RunId};
-use sentry_kernel::process;
+use sentry_kernel::kernel::Signal;
 use sentry_service::error_chain;
 
 use super::{
@@ -31,10 +30,10 @@ impl Enforcer {
     pub(super) fn kill(&self, run: &RunId, target: &Target, dry: bool) -> Result<Reach, ActError> {
         if dry {
             let inside = inside(target)?;
-            let processes = count(&inside) + count(&Outside::of(target, &inside).held);
+            let processes = count(&inside) + count(&Outside::of(target, &inside, &*self.processes).held);
             return Ok(Reach { processes, survivors: processes });
         }
-        let start = Instant::now();
+        let start = self.clock.now();
         if let Err(error) = target.cgroup.freeze(HOLD)
             && !error.is_gone()
         {
@@ -44,7 +43,7 @@ impl Enforcer {
         let left = self.kill_until_empty(target, &mut reached, start)?;
         let processes = (reached.inside.len() + reached.outside.len()) as u64;
         if left > 0 {
-            let waited_ms = millis(start.elapsed());
+            let waited_ms = millis(self.clock.since(start));
             return Err(ActError::Survivors { processes, survivors: left, waited_ms });
         }
         // The group may be used again, by a service manager for example: it must not stay frozen.
@@ -68,16 +67,16 @@ impl Enforcer {
             let populated = target.cgroup.populated()?;
             let inside = if populated { inside(target)? } else { Vec::new() };
             reached.inside.extend(&inside);
-            let outside = Outside::of(target, &inside);
+            let outside = Outside::of(target, &inside, &*self.processes);
             for held in &outside.held {
-                reached.note(held.key);
-                if let Err(error) = held.signal(Signal::KILL) {
-                    tracing::warn!(process.id = held.key.tgid, %error, "member could not be killed");
+                reached.note(held.key());
+                if let Err(error) = held.signal(Signal::Kill) {
+                    tracing::warn!(process.id = held.key().tgid, %error, "member could not be killed");
                 }
             }
-            let alive = outside.held.iter().filter(|held| process::alive(held.key).is_some()).count() as u64;
+            let alive = outside.held.iter().filter(|held| self.processes.is_alive(held.key())).count() as u64;
             let left = alive + outside.fenced + if populated { count(&inside).max(1) } else { 0 };
-            let now = Instant::now();
+            let now = self.clock.now();
             if left == 0 && outside.held.is_empty() {
                 let since = *clean_since.get_or_insert(now);
                 if reached.outside.is_empty() || now.duration_since(since) >= SETTLE {
@@ -89,7 +88,7 @@ impl Enforcer {
             if now.duration_since(start) >= self.limits.kill {
                 return Ok(left);
             }
-            std::thread::sleep(LOOK_EVERY);
+            self.clock.sleep(LOOK_EVERY);
         }
     }
 }

@@ -16,17 +16,19 @@
 use std::{
     collections::{BTreeSet, HashMap},
     sync::{Arc, Mutex, PoisonError},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use sentry_detect::{
     decision::{Action, Decision, Outcome, OutcomeKind},
     run::{Mode, ProcessKey, RunId},
 };
-use sentry_kernel::cgroup::{Cgroup, CgroupError};
+use sentry_kernel::{
+    cgroup::CgroupError,
+    clock::Clock,
+    kernel::{Group, Processes},
+};
 use sentry_service::error_chain;
-
-use crate::enrich::clock::unix_ns;
 
 mod fence;
 
@@ -39,7 +41,7 @@ pub type Members = Box<dyn Fn() -> Vec<ProcessKey> + Send + Sync>;
 
 /// What a decision is about.
 pub struct Target {
-    pub cgroup: Arc<Cgroup>,
+    pub cgroup: Arc<dyn Group>,
     pub members: Members,
     /// Whether the run is tagged now; the enforcer touches nothing else.
     pub tagged: bool,
@@ -63,9 +65,10 @@ impl Default for Limits {
 pub const STOPPED: usize = 4_096;
 
 /// Turns decisions into outcomes. Blocking; one value serves all runs.
-#[derive(Debug, Default)]
 pub struct Enforcer {
     limits: Limits,
+    processes: Arc<dyn Processes>,
+    clock: Clock,
     /// Members outside of their cgroup that a freeze stopped, and a thaw has to continue.
     stopped: Mutex<HashMap<RunId, BTreeSet<ProcessKey>>>,
 }
@@ -92,17 +95,17 @@ enum ActError {
 
 impl Enforcer {
     #[must_use]
-    pub fn new(limits: Limits) -> Self {
-        Self { limits, stopped: Mutex::default() }
+    pub fn new(limits: Limits, processes: Arc<dyn Processes>, clock: Clock) -> Self {
+        Self { limits, processes, clock, stopped: Mutex::default() }
     }
 
     /// Acts on the decision, or in observe mode does everything but the act.
     #[must_use]
     pub fn act(&self, decision: &Decision, target: &Target) -> Outcome {
-        let queued = Duration::from_nanos(unix_ns().saturating_sub(decision.time_unix_ns));
-        let start = Instant::now();
+        let queued = Duration::from_nanos(self.clock.unix_ns().saturating_sub(decision.time_unix_ns));
+        let start = self.clock.now();
         let result = self.try_act(decision, target);
-        let took = queued + start.elapsed();
+        let took = queued + self.clock.since(start);
         let (result, reach) = match result {
             Ok(reach) if decision.mode == Mode::Observe => (OutcomeKind::WouldApply, reach),
             Ok(reach) => (OutcomeKind::Applied, reach),
@@ -116,7 +119,7 @@ impl Enforcer {
             run: decision.run.clone(),
             action: decision.action,
             result,
-            time_unix_ns: unix_ns(),
+            time_unix_ns: self.clock.unix_ns(),
             took_ns: u64::try_from(took.as_nanos()).unwrap_or(u64::MAX),
             processes: reach.processes,
             survivors: reach.survivors,

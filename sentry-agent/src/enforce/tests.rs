@@ -4,7 +4,11 @@
 use std::{path::Path, process::Child};
 
 use group::{Group, line_of, real_root, release, waiting_shell};
-use sentry_kernel::{cgroup::CgroupRoot, process};
+use sentry_kernel::{
+    cgroup::{Cgroup, CgroupRoot},
+    process,
+    real::Procfs,
+};
 
 use super::*;
 
@@ -20,13 +24,18 @@ fn decision(action: Action, mode: Mode) -> Decision {
         finding: None,
         origin: "user:0".into(),
         reason: "test".into(),
-        time_unix_ns: unix_ns(),
+        time_unix_ns: Clock::real().unix_ns(),
     }
+}
+
+/// An enforcer of this machine.
+fn real(limits: Limits) -> Enforcer {
+    Enforcer::new(limits, Arc::new(Procfs), Clock::real())
 }
 
 fn target(group: &Group, members: &[ProcessKey]) -> Target {
     let members = members.to_vec();
-    Target { cgroup: Arc::clone(&group.0), members: Box::new(move || members.clone()), tagged: true }
+    Target { cgroup: group.0.clone(), members: Box::new(move || members.clone()), tagged: true }
 }
 
 fn enforce(enforcer: &Enforcer, action: Action, target: &Target) -> Outcome {
@@ -56,7 +65,7 @@ fn freeze_and_thaw_are_verified_in_the_cgroup_and_outside() {
     line_of(&mut inside);
     let mut outside = release(waiting_shell("echo ready; while :; do :; done"));
     line_of(&mut outside);
-    let enforcer = Enforcer::default();
+    let enforcer = real(Limits::default());
     let target = target(&group, &[key(&inside), key(&outside)]);
 
     let frozen = enforce(&enforcer, Action::Freeze, &target);
@@ -90,7 +99,7 @@ fn a_tree_of_two_hundred_processes_dies_in_one_act() {
     for _leaf in 0..10 {
         assert_eq!(line_of(&mut top), "leaf");
     }
-    let outcome = enforce(&Enforcer::default(), Action::Kill, &target(&group, &[key(&top)]));
+    let outcome = enforce(&real(Limits::default()), Action::Kill, &target(&group, &[key(&top)]));
     assert_eq!(outcome.result, OutcomeKind::Applied, "{outcome:?}");
     assert_eq!((outcome.processes, outcome.survivors), (201, 0));
     assert!(outcome.took_ns > 0 && outcome.took_ns < 5_000_000_000, "{}", outcome.took_ns);
@@ -101,7 +110,7 @@ fn a_tree_of_two_hundred_processes_dies_in_one_act() {
 #[test]
 fn a_growing_tree_dies_completely_each_of_a_hundred_times() {
     let Some((_root, group)) = setup("hundred") else { return };
-    let enforcer = Enforcer::default();
+    let enforcer = real(Limits::default());
     let mut survivors = 0;
     for _round in 0..100 {
         // Children that go on making children while they are killed; each level is short-lived but the last.
@@ -131,8 +140,8 @@ fn members_that_appear_outside_during_the_kill_die_too() {
         0 | 1 => vec![early],
         _ => vec![early, late],
     };
-    let target = Target { cgroup: Arc::clone(&group.0), members: Box::new(members), tagged: true };
-    let outcome = enforce(&Enforcer::default(), Action::Kill, &target);
+    let target = Target { cgroup: group.0.clone(), members: Box::new(members), tagged: true };
+    let outcome = enforce(&real(Limits::default()), Action::Kill, &target);
     assert_eq!(outcome.result, OutcomeKind::Applied, "{outcome:?}");
     assert_eq!((outcome.processes, outcome.survivors), (2, 0));
     use std::os::unix::process::ExitStatusExt as _;
@@ -148,7 +157,7 @@ fn a_reused_process_id_is_not_hit() {
     let other_life =
         ProcessKey { start_boot_ns: key(&bystander).start_boot_ns - 50_000_000, ..key(&bystander) };
     let target = target(&group, &[other_life]);
-    let enforcer = Enforcer::default();
+    let enforcer = real(Limits::default());
     for action in [Action::Freeze, Action::Kill] {
         let outcome = enforce(&enforcer, action, &target);
         assert_eq!((outcome.result, outcome.processes), (OutcomeKind::Applied, 0));
@@ -160,8 +169,7 @@ fn a_reused_process_id_is_not_hit() {
 #[test]
 fn the_sensor_pid_1_and_kernel_threads_are_fenced() {
     let Some((root, group)) = setup("fence") else { return };
-    let enforcer =
-        Enforcer::new(Limits { freeze: Duration::from_millis(200), kill: Duration::from_millis(200) });
+    let enforcer = real(Limits { freeze: Duration::from_millis(200), kill: Duration::from_millis(200) });
     let own = process::key_of(std::process::id()).unwrap();
     let init = process::key_of(1).unwrap();
     // As lineage members: left alone, and the outcome does not claim success.
@@ -194,7 +202,7 @@ fn a_cgroup_that_holds_the_sensor_is_refused() {
     // A copy of this test binary plays the sensor: it enters the group and asks to kill it.
     if std::env::var_os("AGENTSENTRY_TEST_SELF").is_some() {
         group.0.add(std::process::id()).unwrap();
-        let outcome = enforce(&Enforcer::default(), Action::Kill, &target(&group, &[]));
+        let outcome = enforce(&real(Limits::default()), Action::Kill, &target(&group, &[]));
         let home = std::fs::write(format!("{}/cgroup.procs", group.0.root().mount().display()), "0");
         assert!(matches!(&outcome.result, OutcomeKind::Refused { why } if why.contains("sensor itself")));
         return home.unwrap();
@@ -212,7 +220,7 @@ fn observe_mode_changes_nothing() {
     let Some((_root, group)) = setup("observe") else { return };
     let mut inside = group.shell("echo ready; read end; exit 5");
     line_of(&mut inside);
-    let enforcer = Enforcer::default();
+    let enforcer = real(Limits::default());
     let target = target(&group, &[key(&inside)]);
     for action in [Action::Freeze, Action::Thaw, Action::Kill] {
         let outcome = enforcer.act(&decision(action, Mode::Observe), &target);
@@ -228,6 +236,6 @@ fn the_time_counts_from_the_decision() {
     let Some((_root, group)) = setup("took") else { return };
     let mut old = decision(Action::Freeze, Mode::Enforce);
     old.time_unix_ns -= 3_000_000_000;
-    let outcome = Enforcer::default().act(&old, &target(&group, &[]));
+    let outcome = real(Limits::default()).act(&old, &target(&group, &[]));
     assert!(outcome.took_ns >= 3_000_000_000, "{}", outcome.took_ns);
 }

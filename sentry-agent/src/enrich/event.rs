@@ -18,11 +18,13 @@ use sentry_detect::{
     event::{Endpoint, Event, EventKind, File, FileKey, OpenIntent, Path, PathSource, Process, Ring},
     run::{AgentIdentity, ProcessKey, RunId},
 };
-use sentry_kernel::decode::{Record, text};
+use sentry_kernel::{
+    clock::Clock,
+    decode::{Record, text},
+};
 
 use super::{
     act,
-    clock::BootClock,
     process_table::{ProcessTable, unknown},
     seed,
 };
@@ -30,7 +32,7 @@ use super::{
 /// Turns records into events; remembers the processes of all runs.
 pub struct Enricher {
     processes: ProcessTable,
-    clock: BootClock,
+    clock: Clock,
 }
 
 /// The run that a record belongs to.
@@ -43,7 +45,7 @@ pub struct Owner<'a> {
 
 impl Enricher {
     #[must_use]
-    pub fn new(processes: ProcessTable, clock: BootClock) -> Self {
+    pub fn new(processes: ProcessTable, clock: Clock) -> Self {
         Self { processes, clock }
     }
 
@@ -71,7 +73,7 @@ impl Enricher {
             agent: owner.agent.clone(),
             ring,
             sequence: header.sequence,
-            time_unix_ns: self.clock.unix_ns(header.time_boot_ns),
+            time_unix_ns: self.clock.unix_ns_of(header.time_boot_ns),
             process,
             kind,
         }
@@ -306,8 +308,7 @@ mod tests {
     fn a_process_that_ends_makes_room_and_its_late_records_still_name_its_parent() {
         // No process has this id.
         const TGID: u32 = u32::MAX;
-        let mut enricher =
-            Enricher::new(ProcessTable::new(NonZeroUsize::new(2).unwrap()), BootClock::of_this_life());
+        let mut enricher = Enricher::new(ProcessTable::new(NonZeroUsize::new(2).unwrap()), Clock::real());
         let (run, agent) = (RunId("run".into()), AgentIdentity { id: "agent".into(), name: "agent".into() });
         let owner = Owner { run: &run, event_prefix: "run", agent: &agent };
         let by = |start_boot_ns| RecordHeader { tgid: TGID, start_boot_ns, ..RecordHeader::new_zeroed() };

@@ -1,7 +1,5 @@
 //! Records → events: which run, which process, what time, in words a person can read.
 
-pub mod clock;
-
 pub mod seed;
 
 pub mod process_table;

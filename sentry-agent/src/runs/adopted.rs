@@ -1,7 +1,6 @@
 //! What an earlier sensor life knew of a run's processes, found again.
 
 use sentry_detect::run::ProcessKey;
-use sentry_kernel::process::is_gone;
 
 use super::{Registry, Run, RunError, run::Before};
 
@@ -10,10 +9,12 @@ impl Registry {
     /// and nobody else would continue or kill them.
     pub(super) fn adopt_stopped(&self, run: &Run) -> Result<(), RunError> {
         let before = run.before.iter().flat_map(|before| &before.stopped);
-        let stopped: Vec<ProcessKey> =
-            before.map(|key| ProcessKey::from(*key)).filter(|process| !is_gone(*process)).collect();
+        let stopped: Vec<ProcessKey> = before
+            .map(|key| ProcessKey::from(*key))
+            .filter(|process| !self.processes.is_gone(*process))
+            .collect();
         for process in &stopped {
-            self.kernel().programs.tables.add_member(run.tag, *process)?;
+            self.tables().programs.add_member(run.tag, *process)?;
         }
         run.state().stopped = stopped;
         Ok(())

@@ -11,7 +11,7 @@ use std::{
 };
 
 use sentry_common::{kind, table::RunTag};
-use sentry_kernel::{bpf::Programs, cgroup::Cgroup};
+use sentry_kernel::kernel::{Group, Programs};
 use uuid::Uuid;
 
 use super::{Registry, RunError};
@@ -54,7 +54,7 @@ const GONE_WITHIN: Duration = Duration::from_secs(1);
 /// A canary under way.
 pub struct Canary {
     tag: RunTag,
-    cgroup: Cgroup,
+    cgroup: Arc<dyn Group>,
     /// Of [`EXPECTED`], what the programs tell.
     expected: Vec<(u16, &'static str)>,
     seen: Mutex<HashSet<u16>>,
@@ -72,7 +72,7 @@ pub struct Progress {
 }
 
 impl Canary {
-    fn new(tag: RunTag, cgroup: Cgroup, programs: &Programs) -> Self {
+    fn new(tag: RunTag, cgroup: Arc<dyn Group>, programs: &dyn Programs) -> Self {
         let expected = EXPECTED.iter().copied().filter(|(_, fact)| programs.tell(fact)).collect();
         Self { tag, cgroup, expected, seen: Mutex::default(), read: AtomicU64::new(0) }
     }
@@ -125,15 +125,15 @@ impl Registry {
     /// When there is no slot, or the cgroup or the tables refuse.
     pub fn start_canary(&self) -> Result<Guard<'_>, RunError> {
         let name = format!("{NAME}{}-{}", std::process::id(), Uuid::now_v7());
-        let cgroup = match self.root.own()? {
-            Some(own) => self.root.create_in(own, &name)?,
-            None => self.root.create(&name)?,
+        let cgroup = match self.groups.own()? {
+            Some(own) => self.groups.create_in(&own, &name)?,
+            None => self.groups.create(&name)?,
         };
         let id = cgroup.id();
         let canary = {
-            let mut kernel = self.kernel();
-            let tag = kernel.slots.take().ok_or(RunError::NoSlot)?;
-            Arc::new(Canary::new(tag, cgroup, &kernel.programs))
+            let mut tables = self.tables();
+            let tag = tables.slots.take().ok_or(RunError::NoSlot)?;
+            Arc::new(Canary::new(tag, cgroup, &*tables.programs))
         };
         let tag = canary.tag;
         *self.canary() = Some(Arc::clone(&canary));
@@ -151,7 +151,7 @@ impl Registry {
         // Before the counters: what comes between the two is then not taken for read but never
         // made.
         let read = canary.read.load(Ordering::Relaxed);
-        let block = self.kernel().programs.tables.run(canary.tag.slot)?;
+        let block = self.tables().programs.run(canary.tag.slot)?;
         let left_out = block.lost.iter().chain(&block.throttled).sum();
         Ok(Progress { made: block.generated.iter().sum(), left_out, read })
     }
@@ -168,7 +168,7 @@ impl Registry {
 
     /// Removes the cgroups of canaries whose sensor was killed while they flew. Those of a sensor that lives are its own.
     pub fn sweep_canaries(&self) {
-        let runs = self.root.mount().join(sentry_kernel::cgroup::RUNS_DIR);
+        let runs = self.groups.mount().join(sentry_kernel::cgroup::RUNS_DIR);
         for entry in std::fs::read_dir(runs).into_iter().flatten().flatten() {
             let name = entry.file_name();
             let sensor = name
@@ -198,6 +198,6 @@ impl Registry {
     /// # Errors
     /// When the process's own descriptors cannot be listed.
     pub fn detached(&self) -> std::io::Result<Vec<&'static str>> {
-        self.kernel().programs.detached()
+        self.tables().programs.detached()
     }
 }

@@ -13,14 +13,12 @@ use lru::LruCache;
 use sentry_common::table::{RUN_SLOTS, RunTag};
 use sentry_kernel::{
     bpf::LoadError,
-    cgroup::{Cgroup, CgroupError},
+    cgroup::CgroupError,
+    kernel::{Group, Programs},
 };
 use uuid::Uuid;
 
-use super::{
-    Registry, Run, RunError, Start,
-    registry::{Kernel, New},
-};
+use super::{Registry, Run, RunError, Start, registry::New};
 use crate::select::{self, Selection};
 use sentry_detect::run::RunId;
 
@@ -74,7 +72,7 @@ impl Registry {
     /// # Errors
     /// When the kernel refuses.
     pub fn select(&self, selection: &Selection) -> Result<(), LoadError> {
-        self.kernel().programs.selected.set(select::rows(selection))?;
+        self.tables().programs.select(select::rows(selection))?;
         if selection.is_empty() { self.empty_reserve() } else { self.fill_reserve() }
     }
 
@@ -85,9 +83,9 @@ impl Registry {
     /// When the kernel refuses.
     pub fn fill_reserve(&self) -> Result<(), LoadError> {
         let _attaching = self.attaching();
-        let mut kernel = self.kernel();
-        kernel.programs.arm()?;
-        let spares = kernel.programs.selected.spares()?;
+        let mut tables = self.tables();
+        tables.programs.arm()?;
+        let spares = tables.programs.spares()?;
         let mut candidates = self.candidates();
         candidates.reserve.resize(spares.len(), None);
         for (place, there) in spares.into_iter().enumerate() {
@@ -95,15 +93,15 @@ impl Registry {
                 continue;
             }
             if let Some(taken) = candidates.reserve[place].take() {
-                candidates.undecided.entry(taken).or_insert_with(Instant::now);
+                candidates.undecided.entry(taken).or_insert_with(|| self.clock.now());
             }
-            if kernel.slots.free() <= LEFT_FREE {
+            if tables.slots.free() <= LEFT_FREE {
                 continue;
             }
-            let Some(tag) = kernel.slots.take() else { continue };
+            let Some(tag) = tables.slots.take() else { continue };
             // Known as reserved before the kernel can take it.
             candidates.reserve[place] = Some(tag);
-            put(&mut kernel, place, tag).inspect_err(|_error| candidates.reserve[place] = None)?;
+            put(&mut *tables.programs, place, tag).inspect_err(|_error| candidates.reserve[place] = None)?;
         }
         Ok(())
     }
@@ -112,7 +110,7 @@ impl Registry {
         let mut reserve = std::mem::take(&mut self.candidates().reserve);
         for (place, tag) in reserve.iter_mut().enumerate() {
             let Some(tag) = tag.take() else { continue };
-            self.kernel().programs.selected.set_spare(u32::try_from(place).unwrap_or(u32::MAX), None)?;
+            self.tables().programs.set_spare(u32::try_from(place).unwrap_or(u32::MAX), None)?;
             self.refuse(tag);
         }
         Ok(())
@@ -133,8 +131,8 @@ impl Registry {
     ///
     /// # Errors
     /// When the cgroup is not fit, or another run is in it. The tag is void then.
-    pub fn admit(&self, tag: RunTag, cgroup: Cgroup, start: Start) -> Result<Arc<Run>, RunError> {
-        let admitted = self.try_admit(tag, Arc::new(cgroup), start);
+    pub fn admit(&self, tag: RunTag, cgroup: Arc<dyn Group>, start: Start) -> Result<Arc<Run>, RunError> {
+        let admitted = self.try_admit(tag, cgroup, start);
         match &admitted {
             Ok(_run) => self.candidates().settle(tag),
             Err(_error) => self.refuse(tag),
@@ -142,13 +140,13 @@ impl Registry {
         admitted
     }
 
-    fn try_admit(&self, tag: RunTag, cgroup: Arc<Cgroup>, start: Start) -> Result<Arc<Run>, RunError> {
-        self.must_be_nobodys_but(&cgroup, tag)?;
+    fn try_admit(&self, tag: RunTag, cgroup: Arc<dyn Group>, start: Start) -> Result<Arc<Run>, RunError> {
+        self.must_be_nobodys_but(&*cgroup, tag)?;
         let id = RunId(Uuid::now_v7().to_string());
         let new = New { id, cgroup: Arc::clone(&cgroup), owned: false, start, before: None };
         let run = self.enter_lists(new, tag)?;
         // What was in it before; nothing in one that has just been made.
-        let adopted = self.adopt_subtree(&cgroup, tag);
+        let adopted = self.adopt_subtree(&*cgroup, tag);
         match adopted {
             Err(error) if !error.is_gone() => {
                 self.retire(&run);
@@ -172,20 +170,20 @@ impl Registry {
     #[must_use]
     pub fn undecided_for(&self, limit: Duration) -> Vec<RunTag> {
         let candidates = self.candidates();
-        let old = candidates.undecided.iter().filter(|(_, since)| since.elapsed() > limit);
+        let old = candidates.undecided.iter().filter(|(_, since)| self.clock.since(**since) > limit);
         old.map(|(tag, _)| *tag).collect()
     }
 
     /// Whether there is a slot for a cgroup that nobody asked for.
     #[must_use]
     pub fn has_room(&self) -> bool {
-        self.kernel().slots.free() > LEFT_FREE
+        self.tables().slots.free() > LEFT_FREE
     }
 
     /// Where the hierarchy is mounted.
     #[must_use]
     pub fn cgroup_mount(&self) -> &Path {
-        self.root.mount()
+        self.groups.mount()
     }
 
     /// The cgroup with this id at a path below the mount. One that is not there any more is opened
@@ -193,29 +191,29 @@ impl Registry {
     ///
     /// # Errors
     /// Where it is not one that can be a run's.
-    pub fn open_cgroup(&self, below: &Path, id: u64) -> Result<Cgroup, CgroupError> {
-        match self.root.open(below) {
+    pub fn open_cgroup(&self, below: &Path, id: u64) -> Result<Arc<dyn Group>, CgroupError> {
+        match self.groups.open(below) {
             Ok(cgroup) if cgroup.id() == id => Ok(cgroup),
             Err(error) if !error.is_gone() => Err(error),
-            Ok(_) | Err(_) => self.root.gone(below, id),
+            Ok(_) | Err(_) => self.groups.gone(below, id),
         }
     }
 
     /// The cgroups that belong to live runs and candidates.
     #[must_use]
     pub fn watched_cgroups(&self) -> HashSet<u64> {
-        self.kernel().programs.tables.live_cgroups()
+        self.tables().programs.live_cgroups()
     }
 
     /// Times that a cgroup could not be watched from its first act on: no slot was in reserve.
     #[must_use]
     pub fn spares_missed(&self) -> u64 {
-        self.kernel().programs.tables.faults()[sentry_common::fault::SPARES_EMPTY as usize]
+        self.tables().programs.faults()[sentry_common::fault::SPARES_EMPTY as usize]
     }
 }
 
 /// Its counters start at zero.
-fn put(kernel: &mut Kernel, place: usize, tag: RunTag) -> Result<(), LoadError> {
-    kernel.programs.tables.set_run(tag.slot, tag.generation)?;
-    kernel.programs.selected.set_spare(u32::try_from(place).unwrap_or(u32::MAX), Some(tag))
+fn put(programs: &mut dyn Programs, place: usize, tag: RunTag) -> Result<(), LoadError> {
+    programs.set_run(tag.slot, tag.generation)?;
+    programs.set_spare(u32::try_from(place).unwrap_or(u32::MAX), Some(tag))
 }

@@ -1,6 +1,6 @@
 //! The container of a run.
 
-use sentry_kernel::cgroup::Cgroup;
+use sentry_kernel::kernel::Group;
 use sentry_proto::v1;
 
 use crate::container::{Roots, Rung, Sandbox, look_up, place};
@@ -10,7 +10,7 @@ const PROCESSES: usize = 64;
 
 /// What is known of the container that `cgroup` belongs to. Where less is known now than an earlier
 /// sensor life knew of the same run, that is kept: engines remove their files with a container.
-pub(super) fn of_run(cgroup: &Cgroup, before: Option<&v1::Run>, roots: &Roots) -> Option<v1::Container> {
+pub(super) fn of_run(cgroup: &dyn Group, before: Option<&v1::Run>, roots: &Roots) -> Option<v1::Container> {
     let before = before.and_then(|run| run.container.clone());
     let Some(place) = place(cgroup.below()) else { return before };
     let mut facts = look_up(&place, roots);
@@ -26,7 +26,7 @@ pub(super) fn of_run(cgroup: &Cgroup, before: Option<&v1::Run>, roots: &Roots) -
 }
 
 /// A sandbox among the first processes of the cgroup, where no engine names the runtime.
-fn sandbox_in(cgroup: &Cgroup) -> Option<Sandbox> {
+fn sandbox_in(cgroup: &dyn Group) -> Option<Sandbox> {
     let processes = cgroup.procs().unwrap_or_default();
     processes.into_iter().take(PROCESSES).find_map(|pid| {
         let executable = std::fs::read_link(format!("/proc/{pid}/exe")).ok()?;

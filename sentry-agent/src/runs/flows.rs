@@ -14,7 +14,7 @@ const ROWS: usize = 200;
 impl Registry {
     /// Reads what the run exchanged into its state, for a report while it lives.
     pub fn read_flows(&self, run: &Run) {
-        let rows = self.kernel().programs.tables.flows(run.tag);
+        let rows = self.tables().programs.flows(run.tag);
         run.state().flows = of_kernel(rows);
     }
 }

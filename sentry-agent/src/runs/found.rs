@@ -5,20 +5,18 @@
 //! directory is left to it, as long as that directory is there; one without a mark, which an older
 //! version or somebody else made, is ours, too.
 
-use std::{
-    collections::HashSet,
-    path::Path,
-    time::{Duration, SystemTime, UNIX_EPOCH},
-};
+use std::{collections::HashSet, path::Path, time::Duration};
 
 use sentry_detect::run::{Mode, RunId};
-use sentry_kernel::cgroup::{Cgroup, CgroupError, Mark, RUNS_DIR};
+use sentry_kernel::{
+    cgroup::{CgroupError, Mark, RUNS_DIR},
+    kernel::Group,
+};
 use sentry_proto::v1;
 use sentry_service::error_chain;
 use uuid::Uuid;
 
 use super::{Registry, Run, canary};
-use crate::enrich::clock::unix_ns;
 
 /// Agent of a run of which nothing is known.
 pub const UNKNOWN: &str = "unknown";
@@ -54,16 +52,16 @@ impl Registry {
     /// mode is known. Empty groups are removed.
     #[must_use]
     pub fn unknown_runs(&self, strictest: Mode) -> Vec<v1::Run> {
-        let names = self.root.names_of_runs().unwrap_or_else(|error| {
+        let names = self.groups.names_of_runs().unwrap_or_else(|error| {
             tracing::error!(error = %error_chain(&error), "cannot look for runs that are not known");
             Vec::new()
         });
         let known: HashSet<u64> = self.live().iter().map(|run| run.cgroup.id()).collect();
         let mut found = Vec::new();
         for name in names {
-            match self.root.open(&Path::new(RUNS_DIR).join(&name)) {
+            match self.groups.open(&Path::new(RUNS_DIR).join(&name)) {
                 Ok(cgroup) if known.contains(&cgroup.id()) || canary::is_name(&name) => {}
-                Ok(cgroup) => match self.look_at(&cgroup, strictest) {
+                Ok(cgroup) => match self.look_at(&*cgroup, strictest) {
                     Ok(run) => found.extend(run),
                     Err(error) => tracing::warn!(error = %error_chain(&error), "cannot look at a cgroup"),
                 },
@@ -74,20 +72,20 @@ impl Registry {
         found
     }
 
-    fn look_at(&self, cgroup: &Cgroup, strictest: Mode) -> Result<Option<v1::Run>, CgroupError> {
+    fn look_at(&self, cgroup: &dyn Group, strictest: Mode) -> Result<Option<v1::Run>, CgroupError> {
         let owner = self.owner_of(cgroup);
         if cgroup.populated()? {
             return Ok(match owner {
-                Owner::Us(mode) => Some(unknown(cgroup, mode.unwrap_or(strictest))),
-                Owner::Unmarked => Some(unknown(cgroup, strictest)),
+                Owner::Us(mode) => Some(unknown(cgroup, mode.unwrap_or(strictest), self.clock.unix_ns())),
+                Owner::Unmarked => Some(unknown(cgroup, strictest, self.clock.unix_ns())),
                 Owner::Released | Owner::AnotherSensor => None,
             });
         }
         let over = match owner {
             Owner::Us(_) | Owner::Released => true,
             Owner::Unmarked => {
-                let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-                now.as_secs().saturating_sub(cgroup.changed_unix_s()?) > YOUNG.as_secs()
+                let now = self.clock.wall_ns() / 1_000_000_000;
+                now.saturating_sub(cgroup.changed_unix_s()?) > YOUNG.as_secs()
             }
             Owner::AnotherSensor => false,
         };
@@ -98,7 +96,7 @@ impl Registry {
         Ok(None)
     }
 
-    fn owner_of(&self, cgroup: &Cgroup) -> Owner {
+    fn owner_of(&self, cgroup: &dyn Group) -> Owner {
         match cgroup.mark() {
             None => Owner::Unmarked,
             Some(Mark { mode: None, .. }) => Owner::Released,
@@ -116,7 +114,7 @@ impl Registry {
 }
 
 /// Named by its group, where that can be the id of a run.
-fn unknown(cgroup: &Cgroup, mode: Mode) -> v1::Run {
+fn unknown(cgroup: &dyn Group, mode: Mode, now_unix_ns: u64) -> v1::Run {
     let name = cgroup.below().file_name().unwrap_or_default().to_string_lossy().into_owned();
     let id = Uuid::try_parse(&name).ok().filter(|id| id.to_string() == name);
     let began = id.and_then(|id| id.get_timestamp()).map(|time| {
@@ -134,7 +132,7 @@ fn unknown(cgroup: &Cgroup, mode: Mode) -> v1::Run {
         .into(),
         cgroup_path: format!("/{}", cgroup.below().display()),
         cgroup_id: cgroup.id(),
-        started_unix_ns: began.unwrap_or_else(unix_ns),
+        started_unix_ns: began.unwrap_or(now_unix_ns),
         ..v1::Run::default()
     }
 }

@@ -10,9 +10,9 @@ use std::{
 use sentry_common::{counter::RunBlock, fault, table::RunTag};
 use sentry_detect::run::{AgentIdentity, Mode, ProcessKey, RunId};
 use sentry_kernel::{
-    bpf::{Programs, skipped},
-    cgroup::{Cgroup, CgroupError, CgroupRoot},
-    process::is_gone,
+    cgroup::CgroupError,
+    clock::Clock,
+    kernel::{Group, Groups, Kernel, Processes, Programs},
 };
 use sentry_proto::v1;
 use uuid::Uuid;
@@ -28,11 +28,7 @@ use super::{
     run::{NewRun, Run},
     slots::Slots,
 };
-use crate::{
-    config::Current,
-    container::Roots,
-    enrich::clock::{boot_ns, unix_ns},
-};
+use crate::{config::Current, container::Roots};
 
 /// What a new run is.
 #[derive(Clone, Debug)]
@@ -45,18 +41,20 @@ pub struct Start {
     pub selected_by: String,
 }
 
-/// Owner of the programs and of every run. Its locks are never held together: `kernel` (programs, tables, slots), `runs`
-/// (the lists) and `canary`; but `attaching` is taken before `kernel`, and `candidates` after it.
+/// Owner of the programs and of every run. Its locks are never held together: `tables` (programs, slots), `runs`
+/// (the lists) and `canary`; but `attaching` is taken before `tables`, and `candidates` after it.
 pub struct Registry {
-    kernel: Mutex<Kernel>,
+    tables: Mutex<Tables>,
     /// Held while programs are attached or detached.
     attaching: Mutex<()>,
     runs: Mutex<Lists>,
     /// At most one at a time.
     canary: Mutex<Option<Arc<Canary>>>,
-    /// Taken after `kernel`, where both are.
+    /// Taken after `tables`, where both are.
     candidates: Mutex<Candidates>,
-    pub(super) root: CgroupRoot,
+    pub(super) groups: Arc<dyn Groups>,
+    pub(super) processes: Arc<dyn Processes>,
+    pub(super) clock: Clock,
     /// What the groups of runs are marked with.
     pub(super) state_dir: PathBuf,
     /// For the thresholds of runs that start.
@@ -69,14 +67,14 @@ pub struct Registry {
 /// A run to be registered.
 pub(super) struct New {
     pub(super) id: RunId,
-    pub(super) cgroup: Arc<Cgroup>,
+    pub(super) cgroup: Arc<dyn Group>,
     pub(super) owned: bool,
     pub(super) start: Start,
     pub(super) before: Option<v1::Run>,
 }
 
-pub(super) struct Kernel {
-    pub(super) programs: Programs,
+pub(super) struct Tables {
+    pub(super) programs: Box<dyn Programs>,
     pub(super) slots: Slots,
     /// When a run last ended; `None` when none has since everything was detached.
     pub(super) last_end: Option<Instant>,
@@ -84,20 +82,17 @@ pub(super) struct Kernel {
 
 impl Registry {
     #[must_use]
-    pub fn new(
-        programs: Programs,
-        root: CgroupRoot,
-        config: Current,
-        state_dir: PathBuf,
-        roots: Roots,
-    ) -> Self {
+    pub fn new(kernel: Kernel, config: Current, state_dir: PathBuf, roots: Roots) -> Self {
+        let Kernel { programs, groups, processes, clock } = kernel;
         Self {
-            kernel: Mutex::new(Kernel { programs, slots: Slots::new(), last_end: None }),
+            tables: Mutex::new(Tables { programs, slots: Slots::new(), last_end: None }),
             attaching: Mutex::new(()),
             runs: Mutex::new(Lists::new()),
             canary: Mutex::new(None),
             candidates: Mutex::new(Candidates::new()),
-            root,
+            groups,
+            processes,
+            clock,
             state_dir,
             config,
             roots,
@@ -119,7 +114,7 @@ impl Registry {
         // Before anything is made; it is asked again when the run enters the lists.
         self.lists().admits(start.uid)?;
         let id = Uuid::now_v7().to_string();
-        let cgroup = Arc::new(self.root.create(&id)?);
+        let cgroup = self.groups.create(&id)?;
         // On failure the empty cgroup is removed with the run.
         self.register(New { id: RunId(id), cgroup, owned: true, start, before: None })
     }
@@ -133,7 +128,7 @@ impl Registry {
     /// When its cgroup is gone, empty or another one, there is no slot, or the tables refuse.
     pub fn adopt(&self, stored: v1::Run) -> Result<Arc<Run>, RunError> {
         let below = stored.cgroup_path.trim_start_matches('/');
-        let cgroup = Arc::new(self.root.open(Path::new(below))?);
+        let cgroup = self.groups.open(Path::new(below))?;
         if cgroup.id() != stored.cgroup_id {
             return Err(CgroupError::Gone { path: cgroup.path() }.into());
         }
@@ -146,7 +141,8 @@ impl Registry {
             selected_by: stored.selected_by.clone(),
         };
         let owned = Path::new(below).starts_with(sentry_kernel::cgroup::RUNS_DIR);
-        let waits_outside = || stored.stopped.iter().any(|key| !is_gone(ProcessKey::from(*key)));
+        let waits_outside =
+            || stored.stopped.iter().any(|key| !self.processes.is_gone(ProcessKey::from(*key)));
         if owned && !cgroup.populated()? && !waits_outside() {
             cgroup.remove()?;
             return Err(RunError::Deserted { run: stored.id });
@@ -154,7 +150,7 @@ impl Registry {
         let id = RunId(stored.id.clone());
         let run = self.register(New { id, cgroup, owned, start, before: Some(stored) })?;
         let frozen = self
-            .adopt_subtree(&run.cgroup, run.tag)
+            .adopt_subtree(&*run.cgroup, run.tag)
             .and_then(|()| self.adopt_stopped(&run))
             .and_then(|()| run.cgroup.is_frozen().map_err(RunError::from))
             .inspect_err(|_error| self.give_up(&run))?;
@@ -170,22 +166,22 @@ impl Registry {
     /// # Errors
     /// When the cgroup is not fit or is a run's already, there is no slot, or the tables refuse.
     pub fn tag(&self, path: &Path, start: Start) -> Result<Arc<Run>, RunError> {
-        let cgroup = Arc::new(self.root.open(path)?);
-        self.must_be_nobodys(&cgroup)?;
+        let cgroup = self.groups.open(path)?;
+        self.must_be_nobodys(&*cgroup)?;
         let id = RunId(Uuid::now_v7().to_string());
         let run =
             self.register(New { id, cgroup: Arc::clone(&cgroup), owned: false, start, before: None })?;
-        self.adopt_subtree(&cgroup, run.tag).inspect_err(|_error| self.give_up(&run))?;
+        self.adopt_subtree(&*cgroup, run.tag).inspect_err(|_error| self.give_up(&run))?;
         Ok(run)
     }
 
     /// Neither the cgroup nor one below it belongs to a live run.
-    fn must_be_nobodys(&self, cgroup: &Cgroup) -> Result<(), RunError> {
+    fn must_be_nobodys(&self, cgroup: &dyn Group) -> Result<(), RunError> {
         self.must_be_nobodys_but(cgroup, RunTag::default())
     }
 
     /// The same, where some may have this tag already.
-    pub(super) fn must_be_nobodys_but(&self, cgroup: &Cgroup, tag: RunTag) -> Result<(), RunError> {
+    pub(super) fn must_be_nobodys_but(&self, cgroup: &dyn Group, tag: RunTag) -> Result<(), RunError> {
         let path = || cgroup.path().display().to_string();
         if Path::new(sentry_kernel::cgroup::RUNS_DIR).starts_with(cgroup.below()) {
             return Err(RunError::OfTheSensor { path: path() });
@@ -193,8 +189,8 @@ impl Registry {
         if let Some(what) = protected(cgroup)? {
             return Err(RunError::Protected { path: path(), what });
         }
-        cgroup.visit_ids(|id| {
-            let owner = self.kernel().programs.tables.cgroup(id).filter(|owner| *owner != tag);
+        visit(cgroup, |id| {
+            let owner = self.tables().programs.cgroup(id).filter(|owner| *owner != tag);
             let Some(run) = owner.and_then(|tag| self.by_tag(tag)).filter(|run| !run.is_ended()) else {
                 return Ok(());
             };
@@ -232,10 +228,10 @@ impl Registry {
     /// # Errors
     /// When the kernel refuses.
     pub fn release(&self, run: &Run) -> Result<(), RunError> {
-        let mut kernel = self.kernel();
-        kernel.programs.tables.forget(run.tag);
-        let block = kernel.programs.tables.stop_run(run.tag.slot)?;
-        drop(kernel);
+        let mut tables = self.tables();
+        tables.programs.forget(run.tag);
+        let block = tables.programs.stop_run(run.tag.slot)?;
+        drop(tables);
         self.mark(run, None);
         let mut state = run.state();
         state.block = state.completed(block);
@@ -244,8 +240,8 @@ impl Registry {
 
     /// Reads the run's counters into its state. `None` when it has ended or the kernel refuses (logged).
     pub fn read(&self, run: &Run) -> Option<RunBlock> {
-        let began = boot_ns();
-        let read = self.kernel().programs.tables.run(run.tag.slot);
+        let began = self.clock.boot_ns();
+        let read = self.tables().programs.run(run.tag.slot);
         match read {
             Ok(block) if block.generation == run.tag.generation => {
                 let mut state = run.state();
@@ -272,13 +268,13 @@ impl Registry {
     /// Live members by lineage.
     #[must_use]
     pub fn members(&self, run: &Run) -> Vec<ProcessKey> {
-        self.kernel().programs.tables.members(run.tag)
+        self.tables().programs.members(run.tag)
     }
 
     /// The live run of a process.
     #[must_use]
     pub fn of_process(&self, tgid: u32) -> Option<Arc<Run>> {
-        let tag = self.kernel().programs.tables.process(tgid)?;
+        let tag = self.tables().programs.process(tgid)?;
         self.by_tag(tag)
     }
 
@@ -312,12 +308,12 @@ impl Registry {
     pub fn close(&self, run: &Run) {
         // The last reading, before the slot is cleared for the next run.
         self.read(run);
-        let flows = super::flows::of_kernel(self.kernel().programs.tables.take_flows(run.tag));
-        let skipped = skipped().unwrap_or(0).saturating_sub(run.skipped_before);
+        let flows = super::flows::of_kernel(self.tables().programs.take_flows(run.tag));
+        let skipped = self.skipped().unwrap_or(0).saturating_sub(run.skipped_before);
         {
             let mut state = run.state();
             state.state = v1::RunState::Ended;
-            state.ended_unix_ns = Some(unix_ns());
+            state.ended_unix_ns = Some(self.clock.unix_ns());
             state.flows = flows;
             state.skipped = skipped;
         }
@@ -332,15 +328,15 @@ impl Registry {
 
     /// Voids the tag in the kernel's tables and gives its slot back.
     pub(super) fn free(&self, tag: RunTag) {
-        let mut kernel = self.kernel();
-        kernel.programs.tables.forget(tag);
-        match kernel.programs.tables.set_run(tag.slot, 0) {
-            Ok(()) => kernel.slots.give_back(tag),
+        let mut tables = self.tables();
+        tables.programs.forget(tag);
+        match tables.programs.set_run(tag.slot, 0) {
+            Ok(()) => tables.slots.give_back(tag),
             Err(error) => {
                 tracing::error!(error = %sentry_service::error_chain(&error), slot = tag.slot, "cannot free run slot");
             }
         }
-        kernel.last_end = Some(Instant::now());
+        tables.last_end = Some(self.clock.now());
     }
 
     /// Takes the run off the list of live runs. Only after its last state is in the journal: until then it is found here,
@@ -352,19 +348,19 @@ impl Registry {
     /// Tier letter, what it cannot see, and kernel-side failures by name.
     #[must_use]
     pub fn kernel_status(&self) -> (String, Vec<String>, HashMap<String, u64>) {
-        let kernel = self.kernel();
-        let faults = kernel.programs.tables.faults();
+        let tables = self.tables();
+        let faults = tables.programs.faults();
         let faults = fault::NAMES.iter().zip(faults).map(|(name, count)| ((*name).into(), count)).collect();
-        (kernel.programs.tier().letter().into(), kernel.programs.limits(), faults)
+        (tables.programs.tier().into(), tables.programs.limits(), faults)
     }
 
     /// Enters the run into the lists first, so that no record of it finds nobody, then into the kernel's tables.
     fn register(&self, new: New) -> Result<Arc<Run>, RunError> {
-        let tag = self.kernel().slots.take().ok_or(RunError::NoSlot)?;
+        let tag = self.tables().slots.take().ok_or(RunError::NoSlot)?;
         let run = match self.enter_lists(new, tag) {
             Ok(run) => run,
             Err(error) => {
-                self.kernel().slots.give_back(tag);
+                self.tables().slots.give_back(tag);
                 return Err(error);
             }
         };
@@ -379,7 +375,7 @@ impl Registry {
     pub(super) fn enter_lists(&self, new: New, tag: RunTag) -> Result<Arc<Run>, RunError> {
         let New { id, cgroup, owned, start, before } = new;
         let (command, cut) = bounded::command(start.command);
-        let container = container::of_run(&cgroup, before.as_ref(), &self.roots);
+        let container = container::of_run(&*cgroup, before.as_ref(), &self.roots);
         let run = Arc::new(Run::new(NewRun {
             id,
             settings: self.config.get().settings_of(&start.name).clone(),
@@ -388,13 +384,17 @@ impl Registry {
             cgroup,
             owned,
             tag,
-            started_unix_ns: before.as_ref().map_or_else(unix_ns, |before| before.started_unix_ns),
+            started_unix_ns: before
+                .as_ref()
+                .map_or_else(|| self.clock.unix_ns(), |before| before.started_unix_ns),
             command_truncated: cut || before.as_ref().is_some_and(|before| before.command_truncated),
             before,
             container,
             uid: start.uid,
             command,
             selected_by: start.selected_by,
+            skipped: self.skipped(),
+            clock: self.clock.clone(),
         }));
         self.mark(&run, Some(run.mode));
         run.begin();
@@ -410,18 +410,41 @@ impl Registry {
 
     /// Tags the cgroups below, top down, then the tasks. A cgroup made meanwhile below a tagged one is tagged by the
     /// kernel; one made below a not yet tagged one is found by the walk. One that belongs to another run stays its.
-    pub(super) fn adopt_subtree(&self, cgroup: &Cgroup, tag: RunTag) -> Result<(), RunError> {
-        cgroup.visit_ids(|id| {
-            let mut kernel = self.kernel();
-            let tables = &mut kernel.programs.tables;
-            let free = tables.cgroup(id).is_none_or(|owner| owner == tag || !tables.is_live(owner));
-            if free { tables.add_cgroup(id, tag).map_err(RunError::from) } else { Ok(()) }
+    pub(super) fn adopt_subtree(&self, cgroup: &dyn Group, tag: RunTag) -> Result<(), RunError> {
+        visit(cgroup, |id| {
+            let programs = &mut self.tables().programs;
+            let free = programs.cgroup(id).is_none_or(|owner| owner == tag || !programs.is_live(owner));
+            if free { programs.add_cgroup(id, tag).map_err(RunError::from) } else { Ok(()) }
         })?;
         Ok(self.seed()?)
     }
 
-    pub(super) fn kernel(&self) -> MutexGuard<'_, Kernel> {
-        self.kernel.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Calls of programs that the kernel has left out.
+    #[must_use]
+    pub fn skipped(&self) -> Option<u64> {
+        self.tables().programs.skipped()
+    }
+
+    /// Bytes that a process has read and written; 0 where it has ended or may not be asked.
+    #[must_use]
+    pub fn moved_bytes(&self, pid: u32) -> u64 {
+        self.processes.moved_bytes(pid)
+    }
+
+    /// What signals processes.
+    #[must_use]
+    pub fn processes(&self) -> &Arc<dyn Processes> {
+        &self.processes
+    }
+
+    /// The clock that the runs live by.
+    #[must_use]
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    pub(super) fn tables(&self) -> MutexGuard<'_, Tables> {
+        self.tables.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn attaching(&self) -> MutexGuard<'_, ()> {
@@ -442,7 +465,7 @@ impl Registry {
 }
 
 /// What is in the cgroup that is never stopped.
-fn protected(cgroup: &Cgroup) -> Result<Option<&'static str>, CgroupError> {
+fn protected(cgroup: &dyn Group) -> Result<Option<&'static str>, CgroupError> {
     let processes = match cgroup.procs() {
         Err(error) if error.is_gone() => return Ok(None),
         other => other?,
@@ -455,4 +478,14 @@ fn protected(cgroup: &Cgroup) -> Result<Option<&'static str>, CgroupError> {
     } else {
         None
     })
+}
+
+/// Calls `visit` with the id of every group of the subtree, until that fails.
+fn visit(group: &dyn Group, mut visit: impl FnMut(u64) -> Result<(), RunError>) -> Result<(), RunError> {
+    let mut visited = Ok(());
+    group.visit(&mut |id| {
+        visited = visit(id);
+        visited.is_ok()
+    })?;
+    visited
 }

@@ -3,18 +3,21 @@
 use std::time::Duration;
 
 use sentry_common::table::RunTag;
-use sentry_kernel::bpf::{Links, LoadError};
+use sentry_kernel::{
+    bpf::{Links, LoadError},
+    clock::Clock,
+};
 
-use super::{Registry, registry::Kernel};
+use super::{Registry, registry::Tables};
 
 /// How long the programs stay attached after the last run: to attach and detach them all takes the kernel longer than many
 /// a run lives, because each waits until no processor is in the code that changes.
 const REST_AFTER: Duration = Duration::from_secs(10);
 
-impl Kernel {
+impl Tables {
     /// What has to be detached, once nothing has run for [`REST_AFTER`].
-    fn take_idle(&mut self) -> Option<Links> {
-        if !self.slots.all_free() || self.last_end?.elapsed() < REST_AFTER {
+    fn take_idle(&mut self, clock: &Clock) -> Option<Links> {
+        if !self.slots.all_free() || clock.since(self.last_end?) < REST_AFTER {
             return None;
         }
         self.last_end = None;
@@ -27,7 +30,7 @@ impl Registry {
     /// a run that starts meanwhile waits for the end of it.
     pub fn rest(&self) {
         let _attaching = self.attaching();
-        let idle = self.kernel().take_idle();
+        let idle = self.tables().take_idle(&self.clock);
         if let Some(idle) = idle {
             let links = idle.len();
             drop(idle);
@@ -38,10 +41,9 @@ impl Registry {
     /// Attaches the programs and enters a cgroup for the tag, whose slot has been taken.
     pub(super) fn watch(&self, cgroup: u64, tag: RunTag) -> Result<(), LoadError> {
         let _attaching = self.attaching();
-        let mut kernel = self.kernel();
-        let programs = &mut kernel.programs;
+        let programs = &mut self.tables().programs;
         programs.arm()?;
-        programs.tables.set_run(tag.slot, tag.generation)?;
-        programs.tables.add_cgroup(cgroup, tag)
+        programs.set_run(tag.slot, tag.generation)?;
+        programs.add_cgroup(cgroup, tag)
     }
 }

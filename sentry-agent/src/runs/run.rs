@@ -15,22 +15,18 @@ use sentry_detect::{
     detector::RunDetector,
     run::{AgentIdentity, Mode, ProcessKey, RunId},
 };
-use sentry_kernel::{
-    bpf::skipped,
-    cgroup::{Cgroup, CpuTime},
-};
+use sentry_kernel::{cgroup::CpuTime, clock::Clock, kernel::Group};
 use sentry_proto::v1;
 use tokio::sync::Notify;
 
 use super::{executed::ExecutedFiles, moved::Moved};
-use crate::enrich::clock::unix_ns;
 
 /// A live or just ended run.
 pub struct Run {
     pub id: RunId,
     pub agent: AgentIdentity,
     pub mode: Mode,
-    pub cgroup: Arc<Cgroup>,
+    pub cgroup: Arc<dyn Group>,
     /// The sensor made the cgroup and removes it.
     pub owned: bool,
     pub tag: RunTag,
@@ -70,6 +66,7 @@ pub struct Run {
     entered: AtomicBool,
     /// The end is in the journal's queue: who asks for the run from now on is told of it.
     announced: AtomicBool,
+    clock: Clock,
 }
 
 /// What changes in a run's life.
@@ -120,7 +117,7 @@ pub(super) struct NewRun {
     pub id: RunId,
     pub agent: AgentIdentity,
     pub mode: Mode,
-    pub cgroup: Arc<Cgroup>,
+    pub cgroup: Arc<dyn Group>,
     pub owned: bool,
     pub tag: RunTag,
     pub started_unix_ns: u64,
@@ -128,20 +125,24 @@ pub(super) struct NewRun {
     pub command: Vec<String>,
     pub selected_by: String,
     pub command_truncated: bool,
-    pub settings: sentry_detect::runaway::settings::Settings,
+    pub settings: sentry_detect::rule::settings::Settings,
     pub before: Option<v1::Run>,
     pub container: Option<v1::Container>,
+    /// Calls of programs that the kernel has left out so far.
+    pub skipped: Option<u64>,
+    pub clock: Clock,
 }
 
 impl Run {
     pub(super) fn new(new: NewRun) -> Self {
         let event_prefix = match &new.before {
             None => new.id.0.clone(),
-            Some(_) => format!("{}.{:x}", new.id, unix_ns()),
+            Some(_) => format!("{}.{:x}", new.id, new.clock.unix_ns()),
         };
         // Its windows begin now, also where an earlier life, by another clock, began the run.
-        let detector = RunDetector::new(new.id.clone(), new.agent.clone(), new.settings.clone(), unix_ns())
-            .with_id_prefix(&event_prefix);
+        let detector =
+            RunDetector::new(new.id.clone(), new.agent.clone(), new.settings.clone(), new.clock.unix_ns())
+                .with_id_prefix(&event_prefix);
         let decider =
             Decider::new(new.id.clone(), new.mode).with_settings(&new.settings).with_id_prefix(&event_prefix);
         let entered = !new.owned || new.before.is_some();
@@ -150,7 +151,7 @@ impl Run {
             before: new.before,
             container: new.container,
             // Not known, it counts from the start of the sensor: too many rather than too few.
-            skipped_before: skipped().unwrap_or(0),
+            skipped_before: new.skipped.unwrap_or(0),
             id: new.id,
             agent: new.agent,
             mode: new.mode,
@@ -158,7 +159,7 @@ impl Run {
             owned: new.owned,
             tag: new.tag,
             started_unix_ns: new.started_unix_ns,
-            registered: Instant::now(),
+            registered: new.clock.now(),
             uid: new.uid,
             command: new.command,
             selected_by: new.selected_by,
@@ -187,6 +188,7 @@ impl Run {
             ended: Notify::new(),
             entered: AtomicBool::new(entered),
             announced: AtomicBool::new(false),
+            clock: new.clock,
         }
     }
 
@@ -194,8 +196,15 @@ impl Run {
     /// fork bomb is through by then.
     pub(super) fn begin(&self) {
         let cpu = self.cgroup.cpu_time().unwrap_or_default();
-        let nothing_found = self.detector().reading(unix_ns(), counters(&RunBlock::default(), cpu, 0));
+        let nothing_found =
+            self.detector().reading(self.clock.unix_ns(), counters(&RunBlock::default(), cpu, 0));
         debug_assert!(nothing_found.is_empty());
+    }
+
+    /// The clock that it lives by.
+    #[must_use]
+    pub fn clock(&self) -> &Clock {
+        &self.clock
     }
 
     /// Whether an earlier sensor life began it: somebody has been in it.
@@ -206,7 +215,7 @@ impl Run {
 
     /// How long the run has been over, from the first call.
     pub fn over_for(&self) -> Duration {
-        self.over.get_or_init(Instant::now).elapsed()
+        self.clock.since(*self.over.get_or_init(|| self.clock.now()))
     }
 
     /// True for the first who wants to put the end into the queue.

@@ -1,12 +1,11 @@
 //! Tasks that sit in a run's cgroup and that no program was called for when they came there: they are looked for among all
 //! tasks of the machine, and tagged.
 
-use std::{sync::atomic::Ordering, thread, time::Duration};
+use std::{sync::atomic::Ordering, time::Duration};
 
-use sentry_kernel::bpf::{LoadError, programs::newborns};
+use sentry_kernel::bpf::LoadError;
 
 use super::Registry;
-use crate::enrich::clock::boot_ns;
 
 /// Between two passes, for those who are forking to get on with it.
 const BETWEEN_PASSES: Duration = Duration::from_millis(1);
@@ -34,13 +33,13 @@ impl Registry {
     /// were being forked when it began: their fork may have been over before the cgroup was tagged. The tables are not
     /// locked meanwhile: a pass takes as long as there are tasks.
     pub(super) fn seed(&self) -> Result<(), LoadError> {
-        let began = boot_ns();
+        let began = self.clock.boot_ns();
         loop {
-            let pass = self.kernel().programs.seed_pass()?;
-            if newborns(pass)?.into_iter().all(|newborn| newborn > began) {
+            let pass = self.tables().programs.seed_pass()?;
+            if pass()?.into_iter().all(|newborn| newborn > began) {
                 return Ok(());
             }
-            thread::sleep(BETWEEN_PASSES);
+            self.clock.sleep(BETWEEN_PASSES);
         }
     }
 }

@@ -6,7 +6,6 @@
 
 use sentry_common::table::RunTag;
 use sentry_detect::run::ProcessKey;
-use sentry_kernel::process::is_gone;
 
 use super::{Registry, Run};
 
@@ -20,16 +19,16 @@ impl Registry {
     /// Live processes of all runs.
     #[must_use]
     pub fn all_members(&self) -> Vec<(RunTag, ProcessKey)> {
-        self.kernel().programs.tables.all_members()
+        self.tables().programs.all_members()
     }
 
     /// True when the process is gone.
     pub fn take_out_if_gone(&self, tag: RunTag, process: ProcessKey) -> bool {
-        if !is_gone(process) {
+        if !self.processes.is_gone(process) {
             return false;
         }
         // The program may have been called meanwhile, and has counted it then.
-        if self.kernel().programs.tables.remove_member(tag, process)
+        if self.tables().programs.remove_member(tag, process)
             && let Some(run) = self.by_tag(tag)
         {
             run.state().unseen_ends += 1;

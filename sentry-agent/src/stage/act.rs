@@ -4,7 +4,7 @@
 //! in the ledger before it is acted on, unless the disk takes longer than [`crate::ledger::pending::PATIENCE`]: a runaway
 //! that makes the disk slow must not delay its own stop. Then the act goes first and its entries follow, in order.
 
-use std::{sync::Arc, time::Duration};
+use std::{ops::ControlFlow, sync::Arc, time::Duration};
 
 use sentry_detect::{
     decision::{Action, Decision, Outcome, OutcomeKind},
@@ -16,7 +16,6 @@ use tokio::sync::{mpsc, oneshot};
 use super::StageStats;
 use crate::{
     enforce::{Enforcer, Target},
-    enrich::clock::unix_ns,
     journal::JournalHandle,
     ledger::pending::{Note, PendingLedger},
     runs::{Registry, Run},
@@ -56,35 +55,47 @@ impl Actor {
     pub fn run(mut self, mut cases: mpsc::Receiver<Case>, stats: &StageStats) {
         while let Some(case) = cases.blocking_recv() {
             stats.progress.begin();
-            match case {
-                Case::Stop => return,
-                Case::Started { run, noted } => {
-                    let wire = run.wire();
-                    tracing::info!(
-                        run.id = %run.id,
-                        agent = run.agent.name,
-                        mode = if wire.mode() == v1::Mode::Enforce { "enforce" } else { "observe" },
-                        user.id = run.uid,
-                        cgroup = wire.cgroup_path,
-                        "run started"
-                    );
-                    self.ledger.note(Note::RunStarted(wire));
-                    self.ledger.settle();
-                    self.tell(Vec::new(), &run);
-                    // The caller may have gone away.
-                    let _gone = noted.send(());
-                }
-                Case::Decided { run, finding, decisions, reply } => {
-                    let outcome = self.decided(&run, finding, decisions);
-                    if let (Some(reply), Some(outcome)) = (reply, outcome) {
-                        let _gone = reply.send(outcome);
-                    }
-                }
-                Case::Over { run } => self.over(&run),
+            if self.handle(case).is_break() {
+                return;
             }
             stats.handled(1);
             stats.progress.rest();
         }
+    }
+
+    /// Takes one case; breaks at [`Case::Stop`].
+    pub(super) fn handle(&mut self, case: Case) -> ControlFlow<()> {
+        match case {
+            Case::Stop => return ControlFlow::Break(()),
+            Case::Started { run, noted } => {
+                self.started(&run);
+                // The caller may have gone away.
+                let _gone = noted.send(());
+            }
+            Case::Decided { run, finding, decisions, reply } => {
+                let outcome = self.decided(&run, finding, decisions);
+                if let (Some(reply), Some(outcome)) = (reply, outcome) {
+                    let _gone = reply.send(outcome);
+                }
+            }
+            Case::Over { run } => self.over(&run),
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn started(&mut self, run: &Arc<Run>) {
+        let wire = run.wire();
+        tracing::info!(
+            run.id = %run.id,
+            agent = run.agent.name,
+            mode = if wire.mode() == v1::Mode::Enforce { "enforce" } else { "observe" },
+            user.id = run.uid,
+            cgroup = wire.cgroup_path,
+            "run started"
+        );
+        self.ledger.note(Note::RunStarted(wire));
+        self.ledger.settle();
+        self.tell(Vec::new(), run);
     }
 
     fn decided(
@@ -99,7 +110,7 @@ impl Actor {
                 run.id = %run.id,
                 agent = run.agent.name,
                 finding.id,
-                rule = finding.signal.rule,
+                rule = finding.signal.rule.as_str(),
                 summary = finding.signal.summary,
                 "finding"
             );
@@ -183,7 +194,12 @@ impl Actor {
         // every act in the queue.
         if !run.owned && run.state().state == v1::RunState::Frozen {
             let why = "the watch ends and the processes live on".to_owned();
-            let thaw = run.decider().by_hand(Action::Thaw, "sensor:untag".into(), why, unix_ns());
+            let thaw = run.decider().by_hand(
+                Action::Thaw,
+                "sensor:untag".into(),
+                why,
+                self.registry.clock().unix_ns(),
+            );
             if let Some(Outcome { result: OutcomeKind::Failed { why }, .. }) =
                 self.decided(run, None, vec![thaw])
             {

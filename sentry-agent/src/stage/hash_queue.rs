@@ -8,7 +8,9 @@ use std::{
 use sentry_common::table::RunTag;
 use sentry_detect::event::{Event, EventKind};
 
-use crate::{digest::Executed, enrich::clock, runs::Run};
+use sentry_kernel::clock::Clock;
+
+use crate::{digest::Executed, runs::Run};
 
 /// Files that wait to be read, of all runs.
 const MOST_FILES: usize = 1_024;
@@ -50,7 +52,7 @@ impl HashQueue {
         if event.process.executable.is_none() {
             run.executed().cannot_list();
         }
-        let time_unix_ns = clock::wall_ns(time_boot_ns);
+        let time_unix_ns = Clock::real().wall_ns_of(time_boot_ns);
         let image = event.process.executable.iter().map(|file| (file, true));
         for (file, is_image) in image.chain(script.iter().map(|file| (file, false))) {
             let file = file.clone();

@@ -14,7 +14,7 @@ use std::{
     io,
     sync::{Arc, Weak},
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use tokio_util::sync::CancellationToken;
@@ -38,46 +38,28 @@ pub fn start(registry: &Arc<Registry>, token: CancellationToken) -> io::Result<(
 
 fn run(registry: &Weak<Registry>, token: &CancellationToken) {
     while !token.is_cancelled() {
-        let next = Instant::now() + PERIOD;
         let Some(registry) = registry.upgrade() else { return };
-        for run in registry.live() {
-            if run.moved.is_asked_for() {
-                look(&run);
-            }
-        }
+        let clock = registry.clock().clone();
+        let next = clock.now() + PERIOD;
+        pass(&registry);
         drop(registry);
-        thread::sleep(next.saturating_duration_since(Instant::now()));
+        clock.sleep_until(next);
     }
 }
 
-fn look(run: &Run) {
+/// Asks the processes of the runs that were busy.
+pub(super) fn pass(registry: &Registry) {
+    for run in registry.live() {
+        if run.moved.is_asked_for() {
+            look(registry, &run);
+        }
+    }
+}
+
+fn look(registry: &Registry, run: &Run) {
     // A group that is gone moves nothing.
     if let Ok(processes) = run.cgroup.procs() {
-        let bytes = processes.into_iter().take(MOST).map(bytes_of);
-        run.moved.look(Instant::now(), bytes.fold(0, u64::saturating_add));
-    }
-}
-
-/// 0 where it has ended or may not be asked.
-fn bytes_of(pid: u32) -> u64 {
-    let Ok(pid) = i32::try_from(pid) else { return 0 };
-    let io = procfs::process::Process::new(pid).and_then(|process| process.io());
-    io.map_or(0, |io| io.rchar.saturating_add(io.wchar))
-}
-
-#[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
-mod tests {
-    use std::io::Write as _;
-
-    use super::*;
-
-    #[test]
-    fn what_a_process_writes_is_counted() {
-        let mut file = tempfile::tempfile().unwrap();
-        let before = bytes_of(std::process::id());
-        file.write_all(&[1; 300_000]).unwrap();
-        assert!(bytes_of(std::process::id()) >= before + 300_000);
-        assert_eq!(bytes_of(u32::MAX), 0);
+        let bytes = processes.into_iter().take(MOST).map(|pid| registry.moved_bytes(pid));
+        run.moved.look(registry.clock().now(), bytes.fold(0, u64::saturating_add));
     }
 }

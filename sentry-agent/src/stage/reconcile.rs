@@ -5,14 +5,10 @@
 //! Each may take long (the kernel is asked about every task, or waits for every processor): so it is not the thread that
 //! reads the counters and has runs stopped.
 
-use std::{
-    thread,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use sentry_common::table::RunTag;
 use sentry_detect::run::ProcessKey;
-use sentry_kernel::bpf::skipped;
 use sentry_service::error_chain;
 use tokio_util::sync::CancellationToken;
 
@@ -28,22 +24,19 @@ const SWEEP_PART: usize = 256;
 
 /// Runs until cancelled.
 pub fn run(registry: &Registry, stats: &StageStats, token: &CancellationToken) {
-    let mut sweep = Sweep::new();
+    let clock = registry.clock();
+    let mut sweep = Sweep::new(registry);
     while !token.is_cancelled() {
         stats.progress.begin();
-        let next = Instant::now() + PERIOD;
-        sweep.go_on(registry);
-        if let Err(error) = registry.seed_if_wanted() {
-            tracing::error!(error = %error_chain(&error), "cannot look for untagged tasks of runs");
-        }
-        registry.rest();
+        let next = clock.now() + PERIOD;
+        sweep.pass(registry);
         stats.handled(1);
-        thread::sleep(next.saturating_duration_since(Instant::now()));
+        clock.sleep_until(next);
     }
 }
 
 /// Looks for members whose birth or end no program was called for.
-struct Sweep {
+pub(super) struct Sweep {
     due: Instant,
     skipped: Option<u64>,
     /// Not yet looked at.
@@ -51,17 +44,28 @@ struct Sweep {
 }
 
 impl Sweep {
-    fn new() -> Self {
-        Self { due: Instant::now() + SWEEP, skipped: skipped(), members: Vec::new() }
+    pub(super) fn new(registry: &Registry) -> Self {
+        let due = registry.clock().now() + SWEEP;
+        Self { due, skipped: registry.skipped(), members: Vec::new() }
+    }
+
+    /// One look at what is wanted.
+    pub(super) fn pass(&mut self, registry: &Registry) {
+        self.go_on(registry);
+        if let Err(error) = registry.seed_if_wanted() {
+            tracing::error!(error = %error_chain(&error), "cannot look for untagged tasks of runs");
+        }
+        registry.rest();
     }
 
     /// A part of it, so that a process that entered with threads is not kept waiting for its seed.
     fn go_on(&mut self, registry: &Registry) {
-        if Instant::now() >= self.due && !registry.live().is_empty() {
-            self.due = Instant::now() + SWEEP;
+        let now = registry.clock().now();
+        if now >= self.due && !registry.live().is_empty() {
+            self.due = now + SWEEP;
             self.members = registry.all_members();
             // Who was born untold sits in a run's cgroup without a tag.
-            let skipped = skipped();
+            let skipped = registry.skipped();
             if skipped != self.skipped {
                 self.skipped = skipped;
                 registry.want_seed();

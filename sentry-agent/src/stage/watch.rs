@@ -1,11 +1,8 @@
 //! Every [`PERIOD`]: the kernel's counters of each run → findings → decisions; and the end of runs that are over.
 
-use std::{
-    sync::Arc,
-    thread,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
+use sentry_detect::rule::MOST_FINDINGS;
 use sentry_kernel::cgroup::CpuTime;
 use sentry_proto::v1;
 use sentry_service::error_chain;
@@ -13,10 +10,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::{StageStats, act::Case};
-use crate::{
-    enrich::clock::unix_ns,
-    runs::{Registry, Run, run::counters},
-};
+use crate::runs::{Registry, Run, run::counters};
 
 /// Time between two readings of the counters.
 pub const PERIOD: Duration = Duration::from_millis(100);
@@ -29,19 +23,25 @@ const DRAIN: Duration = Duration::from_secs(5);
 
 /// Runs until cancelled.
 pub fn run(registry: &Registry, cases: &mpsc::Sender<Case>, stats: &StageStats, token: &CancellationToken) {
-    let mut next = Instant::now();
+    let clock = registry.clock();
+    let mut next = clock.now();
     while !token.is_cancelled() {
         stats.progress.begin();
-        let late = next.elapsed();
+        let late = clock.since(next);
         if late > LATE {
             tracing::warn!(late_ms = late.as_millis(), "the counters of the runs are read late");
         }
-        next = Instant::now() + PERIOD;
-        for run in registry.live() {
-            read(registry, &run, cases, stats);
-        }
+        next = clock.now() + PERIOD;
+        pass(registry, cases, stats);
         stats.handled(1);
-        thread::sleep(next.saturating_duration_since(Instant::now()));
+        clock.sleep_until(next);
+    }
+}
+
+/// Reads the counters of each run once.
+pub(super) fn pass(registry: &Registry, cases: &mpsc::Sender<Case>, stats: &StageStats) {
+    for run in registry.live() {
+        read(registry, &run, cases, stats);
     }
 }
 
@@ -57,31 +57,28 @@ fn read(registry: &Registry, run: &Arc<Run>, cases: &mpsc::Sender<Case>, stats: 
     let moved_bytes = run.moved.reading(cpu.usage_usec);
     // Before the reading: what a closed book holds, the detector has seen, and its findings come before the end.
     let closed = run.books_closed(&block) && run.executed().is_settled();
-    let now = unix_ns();
-    let findings = run.detector().reading(now, counters(&block, cpu, moved_bytes));
-    for finding in findings {
-        run.found();
-        let decisions = run.decider().on_finding(&finding, now);
-        let case =
-            Case::Decided { run: Arc::clone(run), finding: Some(Box::new(finding)), decisions, reply: None };
-        if let Err(error) = cases.try_send(case) {
-            tracing::error!(run.id = %run.id, "cannot queue a finding; it is decided on again at the next reading");
+    let now = registry.clock().unix_ns();
+    let counters = counters(&block, cpu, moved_bytes);
+    // Room first: what is found and decided is acted on. Without room it is found at a later reading.
+    match cases.try_reserve_many(MOST_FINDINGS) {
+        Ok(room) => {
+            let findings = run.detector().reading(now, counters);
+            for (finding, place) in findings.into_iter().zip(room) {
+                run.found();
+                let decisions = run.decider().on_finding(&finding, now);
+                let finding = Some(Box::new(finding));
+                place.send(Case::Decided { run: Arc::clone(run), finding, decisions, reply: None });
+            }
+        }
+        Err(_full) => {
+            run.detector().record(now, counters);
             stats.lost(1);
-            give_back(error.into_inner());
         }
     }
     let is_over = is_over(registry, run, &block) && (closed || run.over_for() > DRAIN);
     // Once: it waits in the queue like any other case. A full queue takes it at a later reading.
     if is_over && run.ask_for_end() && cases.try_send(Case::Over { run: Arc::clone(run) }).is_err() {
         run.end_not_asked();
-    }
-}
-
-/// Nobody will act on it: the run stands where it stood, and the rule may find it again at once.
-fn give_back(case: Case) {
-    if let Case::Decided { run, finding: Some(finding), decisions, .. } = case {
-        run.decider().dropped(&decisions);
-        run.detector().not_taken(&finding);
     }
 }
 
@@ -93,7 +90,7 @@ fn is_over(registry: &Registry, run: &Run, block: &sentry_common::counter::RunBl
     let entered = block.processes_born + block.processes_entered;
     // One that was taken up had somebody in it, who may have gone before the kernel could count
     // them.
-    if entered == 0 && !run.is_taken_up() && run.registered.elapsed() < NEVER_ENTERED {
+    if entered == 0 && !run.is_taken_up() && registry.clock().since(run.registered) < NEVER_ENTERED {
         return false;
     }
     // What the kernel says now, not what the counters add up to: one miscounted process must not keep a run for ever.

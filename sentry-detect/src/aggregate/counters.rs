@@ -40,10 +40,20 @@ impl Counters {
     /// What was added since an earlier reading. A counter that went back counts as unchanged.
     #[must_use]
     pub fn since(&self, earlier: &Self) -> Self {
-        macro_rules! subtract {
-            ($($field:ident),+ $(,)?) => { Self { $($field: self.$field.saturating_sub(earlier.$field)),+ } };
+        self.with(earlier, u64::saturating_sub)
+    }
+
+    /// Both together.
+    #[must_use]
+    pub fn plus(&self, other: &Self) -> Self {
+        self.with(other, u64::saturating_add)
+    }
+
+    fn with(&self, other: &Self, combine: impl Fn(u64, u64) -> u64) -> Self {
+        macro_rules! each {
+            ($($field:ident),+ $(,)?) => { Self { $($field: combine(self.$field, other.$field)),+ } };
         }
-        subtract!(
+        each!(
             tasks_born,
             processes_born,
             processes_entered,

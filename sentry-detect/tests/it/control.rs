@@ -5,12 +5,12 @@ use std::net::{IpAddr, Ipv4Addr};
 use proptest::prelude::*;
 use sentry_detect::{
     act::{FileAct, SocketAct},
-    control::LEFT_CONTROL,
-    decision::{Action, Decider},
+    decision::Action,
     event::{Endpoint, EventKind, OpenIntent, Ring},
     finding::Finding,
-    run::{Mode, ProcessKey},
-    runaway::settings::Settings,
+    rule::left_control::LEFT_CONTROL,
+    rule::settings::Settings,
+    run::{Mode, ProcessKey, fate::Fate},
     runaway::{Severity, Term},
 };
 
@@ -175,29 +175,27 @@ fn ports_and_spools_are_ways_too() {
 }
 
 #[test]
-fn a_finding_that_nobody_took_comes_again() {
+fn a_request_that_nobody_can_take_is_found_later() {
     let mut trace = Trace::new();
     trace.event(Ring::Bulk, unix(Some("docker"), false, None), &["/usr/bin/agent"]);
-    trace.pass(100, 0.0);
     let mut detector = detector(Settings::default());
-    let first = feed(&mut detector, &trace.inputs);
-    detector.not_taken(&first[0]);
+    assert_eq!(feed(&mut detector, &trace.inputs), []);
+    assert!(detector.record(trace.now + 50 * crate::support::MS, trace.counters));
     let mut later = |ms| {
         let counters = trace.counters;
         let input = Input::Reading { now_unix_ns: trace.now + ms * crate::support::MS, counters };
         feed(&mut detector, &[input])
     };
-    let again = later(100);
-    assert_eq!(again[0].signal.summary, first[0].signal.summary);
-    assert_ne!(again[0].id, first[0].id);
-    assert_eq!(later(200), []);
+    let found = later(100);
+    assert!(found[0].signal.summary.starts_with("/usr/bin/agent turned to docker"), "{found:?}");
+    assert_eq!((found.len(), later(200)), (1, vec![]));
 }
 
 #[test]
 fn it_is_only_recorded() {
     let all = found(vec![unix(Some("docker"), false, None)]);
-    let mut decider = Decider::new(run_id(), Mode::Enforce);
-    let decisions = decider.on_finding(&all[0], START);
+    let mut fate = Fate::new(run_id(), run_id().0, Mode::Enforce, true);
+    let decisions = fate.on_finding(&all[0], &Settings::default(), START);
     assert_eq!(decisions.iter().map(|decision| decision.action).collect::<Vec<_>>(), [Action::Observe]);
 }
 
@@ -212,7 +210,7 @@ proptest! {
             trace.event(Ring::Bulk, unix(LISTED.get(*number).copied(), false, None), &["/usr/bin/agent"]);
             trace.pass(*ms, 0.0);
         }
-        let limits = settings(|limits| limits.cool_down_ms = 5_000);
+        let limits = settings(|limits| limits.common.cool_down_ms = 5_000);
         let all = findings(limits, &trace.inputs);
         let asked: std::collections::HashSet<_> =
             acts.iter().filter_map(|(number, _)| LISTED.get(*number)).collect();

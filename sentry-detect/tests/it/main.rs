@@ -8,6 +8,12 @@ mod properties;
 
 mod control;
 
-mod decider;
+mod fate;
 
 mod replay;
+
+mod documented;
+
+mod machine;
+
+mod world;

@@ -1,7 +1,7 @@
 //! What holds for any trace.
 
 use proptest::prelude::*;
-use sentry_detect::{finding::Finding, runaway::settings::Settings};
+use sentry_detect::{finding::Finding, rule::settings::Settings};
 
 use crate::support::{Input, Trace, findings, settings};
 
@@ -66,14 +66,14 @@ fn trace(ticks: &[Tick], cpu_part: f64) -> Trace {
 /// Quick to fire, so that random traces reach every rule.
 fn nervous() -> Settings {
     settings(|limits| {
-        limits.storm_net_processes = 16;
-        limits.storm_births_per_s = 20.0;
-        limits.exec_loop_hold_ms = 500;
-        limits.exec_loop_execs_per_s = 10.0;
-        limits.exec_loop_repeated_share = 0.3;
-        limits.cpu_hold_ms = 800;
-        limits.flood_calls_per_s = 200.0;
-        limits.cool_down_ms = 1000;
+        limits.spawn_storm.net_processes = 16;
+        limits.spawn_storm.births_per_s = 20.0;
+        limits.exec_loop.hold_ms = 500;
+        limits.exec_loop.execs_per_s = 10.0;
+        limits.exec_loop.repeated_share = 0.3;
+        limits.cpu_spin.hold_ms = 800;
+        limits.call_flood.calls_per_s = 200.0;
+        limits.common.cool_down_ms = 1000;
     })
 }
 
@@ -118,7 +118,7 @@ proptest! {
         let first_spin = |cpu_part| {
             findings(nervous(), &trace(&ticks, cpu_part).inputs)
                 .into_iter()
-                .find(|finding| finding.signal.rule == "cpu-spin")
+                .find(|finding| finding.signal.rule.as_str() == "cpu-spin")
                 .map(|finding| finding.time_unix_ns)
         };
         if let Some(with_less) = first_spin(part) {
@@ -143,7 +143,7 @@ proptest! {
             }
         }
         // One rule is not found twice within the cool-down, unless it was not to be acted on and now is.
-        let sure = |finding: &Finding| finding.signal.confidence >= nervous().limits().act_min_confidence;
+        let sure = |finding: &Finding| finding.signal.confidence >= nervous().limits().common.act_min_confidence;
         for (n, finding) in found.iter().enumerate() {
             let again = found[n + 1..].iter().find(|later| later.signal.rule == finding.signal.rule);
             let cooled_down = |later: &Finding| later.time_unix_ns - finding.time_unix_ns >= 1_000_000_000;
@@ -160,7 +160,7 @@ fn the_made_up_traces_reach_every_rule() {
     for _ in 0..60 {
         let ticks = ticks().new_tree(&mut runner).map(|tree| tree.current()).unwrap_or_default();
         let found = findings(nervous(), &trace(&ticks, 1.0).inputs);
-        rules.extend(found.into_iter().map(|finding| finding.signal.rule));
+        rules.extend(found.into_iter().map(|finding| finding.signal.rule.to_string()));
     }
     assert_eq!(rules.into_iter().collect::<Vec<_>>(), ["call-flood", "cpu-spin", "exec-loop", "spawn-storm"]);
 }

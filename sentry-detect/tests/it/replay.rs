@@ -47,7 +47,7 @@ fn runaways() -> Trace {
 #[test]
 fn a_recorded_run_gives_the_recorded_findings() -> Checked {
     let built = runaways().inputs;
-    let settings = settings(|limits| limits.cpu_hold_ms = 2000);
+    let settings = settings(|limits| limits.cpu_spin.hold_ms = 2000);
     if std::env::var_os("UPDATE_GOLDEN").is_some_and(|value| value == "1") {
         fs::write(fixture("runaways.jsonl"), lines(&built)?)?;
         fs::write(fixture("runaways.findings.jsonl"), lines(&findings(settings.clone(), &built))?)?;

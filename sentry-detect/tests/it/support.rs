@@ -5,8 +5,8 @@ use sentry_detect::{
     detector::RunDetector,
     event::{Argv, Endpoint, Event, EventKind, File, OpenIntent, Path, PathSource, Process, Ring},
     finding::Finding,
+    rule::settings::{Limits, Settings},
     run::{AgentIdentity, ProcessKey, RunId},
-    runaway::settings::{Limits, Settings},
 };
 use serde::{Deserialize, Serialize};
 

@@ -4,7 +4,8 @@ use sentry_detect::{
     aggregate::counters::Counters,
     detector::RunDetector,
     finding::Finding,
-    runaway::{Severity, Term, settings::Settings},
+    rule::Settings,
+    runaway::{Severity, Term},
 };
 
 use crate::support::{MS, START, Trace, at_ms, detector, feed, findings, settings};
@@ -118,7 +119,7 @@ fn a_spin_that_was_first_uncertain_is_found_again_as_soon_as_it_is_to_be_acted_o
     }
     let once = found(&trace);
     assert_eq!((rules(&once), at_ms(&once[0])), (vec!["cpu-spin"], 3000), "it leads to no act");
-    let found = findings(settings(|limits| limits.cpu_leads_to_acts = true), &trace.inputs);
+    let found = findings(settings(|limits| limits.cpu_spin.leads_to_acts = true), &trace.inputs);
     assert_eq!(rules(&found), ["cpu-spin", "cpu-spin"]);
     let acts: Vec<bool> = found.iter().map(|finding| finding.signal.confidence >= 0.8).collect();
     assert_eq!((acts, at_ms(&found[0])), (vec![false, true], 3000));
@@ -152,7 +153,7 @@ fn a_spin_is_found_within_four_seconds() {
 fn a_shorter_hold_finds_a_spin_sooner() {
     let mut trace = Trace::new();
     spinner(&mut trace, 30);
-    let found = findings(settings(|limits| limits.cpu_hold_ms = 2000), &trace.inputs);
+    let found = findings(settings(|limits| limits.cpu_spin.hold_ms = 2000), &trace.inputs);
     assert_eq!(rules(&found), ["cpu-spin"]);
     assert!(at_ms(&found[0]) <= 2700, "found after {} ms", at_ms(&found[0]));
 }
@@ -390,7 +391,7 @@ fn who_mostly_waits_for_a_processor_is_not_found() {
 
 #[test]
 fn after_an_act_only_what_follows_counts() {
-    let mut detector = detector(settings(|limits| limits.cpu_hold_ms = 2000));
+    let mut detector = detector(settings(|limits| limits.cpu_spin.hold_ms = 2000));
     let spin = |detector: &mut RunDetector, from_ms: u64| {
         let mut times = Vec::new();
         for tick in 1..=30 {
@@ -407,17 +408,16 @@ fn after_an_act_only_what_follows_counts() {
 }
 
 #[test]
-fn a_finding_that_was_not_taken_comes_again_at_once() {
-    let mut detector = detector(settings(|limits| limits.cpu_hold_ms = 2000));
+fn a_finding_that_nobody_can_take_comes_as_soon_as_somebody_can() {
+    let mut detector = detector(settings(|limits| limits.cpu_spin.hold_ms = 2000));
     let mut at = Vec::new();
     for tick in 0..40 {
         let counters = Counters { cpu_usec: tick * 100_000, ..Counters::default() };
-        for finding in detector.reading(START + tick * 100 * MS, counters) {
-            at.push(tick);
-            if at.len() < 3 {
-                detector.not_taken(&finding);
-            }
+        if (18..22).contains(&tick) {
+            assert!(detector.record(START + tick * 100 * MS, counters));
+            continue;
         }
+        at.extend(detector.reading(START + tick * 100 * MS, counters).iter().map(|_| tick));
     }
-    assert_eq!(at, [20, 21, 22], "each reading until it was taken, then the cool-down");
+    assert_eq!(at, [22], "the first reading that it can be taken at, then the cool-down");
 }

@@ -36,4 +36,5 @@ pub use capability::{Capabilities, doctor};
 pub use costs::{Costs, costs};
 pub use load::LoadError;
 pub use programs::{Links, Programs, RingSizes};
+pub use selected::Rows;
 pub use skipped::skipped;

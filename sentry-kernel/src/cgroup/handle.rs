@@ -130,28 +130,21 @@ impl Cgroup {
         }
     }
 
-    /// Calls `visit` with the id of every group of the subtree, each before its children are listed.
+    /// Calls `visit` with the id of every group of the subtree, each before its children are listed,
+    /// until that returns false.
     ///
     /// # Errors
-    /// Where a directory cannot be read, or what `visit` fails with, which ends the walk.
-    pub fn visit_ids<E: From<CgroupError>>(
-        &self,
-        mut visit: impl FnMut(u64) -> Result<(), E>,
-    ) -> Result<(), E> {
-        let mut failed = None;
-        let walked = self.walk(|below, dir| {
-            if failed.is_some() {
-                return Ok(());
+    /// Where a directory cannot be read.
+    pub fn visit_ids(&self, visit: &mut dyn FnMut(u64) -> bool) -> Result<(), CgroupError> {
+        let mut goes_on = true;
+        self.walk(|below, dir| {
+            if goes_on {
+                let stat = rustix::fs::fstat(dir)
+                    .map_err(|error| self.file_error("read the inode of cgroup", below, error.into()))?;
+                goes_on = visit(stat.st_ino);
             }
-            let stat = rustix::fs::fstat(dir)
-                .map_err(|error| self.file_error("read the inode of cgroup", below, error.into()))?;
-            failed = visit(stat.st_ino).err();
             Ok(())
-        });
-        match failed {
-            Some(error) => Err(error),
-            None => Ok(walked?),
-        }
+        })
     }
 
     /// CPU time of the subtree since the group was made; members that left are counted up to then.

@@ -228,7 +228,7 @@ fn signal() -> impl Strategy<Value = RunawaySignal> {
     });
     (text(), number(), severity, text(), vec(term, 0..6)).prop_map(
         |(rule, confidence, severity, summary, arithmetic)| RunawaySignal {
-            rule,
+            rule: rule.into(),
             confidence,
             severity,
             summary,

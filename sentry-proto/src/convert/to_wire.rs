@@ -269,7 +269,7 @@ impl From<&finding::Finding> for v1::Finding {
             agent: Some((&finding.agent).into()),
             time_unix_ns: finding.time_unix_ns,
             since_unix_ns: finding.since_unix_ns,
-            rule: finding.signal.rule.clone(),
+            rule: finding.signal.rule.as_str().to_owned(),
             confidence: finding.signal.confidence,
             severity: v1::Severity::from(finding.signal.severity).into(),
             summary: finding.signal.summary.clone(),

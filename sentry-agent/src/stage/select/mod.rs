@@ -20,7 +20,7 @@ use std::{
 
 use sentry_common::table::RunTag;
 use sentry_detect::run::Mode;
-use sentry_kernel::ring::lanes::Lanes;
+use sentry_kernel::{clock::Clock, ring::lanes::Lanes};
 use sentry_service::error_chain;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
@@ -30,7 +30,6 @@ use crate::{
     config::{Config, Current},
     container::{self, Facts},
     digest::{self, Readers},
-    enrich::clock,
     runs::{Registry, Run, RunError, Start, candidates::Standing},
     select::{Decision, Execution, Selection},
 };
@@ -376,7 +375,7 @@ fn decide_execution(
 ) -> Decision {
     let read = std::cell::RefCell::new(readers);
     let digests = || {
-        let time_unix_ns = clock::wall_ns(executed.time_boot_ns);
+        let time_unix_ns = Clock::real().wall_ns_of(executed.time_boot_ns);
         let files = executed.files().enumerate().map(|(index, file)| digest::Executed {
             file: file.clone(),
             process: executed.process.key,

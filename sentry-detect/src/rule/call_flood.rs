@@ -9,18 +9,80 @@
 //!
 //! Limit: a flood over more than `LOOP_LENGTH` objects is none here.
 
-use super::{RunawaySignal, Severity, Term, settings::Limits};
-use crate::aggregate::{
-    acts::{Sort, Variety},
-    commands::LOOP_LENGTH,
-    counters::Counters,
-    window::Window,
+use super::{
+    contract::{About, Rule, Shown, Urgency, Verdict},
+    limits::limits,
+    past::{Past, ns},
+};
+use crate::{
+    aggregate::{
+        acts::{Sort, Variety},
+        commands::LOOP_LENGTH,
+        counters::Counters,
+        window::Window,
+    },
+    evidence::Show,
+    runaway::{RuleId, RunawaySignal, Severity, Term},
 };
 
-pub const CALL_FLOOD: &str = "call-flood";
+const CALL_FLOOD: RuleId = RuleId::new("call-flood");
+/// Endpoint Denial of Service.
+const TAGS: &[&str] = &["attack:T1499", "owasp-asi:ASI08"];
 
 /// Fewest acts seen as events that a repeated share is taken of.
 const FEWEST_SEEN: f64 = 100.0;
+
+limits! {
+    /// When calls are a flood, over the hold time of `cpu-spin`.
+    Limits, "flood_" {
+        /// `call-flood`: so many acts of one kind per second, over all of the hold time and in each
+        /// half
+        calls_per_s: f64 = 20_000.0 in 100.0..=1e9;
+        /// and this share of those seen on the four most frequent objects
+        repeated_share: f64 = 0.9 in 0.1..=1.0;
+        /// as `cpu_leads_to_acts`, for `call-flood`
+        leads_to_acts: bool = false;
+    }
+}
+
+/// Keeps nothing of its own.
+pub(crate) struct CallFlood;
+
+impl Rule for CallFlood {
+    type Limits = Limits;
+    const ABOUT: About = About {
+        id: CALL_FLOOD,
+        when: "one kind of act is done at an extreme rate, on the same few objects",
+        severity: "high; leads to an act only where configured",
+        urgency: Urgency::Loads,
+    };
+
+    fn new(_limits: &Limits, _now_unix_ns: u64) -> Self {
+        Self
+    }
+
+    /// No further than `cpu-spin` does.
+    fn looks_back_ms(_limits: &Limits) -> u64 {
+        0
+    }
+
+    fn leads_to_acts(limits: &Limits) -> bool {
+        limits.leads_to_acts
+    }
+
+    fn judge(&mut self, _subject: usize, past: &Past, limits: &Limits) -> Option<Verdict> {
+        let window = past.readings.covering(ns(past.hold_ms))?;
+        let kind = Kind::most_frequent(&window.added);
+        if !is_fast(kind, &window, limits) {
+            return None;
+        }
+        let newer = past.readings.covering(ns(past.hold_ms) / 2)?;
+        let variety = past.acts.variety(kind.sort(), &window.added);
+        let signal = judge(&Facts { hold_ms: past.hold_ms, kind, window, newer, variety }, limits)?;
+        let shown = Shown::Newest(Show::All);
+        Some(Verdict { signal, since_unix_ns: window.start_unix_ns, shown, tags: TAGS })
+    }
+}
 
 /// What can be a flood.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,12 +100,12 @@ impl Kind {
         [Self::OpenForReading, Self::OpenForWriting, Self::Unlink, Self::Rename, Self::Connect, Self::Send];
 
     /// The one there was most of.
-    pub(crate) fn most_frequent(added: &Counters) -> Self {
+    fn most_frequent(added: &Counters) -> Self {
         Self::ALL.into_iter().max_by_key(|kind| kind.counted(added)).unwrap_or(Self::OpenForReading)
     }
 
     /// Whose distribution it is in.
-    pub(crate) fn sort(self) -> Sort {
+    fn sort(self) -> Sort {
         match self {
             Self::OpenForWriting | Self::Unlink | Self::Rename => Sort::Change,
             Self::OpenForReading | Self::Connect | Self::Send => Sort::Other,
@@ -75,31 +137,32 @@ impl Kind {
 
 /// What a flood is judged by.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct FloodFacts {
-    pub(crate) kind: Kind,
+struct Facts {
+    hold_ms: u64,
+    kind: Kind,
     /// Covers the hold time.
-    pub(crate) window: Window,
+    window: Window,
     /// Covers the newer half of it.
-    pub(crate) newer: Window,
+    newer: Window,
     /// Of the kind's sort, over about the same time.
-    pub(crate) variety: Variety,
+    variety: Variety,
 }
 
 /// Cheap first question, before the distribution is made.
-pub(crate) fn is_fast(kind: Kind, window: &Window, limits: &Limits) -> bool {
-    window.per_second(kind.counted(&window.added)) >= limits.flood_calls_per_s
+fn is_fast(kind: Kind, window: &Window, limits: &Limits) -> bool {
+    window.per_second(kind.counted(&window.added)) >= limits.calls_per_s
 }
 
-pub(crate) fn judge(facts: &FloodFacts, limits: &Limits) -> Option<RunawaySignal> {
-    let FloodFacts { kind, window, newer, variety } = facts;
-    let (name, limit) = (kind.name(), limits.flood_calls_per_s);
+fn judge(facts: &Facts, limits: &Limits) -> Option<RunawaySignal> {
+    let Facts { hold_ms, kind, window, newer, variety } = facts;
+    let (name, limit) = (kind.name(), limits.calls_per_s);
     let (calls, newer_calls) = (kind.counted(&window.added), kind.counted(&newer.added));
     let rate = window.per_second(calls);
     let older_s = (window.seconds() - newer.seconds()).max(1e-9);
     let older_rate = calls.saturating_sub(newer_calls) as f64 / older_s;
     let share = variety.repeated;
     let arithmetic = vec![
-        Term::limited("window", window.seconds(), "s", limits.cpu_hold_ms as f64 / 1e3),
+        Term::limited("window", window.seconds(), "s", *hold_ms as f64 / 1e3),
         Term::given(name, calls as f64, ""),
         Term::limited("rate", rate, "1/s", limit),
         Term::given("newer half", newer.seconds(), "s"),
@@ -110,7 +173,7 @@ pub(crate) fn judge(facts: &FloodFacts, limits: &Limits) -> Option<RunawaySignal
         Term::limited("acts of this sort seen", variety.seen as f64, "", FEWEST_SEEN),
         Term::given("acts of this sort not seen", variety.unseen as f64, ""),
         Term::given("objects that may repeat", LOOP_LENGTH as f64, ""),
-        Term::limited("share of the seen on them", share, "ratio", limits.flood_repeated_share),
+        Term::limited("share of the seen on them", share, "ratio", limits.repeated_share),
         Term::given("confidence", share, ""),
     ];
     let summary = format!(
@@ -118,16 +181,10 @@ pub(crate) fn judge(facts: &FloodFacts, limits: &Limits) -> Option<RunawaySignal
          frequent objects (limit {:.0} %).",
         window.seconds(),
         share * 100.0,
-        limits.flood_repeated_share * 100.0,
+        limits.repeated_share * 100.0,
     );
-    RunawaySignal {
-        rule: CALL_FLOOD.to_owned(),
-        confidence: share,
-        severity: Severity::High,
-        summary,
-        arithmetic,
-    }
-    .when_held()
+    RunawaySignal { rule: CALL_FLOOD, confidence: share, severity: Severity::High, summary, arithmetic }
+        .when_held()
 }
 
 #[cfg(test)]
@@ -153,7 +210,7 @@ mod tests {
         };
         let (window, newer) = (window(3000, opens), window(1500, newer));
         let kind = Kind::most_frequent(&window.added);
-        judge(&FloodFacts { kind, window, newer, variety }, &Limits::default())
+        judge(&Facts { hold_ms: 3000, kind, window, newer, variety }, &Limits::default())
     }
 
     #[test]

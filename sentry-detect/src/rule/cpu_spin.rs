@@ -15,51 +15,121 @@
 //! So it is a finding, and leads to acts only where the configuration has it so
 //! (`cpu_leads_to_acts`).
 
-use super::{RunawaySignal, Severity, Term, settings::Limits};
-use crate::aggregate::{acts::Variety, cores::CoreUse, window::Window};
+use super::{
+    contract::{About, Rule, Shown, Urgency, Verdict},
+    limits::limits,
+    past::{Past, ns},
+};
+use crate::{
+    aggregate::{
+        acts::{Sort, Variety},
+        cores::{CoreUse, Cores},
+        window::Window,
+    },
+    evidence::Show,
+    runaway::{RuleId, RunawaySignal, Severity, Term},
+};
 
-pub const CPU_SPIN: &str = "cpu-spin";
+const CPU_SPIN: RuleId = RuleId::new("cpu-spin");
+/// Resource Hijacking: Compute Hijacking.
+const TAGS: &[&str] = &["attack:T1496", "attack:T1496.001", "owasp-asi:ASI08"];
 
 /// Multiple of the least cores that scores 1.0.
 const FULL_SCORE: f64 = 1.25;
 /// Bytes read and written that count as one distinct act.
 const BYTES_PER_ACT: f64 = 65_536.0;
 
+limits! {
+    /// When CPU use is a spin.
+    Limits, "cpu_" {
+        /// `cpu-spin`: CPU use lasts this long; `call-flood`: the rate of calls does
+        hold_ms: u64 = 3_000 in 500.0..=30_000.0;
+        /// so many cores used, on average and in three of four readings; time waited for a processor
+        /// does not count
+        min_cores: f64 = 0.8 in 0.05..=1024.0;
+        /// distinct acts that count as full variety; variety speaks against a spin
+        full_variety: u64 = 64 in 2.0..=128.0;
+        /// confidence from which it is a finding
+        min_confidence: f64 = 0.7 in 0.1..=1.0;
+        /// `true`: a sure `cpu-spin` freezes and kills an enforced run; `false`: it is a finding only
+        leads_to_acts: bool = false;
+    }
+}
+
+pub(crate) struct CpuSpin {
+    cores: Cores,
+}
+
+impl Rule for CpuSpin {
+    type Limits = Limits;
+    const ABOUT: About = About {
+        id: CPU_SPIN,
+        when: "CPU is used for seconds with little variety in what is done",
+        severity: "high; leads to an act only where configured",
+        urgency: Urgency::Uses,
+    };
+
+    fn new(_limits: &Limits, _now_unix_ns: u64) -> Self {
+        Self { cores: Cores::new() }
+    }
+
+    fn looks_back_ms(limits: &Limits) -> u64 {
+        limits.hold_ms
+    }
+
+    fn leads_to_acts(limits: &Limits) -> bool {
+        limits.leads_to_acts
+    }
+
+    fn judge(&mut self, _subject: usize, past: &Past, limits: &Limits) -> Option<Verdict> {
+        let window = past.readings.covering(ns(limits.hold_ms))?;
+        if !is_busy(&window, limits) {
+            return None;
+        }
+        let cores = self.cores.measure(&past.readings, window.start_unix_ns);
+        let variety = |sort| past.acts.variety(sort, &window.added);
+        let (changes, others) = (variety(Sort::Change), variety(Sort::Other));
+        let signal = judge(&Facts { window, cores, changes, others }, limits)?;
+        let shown = Shown::Newest(Show::All);
+        Some(Verdict { signal, since_unix_ns: window.start_unix_ns, shown, tags: TAGS })
+    }
+}
+
 /// What a spin is judged by.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct SpinFacts {
+struct Facts {
     /// Covers the hold time.
-    pub(crate) window: Window,
-    pub(crate) cores: CoreUse,
+    window: Window,
+    cores: CoreUse,
     /// Over about the same time.
-    pub(crate) changes: Variety,
-    pub(crate) others: Variety,
+    changes: Variety,
+    others: Variety,
 }
 
 /// Cheap first question, before the distributions are made.
-pub(crate) fn is_busy(window: &Window, limits: &Limits) -> bool {
-    window.cores() >= limits.cpu_min_cores
+fn is_busy(window: &Window, limits: &Limits) -> bool {
+    window.cores() >= limits.min_cores
 }
 
-pub(crate) fn judge(facts: &SpinFacts, limits: &Limits) -> Option<RunawaySignal> {
-    let SpinFacts { window, cores, changes, others } = facts;
+fn judge(facts: &Facts, limits: &Limits) -> Option<RunawaySignal> {
+    let Facts { window, cores, changes, others } = facts;
     let average = window.cores();
-    let cpu_score = (average.min(cores.p25) / (FULL_SCORE * limits.cpu_min_cores)).min(1.0);
+    let cpu_score = (average.min(cores.p25) / (FULL_SCORE * limits.min_cores)).min(1.0);
     let moved = window.added.moved_bytes as f64;
     let by_bytes = moved / BYTES_PER_ACT;
     let distinct = changes.distinct + others.distinct + by_bytes;
-    let full = limits.cpu_full_variety as f64;
+    let full = limits.full_variety as f64;
     let variety_score = ((distinct - 1.0) / (full - 1.0)).clamp(0.0, 1.0);
     let confidence = cpu_score * (1.0 - variety_score);
     let mut arithmetic = vec![
-        Term::limited("window", window.seconds(), "s", limits.cpu_hold_ms as f64 / 1e3),
+        Term::limited("window", window.seconds(), "s", limits.hold_ms as f64 / 1e3),
         Term::given("CPU time", window.added.cpu_usec as f64 / 1e6, "s"),
         Term::given("time waited for a CPU, not counted", window.added.cpu_wait_usec as f64 / 1e6, "s"),
-        Term::limited("cores used on average", average, "core", limits.cpu_min_cores),
-        Term::limited("cores used in 3 of 4 readings", cores.p25, "core", limits.cpu_min_cores),
+        Term::limited("cores used on average", average, "core", limits.min_cores),
+        Term::limited("cores used in 3 of 4 readings", cores.p25, "core", limits.min_cores),
         Term::given("cores used, 95th percentile", cores.p95, "core"),
         Term::given("cores used, peak", cores.peak, "core"),
-        Term::given("cores for full score", FULL_SCORE * limits.cpu_min_cores, "core"),
+        Term::given("cores for full score", FULL_SCORE * limits.min_cores, "core"),
         Term::given("CPU score", cpu_score, ""),
     ];
     arithmetic.extend(terms("changes", changes));
@@ -71,20 +141,19 @@ pub(crate) fn judge(facts: &SpinFacts, limits: &Limits) -> Option<RunawaySignal>
         Term::given("distinct acts", distinct, ""),
         Term::given("distinct acts for full score", full, ""),
         Term::given("variety score", variety_score, ""),
-        Term::limited("confidence", confidence, "", limits.cpu_min_confidence),
+        Term::limited("confidence", confidence, "", limits.min_confidence),
     ]);
     let summary = format!(
         "{average:.2} cores were used for {:.1} s (limit {:.2} for {:.1} s) while {} acts and {:.1} MiB moved came to \
          {distinct:.0} distinct acts (variety score {variety_score:.2}): confidence {confidence:.2} (limit {:.2}).",
         window.seconds(),
-        limits.cpu_min_cores,
-        limits.cpu_hold_ms as f64 / 1e3,
+        limits.min_cores,
+        limits.hold_ms as f64 / 1e3,
         changes.counted.saturating_add(others.counted),
         moved / f64::from(1 << 20),
-        limits.cpu_min_confidence,
+        limits.min_confidence,
     );
-    RunawaySignal { rule: CPU_SPIN.to_owned(), confidence, severity: Severity::High, summary, arithmetic }
-        .when_held()
+    RunawaySignal { rule: CPU_SPIN, confidence, severity: Severity::High, summary, arithmetic }.when_held()
 }
 
 /// What one sort's variety was calculated from.
@@ -132,7 +201,7 @@ mod tests {
     fn spin(spin: Spin) -> Option<RunawaySignal> {
         let Spin { cores, steady, moved_bytes, changes, others } = spin;
         let added = Counters { cpu_usec: (cores * 3e6).round() as u64, moved_bytes, ..Counters::default() };
-        let facts = SpinFacts {
+        let facts = Facts {
             window: Window { start_unix_ns: 1, end_unix_ns: 3_000_000_001, added },
             cores: CoreUse { p25: steady, p95: cores, peak: cores },
             changes,

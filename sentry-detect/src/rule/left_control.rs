@@ -6,16 +6,23 @@
 //!
 //! A request is: a unix connection or datagram to a listed service that is not in the run itself; a TCP connection that
 //! succeeded, to a listed port of this host; a file written, linked or renamed to where cron or at look for work. A
-//! normal agent does some of it for good reasons, so that it is recorded and never leads to an act
-//! (see [`crate::decision`]).
+//! normal agent does some of it for good reasons, so that it is recorded and never leads to an act.
 
+use super::{
+    contract::{About, Rule, Seen, Shown, Urgency, Verdict},
+    limits::NoLimits,
+    past::Past,
+};
 use crate::{
     act::{FileAct, SocketAct},
     event::{Endpoint, Event, EventKind},
-    runaway::{RunawaySignal, Severity, Term},
+    runaway::{RuleId, RunawaySignal, Severity, Term},
 };
 
-pub const LEFT_CONTROL: &str = "left-control";
+pub const LEFT_CONTROL: RuleId = RuleId::new("left-control");
+
+/// It has no thresholds.
+pub type Limits = NoLimits;
 
 /// Longest text kept of a request, bytes.
 const LONGEST: usize = 128;
@@ -87,7 +94,7 @@ const SPOOLS: &[(&str, &str)] = &[
 
 /// What a run asked of whom.
 #[derive(Debug, Default)]
-pub(crate) struct Control {
+pub(crate) struct LeftControl {
     asked: [Asked; PEERS.len()],
 }
 
@@ -95,13 +102,8 @@ pub(crate) struct Control {
 struct Asked {
     /// In the life of the run.
     requests: u64,
-    /// The request that a finding would show; kept until the reading after the one that judged it.
+    /// The first since the last reading, which a finding would show.
     request: Option<Box<Request>>,
-    /// It has not been judged yet.
-    due: bool,
-    found_unix_ns: Option<u64>,
-    /// Id of the last finding.
-    finding: String,
 }
 
 #[derive(Debug)]
@@ -116,64 +118,58 @@ struct Request {
     peer_uid: Option<u32>,
 }
 
-/// What is a finding.
-pub(crate) struct Left {
-    pub(crate) signal: RunawaySignal,
-    pub(crate) evidence: String,
-    pub(crate) time_unix_ns: u64,
-    pub(crate) tags: &'static [&'static str],
-}
+impl Rule for LeftControl {
+    type Limits = Limits;
+    const ABOUT: About = About {
+        id: LEFT_CONTROL,
+        when: "a service outside of the run is asked for work: a container engine, systemd, D-Bus, tmux, \
+               sshd or docker by TCP on this host, cron, at",
+        severity: "by service; never leads to an act",
+        urgency: Urgency::Known,
+    };
+    /// The services.
+    const SUBJECTS: usize = PEERS.len();
+    /// Whom the run asked for work stays known after an act: what it asked for goes on.
+    const FORGETS: bool = false;
 
-impl Control {
-    pub(crate) fn event(&mut self, event: &Event) {
-        let Some(number) = whom(&event.kind) else { return };
+    fn new(_limits: &Limits, _now_unix_ns: u64) -> Self {
+        Self::default()
+    }
+
+    /// Not at readings at all.
+    fn looks_back_ms(_limits: &Limits) -> u64 {
+        0
+    }
+
+    /// Never: many agents do this legitimately.
+    fn leads_to_acts(_limits: &Limits) -> bool {
+        false
+    }
+
+    fn event(&mut self, seen: &Seen<'_>) {
+        let Some(number) = whom(&seen.event.kind) else { return };
         let asked = &mut self.asked[number];
         asked.requests += 1;
-        if !asked.due {
-            asked.request = Some(Box::new(request(event)));
-            asked.due = true;
+        if asked.request.is_none() {
+            asked.request = Some(Box::new(request(seen.event)));
         }
     }
 
-    /// The findings of all requests since the last reading; `id` gives each its id.
-    pub(crate) fn reading(
-        &mut self,
-        now_unix_ns: u64,
-        cool_down_ns: u64,
-        mut id: impl FnMut() -> String,
-    ) -> Vec<(String, Left)> {
-        let mut left = Vec::new();
-        for (peer, asked) in PEERS.iter().zip(&mut self.asked) {
-            if !std::mem::take(&mut asked.due) {
-                // Whoever could not take the finding has said so by now.
-                asked.request = None;
-                asked.finding = String::new();
-                continue;
-            }
-            let cools_down =
-                asked.found_unix_ns.is_some_and(|found| now_unix_ns.saturating_sub(found) < cool_down_ns);
-            let Some(request) = asked.request.as_deref().filter(|_| !cools_down) else { continue };
-            let finding = id();
-            left.push((finding.clone(), request.left(peer, asked.requests)));
-            asked.found_unix_ns = Some(now_unix_ns);
-            asked.finding = finding;
-        }
-        left
+    fn judge(&mut self, subject: usize, _past: &Past, _limits: &Limits) -> Option<Verdict> {
+        let Asked { requests, request } = &self.asked[subject];
+        Some(request.as_deref()?.verdict(&PEERS[subject], *requests))
     }
 
-    /// Nobody could take the finding: its request is judged again.
-    pub(crate) fn not_taken(&mut self, finding: &str) {
-        for asked in self.asked.iter_mut().filter(|asked| asked.request.is_some() && asked.finding == finding)
-        {
-            asked.due = true;
-            asked.found_unix_ns = None;
+    fn judged(&mut self) {
+        for asked in &mut self.asked {
+            asked.request = None;
         }
     }
 }
 
 impl Request {
     /// `requests`: so far, in the life of the run.
-    fn left(&self, peer: &Peer, requests: u64) -> Left {
+    fn verdict(&self, peer: &Peer, requests: u64) -> Verdict {
         let Self { event, time_unix_ns, by, way, peer_pid, peer_uid } = self;
         let known = |name, id: Option<u32>| id.map(|id| Term::given(name, id.into(), ""));
         let mut arithmetic = vec![Term::limited("requests so far", requests as f64, "", 1.0)];
@@ -181,7 +177,7 @@ impl Request {
         arithmetic.extend(known("peer user", *peer_uid));
         arithmetic.push(Term::given("confidence", peer.confidence, ""));
         let signal = RunawaySignal {
-            rule: LEFT_CONTROL.to_owned(),
+            rule: LEFT_CONTROL,
             confidence: peer.confidence,
             severity: peer.severity,
             summary: format!(
@@ -190,7 +186,7 @@ impl Request {
             ),
             arithmetic,
         };
-        Left { signal, evidence: event.clone(), time_unix_ns: *time_unix_ns, tags: peer.tags }
+        Verdict { signal, since_unix_ns: *time_unix_ns, shown: Shown::One(event.clone()), tags: peer.tags }
     }
 }
 

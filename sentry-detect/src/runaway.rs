@@ -1,23 +1,46 @@
-//! Detectors: windows in, [`RunawaySignal`]s out.
+//! What a rule says when it holds: [`RunawaySignal`].
 //!
-//! A rule holds when every term of its arithmetic that has a limit reaches it (`value >= limit`); terms without a limit
-//! are what those were calculated from. So a finding can be checked with nothing but itself at hand.
+//! A rule holds when every term of its arithmetic that has a limit reaches it (`value >= limit`);
+//! terms without a limit are what those were calculated from. So a finding can be checked with
+//! nothing but itself at hand.
 
-pub mod settings;
-
-pub mod spawn_storm;
-
-pub mod cpu_spin;
-
-pub mod call_flood;
+use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
+
+/// Stable name of a rule, e.g. `spawn-storm`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct RuleId(Cow<'static, str>);
+
+impl RuleId {
+    #[must_use]
+    pub const fn new(name: &'static str) -> Self {
+        Self(Cow::Borrowed(name))
+    }
+
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<String> for RuleId {
+    fn from(name: String) -> Self {
+        Self(Cow::Owned(name))
+    }
+}
+
+impl std::fmt::Display for RuleId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(&self.0)
+    }
+}
 
 /// A typed symptom with the arithmetic that led to it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RunawaySignal {
-    /// Stable rule name, e.g. `spawn-storm`, `left-control`.
-    pub rule: String,
+    pub rule: RuleId,
     /// 0.0–1.0.
     pub confidence: f64,
     pub severity: Severity,
@@ -29,7 +52,7 @@ pub struct RunawaySignal {
 
 impl RunawaySignal {
     /// The verdict: all terms that have a limit reach it.
-    fn when_held(self) -> Option<Self> {
+    pub(crate) fn when_held(self) -> Option<Self> {
         self.arithmetic.iter().all(Term::holds).then_some(self)
     }
 }

@@ -1,0 +1,37 @@
+//! Rules: what is a finding. One file each, with its thresholds, what it remembers, its tags, what it
+//! shows as evidence, and whether it leads to acts.
+//!
+//! To add one: a file with an implementation of `contract::Rule`, and a row in `table`.
+
+pub(crate) mod limits;
+
+mod contract;
+
+mod past;
+
+mod judged;
+
+mod common;
+
+mod call_flood;
+
+mod cpu_spin;
+
+mod exec_loop;
+
+pub mod left_control;
+
+mod spawn_storm;
+
+mod table;
+
+pub mod settings;
+
+pub use contract::{About, Urgency};
+pub use limits::{Key, SettingsError};
+pub use settings::Settings;
+pub use table::{Limits, MOST_FINDINGS, RULES};
+
+pub(crate) use contract::{Act, Seen, Shown, Verdict};
+pub(crate) use past::Past;
+pub(crate) use table::Rules;

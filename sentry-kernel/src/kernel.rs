@@ -1,0 +1,343 @@
+//! What the sensor asks of the kernel, as traits: the running kernel answers them, and in tests one in
+//! memory does.
+//!
+//! | trait | what stands behind it |
+//! |---|---|
+//! | [`Programs`] | the BPF programs and their tables |
+//! | [`Groups`], [`Group`] | the cgroup v2 hierarchy |
+//! | [`Processes`], [`HeldProcess`] | procfs and pidfds |
+//! | [`Clock`] | the machine's clocks |
+//!
+//! Every call may fail or block; none is made per event.
+
+use std::{
+    collections::HashSet,
+    ffi::OsString,
+    fmt::Debug,
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use sentry_common::{
+    counter::RunBlock,
+    fault,
+    table::{Flow, FlowKey, RunTag},
+};
+use sentry_detect::run::ProcessKey;
+
+use crate::{
+    bpf::{Links, LoadError, Rows},
+    cgroup::{CgroupError, CgroupEvents, CpuTime, Mark},
+    clock::Clock,
+};
+
+/// Everything that the sensor asks of one kernel.
+pub struct Kernel {
+    pub programs: Box<dyn Programs>,
+    pub groups: Arc<dyn Groups>,
+    pub processes: Arc<dyn Processes>,
+    pub clock: Clock,
+}
+
+/// The BPF programs and the tables that they share with the sensor.
+pub trait Programs: Send {
+    /// Letter of the tier: what file facts are seen by.
+    fn tier(&self) -> &str;
+
+    /// What this kernel does not show, one sentence each.
+    fn limits(&self) -> Vec<String>;
+
+    /// Whether records of a fact are made here.
+    fn tell(&self, fact: &str) -> bool;
+
+    /// Attaches the programs beside the core's, where they are not.
+    ///
+    /// # Errors
+    /// When the kernel refuses an attachment; nothing stays attached then.
+    fn arm(&mut self) -> Result<(), LoadError>;
+
+    /// What [`Programs::arm`] attached, to be dropped where nobody waits.
+    fn take_armed(&mut self) -> Links;
+
+    /// Facts whose programs somebody else has detached.
+    ///
+    /// # Errors
+    /// When the process's own descriptors cannot be listed.
+    fn detached(&self) -> io::Result<Vec<&'static str>>;
+
+    /// Calls of programs that the kernel left out since they were loaded; `None` where it cannot be
+    /// asked.
+    fn skipped(&self) -> Option<u64>;
+
+    /// Gives a slot to a run, its counters at zero; generation 0 frees it.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    fn set_run(&mut self, slot: u32, generation: u32) -> Result<(), LoadError>;
+
+    /// Voids every tag of a slot's run and keeps its counters, which are returned.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    fn stop_run(&mut self, slot: u32) -> Result<RunBlock, LoadError>;
+
+    /// The counters of a slot.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    fn run(&self, slot: u32) -> Result<RunBlock, LoadError>;
+
+    /// Makes a cgroup part of a run.
+    ///
+    /// # Errors
+    /// When the table is full.
+    fn add_cgroup(&mut self, cgroup: u64, tag: RunTag) -> Result<(), LoadError>;
+
+    /// Which run a cgroup belongs to.
+    fn cgroup(&self, cgroup: u64) -> Option<RunTag>;
+
+    /// The cgroups whose tag is not void.
+    fn live_cgroups(&self) -> HashSet<u64>;
+
+    /// Whether a tag is that of the run that has its slot now.
+    fn is_live(&self, tag: RunTag) -> bool;
+
+    /// Removes all rows of a run from the tables of cgroups and processes.
+    fn forget(&mut self, tag: RunTag);
+
+    /// Live processes of a run, by its lineage, wherever their cgroup is.
+    fn members(&self, tag: RunTag) -> Vec<ProcessKey>;
+
+    /// Live processes of all runs.
+    fn all_members(&self) -> Vec<(RunTag, ProcessKey)>;
+
+    /// Makes a process a member that no program has seen come.
+    ///
+    /// # Errors
+    /// When the table is full, or the kernel refuses.
+    fn add_member(&mut self, tag: RunTag, process: ProcessKey) -> Result<(), LoadError>;
+
+    /// Takes a process out. True for the one caller that removed it.
+    fn remove_member(&mut self, tag: RunTag, process: ProcessKey) -> bool;
+
+    /// The live run of a process.
+    fn process(&self, tgid: u32) -> Option<RunTag>;
+
+    /// What a run exchanged with each other side.
+    fn flows(&self, tag: RunTag) -> Vec<(FlowKey, Flow)>;
+
+    /// The same for the last time: the rows are free again.
+    fn take_flows(&mut self, tag: RunTag) -> Vec<(FlowKey, Flow)>;
+
+    /// Kernel-side failures since the programs were loaded, by [`fault`].
+    fn faults(&self) -> [u64; fault::COUNT as usize];
+
+    /// Prepares a pass over all tasks that tags those in the cgroups of runs.
+    ///
+    /// # Errors
+    /// When the iterator cannot be made.
+    fn seed_pass(&mut self) -> Result<SeedPass, LoadError>;
+
+    /// Has the kernel ask about what these rows select.
+    ///
+    /// # Errors
+    /// When there are more rows than room, or the kernel refuses.
+    fn select(&mut self, rows: Rows) -> Result<(), LoadError>;
+
+    /// The tags in reserve, by place; `None` where one was taken.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    fn spares(&self) -> Result<Vec<Option<RunTag>>, LoadError>;
+
+    /// Puts a tag in reserve, or (`None`) nothing.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    fn set_spare(&mut self, place: u32, tag: Option<RunTag>) -> Result<(), LoadError>;
+}
+
+/// A pass over all tasks: makes it and returns when the tasks started (`CLOCK_BOOTTIME`, ns) that it
+/// left to their fork records. It is made without the tables: it takes as long as there are tasks.
+pub type SeedPass = Box<dyn FnOnce() -> Result<Vec<u64>, LoadError> + Send>;
+
+/// The hierarchy of control groups.
+pub trait Groups: Debug + Send + Sync {
+    /// Where it is mounted.
+    fn mount(&self) -> &Path;
+
+    /// Where this process is, below the mount, if it lives in a cgroup namespace of its own.
+    ///
+    /// # Errors
+    /// Where it is in no group that the mount shows.
+    fn own(&self) -> Result<Option<PathBuf>, CgroupError>;
+
+    /// Makes the group of a run.
+    ///
+    /// # Errors
+    /// Where `run` is not one path component, exists already or cannot be made.
+    fn create(&self, run: &str) -> Result<Arc<dyn Group>, CgroupError>;
+
+    /// Makes a group in the one at `parent` below the mount.
+    ///
+    /// # Errors
+    /// Where `name` is not one path component, exists already or cannot be made.
+    fn create_in(&self, parent: &Path, name: &str) -> Result<Arc<dyn Group>, CgroupError>;
+
+    /// Opens a group: `path` is absolute in the file system, or relative to the mount.
+    ///
+    /// # Errors
+    /// Where it is outside of the mount, the root, not a domain group, or cannot be opened.
+    fn open(&self, path: &Path) -> Result<Arc<dyn Group>, CgroupError>;
+
+    /// Stands for a group that was there and is not any more.
+    ///
+    /// # Errors
+    /// Where no group can be made to stand for it.
+    fn gone(&self, below: &Path, id: u64) -> Result<Arc<dyn Group>, CgroupError>;
+
+    /// Names of the groups in the directory of runs.
+    ///
+    /// # Errors
+    /// Where the directory cannot be read.
+    fn names_of_runs(&self) -> Result<Vec<OsString>, CgroupError>;
+}
+
+/// One control group; what is said of its members holds for its subtree.
+pub trait Group: Debug + Send + Sync {
+    /// The kernel's number of it.
+    fn id(&self) -> u64;
+
+    /// Where it was when it was opened, below the mount, without a leading slash.
+    fn below(&self) -> &Path;
+
+    /// Where it was when it was opened.
+    fn path(&self) -> PathBuf;
+
+    /// Whether it is the root of the hierarchy.
+    fn is_root(&self) -> bool;
+
+    /// Processes with a live thread, sorted.
+    ///
+    /// # Errors
+    /// Where a file cannot be read.
+    fn procs(&self) -> Result<Vec<u32>, CgroupError>;
+
+    /// Moves a process with all its threads into it.
+    ///
+    /// # Errors
+    /// Where the kernel refuses, or the group is gone.
+    fn add(&self, pid: u32) -> Result<(), CgroupError>;
+
+    /// What the kernel says about it now.
+    ///
+    /// # Errors
+    /// Where the file cannot be read.
+    fn events(&self) -> Result<CgroupEvents, CgroupError>;
+
+    /// Whether a live process is in it. A group that is gone has none.
+    ///
+    /// # Errors
+    /// Where the kernel does not say.
+    fn populated(&self) -> Result<bool, CgroupError>;
+
+    /// Calls `visit` with the id of every group of the subtree, each before its children are listed,
+    /// until that returns false.
+    ///
+    /// # Errors
+    /// Where a directory cannot be read.
+    fn visit(&self, visit: &mut dyn FnMut(u64) -> bool) -> Result<(), CgroupError>;
+
+    /// CPU time since it was made.
+    ///
+    /// # Errors
+    /// Where the kernel does not say.
+    fn cpu_time(&self) -> Result<CpuTime, CgroupError>;
+
+    /// Removes it and what is below it. Members must be gone.
+    ///
+    /// # Errors
+    /// Where a process is still in it, or the path belongs to another group by now.
+    fn remove(&self) -> Result<(), CgroupError>;
+
+    /// Stops every task and waits until the kernel confirms it.
+    ///
+    /// # Errors
+    /// Where the tasks did not stop within `limit`: the request stands, a thaw undoes it.
+    fn freeze(&self, limit: Duration) -> Result<(), CgroupError>;
+
+    /// Undoes a freeze. A group that is gone is not frozen.
+    ///
+    /// # Errors
+    /// Where it stays frozen, as it does below a frozen parent.
+    fn thaw(&self, limit: Duration) -> Result<(), CgroupError>;
+
+    /// Whether all tasks are stopped now.
+    ///
+    /// # Errors
+    /// Where the kernel does not say.
+    fn is_frozen(&self) -> Result<bool, CgroupError>;
+
+    /// Kills every process, and does not wait for their end.
+    ///
+    /// # Errors
+    /// Where the kernel refuses.
+    fn kill(&self, limit: Duration) -> Result<(), CgroupError>;
+
+    /// Writes down whose it is.
+    ///
+    /// # Errors
+    /// Where the kernel refuses.
+    fn set_mark(&self, mark: &Mark) -> Result<(), CgroupError>;
+
+    /// Whose it is, where that was written down.
+    fn mark(&self) -> Option<Mark>;
+
+    /// When it was last changed, Unix time in seconds.
+    ///
+    /// # Errors
+    /// Where the kernel does not say.
+    fn changed_unix_s(&self) -> Result<u64, CgroupError>;
+}
+
+/// Processes, each named by the number that it has and the time when it started.
+pub trait Processes: Send + Sync {
+    /// Opens a live process. `None` where it has ended, or its number is another's by now.
+    fn hold(&self, key: ProcessKey) -> Option<Box<dyn HeldProcess>>;
+
+    /// Whether it lives.
+    fn is_alive(&self, key: ProcessKey) -> bool;
+
+    /// Whether it has ended for certain.
+    fn is_gone(&self, key: ProcessKey) -> bool;
+
+    /// Whether each of its threads that live is stopped; a process that has ended is.
+    fn is_stopped(&self, key: ProcessKey) -> bool;
+
+    /// Bytes that it has read and written; 0 where it has ended or may not be asked.
+    fn moved_bytes(&self, pid: u32) -> u64;
+}
+
+/// A process that is held, so that a signal cannot reach another one.
+pub trait HeldProcess {
+    fn key(&self) -> ProcessKey;
+
+    /// Whether it is a part of the kernel.
+    fn is_kernel_thread(&self) -> bool;
+
+    /// Sends a signal. A process that has ended meanwhile needs none.
+    ///
+    /// # Errors
+    /// Where the kernel refuses.
+    fn signal(&self, signal: Signal) -> io::Result<()>;
+}
+
+/// What a process is made to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signal {
+    Stop,
+    Continue,
+    Kill,
+}
