@@ -26,6 +26,8 @@ pub mod journal;
 
 pub mod export;
 
+pub mod sink;
+
 pub mod stage;
 
 pub mod control;
