@@ -10,8 +10,8 @@ fn a_run_begins_is_counted_and_ends_with_its_last_process() {
     let mut sensor = Sensor::new();
     let (run, pid) = sensor.run(Mode::Observe);
     let child = sensor.world.fork(pid).unwrap();
-    sensor.world.act(child, 1, Ring::Critical, |block| block.execs += 1);
-    sensor.world.act(child, 7, Ring::Bulk, |block| block.opens += 7);
+    sensor.world.act(child, 1, Ring::Critical, |block| block.counts.execs += 1);
+    sensor.world.act(child, 7, Ring::Bulk, |block| block.counts.opens += 7);
     sensor.ticks(Duration::from_secs(1));
     assert!(!run.is_ended());
     sensor.world.exit(child);

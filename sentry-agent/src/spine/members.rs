@@ -71,8 +71,7 @@ fn runs_do_not_share_members() {
     let mut sensor = Sensor::new();
     let (one, first) = sensor.run(Mode::Observe);
     let (two, second) = sensor.run(Mode::Observe);
-    let tgids = |run: &Run| -> Vec<u32> {
-        sensor.registry.members(run).into_iter().map(|key| key.tgid).collect()
-    };
+    let tgids =
+        |run: &Run| -> Vec<u32> { sensor.registry.members(run).into_iter().map(|key| key.tgid).collect() };
     assert_eq!((tgids(&one), tgids(&two)), (vec![first], vec![second]));
 }

@@ -107,8 +107,7 @@ impl Sensor {
         for run in registry.live() {
             enforcer.remember_all(&run.id, &run.state().stopped);
         }
-        let actor =
-            Actor { registry: Arc::clone(&registry), enforcer, ledger, journal: journal.clone() };
+        let actor = Actor { registry: Arc::clone(&registry), enforcer, ledger, journal: journal.clone() };
         let (cases, waiting) = mpsc::channel(room);
         let sweep = Sweep::new(&registry);
         Self {
@@ -309,13 +308,7 @@ fn bomb(world: &World, pid: u32) {
 }
 
 fn start(mode: Mode, uid: u32) -> Start {
-    Start {
-        name: "agent".into(),
-        mode,
-        uid,
-        command: vec!["/bin/agent".into()],
-        selected_by: String::new(),
-    }
+    Start { name: "agent".into(), mode, uid, command: vec!["/bin/agent".into()], selected_by: String::new() }
 }
 
 fn result(outcome: &v1::Outcome) -> &'static str {

@@ -85,14 +85,14 @@ fn the_counts_of_both_lives_add_up() {
     for _ in 0..3 {
         sensor.world.fork_and_end(pid, 1);
     }
-    sensor.world.act(pid, 5, Ring::Bulk, |block| block.opens += 5);
+    sensor.world.act(pid, 5, Ring::Bulk, |block| block.counts.opens += 5);
     sensor.deliver();
     let (registry, journal) = (Arc::clone(&sensor.registry), sensor.journal.clone());
     sensor.runtime.block_on(crate::app::recover::tell(&registry, &journal));
     let mut sensor = sensor.killed_and_started();
     let run = sensor.registry.find("agent").unwrap();
     sensor.world.fork_and_end(pid, 2);
-    sensor.world.act(pid, 4, Ring::Bulk, |block| block.opens += 4);
+    sensor.world.act(pid, 4, Ring::Bulk, |block| block.counts.opens += 4);
     sensor.world.exit(pid);
     sensor.until("the run ends", |sensor| sensor.is_over(&run));
     let stored = sensor.stored(&before);

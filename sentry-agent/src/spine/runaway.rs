@@ -11,10 +11,7 @@ fn an_enforced_fork_bomb_is_frozen_and_killed() {
     bomb(&sensor.world, pid);
     sensor.until("the run ends", |sensor| sensor.is_over(&run));
     assert_eq!(sensor.findings(), ["spawn-storm"]);
-    assert_eq!(
-        sensor.outcomes(),
-        [(v1::Action::Freeze, APPLIED.into()), (v1::Action::Kill, APPLIED.into())]
-    );
+    assert_eq!(sensor.outcomes(), [(v1::Action::Freeze, APPLIED.into()), (v1::Action::Kill, APPLIED.into())]);
     assert_eq!(
         sensor.ledger(),
         ["run-start", "finding", "decision", "outcome", "decision", "outcome", "run-end"]
