@@ -5,6 +5,8 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod agent_name;
+
 pub mod config;
 
 pub mod container;
@@ -33,6 +35,8 @@ pub mod app;
 
 #[cfg(test)]
 mod spine;
+
+pub use agent_name::{AgentName, NameError};
 
 /// The running executable, also where its file was replaced by an upgrade meanwhile.
 pub const OWN_IMAGE: &str = "/proc/self/exe";

@@ -21,8 +21,6 @@ pub mod kubelet {
 
 pub mod certificate;
 
-pub mod container;
-
 pub mod convert;
 
 mod counts;

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::Run;
+use crate::{Decision, Outcome, Run};
 
 /// A run in a collector's answer.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -18,12 +18,22 @@ pub struct CollectedRun {
     pub updated_ms: i64,
 }
 
-/// A decision or an outcome in a collector's answer.
+/// A decision in a collector's answer.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct Collected<T> {
+pub struct CollectedDecision {
     #[serde(flatten)]
-    pub view: T,
-    /// Id of the sensor that it comes from.
+    pub decision: Decision,
+    /// Id of the sensor that made it.
+    pub sensor: String,
+}
+
+/// An outcome in a collector's answer.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct CollectedOutcome {
+    #[serde(flatten)]
+    pub outcome: Outcome,
+    /// Id of the sensor that verified it.
     pub sensor: String,
 }

@@ -25,6 +25,7 @@ pub struct RunStart {
     pub cgroup_id: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub container: Option<Container>,
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub selected_by: String,
 }
 

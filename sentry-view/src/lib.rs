@@ -33,7 +33,7 @@ mod run;
 
 pub mod time;
 
-pub use collected::{Collected, CollectedRun};
+pub use collected::{CollectedDecision, CollectedOutcome, CollectedRun};
 pub use completeness::{Completeness, Stored};
 pub use container::{Container, Pod};
 pub use decision::{Action, Decision, DecisionType, Outcome, OutcomeResult, OutcomeType};

@@ -4,7 +4,10 @@
 use std::{collections::BTreeMap, fs, path::Path};
 
 use schemars::{JsonSchema, schema_for};
-use sentry_view::{Collected, CollectedRun, Decision, Finding, Outcome, Report, Run, RunEnd, RunStart};
+use sentry_view::{
+    CollectedDecision, CollectedOutcome, CollectedRun, Decision, Finding, Outcome, Report, Run, RunEnd,
+    RunStart,
+};
 
 fn text<T: JsonSchema>() -> String {
     serde_json::to_string_pretty(&schema_for!(T)).unwrap() + "\n"
@@ -19,8 +22,8 @@ fn the_committed_schemas_are_those_of_the_types() {
         ("outcome.json", text::<Outcome>()),
         ("report.json", text::<Report>()),
         ("collected-run.json", text::<CollectedRun>()),
-        ("collected-decision.json", text::<Collected<Decision>>()),
-        ("collected-outcome.json", text::<Collected<Outcome>>()),
+        ("collected-decision.json", text::<CollectedDecision>()),
+        ("collected-outcome.json", text::<CollectedOutcome>()),
         ("ledger-run-start.json", text::<RunStart>()),
         ("ledger-run-end.json", text::<RunEnd>()),
     ]);

@@ -115,15 +115,3 @@ fn a_group_that_holds_the_sensor_by_now_is_not_acted_on() {
     }
     assert!(sensor.world.is_alive(pid) && !sensor.world.stands_still(pid));
 }
-
-#[test]
-fn a_finding_about_a_run_that_is_frozen_by_hand_leads_to_its_kill() {
-    let mut sensor = Sensor::new();
-    let (run, pid) = sensor.run(Mode::Enforce);
-    for _ in 0..80 {
-        sensor.world.fork(pid).unwrap();
-    }
-    sensor.by_hand(&run, Action::Freeze);
-    sensor.until("the run ends", |sensor| sensor.is_over(&run));
-    assert_eq!(sensor.findings(), ["spawn-storm"]);
-}

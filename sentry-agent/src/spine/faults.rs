@@ -27,14 +27,22 @@ fn begun(sensor: &mut Sensor, mode: Mode) -> (Arc<Run>, u32) {
     panic!("no run can be begun");
 }
 
-/// One failure: the runaway is killed all the same.
+/// One failure: the runaway is killed all the same, or stands frozen until somebody kills it.
 fn runaway_once(call: Call) {
     for after in AFTER {
         let mut sensor = Sensor::new();
         sensor.world.fail(call, When::Once { after });
         let (run, pid) = begun(&mut sensor, Mode::Enforce);
         bomb(&sensor.world, pid);
-        sensor.until("the bomb is gone", |sensor| !sensor.world.is_alive(pid));
+        sensor.until("the bomb is stopped", |sensor| {
+            !sensor.world.is_alive(pid) || sensor.world.stands_still(pid)
+        });
+        sensor.ticks(Duration::from_secs(1));
+        if sensor.world.is_alive(pid) {
+            assert_eq!(sensor.stored(&run).state(), v1::RunState::Frozen, "{call:?} after {after}");
+            assert!(sensor.outcomes().contains(&(v1::Action::Kill, "failed".into())));
+            assert_eq!(sensor.by_hand(&run, Action::Kill).result, OutcomeKind::Applied);
+        }
         sensor.until("the run ends", |sensor| sensor.is_over(&run));
         let stored = sensor.stored(&run);
         assert_eq!(stored.state(), v1::RunState::Ended, "{call:?} after {after}");

@@ -15,8 +15,8 @@ fn processes_that_sat_in_a_tagged_group_before_are_members() {
     for pid in pids {
         assert_eq!(sensor.registry.of_process(pid).unwrap().id, run.id);
     }
-    sensor.tick();
-    assert_eq!(sensor.stored(&run).processes_entered, 2);
+    sensor.deliver();
+    assert_eq!(run.wire().processes_entered, 2);
 }
 
 #[test]

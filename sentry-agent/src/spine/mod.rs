@@ -275,6 +275,8 @@ impl Sensor {
 
     /// Kinds of the ledger's entries, without the chain's own.
     fn ledger(&self) -> Vec<String> {
+        // Its writer is a thread that waits for the disk.
+        while !self.actor.ledger.settle() {}
         let mut kinds = Vec::new();
         let mut files: BTreeMap<String, String> = BTreeMap::new();
         for file in fs::read_dir(self.dir.path().join("ledger")).unwrap().flatten() {
@@ -287,7 +289,7 @@ impl Sensor {
             let entry: serde_json::Value = serde_json::from_str(line).unwrap();
             kinds.push(entry["kind"].as_str().unwrap().to_owned());
         }
-        kinds.retain(|kind| kind != "genesis");
+        kinds.retain(|kind| kind != "chain-start");
         kinds
     }
 

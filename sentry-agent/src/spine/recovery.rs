@@ -110,7 +110,7 @@ fn a_run_that_only_its_group_shows_is_watched_as_unknown() {
     world.unload();
     let mut sensor = Sensor::on(&world);
     let run = sensor.registry.find("unknown").unwrap();
-    assert_eq!((&run.id, run.mode), (&before.id, Mode::Observe), "its mark names another state directory");
+    assert_eq!((&run.id, run.mode), (&before.id, Mode::Enforce), "its mark has the mode");
     assert_eq!(sensor.troubles.len(), 1, "{:?}", sensor.troubles);
     assert_eq!(sensor.findings(), ["unknown-run"]);
     world.exit(pid);

@@ -26,8 +26,6 @@ mod key;
 
 mod listing;
 
-mod render;
-
 mod entry;
 
 mod resource;

@@ -126,7 +126,7 @@ async fn what_is_of_a_run_names_its_container() {
     sensor.send(4, vec![finding("r1", 1, v1::Severity::High)]).await;
     sensor.send_events("r2", 5..=5, 1).await;
     sensor.acked(5).await;
-    let expected = sentry_proto::container::json(&container);
+    let expected = json!(sentry_view::Container::from(&container));
     assert_eq!(collector.items("/api/v1/runs?run=r1")[0]["container"], expected);
     for path in ["/api/v1/events?run=r1", "/api/v1/findings"] {
         let items = collector.items(path);
@@ -186,7 +186,7 @@ async fn runs_tell_no_finding_from_not_complete() {
         one("blind")["completeness"]["missing"],
         json!([
             "the sensor was away 1 times while the run lived",
-            "2 acts could not be told",
+            "2 acts have no record",
             "the kernel left out 3 calls of programs while the run lived",
         ])
     );

@@ -3,6 +3,8 @@
 use sentry_common::counter::Counts;
 use serde::{Deserialize, Serialize};
 
+use crate::completeness::{Books, Record};
+
 macro_rules! readings {
     (
         reported { $($(#[$reported_doc:meta])+ $reported:ident,)+ }
@@ -74,9 +76,11 @@ impl Counters {
         self.opens.saturating_sub(self.opens_for_write)
     }
 
-    /// True when no record of the run was lost.
+    /// Whether the record of the run is complete, by what the counters hold of that.
     #[must_use]
     pub fn complete(&self) -> bool {
-        self.lost_critical == 0 && self.lost_bulk == 0
+        let books = |lost| Books { lost, ..Books::default() };
+        Record { critical: books(self.lost_critical), bulk: books(self.lost_bulk), ..Record::default() }
+            .is_complete()
     }
 }

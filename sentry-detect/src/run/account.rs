@@ -1,7 +1,11 @@
 //! What a run comes to: in this sensor life, and over all of them.
 
 use super::books::{RINGS, RingBooks};
-use crate::{aggregate::counters::Counters, identity::ProcessKey};
+use crate::{
+    aggregate::counters::Counters,
+    completeness::{Books, Kept, Record},
+    identity::ProcessKey,
+};
 
 /// Where a run stands for those who ask: what outcomes have verified.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -47,11 +51,25 @@ impl Account {
         }
     }
 
-    /// Whether the record of the run is complete: one was made of every act, none was left out, and
-    /// `kept` of them are there, without a gap. This is the only rule for it.
+    /// Whether the record of the run is complete, where `events` are kept of it, with `gaps` between
+    /// them.
     #[must_use]
-    pub fn is_complete(&self, kept: u64, gaps: u64) -> bool {
-        let generated: u64 = self.rings.iter().map(|ring| ring.generated).sum();
-        gaps == 0 && self.interruptions == 0 && self.unrecorded == 0 && self.skipped == 0 && kept == generated
+    pub fn is_complete(&self, events: u64, gaps: u64) -> bool {
+        let [critical, bulk] = self.rings.map(|ring| Books {
+            generated: ring.generated,
+            delivered: ring.delivered,
+            lost: ring.lost,
+            throttled: ring.throttled,
+        });
+        let record = Record {
+            critical,
+            bulk,
+            ended: self.ended_unix_ns.is_some(),
+            interruptions: self.interruptions.into(),
+            without_record: self.unrecorded,
+            skipped: self.skipped,
+            kept: Kept { events: Some(events), gaps, ..Kept::default() },
+        };
+        record.is_complete()
     }
 }

@@ -14,7 +14,6 @@ use axum::{
 use prost::{DecodeError, Message as _};
 use sentry_proto::v1::{self, Action};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -22,7 +21,6 @@ use crate::{
     api::{
         answer::ApiError,
         entry::{Entry, Group},
-        render,
         right::{Act, May, Read},
         state::Api,
     },
@@ -47,7 +45,7 @@ struct Command {
     key: String,
     run: String,
     sensor: String,
-    action: String,
+    action: sentry_view::Action,
     reason: String,
     /// pending, delivered or done.
     state: &'static str,
@@ -55,8 +53,7 @@ struct Command {
     delivered_ms: Option<i64>,
     done_ms: Option<i64>,
     /// What the sensor says came of it.
-    #[schema(value_type = Option<Object>)]
-    outcome: Option<Value>,
+    outcome: Option<sentry_view::Outcome>,
 }
 
 pub(super) fn post() -> Entry {
@@ -157,7 +154,7 @@ fn command(row: &CommandRow) -> Result<Command, DecodeError> {
         key: row.key.clone(),
         run: row.run.clone(),
         sensor: row.sensor.clone(),
-        action: render::name(action.as_str_name(), "ACTION_"),
+        action: action.into(),
         reason: row.reason.clone(),
         state: match (row.done_ms, row.delivered_ms) {
             (Some(_), _) => "done",
@@ -167,7 +164,7 @@ fn command(row: &CommandRow) -> Result<Command, DecodeError> {
         created_ms: row.created_ms,
         delivered_ms: row.delivered_ms,
         done_ms: row.done_ms,
-        outcome: outcome.as_ref().map(render::outcome_alone),
+        outcome: outcome.as_ref().map(Into::into),
     })
 }
 

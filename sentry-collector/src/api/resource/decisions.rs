@@ -3,9 +3,7 @@
 use axum::{extract::State, response::Response};
 use prost::{DecodeError, Message as _};
 use sentry_proto::v1;
-use serde::Serialize;
-use serde_json::Value;
-use utoipa::ToSchema;
+use sentry_view::CollectedDecision;
 
 use crate::{
     api::{
@@ -13,7 +11,6 @@ use crate::{
         entry::Entry,
         key,
         listing::{Listing, QueryPairs},
-        render,
         right::{May, Read},
         state::Api,
     },
@@ -34,19 +31,15 @@ listed! {
     }
 }
 
-#[derive(Serialize, ToSchema)]
-#[schema(value_type = Object)]
-struct Decision(Value);
-
 pub(super) fn entry() -> Entry {
-    Entry::listing::<Decision, _, _>(&DECISIONS, list)
+    Entry::listing::<CollectedDecision, _, _>(&DECISIONS, list)
 }
 
 async fn list(_: May<Read>, State(api): State<Api>, pairs: QueryPairs) -> Result<Response, ApiError> {
     DECISIONS.answer(&api, pairs, show).await
 }
 
-fn show(row: DecisionRow) -> Result<Decision, DecodeError> {
-    let decision = v1::Decision::decode(row.body.as_slice())?;
-    Ok(Decision(render::decision(&decision, &row.sensor)))
+fn show(row: DecisionRow) -> Result<CollectedDecision, DecodeError> {
+    let decision = (&v1::Decision::decode(row.body.as_slice())?).into();
+    Ok(CollectedDecision { decision, sensor: row.sensor })
 }

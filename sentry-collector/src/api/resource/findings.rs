@@ -64,5 +64,5 @@ fn show(row: FindingRow) -> Result<OcsfFinding, DecodeError> {
         container: container.as_ref(),
     };
     let finding = v1::Finding::decode(row.body.as_slice())?;
-    Ok(OcsfFinding(ocsf::finding(&finding, &host)))
+    Ok(OcsfFinding(ocsf::finding(&(&finding).into(), &host)))
 }

@@ -3,9 +3,7 @@
 use axum::{extract::State, response::Response};
 use prost::{DecodeError, Message as _};
 use sentry_proto::v1;
-use serde::Serialize;
-use serde_json::Value;
-use utoipa::ToSchema;
+use sentry_view::CollectedOutcome;
 
 use crate::{
     api::{
@@ -13,7 +11,6 @@ use crate::{
         entry::Entry,
         key,
         listing::{Listing, QueryPairs},
-        render,
         right::{May, Read},
         state::Api,
     },
@@ -34,19 +31,15 @@ listed! {
     }
 }
 
-#[derive(Serialize, ToSchema)]
-#[schema(value_type = Object)]
-struct Outcome(Value);
-
 pub(super) fn entry() -> Entry {
-    Entry::listing::<Outcome, _, _>(&OUTCOMES, list)
+    Entry::listing::<CollectedOutcome, _, _>(&OUTCOMES, list)
 }
 
 async fn list(_: May<Read>, State(api): State<Api>, pairs: QueryPairs) -> Result<Response, ApiError> {
     OUTCOMES.answer(&api, pairs, show).await
 }
 
-fn show(row: OutcomeRow) -> Result<Outcome, DecodeError> {
-    let outcome = v1::Outcome::decode(row.body.as_slice())?;
-    Ok(Outcome(render::outcome(&outcome, &row.sensor)))
+fn show(row: OutcomeRow) -> Result<CollectedOutcome, DecodeError> {
+    let outcome = (&v1::Outcome::decode(row.body.as_slice())?).into();
+    Ok(CollectedOutcome { outcome, sensor: row.sensor })
 }
