@@ -3,6 +3,7 @@
 //! ```text
 //! sentry-kernel (hooks, rings, records) → enrich → detect → enforce → ledger → journal → export
 //! ```
+#![forbid(unsafe_code)]
 
 mod agent_name;
 

@@ -3,10 +3,11 @@
 use std::{
     io,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
 };
 
 use hyper_util::rt::TokioIo;
+use parking_lot::Mutex;
 use sentry_proto::v1::control_client::ControlClient;
 use tokio::net::UnixStream;
 use tonic::transport::{Channel, Endpoint};
@@ -30,7 +31,7 @@ pub(crate) async fn connect(socket: &Path) -> Result<Client, CliError> {
                 Ok(stream) => Ok(TokioIo::new(stream)),
                 Err(error) => {
                     // tonic hides the cause; its number decides what to tell the person.
-                    *seen.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.kind());
+                    *seen.lock() = Some(error.kind());
                     Err(error)
                 }
             }
@@ -39,7 +40,7 @@ pub(crate) async fn connect(socket: &Path) -> Result<Client, CliError> {
     // The address is never resolved; HTTP/2 wants one for its `:authority`.
     let channel = Endpoint::from_static("http://sensor.local").connect_with_connector(connector).await;
     let channel = channel.map_err(|error| {
-        let kind = failure.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let kind = failure.lock().take();
         let socket = PathBuf::from(socket);
         match kind {
             Some(io::ErrorKind::PermissionDenied) => CliError::SocketDenied { socket, user: user() },

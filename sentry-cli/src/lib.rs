@@ -4,6 +4,7 @@
 //! - `client`, `out`: the control socket and the terminal.
 //! - `render`: pure text and JSON.
 //! - the rest: one file per family of commands.
+#![forbid(unsafe_code)]
 
 use std::{ffi::OsString, process::ExitCode};
 

@@ -1,4 +1,5 @@
 //! `sentry`: the sensor and its command line.
+#![forbid(unsafe_code)]
 
 use std::process::ExitCode;
 

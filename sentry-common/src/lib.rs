@@ -6,6 +6,7 @@
 //!
 //! With feature `user` every struct can be read from bytes and written as bytes without `unsafe`
 //! (zerocopy).
+#![forbid(unsafe_code)]
 #![no_std]
 
 pub mod abi;

@@ -1,4 +1,5 @@
 //! What a run costs in memory, measured: by an allocator that counts what this thread holds.
+#![expect(unsafe_code, reason = "an allocator that counts")]
 
 use std::{
     alloc::{GlobalAlloc, Layout, System},

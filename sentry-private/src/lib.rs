@@ -7,6 +7,7 @@
 //! with the sticky bit above it, or a group of root's. A file is opened without following a link,
 //! and taken if it is a regular one with such an owner that no other user can write to. One that
 //! others can read is closed to them; directories are made with mode 0700, files with 0600.
+#![forbid(unsafe_code)]
 
 mod format;
 

@@ -5,6 +5,7 @@
 pub mod v1 {
     #![expect(
         clippy::all,
+        clippy::too_many_lines,
         clippy::allow_attributes,
         clippy::allow_attributes_without_reason,
         reason = "generated code"

@@ -220,8 +220,10 @@ pub fn cancel(token: &CancellationToken) -> impl Future<Output = ()> + Send + 's
 mod tests {
     use std::{
         future::{pending, ready},
-        sync::{Arc, Mutex, PoisonError, mpsc},
+        sync::{Arc, mpsc},
     };
+
+    use parking_lot::Mutex;
 
     use super::*;
 
@@ -249,11 +251,11 @@ mod tests {
 
     impl Log {
         fn add(&self, what: &'static str) {
-            self.0.lock().unwrap_or_else(PoisonError::into_inner).push(what);
+            self.0.lock().push(what);
         }
 
         fn all(&self) -> Vec<&'static str> {
-            self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+            self.0.lock().clone()
         }
     }
 
@@ -362,7 +364,7 @@ mod tests {
     #[tokio::test]
     async fn a_thread_is_joined_and_can_block_on_its_runtime() {
         let (mut stages, log) = (Of::default(), Log::default());
-        let (stop, stopped) = mpsc::channel();
+        let (stop, stopped) = mpsc::sync_channel(1);
         let of_thread = log.clone();
         stages
             .thread("ring", async move { stop.send(()).unwrap() }, move || {

@@ -1,4 +1,5 @@
 //! Agent Sentry as its users meet it: the real programs on this kernel. One behaviour per test.
+#![expect(unsafe_code, reason = "what a child does between fork and exec")]
 
 mod acts;
 

@@ -16,6 +16,7 @@
 //! (capabilities that must not be missing, by comma), `AGENTSENTRY_SLOW=1` (an emulated machine: fewer rounds, longer
 //! waits), `AGENTSENTRY_COVERAGE` (a file that the verdicts of the scenarios are appended to), `AGENTSENTRY_SCENARIO` (only
 //! those whose id starts so, by comma), `AGENTSENTRY_LONG=1` (all rounds of the acceptance, outages of full length).
+#![expect(unsafe_code, reason = "system calls that nobody wraps, and what agents do by them")]
 
 #[expect(clippy::unwrap_used, clippy::panic, reason = "a failed test may panic")]
 pub mod wait;

@@ -7,10 +7,12 @@ use std::{
     os::unix::net::{UnixListener, UnixStream},
     path::PathBuf,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
+
+use parking_lot::Mutex;
 
 use crate::scratch::Scratch;
 
@@ -74,8 +76,7 @@ impl Proxy {
     /// Cuts every connection, and what was under way is lost. How many there were.
     #[must_use]
     pub fn cut(&self) -> usize {
-        let open: Vec<UnixStream> =
-            self.shared.open.lock().unwrap_or_else(PoisonError::into_inner).drain(..).collect();
+        let open: Vec<UnixStream> = self.shared.open.lock().drain(..).collect();
         for stream in &open {
             // The threads that pass bytes on hold the other handles: they end by this.
             stream.shutdown(Shutdown::Both).ok();
@@ -87,7 +88,7 @@ impl Proxy {
 impl Drop for Proxy {
     fn drop(&mut self) {
         self.shared.ended.store(true, Ordering::Release);
-        for stream in self.shared.open.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
+        for stream in self.shared.open.lock().drain(..) {
             stream.shutdown(Shutdown::Both).ok();
         }
         // Wakes the thread that accepts.
@@ -107,7 +108,7 @@ fn accept(listener: &UnixListener, shared: &Arc<Shared>) {
         else {
             continue;
         };
-        shared.open.lock().unwrap_or_else(PoisonError::into_inner).extend([a, b]);
+        shared.open.lock().extend([a, b]);
         shared.joined.fetch_add(1, Ordering::AcqRel);
         let counting = Arc::clone(shared);
         std::thread::spawn(move || pass_on(stream, target, Some(&counting.sent)));

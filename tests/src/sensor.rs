@@ -9,10 +9,11 @@ use std::{
     os::unix::{net::UnixStream, process::CommandExt as _},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Output},
-    sync::{Mutex, PoisonError, atomic::AtomicU32},
+    sync::atomic::AtomicU32,
 };
 
 use nix::{libc, sys::signal::Signal};
+use parking_lot::Mutex;
 use serde_json::Value;
 
 use crate::{
@@ -58,7 +59,7 @@ struct Daemon {
 static RESTING: Mutex<Option<Daemon>> = Mutex::new(None);
 
 fn take_resting() -> Option<Daemon> {
-    RESTING.lock().unwrap_or_else(PoisonError::into_inner).take()
+    RESTING.lock().take()
 }
 
 impl Setup {
@@ -397,7 +398,7 @@ impl Drop for Sensor {
                 let live = self.json(&["agents"]);
                 if live.is_empty() { Ok(()) } else { Err(format!("{live:?}")) }
             });
-            *RESTING.lock().unwrap_or_else(PoisonError::into_inner) = self.daemon.take();
+            *RESTING.lock() = self.daemon.take();
             return;
         }
         drop(self.daemon.take());

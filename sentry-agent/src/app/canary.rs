@@ -10,10 +10,11 @@
 use std::{
     path::{Path, PathBuf},
     process::Stdio,
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     time::Duration,
 };
 
+use parking_lot::Mutex;
 use sentry_common::fact::Fact;
 use sentry_service::progress;
 use tokio::{io::AsyncWriteExt as _, process::Command, time::Instant};
@@ -42,7 +43,7 @@ impl CanaryState {
     /// What is wrong, in words; `None` when all came back, or none has flown yet.
     #[must_use]
     pub fn alarm(&self) -> Option<String> {
-        match &*self.silent.lock().unwrap_or_else(PoisonError::into_inner) {
+        match &*self.silent.lock() {
             None => None,
             Some(Ok(silent)) if silent.is_empty() => None,
             Some(Ok(silent)) => {
@@ -62,7 +63,7 @@ impl CanaryState {
     /// Whether all of the last one came back.
     #[must_use]
     pub fn came_back(&self) -> bool {
-        let silent = self.silent.lock().unwrap_or_else(PoisonError::into_inner);
+        let silent = self.silent.lock();
         matches!(&*silent, Some(Ok(silent)) if silent.is_empty())
     }
 
@@ -71,7 +72,7 @@ impl CanaryState {
         let _turn = self.turn.lock().await;
         let result = flight(registry, place).await.map_err(|error| sentry_service::error_chain(&error));
         let before = self.alarm();
-        *self.silent.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
+        *self.silent.lock() = Some(result);
         match (before, self.alarm()) {
             (before, Some(alarm)) if before.as_ref() != Some(&alarm) => {
                 tracing::error!(alarm, "the sensor does not see everything");

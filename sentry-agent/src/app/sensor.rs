@@ -117,6 +117,7 @@ struct App {
 }
 
 impl App {
+    #[expect(clippy::too_many_lines, reason = "a list: a part after the other")]
     async fn build(current: Current) -> Result<Self, AppError> {
         let config = current.get();
         let state_dir = sentry_private::make_dir(&config.sensor.state_dir)?;

@@ -3,12 +3,13 @@
 use std::{
     future::Future,
     sync::{
-        Arc, Mutex, OnceLock, PoisonError,
+        Arc, OnceLock,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
     time::Instant,
 };
 
+use parking_lot::Mutex;
 use sentry_kernel::{bpf::skipped, ring::reader::RingStats};
 use sentry_proto::v1;
 use sentry_service::watchdog::stuck;
@@ -119,7 +120,7 @@ impl StatusBoard {
 
     /// Why the configuration is not the one in the file; `None`: it is.
     pub fn config_refused(&self, why: Option<String>) {
-        *self.config_refused.lock().unwrap_or_else(PoisonError::into_inner) = why;
+        *self.config_refused.lock() = why;
     }
 
     /// How the export stands; `None` without a collector.
@@ -169,7 +170,7 @@ impl StatusBoard {
         let unreached = collector.as_ref().and_then(unreached);
         let unreached = unreached.map(|why| format!("no stream to the collector: {why}"));
         let troubles = self.state.troubles(&journal.stats());
-        let refused = self.config_refused.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let refused = self.config_refused.lock().clone();
         let all: Vec<String> = waiting.into_iter().chain(troubles).chain(unreached).chain(refused).collect();
         match all.as_slice() {
             [] => "serving".into(),

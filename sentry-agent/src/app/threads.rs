@@ -67,6 +67,7 @@ struct Starter {
 
 impl Work {
     /// Starts a thread per stage.
+    #[expect(clippy::too_many_lines, reason = "a list: a thread after the other")]
     pub(super) fn start(self) -> Result<Threads, AppError> {
         let Self { ledger, rings, mut held, registry, journal, current } = self;
         let config = current.get();

@@ -1,10 +1,8 @@
 //! The pods of this node, as the kubelet last listed them.
 
-use std::{
-    collections::HashMap,
-    sync::{Mutex, PoisonError},
-};
+use std::collections::HashMap;
 
+use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use super::{Facts, Pod, Rung};
@@ -40,7 +38,7 @@ impl Pods {
     /// Adds what is known of the facts' pod. `false` when it is in no list yet: it is asked for.
     pub(super) fn add_to(&self, facts: &mut Facts) -> bool {
         let Some(uid) = facts.pod.as_ref().map(|pod| &pod.uid) else { return true };
-        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = self.known.lock();
         let Some(described) = known.get(uid) else {
             self.wanted.notify_one();
             return false;
@@ -61,7 +59,7 @@ impl Pods {
     /// Puts a new list in the place of the last one.
     pub fn replace(&self, pods: Vec<Described>) {
         let by_uid = pods.into_iter().take(LIMIT).map(|pod| (pod.pod.uid.clone(), pod)).collect();
-        *self.known.lock().unwrap_or_else(PoisonError::into_inner) = by_uid;
+        *self.known.lock() = by_uid;
     }
 
     /// Ends when somebody has asked for a pod that is not in the list.

@@ -4,9 +4,10 @@ use std::{
     fs::File,
     io::{self, Read as _},
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
 };
 
+use parking_lot::Mutex;
 use rustix::{
     fs::{Mode, OFlags},
     io::Errno,
@@ -98,7 +99,7 @@ impl Roots {
 
     /// Logs that a container's files cannot be read.
     pub(super) fn complain(&self, container: &str, error: &FileError) {
-        let mut unread = self.unread.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut unread = self.unread.lock();
         if *unread != container {
             container.clone_into(&mut unread);
             tracing::warn!(

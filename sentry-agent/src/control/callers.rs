@@ -4,11 +4,12 @@ use std::{
     collections::HashMap,
     io,
     pin::Pin,
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     task::{Context, Poll},
     time::{Duration, Instant},
 };
 
+use parking_lot::Mutex;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{UnixListener, UnixStream},
@@ -54,7 +55,7 @@ impl Caller {
         if uid == 0 {
             return Some(Self { stream, counted: None });
         }
-        let mut all = lock(open);
+        let mut all = open.lock();
         let count = all.by_user.entry(uid).or_default();
         if *count >= OF_ONE {
             if all.complained.is_none_or(|last| last.elapsed() >= COMPLAIN_EVERY) {
@@ -72,7 +73,7 @@ impl Caller {
 impl Drop for Caller {
     fn drop(&mut self) {
         let Some((uid, open)) = self.counted.take() else { return };
-        let mut all = lock(&open);
+        let mut all = open.lock();
         if let Some(count) = all.by_user.get_mut(&uid) {
             *count -= 1;
             if *count == 0 {
@@ -80,10 +81,6 @@ impl Drop for Caller {
             }
         }
     }
-}
-
-fn lock(open: &Shared) -> std::sync::MutexGuard<'_, Open> {
-    open.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Connected for Caller {

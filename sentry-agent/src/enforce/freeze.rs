@@ -1,6 +1,6 @@
 //! Freeze and thaw: the cgroup as a whole, and lineage members outside of it by SIGSTOP and SIGCONT.
 
-use std::{collections::BTreeSet, sync::PoisonError, time::Duration};
+use std::{collections::BTreeSet, time::Duration};
 
 use sentry_detect::run::{ProcessKey, RunId};
 use sentry_kernel::{
@@ -107,12 +107,12 @@ impl Enforcer {
     }
 
     pub(super) fn remember(&self, run: &RunId, key: ProcessKey) {
-        let mut stopped = self.stopped.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut stopped = self.stopped.lock();
         stopped.entry(run.clone()).or_default().insert(key);
     }
 
     pub(super) fn stopped_of(&self, run: &RunId) -> Vec<ProcessKey> {
-        let stopped = self.stopped.lock().unwrap_or_else(PoisonError::into_inner);
+        let stopped = self.stopped.lock();
         stopped.get(run).map(|keys| keys.iter().copied().collect()).unwrap_or_default()
     }
 }

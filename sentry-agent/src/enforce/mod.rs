@@ -15,10 +15,11 @@
 
 use std::{
     collections::{BTreeSet, HashMap},
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     time::Duration,
 };
 
+use parking_lot::Mutex;
 use sentry_detect::{
     decision::{Action, Decision, Outcome, OutcomeKind},
     run::{Mode, ProcessKey, RunId},
@@ -144,7 +145,7 @@ impl Enforcer {
 
     /// Forgets what was stopped for a run that has ended.
     pub fn forget(&self, run: &RunId) {
-        self.stopped.lock().unwrap_or_else(PoisonError::into_inner).remove(run);
+        self.stopped.lock().remove(run);
     }
 
     fn try_act(&self, decision: &Decision, target: &Target) -> Result<Reach, ActError> {

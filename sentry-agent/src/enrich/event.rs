@@ -79,6 +79,7 @@ impl Enricher {
         }
     }
 
+    #[expect(clippy::too_many_lines, reason = "a table: a row for each kind")]
     fn kind(&mut self, actor: ProcessKey, record: &Record) -> EventKind {
         match record {
             Record::Fork(fork) => {

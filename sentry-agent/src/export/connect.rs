@@ -5,12 +5,13 @@ use std::{
     fs, io,
     net::SocketAddr,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     time::Duration,
 };
 
 use hyper_util::rt::TokioIo;
 use nix::unistd::{User, geteuid};
+use parking_lot::Mutex;
 use sentry_proto::{proof::FeedKey, v1::feed_client::FeedClient};
 use tokio::net::{TcpStream, UnixStream};
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity, Uri};
@@ -68,7 +69,7 @@ pub(super) async fn connect(config: &ExportConfig) -> Result<Link, ExportError> 
             let key = FeedKey::read(path, geteuid().as_raw()).map_err(Box::new)?;
             let reached = Arc::new(Mutex::new(None));
             let channel = endpoint.connect_with_connector(tcp(Arc::clone(&reached))).await;
-            let reached = *reached.lock().unwrap_or_else(PoisonError::into_inner);
+            let reached = *reached.lock();
             (channel, reached.map(|address| (key, address)))
         }
         Proof::Peer { user } => {
@@ -95,7 +96,7 @@ fn tcp(
             let address = uri.authority().map_or("", |authority| authority.as_str());
             let stream = TcpStream::connect(address).await?;
             stream.set_nodelay(true)?;
-            *reached.lock().unwrap_or_else(PoisonError::into_inner) = Some(stream.peer_addr()?);
+            *reached.lock() = Some(stream.peer_addr()?);
             Ok(TokioIo::new(stream))
         }
     })

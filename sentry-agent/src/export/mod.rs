@@ -30,12 +30,9 @@ mod commands;
 #[cfg(test)]
 mod tests;
 
-use std::{
-    path::PathBuf,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
+use parking_lot::Mutex;
 use sentry_proto::{proof::KeyError, v1};
 use tokio::{
     sync::{mpsc, oneshot, watch},
@@ -162,7 +159,7 @@ struct Sent {
 impl Exporter {
     /// Notes that positions up to `last` go out; returns up to where any may have.
     fn note_sent(&self, epoch: &Arc<str>, last: u64) -> u64 {
-        let mut sent = self.sent.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut sent = self.sent.lock();
         if sent.epoch != *epoch {
             *sent = Sent { epoch: Arc::clone(epoch), last: 0 };
         }

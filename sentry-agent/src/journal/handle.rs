@@ -3,11 +3,12 @@
 use std::{
     path::PathBuf,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
 };
 
+use parking_lot::Mutex;
 use rusqlite::Connection;
 use sentry_proto::v1;
 use sentry_service::progress::Progress;
@@ -173,7 +174,7 @@ impl JournalHandle {
     fn overflowed(&self, request: Request) {
         self.shared.counters.dropped_queue_full.fetch_add(1, Relaxed);
         if let Request::Item(item) | Request::Event(item) = request {
-            lock(&self.shared.overflow).count(&item, "queue-full");
+            self.shared.overflow.lock().count(&item, "queue-full");
         }
     }
 
@@ -199,7 +200,7 @@ impl JournalHandle {
 
     fn put_ack(&self, newer: Acked) {
         {
-            let mut acked = lock(&self.shared.acked);
+            let mut acked = self.shared.acked.lock();
             match acked.as_mut() {
                 Some(known) if known.epoch == newer.epoch => known.seq = newer.seq.max(known.seq),
                 _ => *acked = Some(newer),
@@ -388,7 +389,7 @@ impl JournalHandle {
     /// How many items wait for the disk, and why; `None` where none do.
     #[must_use]
     pub fn refused(&self) -> Option<Refused> {
-        lock(&self.shared.refused).clone()
+        self.shared.refused.lock().clone()
     }
 
     /// How the writer gets on with what it does at the disk.
@@ -442,10 +443,11 @@ impl Shared {
         act: &'static str,
         query: impl FnOnce(&Reader) -> rusqlite::Result<T>,
     ) -> Result<T, JournalError> {
-        let mut slot = lock(match purpose {
+        let reader = match purpose {
             Purpose::Export => &self.export_reader,
             Purpose::Query => &self.query_reader,
-        });
+        };
+        let mut slot = reader.lock();
         // After a corrupt file was replaced the old connection still reads the old one; a new epoch
         // has a new base.
         if slot.as_ref().is_none_or(|reader| reader.epoch != epoch) {
@@ -465,9 +467,4 @@ impl Shared {
         }
         result
     }
-}
-
-/// What these locks guard is whole at every step; a panic elsewhere does not spoil it.
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -21,7 +21,7 @@ use tokio::{
 use super::{
     CommandState, Journal, JournalError, JournalHandle, Limits,
     gap::Lost,
-    handle::{Acked, Refused, Shared, lock},
+    handle::{Acked, Refused, Shared},
     schema,
     waiting::Waiting,
 };
@@ -219,7 +219,7 @@ impl Worker {
     }
 
     fn commit(&mut self, items: Vec<v1::Item>) {
-        self.lost.merge(std::mem::take(&mut *lock(&self.shared.overflow)));
+        self.lost.merge(std::mem::take(&mut *self.shared.overflow.lock()));
         let idle = items.is_empty() && self.lost.is_empty() && self.waiting.is_empty();
         if idle && self.journal.is_some() {
             return;
@@ -236,7 +236,7 @@ impl Worker {
             }
         };
         let waiting = self.waiting.len() as u64;
-        *lock(&self.shared.refused) =
+        *self.shared.refused.lock() =
             refusal.filter(|_| waiting > 0).map(|error| Refused { waiting, why: error_chain(&error) });
         self.publish();
     }
@@ -313,7 +313,7 @@ impl Worker {
 
     fn acknowledge(&mut self) {
         let Some(journal) = &mut self.journal else { return };
-        let Some(Acked { epoch, seq, confirmed }) = lock(&self.shared.acked).take() else { return };
+        let Some(Acked { epoch, seq, confirmed }) = self.shared.acked.lock().take() else { return };
         // An answer from before the file was replaced says nothing about this one.
         if *epoch != *journal.epoch() {
             return;
@@ -324,7 +324,7 @@ impl Worker {
             Err(error @ JournalError::Corrupt { .. }) => self.replace(&error),
             Err(error) => {
                 tracing::warn!(error = &error as &dyn std::error::Error, "acknowledgement not written");
-                lock(&self.shared.acked).get_or_insert(Acked { epoch, seq, confirmed });
+                self.shared.acked.lock().get_or_insert(Acked { epoch, seq, confirmed });
             }
         }
     }

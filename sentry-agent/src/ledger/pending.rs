@@ -5,7 +5,7 @@ use std::{
     collections::VecDeque,
     io,
     sync::{
-        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
     thread,
@@ -16,6 +16,7 @@ use super::{
     Entry, Ledger, LedgerError,
     record::{DECISION, FINDING, GIVEN_UP, OUTCOME, RUN_END, RUN_START},
 };
+use parking_lot::{Condvar, Mutex, MutexGuard};
 use sentry_detect::{
     decision::{Decision, Outcome},
     finding::Finding,
@@ -131,7 +132,7 @@ impl PendingLedger {
                 );
                 return false;
             }
-            queue = wait(&self.desk.changed, queue, left);
+            self.desk.changed.wait_for(&mut queue, left);
         }
         queue.waiting.is_empty()
     }
@@ -185,7 +186,7 @@ impl Queue {
 
 impl Desk {
     fn queue(&self) -> MutexGuard<'_, Queue> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+        self.queue.lock()
     }
 
     /// The writer's thread: until closed and empty, or closed and refused twice.
@@ -241,13 +242,9 @@ impl Desk {
             if queue.closed && queue.waiting.is_empty() {
                 return None;
             }
-            queue = if hold { wait(&self.changed, queue, left) } else { wait(&self.changed, queue, RETRY) };
+            self.changed.wait_for(&mut queue, if hold { left } else { RETRY });
         }
     }
-}
-
-fn wait<'a>(changed: &Condvar, queue: MutexGuard<'a, Queue>, limit: Duration) -> MutexGuard<'a, Queue> {
-    changed.wait_timeout(queue, limit).unwrap_or_else(PoisonError::into_inner).0
 }
 
 fn write(ledger: &mut Ledger, note: &Note) -> Result<Entry, LedgerError> {

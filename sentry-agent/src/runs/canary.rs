@@ -4,12 +4,13 @@
 use std::{
     collections::HashSet,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
 
+use parking_lot::Mutex;
 use sentry_common::{
     fact::{Fact, Kind},
     table::RunTag,
@@ -83,13 +84,13 @@ impl Canary {
 
     fn see(&self, kind: u16) {
         self.read.fetch_add(1, Ordering::Relaxed);
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner).extend(Kind::of(kind));
+        self.seen.lock().extend(Kind::of(kind));
     }
 
     /// The facts of which no record has come back.
     #[must_use]
     pub fn silent(&self) -> Vec<Fact> {
-        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let seen = self.seen.lock();
         self.expected.iter().filter(|(kind, _)| !seen.contains(kind)).map(|(_, fact)| *fact).collect()
     }
 

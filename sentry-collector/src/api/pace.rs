@@ -4,11 +4,12 @@
 use std::{
     io::{self, IoSlice},
     pin::Pin,
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
 
+use parking_lot::Mutex;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     time::{Instant, sleep_until},
@@ -103,11 +104,11 @@ impl Pace {
     }
 
     fn turn(&self) -> Turn {
-        *self.turn.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.turn.lock()
     }
 
     fn set(&self, change: impl FnOnce(&mut Turn)) {
-        change(&mut self.turn.lock().unwrap_or_else(PoisonError::into_inner));
+        change(&mut self.turn.lock());
     }
 }
 

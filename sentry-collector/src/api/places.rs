@@ -10,10 +10,11 @@
 use std::{
     collections::HashMap,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
-    sync::{Arc, Mutex, PoisonError, atomic::Ordering::Relaxed},
+    sync::{Arc, atomic::Ordering::Relaxed},
     time::Duration,
 };
 
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::pace::Pace;
@@ -62,7 +63,7 @@ impl Places {
     }
 
     pub(super) fn take(&self, peer: IpAddr) -> Result<Place, Full> {
-        let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut table = self.table.lock();
         let taken = table.take(peer_of(peer), Instant::now());
         self.metrics.http_connections.store(table.taken.len() as u64, Relaxed);
         if taken.as_ref().is_err_and(|full| *full == Full::Peer) {
@@ -75,7 +76,7 @@ impl Places {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let mut table = self.places.table.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut table = self.places.table.lock();
         table.taken.remove(&self.number);
         self.places.metrics.http_connections.store(table.taken.len() as u64, Relaxed);
     }

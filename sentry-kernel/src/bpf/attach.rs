@@ -1,11 +1,6 @@
 //! One hook → its program, loaded and attached in the way of its sort.
 
-use std::{
-    any::Any,
-    collections::HashMap,
-    fs::File,
-    sync::{Mutex, MutexGuard, PoisonError},
-};
+use std::{any::Any, collections::HashMap, fs::File};
 
 use aya::{
     Btf, Ebpf,
@@ -15,11 +10,12 @@ use aya::{
         FExit, Iter, Lsm, Program, ProgramError,
     },
 };
+use parking_lot::Mutex;
 
 use super::{
     LoadError,
+    error::refused,
     hooks::{Attach, Hook},
-    load::refused,
 };
 
 /// Family of a system call → its program. The kernel empties it when the last descriptor of it is closed; the object
@@ -84,10 +80,10 @@ pub(super) fn load_programs(
     };
     let worker = || {
         loop {
-            let next = locked(&work).next();
+            let next = work.lock().next();
             let Some((index, (hook, program))) = next else { return };
             let result = load(hook, program);
-            *locked(&results[index]) = Some(result);
+            *results[index].lock() = Some(result);
         }
     };
     let threads = std::thread::available_parallelism().map_or(1, usize::from).min(hooks.len());
@@ -97,14 +93,7 @@ pub(super) fn load_programs(
         }
         worker();
     });
-    results
-        .into_iter()
-        .filter_map(|result| result.into_inner().unwrap_or_else(PoisonError::into_inner))
-        .collect()
-}
-
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    results.into_iter().filter_map(Mutex::into_inner).collect()
 }
 
 /// Puts a program into the object's jump table.

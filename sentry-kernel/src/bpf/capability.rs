@@ -1,8 +1,7 @@
 //! What this kernel can do, found by really loading, and what is lost where it cannot.
 
-use std::{fs, path::Path};
+use std::path::Path;
 
-use nix::mount::{MsFlags, mount};
 use sentry_common::fact::Fact;
 use serde::Serialize;
 
@@ -10,10 +9,10 @@ use super::{
     LoadError,
     facts::lost,
     hooks::{ALONG, HOOKS, Hook, Tier},
-    load::Loader,
+    load::{Loader, RingSizes},
+    lsm,
     objects::Object,
-    offsets,
-    programs::{self, RingSizes},
+    offsets, programs,
 };
 
 /// The answer of `sentry doctor`.
@@ -36,37 +35,6 @@ pub struct Seen {
     pub seen: bool,
     /// What this hook does not tell, if anything.
     pub lost: Option<String>,
-}
-
-/// Names the security modules that are active.
-const LSM_LIST: &str = "/sys/kernel/security/lsm";
-
-/// Why tier A is out of reach though the kernel may well have it: whether it calls BPF-LSM programs
-/// cannot be read, as in a container that lacks this mount.
-fn unknown_lsm() -> Option<String> {
-    (!Path::new(LSM_LIST).exists()).then(|| {
-        format!(
-            "BPF-LSM: {LSM_LIST} is not there, so that the kernel cannot be asked for it; in a \
-             container, mount the host's /sys/kernel/security (read-only is enough)"
-        )
-    })
-}
-
-/// True when the kernel calls BPF-LSM programs: `bpf` stands in the list of active LSMs. Programs load and attach
-/// without it on 6.1–7.2, and are then never called.
-pub(super) fn lsm_is_active() -> bool {
-    let list = Path::new(LSM_LIST);
-    if !list.exists() {
-        // Not mounted at boot on minimal systems. Failure is answered below: the file is still missing.
-        let _already_mounted = mount(
-            Some("securityfs"),
-            "/sys/kernel/security",
-            Some("securityfs"),
-            MsFlags::empty(),
-            None::<&str>,
-        );
-    }
-    fs::read_to_string(list).is_ok_and(|list| list.trim().split(',').any(|name| name == "bpf"))
 }
 
 /// Probes by loading every object once; nothing is attached.
@@ -92,9 +60,9 @@ pub fn doctor(btf_path: &Path) -> Result<Capabilities, LoadError> {
     let tier = loaded.as_ref().map(|loaded| loaded.tier);
     if tier != Some(Tier::A) {
         limits.extend(why_not(&loader, &btf, Object::FileLsm, "BPF-LSM programs"));
-        if !lsm_is_active() {
-            limits.push(unknown_lsm().unwrap_or_else(|| {
-                format!("BPF-LSM is not active: `bpf` is not in {LSM_LIST} (boot with lsm=…,bpf)")
+        if !lsm::is_active() {
+            limits.push(lsm::unknown().unwrap_or_else(|| {
+                format!("BPF-LSM is not active: `bpf` is not in {} (boot with lsm=…,bpf)", lsm::LIST)
             }));
         }
         if tier != Some(Tier::B) {
@@ -164,7 +132,7 @@ impl super::Programs {
     /// Why the tier may be lower than the kernel's best, if that cannot be known.
     #[must_use]
     pub fn unknown_tier(&self) -> Option<String> {
-        if self.tier() == Tier::A { None } else { unknown_lsm() }
+        if self.tier() == Tier::A { None } else { lsm::unknown() }
     }
 }
 

@@ -93,7 +93,7 @@ pub fn costs(btf: &Path, cgroup_root: &Path) -> Result<Costs, LoadError> {
 fn verified(ebpf: &Ebpf, hook: &Hook) -> Result<Option<u32>, LoadError> {
     let (object, name) = (hook.object.name(), hook.program);
     let program = ebpf.program(name).ok_or(LoadError::Absent { object, what: "program", name })?;
-    let refused = |error: ProgramError| super::load::refused(object, name)(error);
+    let refused = |error: ProgramError| super::error::refused(object, name)(error);
     Ok(program.info().map_err(refused)?.verified_instruction_count())
 }
 

@@ -25,6 +25,7 @@ const UNFINISHED: Lost = Some("whether a later check refused it");
 
 /// What of a fact is not seen on a tier.
 #[must_use]
+#[expect(clippy::too_many_lines, reason = "a table: a row for each fact")]
 pub const fn lost(fact: Fact, tier: Tier) -> Lost {
     match fact {
         Fact::Fork => None,

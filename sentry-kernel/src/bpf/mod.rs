@@ -1,5 +1,7 @@
 //! The programs: what this kernel can do, loading, attaching, and typed access to the shared tables.
 
+mod error;
+
 pub mod objects;
 
 mod offset_cache;
@@ -11,6 +13,8 @@ pub mod facts;
 pub mod hooks;
 
 mod prototypes;
+
+mod lsm;
 
 pub mod load;
 
@@ -36,7 +40,8 @@ pub mod selected;
 
 pub use capability::{Capabilities, doctor};
 pub use costs::{Costs, costs};
-pub use load::LoadError;
-pub use programs::{Links, Programs, RingSizes};
+pub use error::LoadError;
+pub use load::RingSizes;
+pub use programs::{Links, Programs};
 pub use selected::Rows;
 pub use skipped::skipped;

@@ -18,20 +18,15 @@ use aya::{
 use super::{
     LoadError,
     attach::{attach, load_programs, program},
+    error::refused,
     hooks::{HOOKS, Hook, Tier},
-    load::{Loader, refused},
+    load::{Loader, RingSizes},
+    lsm,
     objects::Object,
     offsets,
     selected::SelectedTables,
     tables::{Held, Tables},
 };
-
-/// Bytes of the rings; powers of two and multiples of the page size.
-#[derive(Clone, Copy, Debug)]
-pub struct RingSizes {
-    pub critical_bytes: u32,
-    pub bulk_bytes: u32,
-}
 
 /// The consumer ends of the rings.
 pub struct Rings {
@@ -221,15 +216,14 @@ pub(super) fn load_tier(loader: &Loader<'_>, btf: &Btf) -> Result<Loaded, LoadEr
     };
     load(Object::Core, None, &mut missing)?;
     load(Object::Network, None, &mut missing)?;
-    let tier =
-        if super::capability::lsm_is_active() && load(Object::FileLsm, Some(Tier::A), &mut missing).is_ok() {
-            Tier::A
-        } else if load(Object::FileFentry, Some(Tier::B), &mut missing).is_ok() {
-            Tier::B
-        } else {
-            load(Object::FileSyscall, Some(Tier::C), &mut missing)?;
-            Tier::C
-        };
+    let tier = if lsm::is_active() && load(Object::FileLsm, Some(Tier::A), &mut missing).is_ok() {
+        Tier::A
+    } else if load(Object::FileFentry, Some(Tier::B), &mut missing).is_ok() {
+        Tier::B
+    } else {
+        load(Object::FileSyscall, Some(Tier::C), &mut missing)?;
+        Tier::C
+    };
     missing.retain(|(hook, _)| hook.is_on(tier));
     let loaded_before =
         [Object::Core, Object::Network, Object::FileLsm, Object::FileFentry, Object::FileSyscall];

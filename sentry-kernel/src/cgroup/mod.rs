@@ -21,6 +21,8 @@ mod files;
 
 mod handle;
 
+mod open;
+
 mod state;
 
 mod mark;

@@ -4,9 +4,11 @@ use std::{
     ffi::OsString,
     io,
     path::{Component, Path, PathBuf},
-    sync::{Arc, MutexGuard},
+    sync::Arc,
     time::Duration,
 };
+
+use parking_lot::MutexGuard;
 
 use super::{
     Call, World, refused,

@@ -9,11 +9,12 @@
 use std::{
     collections::BTreeMap,
     io,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use aya::{maps::MapError, sys::SyscallError};
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::{
     bpf::LoadError,
@@ -98,7 +99,7 @@ impl World {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 
     /// Counts a call. `None` where it is to fail.

@@ -8,9 +8,10 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
 };
 
+use parking_lot::{Condvar, Mutex, MutexGuard};
 use sentry_common::{abi::ring, table::RunTag};
 
 use super::Batch;
@@ -128,7 +129,7 @@ impl Lanes {
             if waiting.closed {
                 return None;
             }
-            waiting = self.news.wait(waiting).unwrap_or_else(PoisonError::into_inner);
+            self.news.wait(&mut waiting);
         }
     }
 
@@ -161,7 +162,7 @@ impl Lanes {
     }
 
     fn lock(&self) -> MutexGuard<'_, Waiting> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+        self.waiting.lock()
     }
 }
 
@@ -262,7 +263,7 @@ mod tests {
     fn lanes(records: usize) -> (Lanes, Held) {
         let held = Held::default();
         let of_hold = Arc::clone(&held);
-        let hold = move |tag: RunTag, on| of_hold.lock().unwrap().push((tag.slot, on));
+        let hold = move |tag: RunTag, on| of_hold.lock().push((tag.slot, on));
         (Lanes::with_capacity(records * cost(&record(0, 0, 0)), Box::new(hold)), held)
     }
 
@@ -305,14 +306,14 @@ mod tests {
         let (lanes, held) = lanes(300);
         // While n are there a bulk record needs (300 - n) / 2 for n + 1: 100 fit.
         lanes.push(bulk(1, 0..250));
-        assert_eq!(*held.lock().unwrap(), [(1, true)]);
+        assert_eq!(*held.lock(), [(1, true)]);
         lanes.push(vec![record(1, ring::CRITICAL, 7)]);
         lanes.push(bulk(2, 0..30));
         let (slot, records, refused) = next(&lanes);
         assert_eq!((slot, records.len(), refused), (1, 64, [0, 150]));
         assert_eq!(next(&lanes), (2, (0..30).collect(), [0, 0]));
         assert_eq!(next(&lanes), (1, (64..100).chain([7]).collect(), [0, 0]));
-        assert_eq!(*held.lock().unwrap(), [(1, true), (1, false)]);
+        assert_eq!(*held.lock(), [(1, true), (1, false)]);
     }
 
     #[test]
@@ -371,7 +372,7 @@ mod tests {
         assert_eq!(lanes.discard(ONE), 0);
         let waiting = lanes.lock();
         assert_eq!((waiting.bytes, waiting.order.len()), (0, 0));
-        assert_eq!(held.lock().unwrap().last(), Some(&(1, false)));
+        assert_eq!(held.lock().last(), Some(&(1, false)));
     }
 
     #[test]

@@ -115,6 +115,7 @@ fn kind() -> impl Strategy<Value = EventKind> {
     ]
 }
 
+#[expect(clippy::too_many_lines, reason = "a table: a row for each kind")]
 fn act() -> impl Strategy<Value = EventKind> {
     let maybe_text = || option::of(text());
     let error = any::<Option<u32>>;

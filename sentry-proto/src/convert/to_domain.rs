@@ -120,6 +120,7 @@ impl From<v1::OpenIntent> for domain::OpenIntent {
 impl TryFrom<v1::event::Kind> for domain::EventKind {
     type Error = ConvertError;
 
+    #[expect(clippy::too_many_lines, reason = "a table: a row for each kind")]
     fn try_from(wire: v1::event::Kind) -> Result<Self, ConvertError> {
         use v1::event::Kind;
         Ok(match wire {

@@ -110,6 +110,7 @@ impl From<domain::OpenIntent> for v1::OpenIntent {
 }
 
 impl From<&domain::EventKind> for v1::event::Kind {
+    #[expect(clippy::too_many_lines, reason = "a table: a row for each kind")]
     fn from(kind: &domain::EventKind) -> Self {
         match kind {
             domain::EventKind::Fork { child } => Self::Fork(v1::Fork { child: Some((*child).into()) }),

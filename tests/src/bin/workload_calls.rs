@@ -1,5 +1,6 @@
 //! `workload_calls DOOR DIR ABSTRACT PORT`: one of each act that shows in a system call's result, in a fixed order, in
 //! DIR, through the `native`, `wide` or `compat` door. A unix socket listens at DIR/socket, another at the abstract name.
+#![expect(unsafe_code, reason = "it does by system call what agents do")]
 
 use nix::{errno::Errno, libc, sys::wait::waitpid, unistd::Pid};
 use sentry_tests::{

@@ -3,6 +3,7 @@
 //!
 //! Kinds: `setsid` (a session of its own), `double-fork` (an orphan in a session of its own), `move` (into CGROUP),
 //! `child-cgroup` (into a group made below its own), `orphan-move` (an orphan in CGROUP that goes on forking), `all`.
+#![expect(unsafe_code, reason = "it does by system call what agents do")]
 
 use std::{fs, path::Path};
 

@@ -3,6 +3,7 @@
 //!
 //! Fenced before it starts: it becomes an unprivileged user of its own that may have LIMIT processes, and every one of
 //! them ends by SIGALRM when the seconds are over, whatever becomes of the test.
+#![expect(unsafe_code, reason = "it does by system call what agents do")]
 
 use std::time::Duration;
 

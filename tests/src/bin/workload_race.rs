@@ -5,6 +5,7 @@
 //! - `open`: DIR/a or DIR/b; what was opened is known by `fstat`.
 //! - `exec`: the same two, programs that end with 1 and 2.
 //! - `connect`: 127.0.0.1 or 127.0.0.2 at PORT, which is even, or PORT + 1; known by `getpeername`.
+#![expect(unsafe_code, reason = "it does by system call what agents do")]
 
 use std::{
     collections::BTreeMap,

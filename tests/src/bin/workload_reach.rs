@@ -1,5 +1,6 @@
 //! `workload_reach PID DIR`: one of each act on another process and on the kernel. PID is a process of root outside of
 //! the run, DIR a directory to mount something at. Each call that the kernel refuses is named on standard output.
+#![expect(unsafe_code, reason = "it does by system call what agents do")]
 
 use std::{
     ffi::CString,

@@ -1,6 +1,7 @@
 //! `workload_ring DIR TCP UDP POLLED`: acts through an io_uring: makes DIR/made, renames it to DIR/renamed and removes
 //! it, connects to a port and sends a datagram to another. POLLED 1 lets a kernel thread take the requests. All but the
 //! network's are forced onto kernel workers. Ends with 77 where this kernel offers no rings.
+#![expect(unsafe_code, reason = "it does by system call what agents do")]
 
 use std::{
     ffi::CString,

@@ -5,6 +5,7 @@
 //!
 //! At most [`MOST`] nodes. What the kernel refuses (a namespace in a namespace, say) is left out,
 //! the rest stands.
+#![expect(unsafe_code, reason = "it does by system call what agents do")]
 
 use std::{
     fs, io,

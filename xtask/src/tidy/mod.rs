@@ -1,11 +1,14 @@
 //! `cargo xtask tidy`: the rules of this project that no compiler checks.
 //!
-//! [`text`] judges files by their lines, [`arrows`] judges packages by whom they depend on. An exception is a line in
+//! [`text`] judges files by their lines, [`modules`] by whom they use, [`arrows`] judges packages by whom they depend
+//! on. An exception is a line in
 //! `xtask/tidy.toml` with its reason; one that nothing needs any more is itself an error.
 
 mod arrows;
 mod exceptions;
 mod licences;
+mod modules;
+mod names;
 mod text;
 
 use std::{
@@ -55,6 +58,9 @@ pub(crate) fn check() -> Result<()> {
         if text::is_over_goal(file, &source) {
             long.push(file.as_str());
         }
+    }
+    for file in files.iter().filter(|file| file.ends_with("/src/lib.rs") || *file == "xtask/src/main.rs") {
+        findings.extend(modules::check(&root, file)?);
     }
     let metadata = cargo::metadata()?;
     findings.extend(arrows::check(&metadata));

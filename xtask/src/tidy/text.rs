@@ -85,6 +85,13 @@ fn counted_lines(source: &str) -> usize {
     tests_start(source).unwrap_or_else(|| source.lines().count())
 }
 
+/// The source up to its unit tests.
+pub(super) fn without_tests(source: &str) -> &str {
+    let Some(start) = tests_start(source) else { return source };
+    let end = source.split_inclusive('\n').take(start).map(str::len).sum();
+    &source[..end]
+}
+
 /// Index of the line where the unit tests at the end of a file begin.
 fn tests_start(source: &str) -> Option<usize> {
     let lines: Vec<&str> = source.lines().collect();

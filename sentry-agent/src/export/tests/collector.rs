@@ -3,10 +3,11 @@
 use std::{
     collections::{BTreeMap, HashSet, VecDeque},
     net::SocketAddr,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     time::Duration,
 };
 
+use parking_lot::{Mutex, MutexGuard};
 use sentry_proto::{
     proof::{BYTES, FeedKey, Role, Talk},
     v1::{self, FromCollector, FromSensor, feed_server, from_collector, from_sensor, item},
@@ -84,7 +85,7 @@ pub(super) struct Serving {
 
 impl Collector {
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 
     pub(super) fn mood(&self, mood: Mood) {

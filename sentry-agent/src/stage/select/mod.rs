@@ -11,13 +11,14 @@ use std::{
     collections::{HashMap, HashSet},
     path::{Path, PathBuf},
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc,
         atomic::{AtomicU64, Ordering},
         mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel},
     },
     time::{Duration, Instant},
 };
 
+use parking_lot::Mutex;
 use sentry_common::table::RunTag;
 use sentry_detect::run::Mode;
 use sentry_kernel::{clock::Clock, ring::lanes::Lanes};
@@ -103,7 +104,7 @@ impl Selecting {
     /// Agents that nobody selected, as last looked for.
     #[must_use]
     pub fn unwatched(&self) -> Vec<Unwatched> {
-        locked(&self.unwatched).clone()
+        self.unwatched.lock().clone()
     }
 
     /// Selected cgroups that were watched late.
@@ -111,10 +112,6 @@ impl Selecting {
     pub fn late(&self) -> u64 {
         self.late.load(Ordering::Relaxed)
     }
-}
-
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Select {

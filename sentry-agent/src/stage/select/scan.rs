@@ -10,7 +10,7 @@ impl Turn {
         let mut selectors = self.selection.agents.iter().flat_map(|agent| &agent.selectors);
         let by_executions = selectors.any(Selector::is_about_executions);
         if self.selection.is_empty() && self.discover == Discover::Off {
-            return locked(&self.stage.selecting.unwatched).clear();
+            return self.stage.selecting.unwatched.lock().clear();
         }
         let mount = self.stage.registry.cgroup_mount().to_owned();
         let mut watched = self.stage.registry.watched_cgroups();
@@ -91,7 +91,7 @@ impl Turn {
                 });
             }
         }
-        *locked(&self.stage.selecting.unwatched) = unwatched;
+        *self.stage.selecting.unwatched.lock() = unwatched;
     }
 
     /// The run that a process makes of its cgroup, by selectors of what is executed.

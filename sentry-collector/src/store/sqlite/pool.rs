@@ -3,10 +3,11 @@
 
 use std::{
     path::PathBuf,
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
+use parking_lot::Mutex;
 use rusqlite::Connection;
 use tokio::{sync::Semaphore, task::spawn_blocking};
 
@@ -80,7 +81,7 @@ impl Pool {
 
 impl Shared {
     fn read<T>(&self, query: impl FnOnce(&Connection) -> Result<T, Failed>) -> Result<T, ReadError> {
-        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let idle = self.idle.lock().pop();
         let mut connection = match idle {
             Some(connection) => connection,
             None => schema::open_reader(&self.path).map_err(of_sqlite)?,
@@ -90,7 +91,7 @@ impl Shared {
         let answer = query(&connection).map_err(explain);
         // A connection that failed is not used again.
         if answer.is_ok() {
-            self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
+            self.idle.lock().push(connection);
         }
         answer
     }
