@@ -435,7 +435,7 @@ impl Stages {
         let enforcer =
             Enforcer::new(Limits::default(), Arc::clone(registry.processes()), registry.clock().clone());
         for run in registry.live() {
-            enforcer.remember_all(&run.id, &run.state().stopped);
+            enforcer.remember_all(&run.id, &run.account().stopped);
         }
         let actor =
             Actor { registry: Arc::clone(&registry), enforcer, ledger, journal: journal_handle.clone() };
