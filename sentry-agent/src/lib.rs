@@ -4,6 +4,8 @@
 //! sentry-kernel (hooks, rings, records) → enrich → detect → enforce → ledger → journal → export
 //! ```
 
+mod agent_name;
+
 pub mod config;
 
 pub mod container;
@@ -29,6 +31,11 @@ pub mod stage;
 pub mod control;
 
 pub mod app;
+
+#[cfg(test)]
+mod spine;
+
+pub use agent_name::{AgentName, NameError};
 
 /// The running executable, also where its file was replaced by an upgrade meanwhile.
 pub const OWN_IMAGE: &str = "/proc/self/exe";

@@ -1,6 +1,7 @@
 //! Commands that change something at the sensor: tag, untag, freeze, thaw, kill.
 
-use sentry_proto::v1::{self, outcome::Result as OutcomeResult};
+use sentry_proto::v1;
+use sentry_view::{Decision, Outcome, OutcomeResult, Run};
 
 use super::{
     args::{ActArgs, TagArgs, TargetArgs},
@@ -31,7 +32,7 @@ pub(super) fn tag(args: &TagArgs) -> Result<Exit, CliError> {
     })?;
     let run = reply.run.ok_or(CliError::Incomplete { field: "run" })?;
     let text = if args.json {
-        json::line(&json::run(&run))
+        json::line(&Run::from(&run))
     } else {
         format!("{} is watched as run {}\n", render::safe(&run.cgroup_path), render::safe(&run.id))
     };
@@ -40,13 +41,13 @@ pub(super) fn tag(args: &TagArgs) -> Result<Exit, CliError> {
 }
 
 pub(super) fn untag(args: &TargetArgs) -> Result<Exit, CliError> {
-    let (origin, reply) = block_on(async {
+    let report = block_on(async {
         let mut client = connect(&args.socket.socket).await?;
         let origin = Origin::of(&client.status(v1::StatusRequest::default()).await?.into_inner());
         let reply = client.untag(v1::TargetRequest { target: args.target.clone() }).await?;
-        Ok((origin, reply.into_inner()))
+        Ok(origin.report(&reply.into_inner()))
     })?;
-    out::print(&if args.json { json::line(&origin.report(&reply)) } else { report::text(&reply) })?;
+    out::print(&if args.json { json::line(&report) } else { report::text(&report) })?;
     Ok(Exit::Ok)
 }
 
@@ -57,13 +58,14 @@ pub(super) fn act(args: &ActArgs, action: v1::Action) -> Result<Exit, CliError> 
         let mut client = connect(&args.socket.socket).await?;
         Ok(client.act(request).await?.into_inner())
     })?;
-    let outcome = reply.outcome.ok_or(CliError::Incomplete { field: "outcome" })?;
+    let outcome =
+        reply.outcome.as_ref().map(Outcome::from).ok_or(CliError::Incomplete { field: "outcome" })?;
     let text = if args.json {
-        let decision = reply.decision.iter().map(|decision| json::line(&json::decision(decision)));
-        decision.chain([json::line(&json::outcome(&outcome))]).collect()
+        let decision = reply.decision.iter().map(|decision| json::line(&Decision::from(decision)));
+        decision.chain([json::line(&outcome)]).collect()
     } else {
         finding::outcome_line(&outcome)
     };
     out::print(&text)?;
-    Ok(if outcome.result() == OutcomeResult::Applied { Exit::Ok } else { Exit::Bad })
+    Ok(if outcome.result == OutcomeResult::Applied { Exit::Ok } else { Exit::Bad })
 }

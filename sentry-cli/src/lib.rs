@@ -39,6 +39,9 @@ mod packaging;
 
 mod demo;
 
+#[cfg(test)]
+mod docs;
+
 use args::{Cli, Command, ConfigCommand, LedgerCommand};
 use error::CliError;
 use exit::Exit;

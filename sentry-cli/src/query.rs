@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use sentry_proto::v1::{self, ItemKind, item::Item};
+use sentry_view::Run;
 
 use super::{
     args::{AgentsArgs, ExplainArgs, HealthArgs, HistoryArgs, ReportArgs},
@@ -21,12 +22,12 @@ use super::{
 pub(super) fn agents(args: &AgentsArgs) -> Result<Exit, CliError> {
     let (runs, status) = block_on(async {
         let mut client = connect(&args.socket.socket).await?;
-        let runs = runs(&mut client, args.all).await?;
+        let runs: Vec<Run> = runs(&mut client, args.all).await?.iter().map(Run::from).collect();
         let status = client.status(v1::StatusRequest::default()).await?.into_inner();
         Ok::<_, CliError>((runs, status))
     })?;
     let text = if args.json {
-        runs.iter().map(|run| json::line(&json::run(run))).collect()
+        runs.iter().map(json::line).collect()
     } else {
         render::run::table(&runs) + &render::run::unwatched(&status.unwatched)
     };
@@ -62,8 +63,8 @@ pub(super) fn events(args: &HistoryArgs) -> Result<Exit, CliError> {
 
 pub(super) fn findings(args: &HistoryArgs) -> Result<Exit, CliError> {
     history(args, &[ItemKind::Finding], |origin, item| match item {
-        Item::Finding(finding) if args.json => Some(json::line(&origin.finding(finding))),
-        Item::Finding(finding) => Some(finding::line(finding)),
+        Item::Finding(finding) if args.json => Some(json::line(&origin.finding(&finding.into()))),
+        Item::Finding(finding) => Some(finding::line(&finding.into())),
         _ => None,
     })
 }
@@ -134,10 +135,12 @@ pub(super) fn explain(args: &ExplainArgs) -> Result<Exit, CliError> {
         return Err(CliError::NotKept { what: "finding or decision", id: args.id.clone(), list: "findings" });
     }
     let text = if args.json {
-        let lines = explained.finding.iter().map(|finding| origin.finding(finding));
-        let lines = lines.chain(explained.events.iter().map(|event| origin.event(event)));
-        let lines = lines.chain(explained.decisions.iter().map(json::decision));
-        lines.chain(explained.outcomes.iter().map(json::outcome)).map(|value| json::line(&value)).collect()
+        let mut text: String =
+            explained.finding.iter().map(|finding| json::line(&origin.finding(finding))).collect();
+        text.extend(explained.events.iter().map(|event| json::line(&origin.event(event))));
+        text.extend(explained.decisions.iter().map(json::line));
+        text.extend(explained.outcomes.iter().map(json::line));
+        text
     } else {
         finding::explain(&explained)
     };
@@ -169,11 +172,11 @@ async fn gather(client: &mut Client, run: &str, id: &str) -> Result<Explained, C
     let mut explained = Explained::default();
     for item in items {
         match item {
-            Item::Finding(finding) if finding.id == wanted => explained.finding = Some(finding),
+            Item::Finding(finding) if finding.id == wanted => explained.finding = Some((&finding).into()),
             Item::Decision(decision) if decision.finding.as_ref() == Some(&wanted) || decision.id == id => {
-                explained.decisions.push(decision);
+                explained.decisions.push((&decision).into());
             }
-            Item::Outcome(outcome) => explained.outcomes.push(outcome),
+            Item::Outcome(outcome) => explained.outcomes.push((&outcome).into()),
             _ => {}
         }
     }
@@ -206,13 +209,13 @@ pub(super) async fn all(client: &mut Client, run: &str, kinds: &[ItemKind]) -> R
 }
 
 pub(super) fn report(args: &ReportArgs) -> Result<Exit, CliError> {
-    let (origin, report) = block_on(async {
+    let report = block_on(async {
         let mut client = connect(&args.socket.socket).await?;
         let origin = origin(&mut client, args.json).await?;
         let report = client.report_of(v1::TargetRequest { target: args.run.clone() }).await?;
-        Ok((origin, report.into_inner()))
+        Ok(origin.report(&report.into_inner()))
     })?;
-    out::print(&if args.json { json::line(&origin.report(&report)) } else { report_text::text(&report) })?;
+    out::print(&if args.json { json::line(&report) } else { report_text::text(&report) })?;
     Ok(Exit::Ok)
 }
 

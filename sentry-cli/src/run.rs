@@ -212,7 +212,8 @@ async fn finish(client: &mut Client, run: &str, args: &RunArgs) -> Result<bool, 
 }
 
 fn show(report: &v1::Report, origin: &Origin, args: &RunArgs) -> Result<(), CliError> {
-    let text = if args.json { json::line(&origin.report(report)) } else { report_text::text(report) };
+    let report = origin.report(report);
+    let text = if args.json { json::line(&report) } else { report_text::text(&report) };
     match &args.report {
         Some(Some(path)) => append(path, &text),
         _ if args.quiet => Ok(()),

@@ -50,7 +50,7 @@ fn exit_of(error: &AppError) -> Exit {
             _ => Exit::CannotCreate,
         },
         AppError::Cgroup(_) | AppError::Start { .. } | AppError::Serve { .. } => Exit::Failure,
-        AppError::DeadStage { .. } => Exit::Internal,
+        AppError::DeadStage { .. } | AppError::StuckStage { .. } => Exit::Internal,
     }
 }
 

@@ -1,48 +1,47 @@
 //! Builds the stages, runs them, drains them. A stage that ends by itself ends the process, by its name.
 //!
-//! Drain order: streams stop reading and wait for their commits → connections close → the writer commits what is
-//! queued and ends. All of it has 10 s.
+//! Drain order: streams stop reading and wait for their commits → the writer commits what is queued and ends →
+//! connections close. All of it has 10 s.
 
-use std::{collections::HashMap, future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use rustix::process::{Resource, geteuid, getrlimit, setrlimit};
 use sentry_proto::v1::feed_server::FeedServer;
 use sentry_service::{
     notify,
+    stages::{Bounds, Fault, Stages, cancel},
     watchdog::{Part, Watchdog},
 };
 use serde_json::json;
 use tokio::{
     net::TcpListener,
     sync::{mpsc, watch},
-    task::{Id, JoinSet},
-    time::{Instant, timeout_at},
 };
 use tokio_stream::wrappers::ReceiverStream;
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
 use tonic_health::server::HealthReporter;
 
 use crate::{
     api::{
-        self, Api,
+        self,
         access::Access,
         host::Names,
         outbox::Outbox,
+        state::Api,
         token::{Token, TokenError},
     },
-    config::{Config, GrpcAddress},
+    config::Config,
     exit::Exit,
-    ingest::{listen::Listener, registry::Registry, service::FeedService},
-    metrics::Metrics,
-    store::{
-        Store, StoreError, Trouble,
-        writer::{Stop, Writer},
+    ingest::{
+        address::GrpcAddress, listen::Listener, registry::Registry, service::FeedService, session::Shared,
     },
+    metrics::Metrics,
+    store::{Stop, Store, StoreError, Trouble, Writer},
 };
 
-const DRAIN: Duration = Duration::from_secs(10);
-const GIVE_UP: Duration = Duration::from_secs(1);
+const DRAIN: Bounds =
+    Bounds { sides: Duration::from_secs(10), all: Duration::from_secs(10), last: Duration::from_secs(1) };
 const KEEPALIVE: Duration = Duration::from_secs(20);
 const STREAMS_PER_CONNECTION: u32 = 8;
 /// Longest time for one commit, or for one part of the old rows that are removed. A slow disk takes
@@ -60,12 +59,10 @@ pub enum AppError {
     Listen { key: &'static str, address: String, source: io::Error },
     #[error("the TLS material is refused by the server of `listen_grpc`")]
     Tls { source: tonic::transport::Error },
-    #[error("stage {stage} failed")]
-    Stage { stage: &'static str, source: StageError },
-    #[error("stage {stage} ended although nobody asked it to")]
-    Ended { stage: &'static str },
-    #[error("stage {stage} did not end within {} s; what was not acknowledged will be sent again", DRAIN.as_secs())]
-    Stuck { stage: &'static str },
+    #[error("cannot start the writer")]
+    Thread { source: io::Error },
+    #[error(transparent)]
+    Stage(#[from] Fault<StageError>),
 }
 
 /// How a stage fails.
@@ -75,8 +72,6 @@ pub enum StageError {
     Server(#[source] tonic::transport::Error),
     #[error("the writer stopped")]
     Writer(#[source] StoreError),
-    #[error("it panicked or was cancelled")]
-    Panicked(#[source] tokio::task::JoinError),
 }
 
 /// The collector with everything open and nothing running.
@@ -91,13 +86,6 @@ pub struct App {
     writer: Writer,
     writer_stop: Stop,
     metrics: Arc<Metrics>,
-}
-
-/// Stages under their names.
-#[derive(Default)]
-struct Stages {
-    set: JoinSet<Result<(), StageError>>,
-    names: HashMap<Id, &'static str>,
 }
 
 // === impl App ===
@@ -150,12 +138,27 @@ impl App {
     /// # Errors
     /// Where a stage died or did not end in time.
     pub async fn run(self, stop: CancellationToken) -> Result<(), AppError> {
+        let abandon = self.writer_stop.abandon.clone();
         let drain = CancellationToken::new();
-        let close = CancellationToken::new();
-        let sessions = TaskTracker::new();
+        let mut stages = self.start(&drain).await?;
+        notify::ready("serving");
+        tokio::select! {
+            biased;
+            fault = stages.fault() => return Err(fault.into()),
+            () = stop.cancelled() => {}
+        }
+        notify::stopping();
+        tracing::info!("draining");
+        drain.cancel();
+        // A writer that cannot commit gives up at the end and says why.
+        Ok(stages.drain(DRAIN, || abandon.cancel()).await?)
+    }
+
+    /// Starts the stages in the order in which they drain. Cancelling `drain` has streams, and
+    /// what takes new ones, end.
+    async fn start(self, drain: &CancellationToken) -> Result<Stages<StageError>, AppError> {
         let registry = Registry::new(Arc::clone(&self.metrics));
         let mut stages = Stages::default();
-
         let writer = self.writer;
         let watchdog = Watchdog::new(vec![Part {
             name: "writer",
@@ -163,19 +166,33 @@ impl App {
             limit: COMMIT,
             waits_for: None,
         }]);
-        stages.spawn("watchdog", keep_alive(watchdog, drain.clone()));
-        stages.spawn_blocking("writer", move || writer.run().map_err(StageError::Writer));
+        stages.task("watchdog", cancel(drain), keep_alive(watchdog, drain.clone()));
 
-        let feed = FeedService {
+        let (reporter, health) = tonic_health::server::health_reporter();
+        reporter.set_serving::<FeedServer<FeedService>>().await;
+        stages.task("health", cancel(drain), follow(self.store.trouble(), reporter, drain.clone()));
+
+        let (connections, incoming) = mpsc::channel(1);
+        let (grpc, accept_stop) = (self.grpc, drain.clone());
+        stages.task("grpc-accept", cancel(drain), async move {
+            grpc.accept_into(connections, accept_stop).await;
+            Ok(())
+        });
+
+        // Before the servers end: a peer that takes its time must not keep it from its last commit.
+        let write = move || writer.run().map_err(StageError::Writer);
+        stages
+            .thread("writer", cancel(&self.writer_stop.finish), write)
+            .map_err(|source| AppError::Thread { source })?;
+
+        let shared = Shared {
             store: self.store.clone(),
             registry: Arc::clone(&registry),
             metrics: Arc::clone(&self.metrics),
             drain: drain.clone(),
-            sessions: sessions.clone(),
             gate: Arc::new(self.config.gate.clone()),
         };
-        let (reporter, health) = tonic_health::server::health_reporter();
-        reporter.set_serving::<FeedServer<FeedService>>().await;
+        let feed = FeedService { shared, sessions: stages.sides() };
         let mut server = Server::builder()
             .max_concurrent_streams(STREAMS_PER_CONNECTION)
             .http2_keepalive_interval(Some(KEEPALIVE))
@@ -184,18 +201,11 @@ impl App {
             server = server.tls_config(tls.grpc()).map_err(|source| AppError::Tls { source })?;
         }
         let router = server.add_service(health).add_service(feed.server());
-        let (connections, incoming) = mpsc::channel(1);
-        let (grpc, accept_stop) = (self.grpc, drain.clone());
-        stages.spawn("grpc-accept", async move {
-            grpc.accept_into(connections, accept_stop).await;
-            Ok(())
-        });
         let grpc_stop = drain.clone().cancelled_owned();
-        stages.spawn("grpc", async move {
+        stages.task("grpc", cancel(drain), async move {
             let served = router.serve_with_incoming_shutdown(ReceiverStream::new(incoming), grpc_stop);
             served.await.map_err(StageError::Server)
         });
-        stages.spawn("health", follow(self.store.trouble(), reporter, drain.clone()));
 
         let tls = self.config.http_tls.as_ref().map(crate::tls::Tls::http);
         let api = Api {
@@ -207,6 +217,7 @@ impl App {
             access: self.access,
             drain: drain.clone(),
         };
+        let close = CancellationToken::new();
         let server = api::server::Server {
             tls,
             router: api::router(api),
@@ -215,90 +226,11 @@ impl App {
             stop: close.clone(),
         };
         let http = self.http;
-        stages.spawn("http", async move {
+        stages.task("http", cancel(&close), async move {
             server.serve(http).await;
             Ok(())
         });
-
-        notify::ready("serving");
-        let died = tokio::select! {
-            biased;
-            died = stages.next() => died,
-            () = stop.cancelled() => None,
-        };
-        if let Some(error) = died {
-            return Err(error.unwrap_or_else(|stage| AppError::Ended { stage }));
-        }
-        notify::stopping();
-        tracing::info!("draining");
-        drain.cancel();
-        let end = Instant::now() + DRAIN;
-        sessions.close();
-        if timeout_at(end, sessions.wait()).await.is_err() {
-            tracing::warn!("streams did not end in time");
-        }
-        close.cancel();
-        self.writer_stop.finish.cancel();
-        stages.finish(end, &self.writer_stop).await
-    }
-}
-
-// === impl Stages ===
-
-impl Stages {
-    fn spawn(
-        &mut self,
-        name: &'static str,
-        stage: impl Future<Output = Result<(), StageError>> + Send + 'static,
-    ) {
-        let handle = self.set.spawn(stage);
-        self.names.insert(handle.id(), name);
-    }
-
-    fn spawn_blocking(
-        &mut self,
-        name: &'static str,
-        stage: impl FnOnce() -> Result<(), StageError> + Send + 'static,
-    ) {
-        let handle = self.set.spawn_blocking(stage);
-        self.names.insert(handle.id(), name);
-    }
-
-    /// The next stage that ends: how it failed, or its name where it did not.
-    async fn next(&mut self) -> Option<Result<AppError, &'static str>> {
-        let ended = self.set.join_next_with_id().await?;
-        let id = match &ended {
-            Ok((id, _)) => *id,
-            Err(error) => error.id(),
-        };
-        let stage = self.names.remove(&id).unwrap_or("unknown");
-        Some(match ended {
-            Ok((_, Ok(()))) => Err(stage),
-            Ok((_, Err(source))) => Ok(AppError::Stage { stage, source }),
-            Err(error) => Ok(AppError::Stage { stage, source: StageError::Panicked(error) }),
-        })
-    }
-
-    /// Waits for all stages; the first failure is what is reported.
-    async fn finish(mut self, end: Instant, writer: &Stop) -> Result<(), AppError> {
-        let mut result = Ok(());
-        let mut end = end;
-        loop {
-            match timeout_at(end, self.next()).await {
-                Ok(None) => return result,
-                Ok(Some(Ok(error))) => result = result.and(Err(error)),
-                Ok(Some(Err(stage))) => tracing::debug!(stage, "stage ended"),
-                // A writer that cannot commit gives up now and says why; everything else is cut off.
-                Err(_elapsed) if !writer.abandon.is_cancelled() => {
-                    writer.abandon.cancel();
-                    end += GIVE_UP;
-                }
-                Err(_elapsed) => {
-                    let stage = self.names.values().copied().min().unwrap_or("unknown");
-                    return result.and(Err(AppError::Stuck { stage }));
-                }
-            }
-        }
+        Ok(stages)
     }
 }
 
@@ -310,8 +242,8 @@ impl AppError {
             Self::Token { source } => source.exit(),
             Self::Listen { .. } => Exit::Io,
             Self::Tls { .. } => Exit::Config,
-            Self::Stage { source: StageError::Writer(source), .. } => source.exit(),
-            Self::Stage { .. } | Self::Ended { .. } | Self::Stuck { .. } => Exit::Other,
+            Self::Stage(Fault::Failed { source: StageError::Writer(source), .. }) => source.exit(),
+            Self::Thread { .. } | Self::Stage(_) => Exit::Other,
         }
     }
 }

@@ -2,7 +2,7 @@
 //! questions about it. The modules stand in the order the data flows.
 //!
 //! ```text
-//! gRPC Feed → ingest (prove, check, refuse holes) → store (one writer, commit, then acknowledge) → api (readers, JSON)
+//! gRPC Feed → ingest (prove, check) → store (refuse holes, commit, then acknowledge) → api (pages, JSON)
 //! ```
 //!
 //! Limits: messages of 4 MiB, 64 MiB of items in flight over all streams, one live stream per sensor, HTTP bodies of
@@ -21,11 +21,13 @@ pub mod certify;
 
 pub mod once;
 
+mod feed;
+
 pub mod metrics;
 
-pub mod ingest;
-
 pub mod store;
+
+pub mod ingest;
 
 pub mod api;
 

@@ -2,18 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-/// Kinds of items, label `kind`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum ItemKind {
-    Event,
-    Finding,
-    Decision,
-    Outcome,
-    Run,
-    Gap,
-}
-
-const KINDS: [&str; 6] = ["event", "finding", "decision", "outcome", "run", "gap"];
+use crate::feed::kind::ItemKind;
 
 /// Upper bounds of the histogram of items per commit.
 const COMMIT_BOUNDS: [u64; 8] = [1, 4, 16, 64, 256, 1024, 4096, 16384];
@@ -23,7 +12,8 @@ const CLASSES: [&str; 4] = ["2xx", "4xx", "5xx", "other"];
 
 #[derive(Debug, Default)]
 pub(crate) struct Metrics {
-    items: [AtomicU64; KINDS.len()],
+    /// By kind, label `kind`.
+    items: [AtomicU64; ItemKind::ALL.len()],
     pub(crate) duplicates: AtomicU64,
     /// Items that gaps declared gone for ever.
     pub(crate) lost_items: AtomicU64,
@@ -78,7 +68,8 @@ impl Metrics {
     pub(crate) fn render(&self) -> String {
         let mut text = String::with_capacity(4096);
         family(&mut text, "items_total", "counter", "Items stored, by kind.");
-        for (kind, count) in KINDS.iter().zip(&self.items) {
+        for (kind, count) in ItemKind::ALL.into_iter().zip(&self.items) {
+            let kind = kind.name();
             sample(&mut text, &format!("items_total{{kind=\"{kind}\"}}"), count.load(Relaxed));
         }
         let plain = [

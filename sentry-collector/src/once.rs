@@ -14,6 +14,7 @@ use clap_complete::Shell;
 use sentry_proto::proof::FeedKey;
 
 use crate::{
+    api::description,
     certify::{self, CertifyError},
     cli::{Cli, Command, ConfigCommand, DEFAULT_CONFIG},
     config::{Config, ConfigError},
@@ -85,8 +86,9 @@ fn completions(shell: Shell) -> String {
     String::from_utf8_lossy(&script).trim_end().to_owned()
 }
 
-/// Writes manual pages into `man`, completions into `completions`, and the number of the data directory's format, which
-/// the package's scripts compare, into `format`.
+/// Writes manual pages into `man`, completions into `completions`, the description of the API into
+/// `openapi.json`, and the number of the data directory's format, which the package's scripts
+/// compare, into `format`.
 fn packaging(dir: &Path) -> io::Result<()> {
     let (man, completions) = (dir.join("man"), dir.join("completions"));
     fs::create_dir_all(&man)?;
@@ -95,6 +97,7 @@ fn packaging(dir: &Path) -> io::Result<()> {
     for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
         clap_complete::generate_to(shell, &mut Cli::command(), PROGRAM, &completions)?;
     }
+    fs::write(dir.join("openapi.json"), description())?;
     fs::write(dir.join("format"), format!("{FORMAT}\n"))
 }
 

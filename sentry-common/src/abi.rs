@@ -2,7 +2,7 @@
 
 /// Changes whenever a struct, map or global of this crate changes meaning. Present in every record and checked by
 /// the decoder, so that a sensor never misreads the records of another build's programs.
-pub const SCHEMA_VERSION: u16 = 2;
+pub const SCHEMA_VERSION: u16 = 3;
 
 /// Record rings, by number as used in [`RecordHeader::ring`] and for per-ring sequence counters.
 pub mod ring {
@@ -24,7 +24,7 @@ pub mod ring {
 pub struct RecordHeader {
     /// [`SCHEMA_VERSION`] of the programs.
     pub schema: u16,
-    /// One of [`crate::kind`].
+    /// A number of [`crate::fact::Kind`].
     pub kind: u16,
     /// Which [`ring`] the record was written to.
     pub ring: u32,
@@ -43,5 +43,4 @@ pub struct RecordHeader {
     /// names the process for ever.
     pub start_boot_ns: u64,
 }
-shared!(RecordHeader);
 const _: () = assert!(size_of::<RecordHeader>() == 48);

@@ -1,4 +1,8 @@
 //! The per-run counter block. Counters are always right: records may be lost, counters never.
+//!
+//! [`counters!`](crate::counters) is the one list of counters. The block, the detectors' readings, the
+//! run on the wire and what shows a run are made from it: a counter is a row there, a field of `Run` in
+//! `model.proto` where it is reported, and the line of the program that counts.
 
 use crate::abi::ring;
 
@@ -11,6 +15,93 @@ pub const FAIR_SHIFT: u32 = 14;
 pub const SCARCE_SHIFT: u32 = 18;
 /// A run is told to be whole again when nothing was missing for this long.
 pub const WHOLE_AFTER_NS: u64 = 1_000_000_000;
+
+/// Gives every counter to the macro `$then`, which makes something of each: `reported` ones are fields
+/// of the run on the wire and are shown with it, `kept` ones stay in the sensor.
+#[macro_export]
+macro_rules! counters {
+    ($then:ident) => {
+        $then! {
+            reported {
+                /// New processes.
+                processes_born,
+                /// Processes that entered from outside (cgroup attach, seed).
+                processes_entered,
+                /// Processes ended (last thread gone).
+                processes_ended,
+                /// Programs executed.
+                execs,
+                /// Moves between cgroups, inside or outside of the run.
+                cgroup_moves,
+                /// Connects of TCP and UDP sockets.
+                connects,
+                /// Datagrams to a destination that the call or the packet names.
+                sends,
+                /// Opens of files.
+                opens,
+                /// Opens that asked to write.
+                opens_for_write,
+                /// Opens that made the file.
+                creates,
+                /// Files and directories removed.
+                unlinks,
+                /// Files and directories renamed.
+                renames,
+            }
+            kept {
+                /// Tasks born, threads included.
+                tasks_born,
+                /// Cgroups made.
+                cgroups_made,
+                /// Processes that could not be tagged in `PROCESS_TAGS` (table full): their network
+                /// acts go unseen.
+                untagged_processes,
+                /// Acts that no record could be made of, or whose run a later record will not name:
+                /// a descriptor that was gone, full tables.
+                untold,
+            }
+        }
+    };
+}
+
+macro_rules! counts {
+    (
+        reported { $($(#[$reported_doc:meta])+ $reported:ident,)+ }
+        kept { $($(#[$kept_doc:meta])+ $kept:ident,)+ }
+    ) => {
+        /// A value for each counter.
+        #[repr(C)]
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+        #[cfg_attr(
+            feature = "user",
+            derive(zerocopy::FromBytes, zerocopy::IntoBytes, zerocopy::Immutable, zerocopy::KnownLayout)
+        )]
+        pub struct Counts {
+            $($(#[$reported_doc])+ pub $reported: u64,)+
+            $($(#[$kept_doc])+ pub $kept: u64,)+
+        }
+
+        impl Counts {
+            /// Name and value of each reported counter.
+            #[must_use]
+            pub fn reported(&self) -> [(&'static str, u64); [$(stringify!($reported)),+].len()] {
+                [$((stringify!($reported), self.$reported)),+]
+            }
+        }
+
+        impl core::ops::Add for Counts {
+            type Output = Self;
+
+            fn add(self, other: Self) -> Self {
+                Self {
+                    $($reported: self.$reported + other.$reported,)+
+                    $($kept: self.$kept + other.$kept,)+
+                }
+            }
+        }
+    };
+}
+counters!(counts);
 
 /// One slot of the run table (`RUNS`, array map). The programs add to it atomically; the sensor reads it.
 #[repr(C)]
@@ -37,30 +128,6 @@ pub struct RunBlock {
     pub missing_since: u64,
     /// When one was last missing.
     pub missing_last: u64,
-    /// Tasks born (threads included) and, of those, new processes.
-    pub tasks_born: u64,
-    pub processes_born: u64,
-    /// Tasks that entered from outside (cgroup attach, seed).
-    pub processes_entered: u64,
-    /// Processes ended (last thread gone).
-    pub processes_ended: u64,
-    pub execs: u64,
-    /// Moves between cgroups, inside or outside of the run.
-    pub cgroup_moves: u64,
-    pub cgroups_made: u64,
-    pub connects: u64,
-    pub sends: u64,
-    pub opens: u64,
-    /// Opens that asked to write.
-    pub opens_for_write: u64,
-    /// Opens that made the file.
-    pub creates: u64,
-    pub unlinks: u64,
-    pub renames: u64,
-    /// Processes that could not be tagged in `PROCESS_TAGS` (table full): their network acts go unseen.
-    pub untagged_processes: u64,
-    /// Acts that no record could be made of, or whose run a later record will not name: a descriptor that was gone, full tables.
-    pub untold: u64,
+    pub counts: Counts,
 }
-shared!(RunBlock);
-const _: () = assert!(size_of::<RunBlock>() == 8 + 8 * 26);
+const _: () = assert!(size_of::<RunBlock>() == 8 + 8 * 10 + size_of::<Counts>());

@@ -24,7 +24,6 @@ pub struct RunTag {
     pub slot: u32,
     pub generation: u32,
 }
-shared!(RunTag);
 const _: () = assert!(size_of::<RunTag>() == 8);
 
 /// Row of `PROCESS_TAGS`: a live process of a run, by tgid.
@@ -39,7 +38,6 @@ pub struct ProcessTag {
     /// Start of the process, `CLOCK_BOOTTIME` ns: a reused tgid is another process.
     pub start_boot_ns: u64,
 }
-shared!(ProcessTag);
 const _: () = assert!(size_of::<ProcessTag>() == 16);
 
 /// Row of `SOCKETS`: who used a socket last, by cookie.
@@ -56,7 +54,6 @@ pub struct SocketTag {
     pub tgid: u32,
     pub tid: u32,
 }
-shared!(SocketTag);
 const _: () = assert!(size_of::<SocketTag>() == 24);
 
 /// Largest number of processes outside of all runs that are remembered as asked; the longest unused is forgotten first.
@@ -80,7 +77,6 @@ pub struct Asked {
     pub tgid: u32,
     pub reserved: u32,
 }
-shared!(Asked);
 const _: () = assert!(size_of::<Asked>() == 32);
 
 /// Slots held in reserve for cgroups that may be an agent's ([`spare`]).
@@ -105,7 +101,6 @@ pub struct FileId {
     pub device: u32,
     pub reserved: u32,
 }
-shared!(FileId);
 const _: () = assert!(size_of::<FileId>() == 16);
 
 /// Row of `SPARES`: the tag of a slot in reserve as one number, so that it is taken by one
@@ -137,7 +132,6 @@ pub struct FlowKey {
     pub reserved: u16,
     pub address: [u8; 16],
 }
-shared!(FlowKey);
 const _: () = assert!(size_of::<FlowKey>() == 32);
 
 /// Row of `FLOWS`. Bytes are those of the payload; what TCP sent again counts again.
@@ -153,5 +147,4 @@ pub struct Flow {
     pub packets_in: u64,
     pub bytes_in: u64,
 }
-shared!(Flow);
 const _: () = assert!(size_of::<Flow>() == 32);

@@ -23,6 +23,8 @@ pub mod runaway;
 
 pub mod rule;
 
+pub mod completeness;
+
 pub mod finding;
 
 pub mod decision;

@@ -29,7 +29,11 @@ pub fn add(run: &Run, field: impl FnOnce(&mut RunBlock) -> *mut u64) {
 pub fn has_members(run: &Run) -> bool {
     // SAFETY: `block` points to a map value; an aligned u64 is read whole.
     let (born, entered, ended) = unsafe {
-        ((*run.block).processes_born, (*run.block).processes_entered, (*run.block).processes_ended)
+        (
+            (*run.block).counts.processes_born,
+            (*run.block).counts.processes_entered,
+            (*run.block).counts.processes_ended,
+        )
     };
     born + entered > ended
 }
@@ -91,7 +95,7 @@ pub fn flow<const OUT: bool>(run: &Run, key: &FlowKey, bytes: u64) {
 /// Counts a kernel-side failure that leaves an act of the run untold.
 #[inline(always)]
 pub fn untold(run: &Run, kind: u32) {
-    add(run, |block| &raw mut block.untold);
+    add(run, |block| &raw mut block.counts.untold);
     fault(kind);
 }
 

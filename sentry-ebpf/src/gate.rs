@@ -217,14 +217,14 @@ pub fn tag_process(process: Actor, run: &Run) -> bool {
         }
         // An earlier process with this id, whose end no program was called for.
         if let Some(of_earlier) = resolve(known.tag) {
-            count::add(&of_earlier, |block| &raw mut block.processes_ended);
-            count::add(&of_earlier, |block| &raw mut block.untold);
+            count::add(&of_earlier, |block| &raw mut block.counts.processes_ended);
+            count::add(&of_earlier, |block| &raw mut block.counts.untold);
         }
     }
     // Or a full table.
     if PROCESS_TAGS.insert(process.tgid, row, BPF_ANY.into()).is_err() {
         count::untold(run, fault::PROCESS_TAGS_FULL);
-        count::add(run, |block| &raw mut block.untagged_processes);
+        count::add(run, |block| &raw mut block.counts.untagged_processes);
     }
     true
 }
@@ -234,5 +234,5 @@ pub fn tag_process(process: Actor, run: &Run) -> bool {
 #[inline(always)]
 pub fn untag_process(tgid: u32, run: &Run) -> bool {
     // SAFETY: points to a map value; an aligned u64 is read whole.
-    PROCESS_TAGS.remove(tgid).is_ok() || unsafe { (*run.block).untagged_processes } > 0
+    PROCESS_TAGS.remove(tgid).is_ok() || unsafe { (*run.block).counts.untagged_processes } > 0
 }

@@ -22,6 +22,7 @@ use std::{
 
 use sentry_common::{
     counter::RunBlock,
+    fact::Fact,
     fault,
     table::{Flow, FlowKey, RunTag},
 };
@@ -50,7 +51,7 @@ pub trait Programs: Send {
     fn limits(&self) -> Vec<String>;
 
     /// Whether records of a fact are made here.
-    fn tell(&self, fact: &str) -> bool;
+    fn tell(&self, fact: Fact) -> bool;
 
     /// Attaches the programs beside the core's, where they are not.
     ///
@@ -65,7 +66,7 @@ pub trait Programs: Send {
     ///
     /// # Errors
     /// When the process's own descriptors cannot be listed.
-    fn detached(&self) -> io::Result<Vec<&'static str>>;
+    fn detached(&self) -> io::Result<Vec<Fact>>;
 
     /// Calls of programs that the kernel left out since they were loaded; `None` where it cannot be
     /// asked.

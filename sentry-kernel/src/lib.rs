@@ -4,8 +4,8 @@
 //! - `cgroup`: finds, makes, freezes and kills control groups.
 //! - `process`: names, holds and signals a process.
 //! - `bpf`: loads and attaches the programs, and gives access to the tables they share with us.
-//! - `ring`: takes records out of the rings, in the order in which they happened.
 //! - `decode`: bytes of a record → a typed record.
+//! - `ring`: takes records out of the rings, in the order in which they happened.
 //! - `clock`: the time, as a value.
 //! - `kernel`: all of this that the sensor asks for, as traits; `real` answers them with the modules
 //!   above, `fake` with a machine in memory, for tests.
@@ -18,9 +18,9 @@ pub mod process;
 
 pub mod bpf;
 
-pub mod ring;
-
 pub mod decode;
+
+pub mod ring;
 
 pub mod clock;
 

@@ -12,6 +12,7 @@ use std::{
 use rustix::process::Signal as RawSignal;
 use sentry_common::{
     counter::RunBlock,
+    fact::Fact,
     fault,
     table::{Flow, FlowKey, RunTag},
 };
@@ -45,7 +46,7 @@ impl Programs for bpf::Programs {
         self.limits()
     }
 
-    fn tell(&self, fact: &str) -> bool {
+    fn tell(&self, fact: Fact) -> bool {
         self.tell(fact)
     }
 
@@ -57,7 +58,7 @@ impl Programs for bpf::Programs {
         self.take_armed()
     }
 
-    fn detached(&self) -> io::Result<Vec<&'static str>> {
+    fn detached(&self) -> io::Result<Vec<Fact>> {
         self.detached()
     }
 

@@ -20,9 +20,9 @@ pub mod kubelet {
 
 pub mod certificate;
 
-pub mod container;
-
 pub mod convert;
+
+mod counts;
 
 pub mod ocsf;
 

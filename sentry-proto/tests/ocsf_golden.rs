@@ -192,11 +192,11 @@ fn rendered_objects_match_the_golden_files() {
     for (name, kind) in kinds {
         golden(name, &ocsf::event(&event(kind), &HOST));
     }
-    golden("finding", &ocsf::finding(&finding(), &HOST));
+    golden("finding", &ocsf::finding(&(&finding()).into(), &HOST));
     let container = container();
     let host = HostContext { container: Some(&container), ..HOST };
     golden("exit_container", &ocsf::event(&event(Kind::Exit(v1::Exit::default())), &host));
-    golden("finding_container", &ocsf::finding(&finding(), &host));
+    golden("finding_container", &ocsf::finding(&(&finding()).into(), &host));
 }
 
 fn golden(name: &str, value: &Value) {

@@ -1,6 +1,6 @@
-//! What the sensor and the collector share as daemons: notifications to systemd (`sd_notify(3)`), its
-//! watchdog and credentials, the log, and how errors are written. Without systemd the first three do
-//! nothing, or less.
+//! What the sensor and the collector share as daemons: their stages, notifications to systemd
+//! (`sd_notify(3)`), its watchdog and credentials, the log, and how errors are written. Without
+//! systemd the notifications, the watchdog and the credentials do nothing, or less.
 
 pub mod credential;
 
@@ -11,6 +11,8 @@ pub mod log;
 pub mod notify;
 
 pub mod progress;
+
+pub mod stages;
 
 pub mod watchdog;
 

@@ -1,6 +1,11 @@
 //! The images, run as containers on this host.
 
-use sentry_tests::{podman::Podman, programs, require, sensor::lines, wait};
+use sentry_tests::{
+    podman::{Podman, TOOLS},
+    programs, require,
+    sensor::lines,
+    wait,
+};
 use serde_json::Value;
 
 const SENSOR: &str = concat!("localhost/agentsentry/sentry:", env!("CARGO_PKG_VERSION"));
@@ -82,7 +87,7 @@ impl<'a> Sensor<'a> {
 #[test]
 fn the_sensor_in_a_container_stops_a_runaway_in_another_and_leaves_its_neighbour() {
     require!("root", "image");
-    let podman = Podman::new();
+    let podman = Podman::with_images();
     let sensor = Sensor::start(&podman);
     podman.start("agent");
     podman.start("neighbour");
@@ -92,7 +97,7 @@ fn the_sensor_in_a_container_stops_a_runaway_in_another_and_leaves_its_neighbour
         if let [run] = runs[..] { Ok(run.clone()) } else { Err(format!("{all:?}")) }
     });
     let named = (&run["agent"]["name"], &run["container"]["name"], &run["container"]["image"]);
-    assert_eq!(named, (&"boxed".into(), &"agent".into(), &"localhost/tools:latest".into()), "{run:#}");
+    assert_eq!(named, (&"boxed".into(), &"agent".into(), &TOOLS.into()), "{run:#}");
     let id = run["id"].as_str().unwrap();
     podman.done(&["exec", "agent", "sh", "-c", "touch /tmp/made; cat /bin/busybox >/dev/null"]);
     let refused = podman.run(&["exec", "agent", "nc", "127.0.0.1", "9"]);
@@ -117,7 +122,7 @@ fn the_sensor_in_a_container_stops_a_runaway_in_another_and_leaves_its_neighbour
 #[test]
 fn the_image_without_arguments_is_the_doctor() {
     require!("root", "image");
-    let podman = Podman::new();
+    let podman = Podman::with_images();
     let mut args = vec!["run", "--rm"];
     let options = options_of_doctor();
     args.extend(options.iter().map(String::as_str));
@@ -129,7 +134,7 @@ fn the_image_without_arguments_is_the_doctor() {
 #[test]
 fn a_container_without_the_mount_that_a_tier_needs_says_so() {
     require!("root", "image");
-    let podman = Podman::new();
+    let podman = Podman::with_images();
     let options = options_of_doctor();
     let hides = |option: &&str| !option.contains("/sys/kernel/security");
     let mut args = vec!["run", "--rm", "--tmpfs=/sys/kernel/security"];
@@ -142,7 +147,7 @@ fn a_container_without_the_mount_that_a_tier_needs_says_so() {
 #[test]
 fn the_collectors_image_is_an_ordinary_user() {
     require!("root", "image");
-    let podman = Podman::new();
+    let podman = Podman::with_images();
     let version = podman.done(&["run", "--rm", "--read-only", "--cap-drop=all", COLLECTOR, "--version"]);
     assert_eq!(version, format!("sentry-collector {}", env!("CARGO_PKG_VERSION")));
     let image = podman.inspect(COLLECTOR);

@@ -1,7 +1,9 @@
 //! Runs over the cgroups of containers, named by the files of their engines.
 
 use sentry_tests::{
-    engines::{Containerd, Podman, cgroup_of},
+    cgroup,
+    containerd::Containerd,
+    podman::{Podman, TOOLS},
     require,
     sensor::{Sensor, Setup},
     wait,
@@ -28,32 +30,30 @@ fn exec_event(sensor: &Sensor, run: &Value) -> Value {
 fn a_container_of_podman_is_named_by_its_run() {
     require!("root", "podman");
     let podman = Podman::new();
-    let config = format!("containers: {{storage: {}}}", podman.storage().display());
+    let config = format!("containers: {{storage: {}}}", podman.store().display());
     let sensor = Setup::default().config(&config).start();
-    let name = ["--name", "worker", "--annotation", "team=research", "--network", "none"];
-    let start =
-        ["run", "--detach"].iter().chain(&name).chain(&["localhost/agent:1", "/busybox", "sleep", "600"]);
-    let id = podman.run(&start.copied().collect::<Vec<_>>());
-    let pid = podman.run(&["inspect", "worker", "--format", "{{.State.Pid}}"]);
-    let digest = podman.run(&["image", "inspect", "localhost/agent:1", "--format", "{{.Digest}}"]);
-    let run = tag(&sensor, &cgroup_of(&pid));
+    podman.start("worker");
+    let worker = podman.inspect("worker");
+    let id = &worker["Id"];
+    let digest = podman.done(&["image", "inspect", TOOLS, "--format", "{{.Digest}}"]);
+    let run = tag(&sensor, &cgroup::of(worker["State"]["Pid"].as_u64().unwrap()));
     let expected = json!({
-        "engine": "podman", "id": id, "name": "worker", "image": "localhost/agent:1", "image_digest": digest,
+        "engine": "podman", "id": id, "name": "worker", "image": TOOLS, "image_digest": digest,
         "pod": null, "node": null, "runtime": null, "rung": "files", "sandboxed": null,
     });
     assert_eq!(run["container"], expected);
-    let _printed = podman.run(&["exec", "worker", "/busybox", "true"]);
+    podman.done(&["exec", "worker", "true"]);
     let event = exec_event(&sensor, &run);
     assert_eq!(sentry_proto::ocsf::check(&event), Ok(()), "{event:#}");
     assert_eq!(
         event["actor"]["process"]["container"],
-        json!({ "uid": id, "name": "worker", "image": { "uid": digest, "name": "localhost/agent:1" } })
+        json!({ "uid": id, "name": "worker", "image": { "uid": digest, "name": TOOLS } })
     );
     assert_eq!(event["unmapped"]["container"], expected);
     let table = String::from_utf8(sensor.cli(&["agents"]).stdout).unwrap();
-    assert!(table.contains("podman worker  localhost/agent:1"), "{table}");
+    assert!(table.contains(&format!("podman worker  {TOOLS}")), "{table}");
     // The engine removes its files with the container; the report names it all the same.
-    let _removed = podman.run(&["rm", "--force", "--time", "0", "worker"]);
+    podman.done(&["rm", "--force", "--time=0", "worker"]);
     let report = sensor.json(&["report", run["id"].as_str().unwrap()]).remove(0);
     assert_eq!(report["run"]["container"], expected);
 }

@@ -132,7 +132,10 @@ fn the_watchdog_restarts_a_sensor_that_stands_still_and_its_run_stays_watched() 
     require!("root", "systemd-nspawn", "debian-packages");
     let script = r#"
         mkdir -p /etc/systemd/system/agentsentry.service.d
-        printf '[Service]\nWatchdogSec=10s\n' >/etc/systemd/system/agentsentry.service.d/soon.conf
+        # A busy emulator lets whole seconds pass between two beats.
+        soon=10s
+        [ -z "$emulated" ] || soon=60s
+        printf "[Service]\nWatchdogSec=$soon\n" >/etc/systemd/system/agentsentry.service.d/soon.conf
         dpkg --install /packages/*.deb >/out/install 2>&1 || exit 1
         sentry run --name long -- sh -c 'touch /tmp/long; exec sleep 1000' &
         await test -e /tmp/long
@@ -177,6 +180,9 @@ fn an_upgrade_keeps_runs_watched_and_what_was_configured() {
         await systemctl is-active agentsentry
         await sentry agents
         step killed sentry agents --all
+        # That is longer than `sentry run` waits for a sensor; it names the command that shows the report.
+        later=$(grep -o 'sentry report [0-9a-f-]*' /out/short)
+        if [ "$emulated" ] && [ "$later" ]; then step short $later; fi
         touch /tmp/long.end
         wait $long
         echo $? >/out/long.code

@@ -15,7 +15,9 @@ use nix::{
 };
 use sentry_tests::{
     cgroup::TestCgroup,
-    nspawn, procs, programs, require,
+    nspawn,
+    podman::{Podman, TOOLS},
+    procs, programs, require,
     sensor::{Sensor, Setup},
     story, wait,
 };
@@ -267,6 +269,45 @@ fn of_many_services_the_selected_ones_are_watched_from_their_first_execution_and
     assert_eq!(watched, picked);
     assert_eq!(ran.succeeded("executed"), (many / 2).to_string());
     let health: Value = serde_json::from_str(&ran.succeeded("health")).unwrap();
+    assert_eq!((&health["selected_late"], &health["faults"]["spares_empty"]), (&0.into(), &0.into()));
+}
+
+/// The same with containers of podman, at whatever rate the machine gives.
+#[test]
+fn of_many_containers_the_selected_ones_are_watched_from_their_first_execution_and_no_other() {
+    require!("root", "podman");
+    let many = if std::env::var_os("AGENTSENTRY_LONG").is_some() { 1_000 } else { 20 };
+    let podman = Podman::new();
+    let config = format!(
+        "containers: {{storage: {}}}\nagents: [{{name: boxed, match: [{{container: {{name: 'picked-*'}}}}]}}]",
+        podman.store().display()
+    );
+    let sensor = Setup::default().config(&config).start();
+    let begin = Instant::now();
+    let mut selected = BTreeMap::new();
+    for number in 0..many {
+        let kind = if number % 2 == 0 { "picked" } else { "other" };
+        let name = format!("{kind}-{number}");
+        podman.done(&["run", "--rm", "--network=none", "--name", &name, TOOLS, "true"]);
+        if kind == "picked" {
+            selected.insert(name, vec!["/bin/busybox".to_owned()]);
+        }
+    }
+    println!("{many} containers came and went in {:?}", begin.elapsed());
+    let runs = ended(&sensor, "boxed", selected.len());
+    let of_container = |run| {
+        let mut executed = executed(&sensor, run);
+        // The runtime executes itself once more, some time before or after it has moved into the
+        // cgroup, out of a mount that is at no path.
+        executed.retain(|path| path != "/");
+        executed
+    };
+    let watched: BTreeMap<_, _> = runs
+        .iter()
+        .map(|run| (run["container"]["name"].as_str().unwrap().to_owned(), of_container(run)))
+        .collect();
+    assert_eq!(watched, selected);
+    let health = sensor.health();
     assert_eq!((&health["selected_late"], &health["faults"]["spares_empty"]), (&0.into(), &0.into()));
 }
 

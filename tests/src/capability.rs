@@ -63,10 +63,10 @@ fn present(capability: &str) -> bool {
         "debian-packages" => crate::packages::all().is_some() && has_tool("dpkg"),
         "lintian" => has_tool("lintian"),
         // podman, and the images that `cargo xtask image` has made.
-        "image" => podman::is_there(),
+        "image" => podman::has_images(),
         // Helm, kustomize and the schemas of Kubernetes.
         "manifests" => manifests::tool("kubernetes-validate").exists(),
-        "podman" => has_tool("podman") && has_tool("runc"),
+        "podman" => podman::is_there(),
         "containerd" => has_tool("containerd") && has_tool("ctr") && has_tool("runc"),
         // Scratch directories on a file system that stamps every change.
         "stamped-scratch" => nix::sys::statfs::statfs(&std::env::temp_dir())

@@ -21,6 +21,16 @@ pub fn mount() -> PathBuf {
     line.split(' ').nth(4).unwrap().into()
 }
 
+/// The group of a process, below the mount.
+///
+/// # Panics
+/// When there is no such process, or it is in none.
+#[must_use]
+pub fn of(pid: u64) -> String {
+    let text = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap();
+    text.lines().find_map(|line| line.strip_prefix("0::/")).unwrap().to_owned()
+}
+
 /// A group of one test; its members are killed and it is removed when the value goes.
 pub struct TestCgroup {
     path: PathBuf,

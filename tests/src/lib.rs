@@ -7,7 +7,7 @@
 //! - `cgroup`, `procs`, `holdings`: what the kernel says, read without the product's own code; `links`, `tables`: what a
 //!   sensor holds in it, changed behind its back.
 //! - `nspawn`: a machine with systemd for a few seconds; `packages`: what is installed in it.
-//! - `manifests`: what is deployed to Kubernetes, as objects; `podman`: containers of one test.
+//! - `manifests`: what is deployed to Kubernetes, as objects; `podman`, `containerd`: containers of one test.
 //! - `wait`, `scratch`, `capability`: conditions with deadlines, places, what this kernel can do.
 //! - `scenario`: what an agent does and what must be seen of it, as data.
 //! - `work`: shared by the workload programs in `src/bin`; `scene`: the acts of one of them.
@@ -74,6 +74,9 @@ pub mod manifests;
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]
 pub mod podman;
 
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+pub mod containerd;
+
 pub mod scene;
 
 #[expect(clippy::unwrap_used, clippy::expect_used, reason = "a failed test may panic")]
@@ -83,9 +86,6 @@ pub mod work;
 
 /// System calls by number, as a workload makes them.
 pub mod door;
-
-#[expect(clippy::unwrap_used, clippy::panic, reason = "a failed test may panic")]
-pub mod engines;
 
 #[expect(clippy::unwrap_used, clippy::panic, reason = "a failed test may panic")]
 pub mod tables;

@@ -32,11 +32,14 @@ const DPKG: &str = "/var/lib/dpkg";
 ///
 /// `step NAME COMMAND…` runs a command and keeps its output and exit code under the name; `await
 /// COMMAND…` repeats it until it succeeds, for a minute at most (ten where the machine is emulated),
-/// and then gives up the whole script.
+/// and then gives up the whole script. `$emulated` is not empty where a sensor takes most of a
+/// minute to start.
 const PRELUDE: &str = r#"
 limit=60
+emulated=
 if grep -q systemd.unit=script.target /proc/cmdline; then
     limit=600
+    emulated=yes
     useradd --uid 1000 --home-dir /tmp ada
 fi
 step() { local name=$1; shift; "$@" >/out/$name 2>&1; echo $? >/out/$name.code; }

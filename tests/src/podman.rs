@@ -1,5 +1,5 @@
-//! Containers of one test: podman with a store of its own, and the images that `cargo xtask image`
-//! has made.
+//! Containers of one test: podman with a store of its own and no daemon, an image with a shell, and
+//! those that `cargo xtask image` has made.
 
 use std::{
     fs,
@@ -12,8 +12,11 @@ use serde_json::Value;
 
 use crate::{manifests::checkout, programs, scratch::Scratch, wait};
 
-/// An image with a static shell and its tools.
-const TOOLS: &str = "localhost/tools";
+/// The image with a static shell and its tools.
+pub const TOOLS: &str = "localhost/tools:1";
+
+/// What the shell and the tools are; the package busybox-static has it.
+const BUSYBOX: &str = "/bin/busybox";
 
 /// Everything that was started through it is gone when the value goes.
 pub struct Podman {
@@ -21,20 +24,17 @@ pub struct Podman {
 }
 
 impl Podman {
-    /// With the images of sensor and collector, and one with a shell.
+    /// With the image of tools.
     ///
     /// # Panics
-    /// When podman cannot load them.
+    /// When podman cannot import it.
     #[must_use]
     pub fn new() -> Self {
         let podman = Self { scratch: Scratch::new() };
-        for name in ["sentry", "sentry-collector"] {
-            podman.done(&["load", "--quiet", "--input", image(name).to_str().unwrap()]);
-        }
         let root = podman.scratch.join("tools");
         fs::create_dir_all(root.join("bin")).unwrap();
         fs::create_dir(root.join("tmp")).unwrap();
-        fs::copy("/bin/busybox", root.join("bin/busybox")).unwrap();
+        fs::copy(BUSYBOX, root.join("bin/busybox")).unwrap();
         for name in ["sh", "sleep", "cat", "nc", "true", "touch"] {
             symlink("busybox", root.join("bin").join(name)).unwrap();
         }
@@ -43,6 +43,19 @@ impl Podman {
         let made = programs::finish(tar.arg("-C").arg(&root).arg("-cf").arg(&archive).arg("."));
         assert!(made.status.success(), "{}", programs::text(&made));
         podman.done(&["import", "--quiet", archive.to_str().unwrap(), TOOLS]);
+        podman
+    }
+
+    /// Also with those of sensor and collector.
+    ///
+    /// # Panics
+    /// When podman cannot load them.
+    #[must_use]
+    pub fn with_images() -> Self {
+        let podman = Self::new();
+        for name in ["sentry", "sentry-collector"] {
+            podman.done(&["load", "--quiet", "--input", image(name).to_str().unwrap()]);
+        }
         podman
     }
 
@@ -124,8 +137,7 @@ impl Drop for Podman {
 }
 
 /// The archive of an image, as `cargo xtask image` makes it.
-#[must_use]
-pub fn image(name: &str) -> PathBuf {
+fn image(name: &str) -> PathBuf {
     checkout("target/image").join(format!("{name}.tar"))
 }
 
@@ -133,5 +145,11 @@ pub fn image(name: &str) -> PathBuf {
 #[must_use]
 pub fn is_there() -> bool {
     let has = |name: &str| Command::new(name).arg("--version").output().is_ok_and(|out| out.status.success());
-    has("podman") && has("runc") && image("sentry").exists() && Path::new("/bin/busybox").exists()
+    has("podman") && has("runc") && Path::new(BUSYBOX).exists()
+}
+
+/// Whether also those of sensor and collector were made.
+#[must_use]
+pub fn has_images() -> bool {
+    is_there() && image("sentry").exists()
 }

@@ -33,9 +33,28 @@ pub(crate) fn available() -> bool {
     host.bpf_compiler().is_some() && host.bpf_linker().is_some()
 }
 
+/// True if this machine has the linter of that compiler.
+pub(crate) fn has_clippy() -> bool {
+    match Host::this().bpf_compiler() {
+        Some(BpfCompiler::Distribution { cargo, .. }) => cargo.with_file_name("cargo-clippy").is_file(),
+        Some(BpfCompiler::Nightly) => step::capture(nightly().args(["clippy", "--version"])).is_ok(),
+        None => false,
+    }
+}
+
+/// Clippy over the programs, every warning an error.
+pub(crate) fn clippy() -> Result<()> {
+    let mut command = compile_command("clippy")?;
+    command.args(["--locked", "--target-dir"]).arg(paths::root().join("target/bpf-clippy"));
+    command.args(["--", "-D", "warnings"]);
+    step::run("lint", "clippy on the BPF programs, every warning an error", "lint-clippy-bpf", &mut command)
+}
+
 /// Compiles the programs and updates the objects.
 pub(crate) fn build() -> Result<()> {
-    let mut command = compile_command()?;
+    let mut command = compile_command("build")?;
+    command.args(["--message-format=json-render-diagnostics", "--target-dir"]);
+    command.arg(paths::root().join("target/bpf"));
     let what = "compile the BPF programs, which the sensor carries inside";
     let messages = cargo::build_messages(AREA, what, LOG, &mut command)?;
     let programs: Vec<Executable> =
@@ -50,7 +69,8 @@ pub(crate) fn build() -> Result<()> {
     Ok(())
 }
 
-fn compile_command() -> Result<Command> {
+/// What cargo's `subcommand` needs to compile for BPF.
+fn compile_command(subcommand: &str) -> Result<Command> {
     let host = Host::this();
     let (Some(compiler), Some(linker)) = (host.bpf_compiler(), host.bpf_linker()) else {
         let what = "there is no BPF compiler or no bpf-linker; `cargo xtask setup` installs both";
@@ -60,12 +80,12 @@ fn compile_command() -> Result<Command> {
         BpfCompiler::Distribution { cargo, rustc } => {
             let mut command = Command::new(cargo);
             // aya-ebpf has inline assembly for BPF, which only nightly compilers accept without this.
-            command.arg("build").env("RUSTC_BOOTSTRAP", "1").env("RUSTC", rustc);
+            command.arg(subcommand).env("RUSTC_BOOTSTRAP", "1").env("RUSTC", rustc);
             command
         }
         BpfCompiler::Nightly => {
-            let mut command = Command::new("rustup");
-            command.args(["run", "nightly", "cargo", "build", "-Zbuild-std=core"]);
+            let mut command = nightly();
+            command.args([subcommand, "-Zbuild-std=core"]);
             command
         }
     };
@@ -84,9 +104,14 @@ fn compile_command() -> Result<Command> {
         .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f"))
         .env("CARGO_TERM_COLOR", "never")
         .env("PATH", search_path(&linker)?)
-        .args(["--release", "--target", TARGET, "--message-format=json-render-diagnostics", "--target-dir"])
-        .arg(paths::root().join("target/bpf"));
+        .args(["--release", "--target", TARGET]);
     Ok(command)
+}
+
+fn nightly() -> Command {
+    let mut command = Command::new("rustup");
+    command.args(["run", "nightly", "cargo"]);
+    command
 }
 
 /// Takes away what the outer cargo and rustup set about themselves; keeps where things are downloaded from and to.

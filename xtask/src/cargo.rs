@@ -1,8 +1,9 @@
 //! Calling cargo for the workspace, and reading what it says.
 
 use std::{
+    collections::BTreeMap,
     env,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
 };
 
@@ -45,10 +46,19 @@ pub(crate) fn metadata() -> Result<Value> {
 
 /// Names of the workspace's own packages.
 pub(crate) fn members() -> Result<Vec<String>> {
+    Ok(member_dirs()?.into_keys().collect())
+}
+
+/// The same, and where they are.
+pub(crate) fn member_dirs() -> Result<BTreeMap<String, PathBuf>> {
     let text = step::capture(workspace("metadata").args(["--format-version", "1", "--no-deps"]))?;
     let metadata: Value = serde_json::from_str(&text).context("cargo metadata did not print JSON")?;
     let packages = metadata["packages"].as_array().cloned().unwrap_or_default();
-    Ok(packages.iter().filter_map(|package| package["name"].as_str().map(str::to_owned)).collect())
+    let member = |package: &Value| {
+        let dir = Path::new(package["manifest_path"].as_str()?).parent()?;
+        Some((package["name"].as_str()?.to_owned(), dir.to_owned()))
+    };
+    Ok(packages.iter().filter_map(member).collect())
 }
 
 /// A program that a build produced.

@@ -1,4 +1,6 @@
-//! `cargo xtask image`: the two container images, from nothing but the static programs.
+//! `cargo xtask image`: the two container images, from nothing but a program. What is released is
+//! static; the images of the tests have the debug program with the libraries of this host, so that
+//! nothing is compiled a second time for them.
 //!
 //! Built by podman without a daemon, with the time of their making left out, and written to
 //! `target/image/NAME.tar` as OCI archives. The same programs give the same image.
@@ -13,8 +15,9 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::{
     args::Args,
-    host, paths,
-    static_build::{self, PROGRAMS},
+    host, libraries,
+    package::{self, PACKAGES, Programs},
+    paths, setup,
     step::{self, say},
 };
 
@@ -25,13 +28,14 @@ pub(crate) const REGISTRY: &str = "localhost/agentsentry";
 const LIMIT_BYTES: u64 = 15 << 20;
 
 pub(crate) fn command(mut args: Args) -> Result<ExitCode> {
-    let profile = if args.flag("--release") { "release" } else { "dev" };
+    let programs = if args.flag("--release") { Programs::Static } else { Programs::Dev };
     args.done()?;
-    let programs = static_build::static_binaries(profile)?;
-    for image in build(&programs)? {
+    setup::ensure()?;
+    programs.build()?;
+    for image in build(programs)? {
         let size = fs::metadata(&image)?.len();
         say(AREA, format_args!("{}: {:.1} MB", paths::short(&image), size as f64 / 1e6));
-        if profile == "release" && size > LIMIT_BYTES {
+        if programs == Programs::Static && size > LIMIT_BYTES {
             bail!("{} is larger than {LIMIT_BYTES} bytes", image.display());
         }
     }
@@ -48,25 +52,26 @@ pub(crate) fn tag(name: &str) -> String {
     format!("{REGISTRY}/{name}:{}", env!("CARGO_PKG_VERSION"))
 }
 
-/// Makes the image of each program in the directory; returns the archives.
-pub(crate) fn build(programs: &Path) -> Result<Vec<PathBuf>> {
+/// Makes the image of each program, which is built; returns the archives.
+pub(crate) fn build(programs: Programs) -> Result<Vec<PathBuf>> {
     let mut archives = Vec::new();
-    for (name, _) in PROGRAMS {
+    for name in PACKAGES.map(|package| package.program) {
         let archive = archive(name);
-        let parent = archive.parent().unwrap_or(&archive);
-        fs::create_dir_all(parent).with_context(|| format!("cannot create {}", parent.display()))?;
+        let root = archive.with_extension("root");
         match fs::remove_file(&archive) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                 return Err(error).with_context(|| format!("cannot remove {}", archive.display()));
             }
             _ => {}
         }
+        package::empty(&root)?;
+        lay_out(&programs.dir().join(name), &root, programs)?;
         let file = paths::root().join("deploy/image").join(format!("{name}.Containerfile"));
         let tag = tag(name);
         let mut command = podman();
         command.args(["build", "--isolation=chroot", "--timestamp=0", "--tag", &tag]);
         command.arg("--build-arg").arg(format!("VERSION={}", env!("CARGO_PKG_VERSION")));
-        command.arg("--file").arg(file).arg(programs);
+        command.arg("--file").arg(file).arg(root);
         step::run(AREA, &format!("make the image {tag}"), &format!("image-{name}"), &mut command)?;
         step::capture(
             podman()
@@ -76,6 +81,20 @@ pub(crate) fn build(programs: &Path) -> Result<Vec<PathBuf>> {
         archives.push(archive);
     }
     Ok(archives)
+}
+
+/// The files of an image, as they will be in it.
+fn lay_out(program: &Path, root: &Path, programs: Programs) -> Result<()> {
+    let name = program.file_name().context("a program without a name")?;
+    package::strip(program, &root.join("usr/bin").join(name))?;
+    if programs == Programs::Dev {
+        for library in libraries::of(&[program])? {
+            let to = root.join(library.strip_prefix("/").unwrap_or(&library));
+            fs::create_dir_all(to.parent().unwrap_or(root))?;
+            fs::copy(&library, &to).with_context(|| format!("cannot copy {}", library.display()))?;
+        }
+    }
+    Ok(())
 }
 
 /// podman with a store of its own, and with what works on any host and in a container.

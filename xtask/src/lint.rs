@@ -21,10 +21,11 @@ type Check = (&'static str, fn() -> Result<()>);
 pub(crate) fn command(args: Args) -> Result<ExitCode> {
     args.done()?;
     let started = Instant::now();
-    let checks: [Check; 7] = [
+    let checks: [Check; 8] = [
         ("formatting", formatting),
         ("formatting of the BPF crate", bpf_formatting),
         ("clippy", clippy),
+        ("clippy on the BPF crate", bpf_clippy),
         ("BPF programs", bpf_warnings),
         ("documentation", documentation),
         ("tidy", tidy::check),
@@ -63,7 +64,15 @@ fn clippy() -> Result<()> {
     step::run(AREA, "clippy on the workspace, every warning an error", "lint-clippy", &mut command)
 }
 
-/// The compiler for BPF comes without clippy, so its own warnings are what there is.
+fn bpf_clippy() -> Result<()> {
+    if !bpf::has_clippy() {
+        say(AREA, "NOT checked: clippy on the BPF programs (`cargo xtask setup` installs the one for BPF)");
+        return Ok(());
+    }
+    bpf::clippy()
+}
+
+/// What the compiler and the linker themselves warn of.
 fn bpf_warnings() -> Result<()> {
     if !bpf::available() {
         say(AREA, "NOT checked: the BPF programs (no BPF compiler; `cargo xtask setup` installs one)");

@@ -10,7 +10,9 @@ use crate::{
     build::{self, What},
     cargo,
     host::Host,
-    image, package, paths, setup, static_build,
+    image,
+    package::{self, Programs},
+    paths, setup,
     step::{self, say},
     tally::Tally,
     vm,
@@ -56,7 +58,7 @@ fn prepare(images: bool) -> Result<()> {
         package::dev()?;
     }
     if images {
-        image::build(&static_build::static_binaries("dev")?)?;
+        image::build(Programs::Dev)?;
     }
     Ok(())
 }

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::sensor::AppError;
+use super::error::AppError;
 use crate::{
     config,
     journal::{Journal, Limits, Origin},
@@ -14,17 +14,17 @@ use crate::{
 };
 
 /// Both, open.
-pub(super) struct Books {
-    pub(super) ledger: Ledger,
-    pub(super) journal: Journal,
-    pub(super) ledger_dir: PathBuf,
+pub(crate) struct Books {
+    pub(crate) ledger: Ledger,
+    pub(crate) journal: Journal,
+    pub(crate) ledger_dir: PathBuf,
     /// Of the ledger that this one took the place of just now.
-    pub(super) kept_ledger: Option<PathBuf>,
-    pub(super) troubles: Vec<String>,
+    pub(crate) kept_ledger: Option<PathBuf>,
+    pub(crate) troubles: Vec<String>,
 }
 
 /// Opens both; what was changed or corrupt is kept aside, and new ones begin.
-pub(super) fn open(state_dir: &Path, config: &config::Journal) -> Result<Books, AppError> {
+pub(crate) fn open(state_dir: &Path, config: &config::Journal) -> Result<Books, AppError> {
     let dir = state_dir.join("ledger");
     let mut ledger = open_or_replace(&dir)?;
     let limits = Limits { spool_bytes: config.spool_bytes, keep_bytes: config.keep_bytes };

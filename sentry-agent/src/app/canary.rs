@@ -14,9 +14,9 @@ use std::{
     time::Duration,
 };
 
+use sentry_common::fact::Fact;
 use sentry_service::progress;
 use tokio::{io::AsyncWriteExt as _, process::Command, time::Instant};
-use tokio_util::sync::CancellationToken;
 
 use crate::runs::{Registry, RunError, canary::Progress};
 
@@ -32,7 +32,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(10);
 /// What the last flight showed.
 #[derive(Debug, Default)]
 pub struct CanaryState {
-    silent: Mutex<Option<Result<Vec<&'static str>, String>>>,
+    silent: Mutex<Option<Result<Vec<Fact>, String>>>,
     /// One flight at a time.
     turn: tokio::sync::Mutex<()>,
     progress: Arc<progress::Progress>,
@@ -45,7 +45,10 @@ impl CanaryState {
         match &*self.silent.lock().unwrap_or_else(PoisonError::into_inner) {
             None => None,
             Some(Ok(silent)) if silent.is_empty() => None,
-            Some(Ok(silent)) => Some(format!("silent hooks: {}", silent.join("; "))),
+            Some(Ok(silent)) => {
+                let names: Vec<_> = silent.iter().map(|fact| fact.name()).collect();
+                Some(format!("silent hooks: {}", names.join("; ")))
+            }
             Some(Err(error)) => Some(format!("the canary cannot fly: {error}")),
         }
     }
@@ -79,18 +82,15 @@ impl CanaryState {
     }
 }
 
-/// Flies while runs exist, until cancelled.
-pub async fn run(state: Arc<CanaryState>, registry: Arc<Registry>, place: PathBuf, token: CancellationToken) {
+/// Flies while runs exist, for ever.
+pub async fn run(state: Arc<CanaryState>, registry: Arc<Registry>, place: PathBuf) {
     let mut timer = tokio::time::interval(EVERY);
     timer.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     // The first tick comes at once, before anything could have gone silent.
     timer.tick().await;
     loop {
         state.progress.begin();
-        tokio::select! {
-            () = token.cancelled() => return,
-            _ = timer.tick() => {}
-        }
+        timer.tick().await;
         if !registry.live().is_empty() {
             state.fly(&registry, &place).await;
         }
@@ -132,7 +132,7 @@ fn excuse(runs: bool, Progress { made, left_out, read }: Progress, waited: Durat
 }
 
 /// The facts that did not come back.
-async fn flight(registry: &Registry, place: &Path) -> Result<Vec<&'static str>, FlightError> {
+async fn flight(registry: &Registry, place: &Path) -> Result<Vec<Fact>, FlightError> {
     // It may have to attach the programs, which takes the kernel a while.
     let canary = tokio::task::block_in_place(|| registry.start_canary())?;
     let mut child = Command::new(crate::OWN_IMAGE)
@@ -178,7 +178,7 @@ async fn flight(registry: &Registry, place: &Path) -> Result<Vec<&'static str>, 
     }
 }
 
-fn with(mut silent: Vec<&'static str>, detached: Vec<&'static str>) -> Vec<&'static str> {
+fn with(mut silent: Vec<Fact>, detached: Vec<Fact>) -> Vec<Fact> {
     for fact in detached {
         if !silent.contains(&fact) {
             silent.push(fact);

@@ -1,6 +1,11 @@
 //! The export to the collector, if there is one, and the commands that come back.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    future::{Future, pending},
+    sync::Arc,
+    time::Duration,
+};
 
 use sentry_detect::{
     decision::{Action, Outcome, OutcomeKind},
@@ -8,10 +13,8 @@ use sentry_detect::{
 };
 use sentry_kernel::clock::Clock;
 use sentry_proto::v1;
-use tokio::{
-    sync::{mpsc, watch},
-    task::JoinSet,
-};
+use sentry_service::stages::{Bounds, Stages, cancel};
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -30,55 +33,29 @@ const LONGEST_WAIT: Duration = Duration::from_secs(5);
 /// How long a stop waits for the collector to take what is committed.
 const GRACE: Duration = Duration::from_secs(3);
 
-/// The running export.
-pub(super) struct Exporter {
-    stream: JoinSet<()>,
-    commands: JoinSet<()>,
-    /// `None`: there is no collector.
-    token: Option<CancellationToken>,
-}
+/// How long a stop waits for the stream, and for the result of an act that is under way.
+pub(super) const BOUNDS: Bounds =
+    Bounds { sides: Duration::ZERO, all: Duration::from_secs(7), last: Duration::from_millis(100) };
 
-impl Exporter {
-    /// No more commands; they need stages that are about to end.
-    pub(super) async fn stop_commands(&mut self) {
-        self.commands.shutdown().await;
-    }
-
-    /// Sends what is committed, within the grace.
-    pub(super) async fn drain(mut self) {
-        match &self.token {
-            Some(token) => token.cancel(),
-            None => self.stream.abort_all(),
-        }
-        if let Some(Err(error)) = self.stream.join_next().await
-            && error.is_panic()
-        {
-            tracing::error!(%error, "the export panicked");
-        }
-    }
-}
-
-/// Starts the export, or what stands for it without a collector.
+/// The export, started; what the collector orders is carried out by the other future, if there is a
+/// collector.
 pub(super) fn start(
     config: &Config,
     registry: &Arc<Registry>,
     journal: &JournalHandle,
-    cases: &mpsc::Sender<Case>,
-) -> (Exporter, watch::Receiver<ExportStatus>) {
+    cases: mpsc::Sender<Case>,
+) -> (Stages<Infallible>, watch::Receiver<ExportStatus>, Option<impl Future<Output = ()> + Send + 'static>) {
     let configured = config.collector != Collector::Disabled;
     let (status, watched) = watch::channel(ExportStatus { configured, ..ExportStatus::default() });
+    let mut outlets = Stages::default();
     let Collector::Enabled { endpoint, proof } = &config.collector else {
-        let mut stream = JoinSet::new();
-        stream.spawn(keep_for_ourselves(journal.clone()));
-        let exporter = Exporter { stream, commands: JoinSet::new(), token: None };
-        return (exporter, watched);
+        drop(status);
+        outlets.endless("release", keep_for_ourselves(journal.clone()));
+        return (outlets, watched, None);
     };
     let token = CancellationToken::new();
     let (sender, requests) = mpsc::channel(QUEUE_COMMANDS);
-    let mut commands = JoinSet::new();
-    commands.spawn(carry_out(requests, Arc::clone(registry), cases.clone()));
-    let mut stream = JoinSet::new();
-    stream.spawn(export::run(
+    let stream = export::run(
         ExportConfig {
             uri: endpoint.to_string(),
             proof: proof.clone(),
@@ -90,8 +67,12 @@ pub(super) fn start(
         sender,
         status,
         token.clone(),
-    ));
-    (Exporter { stream, commands, token: Some(token) }, watched)
+    );
+    outlets.task("export", cancel(&token), async {
+        stream.await;
+        Ok(())
+    });
+    (outlets, watched, Some(carry_out(requests, Arc::clone(registry), cases)))
 }
 
 /// Without a collector nothing waits to be sent: the journal's bound for kept items rules, and not
@@ -105,7 +86,8 @@ async fn keep_for_ourselves(journal: JournalHandle) {
         };
         journal.release(&epoch, last);
         if position.changed().await.is_err() {
-            return;
+            // The journal has ended, which `sentry health` says.
+            return pending().await;
         }
     }
 }

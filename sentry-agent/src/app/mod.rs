@@ -1,20 +1,28 @@
 //! The sensor: build everything that can fail, run the stages, drain them in the order of the flow.
 
+mod error;
+
 pub mod status;
 
 pub mod canary;
 
 mod export;
 
-mod recover;
+pub(crate) mod recover;
 
 mod reload;
 
-mod books;
+pub(crate) mod books;
+
 mod reserve;
 
 mod watchdog;
 
+mod threads;
+
+mod doors;
+
 pub mod sensor;
 
-pub use sensor::{AppError, STATE_FORMAT, run_sensor};
+pub use error::AppError;
+pub use sensor::{STATE_FORMAT, run_sensor};

@@ -32,7 +32,7 @@ pub(super) async fn keep_telling(registry: Arc<Registry>, journal: JournalHandle
 }
 
 /// Tells the journal of every live run that has changed since it was last told of.
-pub(super) async fn tell(registry: &Arc<Registry>, journal: &JournalHandle) {
+pub(crate) async fn tell(registry: &Arc<Registry>, journal: &JournalHandle) {
     let (registry, journal) = (Arc::clone(registry), journal.clone());
     // On a thread that may wait for room: a run must not be lost in a flood of its own events.
     let telling = tokio::task::spawn_blocking(move || {
@@ -83,15 +83,15 @@ pub(super) fn leave_frozen(registry: &Registry) {
 }
 
 /// What there is to take up from, and where it goes.
-pub(super) struct Life<'a> {
-    pub(super) registry: &'a Arc<Registry>,
-    pub(super) journal: &'a JournalHandle,
-    pub(super) ledger: &'a PendingLedger,
-    pub(super) ledger_dir: &'a Path,
+pub(crate) struct Life<'a> {
+    pub(crate) registry: &'a Arc<Registry>,
+    pub(crate) journal: &'a JournalHandle,
+    pub(crate) ledger: &'a PendingLedger,
+    pub(crate) ledger_dir: &'a Path,
     /// Of the ledger that this one took the place of just now.
-    pub(super) kept_ledger: Option<&'a Path>,
+    pub(crate) kept_ledger: Option<&'a Path>,
     /// For runs of which not even the mode is known.
-    pub(super) strictest: Mode,
+    pub(crate) strictest: Mode,
 }
 
 impl Life<'_> {
@@ -104,7 +104,7 @@ impl Life<'_> {
     ///
     /// # Errors
     /// When the journal cannot be read.
-    pub(super) async fn take_up(&self) -> Result<Vec<String>, JournalError> {
+    pub(crate) async fn take_up(&self) -> Result<Vec<String>, JournalError> {
         self.registry.sweep_canaries();
         let stored = self.journal.runs(false).await?;
         let asked: HashSet<String> = stored.iter().map(|run| run.id.clone()).collect();

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use sentry_service::notify;
 use tokio::signal::unix::Signal;
-use tokio_util::sync::CancellationToken;
 
 use super::{recover, status::StatusBoard};
 use crate::{
@@ -23,13 +22,9 @@ pub(super) struct Reload {
 }
 
 impl Reload {
-    /// Reads the configuration again each time that the signal comes, until cancelled.
-    pub(super) async fn run(self, mut hangups: Signal, token: CancellationToken) {
-        loop {
-            tokio::select! {
-                () = token.cancelled() => return,
-                came = hangups.recv() => if came.is_none() { return },
-            }
+    /// Reads the configuration again each time that the signal comes.
+    pub(super) async fn run(self, mut hangups: Signal) {
+        while hangups.recv().await.is_some() {
             notify::reloading();
             let flags = self.flags.clone();
             // Off the runtime's threads: a file system may take its time.

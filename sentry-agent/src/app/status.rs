@@ -69,6 +69,7 @@ pub struct StatusBoard {
     pub stages: Vec<(&'static str, Arc<StageStats>)>,
     pub canary: Arc<CanaryState>,
     export: OnceLock<watch::Receiver<ExportStatus>>,
+    /// Of callers; awaited before the stages drain.
     tasks: TaskTracker,
     state: StateStatus,
     pub selecting: Arc<Selecting>,
@@ -85,6 +86,7 @@ impl StatusBoard {
         sensor_limits: Vec<String>,
         written: Written,
         state: StateStatus,
+        tasks: TaskTracker,
     ) -> Self {
         let Written { ring, stages, selecting } = written;
         let canary = Arc::new(CanaryState::default());
@@ -97,7 +99,7 @@ impl StatusBoard {
             stages,
             canary,
             export: OnceLock::new(),
-            tasks: TaskTracker::new(),
+            tasks,
             state,
             selecting,
             config_refused: Mutex::default(),
@@ -132,8 +134,7 @@ impl StatusBoard {
     }
 
     /// The name of a stage that has ended, if one has.
-    #[must_use]
-    pub fn dead_stage(&self) -> Option<&'static str> {
+    fn dead_stage(&self) -> Option<&'static str> {
         self.stages.iter().find(|(_, stats)| !stats.is_alive()).map(|(name, _)| *name)
     }
 
@@ -145,7 +146,7 @@ impl StatusBoard {
         if !journal.is_alive() {
             return Some("the journal has ended".into());
         }
-        let stuck = stuck(&watchdog::parts(self, journal), Instant::now());
+        let stuck = stuck(&watchdog::parts(&self.stages, &self.canary, journal), Instant::now());
         let first = stuck.first()?;
         Some(format!("{} has made no progress for {} s", first.part, first.busy_for.as_secs()))
     }
@@ -180,6 +181,8 @@ impl StatusBoard {
     pub fn reply(&self, registry: &Registry, journal: &JournalHandle) -> v1::StatusReply {
         let (tier, mut limits, mut faults) = registry.kernel_status();
         limits.extend(self.sensor_limits.iter().cloned());
+        let unreadable = self.ring.unreadable.load(Relaxed);
+        faults.extend((unreadable > 0).then(|| ("records_unreadable".into(), unreadable)));
         faults.extend(skipped().map(|count| ("programs_skipped".into(), count)));
         let position = journal.position();
         let collector = self.collector();

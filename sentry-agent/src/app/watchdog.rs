@@ -9,8 +9,15 @@ use std::{sync::Arc, time::Duration};
 
 use sentry_service::watchdog::Part;
 
-use super::{sensor, status::StatusBoard};
+use super::canary::CanaryState;
 use crate::{journal::JournalHandle, stage::StageStats};
+
+/// The stage that everything else's fate passes through; the last to be started and to end.
+pub(super) const ACT: &str = "act";
+pub(super) const ANALYSE: &str = "analyse";
+pub(super) const SELECT: &str = "select";
+/// The stages that wait while the journal's queue is full; `select` waits for `act`.
+const INTO_JOURNAL: [&str; 3] = [ACT, ANALYSE, SELECT];
 
 /// Longest time for one piece of work of a stage. The longest that is bounded by itself takes 12 s
 /// (a file that is read for its digest), an act 7 s (a freeze and a kill that the kernel does not
@@ -22,13 +29,17 @@ const CANARY: Duration = Duration::from_secs(120);
 
 /// All that has to make progress. Who hands items to the journal waits while its queue is full:
 /// that is the disk's fault.
-pub(super) fn parts(status: &StatusBoard, journal: &JournalHandle) -> Vec<Part> {
+pub(super) fn parts(
+    stages: &[(&'static str, Arc<StageStats>)],
+    canary: &CanaryState,
+    journal: &JournalHandle,
+) -> Vec<Part> {
     let of_stage = |(name, stats): &(&'static str, Arc<StageStats>)| Part {
         name,
         progress: Arc::clone(&stats.progress),
         limit: STAGE,
-        waits_for: sensor::INTO_JOURNAL.contains(name).then(|| journal.progress()),
+        waits_for: INTO_JOURNAL.contains(name).then(|| journal.progress()),
     };
-    let canary = Part { name: "canary", progress: status.canary.progress(), limit: CANARY, waits_for: None };
-    status.stages.iter().map(of_stage).chain([canary]).collect()
+    let canary = Part { name: "canary", progress: canary.progress(), limit: CANARY, waits_for: None };
+    stages.iter().map(of_stage).chain([canary]).collect()
 }

@@ -11,6 +11,7 @@ use serde::{
 use serde_saphyr::Spanned;
 
 use super::{Endpoint, select::MatchFile};
+use crate::AgentName;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -111,7 +112,7 @@ pub(super) struct TlsFile {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct AgentFile {
-    pub(super) name: Spanned<Identifier>,
+    pub(super) name: Spanned<AgentName>,
     #[serde(default)]
     pub(super) mode: Mode,
     /// Thresholds of its own; those that it does not give are those of `detect`.

@@ -18,6 +18,7 @@ use std::{
 use sentry_detect::{rule::settings::Settings, run::Mode};
 
 use crate::{
+    AgentName,
     container::{Engines, kubelet::Kubelet},
     select::{Selected, Selection, Selector},
     stage::select::Discover,
@@ -145,7 +146,7 @@ pub struct Containers {
 /// What holds for the runs of one agent.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Agent {
-    pub name: String,
+    pub name: AgentName,
     /// The least that its runs get: a run may ask for `enforce`, it cannot ask `enforce` away.
     pub mode: Mode,
     pub settings: Settings,
@@ -186,7 +187,7 @@ impl Config {
     /// What holds for an agent of this name.
     #[must_use]
     pub fn agent(&self, name: &str) -> Option<&Agent> {
-        self.agents.iter().find(|agent| agent.name == name)
+        self.agents.iter().find(|agent| agent.name.as_str() == name)
     }
 
     /// Thresholds for the runs of an agent.
@@ -199,7 +200,7 @@ impl Config {
     #[must_use]
     pub fn selection(&self) -> Selection {
         let agents = self.agents.iter().map(|agent| Selected {
-            agent: agent.name.clone(),
+            agent: agent.name.clone().into(),
             mode: agent.mode,
             selectors: agent.selectors.clone(),
         });

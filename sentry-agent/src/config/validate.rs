@@ -48,7 +48,7 @@ impl Config {
     }
 
     /// `path` names the text in errors; `None` is a missing default file.
-    pub(super) fn parse(path: &Path, text: Option<&str>, flags: &Flags) -> Result<Self, ConfigError> {
+    pub(crate) fn parse(path: &Path, text: Option<&str>, flags: &Flags) -> Result<Self, ConfigError> {
         // An absent file says the same as one that has only its version.
         let file = parse_yaml(path, text.unwrap_or("version: 1\n"))?;
         let collector = match &flags.collector {
@@ -232,8 +232,9 @@ fn is_loopback(host: &str) -> bool {
 fn agents(path: &Path, files: Vec<AgentFile>, detect: &Settings) -> Result<Vec<Agent>, ConfigError> {
     let mut agents: Vec<Agent> = Vec::with_capacity(files.len());
     for file in files {
-        let Identifier(name) = file.name.value;
+        let name = file.name.value;
         if agents.iter().any(|agent| agent.name == name) {
+            let name = name.as_str();
             let what = format!("the agent `{name}` is listed twice; keep one of the two");
             return Err(invalid(path, file.name.referenced, what));
         }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use sentry_detect::completeness::{Kept, Record};
 use sentry_proto::v1::{self, event::Kind, item::Item};
 
 /// Lines of one list; the rest is summed up in a last line.
@@ -51,12 +52,8 @@ impl Gather {
                 container.sandboxed
             ));
         }
-        let generated = |books: &Option<v1::RingBooks>| books.as_ref().map_or(0, |books| books.generated);
-        let complete = self.gaps == 0
-            && run.interruptions == 0
-            && run.untold == 0
-            && run.skipped == 0
-            && self.events == generated(&run.critical) + generated(&run.bulk);
+        let kept = Kept { events: Some(self.events), gaps: self.gaps, ..Kept::default() };
+        let complete = Record { kept, ..Record::from(&run) }.is_complete();
         v1::Report {
             run: Some(run),
             programs: tallies(self.programs),

@@ -19,6 +19,7 @@ use super::{
     report::Gather,
 };
 use crate::{
+    AgentName,
     app::status::StatusBoard,
     config::Current,
     journal::{Filter, JournalError, JournalHandle},
@@ -215,16 +216,8 @@ impl Control for ControlService {
 
 impl ControlService {
     fn start_of(&self, name: String, mode: i32, peer: Peer, command: Vec<String>) -> Result<Start, Status> {
-        if name.is_empty() || name.len() > 128 || name.chars().any(char::is_control) {
-            return Err(Status::invalid_argument(
-                "an agent name has 1 to 128 bytes and no control characters; give another --name",
-            ));
-        }
-        if uuid::Uuid::try_parse(&name).is_ok() {
-            return Err(Status::invalid_argument(
-                "an agent cannot be called like a run id; give another --name",
-            ));
-        }
+        let name: String =
+            AgentName::try_from(name).map_err(|error| Status::invalid_argument(error.to_string()))?.into();
         let configured = self.config.get().agent(&name).map(|agent| agent.mode);
         let asked = match v1::Mode::try_from(mode) {
             Ok(v1::Mode::Enforce) => Some(Mode::Enforce),

@@ -9,7 +9,8 @@ use std::{
 
 use sentry_proto::v1;
 use sentry_service::error_chain;
-use serde_json::Value;
+use sentry_view::{Mode, RunStart};
+use serde::Deserialize as _;
 
 use super::{
     LINE_LIMIT,
@@ -76,7 +77,12 @@ fn segment(
         let Some(id) = entry.body["run"].as_str().map(str::to_owned) else { continue };
         if entry.kind == RUN_START {
             runs.ended.remove(&id);
-            runs.open.insert(id.clone(), begun(id, &entry));
+            match RunStart::deserialize(&entry.body) {
+                Ok(start) => {
+                    runs.open.insert(id, begun(start, entry.time.parse().unwrap_or_default()));
+                }
+                Err(error) => tracing::warn!(run = id, %error, "the beginning of a run cannot be read"),
+            }
         } else if entry.kind == RUN_END {
             runs.open.remove(&id);
             if asked.contains(&id) {
@@ -86,27 +92,25 @@ fn segment(
     }
 }
 
-/// The run as [`super::Ledger::run_started`] wrote it.
-fn begun(id: String, entry: &Entry) -> v1::Run {
-    let body = &entry.body;
-    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    // Large numbers are text there.
-    let number = |value: &Value| value.as_u64().or_else(|| value.as_str()?.parse().ok()).unwrap_or_default();
+/// The run as [`super::Ledger::run_started`] wrote it, or an older version of it.
+fn begun(start: RunStart, started_unix_ns: u64) -> v1::Run {
+    let agent = start.agent.unwrap_or_default();
+    let mode = match start.mode {
+        Mode::Enforce => v1::Mode::Enforce,
+        Mode::Observe | Mode::Unknown => v1::Mode::Observe,
+    };
     v1::Run {
-        id,
-        agent: Some(v1::Agent { id: text(&body["agent"]["id"]), name: text(&body["agent"]["name"]) }),
+        id: start.run,
+        agent: Some(v1::Agent { id: agent.id, name: agent.name }),
         state: v1::RunState::Running.into(),
-        mode: match body["mode"].as_str() {
-            Some("enforce") => v1::Mode::Enforce,
-            _ => v1::Mode::Observe,
-        }
-        .into(),
-        uid: u32::try_from(number(&body["uid"])).unwrap_or_default(),
-        command: body["command"].as_array().into_iter().flatten().map(text).collect(),
-        command_truncated: body["command_truncated"].as_bool().unwrap_or_default(),
-        cgroup_path: text(&body["cgroup_path"]),
-        cgroup_id: number(&body["cgroup_id"]),
-        started_unix_ns: entry.time.parse().unwrap_or_default(),
+        mode: mode.into(),
+        uid: start.uid,
+        command: start.command,
+        command_truncated: start.command_truncated,
+        cgroup_path: start.cgroup_path,
+        cgroup_id: start.cgroup_id,
+        selected_by: start.selected_by,
+        started_unix_ns,
         ..v1::Run::default()
     }
 }
@@ -128,6 +132,7 @@ mod tests {
             command_truncated: true,
             cgroup_path: format!("/agentsentry/{id}"),
             cgroup_id: u64::MAX - 3,
+            selected_by: "a unit".into(),
             started_unix_ns: 5,
             ..v1::Run::default()
         }

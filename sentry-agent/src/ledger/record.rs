@@ -4,9 +4,10 @@ use sentry_detect::{
     decision::{Decision, Outcome},
     finding::Finding,
 };
-use sentry_proto::{container, v1};
+use sentry_proto::v1;
+use sentry_view::{RunEnd, RunStart};
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{Entry, Ledger, LedgerError, now_unix_ns, pending::GivenUp};
 
@@ -24,48 +25,16 @@ impl Ledger {
     ///
     /// See [`Ledger::append`].
     pub fn run_started(&mut self, run: &v1::Run) -> Result<Entry, LedgerError> {
-        let mut body = json!({
-            "run": run.id,
-            "agent": run.agent.as_ref().map(|agent| json!({ "id": agent.id, "name": agent.name })),
-            "mode": mode(run),
-            "uid": run.uid,
-            "command": run.command,
-            "command_truncated": run.command_truncated,
-            "cgroup_path": run.cgroup_path,
-            "cgroup_id": run.cgroup_id,
-        });
-        if let Some(container) = &run.container {
-            body["container"] = container::json(container);
-        }
-        self.append(RUN_START, body, run.started_unix_ns)
+        self.append_value(RUN_START, &RunStart::from(run), run.started_unix_ns)
     }
 
-    /// A run ended, kind `run-end`: its totals and the books of its rings.
+    /// A run ended, kind `run-end`: its totals, the books of its rings and what is missing.
     ///
     /// # Errors
     ///
     /// See [`Ledger::append`].
     pub fn run_ended(&mut self, run: &v1::Run) -> Result<Entry, LedgerError> {
-        let body = json!({
-            "run": run.id,
-            "critical": run.critical.as_ref().map(books),
-            "bulk": run.bulk.as_ref().map(books),
-            "processes_born": run.processes_born,
-            "processes_entered": run.processes_entered,
-            "processes_ended": run.processes_ended,
-            "execs": run.execs,
-            "connects": run.connects,
-            "sends": run.sends,
-            "opens": run.opens,
-            "opens_for_write": run.opens_for_write,
-            "creates": run.creates,
-            "unlinks": run.unlinks,
-            "renames": run.renames,
-            "cgroup_moves": run.cgroup_moves,
-            "findings": run.findings,
-            "end_unseen": run.end_unseen,
-        });
-        self.append(RUN_END, body, run.ended_unix_ns.unwrap_or(run.started_unix_ns))
+        self.append_value(RUN_END, &RunEnd::from(run), run.ended_unix_ns.unwrap_or(run.started_unix_ns))
     }
 
     /// A finding, kind `finding`.
@@ -117,21 +86,4 @@ impl Ledger {
             Err(serde_json::Error { .. }) => Err(LedgerError::Body { kind: kind.to_owned() }),
         }
     }
-}
-
-fn mode(run: &v1::Run) -> &'static str {
-    match v1::Mode::try_from(run.mode) {
-        Ok(v1::Mode::Observe) => "observe",
-        Ok(v1::Mode::Enforce) => "enforce",
-        Ok(v1::Mode::Unspecified) | Err(prost::UnknownEnumValue(_)) => "unknown",
-    }
-}
-
-fn books(books: &v1::RingBooks) -> Value {
-    json!({
-        "generated": books.generated,
-        "delivered": books.delivered,
-        "lost": books.lost,
-        "throttled": books.throttled,
-    })
 }

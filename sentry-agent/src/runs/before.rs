@@ -1,11 +1,8 @@
 //! A run as an earlier sensor life left it, and as others see it: the edge between the sensor's own
 //! types and those of the wire.
 
-use sentry_common::abi::ring;
-use sentry_detect::{
-    aggregate::counters::Counters,
-    run::{Account, Mode, ProcessKey, RingBooks, State},
-};
+use sentry_common::{abi::ring, counter::Counts};
+use sentry_detect::run::{Account, Mode, ProcessKey, RingBooks, State};
 use sentry_proto::v1;
 
 use super::{executed::ExecutedFile, flows::Flow, run::Run};
@@ -49,24 +46,9 @@ fn account(run: &v1::Run) -> Account {
         },
         ended_unix_ns: run.ended_unix_ns,
         rings: [books(&run.critical), books(&run.bulk)],
-        counters: Counters {
-            processes_born: run.processes_born,
-            processes_entered: run.processes_entered,
-            processes_ended: run.processes_ended,
-            execs: run.execs,
-            cgroup_moves: run.cgroup_moves,
-            connects: run.connects,
-            sends: run.sends,
-            opens: run.opens,
-            opens_for_write: run.opens_for_write,
-            creates: run.creates,
-            unlinks: run.unlinks,
-            renames: run.renames,
-            ..Counters::default()
-        },
+        counts: Counts { untold: run.untold, ..run.counts() },
         findings: run.findings,
         interruptions: run.interruptions,
-        unrecorded: run.untold,
         skipped: run.skipped,
         counted_boot_ns: run.counted_boot_ns,
         stopped: run.stopped.iter().map(|key| ProcessKey::from(*key)).collect(),
@@ -88,14 +70,14 @@ impl Run {
     #[must_use]
     pub fn wire(&self) -> v1::Run {
         let (account, flows, (executed, executed_unlisted)) = self.sum();
-        let Account { counters, rings, .. } = &account;
+        let rings = &account.rings;
         let books = |ring: usize| {
             let RingBooks { generated, delivered, lost, throttled } = rings[ring];
             v1::RingBooks { generated, delivered, lost, throttled }
         };
-        v1::Run {
+        let mut run = v1::Run {
             interruptions: account.interruptions,
-            untold: account.unrecorded,
+            untold: account.counts.untold,
             skipped: account.skipped,
             id: self.id.0.clone(),
             agent: Some(v1::Agent { id: self.agent.id.clone(), name: self.agent.name.clone() }),
@@ -111,18 +93,6 @@ impl Run {
             ended_unix_ns: account.ended_unix_ns,
             critical: Some(books(ring::CRITICAL)),
             bulk: Some(books(ring::BULK)),
-            execs: counters.execs,
-            processes_born: counters.processes_born,
-            processes_ended: counters.processes_ended,
-            connects: counters.connects,
-            sends: counters.sends,
-            opens: counters.opens,
-            opens_for_write: counters.opens_for_write,
-            creates: counters.creates,
-            unlinks: counters.unlinks,
-            renames: counters.renames,
-            processes_entered: counters.processes_entered,
-            cgroup_moves: counters.cgroup_moves,
             findings: account.findings,
             uid: self.uid,
             command: self.command.clone(),
@@ -135,7 +105,10 @@ impl Run {
             counted_boot_ns: account.counted_boot_ns,
             stopped: account.stopped.iter().map(|key| (*key).into()).collect(),
             container: self.container.clone(),
-        }
+            ..v1::Run::default()
+        };
+        run.set_counts(&account.counts);
+        run
     }
 }
 

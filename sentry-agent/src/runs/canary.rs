@@ -10,35 +10,38 @@ use std::{
     time::Duration,
 };
 
-use sentry_common::{kind, table::RunTag};
+use sentry_common::{
+    fact::{Fact, Kind},
+    table::RunTag,
+};
 use sentry_kernel::kernel::{Group, Programs};
 use uuid::Uuid;
 
 use super::{Registry, RunError};
 
-/// What the canary does where the programs can tell it, by the kinds of records that each act makes; the name is the fact's in the table of hooks.
-const EXPECTED: &[(u16, &str)] = &[
-    (kind::CGROUP_MOVE, "cgroup move"),
-    (kind::FORK, "fork"),
-    (kind::EXEC, "exec"),
-    (kind::EXIT, "exit"),
-    (kind::OPEN, "file open, create"),
-    (kind::RENAME, "file rename"),
-    (kind::UNLINK, "file unlink"),
-    (kind::CONNECT, "TCP, UDP connect"),
-    (kind::SEND, "UDP destination"),
-    (kind::CONNECTED, "outcome of a TCP connect"),
-    (kind::BIND, "bind"),
-    (kind::LISTEN, "TCP listen"),
-    (kind::ACCEPT, "accept"),
-    (kind::UNIX_CONNECT, "unix connect"),
-    (kind::EXEC_FAILED, "failed exec"),
-    (kind::LINK, "file link"),
-    (kind::SYMLINK, "file symlink"),
-    (kind::MAKE_DIRECTORY, "file mkdir"),
-    (kind::TRUNCATE, "file truncate"),
-    (kind::CHANGE_MODE, "file mode, owner"),
-    (kind::CLOSE_WRITTEN, "file close"),
+/// The kinds of records that the canary's acts make, where the programs can tell their fact.
+const EXPECTED: [Kind; 21] = [
+    Kind::CgroupMove,
+    Kind::Fork,
+    Kind::Exec,
+    Kind::Exit,
+    Kind::Open,
+    Kind::Rename,
+    Kind::Unlink,
+    Kind::Connect,
+    Kind::Send,
+    Kind::Connected,
+    Kind::Bind,
+    Kind::Listen,
+    Kind::Accept,
+    Kind::UnixConnect,
+    Kind::ExecFailed,
+    Kind::Link,
+    Kind::Symlink,
+    Kind::MakeDirectory,
+    Kind::Truncate,
+    Kind::ChangeMode,
+    Kind::CloseWritten,
 ];
 
 /// Names of their cgroups begin so; the sensor's process id follows.
@@ -56,8 +59,8 @@ pub struct Canary {
     tag: RunTag,
     cgroup: Arc<dyn Group>,
     /// Of [`EXPECTED`], what the programs tell.
-    expected: Vec<(u16, &'static str)>,
-    seen: Mutex<HashSet<u16>>,
+    expected: Vec<(Kind, Fact)>,
+    seen: Mutex<HashSet<Kind>>,
     read: AtomicU64,
 }
 
@@ -73,18 +76,19 @@ pub struct Progress {
 
 impl Canary {
     fn new(tag: RunTag, cgroup: Arc<dyn Group>, programs: &dyn Programs) -> Self {
-        let expected = EXPECTED.iter().copied().filter(|(_, fact)| programs.tell(fact)).collect();
+        let with_fact = EXPECTED.into_iter().filter_map(|kind| Some((kind, kind.fact()?)));
+        let expected = with_fact.filter(|(_, fact)| programs.tell(*fact)).collect();
         Self { tag, cgroup, expected, seen: Mutex::default(), read: AtomicU64::new(0) }
     }
 
     fn see(&self, kind: u16) {
         self.read.fetch_add(1, Ordering::Relaxed);
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner).insert(kind);
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).extend(Kind::of(kind));
     }
 
     /// The facts of which no record has come back.
     #[must_use]
-    pub fn silent(&self) -> Vec<&'static str> {
+    pub fn silent(&self) -> Vec<Fact> {
         let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         self.expected.iter().filter(|(kind, _)| !seen.contains(kind)).map(|(_, fact)| *fact).collect()
     }
@@ -197,7 +201,7 @@ impl Registry {
     ///
     /// # Errors
     /// When the process's own descriptors cannot be listed.
-    pub fn detached(&self) -> std::io::Result<Vec<&'static str>> {
+    pub fn detached(&self) -> std::io::Result<Vec<Fact>> {
         self.tables().programs.detached()
     }
 }

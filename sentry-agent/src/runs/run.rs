@@ -10,7 +10,6 @@ use std::{
 
 use sentry_common::{abi::ring, counter::RunBlock, table::RunTag};
 use sentry_detect::{
-    aggregate::counters::Counters,
     decision::{Action, Decision},
     event::Event,
     rule::Settings,
@@ -377,29 +376,12 @@ fn usage(cpu: CpuTime, moved_bytes: u64) -> Usage {
 /// The kernel's counters as the core has them.
 fn counted(block: &RunBlock) -> Counted {
     Counted {
-        counters: Counters {
-            tasks_born: block.tasks_born,
-            processes_born: block.processes_born,
-            processes_entered: block.processes_entered,
-            processes_ended: block.processes_ended,
-            execs: block.execs,
-            cgroup_moves: block.cgroup_moves,
-            cgroups_made: block.cgroups_made,
-            connects: block.connects,
-            sends: block.sends,
-            opens: block.opens,
-            opens_for_write: block.opens_for_write,
-            creates: block.creates,
-            unlinks: block.unlinks,
-            renames: block.renames,
-            ..Counters::default()
-        },
+        counts: block.counts,
         rings: std::array::from_fn(|ring| RingBooks {
             generated: block.generated[ring],
             delivered: 0,
             lost: block.lost[ring],
             throttled: block.throttled[ring],
         }),
-        unrecorded: block.untold,
     }
 }

@@ -27,7 +27,7 @@ pub mod selector;
 pub use rows::rows;
 pub use selector::{Answer, Execution, Selector};
 
-use crate::container::Facts;
+use crate::{AgentName, container::Facts};
 
 /// The label of a pod whose value names the agent that it is.
 pub const POD_LABEL: &str = "agentsentry.io/agent";
@@ -106,7 +106,7 @@ impl Selection {
             return Decision::Unselected;
         }
         match pod.labels.get(POD_LABEL) {
-            Some(agent) if is_name(agent) => {
+            Some(agent) if AgentName::try_from(agent.clone()).is_ok() => {
                 let known = self.agents.iter().find(|known| known.agent == *agent);
                 let mode = known.map_or(Mode::Observe, |known| known.mode);
                 Decision::Selected {
@@ -120,14 +120,6 @@ impl Selection {
             None => Decision::Later,
         }
     }
-}
-
-/// Whether a text can be the name of an agent: letters, digits, `.`, `_` and `-`, a letter or digit
-/// first, at most 128.
-#[must_use]
-pub fn is_name(text: &str) -> bool {
-    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
-    text.starts_with(|c: char| c.is_ascii_alphanumeric()) && text.len() <= 128 && text.chars().all(allowed)
 }
 
 #[cfg(test)]
@@ -179,7 +171,7 @@ mod tests {
         let why = "pod label agentsentry.io/agent=claude".to_owned();
         let selected = Decision::Selected { agent: "claude".into(), mode: Mode::Enforce, why };
         assert_eq!(of(&facts(Some("claude"), true)), selected);
-        assert_eq!(of(&facts(Some("not a name"), true)), Decision::Unselected);
+        assert_eq!(of(&facts(Some("not\ta name"), true)), Decision::Unselected);
         assert_eq!(of(&facts(None, true)), Decision::Unselected);
         assert_eq!(of(&facts(None, false)), Decision::Later);
         assert_eq!(of(&Facts { is_sandbox: true, ..facts(Some("claude"), true) }), Decision::Unselected);

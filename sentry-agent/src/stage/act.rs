@@ -65,7 +65,7 @@ impl Actor {
     }
 
     /// Takes one case; breaks at [`Case::Stop`].
-    pub(super) fn handle(&mut self, case: Case) -> ControlFlow<()> {
+    pub(crate) fn handle(&mut self, case: Case) -> ControlFlow<()> {
         match case {
             Case::Stop => return ControlFlow::Break(()),
             Case::Started { run, noted } => {

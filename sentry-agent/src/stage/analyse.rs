@@ -2,10 +2,9 @@
 
 use std::sync::{Arc, mpsc::SyncSender};
 
-use sentry_common::abi::RecordHeader;
 use sentry_detect::event::{Event, EventKind};
 use sentry_kernel::{
-    decode,
+    decode::{DecodeError, Raw},
     ring::lanes::{Lanes, Turn, Until},
 };
 use sentry_proto::v1;
@@ -70,15 +69,10 @@ fn let_go(turn: &Turn, to: &Analyse, stats: &StageStats) {
 
 fn of_canary(turn: &Turn, to: &Analyse, stats: &StageStats) {
     stats.lost(turn.refused.iter().sum());
-    for bytes in &turn.records {
-        match decode::header(bytes) {
-            // Else it ended so long ago that it is forgotten.
-            Ok(header) if to.registry.of_canary(turn.tag, header.kind) => {}
-            Ok(_forgotten) => stats.lost(1),
-            Err(error) => {
-                tracing::error!(%error, "unreadable record");
-                stats.lost(1);
-            }
+    for record in &turn.records {
+        // Else it ended so long ago that it is forgotten.
+        if !to.registry.of_canary(turn.tag, record.header().kind) {
+            stats.lost(1);
         }
     }
 }
@@ -89,16 +83,8 @@ fn analyse(turn: &Turn, whose: &Whose, enricher: &mut Enricher, to: &Analyse, st
         Whose::Live(run) => run.refused(turn.refused),
         Whose::Ended(_) => stats.lost(turn.refused.iter().sum()),
     }
-    for bytes in &turn.records {
-        let header = match decode::header(bytes) {
-            Ok(header) => header,
-            Err(error) => {
-                tracing::error!(%error, "unreadable record");
-                stats.lost(1);
-                continue;
-            }
-        };
-        match event(bytes, &header, whose, enricher, to) {
+    for raw in &turn.records {
+        match event(raw, whose, enricher, to) {
             Ok(event) => {
                 let item = v1::item::Item::Event(v1::Event::from(&event));
                 let delivered = journal.submit_event(v1::Item { item: Some(item) });
@@ -117,21 +103,14 @@ fn analyse(turn: &Turn, whose: &Whose, enricher: &mut Enricher, to: &Analyse, st
     }
 }
 
-fn event(
-    bytes: &[u8],
-    header: &RecordHeader,
-    run: &Whose,
-    enricher: &mut Enricher,
-    to: &Analyse,
-) -> Result<Event, decode::DecodeError> {
-    let record = decode::record(bytes)?;
-    let event = enricher.event(header, &record, &run.owner());
+fn event(raw: &Raw, run: &Whose, enricher: &mut Enricher, to: &Analyse) -> Result<Event, DecodeError> {
+    let event = enricher.event(raw.header(), &raw.decode()?, &run.owner());
     if let EventKind::CgroupMove { in_run: true, member_before: false, .. } = event.kind {
         to.registry.want_seed();
     }
     // Before it is booked as delivered: who waits for that finds it in the list of executed files.
     if let (Whose::Live(run), Some(hash)) = (run, &to.hash) {
-        hash.event(run, &event, header.time_boot_ns);
+        hash.event(run, &event, raw.header().time_boot_ns);
     }
     Ok(event)
 }

@@ -48,7 +48,7 @@ fn run(registry: &Weak<Registry>, token: &CancellationToken) {
 }
 
 /// Asks the processes of the runs that were busy.
-pub(super) fn pass(registry: &Registry) {
+pub(crate) fn pass(registry: &Registry) {
     for run in registry.live() {
         if run.is_asked_for_bytes() {
             look(registry, &run);

@@ -36,7 +36,7 @@ pub fn run(registry: &Registry, stats: &StageStats, token: &CancellationToken) {
 }
 
 /// Looks for members whose birth or end no program was called for.
-pub(super) struct Sweep {
+pub(crate) struct Sweep {
     due: Instant,
     skipped: Option<u64>,
     /// Not yet looked at.
@@ -44,13 +44,13 @@ pub(super) struct Sweep {
 }
 
 impl Sweep {
-    pub(super) fn new(registry: &Registry) -> Self {
+    pub(crate) fn new(registry: &Registry) -> Self {
         let due = registry.clock().now() + SWEEP;
         Self { due, skipped: registry.skipped(), members: Vec::new() }
     }
 
     /// One look at what is wanted.
-    pub(super) fn pass(&mut self, registry: &Registry) {
+    pub(crate) fn pass(&mut self, registry: &Registry) {
         self.go_on(registry);
         if let Err(error) = registry.seed_if_wanted() {
             tracing::error!(error = %error_chain(&error), "cannot look for untagged tasks of runs");

@@ -41,7 +41,7 @@ pub fn run(registry: &Registry, cases: &mpsc::Sender<Case>, stats: &StageStats, 
 }
 
 /// Reads the counters of each run once.
-pub(super) fn pass(registry: &Registry, cases: &mpsc::Sender<Case>, stats: &StageStats) {
+pub(crate) fn pass(registry: &Registry, cases: &mpsc::Sender<Case>, stats: &StageStats) {
     for run in registry.live() {
         read(registry, &run, cases, stats);
     }

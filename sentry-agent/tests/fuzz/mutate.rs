@@ -2,6 +2,7 @@
 
 use sentry_common::{
     abi::{RecordHeader, SCHEMA_VERSION},
+    fact::Kind,
     record::{
         cgroup::CgroupRecord,
         file::{FileRecord, NameRecord},
@@ -55,6 +56,8 @@ pub(crate) fn corpus() -> Vec<Vec<u8>> {
             let mut record: Vec<u8> = (0..length).map(|at| (at % 7 * 37) as u8).collect();
             record[..2].copy_from_slice(&SCHEMA_VERSION.to_ne_bytes());
             record[2..4].copy_from_slice(&kind.to_ne_bytes());
+            let ring = Kind::of(kind).map_or(0, Kind::ring) as u32;
+            record[4..8].copy_from_slice(&ring.to_ne_bytes());
             if sentry_kernel::decode::record(&record).is_ok() {
                 inputs.push(record);
             }

@@ -1,9 +1,9 @@
 //! Acts that share a shape, as one line.
 
-use sentry_proto::v1;
+use sentry_proto::{convert::endpoint_text as endpoint, v1};
 
 use super::{
-    event::{attempt, endpoint, path, path_of},
+    event::{attempt, path, path_of},
     safe,
 };
 

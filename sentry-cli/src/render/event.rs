@@ -1,10 +1,12 @@
 //! One event on one line.
 
-use std::net::IpAddr;
+use sentry_proto::{
+    convert::endpoint_text as endpoint,
+    v1::{self, event::Kind},
+};
+use sentry_view::time;
 
-use sentry_proto::v1::{self, event::Kind};
-
-use super::{BOLD, DIM, act, command_line, paint, safe, time};
+use super::{BOLD, DIM, act, command_line, paint, safe};
 
 /// `18:52:03.123  claude  1234  exec  /usr/bin/git: git status`
 pub(crate) fn line(event: &v1::Event) -> String {
@@ -92,27 +94,6 @@ fn image(process: Option<&v1::Process>) -> String {
         }
         None => program,
     }
-}
-
-pub(super) fn endpoint(endpoint: Option<&v1::Endpoint>) -> String {
-    let Some(endpoint) = endpoint else { return "?".into() };
-    let address = if let Ok(v4) = <[u8; 4]>::try_from(endpoint.address.as_slice()) {
-        IpAddr::from(v4).to_string()
-    } else if let Ok(v6) = <[u8; 16]>::try_from(endpoint.address.as_slice()) {
-        format!("[{}]", IpAddr::from(v6))
-    } else {
-        "?".into()
-    };
-    let protocol = match endpoint.protocol {
-        1 => "icmp".into(),
-        6 => "tcp".into(),
-        17 => "udp".into(),
-        58 => "ipv6-icmp".into(),
-        other => format!("protocol {other}"),
-    };
-    // Few protocols have ports.
-    let port = if endpoint.port == 0 { String::new() } else { format!(":{}", endpoint.port) };
-    format!("{address}{port} {protocol}")
 }
 
 pub(super) fn path_of(file: Option<&v1::File>) -> String {

@@ -1,31 +1,30 @@
 //! What was in the files that a run executed.
 
-use sentry_proto::{
-    ocsf,
-    v1::{self, executed::Unknown},
-};
+use sentry_view::{Executed, Unknown};
 
 use super::{BOLD, paint, report::LIST_ROWS, safe};
 
 /// Nothing where executed files are not read.
-pub(super) fn text(run: &v1::Run) -> String {
-    if run.executed.is_empty() && run.executed_unlisted == 0 {
+pub(super) fn text(executed: &[Executed], unlisted: u64) -> String {
+    if executed.is_empty() && unlisted == 0 {
         return String::new();
     }
     let mut out = format!("  {}\n", paint(BOLD, "SHA-256 of what ran"));
-    for file in run.executed.iter().take(LIST_ROWS) {
-        let digest = ocsf::sha256(file).unwrap_or_else(|| format!("unknown: {}", why(file.unknown())));
-        let path = file.file.as_ref().and_then(|file| file.path.as_ref());
-        let path = path.map_or_else(|| "(unknown)".to_owned(), |path| safe(&path.text));
+    for file in executed.iter().take(LIST_ROWS) {
+        let digest = file
+            .sha256
+            .clone()
+            .unwrap_or_else(|| format!("unknown: {}", why(file.unknown.unwrap_or_default())));
+        let path = file.path.as_deref().map_or_else(|| "(unknown)".to_owned(), safe);
         out.push_str(&format!("    {:>6}×  {digest}  {path}\n", file.executions));
     }
-    let rest = run.executed.get(LIST_ROWS..).unwrap_or_default();
+    let rest = executed.get(LIST_ROWS..).unwrap_or_default();
     if !rest.is_empty() {
         let executions: u64 = rest.iter().map(|file| file.executions).sum();
         out.push_str(&format!("    {executions:>6}×  {} others\n", rest.len()));
     }
-    if run.executed_unlisted > 0 {
-        out.push_str(&format!("    {:>6}×  not looked at\n", run.executed_unlisted));
+    if unlisted > 0 {
+        out.push_str(&format!("    {:>6}×  not looked at\n", unlisted));
     }
     out
 }
@@ -35,10 +34,10 @@ fn why(unknown: Unknown) -> &'static str {
         Unknown::Unspecified => "no reason given",
         Unknown::Gone => "the file was gone",
         Unknown::Changed => "it may have been changed since",
-        Unknown::FileSystem => "its file system tells no changes",
+        Unknown::FileSystem => "its file system does not record changes",
         Unknown::TooLarge => "the file is too large",
         Unknown::Unconfirmed => "its process may have executed it again",
-        Unknown::NoObject => "only its name was told",
+        Unknown::NoObject => "only its name is known",
         Unknown::Unreadable => "the file cannot be read",
     }
 }
@@ -46,6 +45,8 @@ fn why(unknown: Unknown) -> &'static str {
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]
 mod tests {
+    use sentry_proto::v1::{self, executed::Unknown as Wire};
+
     use super::*;
     use crate::out::plain;
 
@@ -59,16 +60,16 @@ mod tests {
             file: file("/usr/bin/\x1b[31mls"),
             sha256: vec![0xab; 32],
             size_bytes: 5,
-            unknown: Unknown::Unspecified.into(),
+            unknown: Wire::Unspecified.into(),
             executions: 12,
         };
         let gone = v1::Executed {
             file: file("/tmp/x"),
-            unknown: Unknown::Gone.into(),
+            unknown: Wire::Gone.into(),
             executions: 1,
             ..v1::Executed::default()
         };
-        let run = v1::Run { executed: vec![known, gone], executed_unlisted: 3, ..v1::Run::default() };
+        let executed = [(&known).into(), (&gone).into()];
         let expected = format!(
             "  SHA-256 of what ran
         12×  {}  /usr/bin/\\u{{1b}}[31mls
@@ -77,7 +78,7 @@ mod tests {
 ",
             "ab".repeat(32)
         );
-        assert_eq!(plain(&text(&run)).unwrap(), expected);
-        assert_eq!(text(&v1::Run::default()), "");
+        assert_eq!(plain(&text(&executed, 3)).unwrap(), expected);
+        assert_eq!(text(&[], 0), "");
     }
 }

@@ -1,18 +1,19 @@
 //! Findings: as lines of a list, and explained.
 
 use anstyle::Style;
-use sentry_proto::v1::{self, outcome::Result as OutcomeResult};
+use sentry_proto::v1;
+use sentry_view::{Action, Decision, Finding, Mode, Outcome, OutcomeResult, Severity, time};
 
-use super::{BOLD, DIM, GREEN, RED, YELLOW, duration, event, paint, safe, time};
+use super::{BOLD, DIM, GREEN, RED, YELLOW, duration, event, paint, safe};
 
 /// One finding of a list.
-pub(crate) fn line(finding: &v1::Finding) -> String {
+pub(crate) fn line(finding: &Finding) -> String {
     let name = finding.agent.as_ref().map_or("", |agent| agent.name.as_str());
     let gap = if finding.complete { "" } else { " (records were lost before)" };
     format!(
         "{}  {}  {:<12}  {}  {}{gap}\n    {}\n",
-        paint(DIM, &time::utc(finding.time_unix_ns)),
-        severity(finding.severity()),
+        paint(DIM, &time::utc(finding.time_unix_ns.0)),
+        severity(finding.severity),
         safe(name),
         paint(BOLD, &safe(&finding.rule)),
         safe(&finding.summary),
@@ -20,14 +21,14 @@ pub(crate) fn line(finding: &v1::Finding) -> String {
     )
 }
 
-fn severity(severity: v1::Severity) -> String {
+fn severity(severity: Severity) -> String {
     let (style, text) = match severity {
-        v1::Severity::Unspecified => (DIM, "?       "),
-        v1::Severity::Informational => (DIM, "info    "),
-        v1::Severity::Low => (Style::new(), "low     "),
-        v1::Severity::Medium => (YELLOW, "medium  "),
-        v1::Severity::High => (RED, "high    "),
-        v1::Severity::Critical => (RED, "critical"),
+        Severity::Unknown => (DIM, "?       "),
+        Severity::Informational => (DIM, "info    "),
+        Severity::Low => (Style::new(), "low     "),
+        Severity::Medium => (YELLOW, "medium  "),
+        Severity::High => (RED, "high    "),
+        Severity::Critical => (RED, "critical"),
     };
     paint(style, text)
 }
@@ -35,9 +36,9 @@ fn severity(severity: v1::Severity) -> String {
 /// All there is to say about one finding.
 #[derive(Debug, Default)]
 pub(crate) struct Explained {
-    pub(crate) finding: Option<v1::Finding>,
-    pub(crate) decisions: Vec<v1::Decision>,
-    pub(crate) outcomes: Vec<v1::Outcome>,
+    pub(crate) finding: Option<Finding>,
+    pub(crate) decisions: Vec<Decision>,
+    pub(crate) outcomes: Vec<Outcome>,
     /// Of the evidence, what is still kept.
     pub(crate) events: Vec<v1::Event>,
 }
@@ -48,7 +49,7 @@ pub(crate) fn explain(explained: &Explained) -> String {
         out.push_str(&line(finding));
         out.push_str(&format!(
             "\nThe behaviour began {} before the finding; confidence {:.2}.\n",
-            duration(finding.time_unix_ns.saturating_sub(finding.since_unix_ns)),
+            duration(finding.time_unix_ns.0.saturating_sub(finding.since_unix_ns.0)),
             finding.confidence
         ));
         out.push_str(&arithmetic(finding));
@@ -76,7 +77,7 @@ pub(crate) fn explain(explained: &Explained) -> String {
     out
 }
 
-fn arithmetic(finding: &v1::Finding) -> String {
+fn arithmetic(finding: &Finding) -> String {
     let mut out = String::from("\nArithmetic\n");
     let width = finding.arithmetic.iter().map(|term| term.name.chars().count()).max().unwrap_or(0);
     for term in &finding.arithmetic {
@@ -93,24 +94,24 @@ fn number(value: f64) -> String {
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
-pub(crate) fn decision_line(decision: &v1::Decision) -> String {
-    let mode = if decision.mode() == v1::Mode::Enforce { "enforce" } else { "observe" };
+pub(crate) fn decision_line(decision: &Decision) -> String {
+    let mode = if decision.mode == Mode::Enforce { "enforce" } else { "observe" };
     format!(
         "{}  {} ({mode}) by {}: {}\n",
-        paint(DIM, &time::clock(decision.time_unix_ns)),
-        paint(BOLD, action(decision.action())),
+        paint(DIM, &time::clock(decision.time_unix_ns.0)),
+        paint(BOLD, decision.action.name()),
         safe(&decision.origin),
         safe(&decision.reason)
     )
 }
 
-pub(crate) fn outcome_line(outcome: &v1::Outcome) -> String {
-    let verb = action(outcome.action());
+pub(crate) fn outcome_line(outcome: &Outcome) -> String {
+    let verb = outcome.action.name();
     let many =
         format!("{} {}", outcome.processes, if outcome.processes == 1 { "process" } else { "processes" });
     let took = duration(outcome.took_ns);
-    let text = match outcome.result() {
-        OutcomeResult::Applied if outcome.action() == v1::Action::Kill => {
+    let text = match outcome.result {
+        OutcomeResult::Applied if outcome.action == Action::Kill => {
             paint(GREEN, &format!("killed {many} in {took}, {} survivors", outcome.survivors))
         }
         OutcomeResult::Applied => paint(GREEN, &format!("{verb}: done and verified for {many} in {took}")),
@@ -119,25 +120,16 @@ pub(crate) fn outcome_line(outcome: &v1::Outcome) -> String {
         }
         OutcomeResult::Refused => paint(YELLOW, &format!("{verb}: refused: {}", safe(&outcome.why))),
         OutcomeResult::Failed => paint(RED, &format!("{verb}: failed: {}", safe(&outcome.why))),
-        OutcomeResult::Unspecified => format!("{verb}: a result of a newer sensor"),
+        OutcomeResult::Unknown => format!("{verb}: a result of a newer sensor"),
     };
     format!("{text}\n")
-}
-
-pub(crate) fn action(action: v1::Action) -> &'static str {
-    match action {
-        v1::Action::Unspecified => "unknown",
-        v1::Action::Observe => "observe",
-        v1::Action::Freeze => "freeze",
-        v1::Action::Thaw => "thaw",
-        v1::Action::Kill => "kill",
-        v1::Action::Restart => "restart",
-    }
 }
 
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]
 pub(crate) mod tests {
+    use sentry_proto::v1::outcome::Result as WireResult;
+
     use super::*;
     use crate::out::plain;
 
@@ -162,7 +154,7 @@ pub(crate) mod tests {
         }
     }
 
-    pub(crate) fn kill(result: OutcomeResult) -> v1::Outcome {
+    pub(crate) fn kill(result: WireResult) -> v1::Outcome {
         v1::Outcome {
             decision: "r-d-2".into(),
             run: "r".into(),
@@ -179,8 +171,8 @@ pub(crate) mod tests {
     #[test]
     fn golden_explanation() {
         let explained = Explained {
-            finding: Some(finding()),
-            decisions: vec![v1::Decision {
+            finding: Some((&finding()).into()),
+            decisions: vec![Decision::from(&v1::Decision {
                 id: "r-d-2".into(),
                 run: "r".into(),
                 action: v1::Action::Kill.into(),
@@ -189,8 +181,8 @@ pub(crate) mod tests {
                 origin: "detector:cpu-spin".into(),
                 reason: "too much".into(),
                 time_unix_ns: 1_763_664_723_050_000_000,
-            }],
-            outcomes: vec![kill(OutcomeResult::Applied)],
+            })],
+            outcomes: vec![(&kill(WireResult::Applied)).into()],
             events: Vec::new(),
         };
         assert_eq!(
@@ -217,9 +209,9 @@ Decisions
 
     #[test]
     fn every_result_has_words() {
-        let text = |result| plain(&outcome_line(&kill(result))).unwrap();
-        assert_eq!(text(OutcomeResult::WouldApply), "kill: would have reached 17 processes (observe mode)\n");
-        assert!(text(OutcomeResult::Refused).starts_with("kill: refused"));
-        assert!(text(OutcomeResult::Failed).starts_with("kill: failed"));
+        let text = |result| plain(&outcome_line(&(&kill(result)).into())).unwrap();
+        assert_eq!(text(WireResult::WouldApply), "kill: would have reached 17 processes (observe mode)\n");
+        assert!(text(WireResult::Refused).starts_with("kill: refused"));
+        assert!(text(WireResult::Failed).starts_with("kill: failed"));
     }
 }

@@ -21,8 +21,6 @@ pub(crate) mod status;
 
 pub(crate) mod table;
 
-pub(crate) mod time;
-
 use anstyle::{AnsiColor, Style};
 
 pub(crate) const BOLD: Style = Style::new().bold();

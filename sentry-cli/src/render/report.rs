@@ -1,31 +1,29 @@
 //! The report of a run.
 
-use sentry_proto::v1;
+use sentry_view::{Flow, Report, Run, Tally};
 
-use super::{
-    BOLD, DIM, GREEN, RED, YELLOW, command_line, duration, event, executed, finding, paint, run, safe,
-};
+use super::{BOLD, DIM, GREEN, RED, YELLOW, command_line, duration, executed, finding, paint, run, safe};
 
 /// Rows of a list before the rest is summed up; the JSON report has them all.
 pub(super) const LIST_ROWS: usize = 12;
 /// Limits before only their number is told.
 const LIMIT_ROWS: usize = 4;
 
-pub(crate) fn text(report: &v1::Report) -> String {
+pub(crate) fn text(report: &Report) -> String {
     let mut out = String::new();
     if let Some(run) = &report.run {
         out.push_str(&head(run));
     }
     list(&mut out, "Ran", &report.programs);
-    out.push_str(&report.run.as_ref().map(executed::text).unwrap_or_default());
+    out.push_str(&executed::text(&report.executed, report.executed_unlisted));
     list(&mut out, "Connected to", &report.destinations);
-    flows(&mut out, report.run.as_ref().map_or(&[], |run| &run.flows));
+    flows(&mut out, &report.flows);
     list(&mut out, "Changed", &report.files_changed);
-    if report.findings.is_empty() {
+    if report.found.is_empty() {
         out.push_str(&format!("  {}  {}\n", paint(BOLD, "Findings"), paint(GREEN, "none")));
     } else {
         out.push_str(&format!("  {}\n", paint(BOLD, "Findings")));
-        for found in &report.findings {
+        for found in &report.found {
             for line in finding::line(found).lines() {
                 out.push_str(&format!("    {line}\n"));
             }
@@ -42,11 +40,11 @@ pub(crate) fn text(report: &v1::Report) -> String {
     out
 }
 
-fn head(run: &v1::Run) -> String {
+fn head(run: &Run) -> String {
     let lasted = run.ended_unix_ns.map_or_else(
-        || run::state(run.state()).to_owned(),
+        || run.state.name().to_owned(),
         |end| {
-            let ran = duration(end.saturating_sub(run.started_unix_ns));
+            let ran = duration(end.0.saturating_sub(run.started_unix_ns.0));
             if run.end_unseen {
                 format!("ran {ran} at most, it ended while the sensor was away")
             } else {
@@ -67,23 +65,24 @@ fn head(run: &v1::Run) -> String {
     if let Some(container) = &run.container {
         let title = paint(BOLD, "Container");
         out.push_str(&format!("  {title}  {}\n", run::container(container)));
-        if !container.image.is_empty() {
-            out.push_str(&format!("  {}  {}\n", paint(BOLD, "Image"), safe(&container.image)));
+        if let Some(image) = &container.image {
+            out.push_str(&format!("  {}  {}\n", paint(BOLD, "Image"), safe(image)));
         }
     }
+    let counters = run.counters;
     out.push_str(&format!(
         "  {}  {} execs, {} processes, {} connects and sends, {} opens, {} for writing\n",
         paint(BOLD, "Counted"),
-        run.execs,
-        run.processes_born + run.processes_entered,
-        run.connects + run.sends,
-        run.opens,
-        run.opens_for_write,
+        counters.execs,
+        counters.processes_born + counters.processes_entered,
+        counters.connects + counters.sends,
+        counters.opens,
+        counters.opens_for_write,
     ));
     out
 }
 
-fn list(out: &mut String, title: &str, tallies: &[v1::Tally]) {
+fn list(out: &mut String, title: &str, tallies: &[Tally]) {
     let title = paint(BOLD, title);
     if tallies.is_empty() {
         out.push_str(&format!("  {title}  {}\n", paint(DIM, "nothing")));
@@ -100,14 +99,13 @@ fn list(out: &mut String, title: &str, tallies: &[v1::Tally]) {
 }
 
 /// Bytes to and from each other side; nothing where no packet went.
-fn flows(out: &mut String, flows: &[v1::Flow]) {
+fn flows(out: &mut String, flows: &[Flow]) {
     if flows.is_empty() {
         return;
     }
     out.push_str(&format!("  {}\n", paint(BOLD, "Exchanged")));
     for flow in flows.iter().take(LIST_ROWS) {
-        let side =
-            flow.remote.as_ref().map_or_else(|| "others".to_owned(), |remote| event::endpoint(Some(remote)));
+        let side = flow.remote.as_deref().unwrap_or("others");
         out.push_str(&format!("    {} B out, {} B in  {side}\n", flow.bytes_out, flow.bytes_in));
     }
     let rest = flows.get(LIST_ROWS..).unwrap_or_default();
@@ -131,10 +129,10 @@ pub(super) fn limits(limits: &[String]) -> String {
 }
 
 /// Whether the record is complete, and the sums that show it.
-fn books(report: &v1::Report) -> String {
-    let unknown = v1::Run::default();
+fn books(report: &Report) -> String {
+    let unknown = Run::default();
     let run = report.run.as_ref().unwrap_or(&unknown);
-    let (critical, bulk) = (run.critical.unwrap_or_default(), run.bulk.unwrap_or_default());
+    let (critical, bulk) = (run.rings.critical.unwrap_or_default(), run.rings.bulk.unwrap_or_default());
     let generated = critical.generated + bulk.generated;
     let lost = critical.lost + bulk.lost;
     let more: String = [
@@ -158,12 +156,15 @@ fn books(report: &v1::Report) -> String {
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]
 pub(crate) mod tests {
-    use sentry_proto::v1::outcome::Result as OutcomeResult;
+    use sentry_proto::v1::{self, outcome::Result as OutcomeResult};
 
     use super::*;
-    use crate::{out::plain, render::finding::tests as samples};
+    use crate::{
+        out::plain,
+        render::{finding::tests as samples, json::Origin},
+    };
 
-    pub(crate) fn report() -> v1::Report {
+    pub(crate) fn wire() -> v1::Report {
         let tally = |what: &str, count| v1::Tally { what: what.into(), count };
         v1::Report {
             run: Some(v1::Run {
@@ -196,7 +197,7 @@ pub(crate) mod tests {
 
     #[test]
     fn golden_report() {
-        let text = plain(&text(&report())).unwrap();
+        let text = plain(&text(&Origin::default().report(&wire()))).unwrap();
         let files: String = (0..12).map(|n| format!("         1×  /tmp/{n}\n")).collect();
         assert_eq!(
             text,
@@ -224,7 +225,7 @@ pub(crate) mod tests {
 
     #[test]
     fn an_empty_report_still_reads() {
-        let text = plain(&super::text(&v1::Report::default())).unwrap();
+        let text = plain(&super::text(&Report::default())).unwrap();
         assert!(text.contains("Findings  none") && text.contains("not complete"), "{text}");
     }
 }

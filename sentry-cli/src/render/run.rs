@@ -2,15 +2,15 @@
 
 use anstyle::Style;
 use sentry_proto::v1;
+use sentry_view::{Container, Run, RunState, time};
 
 use super::{
     DIM, GREEN, YELLOW, safe,
     table::{Table, cell},
-    time,
 };
 
 /// Runs as a table, the newest last.
-pub(crate) fn table(runs: &[v1::Run]) -> String {
+pub(crate) fn table(runs: &[Run]) -> String {
     if runs.is_empty() {
         return "No agent is watched now. `sentry run -- CMD` starts one, `sentry agents --all` shows ended ones.\n".into();
     }
@@ -26,19 +26,21 @@ pub(crate) fn table(runs: &[v1::Run]) -> String {
     }
     let mut table = Table::new(&columns);
     for run in runs {
-        let alive = (run.processes_born + run.processes_entered).saturating_sub(run.processes_ended);
+        let counters = run.counters;
+        let alive =
+            (counters.processes_born + counters.processes_entered).saturating_sub(counters.processes_ended);
         let mut row = vec![
             cell(safe(name(run))),
-            (state(run.state()).into(), state_style(run.state())),
-            cell(mode(run.mode())),
-            (time::utc(run.started_unix_ns), DIM),
+            (run.state.name().into(), state_style(run.state)),
+            cell(run.mode.name()),
+            (time::utc(run.started_unix_ns.0), DIM),
             cell(alive.to_string()),
             (run.findings.to_string(), if run.findings > 0 { YELLOW } else { Style::new() }),
         ];
         if in_containers {
-            let of =
-                |text: fn(&v1::Container) -> String| run.container.as_ref().map(text).unwrap_or_default();
-            row.extend([cell(of(container)), cell(of(|container| safe(&container.image)))]);
+            let of = |text: fn(&Container) -> String| run.container.as_ref().map(text).unwrap_or_default();
+            let image = |container: &Container| container.image.as_deref().map(safe).unwrap_or_default();
+            row.extend([cell(of(container)), cell(of(image))]);
         }
         row.push(cell(safe(&run.id)));
         if selected {
@@ -76,50 +78,35 @@ pub(crate) fn unwatched(agents: &[v1::UnwatchedAgent]) -> String {
 
 /// A container by its names, as far as they are known: `namespace/pod/container`, or the engine and
 /// the id.
-pub(crate) fn container(container: &v1::Container) -> String {
+pub(crate) fn container(container: &Container) -> String {
     /// Digits of an id that engines show.
     const SHORT: usize = 12;
-    let short = |id: &str| id.chars().take(SHORT).collect::<String>();
-    let name = if container.name.is_empty() { short(&container.id) } else { container.name.clone() };
+    let short = |id: &String| id.chars().take(SHORT).collect::<String>();
+    let name = container.name.clone().or_else(|| container.id.as_ref().map(short)).unwrap_or_default();
     let text = match &container.pod {
-        Some(pod) if pod.name.is_empty() => format!("pod {} {name}", pod.uid),
-        Some(pod) => [pod.namespace.as_str(), &pod.name, &name].join("/"),
+        Some(pod) => match &pod.name {
+            Some(pod_name) => [pod.namespace.as_deref().unwrap_or_default(), pod_name, &name].join("/"),
+            None => format!("pod {} {name}", pod.uid),
+        },
         None => format!("{} {name}", container.engine),
     };
-    let unseen = if container.sandboxed.is_empty() {
-        String::new()
-    } else {
-        format!(" ({}: not seen into)", container.sandboxed)
-    };
+    let unseen = container
+        .sandboxed
+        .as_ref()
+        .map(|sandbox| format!(" ({sandbox}: not seen into)"))
+        .unwrap_or_default();
     safe(&format!("{}{unseen}", text.trim_end_matches([' ', '/'])))
 }
 
-pub(crate) fn name(run: &v1::Run) -> &str {
+pub(crate) fn name(run: &Run) -> &str {
     run.agent.as_ref().map_or("", |agent| agent.name.as_str())
 }
 
-pub(crate) fn state(state: v1::RunState) -> &'static str {
+fn state_style(state: RunState) -> Style {
     match state {
-        v1::RunState::Unspecified => "unknown",
-        v1::RunState::Running => "running",
-        v1::RunState::Frozen => "frozen",
-        v1::RunState::Ended => "ended",
-    }
-}
-
-fn state_style(state: v1::RunState) -> Style {
-    match state {
-        v1::RunState::Running => GREEN,
-        v1::RunState::Frozen => YELLOW,
-        v1::RunState::Ended | v1::RunState::Unspecified => DIM,
-    }
-}
-
-pub(crate) fn mode(mode: v1::Mode) -> &'static str {
-    match mode {
-        v1::Mode::Unspecified => "unknown",
-        v1::Mode::Observe => "observe",
-        v1::Mode::Enforce => "enforce",
+        RunState::Running => GREEN,
+        RunState::Frozen => YELLOW,
+        RunState::Ended | RunState::Unknown => DIM,
     }
 }
 
@@ -144,7 +131,7 @@ mod tests {
             ..v1::Run::default()
         };
         assert_eq!(
-            plain(&table(&[run])).unwrap(),
+            plain(&table(&[(&run).into()])).unwrap(),
             "AGENT   STATE   MODE     STARTED                   PROCESSES  FINDINGS  RUN
 claude  frozen  enforce  2025-11-20 18:52:03.000Z  4          1         0199aa
 "
@@ -172,7 +159,7 @@ claude  frozen  enforce  2025-11-20 18:52:03.000Z  4          1         0199aa
         };
         let contained = v1::Run { container: Some(container("worker", None)), ..run.clone() };
         assert_eq!(
-            plain(&table(&[contained, run])).unwrap(),
+            plain(&table(&[(&contained).into(), (&run).into()])).unwrap(),
             "AGENT   STATE    MODE     STARTED                   PROCESSES  FINDINGS  CONTAINER      IMAGE    RUN
 claude  unknown  unknown  1970-01-01 00:00:00.000Z  0          0         docker worker  agent:1  0199aa
 claude  unknown  unknown  1970-01-01 00:00:00.000Z  0          0                                 0199aa
@@ -196,7 +183,7 @@ claude  unknown  unknown  1970-01-01 00:00:00.000Z  0          0                
             (sandboxed, "docker worker (gvisor: not seen into)"),
             (container("wor\x1bker", None), r"docker wor\u{1b}ker"),
         ] {
-            assert_eq!(super::container(&container), expected);
+            assert_eq!(super::container(&(&container).into()), expected);
         }
     }
 }

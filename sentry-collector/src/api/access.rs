@@ -1,14 +1,9 @@
-//! Who may send commands: whoever knows the command token. Web pages of another origin are refused
-//! before, see [`super::host`].
+//! What a command has to show: `Authorization: Bearer <token>` with the command token. Web pages of
+//! another origin are refused before, see [`super::host`].
 
-use std::sync::atomic::Ordering::Relaxed;
+use axum::http::{HeaderMap, header::AUTHORIZATION};
 
-use axum::{
-    extract::FromRequestParts,
-    http::{HeaderMap, header::AUTHORIZATION, request::Parts},
-};
-
-use super::{Api, answer::ApiError, token::Token};
+use super::{answer::ApiError, token::Token};
 
 const SCHEME: &[u8] = b"bearer ";
 
@@ -18,10 +13,6 @@ pub(crate) struct Access {
     token: Token,
 }
 
-/// Proof that the request may carry a command; a handler that takes it cannot be reached without.
-#[derive(Debug)]
-pub(crate) struct Commander(());
-
 // === impl Access ===
 
 impl Access {
@@ -29,26 +20,13 @@ impl Access {
         Self { token }
     }
 
-    fn check(&self, headers: &HeaderMap) -> Result<(), ApiError> {
+    pub(crate) fn check(&self, headers: &HeaderMap) -> Result<(), ApiError> {
         let path = || self.token.path().to_owned();
         match bearer(headers) {
             None => Err(ApiError::NoToken { path: path() }),
             Some(offered) if self.token.matches(offered) => Ok(()),
             Some(_) => Err(ApiError::WrongToken { path: path() }),
         }
-    }
-}
-
-// === impl Commander ===
-
-impl FromRequestParts<Api> for Commander {
-    type Rejection = ApiError;
-
-    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, ApiError> {
-        api.access.check(&parts.headers).map(|()| Self(())).inspect_err(|refused| {
-            api.metrics.unauthorized.fetch_add(1, Relaxed);
-            tracing::debug!(error = %refused, "command refused");
-        })
     }
 }
 

@@ -7,11 +7,12 @@ use axum::{
     http::{HeaderValue, StatusCode, header::WWW_AUTHENTICATE},
     response::{IntoResponse, Response},
 };
-use serde_json::json;
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::{
     http_name::HttpName,
-    store::{StoreGone, pool::ReadError},
+    store::{ReadError, StoreGone},
 };
 
 #[derive(Debug, thiserror::Error)]
@@ -61,6 +62,22 @@ pub(crate) enum ApiError {
     Internal,
 }
 
+/// An error as it is answered.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Error)]
+pub(crate) struct Problem {
+    error: ProblemParts,
+}
+
+#[derive(Serialize, ToSchema)]
+#[schema(as = ErrorParts)]
+struct ProblemParts {
+    /// For programs: one word for each kind of error.
+    code: &'static str,
+    /// For people: what is wrong, and what to do about it.
+    message: String,
+}
+
 impl ApiError {
     fn parts(&self) -> (StatusCode, &'static str) {
         match self {
@@ -86,8 +103,8 @@ impl ApiError {
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let (status, code) = self.parts();
-        let mut response =
-            (status, Json(json!({"error": {"code": code, "message": self.to_string()}}))).into_response();
+        let error = ProblemParts { code, message: self.to_string() };
+        let mut response = (status, Json(Problem { error })).into_response();
         if status == StatusCode::UNAUTHORIZED {
             response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
@@ -98,8 +115,8 @@ impl IntoResponse for ApiError {
 impl From<ReadError> for ApiError {
     fn from(error: ReadError) -> Self {
         match error {
-            ReadError::TooSlow => Self::Unavailable(error.to_string()),
-            ReadError::Failed { .. } | ReadError::Gone => {
+            ReadError::TooSlow { .. } => Self::Unavailable(error.to_string()),
+            ReadError::Failed { .. } | ReadError::Column { .. } | ReadError::Gone => {
                 tracing::error!(error = sentry_service::error_chain(&error), "a query failed");
                 Self::Internal
             }

@@ -1,17 +1,14 @@
 //! The HTTP side: listings as JSON, commands, health and metrics. Reads are open to whoever reaches the listener;
 //! commands need the command token.
 //!
+//! What there is stands in [`resource::all`]; what a request may do is its handler's first argument
+//! ([`right::May`]).
+//!
 //! Limits: 64 listings at once and 16 each of commands and questions for commands (more get 503),
 //! 10 s each, bodies of 16 KiB, answers of 64 MiB together that are not taken yet; for connections
 //! see `server` and `places`.
 
 mod answer;
-
-mod params;
-
-mod render;
-
-mod listings;
 
 pub(crate) mod token;
 
@@ -21,34 +18,26 @@ pub(crate) mod host;
 
 pub(crate) mod outbox;
 
+pub(crate) mod state;
+
+mod right;
+
+mod key;
+
+mod listing;
+
+mod entry;
+
+mod resource;
+
+mod description;
+
+mod routes;
+
 mod pace;
 
 mod places;
 
-mod commands;
-
-mod health;
-
-mod routes;
-
 pub(crate) mod server;
 
-use std::sync::Arc;
-
-pub(crate) use routes::router;
-
-use crate::{ingest::registry::Registry, metrics::Metrics, store::Store};
-
-/// What the handlers share.
-#[derive(Clone)]
-pub(crate) struct Api {
-    pub(crate) store: Store,
-    pub(crate) registry: Arc<Registry>,
-    pub(crate) metrics: Arc<Metrics>,
-    pub(crate) names: host::Names,
-    pub(crate) outbox: outbox::Outbox,
-    /// What a command needs.
-    pub(crate) access: access::Access,
-    /// Set while the collector drains.
-    pub(crate) drain: tokio_util::sync::CancellationToken,
-}
+pub(crate) use routes::{description, router};

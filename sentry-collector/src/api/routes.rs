@@ -1,18 +1,23 @@
-//! Paths → handlers, and the limits that hold for all of them.
+//! Entries → one router, and the limits that hold for all of them.
 
 use std::{sync::Arc, sync::atomic::Ordering::Relaxed, time::Duration};
 
 use axum::{
-    Router,
-    body::HttpBody as _,
+    Extension, Router,
+    body::{Bytes, HttpBody as _},
     extract::{DefaultBodyLimit, Request, State},
     middleware::{Next, from_fn_with_state},
     response::{IntoResponse, Response},
-    routing::{get, post},
 };
 use tokio::{sync::Semaphore, time::timeout};
 
-use super::{Api, answer::ApiError, commands, health, host, listings};
+use super::{
+    answer::ApiError,
+    description::Description,
+    entry::{Entry, Group},
+    host, resource,
+    state::Api,
+};
 use crate::metrics::Metrics;
 
 const BODY_BYTES: usize = 16 << 10;
@@ -31,34 +36,36 @@ struct Limits {
 
 pub(crate) fn router(api: Api) -> Router {
     let metrics = Arc::clone(&api.metrics);
-    let limited = |requests, routes: Router<Api>| {
+    let limited = |requests| {
         let limits = Limits { turns: Arc::new(Semaphore::new(requests)), metrics: Arc::clone(&metrics) };
-        routes.layer(from_fn_with_state(limits, limit))
+        from_fn_with_state(limits, limit)
     };
-    let listings = Router::new()
-        .route("/api/v1/sensors", get(listings::sensors))
-        .route("/api/v1/agents", get(listings::agents))
-        .route("/api/v1/runs", get(listings::runs))
-        .route("/api/v1/events", get(listings::events))
-        .route("/api/v1/findings", get(listings::findings))
-        .route("/api/v1/decisions", get(listings::decisions))
-        .route("/api/v1/outcomes", get(listings::outcomes))
-        .route("/api/v1/gaps", get(listings::gaps));
-    let finds = Router::new().route("/api/v1/commands/{key}", get(commands::find));
-    let commands = Router::new().route("/api/v1/runs/{run}/{action}", post(commands::create));
-    limited(LISTINGS, listings)
-        .merge(limited(FINDS, finds))
-        .merge(limited(COMMANDS, commands))
-        // Health and metrics answer also when the API is at its limit.
-        .route("/healthz", get(health::healthz))
-        .route("/readyz", get(health::readyz))
-        .route("/metrics", get(health::metrics))
+    let (listings, finds, commands) = (limited(LISTINGS), limited(FINDS), limited(COMMANDS));
+    let entries = resource::all();
+    let description = Description::new(&entries);
+    let mut router = Router::new();
+    for Entry { path, group, handler, .. } in entries {
+        let handler = match group {
+            Group::Listings => handler.layer(listings.clone()),
+            Group::Finds => handler.layer(finds.clone()),
+            Group::Commands => handler.layer(commands.clone()),
+            Group::Unlimited => handler,
+        };
+        router = router.route(&path, handler);
+    }
+    router
         .fallback(async |request: Request| ApiError::NotFound(format!("no path {:?}", request.uri().path())))
         .method_not_allowed_fallback(async || ApiError::Method)
+        .layer(Extension(description))
         .layer(from_fn_with_state(api.names.clone(), host::check))
         .layer(from_fn_with_state(metrics, count))
         .layer(DefaultBodyLimit::max(BODY_BYTES))
         .with_state(api)
+}
+
+/// The OpenAPI document, as it is served.
+pub(crate) fn description() -> Bytes {
+    Description::new(&resource::all()).text()
 }
 
 async fn limit(State(limits): State<Limits>, request: Request, next: Next) -> Response {
@@ -80,4 +87,17 @@ async fn count(State(metrics): State<Arc<Metrics>>, request: Request, next: Next
     let response = next.run(request).await;
     metrics.answered(response.status().as_u16());
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `sentry-collector packaging DIR` writes it.
+    #[test]
+    fn the_committed_description_is_the_one_of_the_code() {
+        let committed = include_str!("../../../docs/openapi.json");
+        let made = String::from_utf8_lossy(&description()).into_owned();
+        assert_eq!(made, committed, "docs/openapi.json has to be written again");
+    }
 }

@@ -7,8 +7,11 @@ use nix::unistd::User;
 use rustix::process::geteuid;
 use sentry_proto::proof::FeedKey;
 
-use super::{ConfigError, File, GrpcAddress};
-use crate::{ingest::gate::Gate, tls::Place};
+use super::{ConfigError, File};
+use crate::{
+    ingest::{address::GrpcAddress, gate::Gate},
+    tls::Place,
+};
 
 const ROOT: u32 = 0;
 /// Whom a user namespace does not know looks like this one.

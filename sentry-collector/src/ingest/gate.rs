@@ -15,7 +15,7 @@ use sentry_proto::{
 use tokio_rustls::rustls::pki_types::CertificateDer;
 use tonic::Status;
 
-use crate::ingest::listen::Peer;
+use crate::{feed::way::Way, ingest::peer::Peer};
 
 /// How sensors prove who they are.
 #[derive(Clone, Debug)]
@@ -27,17 +27,6 @@ pub enum Gate {
     /// Over a unix socket: the kernel says which user connected. The users speak for one sensor:
     /// the named one, or the first that said hello there.
     Socket { users: Vec<u32>, sensor: Option<String> },
-}
-
-/// By which of the ways a sensor was proven; kept in the store.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Way {
-    Certificate,
-    Key,
-    /// `named`: the configuration says for which sensor the socket speaks.
-    Socket {
-        named: bool,
-    },
 }
 
 /// Why somebody is not let in.
@@ -178,18 +167,7 @@ impl Challenge {
     }
 }
 
-// === impl Way, NotProven ===
-
-impl Way {
-    /// As the store has it.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Certificate => "certificate",
-            Self::Key => "key",
-            Self::Socket { .. } => "socket",
-        }
-    }
-}
+// === impl NotProven ===
 
 impl From<&NotProven> for Status {
     fn from(why: &NotProven) -> Self {

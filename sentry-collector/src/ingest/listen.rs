@@ -7,14 +7,10 @@
 use std::{
     fs::{self, DirBuilder, Permissions},
     io,
-    net::SocketAddr,
     os::unix::fs::{DirBuilderExt as _, FileTypeExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
     pin::Pin,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering::Relaxed},
-    },
+    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
@@ -28,7 +24,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tonic::transport::server::Connected;
 
-use crate::config::GrpcAddress;
+use super::{address::GrpcAddress, peer::Peer};
 
 const CONNECTIONS: usize = 1024;
 /// Pause after a failed accept: out of file descriptors does not pass by asking again at once.
@@ -55,23 +51,6 @@ pub(crate) struct Connection {
     /// Until somebody proves to be a sensor.
     unproven: Option<Pin<Box<Sleep>>>,
     _turn: OwnedSemaphorePermit,
-}
-
-/// What is known of a connection's two ends.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Peer {
-    /// Where the collector was reached over TCP.
-    pub(crate) reached: Option<SocketAddr>,
-    /// The kernel's word on who connected to the unix socket.
-    pub(crate) uid: Option<u32>,
-    proven: Arc<AtomicBool>,
-}
-
-impl Peer {
-    /// From now on the connection may last.
-    pub(crate) fn prove(&self) {
-        self.proven.store(true, Relaxed);
-    }
 }
 
 #[derive(Debug)]
@@ -147,12 +126,12 @@ impl Listener {
                 let (stream, _peer) = listener.accept().await?;
                 // Acknowledgements are small and wanted now.
                 stream.set_nodelay(true)?;
-                let peer = Peer { reached: Some(stream.local_addr()?), ..Peer::default() };
+                let peer = Peer::over_tcp(stream.local_addr()?);
                 (Socket::Tcp(stream), peer)
             }
             Self::Unix { listener, .. } => {
                 let (stream, _unnamed) = listener.accept().await?;
-                let peer = Peer { uid: Some(stream.peer_cred()?.uid()), ..Peer::default() };
+                let peer = Peer::over_unix(stream.peer_cred()?.uid());
                 (Socket::Unix(stream), peer)
             }
         };
@@ -190,7 +169,7 @@ impl Connection {
 
     /// Fails once nobody has proven anything for too long.
     fn check_time(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-        if self.peer.proven.load(Relaxed) {
+        if self.peer.proven() {
             self.unproven = None;
         }
         if let Some(limit) = &mut self.unproven

@@ -2,21 +2,18 @@
 //!
 //! Limits: a message may have 4 MiB; every stream has at most 16 answers waiting.
 
-use std::sync::Arc;
-
 use sentry_proto::v1::{
     FromCollector, FromSensor,
     feed_server::{Feed, FeedServer},
 };
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::task::TaskTracker;
 use tonic::{Request, Response, Status, Streaming, transport::server::TlsConnectInfo};
 
-use crate::{
-    ingest::{gate::Gate, listen::Peer, registry::Registry, session::Session},
-    metrics::Metrics,
-    store::Store,
+use super::{
+    peer::Peer,
+    session::{Session, Shared},
 };
 
 /// Largest message either way.
@@ -26,13 +23,8 @@ const ANSWERS: usize = 16;
 /// The ingest side of the collector.
 #[derive(Clone)]
 pub struct FeedService {
-    pub(crate) store: Store,
-    pub(crate) registry: Arc<Registry>,
-    pub(crate) metrics: Arc<Metrics>,
-    /// Cancelled when the collector drains.
-    pub(crate) drain: CancellationToken,
+    pub(crate) shared: Shared,
     pub(crate) sessions: TaskTracker,
-    pub(crate) gate: Arc<Gate>,
 }
 
 impl FeedService {
@@ -51,13 +43,13 @@ impl Feed for FeedService {
         &self,
         request: Request<Streaming<FromSensor>>,
     ) -> Result<Response<Self::StreamStream>, Status> {
-        if self.drain.is_cancelled() {
+        if self.shared.drain.is_cancelled() {
             return Err(Status::unavailable("the collector is shutting down; connect again"));
         }
         let (answers, stream) = mpsc::channel(ANSWERS);
         let peer = request.extensions().get::<Peer>().cloned().unwrap_or_default();
         let chain = request.extensions().get::<TlsConnectInfo<Peer>>().and_then(TlsConnectInfo::peer_certs);
-        let session = Session::new(self.clone(), peer, chain, answers);
+        let session = Session::new(self.shared.clone(), peer, chain, answers);
         self.sessions.spawn(session.run(request.into_inner()));
         Ok(Response::new(ReceiverStream::new(stream)))
     }

@@ -19,20 +19,21 @@ use tokio::{
     time::timeout,
 };
 use tokio_rustls::rustls::pki_types::CertificateDer;
+use tokio_util::sync::CancellationToken;
 use tonic::{Code, Status, Streaming};
 
+use super::{
+    gate::{Gate, NotProven},
+    peer::Peer,
+    registry::{Registry, Seat},
+};
 use crate::{
-    ingest::{
-        gate::{NotProven, Way},
+    feed::{
         item::{Batch, check_hello},
-        listen::Peer,
-        registry::Seat,
-        service::FeedService,
+        way::Way,
     },
-    store::{
-        StoreGone,
-        job::{Opened, Progress},
-    },
+    metrics::Metrics,
+    store::{NotOpened, Opened, Progress, Store, StoreGone},
 };
 
 /// For the hello and for the answer to the challenge.
@@ -45,8 +46,19 @@ const LOGGED: u64 = 64;
 
 type Answers = mpsc::Sender<Result<FromCollector, Status>>;
 
+/// What all sessions share.
+#[derive(Clone)]
+pub(crate) struct Shared {
+    pub(crate) store: Store,
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) metrics: Arc<Metrics>,
+    /// Cancelled when the collector drains.
+    pub(crate) drain: CancellationToken,
+    pub(crate) gate: Arc<Gate>,
+}
+
 pub(crate) struct Session {
-    service: FeedService,
+    shared: Shared,
     peer: Peer,
     chain: Option<Arc<Vec<CertificateDer<'static>>>>,
     answers: Answers,
@@ -54,7 +66,7 @@ pub(crate) struct Session {
 
 /// A session after its hello.
 struct Talk<'a> {
-    service: &'a FeedService,
+    shared: &'a Shared,
     answers: &'a Answers,
     seat: &'a Seat,
     sensor: &'a str,
@@ -77,12 +89,12 @@ enum End {
 
 impl Session {
     pub(crate) fn new(
-        service: FeedService,
+        shared: Shared,
         peer: Peer,
         chain: Option<Arc<Vec<CertificateDer<'static>>>>,
         answers: Answers,
     ) -> Self {
-        Self { service, peer, chain, answers }
+        Self { shared, peer, chain, answers }
     }
 
     pub(crate) async fn run(self, mut inbound: Streaming<FromSensor>) {
@@ -92,7 +104,7 @@ impl Session {
         };
         if let End::With(status) = end {
             if refusal(&status) {
-                self.service.metrics.refused_streams.fetch_add(1, Relaxed);
+                self.shared.metrics.refused_streams.fetch_add(1, Relaxed);
             }
             // The sensor may be gone; then nobody waits for the status.
             self.answers.send(Err(status)).await.ok();
@@ -106,7 +118,7 @@ impl Session {
             return Err(End::With(Status::failed_precondition("the first message must be a hello")));
         };
         check_hello(&hello).map_err(|bad| End::With(Status::invalid_argument(bad.to_string())))?;
-        let gate = &self.service.gate;
+        let gate = &self.shared.gate;
         let chain = self.chain.as_ref().map(|chain| chain.as_slice());
         let admitted = gate.admit(&hello, &self.peer, chain).map_err(|why| self.turn_away(&hello, &why))?;
         if let Some(way) = admitted {
@@ -134,7 +146,7 @@ impl Session {
     ) -> Result<Option<from_sensor::Message>, End> {
         let message = tokio::select! {
             biased;
-            () = self.service.drain.cancelled() => return Err(End::With(draining())),
+            () = self.shared.drain.cancelled() => return Err(End::With(draining())),
             message = timeout(GREETING_TIMEOUT, inbound.message()) => message,
         };
         match message {
@@ -146,7 +158,7 @@ impl Session {
     }
 
     fn turn_away(&self, hello: &v1::Hello, why: &NotProven) -> End {
-        let refused = self.service.metrics.unproven_streams.fetch_add(1, Relaxed) + 1;
+        let refused = self.shared.metrics.unproven_streams.fetch_add(1, Relaxed) + 1;
         // Who tries for ever does not fill the log.
         if refused <= LOGGED || refused.is_power_of_two() {
             tracing::warn!(sensor = hello.sensor, %why, refused, "sensor refused");
@@ -158,8 +170,8 @@ impl Session {
         let sensor = hello.sensor.clone();
         let opened = tokio::select! {
             biased;
-            () = self.service.drain.cancelled() => return End::With(draining()),
-            opened = self.service.store.open_feed(hello, way) => match opened {
+            () = self.shared.drain.cancelled() => return End::With(draining()),
+            opened = self.shared.store.open_feed(hello, way) => match opened {
                 Ok(Ok(opened)) => opened,
                 Ok(Err(why)) => {
                     tracing::warn!(sensor, %why, "sensor refused");
@@ -169,7 +181,7 @@ impl Session {
             },
         };
         self.peer.prove();
-        let seat = self.service.registry.seat(&sensor);
+        let seat = self.shared.registry.seat(&sensor);
         tracing::info!(sensor, acked = opened.acked, "sensor connected");
         let welcome = v1::Welcome {
             acked: opened.acked,
@@ -179,7 +191,7 @@ impl Session {
             return End::Gone;
         }
         let talk = Talk {
-            service: &self.service,
+            shared: &self.shared,
             answers: &self.answers,
             seat: &seat,
             sensor: &sensor,
@@ -206,7 +218,7 @@ impl Talk<'_> {
         let mut said = self.opened.acked;
         let end = tokio::select! {
             biased;
-            () = self.service.drain.cancelled() => End::With(draining()),
+            () = self.shared.drain.cancelled() => End::With(draining()),
             () = self.seat.replaced.cancelled() => End::With(replaced()),
             () = self.answers.closed() => End::Gone,
             end = self.acknowledge(&mut progress, &mut said, false) => end,
@@ -288,9 +300,9 @@ impl Talk<'_> {
             tracing::warn!(sensor = self.sensor, position = last, "leap refused");
             End::With(Status::failed_precondition(leap.to_string()))
         })?;
-        self.service
+        self.shared
             .store
-            .put(&self.opened, batch, size, Arc::clone(&self.progress))
+            .apply(&self.opened, batch, size, Arc::clone(&self.progress))
             .await
             .map_err(|StoreGone| End::With(draining()))?;
         self.sent.fetch_max(last, Relaxed);
@@ -302,7 +314,7 @@ impl Talk<'_> {
             let why = format!("the result of command {:?} has no outcome", result.key);
             return Err(End::With(Status::invalid_argument(why)));
         };
-        self.service
+        self.shared
             .store
             .command_result(self.sensor.to_owned(), result.key, outcome.encode_to_vec())
             .await
@@ -313,7 +325,7 @@ impl Talk<'_> {
     async fn command(&self) -> End {
         let mut given = HashSet::new();
         loop {
-            match self.service.store.open_commands(self.sensor).await {
+            match self.shared.store.open_commands(self.sensor).await {
                 Ok(waiting) => {
                     // Answered ones are not listed any more, so this stays as small as the list.
                     given.retain(|key| waiting.iter().any(|command| &command.key == key));
@@ -321,7 +333,7 @@ impl Talk<'_> {
                         if !given.insert(command.key.clone()) {
                             continue;
                         }
-                        if self.service.store.command_delivered(command.key.clone()).await.is_err() {
+                        if self.shared.store.command_delivered(command.key.clone()).await.is_err() {
                             return End::With(draining());
                         }
                         tracing::info!(sensor = self.sensor, key = command.key, "command delivered");
@@ -350,6 +362,15 @@ fn draining() -> Status {
 
 fn replaced() -> Status {
     Status::aborted("a newer stream of this sensor took over")
+}
+
+impl From<&NotOpened> for Status {
+    fn from(why: &NotOpened) -> Self {
+        match why {
+            NotOpened::Way { .. } | NotOpened::Holder { .. } => Self::permission_denied(why.to_string()),
+            NotOpened::Leap(_) => Self::failed_precondition(why.to_string()),
+        }
+    }
 }
 
 /// Whether the sensor is at fault rather than the moment.

@@ -126,7 +126,7 @@ async fn what_is_of_a_run_names_its_container() {
     sensor.send(4, vec![finding("r1", 1, v1::Severity::High)]).await;
     sensor.send_events("r2", 5..=5, 1).await;
     sensor.acked(5).await;
-    let expected = sentry_proto::container::json(&container);
+    let expected = json!(sentry_view::Container::from(&container));
     assert_eq!(collector.items("/api/v1/runs?run=r1")[0]["container"], expected);
     for path in ["/api/v1/events?run=r1", "/api/v1/findings"] {
         let items = collector.items(path);
@@ -186,7 +186,7 @@ async fn runs_tell_no_finding_from_not_complete() {
         one("blind")["completeness"]["missing"],
         json!([
             "the sensor was away 1 times while the run lived",
-            "2 acts could not be told",
+            "2 acts have no record",
             "the kernel left out 3 calls of programs while the run lived",
         ])
     );
@@ -257,4 +257,34 @@ async fn refuses_clearly() {
     assert!(collector.metric("api_requests_total{status=\"4xx\"}") >= 9);
     let (head, _) = raw(collector.http, &get_text(collector.http, "/metrics"));
     assert!(head.contains("text/plain; version=0.0.4"), "{head}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn describes_itself_to_everybody() {
+    let collector = Collector::start();
+    let described = collector.read("/api/v1/openapi.json");
+    assert_eq!(described["openapi"], "3.1.0");
+    let paths: Vec<&String> = described["paths"].as_object().unwrap().keys().collect();
+    let expected = [
+        "/api/v1/agents",
+        "/api/v1/commands/{key}",
+        "/api/v1/decisions",
+        "/api/v1/events",
+        "/api/v1/findings",
+        "/api/v1/gaps",
+        "/api/v1/openapi.json",
+        "/api/v1/outcomes",
+        "/api/v1/runs",
+        "/api/v1/runs/{run}/{action}",
+        "/api/v1/sensors",
+        "/healthz",
+        "/metrics",
+        "/readyz",
+    ];
+    assert_eq!(paths, expected);
+    let secured = |path: &str, method: &str| described["paths"][path][method]["security"].clone();
+    assert_eq!(secured("/api/v1/runs/{run}/{action}", "post"), json!([{"command_token": []}]));
+    assert_eq!(secured("/api/v1/runs", "get"), Value::Null);
+    let (head, _) = raw(collector.http, &get_text(collector.http, "/api/v1/openapi.json"));
+    assert!(head.contains("application/json"), "{head}");
 }

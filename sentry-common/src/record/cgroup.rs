@@ -31,7 +31,6 @@ pub struct CgroupRecord {
     /// Path below the cgroup mount, as the tracepoint gives it.
     pub path: ArgumentText,
 }
-shared!(CgroupRecord);
 const _: () = assert!(size_of::<CgroupRecord>() == 584);
 
 /// Records are missing from here on; without it: they are whole again.
@@ -53,5 +52,4 @@ pub struct CompletenessRecord {
     pub flags: u32,
     pub reserved: u32,
 }
-shared!(CompletenessRecord);
 const _: () = assert!(size_of::<CompletenessRecord>() == 88);

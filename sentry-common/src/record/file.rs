@@ -33,7 +33,6 @@ pub struct FileRecord {
     pub error: u32,
     pub path: PathText,
 }
-shared!(FileRecord);
 const _: () = assert!(size_of::<FileRecord>() == 1376);
 
 /// The same acts (`TRUNCATE`, `CHANGE_MODE`, `CHANGE_OWNER`) where only the syscall's path argument is left of the file.
@@ -54,7 +53,6 @@ pub struct FileArgumentRecord {
     pub directory: PathText,
     pub argument: ArgumentText,
 }
-shared!(FileArgumentRecord);
 const _: () = assert!(size_of::<FileArgumentRecord>() == 1872);
 
 /// A name was removed (`UNLINK`), changed (`RENAME`: `path` → `new_path`), added to a file (`LINK`: `path` is the file,
@@ -92,7 +90,6 @@ pub struct NameRecord {
     /// Only with [`FROM_ARGUMENT`]: the new name of `RENAME` and `LINK`, the target of a symlink, the name of an attribute.
     pub new_argument: ArgumentText,
 }
-shared!(NameRecord);
 const _: () = assert!(size_of::<NameRecord>() == 3704);
 
 /// `path` is the object's.

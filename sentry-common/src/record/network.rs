@@ -36,7 +36,6 @@ pub struct NetworkRecord {
     /// errno; 0 = done, or not yet known (`CONNECT`).
     pub error: u32,
 }
-shared!(NetworkRecord);
 const _: () = assert!(size_of::<NetworkRecord>() == 104);
 
 /// The socket has a name in the abstract name space, without a file.
@@ -67,7 +66,6 @@ pub struct UnixRecord {
     /// The name the peer's socket was bound to.
     pub name: ArgumentText,
 }
-shared!(UnixRecord);
 const _: () = assert!(size_of::<UnixRecord>() == 608);
 
 /// Bytes of a packet that a record carries. A power of two.
@@ -100,5 +98,4 @@ pub struct PayloadRecord {
     pub reserved: u32,
     pub bytes: [u8; PAYLOAD_CAPACITY],
 }
-shared!(PayloadRecord);
 const _: () = assert!(size_of::<PayloadRecord>() == 112 + PAYLOAD_CAPACITY);

@@ -25,7 +25,6 @@ pub struct TargetRecord {
     /// errno of a refusal; 0 = not refused where it was seen.
     pub error: u32,
 }
-shared!(TargetRecord);
 const _: () = assert!(size_of::<TargetRecord>() == 72);
 
 /// How another process was reached.
@@ -75,7 +74,6 @@ pub struct KernelRecord {
     pub path: PathText,
     pub text: ArgumentText,
 }
-shared!(KernelRecord);
 const _: () = assert!(size_of::<KernelRecord>() == 1880);
 
 /// `MOUNT`, `UNMOUNT`, `CHANGE_ROOT` and `WATCH` where only the syscall's arguments are left. The length tells it from a
@@ -100,5 +98,4 @@ pub struct KernelArgumentRecord {
     pub argument: ArgumentText,
     pub text: ArgumentText,
 }
-shared!(KernelArgumentRecord);
 const _: () = assert!(size_of::<KernelArgumentRecord>() == 2400);

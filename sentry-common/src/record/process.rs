@@ -20,7 +20,6 @@ pub struct FileKey {
     /// File type and permission bits (`i_mode`).
     pub mode: u32,
 }
-shared!(FileKey);
 const _: () = assert!(size_of::<FileKey>() == 24);
 
 /// A new task that is the first of its process. The header names the parent (the caller of fork).
@@ -37,7 +36,6 @@ pub struct ForkRecord {
     pub child_start_boot_ns: u64,
     pub child_cgroup: u64,
 }
-shared!(ForkRecord);
 const _: () = assert!(size_of::<ForkRecord>() == 72);
 
 /// What was asked for is a script (or a file of `binfmt_misc`), and `file` its interpreter.
@@ -79,7 +77,6 @@ pub struct ExecRecord {
     /// The kernel's copy of the path that execve was given: a link, a script, `/dev/fd/N`.
     pub requested: ArgumentText,
 }
-shared!(ExecRecord);
 const _: () = assert!(size_of::<ExecRecord>() == 4744 + 24 + 8 + 16 + 520);
 
 /// The last thread of a process ended.
@@ -95,5 +92,4 @@ pub struct ExitRecord {
     pub status: u32,
     pub reserved: u32,
 }
-shared!(ExitRecord);
 const _: () = assert!(size_of::<ExitRecord>() == 56);

@@ -29,7 +29,6 @@ pub struct PathText {
     pub flags: u32,
     pub bytes: [u8; PATH_CAPACITY + PATH_SLACK],
 }
-shared!(PathText);
 const _: () = assert!(size_of::<PathText>() == 1288);
 
 /// An argument vector as it lies in the new program's memory: arguments, each ended by NUL.
@@ -47,7 +46,6 @@ pub struct ArgvText {
     pub full_length: u64,
     pub bytes: [u8; ARGV_CAPACITY],
 }
-shared!(ArgvText);
 const _: () = assert!(size_of::<ArgvText>() == 2064);
 
 /// A path argument of a syscall, as user memory held it when the call returned.
@@ -63,5 +61,4 @@ pub struct ArgumentText {
     pub flags: u32,
     pub bytes: [u8; ARGUMENT_CAPACITY],
 }
-shared!(ArgumentText);
 const _: () = assert!(size_of::<ArgumentText>() == 520);

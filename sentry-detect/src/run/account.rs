@@ -1,7 +1,12 @@
 //! What a run comes to: in this sensor life, and over all of them.
 
+use sentry_common::counter::Counts;
+
 use super::books::{RINGS, RingBooks};
-use crate::{aggregate::counters::Counters, identity::ProcessKey};
+use crate::{
+    completeness::{Books, Kept, Record},
+    identity::ProcessKey,
+};
 
 /// Where a run stands for those who ask: what outcomes have verified.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -18,13 +23,10 @@ pub struct Account {
     pub state: State,
     pub ended_unix_ns: Option<u64>,
     pub rings: [RingBooks; RINGS],
-    /// Processes and acts; CPU time, bytes and losses are not in it.
-    pub counters: Counters,
+    pub counts: Counts,
     pub findings: u64,
     /// Times that the sensor was away while the run lived.
     pub interruptions: u32,
-    /// Acts that no record could be made of.
-    pub unrecorded: u64,
     /// Calls of programs that the kernel left out meanwhile; known when ended.
     pub skipped: u64,
     /// The counters hold every process that started before this (`CLOCK_BOOTTIME`, ns).
@@ -38,20 +40,33 @@ impl Account {
     pub(super) fn after(self, before: &Self) -> Self {
         Self {
             rings: std::array::from_fn(|ring| self.rings[ring].plus(&before.rings[ring])),
-            counters: self.counters.plus(&before.counters),
+            counts: self.counts + before.counts,
             findings: self.findings + before.findings,
             interruptions: before.interruptions + 1,
-            unrecorded: self.unrecorded + before.unrecorded,
             skipped: self.skipped + before.skipped,
             ..self
         }
     }
 
-    /// Whether the record of the run is complete: one was made of every act, none was left out, and
-    /// `kept` of them are there, without a gap. This is the only rule for it.
+    /// Whether the record of the run is complete, where `events` are kept of it, with `gaps` between
+    /// them.
     #[must_use]
-    pub fn is_complete(&self, kept: u64, gaps: u64) -> bool {
-        let generated: u64 = self.rings.iter().map(|ring| ring.generated).sum();
-        gaps == 0 && self.interruptions == 0 && self.unrecorded == 0 && self.skipped == 0 && kept == generated
+    pub fn is_complete(&self, events: u64, gaps: u64) -> bool {
+        let [critical, bulk] = self.rings.map(|ring| Books {
+            generated: ring.generated,
+            delivered: ring.delivered,
+            lost: ring.lost,
+            throttled: ring.throttled,
+        });
+        let record = Record {
+            critical,
+            bulk,
+            ended: self.ended_unix_ns.is_some(),
+            interruptions: self.interruptions.into(),
+            without_record: self.counts.untold,
+            skipped: self.skipped,
+            kept: Kept { events: Some(events), gaps, ..Kept::default() },
+        };
+        record.is_complete()
     }
 }

@@ -118,7 +118,7 @@ pub fn parse(ctx: &SkBuffContext, header: &Header) -> Option<Packet> {
         source_port: u16::from_be(ports[0]),
         destination_port: u16::from_be(ports[1]),
         payload,
-        length: if full > payload { full - payload } else { 0 },
+        length: full.saturating_sub(payload),
     })
 }
 

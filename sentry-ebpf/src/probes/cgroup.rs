@@ -32,7 +32,7 @@ pub fn cgroup_attach_task(destination: *const u8, path: *const u8, member: *cons
     {
         gate::tag_task(member, &run);
         if task::is_leader(member) && gate::tag_process(Actor::of(member), &run) {
-            count::add(&run, |block| &raw mut block.processes_entered);
+            count::add(&run, |block| &raw mut block.counts.processes_entered);
         }
         moved(&run, member, id, DESTINATION_IN_RUN, path);
     }
@@ -40,7 +40,7 @@ pub fn cgroup_attach_task(destination: *const u8, path: *const u8, member: *cons
 
 #[inline(always)]
 fn moved(run: &Run, member: *const u8, cgroup: u64, flags: u32, path: *const u8) {
-    count::add(run, |block| &raw mut block.cgroup_moves);
+    count::add(run, |block| &raw mut block.counts.cgroup_moves);
     report(run, kind::CGROUP_MOVE, Actor::of(member), cgroup, flags, path);
 }
 
@@ -59,7 +59,7 @@ pub fn cgroup_mkdir(made: *const u8, path: *const u8) {
     if RUN_CGROUPS.insert(id, run.tag, BPF_ANY.into()).is_err() {
         count::untold(&run, fault::RUN_CGROUPS_FULL);
     }
-    count::add(&run, |block| &raw mut block.cgroups_made);
+    count::add(&run, |block| &raw mut block.counts.cgroups_made);
     report(&run, kind::CGROUP_MAKE, Actor::current(gate::current_task()), id, DESTINATION_IN_RUN, path);
 }
 

@@ -23,7 +23,7 @@ use crate::{
 pub fn sched_process_exec(current: *const u8, old_tid: u32, bprm: *const u8) {
     let member = gate::of_member(current).or_else(|| fork::missed(current));
     if let Some(run) = member.or_else(|| select::executed(current, bprm)) {
-        count::add(&run, |block| &raw mut block.execs);
+        count::add(&run, |block| &raw mut block.counts.execs);
         if let Some(mut record) = emit::critical::<ExecRecord>(&run, kind::EXEC, Actor::current(current)) {
             image(current, old_tid, bprm, record.fields());
             record.submit();

@@ -23,7 +23,7 @@ pub fn sched_process_exit(current: *const u8) {
     if !gate::untag_process(actor.tgid, &run) {
         return;
     }
-    count::add(&run, |block| &raw mut block.processes_ended);
+    count::add(&run, |block| &raw mut block.counts.processes_ended);
     if let Some(mut record) = emit::critical::<ExitRecord>(&run, kind::EXIT, actor) {
         let fields = record.fields();
         fields.status = task::exit_status(current);

@@ -27,7 +27,8 @@ pub fn task_newtask(child: *const u8, clone_flags: u64) {
     let parent = gate::current_task();
     let child_cgroup = cgroup::of_task(child);
     if let Some(run) = gate::of_member(parent) {
-        let is_process = born(&run, parent, child, child_cgroup, |block| &raw mut block.processes_born);
+        let is_process =
+            born(&run, parent, child, child_cgroup, |block| &raw mut block.counts.processes_born);
         if is_process && !gate::owns_cgroup(&run, child_cgroup) {
             report_birth_outside(&run, child, child_cgroup);
         }
@@ -35,7 +36,7 @@ pub fn task_newtask(child: *const u8, clone_flags: u64) {
             standing::born(&run, Actor::of(child), clone_flags);
         }
     } else if let Some(run) = gate::of_cgroup(child_cgroup) {
-        born(&run, parent, child, child_cgroup, |block| &raw mut block.processes_entered);
+        born(&run, parent, child, child_cgroup, |block| &raw mut block.counts.processes_entered);
     } else {
         outside::born(parent, child);
     }
@@ -61,7 +62,7 @@ fn born(
     counter: impl FnOnce(&mut RunBlock) -> *mut u64,
 ) -> bool {
     gate::tag_task(child, run);
-    count::add(run, |block| &raw mut block.tasks_born);
+    count::add(run, |block| &raw mut block.counts.tasks_born);
     if !task::is_leader(child) {
         return false;
     }
@@ -105,8 +106,8 @@ pub(crate) fn missed(leader: *const u8) -> Option<Run> {
     let process = Actor::of(leader);
     gate::tag_task(leader, &run);
     if gate::tag_process(process, &run) {
-        count::add(&run, |block| &raw mut block.tasks_born);
-        count::add(&run, |block| &raw mut block.processes_born);
+        count::add(&run, |block| &raw mut block.counts.tasks_born);
+        count::add(&run, |block| &raw mut block.counts.processes_born);
         report(&run, Actor { tgid, tid: tgid, start_boot_ns }, process, cgroup);
     }
     Some(run)
@@ -119,7 +120,7 @@ fn report_birth_outside(run: &Run, child: *const u8, child_cgroup: u64) {
     if child_cgroup == cgroup::of_task(gate::current_task()) {
         return;
     }
-    count::add(run, |block| &raw mut block.cgroup_moves);
+    count::add(run, |block| &raw mut block.counts.cgroup_moves);
     if let Some(mut record) = emit::critical::<CgroupRecord>(run, kind::CGROUP_MOVE, Actor::of(child)) {
         let fields = record.fields();
         fields.cgroup = child_cgroup;

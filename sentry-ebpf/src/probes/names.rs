@@ -19,7 +19,7 @@ use crate::{
 #[inline(always)]
 pub fn path_unlink(directory: *const u8, dentry: *const u8) {
     let Some(run) = gate::current() else { return };
-    count::add(&run, |block| &raw mut block.unlinks);
+    count::add(&run, |block| &raw mut block.counts.unlinks);
     let actor = Actor::current(gate::current_task());
     let Some(mut record) = emit::bulk::<NameRecord>(&run, kind::UNLINK, actor) else { return };
     fill(record.fields(), directory, dentry);
@@ -40,7 +40,7 @@ pub fn path_rename(
     /// `RENAME_EXCHANGE`.
     const SWAP: u32 = 2;
     let Some(run) = gate::current() else { return };
-    count::add(&run, |block| &raw mut block.renames);
+    count::add(&run, |block| &raw mut block.counts.renames);
     let actor = Actor::current(gate::current_task());
     let Some(mut record) = emit::bulk::<NameRecord>(&run, kind::RENAME, actor) else { return };
     fill(record.fields(), old_directory, old_dentry);

@@ -14,7 +14,7 @@ use crate::{
 #[inline(always)]
 pub fn connect<const IPV6: bool>(ctx: &SockAddrContext) -> i32 {
     if let Some((run, actor)) = member() {
-        count::add(&run, |block| &raw mut block.connects);
+        count::add(&run, |block| &raw mut block.counts.connects);
         report::<IPV6>(&run, actor, kind::CONNECT, ctx);
     }
     1
@@ -24,7 +24,7 @@ pub fn connect<const IPV6: bool>(ctx: &SockAddrContext) -> i32 {
 #[inline(always)]
 pub fn send<const IPV6: bool>(ctx: &SockAddrContext) -> i32 {
     if let Some((run, actor)) = member() {
-        count::add(&run, |block| &raw mut block.sends);
+        count::add(&run, |block| &raw mut block.counts.sends);
         report::<IPV6>(&run, actor, kind::SEND, ctx);
     }
     1

@@ -36,12 +36,12 @@ pub(crate) fn report(run: &Run, opened: *const u8, flags: u32) {
     // The kernel does not mark a file made without a name as created.
     let is_new = file::mode(opened) & file::MODE_CREATED != 0 || open_flags & file::FLAG_NAMELESS != 0;
     let created = if is_new { CREATED } else { 0 };
-    count::add(run, |block| &raw mut block.opens);
+    count::add(run, |block| &raw mut block.counts.opens);
     if open_flags & ACCESS_MODE != 0 {
-        count::add(run, |block| &raw mut block.opens_for_write);
+        count::add(run, |block| &raw mut block.counts.opens_for_write);
     }
     if created != 0 {
-        count::add(run, |block| &raw mut block.creates);
+        count::add(run, |block| &raw mut block.counts.creates);
     }
     let actor = Actor::current(gate::current_task());
     let Some(mut record) = emit::bulk::<FileRecord>(run, kind::OPEN, actor) else { return };

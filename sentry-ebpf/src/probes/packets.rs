@@ -76,7 +76,7 @@ fn sender() -> Option<(gate::Run, Actor)> {
 
 #[inline(always)]
 fn report(ctx: &SkBuffContext, run: &gate::Run, actor: Actor, cookie: u64, header: &Header) {
-    count::add(run, |block| &raw mut block.sends);
+    count::add(run, |block| &raw mut block.counts.sends);
     let Some(mut record) = emit::bulk::<NetworkRecord>(run, kind::SEND, actor) else { return };
     let fields = record.fields();
     let [local_port, port] = packet::ports(ctx, header);

@@ -42,7 +42,7 @@ pub fn iter_task(output: *mut seq_file, member: *const u8) {
     if !gate::tag_process(actor, &run) {
         return;
     }
-    count::add(&run, |block| &raw mut block.processes_entered);
+    count::add(&run, |block| &raw mut block.counts.processes_entered);
     let Some(mut record) = emit::critical::<ExecRecord>(&run, kind::SEED, actor) else { return };
     exec::fill(member, task::exe_file(member).map_or(0, |file| file as u64), record.fields());
     user::write_no_argv(&mut record.fields().argv);

@@ -49,7 +49,7 @@ pub fn executed(current: *const u8, bprm: *const u8) -> Option<Run> {
     let run = candidate(id)?;
     gate::tag_task(current, &run);
     if gate::tag_process(Actor::of(current), &run) {
-        count::add(&run, |block| &raw mut block.processes_entered);
+        count::add(&run, |block| &raw mut block.counts.processes_entered);
     }
     Some(run)
 }

@@ -3,11 +3,12 @@
 use std::{fs, path::Path};
 
 use nix::mount::{MsFlags, mount};
+use sentry_common::fact::Fact;
 use serde::Serialize;
 
 use super::{
     LoadError,
-    facts::{FACTS, FactRow},
+    facts::lost,
     hooks::{ALONG, HOOKS, Hook, Tier},
     load::Loader,
     objects::Object,
@@ -21,14 +22,14 @@ pub struct Capabilities {
     pub kernel: String,
     /// `A`, `B`, `C`, or `none` when not even the process programs load.
     pub tier: &'static str,
-    pub facts: Vec<Fact>,
+    pub facts: Vec<Seen>,
     /// Why the better tiers are not available, one line each.
     pub limits: Vec<String>,
 }
 
 /// One kind of fact and how it is seen here.
 #[derive(Clone, Debug, Serialize)]
-pub struct Fact {
+pub struct Seen {
     pub fact: &'static str,
     /// The kernel hook used, or why there is none.
     pub hook: String,
@@ -117,28 +118,28 @@ fn why_not(loader: &Loader<'_>, btf: &aya::Btf, object: Object, what: &str) -> O
 }
 
 /// The table "fact → hook → what is lost" of one tier, or of a kernel that has none.
-fn facts(tier: Option<Tier>, missing: &[(&'static Hook, String)]) -> Vec<Fact> {
-    FACTS.iter().map(|row| fact(row, tier, missing)).collect()
+fn facts(tier: Option<Tier>, missing: &[(&'static Hook, String)]) -> Vec<Seen> {
+    Fact::ALL.iter().map(|fact| seen(*fact, tier, missing)).collect()
 }
 
-fn fact(row: &'static FactRow, tier: Option<Tier>, missing: &[(&'static Hook, String)]) -> Fact {
+fn seen(fact: Fact, tier: Option<Tier>, missing: &[(&'static Hook, String)]) -> Seen {
     let Some(tier) = tier else {
-        return Fact { fact: row.name, hook: "none".into(), seen: false, lost: Some("all of it".into()) };
+        return Seen { fact: fact.name(), hook: "none".into(), seen: false, lost: Some("all of it".into()) };
     };
-    let source =
-        ALONG.iter().find(|(on, name, _)| *on == tier && *name == row.name).map_or(row.name, |(.., of)| of);
+    let along = ALONG.iter().find(|(on, along, _)| *on == tier && *along == fact);
+    let source = along.map_or(fact, |(.., of)| *of);
     let on_tier = || HOOKS.iter().filter(move |hook| hook.fact == source && hook.is_on(tier));
     let is_missing = |hook: &&Hook| missing.iter().any(|(missing, _)| std::ptr::eq(*missing, *hook));
     let mut present: Vec<String> = on_tier().filter(|hook| !is_missing(hook)).map(Hook::name).collect();
     // Several programs can share one hook.
     present.dedup();
     let absent: Vec<String> = on_tier().filter(is_missing).map(Hook::name).collect();
-    let mut lost: Vec<String> = row.lost[tier as usize / 2].map(str::to_owned).into_iter().collect();
+    let mut lost: Vec<String> = lost(fact, tier).map(str::to_owned).into_iter().collect();
     if !absent.is_empty() {
         lost.push(format!("this kernel lacks or refuses {}", absent.join(", ")));
     }
-    Fact {
-        fact: row.name,
+    Seen {
+        fact: fact.name(),
         hook: if present.is_empty() { "none".into() } else { present.join(", ") },
         seen: !present.is_empty(),
         lost: (!lost.is_empty()).then(|| lost.join("; ")),
@@ -148,15 +149,15 @@ fn fact(row: &'static FactRow, tier: Option<Tier>, missing: &[(&'static Hook, St
 impl super::Programs {
     /// Whether the loaded programs tell a fact.
     #[must_use]
-    pub fn tell(&self, name: &str) -> bool {
-        facts(Some(self.tier()), self.missing()).iter().any(|fact| fact.fact == name && fact.seen)
+    pub fn tell(&self, fact: Fact) -> bool {
+        seen(fact, Some(self.tier()), self.missing()).seen
     }
 
     /// What the loaded programs do not see, one line each.
     #[must_use]
     pub fn limits(&self) -> Vec<String> {
-        let lost = facts(Some(self.tier()), self.missing()).into_iter();
-        let lost = lost.filter_map(|fact| Some(format!("{}: {}", fact.fact, fact.lost?)));
+        let facts = facts(Some(self.tier()), self.missing()).into_iter();
+        let lost = facts.filter_map(|seen| Some(format!("{}: {}", seen.fact, seen.lost?)));
         self.unknown_tier().into_iter().chain(lost).collect()
     }
 
@@ -171,11 +172,11 @@ impl super::Programs {
 #[must_use]
 pub fn markdown() -> String {
     let mut table = String::from("| fact | tier | hook | what is lost |\n|---|---|---|---|\n");
-    for row in FACTS {
+    for fact in Fact::ALL {
         let of = |tier: Tier| {
-            let fact = fact(row, Some(tier), &[]);
-            let hooks: Vec<String> = fact.hook.split(", ").map(|hook| format!("`{hook}`")).collect();
-            (if fact.seen { hooks.join(", ") } else { "–".into() }, fact.lost.unwrap_or_else(|| "–".into()))
+            let seen = seen(*fact, Some(tier), &[]);
+            let hooks: Vec<String> = seen.hook.split(", ").map(|hook| format!("`{hook}`")).collect();
+            (if seen.seen { hooks.join(", ") } else { "–".into() }, seen.lost.unwrap_or_else(|| "–".into()))
         };
         let tiers = Tier::ALL.map(|tier| (tier.letter().to_owned(), of(tier)));
         let mut lines: Vec<(String, (String, String))> = Vec::new();
@@ -186,7 +187,7 @@ pub fn markdown() -> String {
             }
         }
         for (letters, (hook, lost)) in lines {
-            table.push_str(&format!("| {} | {letters} | {hook} | {lost} |\n", row.name));
+            table.push_str(&format!("| {} | {letters} | {hook} | {lost} |\n", fact.name()));
         }
     }
     table

@@ -5,6 +5,8 @@
 
 use std::{collections::HashSet, io};
 
+use sentry_common::fact::Fact;
+
 use super::{
     Programs, fdinfo,
     hooks::{Attach, HOOKS},
@@ -15,7 +17,7 @@ impl Programs {
     ///
     /// # Errors
     /// When the process's own descriptors cannot be listed.
-    pub fn detached(&self) -> io::Result<Vec<&'static str>> {
+    pub fn detached(&self) -> io::Result<Vec<Fact>> {
         let gone = without_cgroup()?;
         let on_cgroups = HOOKS.iter().filter(|hook| {
             matches!(hook.attach, Attach::SockAddr | Attach::Sock | Attach::Egress | Attach::Ingress)

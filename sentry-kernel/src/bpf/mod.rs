@@ -28,6 +28,8 @@ mod detached;
 
 mod skipped;
 
+mod row;
+
 pub mod tables;
 
 pub mod selected;

@@ -14,6 +14,7 @@ use sentry_common::table::{COMM_BYTES, FileId, NAME_BYTES, RunTag, SPARES, spare
 
 use super::{
     LoadError,
+    row::Row,
     tables::{table, take},
 };
 
@@ -74,7 +75,7 @@ pub struct SelectedTables {
     names: LpmTrie<MapData, [u8; NAME_BYTES], u8>,
     comms: Table<MapData, [u8; COMM_BYTES], u8>,
     users: Table<MapData, u32, u8>,
-    files: Table<MapData, FileId, u8>,
+    files: Table<MapData, Row<FileId>, u8>,
     spares: Array<MapData, u64>,
     now: Rows,
 }
@@ -107,7 +108,7 @@ impl SelectedTables {
             self.users.insert(user, 1, 0).map_err(table("write", "SELECTED_USERS"))?;
         }
         for file in rows.file_ids() {
-            self.files.insert(file, 1, 0).map_err(table("write", "SELECTED_FILES"))?;
+            self.files.insert(Row(file), 1, 0).map_err(table("write", "SELECTED_FILES"))?;
         }
         for name in self.now.names.difference(&rows.names) {
             self.names.remove(&key(name)).map_err(table("write", "SELECTED_NAMES"))?;
@@ -120,7 +121,7 @@ impl SelectedTables {
         }
         let kept: Vec<FileId> = rows.file_ids().collect();
         for file in self.now.file_ids().filter(|file| !kept.contains(file)) {
-            self.files.remove(&file).map_err(table("write", "SELECTED_FILES"))?;
+            self.files.remove(&Row(file)).map_err(table("write", "SELECTED_FILES"))?;
         }
         self.now = rows;
         Ok(())

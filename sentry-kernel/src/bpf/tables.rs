@@ -13,14 +13,14 @@ use sentry_common::{
 };
 use sentry_detect::run::ProcessKey;
 
-use super::LoadError;
+use super::{LoadError, row::Row};
 
 /// Handles of the shared maps.
 pub struct Tables {
-    run_cgroups: Table<MapData, u64, RunTag>,
-    process_tags: Table<MapData, u32, ProcessTag>,
-    flows: Table<MapData, FlowKey, Flow>,
-    runs: Array<MapData, RunBlock>,
+    run_cgroups: Table<MapData, u64, Row<RunTag>>,
+    process_tags: Table<MapData, u32, Row<ProcessTag>>,
+    flows: Table<MapData, Row<FlowKey>, Row<Flow>>,
+    runs: Array<MapData, Row<RunBlock>>,
     faults: PerCpuArray<MapData, u64>,
     tags_missing: Array<MapData, u32>,
 }
@@ -72,7 +72,7 @@ impl Tables {
     /// When the kernel refuses the write.
     pub fn set_run(&mut self, slot: u32, generation: u32) -> Result<(), LoadError> {
         let block = RunBlock { generation, ..RunBlock::default() };
-        self.runs.set(slot, block, 0).map_err(table("write", "RUNS"))
+        self.runs.set(slot, Row(block), 0).map_err(table("write", "RUNS"))
     }
 
     /// Voids every tag of a slot's run and keeps its counters; says what they came to. A count that falls between the
@@ -82,7 +82,8 @@ impl Tables {
     /// When the kernel refuses.
     pub fn stop_run(&mut self, slot: u32) -> Result<RunBlock, LoadError> {
         let block = self.run(slot)?;
-        self.runs.set(slot, RunBlock { generation: 0, ..block }, 0).map_err(table("write", "RUNS"))?;
+        let stopped = RunBlock { generation: 0, ..block };
+        self.runs.set(slot, Row(stopped), 0).map_err(table("write", "RUNS"))?;
         self.run(slot)
     }
 
@@ -91,7 +92,7 @@ impl Tables {
     /// # Errors
     /// When the kernel refuses the read.
     pub fn run(&self, slot: u32) -> Result<RunBlock, LoadError> {
-        self.runs.get(&slot, 0).map_err(table("read", "RUNS"))
+        self.runs.get(&slot, 0).map(|row| row.0).map_err(table("read", "RUNS"))
     }
 
     /// Makes a cgroup part of a run.
@@ -99,20 +100,20 @@ impl Tables {
     /// # Errors
     /// When the table is full.
     pub fn add_cgroup(&mut self, cgroup: u64, tag: RunTag) -> Result<(), LoadError> {
-        self.run_cgroups.insert(cgroup, tag, 0).map_err(table("write", "RUN_CGROUPS"))
+        self.run_cgroups.insert(cgroup, Row(tag), 0).map_err(table("write", "RUN_CGROUPS"))
     }
 
     /// Which run a cgroup belongs to.
     #[must_use]
     pub fn cgroup(&self, cgroup: u64) -> Option<RunTag> {
-        self.run_cgroups.get(&cgroup, 0).ok()
+        self.run_cgroups.get(&cgroup, 0).ok().map(|row| row.0)
     }
 
     /// The cgroups whose tag is not void.
     #[must_use]
     pub fn live_cgroups(&self) -> HashSet<u64> {
         let rows = self.run_cgroups.iter().filter_map(Result::ok);
-        rows.filter(|(_, tag)| self.is_live(*tag)).map(|(cgroup, _)| cgroup).collect()
+        rows.filter(|(_, tag)| self.is_live(tag.0)).map(|(cgroup, _)| cgroup).collect()
     }
 
     /// Whether a tag is that of the run that has its slot now.
@@ -127,7 +128,7 @@ impl Tables {
             .run_cgroups
             .iter()
             .filter_map(Result::ok)
-            .filter(|row| row.1 == tag)
+            .filter(|row| row.1.0 == tag)
             .map(|row| row.0)
             .collect();
         for cgroup in cgroups {
@@ -153,7 +154,7 @@ impl Tables {
 
     fn member_rows(&self) -> impl Iterator<Item = (RunTag, ProcessKey)> {
         let rows = self.process_tags.iter().filter_map(Result::ok);
-        rows.map(|(tgid, row)| (row.tag, ProcessKey { tgid, start_boot_ns: row.start_boot_ns }))
+        rows.map(|(tgid, Row(row))| (row.tag, ProcessKey { tgid, start_boot_ns: row.start_boot_ns }))
     }
 
     /// Makes a process a member that no program has seen come. Its tasks have no tags: from now on
@@ -164,20 +165,21 @@ impl Tables {
     pub fn add_member(&mut self, tag: RunTag, process: ProcessKey) -> Result<(), LoadError> {
         self.tags_missing.set(0, 1, 0).map_err(table("write", "TAGS_MISSING"))?;
         let row = ProcessTag { tag, start_boot_ns: process.start_boot_ns };
-        self.process_tags.insert(process.tgid, row, 0).map_err(table("write", "PROCESS_TAGS"))
+        self.process_tags.insert(process.tgid, Row(row), 0).map_err(table("write", "PROCESS_TAGS"))
     }
 
     /// Takes a process out. True for the one caller that removed it.
     pub fn remove_member(&mut self, tag: RunTag, process: ProcessKey) -> bool {
         let row = ProcessTag { tag, start_boot_ns: process.start_boot_ns };
-        self.process_tags.get(&process.tgid, 0).is_ok_and(|now| now == row)
+        self.process_tags.get(&process.tgid, 0).is_ok_and(|now| now.0 == row)
             && self.process_tags.remove(&process.tgid).is_ok()
     }
 
     /// What a run exchanged with each other side.
     #[must_use]
     pub fn flows(&self, tag: RunTag) -> Vec<(FlowKey, Flow)> {
-        self.flows.iter().filter_map(Result::ok).filter(|(key, _)| key.tag == tag).collect()
+        let rows = self.flows.iter().filter_map(Result::ok).map(|(Row(key), Row(flow))| (key, flow));
+        rows.filter(|(key, _)| key.tag == tag).collect()
     }
 
     /// The same for the last time: the rows are free again.
@@ -185,7 +187,7 @@ impl Tables {
     pub fn take_flows(&mut self, tag: RunTag) -> Vec<(FlowKey, Flow)> {
         let flows = self.flows(tag);
         for (key, _) in &flows {
-            drop(self.flows.remove(key));
+            drop(self.flows.remove(&Row(*key)));
         }
         flows
     }
@@ -193,7 +195,7 @@ impl Tables {
     /// The run of a process.
     #[must_use]
     pub fn process(&self, tgid: u32) -> Option<RunTag> {
-        let tag = self.process_tags.get(&tgid, 0).ok()?.tag;
+        let tag = self.process_tags.get(&tgid, 0).ok()?.0.tag;
         self.is_live(tag).then_some(tag)
     }
 

@@ -2,7 +2,7 @@
 
 use sentry_common::{
     abi::{RecordHeader, SCHEMA_VERSION},
-    kind,
+    fact::Kind,
     record::{
         cgroup::{CgroupRecord, CompletenessRecord},
         file::{FileArgumentRecord, FileRecord, NameRecord},
@@ -15,6 +15,10 @@ use sentry_detect::act::{FileAct, KernelAct, SocketAct, TargetAct};
 use zerocopy::{FromBytes, Immutable, KnownLayout};
 
 pub mod text;
+
+mod raw;
+
+pub use raw::Raw;
 
 /// A record of a known kind.
 pub enum Record {
@@ -58,6 +62,8 @@ pub enum DecodeError {
     Schema { found: u16 },
     #[error("record kind {kind} is unknown")]
     Kind { kind: u16 },
+    #[error("record of kind {kind} came through ring {ring}, which is not its ring")]
+    Ring { kind: u16, ring: u32 },
     #[error("record of kind {kind} has {length} bytes, not {expected}")]
     Length { kind: u16, length: usize, expected: usize },
 }
@@ -80,80 +86,80 @@ pub fn header(bytes: &[u8]) -> Result<RecordHeader, DecodeError> {
 /// # Errors
 /// See [`DecodeError`].
 pub fn record(bytes: &[u8]) -> Result<Record, DecodeError> {
-    let kind = header(bytes)?.kind;
-    Ok(match kind {
-        kind::FORK => Record::Fork(body(kind, bytes)?),
-        kind::EXEC => Record::Exec(body(kind, bytes)?),
-        kind::EXIT => Record::Exit(body(kind, bytes)?),
-        kind::SEED => Record::Seed(body(kind, bytes)?),
-        kind::CGROUP_MOVE => Record::CgroupMove(body(kind, bytes)?),
-        kind::CGROUP_MAKE => Record::CgroupMake(body(kind, bytes)?),
-        kind::CGROUP_REMOVE => Record::CgroupRemove(body(kind, bytes)?),
-        kind::COMPLETENESS => Record::Completeness(body(kind, bytes)?),
-        kind::CONNECT => Record::Connect(body(kind, bytes)?),
-        kind::SEND => Record::Send(body(kind, bytes)?),
-        kind::OPEN => Record::Open(body(kind, bytes)?),
-        kind::UNLINK => Record::Unlink(body(kind, bytes)?),
-        kind::RENAME => Record::Rename(body(kind, bytes)?),
-        kind::EXEC_FAILED => Record::ExecFailed(body(kind, bytes)?),
-        kind::TRUNCATE => file(FileAct::Truncate, kind, bytes)?,
-        kind::CHANGE_MODE => file(FileAct::ChangeMode, kind, bytes)?,
-        kind::CHANGE_OWNER => file(FileAct::ChangeOwner, kind, bytes)?,
-        kind::MAP_WRITE => Record::File(FileAct::MapWrite, body(kind, bytes)?),
-        kind::MAP_EXECUTE => Record::File(FileAct::MapExecute, body(kind, bytes)?),
-        kind::PROTECT_EXECUTE => Record::File(FileAct::ProtectExecute, body(kind, bytes)?),
-        kind::COPY => Record::File(FileAct::Copy, body(kind, bytes)?),
-        kind::ALLOCATE => Record::File(FileAct::Allocate, body(kind, bytes)?),
-        kind::CLOSE_WRITTEN => Record::File(FileAct::CloseWritten, body(kind, bytes)?),
-        kind::FILE_RECEIVED => Record::File(FileAct::Receive, body(kind, bytes)?),
-        kind::LINK => Record::Name(FileAct::Link, body(kind, bytes)?),
-        kind::SYMLINK => Record::Name(FileAct::Symlink, body(kind, bytes)?),
-        kind::MAKE_DIRECTORY => Record::Name(FileAct::MakeDirectory, body(kind, bytes)?),
-        kind::MAKE_NODE => Record::Name(FileAct::MakeNode, body(kind, bytes)?),
-        kind::XATTR_SET => Record::Name(FileAct::SetAttribute, body(kind, bytes)?),
-        kind::XATTR_REMOVE => Record::Name(FileAct::RemoveAttribute, body(kind, bytes)?),
-        kind::SOCKET => Record::Socket(SocketAct::Create, body(kind, bytes)?),
-        kind::CONNECTED => Record::Socket(SocketAct::Connected, body(kind, bytes)?),
-        kind::BIND => Record::Socket(SocketAct::Bind, body(kind, bytes)?),
-        kind::LISTEN => Record::Socket(SocketAct::Listen, body(kind, bytes)?),
-        kind::ACCEPT => Record::Socket(SocketAct::Accept, body(kind, bytes)?),
-        kind::SOCKET_RECEIVED => Record::Socket(SocketAct::Receive, body(kind, bytes)?),
-        kind::UNIX_CONNECT => Record::Unix(false, body(kind, bytes)?),
-        kind::UNIX_SEND => Record::Unix(true, body(kind, bytes)?),
-        kind::PAYLOAD => Record::Payload(body(kind, bytes)?),
-        kind::SIGNAL => Record::Target(TargetAct::Signal, body(kind, bytes)?),
-        kind::TRACE => Record::Target(TargetAct::Trace, body(kind, bytes)?),
-        kind::PROCESS_ACCESS => Record::Target(TargetAct::Access, body(kind, bytes)?),
-        kind::STARTED_OUTSIDE => Record::StartedOutside(body(kind, bytes)?),
-        kind::CREDENTIALS => Record::Kernel(KernelAct::Credentials, body(kind, bytes)?),
-        kind::NAMESPACES => Record::Kernel(KernelAct::Namespaces, body(kind, bytes)?),
-        kind::BPF => Record::Kernel(KernelAct::Bpf, body(kind, bytes)?),
-        kind::PERF_OPEN => Record::Kernel(KernelAct::PerfOpen, body(kind, bytes)?),
-        kind::MODULE => Record::Kernel(KernelAct::Module, body(kind, bytes)?),
-        kind::MOUNT => kernel(KernelAct::Mount, kind, bytes)?,
-        kind::UNMOUNT => kernel(KernelAct::Unmount, kind, bytes)?,
-        kind::CHANGE_ROOT => kernel(KernelAct::ChangeRoot, kind, bytes)?,
-        kind::WATCH => kernel(KernelAct::Watch, kind, bytes)?,
-        kind::IO_RING => Record::Kernel(KernelAct::IoRing, body(kind, bytes)?),
-        kind::IO_OPERATION => Record::Kernel(KernelAct::IoOperation, body(kind, bytes)?),
-        _ => return Err(DecodeError::Kind { kind }),
-    })
+    behind(&header(bytes)?, bytes)
 }
 
-/// By its length: the file itself, or the argument that named it.
-fn file(act: FileAct, kind: u16, bytes: &[u8]) -> Result<Record, DecodeError> {
-    if let Ok(record) = body(kind, bytes) {
-        return Ok(Record::FileArgument(act, record));
+/// Reads a record whose header is read.
+fn behind(header: &RecordHeader, bytes: &[u8]) -> Result<Record, DecodeError> {
+    let number = header.kind;
+    let kind = Kind::of(number).ok_or(DecodeError::Kind { kind: number })?;
+    if header.ring as usize != kind.ring() {
+        return Err(DecodeError::Ring { kind: number, ring: header.ring });
     }
-    Ok(Record::File(act, body(kind, bytes)?))
+    of_kind(kind, number, bytes)
 }
 
-fn kernel(act: KernelAct, kind: u16, bytes: &[u8]) -> Result<Record, DecodeError> {
-    if let Ok(record) = body(kind, bytes) {
-        return Ok(Record::KernelArgument(act, record));
-    }
-    Ok(Record::Kernel(act, body(kind, bytes)?))
+/// One row of the table of facts: by which variant a kind is decoded, from which struct, or, where
+/// there are two, from which by its length.
+macro_rules! decoded {
+    ($number:ident, $bytes:ident, File($act:ident) $record:ident) => {
+        Record::File(FileAct::$act, body::<$record>($number, $bytes)?)
+    };
+    ($number:ident, $bytes:ident, File($act:ident) $record:ident or $other:ident) => {
+        match body::<$other>($number, $bytes) {
+            Ok(record) => Record::FileArgument(FileAct::$act, record),
+            Err(_not_its_length) => decoded!($number, $bytes, File($act) $record),
+        }
+    };
+    ($number:ident, $bytes:ident, Kernel($act:ident) $record:ident) => {
+        Record::Kernel(KernelAct::$act, body::<$record>($number, $bytes)?)
+    };
+    ($number:ident, $bytes:ident, Kernel($act:ident) $record:ident or $other:ident) => {
+        match body::<$other>($number, $bytes) {
+            Ok(record) => Record::KernelArgument(KernelAct::$act, record),
+            Err(_not_its_length) => decoded!($number, $bytes, Kernel($act) $record),
+        }
+    };
+    ($number:ident, $bytes:ident, Name($act:ident) $record:ident) => {
+        Record::Name(FileAct::$act, body::<$record>($number, $bytes)?)
+    };
+    ($number:ident, $bytes:ident, Socket($act:ident) $record:ident) => {
+        Record::Socket(SocketAct::$act, body::<$record>($number, $bytes)?)
+    };
+    ($number:ident, $bytes:ident, Target($act:ident) $record:ident) => {
+        Record::Target(TargetAct::$act, body::<$record>($number, $bytes)?)
+    };
+    ($number:ident, $bytes:ident, Unix(Connect) $record:ident) => {
+        Record::Unix(false, body::<$record>($number, $bytes)?)
+    };
+    ($number:ident, $bytes:ident, Unix(Send) $record:ident) => {
+        Record::Unix(true, body::<$record>($number, $bytes)?)
+    };
+    ($number:ident, $bytes:ident, $variant:ident $record:ident) => {
+        Record::$variant(body::<$record>($number, $bytes)?)
+    };
 }
+
+macro_rules! decoder {
+    (
+        facts { $($fact:ident = $name:literal {
+            $($(#[$doc:meta])* $const:ident = $n:literal $kind:ident: $ring:ident,
+              $decoded:ident $(($act:ident))? $record:ident $(or $other:ident)?;)*
+        })+ }
+        own {
+            $($(#[$own_doc:meta])* $own_const:ident = $own_n:literal $own_kind:ident: $own_ring:ident,
+              $own_decoded:ident $own_record:ident;)+
+        }
+    ) => {
+        fn of_kind(kind: Kind, number: u16, bytes: &[u8]) -> Result<Record, DecodeError> {
+            Ok(match kind {
+                $($(Kind::$kind => decoded!(number, bytes, $decoded $(($act))? $record $(or $other)?),)*)+
+                $(Kind::$own_kind => decoded!(number, bytes, $own_decoded $own_record),)+
+            })
+        }
+    };
+}
+sentry_common::facts!(decoder);
 
 /// The ring rounds a record up to eight bytes, so up to seven may follow it.
 fn body<T: FromBytes + KnownLayout + Immutable>(kind: u16, bytes: &[u8]) -> Result<Box<T>, DecodeError> {
@@ -168,6 +174,7 @@ fn body<T: FromBytes + KnownLayout + Immutable>(kind: u16, bytes: &[u8]) -> Resu
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]
 mod tests {
     use proptest::prelude::*;
+    use sentry_common::kind;
     use zerocopy::IntoBytes as _;
 
     use super::*;
@@ -176,7 +183,7 @@ mod tests {
         RecordHeader {
             schema: SCHEMA_VERSION,
             kind,
-            ring: 0,
+            ring: Kind::of(kind).map_or(0, Kind::ring).try_into().unwrap(),
             run_slot: 1,
             run_generation: 2,
             sequence: 3,
@@ -203,6 +210,13 @@ mod tests {
         header.schema = 9;
         let exit = ExitRecord { header, status: 0, reserved: 0 };
         assert_eq!(record(exit.as_bytes()).err(), Some(DecodeError::Schema { found: 9 }));
+    }
+
+    #[test]
+    fn a_record_from_another_ring_is_refused() {
+        let header = RecordHeader { ring: 1, ..a_header(kind::EXIT) };
+        let exit = ExitRecord { header, status: 0, reserved: 0 };
+        assert_eq!(record(exit.as_bytes()).err(), Some(DecodeError::Ring { kind: kind::EXIT, ring: 1 }));
     }
 
     #[test]

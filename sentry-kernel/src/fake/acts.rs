@@ -39,6 +39,19 @@ impl World {
         pid
     }
 
+    /// A process that comes into a group without any program being called.
+    pub fn spawn_unseen(&self, group: u64) -> u32 {
+        self.state().add_process(group)
+    }
+
+    /// Makes a process a member of a run, wherever it is.
+    pub fn adopt(&self, pid: u32, tag: RunTag) {
+        let mut state = self.state();
+        if let Some(start) = state.processes.get(&pid).map(|process| process.start_boot_ns) {
+            state.process_tags.insert(pid, (tag, start));
+        }
+    }
+
     /// A child of `parent`, in its group and its run. `None` where that stands still or has ended.
     pub fn fork(&self, parent: u32) -> Option<u32> {
         let mut state = self.state();
@@ -51,8 +64,8 @@ impl World {
             let start = state.boot_ns;
             state.process_tags.insert(child, (tag, start));
             let block = state.block(tag);
-            block.processes_born += 1;
-            block.tasks_born += 1;
+            block.counts.processes_born += 1;
+            block.counts.tasks_born += 1;
             state.make_record(tag, ring::CRITICAL, 1);
         }
         Some(child)
@@ -133,6 +146,11 @@ impl World {
         if let Some(group) = state.groups.get_mut(&id) {
             group.cpu_usec += u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
         }
+    }
+
+    /// The process that loaded the programs has ended: they go with it, and so do their tables.
+    pub fn unload(&self) {
+        self.state().unload();
     }
 
     /// The kernel leaves out so many calls of programs.

@@ -17,7 +17,8 @@ use crate::{
     kernel::{Group, Groups},
 };
 
-const MOUNT: &str = "/sys/fs/cgroup";
+/// No directory of the machine that tests.
+const MOUNT: &str = "/cgroups-in-memory";
 
 pub(super) struct FakeGroups(World);
 

@@ -4,6 +4,7 @@ use std::{collections::HashSet, io};
 
 use sentry_common::{
     counter::RunBlock,
+    fact::Fact,
     fault,
     table::{Flow, FlowKey, RunTag},
 };
@@ -41,7 +42,7 @@ impl Programs for FakePrograms {
         Vec::new()
     }
 
-    fn tell(&self, _fact: &str) -> bool {
+    fn tell(&self, _fact: Fact) -> bool {
         true
     }
 
@@ -55,7 +56,7 @@ impl Programs for FakePrograms {
         if is_armed { vec![Box::new(Link(self.0.clone()))] } else { Vec::new() }
     }
 
-    fn detached(&self) -> io::Result<Vec<&'static str>> {
+    fn detached(&self) -> io::Result<Vec<Fact>> {
         self.0.call(Call::Detached).map(|_state| Vec::new()).ok_or_else(refused)
     }
 
@@ -160,7 +161,7 @@ impl Programs for FakePrograms {
                     && let Some(tag) = state.live_tag(group)
                 {
                     state.process_tags.insert(pid, (tag, start));
-                    state.block(tag).processes_entered += 1;
+                    state.block(tag).counts.processes_entered += 1;
                     state.make_record(tag, sentry_common::abi::ring::CRITICAL, 1);
                 }
             }

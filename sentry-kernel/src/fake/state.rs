@@ -91,6 +91,16 @@ impl State {
         state
     }
 
+    pub(super) fn unload(&mut self) {
+        self.slots.fill(RunBlock::default());
+        self.run_cgroups.clear();
+        self.process_tags.clear();
+        self.flows.clear();
+        self.spares.fill(None);
+        self.rows = Rows::default();
+        self.is_armed = false;
+    }
+
     /// What is due next, up to `end`; the time becomes when that is.
     pub(super) fn next_due(&mut self, end: u64) -> Option<Act> {
         let next = (0..self.later.len()).min_by_key(|&index| self.later[index].0)?;
@@ -127,7 +137,7 @@ impl State {
         let tag = parent.and_then(|parent| self.live_tag(parent));
         if let Some(tag) = tag {
             self.run_cgroups.insert(id, tag);
-            self.block(tag).cgroups_made += 1;
+            self.block(tag).counts.cgroups_made += 1;
             self.make_record(tag, ring::CRITICAL, 1);
         }
         let group =
@@ -195,7 +205,7 @@ impl State {
         if let Some((tag, _)) = self.process_tags.remove(&pid)
             && self.is_live(tag)
         {
-            self.block(tag).processes_ended += 1;
+            self.block(tag).counts.processes_ended += 1;
             self.make_record(tag, ring::CRITICAL, 1);
         }
     }
@@ -208,14 +218,14 @@ impl State {
         let (before, into) = (self.tag_of(pid), self.live_tag(group));
         match (before, into) {
             (Some(tag), _) => {
-                self.block(tag).cgroup_moves += 1;
+                self.block(tag).counts.cgroup_moves += 1;
                 self.make_record(tag, ring::CRITICAL, 1);
             }
             (None, Some(tag)) => {
                 self.process_tags.insert(pid, (tag, start));
                 let block = self.block(tag);
-                block.processes_entered += 1;
-                block.cgroup_moves += 1;
+                block.counts.processes_entered += 1;
+                block.counts.cgroup_moves += 1;
                 self.make_record(tag, ring::CRITICAL, 1);
             }
             (None, None) => {}

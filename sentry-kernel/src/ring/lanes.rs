@@ -11,18 +11,15 @@ use std::{
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
 };
 
-use sentry_common::{
-    abi::{RecordHeader, ring},
-    table::RunTag,
-};
-use zerocopy::FromBytes as _;
+use sentry_common::{abi::ring, table::RunTag};
 
 use super::Batch;
+use crate::decode::Raw;
 
 /// Bytes of all records that wait.
 const CAPACITY_BYTES: usize = 96 << 20;
-/// What a record takes beside its bytes.
-const OVERHEAD_BYTES: usize = 32;
+/// What a record takes beside its own size: the allocator's part.
+const OVERHEAD_BYTES: usize = 16;
 /// Records of one run that are analysed before another run has its turn.
 const TURN_RECORDS: usize = 64;
 
@@ -30,7 +27,6 @@ const TURN_RECORDS: usize = 64;
 pub type Hold = Box<dyn FnMut(RunTag, bool) + Send>;
 
 /// Some of a run's records, oldest first.
-#[derive(Debug, PartialEq, Eq)]
 pub struct Turn {
     pub tag: RunTag,
     pub records: Batch,
@@ -78,7 +74,7 @@ struct Waiting {
 
 #[derive(Default)]
 struct Lane {
-    records: VecDeque<Box<[u8]>>,
+    records: VecDeque<Raw>,
     bytes: usize,
     refused: [u64; ring::COUNT],
     held: bool,
@@ -153,10 +149,10 @@ impl Lanes {
     }
 
     /// What `of` makes of the records that wait of a run, oldest first.
-    pub fn look_through<T>(&self, tag: RunTag, of: impl FnMut(&[u8]) -> Option<T>) -> Vec<T> {
+    pub fn look_through<T>(&self, tag: RunTag, of: impl FnMut(&Raw) -> Option<T>) -> Vec<T> {
         let waiting = self.lock();
         let lane = waiting.lanes.get(&tag);
-        lane.into_iter().flat_map(|lane| &lane.records).map(AsRef::as_ref).filter_map(of).collect()
+        lane.into_iter().flat_map(|lane| &lane.records).filter_map(of).collect()
     }
 
     /// Drops what waits of a run; how many records that was.
@@ -170,8 +166,8 @@ impl Lanes {
 }
 
 impl Waiting {
-    fn push(&mut self, record: Box<[u8]>) {
-        let (tag, ring) = owner(&record);
+    fn push(&mut self, record: Raw) {
+        let (tag, ring) = (record.tag(), record.ring());
         let free = self.capacity.saturating_sub(self.bytes);
         let lane = self.lanes.entry(tag).or_insert_with(|| {
             self.order.push_back(tag);
@@ -181,7 +177,7 @@ impl Waiting {
             lane.parked = None;
             self.order.push_back(tag);
         }
-        let bytes = record.len() + OVERHEAD_BYTES;
+        let bytes = cost(&record);
         let most = if ring == ring::BULK { free / 2 } else { free };
         if lane.bytes + bytes > most {
             lane.refused[ring] += 1;
@@ -201,7 +197,7 @@ impl Waiting {
         let lane = self.lanes.entry(tag).or_default();
         // More has come since the turn was taken, which is what is waited for.
         let parked = until == Until::Released || lane.records.is_empty();
-        let bytes = records.iter().map(|record| record.len() + OVERHEAD_BYTES).sum::<usize>();
+        let bytes = records.iter().map(cost).sum::<usize>();
         lane.bytes += bytes;
         self.bytes += bytes;
         for record in records.into_iter().rev() {
@@ -230,7 +226,7 @@ impl Waiting {
         let tag = self.order.pop_front()?;
         let lane = self.lanes.get_mut(&tag)?;
         let records: Batch = lane.records.drain(..lane.records.len().min(TURN_RECORDS)).collect();
-        let bytes = records.iter().map(|record| record.len() + OVERHEAD_BYTES).sum::<usize>();
+        let bytes = records.iter().map(cost).sum::<usize>();
         lane.bytes -= bytes;
         self.bytes -= bytes;
         let refused = std::mem::take(&mut lane.refused);
@@ -247,18 +243,15 @@ impl Waiting {
     }
 }
 
-/// Whose a record is, and its ring. One without a header is nobody's: the analyst will refuse it.
-fn owner(record: &[u8]) -> (RunTag, usize) {
-    RecordHeader::read_from_prefix(record).map_or((RunTag::default(), ring::BULK), |(header, _)| {
-        let ring = if header.ring as usize == ring::CRITICAL { ring::CRITICAL } else { ring::BULK };
-        (RunTag { slot: header.run_slot, generation: header.run_generation }, ring)
-    })
+/// Bytes of the capacity that a record takes.
+fn cost(record: &Raw) -> usize {
+    record.size_bytes() + OVERHEAD_BYTES
 }
 
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]
 mod tests {
-    use sentry_common::abi::SCHEMA_VERSION;
+    use sentry_common::abi::{RecordHeader, SCHEMA_VERSION};
     use zerocopy::{FromZeros as _, IntoBytes as _};
 
     use super::*;
@@ -270,10 +263,10 @@ mod tests {
         let held = Held::default();
         let of_hold = Arc::clone(&held);
         let hold = move |tag: RunTag, on| of_hold.lock().unwrap().push((tag.slot, on));
-        (Lanes::with_capacity(records * (size_of::<RecordHeader>() + OVERHEAD_BYTES), Box::new(hold)), held)
+        (Lanes::with_capacity(records * cost(&record(0, 0, 0)), Box::new(hold)), held)
     }
 
-    fn record(slot: u32, ring: usize, sequence: u64) -> Box<[u8]> {
+    fn record(slot: u32, ring: usize, sequence: u64) -> Raw {
         let header = RecordHeader {
             schema: SCHEMA_VERSION,
             ring: ring.try_into().unwrap(),
@@ -282,7 +275,7 @@ mod tests {
             sequence,
             ..RecordHeader::new_zeroed()
         };
-        Box::from(header.as_bytes())
+        Raw::read(header.as_bytes()).unwrap()
     }
 
     fn bulk(slot: u32, numbers: std::ops::Range<u64>) -> Batch {
@@ -292,8 +285,8 @@ mod tests {
     /// Slot and sequence numbers of the next turn, and what was refused of the run.
     fn next(lanes: &Lanes) -> (u32, Vec<u64>, [u64; ring::COUNT]) {
         let turn = lanes.take().unwrap();
-        let headers = turn.records.iter().map(|record| RecordHeader::read_from_prefix(record).unwrap().0);
-        (turn.tag.slot, headers.map(|header| header.sequence).collect(), turn.refused)
+        let sequences = turn.records.iter().map(|record| record.header().sequence);
+        (turn.tag.slot, sequences.collect(), turn.refused)
     }
 
     #[test]
@@ -360,7 +353,7 @@ mod tests {
         lanes.push(bulk(1, 0..1));
         let turn = lanes.take().unwrap();
         lanes.park(turn, Until::More);
-        assert_eq!(lanes.lock().take(), None);
+        assert!(lanes.lock().take().is_none());
         lanes.push(bulk(1, 1..2));
         let turn = lanes.take().unwrap();
         lanes.push(bulk(1, 2..3));
@@ -385,9 +378,9 @@ mod tests {
     fn what_is_left_when_it_is_closed_is_taken() {
         let lanes = Arc::new(lanes(10).0);
         let filler = Filler::new(Arc::clone(&lanes));
-        filler.push(vec![Box::from([1_u8, 2])]);
+        filler.push(bulk(1, 7..8));
         drop(filler);
-        let nobodys = Turn { tag: RunTag::default(), records: vec![Box::from([1_u8, 2])], refused: [0, 0] };
-        assert_eq!((lanes.take(), lanes.take()), (Some(nobodys), None));
+        assert_eq!(next(&lanes), (1, vec![7], [0, 0]));
+        assert!(lanes.take().is_none());
     }
 }

@@ -21,13 +21,11 @@ use nix::{
     errno::Errno,
     poll::{PollFd, PollFlags, PollTimeout, poll},
 };
-use sentry_common::abi::RecordHeader;
 use sentry_service::progress::Progress;
 use tokio_util::sync::CancellationToken;
-use zerocopy::FromBytes as _;
 
 use super::{Batch, lanes::Filler};
-use crate::bpf::programs::Rings;
+use crate::{bpf::programs::Rings, decode::Raw};
 
 /// Records taken from the bulk ring in one turn, and bytes after which no further one is: bounds a batch (a record may
 /// have several KiB) and the delay of the critical ring.
@@ -46,6 +44,8 @@ const GATHER: Duration = Duration::from_millis(1);
 #[derive(Debug, Default)]
 pub struct RingStats {
     pub records: AtomicU64,
+    /// Of these, how many had no header.
+    pub unreadable: AtomicU64,
     /// Wake-ups by a record; those by the time are not counted.
     pub wakeups: AtomicU64,
 }
@@ -66,11 +66,12 @@ pub fn run(
         let last = token.is_cancelled();
         loop {
             progress.begin();
-            let batch = turn(&mut rings);
-            if batch.is_empty() {
+            let (batch, unreadable) = turn(&mut rings);
+            if batch.is_empty() && unreadable == 0 {
                 break;
             }
-            stats.records.fetch_add(batch.len() as u64, Ordering::Relaxed);
+            stats.records.fetch_add(batch.len() as u64 + unreadable, Ordering::Relaxed);
+            stats.unreadable.fetch_add(unreadable, Ordering::Relaxed);
             lanes.push(batch);
         }
         if last {
@@ -82,29 +83,37 @@ pub fn run(
     }
 }
 
-fn turn(rings: &mut Rings) -> Batch {
+/// Records of both rings, oldest first, and how many others had no header.
+fn turn(rings: &mut Rings) -> (Batch, u64) {
     let mut batch = Batch::new();
-    take(&mut rings.bulk, (BULK_TURN, BULK_TURN_BYTES), &mut batch);
-    take(&mut rings.critical, (CRITICAL_TURN, usize::MAX), &mut batch);
-    batch.sort_by_key(|bytes| time(bytes));
-    batch
+    let unreadable = take(&mut rings.bulk, (BULK_TURN, BULK_TURN_BYTES), &mut batch)
+        + take(&mut rings.critical, (CRITICAL_TURN, usize::MAX), &mut batch);
+    batch.sort_by_key(|record| record.header().time_boot_ns);
+    (batch, unreadable)
 }
 
-fn take<T: Borrow<MapData>>(ring: &mut RingBuf<T>, (records, bytes): (usize, usize), batch: &mut Batch) {
-    let mut taken = 0;
+/// How many records had no header.
+fn take<T: Borrow<MapData>>(
+    ring: &mut RingBuf<T>,
+    (records, bytes): (usize, usize),
+    batch: &mut Batch,
+) -> u64 {
+    let (mut taken, mut unreadable) = (0, 0);
     for _ in 0..records {
         if taken >= bytes {
-            return;
+            break;
         }
-        let Some(item) = ring.next() else { return };
+        let Some(item) = ring.next() else { break };
         taken += item.len();
-        batch.push(Box::from(&*item));
+        match Raw::read(&item) {
+            Ok(record) => batch.push(record),
+            Err(error) => {
+                tracing::error!(%error, "unreadable record");
+                unreadable += 1;
+            }
+        }
     }
-}
-
-/// Time of a record; 0 for one too short to have a header, which the decoder refuses.
-fn time(bytes: &[u8]) -> u64 {
-    RecordHeader::read_from_prefix(bytes).map_or(0, |(header, _)| header.time_boot_ns)
+    unreadable
 }
 
 /// Waits for a record, then for more. True if there is one.

@@ -2,10 +2,18 @@
 //!
 //! Domain → wire (`to_wire`) cannot fail. Wire → domain (`to_domain`) is total: every message gives a value or a
 //! [`ConvertError`] that names the field, never a guess and never a panic. For events the two are inverse.
+//! Wire → view (`to_view`) is total too: what this version does not know is `unknown` there.
 
 mod to_wire;
 
 mod to_domain;
+
+mod to_view;
+
+mod report;
+
+pub use report::report;
+pub use to_view::{completeness, endpoint_text};
 
 /// A message that no sensor of this version writes.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -1,9 +1,9 @@
 //! What every object carries: classification, severity, time, metadata, device, agent.
 
+use sentry_view::Severity;
 use serde_json::{Map, Value, json};
 
 use super::{HostContext, SCHEMA_VERSION};
-use crate::v1;
 
 /// A class of OCSF 1.9.0.
 #[derive(Clone, Copy, Debug)]
@@ -63,12 +63,13 @@ pub(super) struct Activity(pub(super) u64, pub(super) &'static str);
 pub(super) struct Head<'a> {
     pub(super) class: Class,
     pub(super) activity: Activity,
-    pub(super) severity: v1::Severity,
+    pub(super) severity: Severity,
     pub(super) time_unix_ns: u64,
     pub(super) uid: &'a str,
     pub(super) sequence: Option<u64>,
     pub(super) run: &'a str,
-    pub(super) agent: Option<&'a v1::Agent>,
+    /// Id and name.
+    pub(super) agent: Option<(&'a str, &'a str)>,
 }
 
 /// The common part of an object.
@@ -130,28 +131,28 @@ fn device(host: &HostContext<'_>) -> Value {
 }
 
 fn ai_agent(head: &Head<'_>) -> Value {
-    let (uid, name) = head.agent.map_or(("", ""), |agent| (agent.id.as_str(), agent.name.as_str()));
+    let (uid, name) = head.agent.unwrap_or_default();
     json!({ "uid": uid, "name": name, "instance_uid": head.run, "type_id": 0, "type": "Unknown" })
 }
 
-const fn severity_id(severity: v1::Severity) -> u64 {
+const fn severity_id(severity: Severity) -> u64 {
     match severity {
-        v1::Severity::Unspecified => 0,
-        v1::Severity::Informational => 1,
-        v1::Severity::Low => 2,
-        v1::Severity::Medium => 3,
-        v1::Severity::High => 4,
-        v1::Severity::Critical => 5,
+        Severity::Unknown => 0,
+        Severity::Informational => 1,
+        Severity::Low => 2,
+        Severity::Medium => 3,
+        Severity::High => 4,
+        Severity::Critical => 5,
     }
 }
 
-const fn severity_name(severity: v1::Severity) -> &'static str {
+const fn severity_name(severity: Severity) -> &'static str {
     match severity {
-        v1::Severity::Unspecified => "Unknown",
-        v1::Severity::Informational => "Informational",
-        v1::Severity::Low => "Low",
-        v1::Severity::Medium => "Medium",
-        v1::Severity::High => "High",
-        v1::Severity::Critical => "Critical",
+        Severity::Unknown => "Unknown",
+        Severity::Informational => "Informational",
+        Severity::Low => "Low",
+        Severity::Medium => "Medium",
+        Severity::High => "High",
+        Severity::Critical => "Critical",
     }
 }

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::object::put_known;
-use crate::{container, v1};
+use crate::v1;
 
 /// The profile that gives a process its container.
 pub(super) const PROFILE: &str = "container";
@@ -17,7 +17,7 @@ pub(super) fn add_to_event(event: &mut Map<String, Value>, container: &v1::Conta
             profiles.insert(1, PROFILE.into());
         }
     }
-    event["unmapped"]["container"] = container::json(container);
+    event["unmapped"]["container"] = json!(sentry_view::Container::from(container));
 }
 
 /// Adds the run's container and its pod to a rendered finding as affected resources.
@@ -25,7 +25,7 @@ pub(super) fn add_to_finding(finding: &mut Map<String, Value>, container: &v1::C
     let resources: Vec<Value> =
         [resource(container), container.pod.as_ref().map(pod)].into_iter().flatten().collect();
     finding.insert("resources".to_owned(), resources.into());
-    finding["unmapped"]["container"] = container::json(container);
+    finding["unmapped"]["container"] = json!(sentry_view::Container::from(container));
 }
 
 /// `None` for a pod as a whole: OCSF has a container's name or id.

@@ -1,5 +1,6 @@
 //! Events by class.
 
+use sentry_view::Severity;
 use serde_json::{Map, Value, json};
 
 use super::{
@@ -56,12 +57,12 @@ pub(super) fn render(event: &v1::Event, host: &HostContext<'_>) -> Map<String, V
     let head = Head {
         class: body.class,
         activity: body.activity,
-        severity: v1::Severity::Informational,
+        severity: Severity::Informational,
         time_unix_ns: event.time_unix_ns,
         uid: &event.id,
         sequence: Some(event.sequence),
         run: &event.run,
-        agent: event.agent.as_ref(),
+        agent: event.agent.as_ref().map(|agent| (agent.id.as_str(), agent.name.as_str())),
     };
     let mut rendered = base::object(&head, host);
     // An exec's `process` is the new image; the actor is the same process, but the image that it ran is not known.

@@ -1,29 +1,29 @@
 //! Detection Finding 2004.
 
+use sentry_view::Finding;
 use serde_json::{Map, Value, json};
 
 use super::{
     HostContext,
     base::{self, Activity, Class, Head, exact, milliseconds},
 };
-use crate::v1;
 
-pub(super) fn render(finding: &v1::Finding, host: &HostContext<'_>) -> Map<String, Value> {
+pub(super) fn render(finding: &Finding, host: &HostContext<'_>) -> Map<String, Value> {
     let head = Head {
         class: Class::DetectionFinding,
         activity: Activity(1, "Create"),
-        severity: v1::Severity::try_from(finding.severity).unwrap_or_default(),
-        time_unix_ns: finding.time_unix_ns,
+        severity: finding.severity,
+        time_unix_ns: finding.time_unix_ns.0,
         uid: &finding.id,
         sequence: None,
         run: &finding.run,
-        agent: finding.agent.as_ref(),
+        agent: finding.agent.as_ref().map(|agent| (agent.id.as_str(), agent.name.as_str())),
     };
     let mut rendered = base::object(&head, host);
     let mut put = |key: &str, value: Value| rendered.insert(key.to_owned(), value);
     put("message", finding.summary.as_str().into());
-    put("start_time", milliseconds(finding.since_unix_ns));
-    put("end_time", milliseconds(finding.time_unix_ns));
+    put("start_time", milliseconds(finding.since_unix_ns.0));
+    put("end_time", milliseconds(finding.time_unix_ns.0));
     put("status_id", 1.into());
     put("status", "New".into());
     put("is_alert", true.into());
@@ -39,16 +39,16 @@ pub(super) fn render(finding: &v1::Finding, host: &HostContext<'_>) -> Map<Strin
     rendered
 }
 
-fn info(finding: &v1::Finding) -> Value {
+fn info(finding: &Finding) -> Value {
     let related: Vec<Value> = finding.evidence.iter().map(|id| json!({ "uid": id })).collect();
     let mut info = json!({
         "uid": finding.id,
         "title": finding.rule,
         "desc": finding.summary,
         "types": [finding.rule],
-        "created_time": milliseconds(finding.time_unix_ns),
-        "first_seen_time": milliseconds(finding.since_unix_ns),
-        "last_seen_time": milliseconds(finding.time_unix_ns),
+        "created_time": milliseconds(finding.time_unix_ns.0),
+        "first_seen_time": milliseconds(finding.since_unix_ns.0),
+        "last_seen_time": milliseconds(finding.time_unix_ns.0),
         "analytic": { "name": finding.rule, "uid": finding.rule, "type": "Behavioral", "type_id": 2 },
         "related_events": related,
         "related_events_count": related.len(),
@@ -87,7 +87,7 @@ fn other_tag(tag: &str) -> Option<Value> {
     }
 }
 
-fn evidences(finding: &v1::Finding) -> Value {
+fn evidences(finding: &Finding) -> Value {
     finding.evidence.iter().map(|id| json!({ "uid": id, "data": { "event_uid": id } })).collect()
 }
 
@@ -109,7 +109,7 @@ fn confidence_score(value: f64) -> Option<u8> {
     value.is_finite().then(|| (value.clamp(0.0, 1.0) * 100.0).round() as u8)
 }
 
-fn unmapped(finding: &v1::Finding, host: &HostContext<'_>) -> Value {
+fn unmapped(finding: &Finding, host: &HostContext<'_>) -> Value {
     let arithmetic: Vec<Value> = finding
         .arithmetic
         .iter()
@@ -122,8 +122,8 @@ fn unmapped(finding: &v1::Finding, host: &HostContext<'_>) -> Value {
         })
         .collect();
     json!({
-        "time_unix_ns": exact(finding.time_unix_ns),
-        "since_unix_ns": exact(finding.since_unix_ns),
+        "time_unix_ns": exact(finding.time_unix_ns.0),
+        "since_unix_ns": exact(finding.since_unix_ns.0),
         "sensor": host.sensor,
         "boot_id": host.boot_id,
         "rule": finding.rule,

@@ -9,7 +9,7 @@ use std::{
 use anyhow::{Context as _, Result};
 
 use super::binaries;
-use crate::{host::Host, image, static_build::PROGRAMS, step};
+use crate::{host::Host, image, package::PACKAGES, step};
 
 /// Image of the agents.
 pub(super) const TOOLS: &str = "localhost/tools:1";
@@ -35,7 +35,7 @@ pub(super) fn all() -> Result<Vec<PathBuf>> {
     for name in APPLETS {
         symlink("busybox", tools.join("bin").join(name))?;
     }
-    let mut archives: Vec<PathBuf> = PROGRAMS.iter().map(|(name, _)| image::archive(name)).collect();
+    let mut archives: Vec<PathBuf> = PACKAGES.iter().map(|package| image::archive(package.program)).collect();
     archives.push(archive(&pause, PAUSE, &["ENTRYPOINT [\"/pause\", \"-P\"]"])?);
     archives.push(archive(&tools, TOOLS, &["ENV PATH=/bin"])?);
     Ok(archives)

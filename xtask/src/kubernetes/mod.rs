@@ -19,7 +19,9 @@ use self::{cluster::Cluster, shell::Shell, story::Place};
 use crate::{
     args::{Args, Usage},
     host::{self, Host},
-    image, setup, static_build,
+    image,
+    package::Programs,
+    setup,
 };
 
 mod binaries;
@@ -43,7 +45,8 @@ pub(crate) fn command(mut args: Args) -> Result<ExitCode> {
     }
     args.done()?;
     setup::ensure()?;
-    image::build(&static_build::static_binaries("dev")?)?;
+    Programs::Dev.build()?;
+    image::build(Programs::Dev)?;
     match std::env::var_os("KUBECONFIG") {
         Some(path) => on_given_cluster(path.into()),
         None => {

@@ -21,7 +21,10 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 
-pub(crate) use programs::Programs;
+pub(crate) use self::{
+    programs::Programs,
+    stage::{empty, strip},
+};
 
 use crate::{
     args::{Args, Usage},
@@ -39,14 +42,14 @@ pub(crate) struct Package {
     pub(crate) name: &'static str,
     /// The crate with the program, whose manifest describes the package.
     member: &'static str,
-    program: &'static str,
+    pub(crate) program: &'static str,
     /// What it keeps; its file `format` is what a downgrade is refused by.
     state: &'static str,
     /// Files of the checkout, and the directory that they are installed to.
     files: &'static [(&'static str, &'static str)],
 }
 
-const PACKAGES: [Package; 2] = [
+pub(crate) const PACKAGES: [Package; 2] = [
     Package {
         name: "agentsentry",
         member: "sentry-cli",

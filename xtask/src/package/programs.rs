@@ -1,4 +1,4 @@
-//! The programs that go into packages.
+//! The programs that go into packages and images.
 
 use std::path::PathBuf;
 
@@ -16,17 +16,17 @@ pub(super) const TARGET: &str = "x86_64-unknown-linux-gnu";
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Programs {
-    /// The debug build, stripped and lightly compressed: for the tests.
+    /// The debug build, which is there already: for the tests.
     Dev,
     /// As released, for distributions: with the host's C library, which looks up users and groups as the host wants it.
     Dynamic,
-    /// As released, with everything in one file: for any distribution.
+    /// As released, with everything in one file: for any distribution, and for images.
     Static,
 }
 
 impl Programs {
     /// Builds them.
-    pub(super) fn build(self) -> Result<()> {
+    pub(crate) fn build(self) -> Result<()> {
         if self == Self::Dev {
             return build::build(What::ProgramsAndTests);
         }
@@ -58,7 +58,7 @@ impl Programs {
     }
 
     /// Where they are.
-    pub(super) fn dir(self) -> PathBuf {
+    pub(crate) fn dir(self) -> PathBuf {
         match self {
             Self::Dev => paths::target().join("debug"),
             _ => self.target().join(TARGET).join("dist"),

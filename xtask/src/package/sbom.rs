@@ -17,9 +17,9 @@ pub(super) fn make(version: &str, time: &Time, out: &Path) -> Result<Vec<PathBuf
     command.args(["--no-build-deps", "--override-filename", "sbom"]).env("SOURCE_DATE_EPOCH", &time.seconds);
     step::run(AREA, "list what is in the programs", "package-sbom", &mut command)?;
     let mut files = Vec::new();
-    for member in cargo::members()? {
+    for (member, dir) in cargo::member_dirs()? {
         // Beside each manifest, as cargo-cyclonedx puts it nowhere else.
-        let made = paths::root().join(&member).join("sbom.json");
+        let made = dir.join("sbom.json");
         if let Some(package) = PACKAGES.iter().find(|package| package.member == member) {
             let text = super::read(&made)?.replace(&paths::root().display().to_string(), "/agentsentry");
             let file = out.join(format!("{}-{version}.cdx.json", package.name));

@@ -27,7 +27,6 @@ pub(super) fn stage(package: &Package, programs: Programs, time: &Time) -> Resul
     empty(&dir)?;
     let root = dir.join("root");
     let program = root.join("usr/bin").join(package.program);
-    make_above(&program)?;
     strip(&programs.dir().join(package.program), &program)?;
     let made = dir.join("made");
     let mut packaging = Command::new(&program);
@@ -105,17 +104,19 @@ pub(super) fn version(package: &Package) -> Result<String> {
 }
 
 /// Removes the directory with all that is in it.
-pub(super) fn empty(dir: &Path) -> Result<()> {
+pub(crate) fn empty(dir: &Path) -> Result<()> {
     if dir.exists() {
         fs::remove_dir_all(dir).with_context(|| format!("cannot remove {}", dir.display()))?;
     }
     Ok(())
 }
 
-fn strip(from: &Path, to: &Path) -> Result<()> {
+/// Copies a program without what only debuggers read.
+pub(crate) fn strip(from: &Path, to: &Path) -> Result<()> {
     if !from.is_file() {
         bail!("there is no {}", paths::short(from));
     }
+    make_above(to)?;
     step::capture(Command::new("strip").arg("--strip-all").arg("-o").arg(to).arg(from)).map(drop)
 }
 

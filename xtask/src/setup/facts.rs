@@ -8,7 +8,8 @@ use crate::{
 };
 
 /// The packages that bring a BPF compiler on Debian.
-pub(super) const COMPILER_PACKAGES: [&str; 3] = ["rustc-web", "cargo-web", "libstd-rust-web-dev-bpf"];
+pub(super) const COMPILER_PACKAGES: [&str; 4] =
+    ["rustc-web", "cargo-web", "libstd-rust-web-dev-bpf", "rust-web-clippy"];
 /// The LLVM that `bpf-linker` is linked against.
 pub(super) const LLVM_PACKAGE: &str = "llvm-22-dev";
 

@@ -72,7 +72,8 @@ impl Step {
                 packages.join(" ")
             ),
             Self::InstallNightly => {
-                "rustup toolchain install nightly --profile minimal --component rust-src".to_owned()
+                "rustup toolchain install nightly --profile minimal --component rust-src --component clippy"
+                    .to_owned()
             }
             Self::InstallBpfLinker { with_distribution_llvm: true } => format!(
                 "LLVM_PREFIX=/usr/lib/llvm-22 cargo install bpf-linker --version {BPF_LINKER_VERSION} --locked --force \
@@ -266,7 +267,7 @@ mod tests {
                 "apt-get update",
                 "env DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends \
                  qemu-system-x86 cpio busybox-static systemd-container lintian podman containerd runc python3-venv \
-                 rustc-web cargo-web libstd-rust-web-dev-bpf llvm-22-dev",
+                 rustc-web cargo-web libstd-rust-web-dev-bpf rust-web-clippy llvm-22-dev",
                 "LLVM_PREFIX=/usr/lib/llvm-22 cargo install bpf-linker --version 0.13.0 --locked --force \
                  --no-default-features --features llvm-22",
                 "cargo install cargo-deb --version 3.8.0 --locked --force --debug --no-default-features",

@@ -8,24 +8,26 @@ use crate::tidy::Finding;
 
 /// The prefix of a dependency's name, and the members that may name it in their manifest.
 const DIRECT: [(&str, &[&str]); 3] = [
-    ("aya", &["sentry-kernel", "sentry-common", "sentry-tests"]),
+    ("aya", &["sentry-kernel", "sentry-tests"]),
     ("tonic", &["sentry-proto", "sentry-agent", "sentry-cli", "sentry-collector", "sentry-tests"]),
     ("rusqlite", &["sentry-agent", "sentry-collector", "sentry-tests"]),
 ];
 
 /// A member, and what must not be anywhere below it.
-const TREES: [(&str, &[&str]); 3] = [
+const TREES: [(&str, &[&str]); 4] = [
+    ("sentry-view", &["tokio", "aya", "tonic", "nix", "rustix", "rusqlite"]),
     ("sentry-detect", &["tokio", "aya", "tonic", "nix", "rustix", "rusqlite"]),
-    ("sentry-common", &["tokio", "tonic"]),
+    ("sentry-common", &["aya", "tokio", "tonic"]),
     ("sentry-collector", &["aya", "sentry-kernel"]),
 ];
 
 /// A member, and the members it may depend on.
-const OWN: [(&str, &[&str]); 9] = [
+const OWN: [(&str, &[&str]); 10] = [
     ("sentry-common", &[]),
-    ("sentry-detect", &[]),
-    ("sentry-proto", &["sentry-detect"]),
+    ("sentry-detect", &["sentry-common"]),
+    ("sentry-proto", &["sentry-common", "sentry-detect", "sentry-view"]),
     ("sentry-private", &[]),
+    ("sentry-view", &[]),
     ("sentry-service", &[]),
     ("sentry-kernel", &["sentry-common", "sentry-detect", "sentry-service"]),
     (
@@ -37,10 +39,17 @@ const OWN: [(&str, &[&str]); 9] = [
             "sentry-private",
             "sentry-proto",
             "sentry-service",
+            "sentry-view",
         ],
     ),
-    ("sentry-cli", &["sentry-agent", "sentry-kernel", "sentry-private", "sentry-proto", "sentry-service"]),
-    ("sentry-collector", &["sentry-detect", "sentry-private", "sentry-proto", "sentry-service"]),
+    (
+        "sentry-cli",
+        &["sentry-agent", "sentry-kernel", "sentry-private", "sentry-proto", "sentry-service", "sentry-view"],
+    ),
+    (
+        "sentry-collector",
+        &["sentry-detect", "sentry-private", "sentry-proto", "sentry-service", "sentry-view"],
+    ),
 ];
 
 /// What is wrong with the graph.
@@ -48,8 +57,8 @@ pub(super) fn check(metadata: &Value) -> Vec<Finding> {
     let graph = Graph::read(metadata);
     let mut findings = Vec::new();
     for member in &graph.members {
-        for (dependency, optional) in graph.direct.get(member).into_iter().flatten() {
-            findings.extend(direct(member, dependency, *optional));
+        for dependency in graph.direct.get(member).into_iter().flatten() {
+            findings.extend(direct(member, dependency));
         }
     }
     for (member, forbidden) in TREES {
@@ -62,7 +71,7 @@ pub(super) fn check(metadata: &Value) -> Vec<Finding> {
     findings
 }
 
-fn direct(member: &str, dependency: &str, optional: bool) -> Option<Finding> {
+fn direct(member: &str, dependency: &str) -> Option<Finding> {
     for (prefix, allowed) in DIRECT {
         if is_family(dependency, prefix) && !allowed.contains(&member) {
             return Some(finding(
@@ -70,12 +79,6 @@ fn direct(member: &str, dependency: &str, optional: bool) -> Option<Finding> {
                 format!("may not depend on {dependency}; only {}", allowed.join(", ")),
             ));
         }
-    }
-    if member == "sentry-common" && dependency == "aya" && !optional {
-        return Some(finding(
-            member,
-            "has to keep aya behind a feature: the kernel side has no use for it".into(),
-        ));
     }
     let (_, allowed) = OWN.iter().find(|(name, _)| *name == member)?;
     let ours = dependency.starts_with("sentry-");
@@ -95,8 +98,7 @@ fn is_family(name: &str, prefix: &str) -> bool {
 /// What of the metadata matters here. Dependencies that only tests have do not count.
 struct Graph {
     members: Vec<String>,
-    /// Member → (dependency, optional).
-    direct: BTreeMap<String, Vec<(String, bool)>>,
+    direct: BTreeMap<String, Vec<String>>,
     names: BTreeMap<String, String>,
     edges: BTreeMap<String, Vec<String>>,
 }
@@ -119,7 +121,7 @@ impl Graph {
                 let wanted = list(&package["dependencies"])
                     .into_iter()
                     .filter(|dependency| dependency["kind"] != "dev");
-                let wanted = wanted.map(|d| (text(&d["name"]), d["optional"].as_bool().unwrap_or(false)));
+                let wanted = wanted.map(|dependency| text(&dependency["name"]));
                 graph.direct.insert(name.clone(), wanted.collect());
             }
             graph.names.insert(id, name);
@@ -186,12 +188,11 @@ mod tests {
 
     #[test]
     fn knows_who_may_name_whom() {
-        assert!(direct("sentry-collector", "aya", false).is_some());
-        assert!(direct("sentry-detect", "tonic-health", false).is_some());
-        assert!(direct("sentry-common", "aya", true).is_none());
-        assert!(direct("sentry-common", "aya", false).is_some());
-        assert!(direct("sentry-detect", "sentry-proto", false).is_some());
-        assert!(direct("sentry-agent", "sentry-proto", false).is_none());
-        assert!(direct("xtask", "ayatana", false).is_none());
+        assert!(direct("sentry-collector", "aya").is_some());
+        assert!(direct("sentry-detect", "tonic-health").is_some());
+        assert!(direct("sentry-common", "aya").is_some());
+        assert!(direct("sentry-detect", "sentry-proto").is_some());
+        assert!(direct("sentry-agent", "sentry-proto").is_none());
+        assert!(direct("xtask", "ayatana").is_none());
     }
 }

@@ -4,7 +4,6 @@
 //! would have to unpack it under emulation, which takes longer than everything saved.
 
 use std::{
-    collections::BTreeSet,
     fs,
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
@@ -16,7 +15,7 @@ use anyhow::{Context as _, Result};
 use crate::{
     cargo::{self, Executable},
     host::Host,
-    paths, step,
+    libraries, paths, step,
 };
 
 const AREA: &str = "vm";
@@ -49,7 +48,8 @@ pub(super) fn pack(release: bool) -> Result<PathBuf> {
         place_stripped(&program.path, &root.join(dir).join(&program.name))?;
         programs.push(program.path);
     }
-    for library in libraries(&programs)? {
+    let programs: Vec<&Path> = programs.iter().map(PathBuf::as_path).collect();
+    for library in libraries::of(&programs)? {
         let to = root.join(library.strip_prefix("/").unwrap_or(&library));
         place(&library, &to)?;
     }
@@ -89,29 +89,6 @@ fn of_package(messages: &str, package: &str) -> Vec<Executable> {
     programs
 }
 
-/// Shared libraries, by the paths that the dynamic linker will look for.
-fn libraries(programs: &[PathBuf]) -> Result<BTreeSet<PathBuf>> {
-    let mut libraries = BTreeSet::new();
-    for program in programs {
-        // ldd fails for static programs, which is fine: they need nothing.
-        let output = Command::new("ldd").arg(program).output().context("cannot start ldd")?;
-        if output.status.success() {
-            libraries.extend(parse_ldd(&String::from_utf8_lossy(&output.stdout)));
-        }
-    }
-    Ok(libraries)
-}
-
-fn parse_ldd(output: &str) -> Vec<PathBuf> {
-    output
-        .lines()
-        .filter_map(|line| {
-            let path = line.split_once("=> ").map_or(line, |(_, path)| path).split_whitespace().next()?;
-            path.starts_with('/').then(|| PathBuf::from(path))
-        })
-        .collect()
-}
-
 fn place(from: &Path, to: &Path) -> Result<()> {
     if let Some(dir) = to.parent() {
         fs::create_dir_all(dir)?;
@@ -143,16 +120,6 @@ pub(super) fn archive(root: &Path, to: &Path) -> Result<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn reads_what_ldd_prints() {
-        let output = "\
-\tlinux-vdso.so.1 (0x00007ffd)
-\tlibgcc_s.so.1 => /lib/x86_64-linux-gnu/libgcc_s.so.1 (0x00007f)
-\t/lib64/ld-linux-x86-64.so.2 (0x00007f)";
-        let expected = ["/lib/x86_64-linux-gnu/libgcc_s.so.1", "/lib64/ld-linux-x86-64.so.2"];
-        assert_eq!(parse_ldd(output), expected.map(PathBuf::from));
-    }
 
     #[test]
     fn takes_tests_and_programs_of_the_package_only() {

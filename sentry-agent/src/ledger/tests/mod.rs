@@ -160,7 +160,7 @@ fn a_run_in_a_container_is_entered_with_it() {
     let run = v1::Run { id: "r".to_owned(), ..v1::Run::default() };
     assert_eq!(ledger.run_started(&run).unwrap().body.get("container"), None);
     let container = v1::Container { engine: "docker".to_owned(), ..v1::Container::default() };
-    let expected = sentry_proto::container::json(&container);
+    let expected = json!(sentry_view::Container::from(&container));
     let contained = v1::Run { container: Some(container), ..run };
     assert_eq!(ledger.run_started(&contained).unwrap().body["container"], expected);
 }

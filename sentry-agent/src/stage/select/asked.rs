@@ -14,7 +14,7 @@ use sentry_detect::{
     event::{File, FileKey, Path, Process},
     run::ProcessKey,
 };
-use sentry_kernel::decode::{self, Record, text};
+use sentry_kernel::decode::{Raw, Record, text};
 
 use crate::enrich::event;
 
@@ -48,8 +48,8 @@ pub struct Executed {
 impl Asked {
     /// `None` for a record that does not say it.
     #[must_use]
-    pub fn of(tag: RunTag, bytes: &[u8]) -> Option<Self> {
-        match decode::record(bytes).ok()? {
+    pub fn of(tag: RunTag, record: &Raw) -> Option<Self> {
+        match record.decode().ok()? {
             Record::CgroupMake(made) if made.flags & CANDIDATE != 0 => {
                 Some(Self { tag, cgroup: made.cgroup, why: Why::Made(path_of(&made)) })
             }

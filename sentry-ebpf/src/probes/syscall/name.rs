@@ -39,8 +39,8 @@ pub fn called(regs: *const u8, result: i64) {
     let Some(run) = gate::current() else { return };
     let act = act(&Call::read(regs, result));
     match act.kind {
-        kind::UNLINK => count::add(&run, |block| &raw mut block.unlinks),
-        kind::RENAME => count::add(&run, |block| &raw mut block.renames),
+        kind::UNLINK => count::add(&run, |block| &raw mut block.counts.unlinks),
+        kind::RENAME => count::add(&run, |block| &raw mut block.counts.renames),
         _ => {}
     }
     report(&run, &act);

@@ -1,0 +1,187 @@
+//! The stages that are threads, in the order of the flow: so they are started, and so they drain.
+
+use std::{convert::Infallible, future::Future, sync::Arc};
+
+use sentry_kernel::{
+    bpf::{programs::Rings, tables::Held},
+    clock::Clock,
+    ring::{
+        lanes::{Filler, Lanes},
+        reader::{self, RingStats},
+    },
+};
+use sentry_service::stages::{Stages, cancel};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::{error::AppError, status::Written, watchdog};
+use crate::{
+    config::Current,
+    enforce::{Enforcer, Limits},
+    enrich::{
+        event::Enricher,
+        process_table::{self, ProcessTable},
+    },
+    journal::JournalHandle,
+    ledger::pending::PendingLedger,
+    runs::Registry,
+    stage::{
+        StageStats,
+        act::{self, Actor, Case},
+        analyse::{self, Analyse},
+        hash, hash_queue, moved, reconcile,
+        select::{self, Select, Selecting},
+        watch,
+    },
+};
+
+/// Nice value of the stages that have a run stopped: hundreds of its processes leave a thread of the sensor's priority a
+/// twentieth of a processor.
+const FIRST: i32 = -20;
+
+/// What the stages own.
+pub(super) struct Work {
+    pub(super) ledger: PendingLedger,
+    pub(super) rings: Rings,
+    pub(super) held: Held,
+    pub(super) registry: Arc<Registry>,
+    pub(super) journal: JournalHandle,
+    pub(super) current: Current,
+}
+
+/// The running threads, and what they write of themselves.
+pub(super) struct Threads {
+    pub(super) stages: Stages<Infallible>,
+    pub(super) written: Written,
+    pub(super) cases: mpsc::Sender<Case>,
+}
+
+/// Starts threads, each with its marks.
+#[derive(Default)]
+struct Starter {
+    stages: Stages<Infallible>,
+    stats: Vec<(&'static str, Arc<StageStats>)>,
+}
+
+// === impl Work ===
+
+impl Work {
+    /// Starts a thread per stage.
+    pub(super) fn start(self) -> Result<Threads, AppError> {
+        let Self { ledger, rings, mut held, registry, journal, current } = self;
+        let config = current.get();
+        // Cancelled first: whoever reads something new ends, and whoever waits for it after that.
+        let sources = CancellationToken::new();
+        let lanes = Arc::new(Lanes::new(Box::new(move |tag, on| {
+            if let Err(error) = held.set(tag, on) {
+                tracing::error!(error = %sentry_service::error_chain(&error), "cannot hold a flood");
+            }
+        })));
+        let (cases, case_receiver) = mpsc::channel(act::QUEUE_CASES);
+        let ring_stats = Arc::new(RingStats::default());
+        let mut threads = Starter::default();
+
+        let (token, stats) = (sources.clone(), Arc::clone(&ring_stats));
+        let filler = Filler::new(Arc::clone(&lanes));
+        threads.start("ring", cancel(&sources), move |stage| {
+            if let Err(errno) = reader::run(rings, &filler, &stats, &stage.progress, &token) {
+                tracing::error!(error = %errno, "cannot read the rings");
+            }
+        })?;
+
+        let enricher = Enricher::new(ProcessTable::new(process_table::CAPACITY), Clock::real());
+        let (hash, files) = config.evidence.hash_executed.then(hash_queue::queue).unzip();
+        let (asked, questions) = select::queue();
+        let to = Analyse { registry: Arc::clone(&registry), journal: journal.clone(), hash, asked };
+        let for_analyse = Arc::clone(&lanes);
+        threads.start(watchdog::ANALYSE, cancel(&sources), move |stats| {
+            analyse::run(&for_analyse, enricher, &to, stats);
+        })?;
+        // Before anybody is answered: what is made from then on is selected.
+        registry.select(&config.selection())?;
+        let selecting = Arc::new(Selecting::default());
+        let select = Select {
+            registry: Arc::clone(&registry),
+            lanes,
+            cases: cases.clone(),
+            selecting: Arc::clone(&selecting),
+            config: current.clone(),
+        };
+        let token = sources.clone();
+        threads.start(watchdog::SELECT, cancel(&sources), move |stats| {
+            come_first();
+            select.run(&questions, stats, &token);
+        })?;
+        if let Some(files) = files {
+            let (token, for_hash) = (sources.clone(), Arc::clone(&registry));
+            threads.start("hash", cancel(&sources), move |stats| {
+                hash::run(&files, &for_hash, stats, &token);
+            })?;
+        }
+
+        let (token, for_watch, cases_of_watch) = (sources.clone(), Arc::clone(&registry), cases.clone());
+        threads.start("watch", cancel(&sources), move |stats| {
+            come_first();
+            watch::run(&for_watch, &cases_of_watch, stats, &token);
+        })?;
+
+        let (token, for_reconcile) = (sources.clone(), Arc::clone(&registry));
+        threads.start("reconcile", cancel(&sources), move |stats| {
+            reconcile::run(&for_reconcile, stats, &token);
+        })?;
+        moved::start(&registry, sources.clone())
+            .map_err(|source| AppError::Start { what: "the count of moved bytes", source })?;
+
+        let enforcer =
+            Enforcer::new(Limits::default(), Arc::clone(registry.processes()), registry.clock().clone());
+        for run in registry.live() {
+            enforcer.remember_all(&run.id, &run.account().stopped);
+        }
+        let actor = Actor { registry, enforcer, ledger, journal };
+        // The last one, whose queue a caller may still hold.
+        let of_stop = cases.clone();
+        let stop = async move {
+            let _ended_before = of_stop.send(Case::Stop).await;
+        };
+        threads.start(watchdog::ACT, stop, move |stats| {
+            come_first();
+            actor.run(case_receiver, stats);
+        })?;
+        let Starter { stages, stats } = threads;
+        Ok(Threads { stages, written: Written { ring: ring_stats, stages: stats, selecting }, cases })
+    }
+}
+
+/// Raises the calling thread alone. That it may not was told at the start.
+fn come_first() {
+    let _refused = rustix::process::setpriority_process(None, FIRST);
+}
+
+// === impl Starter ===
+
+impl Starter {
+    fn start(
+        &mut self,
+        name: &'static str,
+        stop: impl Future<Output = ()> + Send + 'static,
+        work: impl FnOnce(&StageStats) + Send + 'static,
+    ) -> Result<(), AppError> {
+        let stats = Arc::new(StageStats::default());
+        let own = Arc::clone(&stats);
+        let work = move || {
+            // Also when the stage panics: its end is a fault that the health endpoint shows.
+            struct End(Arc<StageStats>);
+            impl Drop for End {
+                fn drop(&mut self) {
+                    self.0.end();
+                }
+            }
+            let end = End(own);
+            work(&end.0);
+            Ok(())
+        };
+        self.stages.thread(name, stop, work).map_err(|source| AppError::Start { what: name, source })?;
+        self.stats.push((name, stats));
+        Ok(())
+    }
+}

@@ -1,0 +1,92 @@
+//! The documents say what the program says.
+
+use std::collections::BTreeSet;
+
+use clap::CommandFactory as _;
+use sentry_detect::rule::settings::Limits;
+
+use super::{args::Cli, exit};
+
+const README: &str = include_str!("../../README.md");
+const EXIT_CODES: &str = include_str!("../../docs/exit-codes.md");
+
+/// The first table behind a heading, without its head; the cells of each row.
+fn table(page: &'static str, heading: &str) -> Vec<Vec<&'static str>> {
+    let section = page.split_once(&format!("\n{heading}\n")).map_or("", |(_, section)| section);
+    let rows = section.lines().skip_while(|line| !line.starts_with('|'));
+    rows.take_while(|line| line.starts_with('|'))
+        .skip(2)
+        .map(|row| row.split(" | ").map(|cell| cell.trim_matches(['|', ' '])).collect())
+        .collect()
+}
+
+/// What stands between backticks.
+fn code(cell: &str) -> impl Iterator<Item = &str> {
+    cell.split('`').skip(1).step_by(2)
+}
+
+/// `sentry ledger verify` and the like, without arguments.
+fn commands() -> BTreeSet<String> {
+    let mut commands = BTreeSet::new();
+    for command in Cli::command().get_subcommands().filter(|command| !command.is_hide_set()) {
+        let name = command.get_name();
+        if command.has_subcommands() {
+            commands.extend(command.get_subcommands().map(|below| format!("{name} {}", below.get_name())));
+        } else {
+            commands.insert(name.to_owned());
+        }
+    }
+    commands
+}
+
+#[test]
+fn the_readme_lists_every_command_and_no_other() {
+    let all = commands();
+    let mut listed = BTreeSet::new();
+    for row in table(README, "## Commands") {
+        for code in code(row[0]) {
+            let words: Vec<&str> = code.trim_start_matches("sentry ").split(' ').collect();
+            // Words in brackets and capitals are arguments.
+            let named = [words[..words.len().min(2)].join(" "), words[0].to_owned()];
+            match named.into_iter().find(|name| all.contains(name)) {
+                Some(name) => drop(listed.insert(name)),
+                None => assert!(code.starts_with('['), "no such command: {code}"),
+            }
+        }
+    }
+    assert_eq!(listed, all);
+}
+
+fn numbers(text: &str) -> BTreeSet<u8> {
+    text.split(|c: char| !c.is_ascii_digit()).filter_map(|digits| digits.parse().ok()).collect()
+}
+
+#[test]
+fn the_exit_codes_of_help_and_documents_are_the_same() {
+    let help = numbers(exit::TABLE);
+    assert!(help.contains(&0) && help.contains(&127), "{help:?}");
+    let of_page = |page, heading| -> BTreeSet<u8> {
+        table(page, heading).iter().flat_map(|row| numbers(row[0])).collect()
+    };
+    let run: BTreeSet<u8> = [125, 126, 127].into();
+    let expected: BTreeSet<u8> = help.difference(&run).copied().collect();
+    assert_eq!(of_page(EXIT_CODES, "## sentry"), expected);
+    // The README leaves out those that a person hardly meets.
+    let (_, codes) = README.split_once("| exit code | meaning |").unwrap_or_default();
+    let codes = codes.split_once("\n\n").map_or("", |(table, _)| table);
+    let named: BTreeSet<u8> =
+        codes.lines().filter_map(|row| row.split('|').nth(1)).flat_map(numbers).collect();
+    assert!(named.is_subset(&help) && named.len() > 10, "{named:?}");
+}
+
+#[test]
+fn the_transcript_of_the_readme_has_the_limits_that_hold() {
+    let limits = Limits::default();
+    let found = README.lines().find(|line| line.contains("Runaway detected in")).unwrap_or_default();
+    for limit in [
+        format!("more are alive (limit {})", limits.spawn_storm.net_processes),
+        format!("births/s (limit {})", limits.spawn_storm.births_per_s),
+    ] {
+        assert!(found.contains(&limit), "{limit}: {found}");
+    }
+}

@@ -1,0 +1,172 @@
+//! An entry of the API: a path, what answers there with which right, and its description in the
+//! OpenAPI document. One value holds all of it, so none of them can be forgotten.
+
+use axum::{
+    handler::Handler,
+    routing::{MethodFilter, MethodRouter, on},
+};
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{
+        Content, HttpMethod, ObjectBuilder, Ref, RefOr, Required, ResponseBuilder, Schema,
+        path::{Operation, OperationBuilder, ParameterBuilder, ParameterIn},
+        request_body::RequestBodyBuilder,
+        security::SecurityRequirement,
+    },
+};
+
+use super::{
+    answer::Problem,
+    listing::Listing,
+    right::{Claims, Right as _},
+    state::Api,
+};
+
+/// Name of the command token in the OpenAPI document.
+pub(crate) const TOKEN: &str = "command_token";
+const JSON: &str = "application/json";
+
+/// Whose requests are counted together against a limit, so that none keeps another waiting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Group {
+    Listings,
+    Finds,
+    Commands,
+    /// Small answers that come also while the API is at its limits.
+    Unlimited,
+}
+
+/// Schemas under their names.
+pub(crate) type Schemas = Vec<(String, RefOr<Schema>)>;
+
+pub(crate) struct Entry {
+    pub(crate) path: String,
+    pub(crate) group: Group,
+    pub(crate) handler: MethodRouter<Api>,
+    pub(crate) method: HttpMethod,
+    pub(crate) operation: Operation,
+    pub(crate) schemas: Schemas,
+}
+
+// === impl Entry ===
+
+impl Entry {
+    /// Something to get. `id` names the operation; `about` is a sentence.
+    pub(crate) fn get<H, T>(path: &str, group: Group, id: &str, about: &str, handler: H) -> Self
+    where
+        H: Handler<T, Api>,
+        T: Claims + 'static,
+    {
+        Self::new(path, group, (HttpMethod::Get, MethodFilter::GET), id, about, handler)
+    }
+
+    /// Something to post.
+    pub(crate) fn post<H, T>(path: &str, group: Group, id: &str, about: &str, handler: H) -> Self
+    where
+        H: Handler<T, Api>,
+        T: Claims + 'static,
+    {
+        Self::new(path, group, (HttpMethod::Post, MethodFilter::POST), id, about, handler)
+    }
+
+    /// A listing of `V`s, which its handler makes with [`Listing::answer`].
+    pub(crate) fn listing<V, H, T>(listing: &'static Listing, handler: H) -> Self
+    where
+        V: ToSchema,
+        H: Handler<T, Api>,
+        T: Claims + 'static,
+    {
+        let path = format!("/api/v1/{}", listing.name);
+        let mut entry = Self::get(&path, Group::Listings, listing.name, listing.about, handler);
+        for (name, about, schema) in listing.parameters() {
+            entry = entry.parameter(name, ParameterIn::Query, about, schema);
+        }
+        let page = listing.page(reference::<V>());
+        entry.schemas::<V>().response("200", "A page.", JSON, page)
+    }
+
+    fn new<H, T>(
+        path: &str,
+        group: Group,
+        (method, filter): (HttpMethod, MethodFilter),
+        id: &str,
+        about: &str,
+        handler: H,
+    ) -> Self
+    where
+        H: Handler<T, Api>,
+        T: Claims + 'static,
+    {
+        let mut operation = OperationBuilder::new().operation_id(Some(id)).summary(Some(about));
+        if T::Right::TOKEN {
+            operation = operation.security(SecurityRequirement::new(TOKEN, [""; 0]));
+        }
+        let entry = Self {
+            path: path.to_owned(),
+            group,
+            handler: on(filter, handler),
+            method,
+            operation: operation.build(),
+            schemas: Schemas::new(),
+        };
+        entry.answers::<Problem>("default", "What went wrong.")
+    }
+
+    /// What stands at `{name}` in the path.
+    pub(crate) fn path_parameter(self, name: &str, about: &str) -> Self {
+        self.parameter(name, ParameterIn::Path, about, String::schema())
+    }
+
+    /// The JSON that is posted.
+    pub(crate) fn takes<B: ToSchema>(mut self) -> Self {
+        let body = RequestBodyBuilder::new()
+            .content(JSON, Content::new(Some(reference::<B>())))
+            .required(Some(Required::True));
+        self.operation.request_body = Some(body.build());
+        self.schemas::<B>()
+    }
+
+    /// An answer in JSON.
+    pub(crate) fn answers<V: ToSchema>(self, status: &str, about: &str) -> Self {
+        self.schemas::<V>().response(status, about, JSON, reference::<V>())
+    }
+
+    /// An answer in text of some type.
+    pub(crate) fn answers_text(self, status: &str, about: &str, media_type: &str) -> Self {
+        self.response(status, about, media_type, String::schema())
+    }
+
+    /// An answer in JSON whose shape is described elsewhere.
+    pub(crate) fn answers_object(self, status: &str, about: &str) -> Self {
+        self.response(status, about, JSON, ObjectBuilder::new().into())
+    }
+
+    fn response(mut self, status: &str, about: &str, media_type: &str, schema: RefOr<Schema>) -> Self {
+        let content = Content::new(Some(schema));
+        let response = ResponseBuilder::new().description(about).content(media_type, content);
+        self.operation.responses.responses.insert(status.to_owned(), response.build().into());
+        self
+    }
+
+    fn parameter(mut self, name: &str, place: ParameterIn, about: &str, schema: RefOr<Schema>) -> Self {
+        let required = if place == ParameterIn::Path { Required::True } else { Required::False };
+        let parameter = ParameterBuilder::new()
+            .name(name)
+            .parameter_in(place)
+            .required(required)
+            .description(Some(about))
+            .schema(Some(schema));
+        self.operation.parameters.get_or_insert_default().push(parameter.build());
+        self
+    }
+
+    fn schemas<V: ToSchema>(mut self) -> Self {
+        self.schemas.push((V::name().into_owned(), V::schema()));
+        V::schemas(&mut self.schemas);
+        self
+    }
+}
+
+fn reference<V: ToSchema>() -> RefOr<Schema> {
+    Ref::from_schema_name(V::name()).into()
+}

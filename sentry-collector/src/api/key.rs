@@ -1,0 +1,100 @@
+//! Keys of query strings by which a listing is narrowed: each is declared once, with what it says of
+//! a row and how it is read.
+
+use sentry_proto::v1::Severity;
+use utoipa::{
+    PartialSchema as _,
+    openapi::{RefOr, Schema},
+};
+
+use super::answer::ApiError;
+use crate::store::{Cell, Condition};
+
+/// A key, for a column of the listed relation.
+#[derive(Debug)]
+pub(crate) struct Key {
+    pub(crate) name: &'static str,
+    pub(crate) about: &'static str,
+    says: Says,
+}
+
+/// What a key says of a row.
+#[derive(Debug)]
+enum Says {
+    /// The column is this text.
+    Text(&'static str),
+    /// A row of the other relation, of the same number, has this text in the column.
+    TextOf { relation: &'static str, column: &'static str },
+    /// The column is this number.
+    Number(&'static str),
+    /// The column is this severity.
+    Severity(&'static str),
+    /// The column is at least this.
+    From(&'static str),
+    /// The column is less than this.
+    Below(&'static str),
+}
+
+pub(crate) const RUN: Key = Key { name: "run", about: "Of this run.", says: Says::Text("run") };
+pub(crate) const RUN_OF_GAP: Key = Key {
+    name: "run",
+    about: "That name this run.",
+    says: Says::TextOf { relation: "runs_of_gaps", column: "run" },
+};
+pub(crate) const AGENT: Key = Key { name: "agent", about: "Of this agent.", says: Says::Text("agent") };
+pub(crate) const SENSOR: Key = Key { name: "sensor", about: "From this sensor.", says: Says::Text("sensor") };
+pub(crate) const SINCE: Key =
+    Key { name: "since", about: "From this time on, in Unix milliseconds.", says: Says::From("time_ms") };
+pub(crate) const UNTIL: Key =
+    Key { name: "until", about: "Before this time, in Unix milliseconds.", says: Says::Below("time_ms") };
+pub(crate) const CLASS: Key =
+    Key { name: "class_uid", about: "Of this OCSF class.", says: Says::Number("class_uid") };
+pub(crate) const SEVERITY: Key = Key {
+    name: "severity",
+    about: "Of this severity: informational, low, medium, high, critical, or 1 to 5.",
+    says: Says::Severity("severity"),
+};
+
+// === impl Key ===
+
+impl Key {
+    /// The condition that the key and this value make.
+    pub(crate) fn read(&self, value: String) -> Result<Condition, ApiError> {
+        Ok(match self.says {
+            Says::Text(column) => Condition::Is(column, Cell::Text(value)),
+            Says::TextOf { relation, column } => {
+                Condition::Has { relation, column, value: Cell::Text(value) }
+            }
+            Says::Number(column) => {
+                Condition::Is(column, Cell::Integer(number::<u32>(self.name, &value)?.into()))
+            }
+            Says::Severity(column) => Condition::Is(column, Cell::Integer(severity(&value)?.into())),
+            Says::From(column) => Condition::From(column, number(self.name, &value)?),
+            Says::Below(column) => Condition::Below(column, number(self.name, &value)?),
+        })
+    }
+
+    pub(crate) fn schema(&self) -> RefOr<Schema> {
+        match self.says {
+            Says::Text(_) | Says::TextOf { .. } | Says::Severity(_) => String::schema(),
+            Says::Number(_) => u32::schema(),
+            Says::From(_) | Says::Below(_) => i64::schema(),
+        }
+    }
+}
+
+fn number<T: std::str::FromStr>(key: &str, value: &str) -> Result<T, ApiError> {
+    value.parse().map_err(|_error| ApiError::BadRequest(format!("{key} {value:?} is not a number in range")))
+}
+
+/// By name or by OCSF's `severity_id`, which has the same numbers.
+fn severity(value: &str) -> Result<i32, ApiError> {
+    let named = Severity::from_str_name(&format!("SEVERITY_{}", value.to_ascii_uppercase()));
+    let known = named.or_else(|| value.parse().ok().and_then(|number: i32| Severity::try_from(number).ok()));
+    match known {
+        Some(severity) if severity != Severity::Unspecified => Ok(severity as i32),
+        Some(_) | None => Err(ApiError::BadRequest(format!(
+            "severity {value:?} is none of informational, low, medium, high, critical or 1 to 5"
+        ))),
+    }
+}

@@ -1,0 +1,169 @@
+//! Listings: `{"items":[…],"next_cursor":…|null}`. Every key that a listing does not know is refused by name.
+
+use std::sync::atomic::Ordering::Relaxed;
+
+use axum::{
+    extract::{Query as Pairs, rejection::QueryRejection},
+    response::Response,
+};
+use prost::DecodeError;
+use serde::Serialize;
+use serde_json::json;
+use utoipa::{
+    PartialSchema as _,
+    openapi::{ArrayBuilder, ObjectBuilder, RefOr, Schema},
+};
+
+use super::{answer::ApiError, key::Key, state::Api};
+use crate::store::{Listed, Paging, Query};
+
+const DEFAULT_LIMIT: usize = 100;
+const MAX_LIMIT: usize = 1000;
+
+/// The query string of a request.
+pub(crate) type QueryPairs = Result<Pairs<Vec<(String, String)>>, QueryRejection>;
+
+/// A listing: its name in the path, its letter in cursors, and the keys that it knows beside `limit`,
+/// `cursor` and `order`.
+#[derive(Debug)]
+pub(crate) struct Listing {
+    pub(crate) name: &'static str,
+    pub(crate) about: &'static str,
+    pub(crate) letter: char,
+    pub(crate) keys: &'static [Key],
+}
+
+// === impl Listing ===
+
+impl Listing {
+    /// Parse, ask, show; the last two on a thread that may block.
+    pub(crate) async fn answer<R: Listed, V: Serialize>(
+        &self,
+        api: &Api,
+        pairs: QueryPairs,
+        show: impl Fn(R) -> Result<V, DecodeError> + Send + 'static,
+    ) -> Result<Response, ApiError> {
+        let Pairs(pairs) = pairs.map_err(|rejected| ApiError::BadRequest(rejected.body_text()))?;
+        let query = self.parse(pairs)?;
+        let newest_first = query.paging.newest_first;
+        let begin = Ok("{\"items\":[".to_owned());
+        // Row by row: of a page only its text is ever in memory.
+        let page = api.store.page(query, begin, move |made, row| add(made, show(row)));
+        let (text, next) = page.await?;
+        let mut text = text.map_err(|error: String| {
+            tracing::error!(error, "a stored item cannot be shown");
+            ApiError::Internal
+        })?;
+        let cursor = json!(next.map(|last| self.cursor(last, newest_first)));
+        text.push_str(&format!("],\"next_cursor\":{cursor}}}"));
+        api.outbox.json(text).ok_or_else(|| {
+            api.metrics.shed_requests.fetch_add(1, Relaxed);
+            ApiError::Busy
+        })
+    }
+
+    /// Reads the pairs of a query string.
+    pub(crate) fn parse(&self, pairs: Vec<(String, String)>) -> Result<Query, ApiError> {
+        let mut conditions = Vec::new();
+        let mut paging = Paging { after: None, newest_first: true, limit: DEFAULT_LIMIT };
+        let mut cursor = None;
+        let mut seen: Vec<String> = Vec::new();
+        for (name, value) in pairs {
+            let key = self.keys.iter().find(|key| key.name == name);
+            let common = matches!(name.as_str(), "limit" | "cursor" | "order");
+            if !common && key.is_none() {
+                let known: Vec<&str> = self.keys.iter().map(|key| key.name).collect();
+                return Err(bad(format!(
+                    "unknown query key {name:?}; known are limit, cursor, order, {}",
+                    known.join(", ")
+                )));
+            }
+            if seen.contains(&name) {
+                return Err(bad(format!("query key {name:?} is given twice")));
+            }
+            match (key, name.as_str()) {
+                (Some(key), _) => conditions.push(key.read(value)?),
+                (None, "limit") => paging.limit = limit(&value)?,
+                (None, "order") => paging.newest_first = newest_first(&value)?,
+                (None, _) => cursor = Some(value),
+            }
+            seen.push(name);
+        }
+        if let Some(cursor) = cursor {
+            paging.after = Some(self.read_cursor(&cursor, paging.newest_first)?);
+        }
+        Ok(Query { conditions, paging })
+    }
+
+    /// Names of the query's keys, what they say, and what they are.
+    pub(crate) fn parameters(&self) -> impl Iterator<Item = (&'static str, &'static str, RefOr<Schema>)> {
+        let common = [
+            ("limit", "Most items of a page, from 1 to 1000 (default: 100).", u32::schema()),
+            ("cursor", "`next_cursor` of the page before.", String::schema()),
+            ("order", "desc (newest first, the default) or asc.", String::schema()),
+        ];
+        common.into_iter().chain(self.keys.iter().map(|key| (key.name, key.about, key.schema())))
+    }
+
+    /// What an answer looks like, with items of this schema.
+    pub(crate) fn page(&self, item: RefOr<Schema>) -> RefOr<Schema> {
+        let page = ObjectBuilder::new()
+            .property("items", ArrayBuilder::new().items(item))
+            .required("items")
+            .property("next_cursor", Option::<String>::schema())
+            .required("next_cursor");
+        page.into()
+    }
+
+    /// The text that leads to the page after row `last`.
+    pub(crate) fn cursor(&self, last: i64, newest_first: bool) -> String {
+        format!("{}{}{last:x}", self.letter, if newest_first { 'd' } else { 'a' })
+    }
+
+    fn read_cursor(&self, text: &str, newest_first: bool) -> Result<i64, ApiError> {
+        let head = self.cursor(0, newest_first);
+        text.strip_prefix(&head[..2])
+            .and_then(|row| i64::from_str_radix(row, 16).ok())
+            .filter(|row| *row > 0)
+            .ok_or_else(|| bad(format!("cursor {text:?} is not one of this listing and order")))
+    }
+}
+
+/// Adds an item to the text of a page, or keeps why it cannot be; returns the bytes so far.
+fn add<V: Serialize>(made: &mut Result<String, String>, item: Result<V, DecodeError>) -> usize {
+    let Ok(text) = made else { return 0 };
+    if !text.ends_with('[') {
+        text.push(',');
+    }
+    let shown = item.map_err(|error| error.to_string());
+    match shown.and_then(|item| serde_json::to_string(&item).map_err(|error| error.to_string())) {
+        Ok(item) => {
+            text.push_str(&item);
+            text.len()
+        }
+        Err(error) => {
+            *made = Err(error);
+            0
+        }
+    }
+}
+
+fn limit(value: &str) -> Result<usize, ApiError> {
+    value
+        .parse()
+        .ok()
+        .filter(|limit| (1..=MAX_LIMIT).contains(limit))
+        .ok_or_else(|| bad(format!("limit {value:?} is not a number from 1 to {MAX_LIMIT}")))
+}
+
+fn newest_first(value: &str) -> Result<bool, ApiError> {
+    match value {
+        "desc" => Ok(true),
+        "asc" => Ok(false),
+        _ => Err(bad(format!("order {value:?} is neither desc (newest first) nor asc"))),
+    }
+}
+
+fn bad(message: String) -> ApiError {
+    ApiError::BadRequest(message)
+}

@@ -1,0 +1,21 @@
+//! What the handlers share.
+
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use super::{access::Access, host::Names, outbox::Outbox};
+use crate::{ingest::registry::Registry, metrics::Metrics, store::Store};
+
+#[derive(Clone)]
+pub(crate) struct Api {
+    pub(crate) store: Store,
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) names: Names,
+    pub(crate) outbox: Outbox,
+    /// What a command needs.
+    pub(crate) access: Access,
+    /// Set while the collector drains.
+    pub(crate) drain: CancellationToken,
+}

@@ -1,0 +1,11 @@
+//! What sensors send, once it is checked: items at positions, and who sent them. No I/O.
+
+pub(crate) mod kind;
+
+pub(crate) mod dedupe;
+
+pub(crate) mod reach;
+
+pub(crate) mod way;
+
+pub(crate) mod item;

@@ -1,0 +1,125 @@
+//! Pages of a listing: which rows are asked for, and how one becomes a value.
+//!
+//! A relation is something that the store lists under a name: its rows are numbered in the order in
+//! which they came, and have named columns. [`listed!`] declares a type for the columns that its
+//! reader wants.
+
+/// A value of a column.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Cell {
+    Null,
+    Integer(i64),
+    Text(String),
+    Bytes(Vec<u8>),
+}
+
+/// Which rows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Condition {
+    /// The column has this value.
+    Is(&'static str, Cell),
+    /// The column is at least this.
+    From(&'static str, i64),
+    /// The column is less than this.
+    Below(&'static str, i64),
+    /// Another relation has a row of the same number with this value in the column: for rows that
+    /// have several of something.
+    Has { relation: &'static str, column: &'static str, value: Cell },
+}
+
+/// What is asked of a relation.
+#[derive(Clone, Debug)]
+pub(crate) struct Query {
+    /// All of them hold.
+    pub(crate) conditions: Vec<Condition>,
+    pub(crate) paging: Paging,
+}
+
+/// Which of the rows that there are. A cursor names the last row of a page, so rows that come
+/// meanwhile neither repeat nor hide others.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Paging {
+    /// Number of the last row of the page before.
+    pub(crate) after: Option<i64>,
+    pub(crate) newest_first: bool,
+    pub(crate) limit: usize,
+}
+
+/// Where more rows follow, the number of the last one of the page.
+pub(crate) type Next = Option<i64>;
+
+/// A row of a relation, as its reader wants it. [`listed!`] implements it.
+pub(crate) trait Listed: Sized + 'static {
+    const RELATION: &'static str;
+    const COLUMNS: &'static [&'static str];
+
+    /// Takes the cells in the order of the columns.
+    ///
+    /// # Errors
+    /// The first column that is of another type.
+    fn read(next: impl FnMut() -> Cell) -> Result<Self, &'static str>;
+}
+
+/// What a column can be read as.
+pub(crate) trait FromCell: Sized {
+    fn from_cell(cell: Cell) -> Option<Self>;
+}
+
+impl FromCell for i64 {
+    fn from_cell(cell: Cell) -> Option<Self> {
+        if let Cell::Integer(number) = cell { Some(number) } else { None }
+    }
+}
+
+impl FromCell for bool {
+    fn from_cell(cell: Cell) -> Option<Self> {
+        i64::from_cell(cell).map(|number| number != 0)
+    }
+}
+
+impl FromCell for String {
+    fn from_cell(cell: Cell) -> Option<Self> {
+        if let Cell::Text(text) = cell { Some(text) } else { None }
+    }
+}
+
+impl FromCell for Vec<u8> {
+    fn from_cell(cell: Cell) -> Option<Self> {
+        if let Cell::Bytes(bytes) = cell { Some(bytes) } else { None }
+    }
+}
+
+impl<T: FromCell> FromCell for Option<T> {
+    fn from_cell(cell: Cell) -> Option<Self> {
+        if cell == Cell::Null { Some(None) } else { T::from_cell(cell).map(Some) }
+    }
+}
+
+/// Declares a type for rows of a relation: its fields are the columns.
+macro_rules! listed {
+    (
+        $(#[$about:meta])*
+        $vis:vis struct $name:ident of $relation:literal {
+            $($(#[$field_about:meta])* $field_vis:vis $field:ident: $type:ty,)*
+        }
+    ) => {
+        $(#[$about])*
+        #[derive(Debug)]
+        $vis struct $name {
+            $($(#[$field_about])* $field_vis $field: $type,)*
+        }
+
+        impl $crate::store::Listed for $name {
+            const RELATION: &'static str = $relation;
+            const COLUMNS: &'static [&'static str] = &[$(stringify!($field)),*];
+
+            fn read(mut next: impl FnMut() -> $crate::store::Cell) -> Result<Self, &'static str> {
+                Ok(Self {
+                    $($field: $crate::store::FromCell::from_cell(next()).ok_or(stringify!($field))?,)*
+                })
+            }
+        }
+    };
+}
+
+pub(crate) use listed;

@@ -1,0 +1,312 @@
+//! One job inside the writer's transaction: rows in, a [`Done`] out. Nothing here replies or counts, since the
+//! transaction may still fail and be tried again.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use rusqlite::{OptionalExtension as _, Transaction, params};
+use sentry_proto::v1;
+
+use super::{
+    clock::now_ms,
+    commands,
+    job::{Answered, Job},
+};
+use crate::{
+    feed::{
+        dedupe::{Verdict, judge},
+        item::{Batch, Content, Entry, RunState},
+        kind::ItemKind,
+        reach::Reach,
+        way::Way,
+    },
+    store::{
+        command::CommandReply,
+        feed::{Hole, NotOpened, Opened},
+    },
+};
+
+/// What a job did, told to whom it concerns after the commit.
+#[derive(Debug)]
+pub(super) enum Done {
+    Opened(Result<Opened, NotOpened>),
+    Stored(Stored),
+    Hole(Hole),
+    Command(CommandReply),
+    Delivered,
+    Result(Answered),
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Stored {
+    /// The feed is stored up to here.
+    pub(super) acked: u64,
+    /// By kind, in the order of [`ItemKind`].
+    pub(super) kinds: [u64; ItemKind::ALL.len()],
+    pub(super) duplicates: u64,
+    /// Items that gaps of this batch cover.
+    pub(super) lost: u64,
+}
+
+/// What a batch adds to the tallies of one run.
+#[derive(Debug, Default)]
+struct Tally {
+    events: i64,
+    findings: i64,
+    lost: i64,
+}
+
+pub(super) fn apply(tx: &Transaction<'_>, job: &Job) -> rusqlite::Result<Done> {
+    match job {
+        Job::Open { hello, way, .. } => open(tx, hello, *way).map(Done::Opened),
+        Job::Put { feed, batch, .. } => put(tx, feed, batch),
+        Job::Command { request, .. } => commands::create(tx, request).map(Done::Command),
+        Job::Delivered { key } => commands::delivered(tx, key).map(|()| Done::Delivered),
+        Job::Result { sensor, key, outcome } => commands::result(tx, sensor, key, outcome).map(Done::Result),
+    }
+}
+
+fn open(tx: &Transaction<'_>, hello: &v1::Hello, way: Way) -> rusqlite::Result<Result<Opened, NotOpened>> {
+    let now = now_ms();
+    // Refused before anything is written: who is turned away leaves no trace.
+    let reach = match may_open(tx, hello, way, now)? {
+        Ok(reach) => reach,
+        Err(refused) => return Ok(Err(refused)),
+    };
+    let sensor = tx.query_row(
+        "INSERT INTO sensors (sensor, session, first_seen_ms, last_seen_ms, way) VALUES (?1, 0, ?2, ?2, ?3)
+         ON CONFLICT (sensor) DO UPDATE SET last_seen_ms = ?2, way = ?3 RETURNING id",
+        params![hello.sensor, now, way.name()],
+        |row| row.get(0),
+    )?;
+    let (feed, acked) = tx.query_row(
+        "INSERT INTO feeds (sensor, epoch, acked, began_ms, reach, reach_ms) VALUES (?1, ?2, 0, ?3, ?4, ?3)
+         ON CONFLICT (sensor, epoch) DO UPDATE SET reach = IFNULL(reach, ?4), reach_ms = IFNULL(reach_ms, ?3)
+         RETURNING id, acked",
+        params![sensor, hello.epoch, now, reach.last as i64],
+        |row| Ok((row.get(0)?, row.get::<_, i64>(1)?)),
+    )?;
+    let session = session(tx, feed, hello, now)?;
+    tx.execute("UPDATE sensors SET session = ?2 WHERE id = ?1", params![sensor, session])?;
+    Ok(Ok(Opened { sensor, feed, session, acked: acked as u64, reach }))
+}
+
+/// Where the sensor is, if what the store knows of it agrees with who it proved to be.
+fn may_open(
+    tx: &Transaction<'_>,
+    hello: &v1::Hello,
+    way: Way,
+    now: i64,
+) -> rusqlite::Result<Result<Reach, NotOpened>> {
+    let known: Option<Option<String>> = tx
+        .query_row("SELECT way FROM sensors WHERE sensor = ?1", [&hello.sensor], |row| row.get(0))
+        .optional()?;
+    let known = known.flatten();
+    if let Some(known) = known.as_ref().filter(|known| *known != way.name()) {
+        let (sensor, known) = (hello.sensor.clone(), known.clone());
+        return Ok(Err(NotOpened::Way { sensor, known, way: way.name() }));
+    }
+    if way == (Way::Socket { named: false }) && known.is_none() {
+        let holder: Option<String> = tx
+            .query_row("SELECT sensor FROM sensors WHERE way = ?1 LIMIT 1", [way.name()], |row| row.get(0))
+            .optional()?;
+        if let Some(holder) = holder {
+            return Ok(Err(NotOpened::Holder { holder, claimed: hello.sensor.clone() }));
+        }
+    }
+    let began: Option<(i64, i64)> = tx
+        .query_row(
+            "SELECT reach, reach_ms FROM feeds WHERE epoch = ?2 AND reach IS NOT NULL AND reach_ms IS NOT NULL
+             AND sensor = (SELECT id FROM sensors WHERE sensor = ?1)",
+            [&hello.sensor, &hello.epoch],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )
+        .optional()?;
+    let since = |ms: i64| Duration::from_millis(ms.unsigned_abs());
+    let began = began.map_or(Reach::ORIGIN, |(last, ms)| Reach { last: last as u64, at: since(ms) });
+    let here = Reach { last: hello.last, at: since(now) };
+    Ok(began.check(hello.last, here.at).map(|()| here).map_err(NotOpened::from))
+}
+
+/// The feed's last session where the hello says the same again, else a new one.
+fn session(tx: &Transaction<'_>, feed: i64, hello: &v1::Hello, now: i64) -> rusqlite::Result<i64> {
+    let limits = serde_json::Value::from(hello.limits.clone()).to_string();
+    let values = params![feed, hello.host, hello.version, hello.boot_id, hello.tier, limits, now];
+    tx.execute(
+        "INSERT INTO sessions (feed, host, version, boot_id, tier, limits, began_ms)
+         SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7 WHERE NOT EXISTS (
+             SELECT 1 FROM sessions WHERE id = (SELECT max(id) FROM sessions WHERE feed = ?1)
+             AND host = ?2 AND version = ?3 AND boot_id = ?4 AND tier = ?5 AND limits = ?6)",
+        values,
+    )?;
+    tx.query_row("SELECT max(id) FROM sessions WHERE feed = ?1", [feed], |row| row.get(0))
+}
+
+fn put(tx: &Transaction<'_>, feed: &Opened, batch: &Batch) -> rusqlite::Result<Done> {
+    let before: i64 = tx
+        .prepare_cached("SELECT acked FROM feeds WHERE id = ?1")?
+        .query_row([feed.feed], |row| row.get(0))?;
+    let mut stored = Stored { acked: before as u64, ..Stored::default() };
+    let mut tallies: BTreeMap<&str, Tally> = BTreeMap::new();
+    for entry in &batch.entries {
+        match judge(stored.acked, entry.first, entry.last) {
+            Verdict::Duplicate => stored.duplicates += 1,
+            Verdict::Hole { expected } => return Ok(Done::Hole(Hole { expected, got: entry.first })),
+            Verdict::Store { from } => {
+                insert(tx, feed, entry, from)?;
+                stored.acked = entry.last;
+                stored.kinds[entry.content.kind() as usize] += 1;
+                tally(&mut tallies, entry, from);
+                if entry.content.kind() == ItemKind::Gap {
+                    stored.lost += entry.last - from + 1;
+                }
+            }
+        }
+    }
+    if stored.acked == before as u64 {
+        return Ok(Done::Stored(stored));
+    }
+    for (run, tally) in tallies {
+        tx.prepare_cached(
+            "INSERT INTO run_tallies (sensor, run, events, findings, lost_items) VALUES (?1, ?2, ?3, ?4, ?5)
+             ON CONFLICT (sensor, run) DO UPDATE SET events = events + ?3, findings = findings + ?4,
+             lost_items = lost_items + ?5",
+        )?
+        .execute(params![feed.sensor, run, tally.events, tally.findings, tally.lost])?;
+    }
+    tx.prepare_cached("UPDATE feeds SET acked = ?2, lost = lost + ?3 WHERE id = ?1")?.execute(params![
+        feed.feed,
+        stored.acked as i64,
+        stored.lost as i64
+    ])?;
+    tx.prepare_cached("UPDATE sensors SET last_seen_ms = ?2 WHERE id = ?1")?
+        .execute(params![feed.sensor, now_ms()])?;
+    Ok(Done::Stored(stored))
+}
+
+fn tally<'a>(tallies: &mut BTreeMap<&'a str, Tally>, entry: &'a Entry, from: u64) {
+    match &entry.content {
+        Content::Event { run, .. } => tallies.entry(run).or_default().events += 1,
+        Content::Finding { run, .. } => tallies.entry(run).or_default().findings += 1,
+        Content::Gap { items_by_run, .. } => {
+            let lost = entry.last - from + 1;
+            for (run, items) in items_by_run {
+                tallies.entry(run).or_default().lost += (*items).min(lost) as i64;
+            }
+        }
+        Content::Decision { .. } | Content::Outcome { .. } | Content::Run(_) => {}
+    }
+}
+
+fn insert(tx: &Transaction<'_>, feed: &Opened, entry: &Entry, from: u64) -> rusqlite::Result<()> {
+    let Opened { sensor, feed: feed_id, session, .. } = feed;
+    let seq = from as i64;
+    let body = &entry.body;
+    match &entry.content {
+        Content::Event { run, agent, class_uid, time_ms } => tx
+            .prepare_cached(
+                "INSERT INTO events (feed, seq, sensor, session, run, agent, class_uid, time_ms, body)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+            )?
+            .execute(params![feed_id, seq, sensor, session, run, agent, class_uid, time_ms, body])?,
+        Content::Finding { run, agent, severity, time_ms } => tx
+            .prepare_cached(
+                "INSERT INTO findings (feed, seq, sensor, session, run, agent, severity, time_ms, body)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+            )?
+            .execute(params![feed_id, seq, sensor, session, run, agent, severity, time_ms, body])?,
+        Content::Decision { run, time_ms } => tx
+            .prepare_cached(
+                "INSERT INTO decisions (feed, seq, sensor, session, run, time_ms, body)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            )?
+            .execute(params![feed_id, seq, sensor, session, run, time_ms, body])?,
+        Content::Outcome { run, time_ms } => tx
+            .prepare_cached(
+                "INSERT INTO outcomes (feed, seq, sensor, session, run, time_ms, body)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            )?
+            .execute(params![feed_id, seq, sensor, session, run, time_ms, body])?,
+        Content::Run(state) => return insert_run(tx, feed, seq, state, body),
+        Content::Gap { reason, items_by_run } => {
+            return insert_gap(tx, feed, entry, from, reason, items_by_run);
+        }
+    };
+    Ok(())
+}
+
+/// The newest state of a run replaces the older one; its row keeps its number, so listings do not jump.
+fn insert_run(
+    tx: &Transaction<'_>,
+    feed: &Opened,
+    seq: i64,
+    state: &RunState,
+    body: &[u8],
+) -> rusqlite::Result<()> {
+    let now = now_ms();
+    tx.prepare_cached(
+        "INSERT INTO runs (sensor, run, agent, state, started_ms, ended_ms, first_feed, feed, session, seq,
+             updated_ms, body, container) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7, ?8, ?9, ?10, ?11, ?12)
+         ON CONFLICT (run, sensor) DO UPDATE SET agent = ?3, state = ?4, started_ms = ?5, ended_ms = ?6, feed = ?7,
+             session = ?8, seq = ?9, updated_ms = ?10, body = ?11, container = ?12",
+    )?
+    .execute(params![
+        feed.sensor,
+        state.run,
+        state.agent,
+        state.state,
+        state.started_ms,
+        state.ended_ms,
+        feed.feed,
+        feed.session,
+        seq,
+        now,
+        body,
+        state.container
+    ])?;
+    tx.prepare_cached(
+        "INSERT INTO agents (agent, name, first_seen_ms, last_seen_ms) VALUES (?1, ?2, ?3, ?3)
+         ON CONFLICT (agent) DO UPDATE SET name = ?2, last_seen_ms = ?3",
+    )?
+    .execute(params![state.agent, state.agent_name, now])?;
+    Ok(())
+}
+
+fn insert_gap(
+    tx: &Transaction<'_>,
+    feed: &Opened,
+    entry: &Entry,
+    from: u64,
+    reason: &str,
+    items_by_run: &[(String, u64)],
+) -> rusqlite::Result<()> {
+    let lost = entry.last - from + 1;
+    let named: u64 = items_by_run.iter().map(|(_, items)| items).sum();
+    let gap: i64 = tx
+        .prepare_cached(
+            "INSERT INTO gaps (feed, seq, last, sensor, session, reason, cut, unnamed, time_ms, body)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) RETURNING id",
+        )?
+        .query_row(
+            params![
+                feed.feed,
+                from as i64,
+                entry.last as i64,
+                feed.sensor,
+                feed.session,
+                reason,
+                from != entry.first,
+                lost.saturating_sub(named) as i64,
+                now_ms(),
+                entry.body
+            ],
+            |row| row.get(0),
+        )?;
+    for (run, items) in items_by_run {
+        tx.prepare_cached("INSERT INTO gap_runs (run, gap, items) VALUES (?1, ?2, ?3)")?.execute(params![
+            run,
+            gap,
+            *items as i64
+        ])?;
+    }
+    Ok(())
+}

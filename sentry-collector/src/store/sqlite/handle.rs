@@ -1,0 +1,181 @@
+//! The handle of the store: questions go to the readers, everything else to the one writer.
+//!
+//! Limits: 256 jobs and 64 MiB of items wait for the writer at most; beyond that streams are not
+//! read, so the sensors keep what they have.
+
+use std::{
+    fs::{File, OpenOptions, TryLockError},
+    path::Path,
+    sync::Arc,
+};
+
+use sentry_proto::v1;
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+
+use super::{
+    commands,
+    job::Job,
+    page,
+    pool::Pool,
+    schema::{self, FORMAT, of_private},
+    writer::{Stop, Writer},
+};
+use crate::{
+    feed::{item::Batch, way::Way},
+    metrics::Metrics,
+    store::{
+        command::{CommandReply, CommandRequest, CommandRow},
+        error::{ReadError, StoreError, StoreGone, Trouble},
+        feed::{NotOpened, Opened, Progress},
+        page::{Listed, Next, Query},
+    },
+};
+
+const JOBS: usize = 256;
+const IN_FLIGHT_BYTES: usize = 64 << 20;
+const DATABASE: &str = "collector.db";
+const LOCK: &str = "collector.lock";
+
+/// Handle for everybody but the writer.
+#[derive(Clone, Debug)]
+pub struct Store {
+    jobs: mpsc::Sender<Job>,
+    in_flight: Arc<Semaphore>,
+    pool: Pool,
+    trouble: watch::Receiver<Trouble>,
+}
+
+// === impl Store ===
+
+impl Store {
+    /// Opens or makes the database and brings its schema up to date.
+    pub(crate) fn open(
+        data_dir: &Path,
+        retention_bytes: Option<u64>,
+        metrics: Arc<Metrics>,
+        stop: Stop,
+    ) -> Result<(Self, Writer), StoreError> {
+        let data_dir = &sentry_private::make_dir(data_dir).map_err(of_private)?;
+        let lock = claim(data_dir)?;
+        let path = data_dir.join(DATABASE);
+        let connection = schema::open(&path)?;
+        let (jobs, queue) = mpsc::channel(JOBS);
+        let (trouble_sender, trouble) = watch::channel(None);
+        let store = Self {
+            jobs,
+            in_flight: Arc::new(Semaphore::new(IN_FLIGHT_BYTES)),
+            pool: Pool::new(path),
+            trouble,
+        };
+        let writer = Writer::new(connection, lock, queue, trouble_sender, metrics, retention_bytes, stop);
+        Ok((store, writer))
+    }
+
+    /// Makes or finds the feed of a proven hello; says what of it is stored.
+    pub(crate) async fn open_feed(
+        &self,
+        hello: v1::Hello,
+        way: Way,
+    ) -> Result<Result<Opened, NotOpened>, StoreGone> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Job::Open { hello, way, reply }).await?;
+        answer.await.map_err(|_dropped| StoreGone)
+    }
+
+    /// Hands a batch over; its commit shows in `progress`.
+    pub(crate) async fn apply(
+        &self,
+        feed: &Opened,
+        batch: Batch,
+        size: usize,
+        progress: Arc<watch::Sender<Progress>>,
+    ) -> Result<(), StoreGone> {
+        let permits = u32::try_from(size.clamp(1, IN_FLIGHT_BYTES)).unwrap_or(u32::MAX);
+        let held =
+            Arc::clone(&self.in_flight).acquire_many_owned(permits).await.map_err(|_closed| StoreGone)?;
+        self.send(Job::Put { feed: feed.clone(), batch, progress, held }).await
+    }
+
+    /// Stores a command, once per key.
+    pub(crate) async fn command(&self, request: CommandRequest) -> Result<CommandReply, StoreGone> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Job::Command { request, reply }).await?;
+        answer.await.map_err(|_dropped| StoreGone)
+    }
+
+    /// Notes that a command goes out; before it does, since a result counts only behind the note.
+    pub(crate) async fn command_delivered(&self, key: String) -> Result<(), StoreGone> {
+        self.send(Job::Delivered { key }).await
+    }
+
+    pub(crate) async fn command_result(
+        &self,
+        sensor: String,
+        key: String,
+        outcome: Vec<u8>,
+    ) -> Result<(), StoreGone> {
+        self.send(Job::Result { sensor, key, outcome }).await
+    }
+
+    /// Commands of the sensor that have no result yet, oldest first.
+    pub(crate) async fn open_commands(&self, sensor: &str) -> Result<Vec<v1::Command>, ReadError> {
+        let sensor = sensor.to_owned();
+        self.pool.read_reserved(move |connection| Ok(commands::open(connection, &sensor)?)).await
+    }
+
+    pub(crate) async fn find_command(&self, key: String) -> Result<Option<CommandRow>, ReadError> {
+        self.pool.read_reserved(move |connection| Ok(commands::find(connection, &key)?)).await
+    }
+
+    /// One page of a relation. `step` takes its rows, one after the other, into `made`, and says how
+    /// many bytes that has by now; both run on a thread that may block.
+    pub(crate) async fn page<R: Listed, M: Send + 'static>(
+        &self,
+        query: Query,
+        mut made: M,
+        mut step: impl FnMut(&mut M, R) -> usize + Send + 'static,
+    ) -> Result<(M, Next), ReadError> {
+        self.pool
+            .read(move |connection| {
+                let next = page::page(connection, &query, |row| step(&mut made, row))?;
+                Ok((made, next))
+            })
+            .await
+    }
+
+    pub(crate) fn trouble(&self) -> watch::Receiver<Trouble> {
+        self.trouble.clone()
+    }
+
+    async fn send(&self, job: Job) -> Result<(), StoreGone> {
+        self.jobs.send(job).await.map_err(|_closed| StoreGone)
+    }
+}
+
+/// Forgets how a sensor proved who it is; the next proof that holds decides. `false`: no such
+/// sensor.
+///
+/// # Errors
+/// Where the store cannot be opened: a collector that runs has it.
+pub fn forget_way(data_dir: &Path, sensor: &str) -> Result<bool, StoreError> {
+    let _lock = claim(data_dir)?;
+    let connection = schema::open(&data_dir.join(DATABASE))?;
+    let changed = connection.execute("UPDATE sensors SET way = NULL WHERE sensor = ?1", [sensor]).map_err(
+        |source| StoreError::Broken { what: "forgetting a sensor's proof", source: source.into() },
+    )?;
+    Ok(changed == 1)
+}
+
+/// Takes the directory for this process; the lock lasts as long as the file is open.
+fn claim(data_dir: &Path) -> Result<File, StoreError> {
+    let failed = |source| StoreError::Create { path: data_dir.to_owned(), source };
+    sentry_private::claim_format(data_dir, FORMAT).map_err(of_private)?;
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(false);
+    let lock = sentry_private::open(&data_dir.join(LOCK), &mut options).map_err(of_private)?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => Err(StoreError::InUse { path: data_dir.to_owned() }),
+        Err(TryLockError::Error(source)) => Err(failed(source)),
+    }
+}

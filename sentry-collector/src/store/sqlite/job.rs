@@ -1,0 +1,34 @@
+//! What crosses from the streams and the API to the writer.
+
+use std::sync::Arc;
+
+use sentry_proto::v1;
+use tokio::sync::{OwnedSemaphorePermit, oneshot, watch};
+
+use crate::{
+    feed::{item::Batch, way::Way},
+    store::{
+        command::{CommandReply, CommandRequest},
+        feed::{NotOpened, Opened, Progress},
+    },
+};
+
+/// One thing to do in a transaction.
+#[derive(Debug)]
+pub(crate) enum Job {
+    Open { hello: v1::Hello, way: Way, reply: oneshot::Sender<Result<Opened, NotOpened>> },
+    Put { feed: Opened, batch: Batch, progress: Arc<watch::Sender<Progress>>, held: OwnedSemaphorePermit },
+    Command { request: CommandRequest, reply: oneshot::Sender<CommandReply> },
+    Delivered { key: String },
+    Result { sensor: String, key: String, outcome: Vec<u8> },
+}
+
+/// What becomes of a command's result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Answered {
+    First,
+    /// The command has a result already.
+    Again,
+    /// No such command was delivered to this sensor.
+    Unasked,
+}

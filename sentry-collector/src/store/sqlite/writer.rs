@@ -1,0 +1,302 @@
+//! The one writer: gathers jobs into groups, commits each group, and only then tells anybody.
+//!
+//! A group ends with 4096 items, with 64 items and an empty queue, or 10 ms after its first job. When a commit fails
+//! for want of space or another passing reason, the same group is tried again until it is through; meanwhile nothing
+//! is acknowledged, the queue fills, and streams are not read.
+
+use std::{
+    fs::File,
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::Duration,
+};
+
+use rusqlite::{Connection, ErrorCode, TransactionBehavior};
+use sentry_service::progress::Progress;
+use tokio::{
+    runtime::Handle,
+    sync::{mpsc, watch},
+    time::{Instant, sleep, timeout_at},
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    apply::{Done, Stored, apply},
+    job::{Answered, Job},
+    retention,
+};
+use crate::{
+    feed::kind::ItemKind,
+    metrics::Metrics,
+    store::{
+        command::CommandReply,
+        error::{StoreError, Trouble},
+    },
+};
+
+const GROUP_ITEMS: usize = 4096;
+const GROUP_ENOUGH: usize = 64;
+const GROUP_WAIT: Duration = Duration::from_millis(10);
+const RETRY_FIRST: Duration = Duration::from_millis(100);
+const RETRY_MAX: Duration = Duration::from_secs(2);
+
+#[derive(Debug)]
+pub(crate) struct Writer {
+    connection: Connection,
+    /// Held for its lock on the data directory.
+    _claim: File,
+    queue: mpsc::Receiver<Job>,
+    trouble: watch::Sender<Trouble>,
+    metrics: Arc<Metrics>,
+    retention_bytes: Option<u64>,
+    stop: Stop,
+    progress: Arc<Progress>,
+}
+
+/// How the writer is told to end.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Stop {
+    /// Take nothing new, commit what is queued, end.
+    pub(crate) finish: CancellationToken,
+    /// Do not try a failing commit again.
+    pub(crate) abandon: CancellationToken,
+}
+
+impl Writer {
+    pub(super) fn new(
+        connection: Connection,
+        claim: File,
+        queue: mpsc::Receiver<Job>,
+        trouble: watch::Sender<Trouble>,
+        metrics: Arc<Metrics>,
+        retention_bytes: Option<u64>,
+        stop: Stop,
+    ) -> Self {
+        let progress = Arc::default();
+        Self { connection, _claim: claim, queue, trouble, metrics, retention_bytes, stop, progress }
+    }
+
+    /// How it gets on. A commit that is refused and tried again is progress.
+    pub(crate) fn progress(&self) -> Arc<Progress> {
+        Arc::clone(&self.progress)
+    }
+
+    /// Blocks until told to finish (or every handle is gone) and the queue is empty. Call it on a thread that may block and
+    /// that belongs to a runtime.
+    ///
+    /// # Errors
+    /// Where the database fails for good, or the last group was given up.
+    pub(crate) fn run(mut self) -> Result<(), StoreError> {
+        let runtime = Handle::current();
+        self.measure();
+        while let Some(first) = self.next(&runtime) {
+            self.progress.begin();
+            let group = self.gather(&runtime, first);
+            let done = self.persist(&runtime, &group)?;
+            for (job, done) in group.into_iter().zip(done) {
+                tell(&self.metrics, job, done);
+            }
+            self.measure();
+            self.keep_size()?;
+            self.progress.rest();
+        }
+        // A clean end leaves one file; if it fails, the next start replays the log.
+        self.checkpoint();
+        Ok(())
+    }
+
+    fn next(&mut self, runtime: &Handle) -> Option<Job> {
+        let Self { queue, stop, .. } = self;
+        runtime.block_on(async {
+            let open = tokio::select! {
+                biased;
+                () = stop.finish.cancelled() => None,
+                job = queue.recv() => Some(job),
+            };
+            match open {
+                Some(job) => job,
+                None => {
+                    queue.close();
+                    queue.recv().await
+                }
+            }
+        })
+    }
+
+    fn gather(&mut self, runtime: &Handle, first: Job) -> Vec<Job> {
+        let deadline = Instant::now() + GROUP_WAIT;
+        let mut items = size(&first);
+        let mut group = vec![first];
+        while items < GROUP_ITEMS {
+            let next = if items >= GROUP_ENOUGH {
+                self.queue.try_recv().ok()
+            } else {
+                runtime.block_on(timeout_at(deadline, self.queue.recv())).ok().flatten()
+            };
+            let Some(job) = next else { break };
+            items += size(&job);
+            group.push(job);
+        }
+        group
+    }
+
+    /// Commits the group, however long it takes.
+    fn persist(&mut self, runtime: &Handle, group: &[Job]) -> Result<Vec<Done>, StoreError> {
+        let mut pause = RETRY_FIRST;
+        loop {
+            self.progress.begin();
+            let source = match self.commit(group) {
+                Ok(done) => {
+                    if self.trouble.send_if_modified(|trouble| trouble.take().is_some()) {
+                        tracing::info!("commits work again");
+                    }
+                    self.metrics.committed(group.iter().map(size).sum::<usize>() as u64);
+                    return Ok(done);
+                }
+                Err(source) => source,
+            };
+            self.metrics.commit_failures.fetch_add(1, Relaxed);
+            if !passing(&source) {
+                return Err(StoreError::Broken { what: "committing", source: source.into() });
+            }
+            let why = format!("the store cannot commit: {source}; make room in the data directory");
+            if self.trouble.borrow().as_ref() != Some(&why) {
+                tracing::error!(error = %source, "commit failed, trying again");
+                self.trouble.send_replace(Some(why));
+            }
+            let given_up = runtime.block_on(async {
+                tokio::select! {
+                    biased;
+                    () = self.stop.abandon.cancelled() => true,
+                    () = sleep(pause) => false,
+                }
+            });
+            if given_up {
+                return Err(StoreError::Abandoned { source: source.into() });
+            }
+            pause = (pause * 2).min(RETRY_MAX);
+            // What is committed may move from the log into free pages of the database.
+            self.checkpoint();
+        }
+    }
+
+    fn commit(&mut self, group: &[Job]) -> rusqlite::Result<Vec<Done>> {
+        let tx = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let done = group.iter().map(|job| apply(&tx, job)).collect::<Result<_, _>>()?;
+        tx.commit()?;
+        Ok(done)
+    }
+
+    /// Removes old rows while there are too many and nobody waits.
+    fn keep_size(&mut self) -> Result<(), StoreError> {
+        let Some(limit) = self.retention_bytes else { return Ok(()) };
+        while self.metrics.stored_bytes.load(Relaxed) > limit {
+            self.progress.begin();
+            match retention::prune(&mut self.connection) {
+                Ok(0) => break,
+                Ok(removed) => {
+                    self.metrics.pruned_items.fetch_add(removed, Relaxed);
+                    self.measure();
+                }
+                Err(error) if passing(&error) => {
+                    tracing::warn!(%error, "old rows cannot be removed now");
+                    break;
+                }
+                Err(source) => {
+                    return Err(StoreError::Broken { what: "removing old rows", source: source.into() });
+                }
+            }
+            if !self.queue.is_empty() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn measure(&self) {
+        match retention::used_bytes(&self.connection) {
+            Ok(bytes) => self.metrics.stored_bytes.store(bytes, Relaxed),
+            Err(error) => tracing::warn!(%error, "the size of the store cannot be read"),
+        }
+    }
+
+    fn checkpoint(&self) {
+        let done =
+            self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0));
+        if let Err(error) = done {
+            tracing::debug!(%error, "no checkpoint");
+        }
+    }
+}
+
+/// Tells who waits for the job what came of it, and counts it. Whoever is gone needs no answer.
+fn tell(metrics: &Metrics, job: Job, done: Done) {
+    match (job, done) {
+        (Job::Open { reply, .. }, Done::Opened(opened)) => {
+            reply.send(opened).ok();
+        }
+        (Job::Put { batch, progress, held, .. }, Done::Stored(stored)) => {
+            count(metrics, &stored);
+            // Another stream of the sensor may have brought more; each hears of what it sent
+            // itself.
+            let acked = stored.acked.min(batch.last);
+            progress.send_modify(|progress| progress.acked = progress.acked.max(acked));
+            drop(held);
+        }
+        (Job::Put { progress, held, .. }, Done::Hole(hole)) => {
+            progress.send_modify(|progress| {
+                progress.refused.get_or_insert(hole);
+            });
+            drop(held);
+        }
+        (Job::Command { reply, .. }, Done::Command(answer)) => {
+            if matches!(answer, CommandReply::Created(_)) {
+                metrics.commands.fetch_add(1, Relaxed);
+            }
+            reply.send(answer).ok();
+        }
+        (Job::Result { sensor, key, .. }, Done::Result(answered)) => match answered {
+            Answered::First => {
+                metrics.command_results.fetch_add(1, Relaxed);
+                tracing::info!(sensor, key, "command answered");
+            }
+            Answered::Again => tracing::debug!(sensor, key, "repeated command result"),
+            Answered::Unasked => {
+                metrics.refused_results.fetch_add(1, Relaxed);
+                tracing::warn!(sensor, key, "result refused, no such command was delivered to this sensor");
+            }
+        },
+        (Job::Delivered { .. }, Done::Delivered) => {}
+        (job, done) => tracing::error!(?job, ?done, "a job was answered out of kind"),
+    }
+}
+
+fn count(metrics: &Metrics, stored: &Stored) {
+    for (kind, count) in ItemKind::ALL.into_iter().zip(stored.kinds) {
+        metrics.stored(kind, count);
+    }
+    metrics.duplicates.fetch_add(stored.duplicates, Relaxed);
+    metrics.lost_items.fetch_add(stored.lost, Relaxed);
+}
+
+fn size(job: &Job) -> usize {
+    match job {
+        Job::Put { batch, .. } => batch.entries.len(),
+        Job::Open { .. } | Job::Command { .. } | Job::Delivered { .. } | Job::Result { .. } => 0,
+    }
+}
+
+/// Whether the same may succeed later without anybody changing the data.
+fn passing(error: &rusqlite::Error) -> bool {
+    matches!(
+        error.sqlite_error_code(),
+        Some(
+            ErrorCode::DiskFull
+                | ErrorCode::SystemIoFailure
+                | ErrorCode::DatabaseBusy
+                | ErrorCode::DatabaseLocked
+                | ErrorCode::CannotOpen
+                | ErrorCode::ReadOnly
+                | ErrorCode::OutOfMemory
+        )
+    )
+}

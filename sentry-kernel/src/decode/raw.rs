@@ -1,0 +1,56 @@
+//! A record between the ring and the analyst.
+
+use sentry_common::{
+    abi::{RecordHeader, ring},
+    table::RunTag,
+};
+
+use super::{DecodeError, Record, behind};
+
+/// The bytes of a record. Its header is read once; the rest is not looked at before it is decoded.
+pub struct Raw {
+    header: RecordHeader,
+    bytes: Box<[u8]>,
+}
+
+impl Raw {
+    /// Copies a record out of its ring.
+    ///
+    /// # Errors
+    /// When it has no header of this schema.
+    pub fn read(bytes: &[u8]) -> Result<Self, DecodeError> {
+        Ok(Self { header: super::header(bytes)?, bytes: bytes.into() })
+    }
+
+    #[must_use]
+    pub fn header(&self) -> &RecordHeader {
+        &self.header
+    }
+
+    /// Whose it is.
+    #[must_use]
+    pub fn tag(&self) -> RunTag {
+        RunTag { slot: self.header.run_slot, generation: self.header.run_generation }
+    }
+
+    /// The ring that it says it came through; whether that is its kind's ring is looked at when it is
+    /// decoded.
+    #[must_use]
+    pub fn ring(&self) -> usize {
+        if self.header.ring as usize == ring::CRITICAL { ring::CRITICAL } else { ring::BULK }
+    }
+
+    /// What it takes of memory.
+    #[must_use]
+    pub fn size_bytes(&self) -> usize {
+        size_of::<Self>() + self.bytes.len()
+    }
+
+    /// Reads what is behind the header.
+    ///
+    /// # Errors
+    /// See [`DecodeError`].
+    pub fn decode(&self) -> Result<Record, DecodeError> {
+        behind(&self.header, &self.bytes)
+    }
+}

@@ -1,0 +1,51 @@
+//! Bodies of ledger entries about runs.
+//!
+//! They have names of their own, because entries are signed and stay as they were written. A line
+//! of the ledger holds 1 MiB: lists that can be longer, as the executed files, are not in it.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{Agent, Container, Counters, Flow, Mode, RingBooks, number::number_or_text};
+
+/// Body of a `run-start` entry.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct RunStart {
+    /// Id of the run.
+    pub run: String,
+    pub agent: Option<Agent>,
+    pub mode: Mode,
+    pub uid: u32,
+    pub command: Vec<String>,
+    pub command_truncated: bool,
+    pub cgroup_path: String,
+    /// Decimal text where it is larger than 2^53.
+    #[serde(deserialize_with = "number_or_text")]
+    pub cgroup_id: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub container: Option<Container>,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub selected_by: String,
+}
+
+/// Body of a `run-end` entry: totals, the books of the rings, and what is missing.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct RunEnd {
+    /// Id of the run.
+    pub run: String,
+    pub critical: Option<RingBooks>,
+    pub bulk: Option<RingBooks>,
+    #[serde(flatten)]
+    pub counters: Counters,
+    pub end_unseen: bool,
+    pub interruptions: u32,
+    pub untold: u64,
+    pub skipped: u64,
+    pub complete: bool,
+    /// What is missing where it is not complete, one sentence each.
+    pub missing: Vec<String>,
+    pub flows: Vec<Flow>,
+    pub executed_unlisted: u64,
+}

@@ -1,0 +1,45 @@
+//! What Agent Sentry shows of runs, findings, decisions and outcomes: the one form that the command
+//! line (`--json`), the ledger, the collector's API and a dashboard read.
+//!
+//! Types alone, with their JSON and its schema (`docs/schema`); `sentry-proto` makes them of the
+//! messages. Text is for people and not escaped. A moment stands three times: RFC 3339 in UTC,
+//! exact Unix nanoseconds as decimal text, because many readers of JSON keep 53 bits, and Unix
+//! milliseconds. Members are added over time, never removed or renamed: a reader ignores what it
+//! does not know.
+//!
+//! Events, and findings in lists and reports, are OCSF objects instead: `sentry-proto` renders them,
+//! findings from [`Finding`].
+#![forbid(unsafe_code)]
+
+mod collected;
+
+mod completeness;
+
+mod container;
+
+mod decision;
+
+mod file;
+
+mod finding;
+
+mod ledger;
+
+mod number;
+
+mod report;
+
+mod run;
+
+pub mod time;
+
+pub use collected::{CollectedDecision, CollectedOutcome, CollectedRun};
+pub use completeness::{Completeness, Stored};
+pub use container::{Container, Pod};
+pub use decision::{Action, Decision, DecisionType, Outcome, OutcomeResult, OutcomeType};
+pub use file::{Executed, Unknown};
+pub use finding::{Finding, FindingType, Severity, Term};
+pub use ledger::{RunEnd, RunStart};
+pub use number::Exact;
+pub use report::{Ocsf, Report, ReportType, Tally};
+pub use run::{Agent, Cgroup, Counters, Flow, Mode, RingBooks, Rings, Run, RunState, RunType};

@@ -1,0 +1,53 @@
+//! The report of a run.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{Executed, Finding, Flow, Outcome, Run, run::type_of};
+
+type_of!(
+    /// `type` of a [`Report`].
+    ReportType { Report }
+);
+
+/// What a run did, counted from its events.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Report {
+    #[serde(rename = "type")]
+    pub of: ReportType,
+    pub run: Option<Run>,
+    pub programs: Vec<Tally>,
+    /// As in `run`.
+    pub executed: Vec<Executed>,
+    /// As in `run`.
+    pub executed_unlisted: u64,
+    pub destinations: Vec<Tally>,
+    pub files_changed: Vec<Tally>,
+    /// As in `run`.
+    pub flows: Vec<Flow>,
+    /// Detection Findings of OCSF, of [`Self::found`].
+    pub findings: Vec<Ocsf>,
+    pub outcomes: Vec<Outcome>,
+    /// The record of the run is complete, and the sensor still holds all of it.
+    pub complete: bool,
+    /// What the sensor cannot see on this host, one line each.
+    pub limits: Vec<String>,
+    /// Not in JSON, where `findings` stands for it.
+    #[serde(skip)]
+    pub found: Vec<Finding>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Tally {
+    pub what: String,
+    pub count: u64,
+}
+
+/// An object of OCSF 1.9.0 (<https://schema.ocsf.io>).
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", schema(value_type = Object))]
+#[serde(transparent)]
+pub struct Ocsf(pub serde_json::Map<String, serde_json::Value>);

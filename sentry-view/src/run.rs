@@ -1,0 +1,190 @@
+//! A run, as it stands or stood.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{Completeness, Container, Exact, Executed};
+
+/// The one value of a member `type`: a reader of mixed lines knows by it what a line is.
+macro_rules! type_of {
+    ($(#[$doc:meta])* $name:ident { $value:ident }) => {
+        $(#[$doc])*
+        #[derive(
+            Clone, Copy, Debug, Default, PartialEq, Eq,
+            serde::Serialize, serde::Deserialize, schemars::JsonSchema,
+        )]
+        #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+        #[serde(rename_all = "snake_case")]
+        pub enum $name {
+            #[default]
+            $value,
+        }
+    };
+}
+pub(crate) use type_of;
+
+type_of!(
+    /// `type` of a [`Run`].
+    RunType { Run }
+);
+
+/// A run with its totals. They are final when it has ended.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Run {
+    #[serde(rename = "type")]
+    pub of: RunType,
+    pub id: String,
+    pub agent: Option<Agent>,
+    pub state: RunState,
+    pub mode: Mode,
+    pub cgroup: Cgroup,
+    pub container: Option<Container>,
+    pub started: String,
+    pub started_unix_ns: Exact,
+    pub started_ms: u64,
+    pub ended: Option<String>,
+    pub ended_unix_ns: Option<Exact>,
+    pub ended_ms: Option<u64>,
+    /// It ended while no sensor watched it: `ended` is when that was noticed.
+    pub end_unseen: bool,
+    pub uid: u32,
+    pub command: Vec<String>,
+    /// Arguments at the end of `command` are cut or missing.
+    pub command_truncated: bool,
+    /// The selector of the configuration that it is watched by; empty where somebody asked for it.
+    pub selected_by: String,
+    pub findings: u64,
+    pub rings: Rings<Option<RingBooks>>,
+    /// Times that the sensor was away while the run lived.
+    pub interruptions: u32,
+    /// Acts that no record could be made of.
+    pub untold: u64,
+    /// Calls of BPF programs that the kernel left out while the run lived; whose is not known.
+    pub skipped: u64,
+    pub counters: Counters,
+    /// Bytes to and from each other side, the largest first; of an ended run and in a report.
+    pub flows: Vec<Flow>,
+    /// Where the sensor reads executed files: the most often executed first.
+    pub executed: Vec<Executed>,
+    /// Executions of files that are not in the list.
+    pub executed_unlisted: u64,
+    pub completeness: Completeness,
+}
+
+/// The AI program under watch.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Agent {
+    pub id: String,
+    pub name: String,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum RunState {
+    /// Of a newer version.
+    #[default]
+    Unknown,
+    Running,
+    Frozen,
+    Ended,
+}
+
+impl RunState {
+    /// As it stands in JSON.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown",
+            Self::Running => "running",
+            Self::Frozen => "frozen",
+            Self::Ended => "ended",
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// Of a newer version.
+    #[default]
+    Unknown,
+    /// Decide and record, do not act.
+    Observe,
+    /// Decide, record and act.
+    Enforce,
+}
+
+impl Mode {
+    /// As it stands in JSON.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown",
+            Self::Observe => "observe",
+            Self::Enforce => "enforce",
+        }
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Cgroup {
+    pub path: String,
+    pub id: Exact,
+}
+
+/// Something of each ring that records come through.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Rings<T> {
+    pub critical: T,
+    pub bulk: T,
+}
+
+/// When the run has ended: generated = delivered + lost + throttled.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(default)]
+pub struct RingBooks {
+    pub generated: u64,
+    pub delivered: u64,
+    pub lost: u64,
+    /// Left out on purpose: the run had used up its share of a full ring.
+    pub throttled: u64,
+}
+
+/// Totals of what the run did, by the kernel's counters.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(default)]
+pub struct Counters {
+    pub execs: u64,
+    pub processes_born: u64,
+    pub processes_entered: u64,
+    pub processes_ended: u64,
+    pub connects: u64,
+    pub sends: u64,
+    pub opens: u64,
+    pub opens_for_write: u64,
+    pub creates: u64,
+    pub unlinks: u64,
+    pub renames: u64,
+    pub cgroup_moves: u64,
+    pub findings: u64,
+}
+
+/// Packets, and bytes of their payload, of TCP and UDP.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Flow {
+    /// `192.0.2.1:443 tcp`; null for the sum of the rest.
+    pub remote: Option<String>,
+    pub packets_out: u64,
+    pub bytes_out: u64,
+    pub packets_in: u64,
+    pub bytes_in: u64,
+}

@@ -1,0 +1,45 @@
+//! The schemas under `docs/schema` are those of the types. With `UPDATE_DOCS=1` the test writes them.
+#![expect(clippy::unwrap_used, reason = "a failed test may panic")]
+
+use std::{collections::BTreeMap, fs, path::Path};
+
+use schemars::{JsonSchema, schema_for};
+use sentry_view::{
+    CollectedDecision, CollectedOutcome, CollectedRun, Decision, Finding, Outcome, Report, Run, RunEnd,
+    RunStart,
+};
+
+fn text<T: JsonSchema>() -> String {
+    serde_json::to_string_pretty(&schema_for!(T)).unwrap() + "\n"
+}
+
+#[test]
+fn the_committed_schemas_are_those_of_the_types() {
+    let schemas = BTreeMap::from([
+        ("run.json", text::<Run>()),
+        ("finding.json", text::<Finding>()),
+        ("decision.json", text::<Decision>()),
+        ("outcome.json", text::<Outcome>()),
+        ("report.json", text::<Report>()),
+        ("collected-run.json", text::<CollectedRun>()),
+        ("collected-decision.json", text::<CollectedDecision>()),
+        ("collected-outcome.json", text::<CollectedOutcome>()),
+        ("ledger-run-start.json", text::<RunStart>()),
+        ("ledger-run-end.json", text::<RunEnd>()),
+    ]);
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/schema");
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        fs::create_dir_all(&dir).unwrap();
+        for (name, schema) in &schemas {
+            fs::write(dir.join(name), schema).unwrap();
+        }
+    }
+    let committed: BTreeMap<String, String> = fs::read_dir(&dir)
+        .unwrap()
+        .map(|entry| entry.unwrap())
+        .map(|entry| (entry.file_name().into_string().unwrap(), fs::read_to_string(entry.path()).unwrap()))
+        .collect();
+    let expected: BTreeMap<String, String> =
+        schemas.into_iter().map(|(name, schema)| (name.to_owned(), schema)).collect();
+    assert_eq!(committed, expected, "run this test again with UPDATE_DOCS=1");
+}
