@@ -27,6 +27,8 @@ pub mod journal;
 
 pub mod export;
 
+pub mod sink;
+
 pub mod stage;
 
 pub mod control;

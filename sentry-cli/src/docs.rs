@@ -46,11 +46,13 @@ fn the_readme_lists_every_command_and_no_other() {
     for row in table(README, "## Commands") {
         for code in code(row[0]) {
             let words: Vec<&str> = code.trim_start_matches("sentry ").split(' ').collect();
-            // Words in brackets and capitals are arguments.
             let named = [words[..words.len().min(2)].join(" "), words[0].to_owned()];
             match named.into_iter().find(|name| all.contains(name)) {
                 Some(name) => drop(listed.insert(name)),
-                None => assert!(code.starts_with('['), "no such command: {code}"),
+                None => {
+                    let is_argument = code.starts_with(|c: char| c == '[' || c.is_ascii_uppercase());
+                    assert!(is_argument, "no such command: {code}");
+                }
             }
         }
     }
@@ -89,4 +91,12 @@ fn the_transcript_of_the_readme_has_the_limits_that_hold() {
     ] {
         assert!(found.contains(&limit), "{limit}: {found}");
     }
+}
+
+#[test]
+fn the_transcript_of_the_readme_has_as_many_objects_as_are_built() {
+    let sources = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../sentry-ebpf/src/bin");
+    let objects = std::fs::read_dir(sources).map_or(0, Iterator::count);
+    let expected = format!("[build] {objects} of {objects} BPF objects changed");
+    assert!(README.contains(&expected), "{expected}");
 }

@@ -23,6 +23,7 @@ use crate::{
     export::{self, CommandRequest, ExportConfig, ExportStatus},
     journal::JournalHandle,
     runs::Registry,
+    sink::{self, file::Origin},
     stage::act::Case,
 };
 
@@ -48,6 +49,17 @@ pub(super) fn start(
     let configured = config.collector != Collector::Disabled;
     let (status, watched) = watch::channel(ExportStatus { configured, ..ExportStatus::default() });
     let mut outlets = Stages::default();
+    if let Some(file) = config.export_file.clone() {
+        let token = CancellationToken::new();
+        let hello = hello(config, registry);
+        let origin =
+            Origin { sensor: hello.sensor, version: hello.version, host: hello.host, boot_id: hello.boot_id };
+        let sink = sink::file::run(file, journal.clone(), origin, token.clone());
+        outlets.task("file", cancel(&token), async {
+            sink.await;
+            Ok(())
+        });
+    }
     let Collector::Enabled { endpoint, proof } = &config.collector else {
         drop(status);
         outlets.endless("release", keep_for_ourselves(journal.clone()));

@@ -73,6 +73,7 @@ fn apply(old: &Config, new: Config) -> (Config, Change) {
         rings,
         evidence,
         collector,
+        export_file,
         detect,
         containers,
         agents,
@@ -99,6 +100,7 @@ fn apply(old: &Config, new: Config) -> (Config, Change) {
             ("rings", rings != old.rings),
             ("evidence", evidence != old.evidence),
             ("collector", collector != old.collector),
+            ("export.file", export_file != old.export_file),
             ("containers", containers != old.containers),
         ]),
     };
@@ -109,6 +111,7 @@ fn apply(old: &Config, new: Config) -> (Config, Change) {
         rings: old.rings,
         evidence: old.evidence,
         collector: old.collector,
+        export_file: old.export_file,
         containers: old.containers,
         detect,
         agents,

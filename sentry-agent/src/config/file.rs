@@ -28,6 +28,8 @@ pub(super) struct File {
     pub(super) evidence: EvidenceFile,
     pub(super) collector: Option<CollectorFile>,
     #[serde(default)]
+    pub(super) export: ExportFile,
+    #[serde(default)]
     pub(super) detect: Settings,
     #[serde(default)]
     pub(super) containers: ContainersFile,
@@ -99,6 +101,20 @@ pub(super) struct EnabledFile {
     pub(super) user: Option<String>,
     #[serde(default)]
     pub(super) allow_plaintext_remote: bool,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ExportFile {
+    pub(super) file: Option<FileSinkFile>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct FileSinkFile {
+    pub(super) path: AbsolutePath,
+    pub(super) max_bytes: Option<StoreBytes>,
+    pub(super) keep: Option<u8>,
 }
 
 #[derive(Clone, Debug, Deserialize)]

@@ -49,6 +49,8 @@ pub struct Config {
     pub rings: Rings,
     pub evidence: Evidence,
     pub collector: Collector,
+    /// Where events and findings are written beside that.
+    pub export_file: Option<FileSink>,
     pub detect: Settings,
     pub containers: Containers,
     pub agents: Vec<Agent>,
@@ -96,6 +98,16 @@ pub struct Evidence {
 pub enum Collector {
     Disabled,
     Enabled { endpoint: Endpoint, proof: Proof },
+}
+
+/// A file of OCSF lines.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileSink {
+    pub path: PathBuf,
+    /// A file that would be larger becomes the first of the older ones.
+    pub max_bytes: u64,
+    /// Older files that are kept.
+    pub keep: u8,
 }
 
 /// How sensor and collector prove to each other who they are; each endpoint has its own way.

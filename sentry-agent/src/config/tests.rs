@@ -53,6 +53,18 @@ fn the_page_of_the_configuration_has_every_key_of_the_example() {
 }
 
 #[test]
+fn a_file_of_lines_has_a_path_and_takes_the_rest_from_the_defaults() {
+    let file = |rest: &str| parse(&format!("version: 1\nexport: {{file: {{path: /l/e.jsonl{rest}}}}}\n"));
+    let path = std::path::PathBuf::from("/l/e.jsonl");
+    let default = FileSink { path: path.clone(), max_bytes: 64 << 20, keep: 5 };
+    assert_eq!(file("").unwrap().export_file, Some(default));
+    let own = FileSink { path, max_bytes: 2 << 20, keep: 0 };
+    assert_eq!(file(", max_bytes: 2 MiB, keep: 0").unwrap().export_file, Some(own));
+    assert!(file(", keep: 256").unwrap_err().starts_with("c.yaml:2:"));
+    assert!(parse("version: 1\nexport: {file: {path: e.jsonl}}\n").unwrap_err().contains("relative"));
+}
+
+#[test]
 fn a_key_may_be_a_credential() {
     let with = |name: &str| {
         parse(&format!(
@@ -161,7 +173,7 @@ fn errors_say_where_and_what() {
         ("version: 2\n", "1:10: version 2 is not known to this sensor, which reads version 1"),
         (
             "version: 1\nsensr: {}\n",
-            "2:1: unknown field `sensr`, expected one of version, sensor, journal, rings, evidence, collector, detect, containers, agents, pods, discover",
+            "2:1: unknown field `sensr`, expected one of version, sensor, journal, rings, evidence, collector, export, detect, containers, agents, pods, discover",
         ),
         (
             "version: 1\nsensor:\n  idd: x\n",

@@ -11,8 +11,8 @@ use std::{
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    Agent, Collector, Config, ConfigError, Discover, Endpoint, Evidence, Journal, Proof, Rings, Sensor,
-    Settings, TlsFiles, containers, defaults,
+    Agent, Collector, Config, ConfigError, Discover, Endpoint, Evidence, FileSink, Journal, Proof, Rings,
+    Sensor, Settings, TlsFiles, containers, defaults,
     file::{AgentFile, CollectorFile, DiscoverFile, EnabledFile, File, Identifier},
     select,
 };
@@ -80,6 +80,11 @@ impl Config {
                 hash_executed: file.evidence.hash_executed.unwrap_or(defaults::HASH_EXECUTED),
             },
             collector,
+            export_file: file.export.file.map(|file| FileSink {
+                path: file.path.0,
+                max_bytes: file.max_bytes.map_or(defaults::EXPORT_FILE_BYTES, |bytes| bytes.0),
+                keep: file.keep.unwrap_or(defaults::EXPORT_FILES_KEPT),
+            }),
             agents: agents(path, file.agents, &file.detect)?,
             detect: file.detect,
             containers: containers::containers(path, flags.node.clone(), file.containers)?,
