@@ -10,11 +10,11 @@ use std::{ffi::OsString, process::ExitCode};
 
 use clap::Parser as _;
 
+mod exit;
+
 mod args;
 
 mod error;
-
-mod exit;
 
 mod client;
 
@@ -26,6 +26,8 @@ mod query;
 
 mod act;
 
+mod sensor;
+
 mod local;
 
 mod run;
@@ -33,8 +35,6 @@ mod run;
 mod enter;
 
 mod canary;
-
-mod sensor;
 
 mod packaging;
 

@@ -11,26 +11,26 @@
 
 pub mod cli;
 
-pub mod config;
-
 pub mod http_name;
 
 pub mod tls;
-
-pub mod certify;
-
-pub mod once;
 
 mod feed;
 
 pub mod metrics;
 
+pub mod exit;
+
 pub mod store;
 
 pub mod ingest;
 
+pub mod config;
+
+pub mod certify;
+
 pub mod api;
 
-pub mod app;
+pub mod once;
 
-pub mod exit;
+pub mod app;

@@ -9,11 +9,13 @@
 
 pub mod act;
 
-pub mod event;
-
 pub mod identity;
 
+pub mod event;
+
 mod fingerprint;
+
+pub mod completeness;
 
 pub mod aggregate;
 
@@ -22,8 +24,6 @@ mod evidence;
 pub mod runaway;
 
 pub mod rule;
-
-pub mod completeness;
 
 pub mod finding;
 

@@ -21,10 +21,10 @@ pub mod kubelet {
 
 pub mod certificate;
 
+pub mod ocsf;
+
 pub mod convert;
 
 mod counts;
-
-pub mod ocsf;
 
 pub mod proof;

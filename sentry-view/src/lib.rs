@@ -11,25 +11,25 @@
 //! findings from [`Finding`].
 #![forbid(unsafe_code)]
 
-mod collected;
+mod number;
+
+mod run;
 
 mod completeness;
 
 mod container;
 
-mod decision;
+mod report;
 
 mod file;
+
+mod decision;
+
+mod collected;
 
 mod finding;
 
 mod ledger;
-
-mod number;
-
-mod report;
-
-mod run;
 
 pub mod time;
 

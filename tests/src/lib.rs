@@ -27,14 +27,26 @@ pub mod scratch;
 #[expect(clippy::unwrap_used, clippy::panic, reason = "a failed test may panic")]
 pub mod programs;
 
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+pub mod guest;
+
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+pub mod packages;
+
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+pub mod manifests;
+
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+pub mod podman;
+
 #[expect(clippy::panic, reason = "a failed test may panic")]
 pub mod capability;
 
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]
-pub mod cgroup;
+pub mod procs;
 
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]
-pub mod procs;
+pub mod cgroup;
 
 #[expect(clippy::unwrap_used, clippy::panic, reason = "a failed test may panic")]
 pub mod sensor;
@@ -42,14 +54,14 @@ pub mod sensor;
 #[expect(clippy::unwrap_used, clippy::panic, reason = "a failed test may panic")]
 pub mod supervised;
 
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+pub mod http;
+
 #[expect(clippy::unwrap_used, clippy::panic, reason = "a failed test may panic")]
 pub mod collector;
 
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]
 pub mod proxy;
-
-#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
-pub mod http;
 
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]
 pub mod holdings;
@@ -64,26 +76,14 @@ pub mod scenario;
 pub mod nspawn;
 
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]
-pub mod guest;
-
-#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
-pub mod packages;
-
-#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
-pub mod manifests;
-
-#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
-pub mod podman;
-
-#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
 pub mod containerd;
+
+pub mod work;
 
 pub mod scene;
 
 #[expect(clippy::unwrap_used, clippy::expect_used, reason = "a failed test may panic")]
 pub mod links;
-
-pub mod work;
 
 /// System calls by number, as a workload makes them.
 pub mod door;

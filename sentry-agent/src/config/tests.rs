@@ -165,6 +165,7 @@ fn flags_win_over_the_file() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table: a refusal for each key")]
 fn errors_say_where_and_what() {
     let golden = [
         ("", "1:1: the file is empty; begin with `version: 1`"),

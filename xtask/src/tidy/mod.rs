@@ -6,6 +6,7 @@
 
 mod arrows;
 mod exceptions;
+mod finding;
 mod licences;
 mod modules;
 mod names;
@@ -23,22 +24,10 @@ use crate::{
     args::Args,
     cargo, paths,
     step::{self, say},
-    tidy::exceptions::Exceptions,
+    tidy::{exceptions::Exceptions, finding::Finding},
 };
 
 const AREA: &str = "tidy";
-
-/// A rule that was broken.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Finding {
-    /// Name of the rule, as exceptions give it.
-    rule: &'static str,
-    /// File, relative to the checkout, or package.
-    place: String,
-    /// Line, where there is one.
-    line: Option<usize>,
-    what: String,
-}
 
 pub(crate) fn command(args: Args) -> Result<ExitCode> {
     args.done()?;
