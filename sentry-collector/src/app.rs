@@ -1,7 +1,8 @@
-//! Builds the stages, runs them, drains them. A stage that ends by itself ends the process, by its name.
+//! Builds the stages, runs them, drains them. A stage that ends by itself ends the process, by its
+//! name.
 //!
-//! Drain order: streams stop reading and wait for their commits → the writer commits what is queued and ends →
-//! connections close. All of it has 10 s.
+//! Drain order: streams stop reading and wait for their commits → the writer commits what is queued
+//! and ends → connections close. All of it has 10 s.
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 

@@ -1,4 +1,5 @@
-//! What the process says with its exit code. The numbers follow `sysexits.h` and are a promise to scripts.
+//! What the process says with its exit code. The numbers follow `sysexits.h` and are a promise to
+//! scripts.
 
 use std::process::ExitCode;
 
@@ -13,7 +14,8 @@ pub enum Exit {
     Usage = 64,
     /// A file that was named does not exist or cannot be read.
     NoInput = 66,
-    /// The data directory or the command token in it cannot be created, or it belongs to another collector.
+    /// The data directory or the command token in it cannot be created, or it belongs to another
+    /// collector.
     CannotCreate = 73,
     /// The store or a listener failed, or the command token cannot be read.
     Io = 74,

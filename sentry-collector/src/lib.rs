@@ -1,12 +1,13 @@
-//! The collector: an unprivileged server that takes what sensors report, stores each item exactly once and answers
-//! questions about it. The modules stand in the order the data flows.
+//! The collector: an unprivileged server that takes what sensors report, stores each item exactly
+//! once and answers questions about it. The modules stand in the order the data flows.
 //!
 //! ```text
 //! gRPC Feed → ingest (prove, check) → store (refuse holes, commit, then acknowledge) → api (pages, JSON)
 //! ```
 //!
-//! Limits: messages of 4 MiB, 64 MiB of items in flight over all streams, one live stream per sensor, HTTP bodies of
-//! 16 KiB, pages of 1000 items. Every refusal names what was refused and why. Commands need the command token.
+//! Limits: messages of 4 MiB, 64 MiB of items in flight over all streams, one live stream per
+//! sensor, HTTP bodies of 16 KiB, pages of 1000 items. Every refusal names what was refused and
+//! why. Commands need the command token.
 #![forbid(unsafe_code)]
 
 pub mod cli;

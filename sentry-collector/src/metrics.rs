@@ -1,4 +1,5 @@
-//! What the collector counts about itself. Counters live as long as the process; labels have few values, never an id.
+//! What the collector counts about itself. Counters live as long as the process; labels have few
+//! values, never an id.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 

@@ -1,4 +1,5 @@
-//! TLS material: read, checked once, handed to both servers. Client certificates are always asked for.
+//! TLS material: read, checked once, handed to both servers. Client certificates are always asked
+//! for.
 
 use std::{
     fmt, fs, io,

@@ -1,7 +1,7 @@
 //! Credentials that the service manager hands over (`LoadCredential=`, `systemd-creds(1)`).
 //!
-//! A configuration names one as `credential:NAME` where it could name a file. systemd puts it into a
-//! directory that the service alone can read, and which `CREDENTIALS_DIRECTORY` names.
+//! A configuration names one as `credential:NAME` where it could name a file. systemd puts it into
+//! a directory that the service alone can read, and which `CREDENTIALS_DIRECTORY` names.
 
 use std::{
     env,

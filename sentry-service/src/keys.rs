@@ -12,10 +12,10 @@ pub struct Key {
 }
 
 /// Declares a map of a YAML file. A key is a field with its type, its default in words and its
-/// meaning; the type's `Default` holds where the key is missing. Before those may stand: a `checked`
-/// key, which has to be there and to be right and is no field to read, and `needed` keys, which have
-/// no default. A key without a meaning is a map of keys of its own. Keys that are not declared are
-/// refused.
+/// meaning; the type's `Default` holds where the key is missing. Before those may stand: a
+/// `checked` key, which has to be there and to be right and is no field to read, and `needed` keys,
+/// which have no default. A key without a meaning is a map of keys of its own. Keys that are not
+/// declared are refused.
 #[macro_export]
 macro_rules! keys {
     (

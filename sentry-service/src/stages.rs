@@ -1,7 +1,8 @@
 //! The stages of a program: named threads and tasks that run until the program ends.
 //!
 //! A stage that ends before it was asked to, by a panic, an error or an early return, is a fault at
-//! once ([`Stages::fault`]). Side tasks ([`Stages::sides`]) serve one caller each; they come and go.
+//! once ([`Stages::fault`]). Side tasks ([`Stages::sides`]) serve one caller each; they come and
+//! go.
 //!
 //! [`Stages::drain`] ends all of them within a bound: first the side tasks, then the stages in the
 //! order in which they were started, each asked to stop once the one before it has ended. When the
@@ -85,8 +86,8 @@ impl<E: Error + Send + 'static> Stages<E> {
         self.order.push(Stage { id, stop: Box::pin(stop) });
     }
 
-    /// Starts a stage that is a task without an end of its own: asked to stop, it is dropped where it
-    /// waits.
+    /// Starts a stage that is a task without an end of its own: asked to stop, it is dropped where
+    /// it waits.
     pub fn endless(&mut self, name: &'static str, work: impl Future<Output = ()> + Send + 'static) {
         let token = CancellationToken::new();
         self.task(name, cancel(&token), async move {

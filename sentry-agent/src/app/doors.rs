@@ -93,8 +93,8 @@ impl Doors {
     }
 }
 
-/// Serves the control socket until the service's own stop; a caller that does not take its answer is
-/// not waited for.
+/// Serves the control socket until the service's own stop; a caller that does not take its answer
+/// is not waited for.
 async fn serve(
     service: ControlService,
     listener: UnixListener,

@@ -1,4 +1,5 @@
-//! What one sensor life leaves to the next: the runs as they were last told, and taking them up again.
+//! What one sensor life leaves to the next: the runs as they were last told, and taking them up
+//! again.
 
 use std::{collections::HashSet, path::Path, sync::Arc, time::Duration};
 
@@ -19,8 +20,8 @@ use crate::{
     runs::{Registry, Run, RunError},
 };
 
-/// Time between two tellings of a run whose counters change. What a sensor that is killed has counted since is unknown
-/// to the next one.
+/// Time between two tellings of a run whose counters change. What a sensor that is killed has
+/// counted since is unknown to the next one.
 const TELL_EVERY: Duration = Duration::from_secs(10);
 
 /// Tells the journal of every run that has changed, again and again.

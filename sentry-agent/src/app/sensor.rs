@@ -41,8 +41,8 @@ use crate::{
     stage::act::Case,
 };
 
-/// Format of the state directory as a whole. To be raised with that of the journal, of the ledger, or of any other file
-/// in it that an older sensor would take for damaged.
+/// Format of the state directory as a whole. To be raised with that of the journal, of the ledger,
+/// or of any other file in it that an older sensor would take for damaged.
 pub const STATE_FORMAT: u32 = 1;
 /// BTF of the running kernel.
 pub const BTF: &str = "/sys/kernel/btf/vmlinux";
@@ -57,16 +57,16 @@ const STAGES: Bounds =
 const ASK_EVERY: Duration = Duration::from_secs(10);
 const ASK_TIMES: usize = 30;
 
-/// Runs the sensor until SIGTERM or SIGINT; then drains: no new calls, rings read out, books written.
-/// SIGHUP has it read its configuration again, with the same flags.
+/// Runs the sensor until SIGTERM or SIGINT; then drains: no new calls, rings read out, books
+/// written. SIGHUP has it read its configuration again, with the same flags.
 ///
 /// # Errors
 /// See [`AppError`].
 pub fn run_sensor(config: Config, flags: Flags) -> Result<(), AppError> {
     // Fixed before anything is timed.
     let _clock = Clock::real();
-    // Before any thread is made; threads inherit it. A run that takes all CPUs must not starve the one that stops it.
-    // Without the right to it (CAP_SYS_NICE) the sensor competes as an equal.
+    // Before any thread is made; threads inherit it. A run that takes all CPUs must not starve the
+    // one that stops it. Without the right to it (CAP_SYS_NICE) the sensor competes as an equal.
     let raised = rustix::process::setpriority_process(None, PRIORITY);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)

@@ -35,8 +35,8 @@ use crate::{
     },
 };
 
-/// Nice value of the stages that have a run stopped: hundreds of its processes leave a thread of the sensor's priority a
-/// twentieth of a processor.
+/// Nice value of the stages that have a run stopped: hundreds of its processes leave a thread of
+/// the sensor's priority a twentieth of a processor.
 const FIRST: i32 = -20;
 
 /// What the stages own.

@@ -1,4 +1,5 @@
-//! The file as typed: its keys, each declared once with its type, its default and its meaning. Every scalar is checked while it is parsed, so that an error carries its line and column.
+//! The file as typed: its keys, each declared once with its type, its default and its meaning.
+//! Every scalar is checked while it is parsed, so that an error carries its line and column.
 
 use std::{collections::BTreeMap, fmt, path::PathBuf};
 

@@ -1,5 +1,5 @@
-//! Keys of query strings by which a listing is narrowed: each is declared once, with what it says of
-//! a row and how it is read.
+//! Keys of query strings by which a listing is narrowed: each is declared once, with what it says
+//! of a row and how it is read.
 
 use sentry_proto::v1::Severity;
 use utoipa::{

@@ -1,4 +1,5 @@
-//! Listings: `{"items":[…],"next_cursor":…|null}`. Every key that a listing does not know is refused by name.
+//! Listings: `{"items":[…],"next_cursor":…|null}`. Every key that a listing does not know is
+//! refused by name.
 
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -23,8 +24,8 @@ const MAX_LIMIT: usize = 1000;
 /// The query string of a request.
 pub(crate) type QueryPairs = Result<Pairs<Vec<(String, String)>>, QueryRejection>;
 
-/// A listing: its name in the path, its letter in cursors, and the keys that it knows beside `limit`,
-/// `cursor` and `order`.
+/// A listing: its name in the path, its letter in cursors, and the keys that it knows beside
+/// `limit`, `cursor` and `order`.
 #[derive(Debug)]
 pub(crate) struct Listing {
     pub(crate) name: &'static str,

@@ -1,5 +1,5 @@
-//! The HTTP side: listings as JSON, commands, health and metrics. Reads are open to whoever reaches the listener;
-//! commands need the command token.
+//! The HTTP side: listings as JSON, commands, health and metrics. Reads are open to whoever reaches
+//! the listener; commands need the command token.
 //!
 //! What there is stands in `resource::all`; what a request may do is its handler's first argument
 //! (`right::May`).

@@ -69,7 +69,8 @@ pub(crate) fn description() -> Bytes {
 }
 
 async fn limit(State(limits): State<Limits>, request: Request, next: Next) -> Response {
-    // Whoever announces too much is told so before sending it; who sends more than announced is cut off later.
+    // Whoever announces too much is told so before sending it; who sends more than announced is cut
+    // off later.
     if request.body().size_hint().lower() > BODY_BYTES as u64 {
         return ApiError::TooLarge.into_response();
     }

@@ -1,9 +1,11 @@
-//! The command token: what a caller has to know to send commands. `<data_dir>/command.token` holds 32 bytes of the
-//! kernel's randomness as 64 hex digits; a line end after them is allowed. The file is made at the first start, whole
-//! or not at all, with mode 0600, and stays as it is from then on. In memory there is only a SHA-256 of it.
+//! The command token: what a caller has to know to send commands. `<data_dir>/command.token` holds
+//! 32 bytes of the kernel's randomness as 64 hex digits; a line end after them is allowed. The file
+//! is made at the first start, whole or not at all, with mode 0600, and stays as it is from then
+//! on. In memory there is only a SHA-256 of it.
 //!
-//! Limits: the file keeps out processes of other users. Root and the collector's own user can read it, so what is
-//! watched must run as neither. A new token takes effect at the next start: remove the file and restart.
+//! Limits: the file keeps out processes of other users. Root and the collector's own user can read
+//! it, so what is watched must run as neither. A new token takes effect at the next start: remove
+//! the file and restart.
 
 use std::{
     fmt,
@@ -67,7 +69,8 @@ pub(crate) struct Token {
 // === impl Token ===
 
 impl Token {
-    /// Reads the token of this data directory, or makes one. Only the process that holds the directory may call it.
+    /// Reads the token of this data directory, or makes one. Only the process that holds the
+    /// directory may call it.
     pub(crate) fn load(data_dir: &Path) -> Result<Self, TokenError> {
         let path = data_dir.join(FILE);
         // Callers read the path in answers, and they stand in another directory.
@@ -77,15 +80,16 @@ impl Token {
             Err(Errno::NOENT) => {
                 make(data_dir, &path).map_err(|source| TokenError::Create { path: path.clone(), source })?
             }
-            // O_NOFOLLOW says so of a symbolic link, open(2) of a socket or a device without a driver.
+            // O_NOFOLLOW says so of a symbolic link, open(2) of a socket or a device without a
+            // driver.
             Err(Errno::LOOP | Errno::NXIO) => return Err(TokenError::NotAFile { path }),
             Err(errno) => return Err(TokenError::Unreadable { path, source: errno.into() }),
         };
         Ok(Self { digest: Sha256::digest(digits).into(), path: path.into() })
     }
 
-    /// Whether `offered` is the token. The time it takes says nothing about the token: digests are compared, and always
-    /// to their end.
+    /// Whether `offered` is the token. The time it takes says nothing about the token: digests are
+    /// compared, and always to their end.
     pub(crate) fn matches(&self, offered: &[u8]) -> bool {
         let offered: [u8; 32] = Sha256::digest(offered).into();
         let difference = self.digest.iter().zip(&offered).fold(0, |all, (a, b)| black_box(all | (a ^ b)));

@@ -1,4 +1,5 @@
-//! The configuration: YAML as typed plus flags, parsed into one valid [`Config`] before anything opens.
+//! The configuration: YAML as typed plus flags, parsed into one valid [`Config`] before anything
+//! opens.
 
 mod error;
 

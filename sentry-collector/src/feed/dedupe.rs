@@ -1,8 +1,8 @@
 //! At least once in, exactly once stored: one rule for positions.
 //!
-//! What is stored of an epoch is always `1..=stored`. A range behind it is a duplicate, a range that continues it is
-//! stored (a gap that begins behind it is cut to its new part, since what is stored is not lost), anything later is
-//! a hole.
+//! What is stored of an epoch is always `1..=stored`. A range behind it is a duplicate, a range
+//! that continues it is stored (a gap that begins behind it is cut to its new part, since what is
+//! stored is not lost), anything later is a hole.
 
 /// What to do with the positions `first..=last`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,7 +43,8 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever is sent in whatever order, a position is stored at most once and never before its predecessor.
+        /// Whatever is sent in whatever order, a position is stored at most once and never before
+        /// its predecessor.
         #[test]
         fn stores_a_contiguous_prefix_once(ranges in prop::collection::vec((1_u64..60, 0_u64..8), 0..200)) {
             let mut stored = 0;

@@ -1,7 +1,8 @@
-//! Wire items → checked entries. Total: anything is either an entry with a position or a named fault.
+//! Wire items → checked entries. Total: anything is either an entry with a position or a named
+//! fault.
 //!
-//! An entry keeps the item's own encoding as its body, next to the few columns that queries filter by. Ids may have
-//! 1024 bytes; times are cut to Unix milliseconds.
+//! An entry keeps the item's own encoding as its body, next to the few columns that queries filter
+//! by. Ids may have 1024 bytes; times are cut to Unix milliseconds.
 
 use prost::Message as _;
 use sentry_proto::{
@@ -89,7 +90,8 @@ impl Batch {
 
 impl Entry {
     fn check(position: u64, item: v1::Item) -> Result<Self, &'static str> {
-        // SQLite's integers are signed; one below the end leaves room for the position after the last.
+        // SQLite's integers are signed; one below the end leaves room for the position after the
+        // last.
         if position >= i64::MAX as u64 {
             return Err("the position is beyond 2^63 - 2");
         }

@@ -1,4 +1,5 @@
-//! Where sensors connect: identity, shape and order are checked here, before anything reaches the store.
+//! Where sensors connect: identity, shape and order are checked here, before anything reaches the
+//! store.
 
 pub mod address;
 

@@ -1,7 +1,8 @@
 //! One stream of one sensor: proof, then items in and acknowledgements and commands out until
 //! either side ends it. The sensor's place in the registry is taken only once it is proven.
 //!
-//! However it ends, what was handed to the writer is waited for and acknowledged before the status goes out.
+//! However it ends, what was handed to the writer is waited for and acknowledged before the status
+//! goes out.
 
 use std::{
     collections::HashSet,
@@ -235,7 +236,8 @@ impl Talk<'_> {
         }
     }
 
-    /// Passes commits on as acknowledgements; with `settle`, until all that was handed over is committed.
+    /// Passes commits on as acknowledgements; with `settle`, until all that was handed over is
+    /// committed.
     async fn acknowledge(
         &self,
         progress: &mut watch::Receiver<Progress>,
@@ -269,7 +271,8 @@ impl Talk<'_> {
             let message = match inbound.message().await {
                 Ok(Some(message)) => message,
                 Ok(None) => return End::Closed,
-                // The connection broke; what the sensor sent too much or wrongly has codes of its own.
+                // The connection broke; what the sensor sent too much or wrongly has codes of its
+                // own.
                 Err(status) if matches!(status.code(), Code::Unknown | Code::Cancelled) => return End::Gone,
                 Err(status) => return End::With(status),
             };

@@ -1,4 +1,5 @@
-//! The store: it is asked questions and given batches, and nobody above it sees what keeps the rows.
+//! The store: it is asked questions and given batches, and nobody above it sees what keeps the
+//! rows.
 //!
 //! A question is a `Query` of a relation, answered in pages (`Store::page`), or one of the
 //! `Store` methods that name what they find. What comes in goes through one writer, in groups, and

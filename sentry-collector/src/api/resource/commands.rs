@@ -1,10 +1,11 @@
 //! `POST /api/v1/runs/{run}/{freeze|thaw|kill}` and `GET /api/v1/commands/{key}`.
 //!
-//! Sending one needs `Authorization: Bearer <token>` with the token of `<data_dir>/command.token`; without it the answer
-//! is 401, whatever else the request says. Asking for one does not.
+//! Sending one needs `Authorization: Bearer <token>` with the token of `<data_dir>/command.token`;
+//! without it the answer is 401, whatever else the request says. Asking for one does not.
 //!
-//! A command is stored once per key, delivered while its sensor is connected, delivered again after each reconnect, and
-//! done with the first result. Limits: keys of 128 bytes, reasons of 4096, 64 unanswered commands per sensor.
+//! A command is stored once per key, delivered while its sensor is connected, delivered again after
+//! each reconnect, and done with the first result. Limits: keys of 128 bytes, reasons of 4096, 64
+//! unanswered commands per sensor.
 
 use axum::{
     Json,
@@ -170,7 +171,8 @@ fn command(row: &CommandRow) -> Result<Command, DecodeError> {
 
 fn refuse_body(rejected: JsonRejection) -> ApiError {
     match rejected {
-        // Asking for this type makes a browser ask first before a page of another origin sends a command.
+        // Asking for this type makes a browser ask first before a page of another origin sends a
+        // command.
         JsonRejection::MissingJsonContentType(_) => ApiError::ContentType,
         rejected if rejected.status() == StatusCode::PAYLOAD_TOO_LARGE => ApiError::TooLarge,
         rejected => ApiError::BadRequest(rejected.body_text()),

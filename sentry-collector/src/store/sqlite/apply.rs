@@ -1,5 +1,5 @@
-//! One job inside the writer's transaction: rows in, a [`Done`] out. Nothing here replies or counts, since the
-//! transaction may still fail and be tried again.
+//! One job inside the writer's transaction: rows in, a [`Done`] out. Nothing here replies or
+//! counts, since the transaction may still fail and be tried again.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -234,7 +234,8 @@ fn insert(tx: &Transaction<'_>, feed: &Opened, entry: &Entry, from: u64) -> rusq
     Ok(())
 }
 
-/// The newest state of a run replaces the older one; its row keeps its number, so listings do not jump.
+/// The newest state of a run replaces the older one; its row keeps its number, so listings do not
+/// jump.
 fn insert_run(
     tx: &Transaction<'_>,
     feed: &Opened,

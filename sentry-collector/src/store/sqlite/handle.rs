@@ -127,8 +127,8 @@ impl Store {
         self.pool.read_reserved(move |connection| Ok(commands::find(connection, &key)?)).await
     }
 
-    /// One page of a relation. `step` takes its rows, one after the other, into `made`, and says how
-    /// many bytes that has by now; both run on a thread that may block.
+    /// One page of a relation. `step` takes its rows, one after the other, into `made`, and says
+    /// how many bytes that has by now; both run on a thread that may block.
     pub(crate) async fn page<R: Listed, M: Send + 'static>(
         &self,
         query: Query,

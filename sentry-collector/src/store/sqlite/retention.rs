@@ -1,8 +1,8 @@
-//! Keeps the database below `retention_bytes` by removing the oldest rows, counted per run so that a run whose events
-//! were removed never looks complete.
+//! Keeps the database below `retention_bytes` by removing the oldest rows, counted per run so that
+//! a run whose events were removed never looks complete.
 //!
-//! Events go first, then outcomes, decisions and findings; states of runs, gaps and commands stay. Removed pages are
-//! used again, so the file itself does not shrink, it stops growing.
+//! Events go first, then outcomes, decisions and findings; states of runs, gaps and commands stay.
+//! Removed pages are used again, so the file itself does not shrink, it stops growing.
 
 use rusqlite::{Connection, params};
 

@@ -1,8 +1,9 @@
 //! The tables, their versions and the settings of the database.
 //!
-//! Format: SQLite 3, WAL, `PRAGMA user_version` = number of migrations applied; a higher number is refused. Row ids of
-//! listed tables only grow (AUTOINCREMENT), in commit order: they are what cursors point at. `body` is the item's own
-//! protobuf encoding, positions and counts are below 2^63, times are Unix milliseconds.
+//! Format: SQLite 3, WAL, `PRAGMA user_version` = number of migrations applied; a higher number is
+//! refused. Row ids of listed tables only grow (AUTOINCREMENT), in commit order: they are what
+//! cursors point at. `body` is the item's own protobuf encoding, positions and counts are below
+//! 2^63, times are Unix milliseconds.
 
 use std::{path::Path, time::Duration};
 
@@ -14,7 +15,8 @@ use crate::store::error::StoreError;
 
 const MIGRATIONS: [&str; 3] =
     [include_str!("schema/v1.sql"), include_str!("schema/v2.sql"), include_str!("schema/v3.sql")];
-/// Format of the data directory as a whole: that of the database, as long as nothing else in it changes.
+/// Format of the data directory as a whole: that of the database, as long as nothing else in it
+/// changes.
 pub const FORMAT: u32 = MIGRATIONS.len() as u32;
 /// Views of one connection: they change without a migration.
 const LISTINGS: &str = include_str!("listings.sql");

@@ -1,8 +1,9 @@
 //! The one writer: gathers jobs into groups, commits each group, and only then tells anybody.
 //!
-//! A group ends with 4096 items, with 64 items and an empty queue, or 10 ms after its first job. When a commit fails
-//! for want of space or another passing reason, the same group is tried again until it is through; meanwhile nothing
-//! is acknowledged, the queue fills, and streams are not read.
+//! A group ends with 4096 items, with 64 items and an empty queue, or 10 ms after its first job.
+//! When a commit fails for want of space or another passing reason, the same group is tried again
+//! until it is through; meanwhile nothing is acknowledged, the queue fills, and streams are not
+//! read.
 
 use std::{
     fs::File,
@@ -80,8 +81,8 @@ impl Writer {
         Arc::clone(&self.progress)
     }
 
-    /// Blocks until told to finish (or every handle is gone) and the queue is empty. Call it on a thread that may block and
-    /// that belongs to a runtime.
+    /// Blocks until told to finish (or every handle is gone) and the queue is empty. Call it on a
+    /// thread that may block and that belongs to a runtime.
     ///
     /// # Errors
     /// Where the database fails for good, or the last group was given up.
