@@ -24,7 +24,7 @@ pub(super) fn text(executed: &[Executed], unlisted: u64) -> String {
         out.push_str(&format!("    {executions:>6}×  {} others\n", rest.len()));
     }
     if unlisted > 0 {
-        out.push_str(&format!("    {:>6}×  not looked at\n", unlisted));
+        out.push_str(&format!("    {unlisted:>6}×  not looked at\n"));
     }
     out
 }
