@@ -49,3 +49,34 @@ pub struct RunEnd {
     pub flows: Vec<Flow>,
     pub executed_unlisted: u64,
 }
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bodies_of_earlier_versions_are_read() {
+        let start = r#"{"agent":{"id":"a","name":"a"},"cgroup_id":"9007199254740993","cgroup_path":"/c",
+            "command":["sh"],"command_truncated":false,"mode":"enforce","run":"r","uid":7}"#;
+        let expected = RunStart {
+            run: "r".into(),
+            agent: Some(Agent { id: "a".into(), name: "a".into() }),
+            mode: Mode::Enforce,
+            uid: 7,
+            command: vec!["sh".into()],
+            cgroup_path: "/c".into(),
+            cgroup_id: 9_007_199_254_740_993,
+            ..RunStart::default()
+        };
+        assert_eq!(serde_json::from_str::<RunStart>(start).unwrap(), expected);
+        let end = r#"{"run":"r","execs":3,"bulk":null,"critical":{"generated":2,"delivered":2,"lost":0}}"#;
+        let expected = RunEnd {
+            run: "r".into(),
+            critical: Some(RingBooks { generated: 2, delivered: 2, ..RingBooks::default() }),
+            counters: Counters { execs: 3, ..Counters::default() },
+            ..RunEnd::default()
+        };
+        assert_eq!(serde_json::from_str::<RunEnd>(end).unwrap(), expected);
+    }
+}
