@@ -6,8 +6,8 @@ use std::{
     cell::Cell,
 };
 
+use sentry_common::counter::Counts;
 use sentry_detect::{
-    aggregate::counters::Counters,
     decision::{Action, Outcome, OutcomeKind},
     event::{Argv, Event, EventKind, File, Path, PathSource, Process, Ring},
     rule::settings::{Limits, Settings},
@@ -160,8 +160,8 @@ fn a_run_holds_at_most_32_kib_and_events_allocate_nothing() {
             late_allocations += ALLOCATIONS.get() - allocations;
         }
         drop(event);
-        let counters = Counters { execs: n / 2, unlinks: n / 2, ..Counters::default() };
-        let counted = Counted { counters, ..Counted::default() };
+        let counts = Counts { execs: n / 2, unlinks: n / 2, ..Counts::default() };
+        let counted = Counted { counts, ..Counted::default() };
         machine.step(Input::Counted { counted, began_boot_ns: n }, n * 10 * MS);
         let usage = Usage { cpu_usec: n * 10_000, ..Usage::default() };
         found += decide_all(&mut machine, Input::Reading { usage, room: true }, n * 10 * MS);

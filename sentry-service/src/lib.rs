@@ -1,11 +1,13 @@
 //! What the sensor and the collector share as daemons: their stages, notifications to systemd
-//! (`sd_notify(3)`), its watchdog and credentials, the log, and how errors are written. Without
+//! (`sd_notify(3)`), its watchdog and credentials, the log, keys of configuration files, and how errors are written. Without
 //! systemd the notifications, the watchdog and the credentials do nothing, or less.
 #![forbid(unsafe_code)]
 
 pub mod credential;
 
 mod error;
+
+pub mod keys;
 
 pub mod log;
 

@@ -4,7 +4,7 @@ use std::{collections::HashSet, path::Path, sync::Arc, time::Duration};
 
 use sentry_detect::{
     finding::Finding,
-    run::Mode,
+    run::{Input, Mode, State},
     runaway::{RuleId, RunawaySignal, Severity},
 };
 use sentry_proto::v1::{self, item::Item as Kind};
@@ -37,8 +37,8 @@ pub(crate) async fn tell(registry: &Arc<Registry>, journal: &JournalHandle) {
     // On a thread that may wait for room: a run must not be lost in a flood of its own events.
     let telling = tokio::task::spawn_blocking(move || {
         for run in registry.live() {
-            if registry.read(&run).is_some() {
-                run.tell(|run| {
+            if registry.read(&run) {
+                run.report(|run| {
                     let _writer_ended = journal.submit_waiting(v1::Item { item: Some(Kind::Run(run)) });
                 });
             }
@@ -52,7 +52,7 @@ pub(crate) async fn tell(registry: &Arc<Registry>, journal: &JournalHandle) {
 /// The runs that stand frozen now.
 fn frozen(registry: &Registry) -> Vec<String> {
     let live = registry.live().into_iter();
-    live.filter(|run| run.state().state == v1::RunState::Frozen).map(|run| run.id.0.clone()).collect()
+    live.filter(|run| run.state() == State::Frozen).map(|run| run.id.0.clone()).collect()
 }
 
 /// For the service manager, while the sensor serves.
@@ -189,7 +189,7 @@ impl Life<'_> {
                 let alarm = alarm(&run, &path);
                 self.ledger.note(Note::RunStarted(run.wire()));
                 self.ledger.note(Note::Finding(alarm.clone()));
-                run.found();
+                run.step(Input::Found);
                 self.tell(Kind::Run(run.wire()));
                 self.tell(Kind::Finding(v1::Finding::from(&alarm)));
                 Some(trouble)

@@ -136,7 +136,7 @@ impl Work {
         let enforcer =
             Enforcer::new(Limits::default(), Arc::clone(registry.processes()), registry.clock().clone());
         for run in registry.live() {
-            enforcer.remember_all(&run.id, &run.state().stopped);
+            enforcer.remember_all(&run.id, &run.account().stopped);
         }
         let actor = Actor { registry, enforcer, ledger, journal };
         // The last one, whose queue a caller may still hold.

@@ -66,7 +66,7 @@ const fn optional(depth: usize, key: &'static str, value: fn() -> String, commen
     Row { depth, key, value, comment, optional: true }
 }
 
-fn mib(bytes: u64) -> String {
+pub(super) fn mib(bytes: u64) -> String {
     format!("{} MiB", bytes >> 20)
 }
 

@@ -1,76 +1,109 @@
-//! The file as typed. Every scalar is checked while it is parsed, so that an error carries its line and column.
+//! The file as typed: its keys, each declared once with its type, its default and its meaning. Every scalar is checked while it is parsed, so that an error carries its line and column.
 
 use std::{collections::BTreeMap, fmt, path::PathBuf};
 
 use sentry_detect::{rule::settings::Settings, run::Mode};
-use sentry_service::credential;
+use sentry_service::{credential, keys};
 use serde::{
     Deserialize, Deserializer,
     de::{Error as _, MapAccess, Visitor, value::MapAccessDeserializer},
 };
 use serde_saphyr::Spanned;
 
-use super::{Endpoint, select::MatchFile};
+use super::{Endpoint, defaults, select::MatchFile};
 use crate::AgentName;
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct File {
-    #[expect(dead_code, reason = "parsing it is the check")]
-    version: Version,
-    #[serde(default)]
-    pub(super) sensor: SensorFile,
-    #[serde(default)]
-    pub(super) journal: JournalFile,
-    #[serde(default)]
-    pub(super) rings: RingsFile,
-    #[serde(default)]
-    pub(super) evidence: EvidenceFile,
-    pub(super) collector: Option<CollectorFile>,
-    #[serde(default)]
-    pub(super) export: ExportFile,
-    #[serde(default)]
-    pub(super) detect: Settings,
-    #[serde(default)]
-    pub(super) containers: ContainersFile,
-    #[serde(default)]
-    pub(super) agents: Vec<AgentFile>,
-    #[serde(default)]
-    pub(super) pods: PodsFile,
-    pub(super) discover: Option<DiscoverFile>,
+keys! {
+    pub(super) struct File {
+        [checked version: Version]
+        sensor: SensorFile, String::new, String::new;
+        journal: JournalFile, String::new, String::new;
+        rings: RingsFile, String::new, String::new;
+        evidence: EvidenceFile, String::new, String::new;
+        collector: Option<CollectorFile>,
+            || "`disabled`".into(),
+            || "or `endpoint` and [what proves who is who](#who-is-who-on-the-feed)".into();
+        export: ExportFile,
+            || "none".into(),
+            || "beside the collector: `file`, with `path`, `max_bytes` (64 MiB) and `keep` (5): events and findings \
+                as [lines of OCSF](#a-file-of-ocsf-lines)".into();
+        detect: Settings,
+            || "below".into(),
+            || "thresholds".into();
+        containers: ContainersFile,
+            || "none".into(),
+            || "[below](#what-names-containers): `docker`, `containerd`, `storage`, `node`, `kubelet`, `ca`, `token_file`"
+                .into();
+        agents: Vec<AgentFile>,
+            || "none".into(),
+            || "`name` (1 to 128 bytes, no control characters, not like a run id), `mode: observe\\|enforce`, `limits` in place of those of `detect`, and \
+                [`match`](#which-cgroups-are-agents)".into();
+        pods: PodsFile, String::new, String::new;
+        discover: Option<DiscoverFile>,
+            || "`report`".into(),
+            || "known agents that nobody selected: listed by `sentry agents`; `tag` watches the cgroups they are in; \
+                `off` does not look".into();
+    }
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(try_from = "u64")]
 struct Version;
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct SensorFile {
-    pub(super) id: Option<Identifier>,
-    pub(super) state_dir: Option<AbsolutePath>,
-    pub(super) socket: Option<AbsolutePath>,
-    pub(super) group: Option<String>,
+keys! {
+    #[derive(Default)]
+    pub(super) struct SensorFile {
+        id: Option<Identifier>,
+            || "host name and a digest of the machine id".into(),
+            || format!("letters, digits, `.`, `_`, `-`; at most {MAX_IDENTIFIER}");
+        state_dir: Option<AbsolutePath>,
+            || format!("`{}`", defaults::STATE_DIR),
+            || "ledger, journal, keys; made with mode 0700, files 0600. Refused where it, a directory above it or a file in \
+                it belongs to another user than root or the sensor's, or others can write to it, or a file is a link; files \
+                that others can only read are closed to them. While the sensor runs, `reserve` keeps 1 MiB of the disk for \
+                what has to be written at its end".into();
+        socket: Option<AbsolutePath>,
+            || format!("`{}`", defaults::SOCKET),
+            || "where the commands reach the sensor".into();
+        group: Option<String>,
+            || format!("`{}`", defaults::GROUP),
+            || "members may use the socket; `\"\"`: root alone".into();
+    }
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct JournalFile {
-    pub(super) spool_bytes: Option<StoreBytes>,
-    pub(super) keep_bytes: Option<StoreBytes>,
+keys! {
+    #[derive(Default)]
+    pub(super) struct JournalFile {
+        spool_bytes: Option<StoreBytes>,
+            || defaults::mib(defaults::SPOOL_BYTES),
+            || "items that wait for the collector, or all without one; what does not fit becomes a Gap, first of the run \
+                that has most, while that is more than an eighth, then the oldest".into();
+        keep_bytes: Option<StoreBytes>,
+            || defaults::mib(defaults::KEEP_BYTES),
+            || "history for `events`, `findings`, `report`; the oldest goes first, of a run that has more than an eighth \
+                before all others".into();
+    }
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct RingsFile {
-    pub(super) critical_bytes: Option<RingBytes>,
-    pub(super) bulk_bytes: Option<RingBytes>,
+keys! {
+    #[derive(Default)]
+    pub(super) struct RingsFile {
+        critical_bytes: Option<RingBytes>,
+            || defaults::mib(defaults::CRITICAL_BYTES.into()),
+            || "process and cgroup records; a power of two".into();
+        bulk_bytes: Option<RingBytes>,
+            || defaults::mib(defaults::BULK_BYTES.into()),
+            || "file and network records; a power of two".into();
+    }
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct EvidenceFile {
-    pub(super) hash_executed: Option<bool>,
+keys! {
+    #[derive(Default)]
+    pub(super) struct EvidenceFile {
+        hash_executed: Option<bool>,
+            || format!("`{}`", defaults::HASH_EXECUTED),
+            || "SHA-256 of the files that a run executes, in its report: [below](#digests-of-executed-files)".into();
+    }
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -92,15 +125,24 @@ pub(super) enum CollectorFile {
     Enabled(Box<EnabledFile>),
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct EnabledFile {
-    pub(super) endpoint: Spanned<Endpoint>,
-    pub(super) tls: Option<TlsFile>,
-    pub(super) key_file: Option<AbsolutePath>,
-    pub(super) user: Option<String>,
-    #[serde(default)]
-    pub(super) allow_plaintext_remote: bool,
+keys! {
+    pub(super) struct EnabledFile {
+        [needed endpoint: Spanned<Endpoint>,
+            || "`unix:/PATH`, `https://HOST:PORT` or `http://HOST:PORT`".into()]
+        tls: Option<TlsFile>,
+            String::new,
+            || "`https`: `ca`, `cert` and `key`; PEM files, absolute paths".into();
+        key_file: Option<AbsolutePath>,
+            String::new,
+            || "`http`: the key that this sensor and the collector share; mode 0600, or \
+                [`credential:NAME`](#keys-from-the-service-manager)".into();
+        user: Option<String>,
+            String::new,
+            || "`unix`: who may listen there beside root and the sensor's own user; a name or a uid".into();
+        allow_plaintext_remote: bool,
+            || "`false`".into(),
+            || "http to another host needs it".into();
+    }
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -137,10 +179,13 @@ pub(super) struct AgentFile {
     pub(super) matches: Vec<Spanned<MatchFile>>,
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct PodsFile {
-    pub(super) labelled: Option<bool>,
+keys! {
+    #[derive(Default)]
+    pub(super) struct PodsFile {
+        labelled: Option<bool>,
+            || format!("`{}`", defaults::LABELLED_PODS),
+            || "`true`: a pod with the label `agentsentry.io/agent: NAME` is watched as NAME".into();
+    }
 }
 
 #[derive(Clone, Copy, Debug, Deserialize)]
@@ -328,5 +373,35 @@ impl<'de> Deserialize<'de> for Bytes {
         bytes.map(Self).ok_or_else(|| {
             D::Error::custom(format!("{text:?} is not a size; write bytes, or a number with KiB, MiB or GiB"))
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sentry_service::keys::Key;
+
+    use super::*;
+
+    #[test]
+    fn the_table_of_the_documentation_has_the_keys_of_the_code() {
+        let sections = [
+            ("sensor", SensorFile::KEYS),
+            ("journal", JournalFile::KEYS),
+            ("rings", RingsFile::KEYS),
+            ("evidence", EvidenceFile::KEYS),
+            ("pods", PodsFile::KEYS),
+            ("collector", EnabledFile::KEYS),
+        ];
+        let mut declared = keys::table(None, File::KEYS);
+        declared.extend(sections.iter().flat_map(|(name, keys)| keys::table(Some(name), keys)));
+        let document = include_str!("../../../docs/configuration.md");
+        let mut documented = keys::table_of(document, "## Sensor:");
+        let example = defaults::example();
+        for Key { name, .. } in sections.iter().flat_map(|(_, keys)| *keys).chain(File::KEYS) {
+            assert!(example.contains(&format!("{name}:")), "the example has no {name}");
+        }
+        documented.sort_unstable();
+        declared.sort_unstable();
+        assert_eq!(documented, declared);
     }
 }

@@ -4,7 +4,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use sentry_detect::{
     decision::{Action, Outcome},
-    run::Mode,
+    run::{Mode, machine::Over},
 };
 use sentry_proto::v1::{self, control_server::Control};
 use sentry_service::error_chain;
@@ -23,7 +23,7 @@ use crate::{
     app::status::StatusBoard,
     config::Current,
     journal::{Filter, JournalError, JournalHandle},
-    runs::{Registry, Run, RunError, Start, bounded, name::named},
+    runs::{self, Registry, Run, RunError, Start, bounded, name::named},
     stage::act::Case,
 };
 
@@ -77,7 +77,7 @@ impl Control for ControlService {
             () = run.end() => {}
             () = self.stopping.cancelled() => {}
         }
-        let state = run.state().state.into();
+        let state = runs::state(run.state()).into();
         Ok(Response::new(v1::AttendReply { state }))
     }
 
@@ -243,7 +243,7 @@ impl ControlService {
         let (registry, released) = (Arc::clone(&self.registry), Arc::clone(run));
         blocking(move || registry.release(&released)).await??;
         run.wait_read(LINGER).await;
-        self.send(Case::Over { run: Arc::clone(run) }).await?;
+        self.send(Case::Over { run: Arc::clone(run), over: Over::Released }).await?;
         if !run.wait_end(LINGER).await {
             return Err(Status::deadline_exceeded(
                 "the sensor is busy; the run will end soon, see `sentry agents`",
@@ -325,15 +325,13 @@ pub async fn act_by_hand(
 ) -> Result<(sentry_detect::decision::Decision, Outcome), Status> {
     // Room first: a caller that goes away while it waits must not leave a decision that nobody acts on.
     let room = cases.reserve().await.map_err(|_closed| stopping())?;
-    let decision = run.decider().by_hand(action, origin, bounded::reason(reason), run.clock().unix_ns());
     let (reply, outcome) = oneshot::channel();
-    let case = Case::Decided {
-        run: Arc::clone(run),
-        finding: None,
-        decisions: vec![decision.clone()],
-        reply: Some(reply),
-    };
-    room.send(case);
+    let order = (action, origin, bounded::reason(reason));
+    let decision = run.order(order, |decision| {
+        let decisions = vec![decision];
+        room.send(Case::Decided { run: Arc::clone(run), finding: None, decisions, reply: Some(reply) });
+    });
+    let decision = decision.ok_or_else(stopping)?;
     let outcome = outcome.await.map_err(|_closed| stopping())?;
     Ok((decision, outcome))
 }

@@ -19,8 +19,24 @@ mod readers;
 use sentry_detect::{event::File, run::ProcessKey};
 
 pub use readers::Readers;
-/// Why it is not known what was in a file; a reader never says `Unspecified`.
-pub use sentry_proto::v1::executed::Unknown;
+
+/// Why it is not known what was in a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Unknown {
+    /// Neither the process nor the file under its name was there any more.
+    Gone,
+    /// It was changed after it was executed, or so shortly before that its times do not say.
+    Changed,
+    /// Its file system does not say when a file was changed.
+    FileSystem,
+    TooLarge,
+    /// The file cannot be read, or its file system does not answer.
+    Unreadable,
+    /// Only its name is known, and that may name another file by now.
+    NoObject,
+    /// Its process has executed something since, or it is not known whether it has.
+    Unconfirmed,
+}
 
 /// A file that was executed.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -229,9 +229,9 @@ pub(super) fn endpoint(record: &NetworkRecord) -> Endpoint {
     address(record.family, record.address, record.port, record.protocol)
 }
 
-/// The other side of a flow, on the wire.
-pub fn of_flow(key: &FlowKey) -> sentry_proto::v1::Endpoint {
-    address(key.family, key.address, key.port, key.protocol).into()
+/// The other side of a flow.
+pub fn of_flow(key: &FlowKey) -> Endpoint {
+    address(key.family, key.address, key.port, key.protocol)
 }
 
 pub(super) fn address(family: u16, bytes: [u8; 16], port: u16, protocol: u16) -> Endpoint {

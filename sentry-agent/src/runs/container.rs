@@ -3,6 +3,7 @@
 use sentry_kernel::kernel::Group;
 use sentry_proto::v1;
 
+use super::before::Before;
 use crate::container::{Roots, Rung, Sandbox, look_up, place};
 
 /// Processes of a cgroup whose executables are looked at.
@@ -10,8 +11,8 @@ const PROCESSES: usize = 64;
 
 /// What is known of the container that `cgroup` belongs to. Where less is known now than an earlier
 /// sensor life knew of the same run, that is kept: engines remove their files with a container.
-pub(super) fn of_run(cgroup: &dyn Group, before: Option<&v1::Run>, roots: &Roots) -> Option<v1::Container> {
-    let before = before.and_then(|run| run.container.clone());
+pub(super) fn of_run(cgroup: &dyn Group, before: Option<&Before>, roots: &Roots) -> Option<v1::Container> {
+    let before = before.and_then(|before| before.container.clone());
     let Some(place) = place(cgroup.below()) else { return before };
     let mut facts = look_up(&place, roots);
     // Nothing but a name that any cgroup may have.

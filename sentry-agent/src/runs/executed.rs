@@ -2,8 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, hash_map::Entry};
 
-use sentry_detect::run::ProcessKey;
-use sentry_proto::v1;
+use sentry_detect::{event::File, run::ProcessKey};
 
 use crate::digest::{Content, Executed, Unknown};
 
@@ -13,14 +12,23 @@ const FILES: usize = 200;
 /// Files by object and content.
 #[derive(Debug, Default)]
 pub struct ExecutedFiles {
-    files: BTreeMap<Key, v1::Executed>,
+    files: BTreeMap<Key, ExecutedFile>,
     unlisted: u64,
     /// Processes with files that are being read: when each last executed something (`CLOCK_BOOTTIME`, ns), and how many files.
     processes: HashMap<ProcessKey, (u64, u64)>,
 }
 
 /// Device, inode, generation; without them the name. And the content, or why it is not known.
-type Key = (Option<(u32, u32, u64, u32)>, String, Vec<u8>, i32);
+type Key = (Option<(u32, u32, u64, u32)>, String, Result<[u8; 32], Option<Unknown>>);
+
+/// A file of the list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct ExecutedFile {
+    pub(super) file: Option<File>,
+    /// What was in it, or why that is not known, as far as the reason is.
+    pub(super) content: Result<Content, Option<Unknown>>,
+    pub(super) executions: u64,
+}
 
 impl ExecutedFiles {
     /// A process has executed something.
@@ -49,17 +57,8 @@ impl ExecutedFiles {
     /// What came of an awaited one.
     pub fn came(&mut self, executed: &Executed, content: Result<Content, Unknown>) {
         self.no_longer_awaits(executed);
-        let (sha256, size_bytes, unknown) = match content {
-            Ok(content) => (content.sha256.to_vec(), content.size_bytes, Unknown::Unspecified),
-            Err(unknown) => (Vec::new(), 0, unknown),
-        };
-        self.add(v1::Executed {
-            file: Some((&executed.file).into()),
-            sha256,
-            size_bytes,
-            unknown: unknown.into(),
-            executions: 1,
-        });
+        let file = Some(executed.file.clone());
+        self.add(ExecutedFile { file, content: content.map_err(Some), executions: 1 });
     }
 
     /// An awaited one is not read after all.
@@ -83,14 +82,14 @@ impl ExecutedFiles {
     }
 
     /// The list, the most often executed first, and the number of executions that are not in it.
-    pub(super) fn list(&self) -> (Vec<v1::Executed>, u64) {
-        let mut files: Vec<v1::Executed> = self.files.values().cloned().collect();
+    pub(super) fn list(&self) -> (Vec<ExecutedFile>, u64) {
+        let mut files: Vec<ExecutedFile> = self.files.values().cloned().collect();
         files.sort_by_key(|file| std::cmp::Reverse(file.executions));
         let awaited: u64 = self.processes.values().map(|(_last, files)| files).sum();
         (files, self.unlisted + awaited)
     }
 
-    fn add(&mut self, more: v1::Executed) {
+    fn add(&mut self, more: ExecutedFile) {
         let key = key(&more);
         if let Some(known) = self.files.get_mut(&key) {
             known.executions += more.executions;
@@ -102,7 +101,7 @@ impl ExecutedFiles {
     }
 }
 
-fn key(executed: &v1::Executed) -> Key {
+fn key(executed: &ExecutedFile) -> Key {
     let file = executed.file.as_ref();
     let object = file
         .and_then(|file| file.key)
@@ -110,26 +109,26 @@ fn key(executed: &v1::Executed) -> Key {
     // Ten names of one file are one file.
     let name = match object {
         Some(_) => String::new(),
-        None => file.and_then(|file| file.path.clone()).unwrap_or_default().text,
+        None => file.map_or_else(String::new, |file| file.path.text.clone()),
     };
-    (object, name, executed.sha256.clone(), executed.unknown)
+    (object, name, executed.content.map(|content| content.sha256))
 }
 
-/// Adds what an earlier sensor life listed.
-pub(super) fn add_earlier_life(run: &mut v1::Run, before: &v1::Run) {
+/// What two sensor lives listed, as one list, and the number of executions that are not in it.
+pub(super) fn sum(
+    (mut files, unlisted): (Vec<ExecutedFile>, u64),
+    before: &(Vec<ExecutedFile>, u64),
+) -> (Vec<ExecutedFile>, u64) {
     let mut all = ExecutedFiles::default();
-    std::mem::take(&mut run.executed)
-        .into_iter()
-        .chain(before.executed.iter().cloned())
-        .for_each(|file| all.add(file));
+    files.extend_from_slice(&before.0);
+    files.into_iter().for_each(|file| all.add(file));
     let (files, beyond) = all.list();
-    run.executed = files;
-    run.executed_unlisted += before.executed_unlisted + beyond;
+    (files, unlisted + before.1 + beyond)
 }
 
 #[cfg(test)]
 mod tests {
-    use sentry_detect::event::{File, FileKey, Path, PathSource};
+    use sentry_detect::event::{FileKey, Path, PathSource};
 
     use super::*;
 
@@ -169,16 +168,8 @@ mod tests {
             (&a, Ok(content(2))),
             (&a, Err(Unknown::Changed)),
         ]);
-        let row = |sha256: &[u8], size_bytes, unknown: Unknown, executions| v1::Executed {
-            file: Some((&a.file).into()),
-            sha256: sha256.to_vec(),
-            size_bytes,
-            unknown: unknown.into(),
-            executions,
-        };
-        use Unknown::{Changed, Unspecified};
-        let expected =
-            [row(&[1; 32], 9, Unspecified, 2), row(&[], 0, Changed, 1), row(&[2; 32], 9, Unspecified, 1)];
+        let row = |content, executions| ExecutedFile { file: Some(a.file.clone()), content, executions };
+        let expected = [row(Ok(content(1)), 2), row(Ok(content(2)), 1), row(Err(Some(Unknown::Changed)), 1)];
         assert_eq!(files.list(), (expected.to_vec(), 0));
     }
 
@@ -215,13 +206,10 @@ mod tests {
 
     #[test]
     fn two_sensor_lives_are_one_list() {
-        let list = |executions| v1::Run {
-            executed: vec![v1::Executed { executions, ..v1::Executed::default() }],
-            executed_unlisted: 1,
-            ..v1::Run::default()
+        let list = |executions| {
+            let file = ExecutedFile { file: None, content: Err(None), executions };
+            (vec![file], 1)
         };
-        let mut run = list(2);
-        add_earlier_life(&mut run, &list(3));
-        assert_eq!(run, v1::Run { executed_unlisted: 2, ..list(5) });
+        assert_eq!(sum(list(2), &list(3)), (list(5).0, 2));
     }
 }

@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use sentry_common::table::{Flow, FlowKey};
-use sentry_proto::v1;
+use sentry_common::table::{self, FlowKey};
+use sentry_detect::event::Endpoint;
 
 use super::{Registry, Run};
 use crate::enrich::event;
@@ -11,17 +11,27 @@ use crate::enrich::event;
 /// Rows kept for one run; the rest is one row without a remote side.
 const ROWS: usize = 200;
 
+/// What went to and came from one other side, or all the rest together.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Flow {
+    pub(super) remote: Option<Endpoint>,
+    pub(super) packets_out: u64,
+    pub(super) bytes_out: u64,
+    pub(super) packets_in: u64,
+    pub(super) bytes_in: u64,
+}
+
 impl Registry {
-    /// Reads what the run exchanged into its state, for a report while it lives.
+    /// Reads what the run exchanged, for a report while it lives.
     pub fn read_flows(&self, run: &Run) {
         let rows = self.tables().programs.flows(run.tag);
-        run.state().flows = of_kernel(rows);
+        run.set_flows(of_kernel(rows));
     }
 }
 
 /// The kernel's rows, the largest first.
-pub(super) fn of_kernel(rows: Vec<(FlowKey, Flow)>) -> Vec<v1::Flow> {
-    sum(rows.into_iter().map(|(key, flow)| v1::Flow {
+pub(super) fn of_kernel(rows: Vec<(FlowKey, table::Flow)>) -> Vec<Flow> {
+    sum(rows.into_iter().map(|(key, flow)| Flow {
         remote: Some(event::of_flow(&key)),
         packets_out: flow.packets_out,
         bytes_out: flow.bytes_out,
@@ -31,35 +41,30 @@ pub(super) fn of_kernel(rows: Vec<(FlowKey, Flow)>) -> Vec<v1::Flow> {
 }
 
 /// One row per other side.
-pub(super) fn sum(flows: impl Iterator<Item = v1::Flow>) -> Vec<v1::Flow> {
-    let mut by_side: HashMap<Option<(Vec<u8>, u32, u32)>, v1::Flow> = HashMap::new();
+pub(super) fn sum(flows: impl Iterator<Item = Flow>) -> Vec<Flow> {
+    let side = |flow: &Flow| flow.remote.map(|remote| (remote.address, remote.port, remote.protocol));
+    let mut by_side: HashMap<_, Flow> = HashMap::new();
     for flow in flows {
-        let side = flow.remote.as_ref().map(|remote| (remote.address.clone(), remote.port, remote.protocol));
-        add(
-            by_side
-                .entry(side)
-                .or_insert_with(|| v1::Flow { remote: flow.remote.clone(), ..v1::Flow::default() }),
-            &flow,
-        );
+        let empty = || Flow { remote: flow.remote, ..Flow::default() };
+        add(by_side.entry(side(&flow)).or_insert_with(empty), &flow);
     }
     let mut others = by_side.remove(&None).unwrap_or_default();
-    let mut rows: Vec<v1::Flow> = by_side.into_values().collect();
-    let side = |flow: &v1::Flow| flow.remote.as_ref().map(|remote| (remote.address.clone(), remote.port));
+    let mut rows: Vec<Flow> = by_side.into_values().collect();
     rows.sort_by(|a, b| bytes(b).cmp(&bytes(a)).then_with(|| side(a).cmp(&side(b))));
     for rest in rows.split_off(rows.len().min(ROWS)) {
         add(&mut others, &rest);
     }
-    if others != v1::Flow::default() {
+    if others != Flow::default() {
         rows.push(others);
     }
     rows
 }
 
-fn bytes(flow: &v1::Flow) -> u64 {
+fn bytes(flow: &Flow) -> u64 {
     flow.bytes_out + flow.bytes_in
 }
 
-fn add(to: &mut v1::Flow, flow: &v1::Flow) {
+fn add(to: &mut Flow, flow: &Flow) {
     to.packets_out += flow.packets_out;
     to.bytes_out += flow.bytes_out;
     to.packets_in += flow.packets_in;
@@ -70,15 +75,15 @@ fn add(to: &mut v1::Flow, flow: &v1::Flow) {
 mod tests {
     use super::*;
 
-    fn flow(port: u32, bytes_out: u64) -> v1::Flow {
-        let remote = v1::Endpoint { address: vec![192, 0, 2, 1], port, protocol: 6 };
-        v1::Flow { remote: Some(remote), packets_out: 1, bytes_out, ..v1::Flow::default() }
+    fn flow(port: u16, bytes_out: u64) -> Flow {
+        let remote = Endpoint { address: [192, 0, 2, 1].into(), port, protocol: 6 };
+        Flow { remote: Some(remote), packets_out: 1, bytes_out, ..Flow::default() }
     }
 
     #[test]
     fn the_same_side_is_one_row_and_the_largest_is_first() {
         let rows = sum([flow(80, 5), flow(443, 7), flow(80, 6)].into_iter());
-        assert_eq!(rows, [v1::Flow { packets_out: 2, ..flow(80, 11) }, flow(443, 7)]);
+        assert_eq!(rows, [Flow { packets_out: 2, ..flow(80, 11) }, flow(443, 7)]);
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Runs: their slots in the kernel's tables, their cgroups, their state.
 
+mod before;
+
 pub mod executed;
 
 mod flows;
@@ -36,7 +38,8 @@ pub mod candidates;
 
 mod unseen;
 
+pub use before::state;
 pub use error::RunError;
 pub use lists::Whose;
 pub use registry::{Registry, Start};
-pub use run::{Run, RunState};
+pub use run::Run;

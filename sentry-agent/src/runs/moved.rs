@@ -1,12 +1,6 @@
 //! Bytes that the members of a run read and wrote while it was busy.
 
-use std::{
-    sync::{
-        Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 /// CPU time between two readings of the counters from which a run is busy, µs: a fiftieth of a
 /// core.
@@ -15,39 +9,36 @@ const BUSY_USEC: u64 = 2_000;
 /// the run was busy.
 const STALE: Duration = Duration::from_secs(1);
 
-/// Shared between who reads the counters and who asks the processes.
+/// What is known of it.
 #[derive(Debug, Default)]
-pub struct Moved {
-    cpu_usec: AtomicU64,
-    is_asked_for: AtomicBool,
-    bytes: AtomicU64,
+pub(super) struct Moved {
+    cpu_usec: u64,
+    is_asked_for: bool,
+    bytes: u64,
     /// When the processes were asked last, and the sum of their numbers then.
-    look: Mutex<Option<(Instant, u64)>>,
+    look: Option<(Instant, u64)>,
 }
 
 impl Moved {
     /// Takes a reading of the run's CPU time; the bytes so far.
-    pub fn reading(&self, cpu_usec: u64) -> u64 {
-        let before = self.cpu_usec.swap(cpu_usec, Ordering::Relaxed);
-        if cpu_usec.saturating_sub(before) >= BUSY_USEC {
-            self.is_asked_for.store(true, Ordering::Relaxed);
-        }
-        self.bytes.load(Ordering::Relaxed)
+    pub(super) fn reading(&mut self, cpu_usec: u64) -> u64 {
+        let before = std::mem::replace(&mut self.cpu_usec, cpu_usec);
+        self.is_asked_for |= cpu_usec.saturating_sub(before) >= BUSY_USEC;
+        self.bytes
     }
 
     /// Whether the run was busy since the last call.
-    pub fn is_asked_for(&self) -> bool {
-        self.is_asked_for.swap(false, Ordering::Relaxed)
+    pub(super) fn is_asked_for(&mut self) -> bool {
+        std::mem::take(&mut self.is_asked_for)
     }
 
     /// Takes what the processes have moved in their lives.
-    pub fn look(&self, now: Instant, sum: u64) {
-        let mut look = self.look.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((at, before)) = look.replace((now, sum))
+    pub(super) fn look(&mut self, now: Instant, sum: u64) {
+        if let Some((at, before)) = self.look.replace((now, sum))
             && now.saturating_duration_since(at) < STALE
         {
             // It goes back where a process ended that nobody waited for.
-            self.bytes.fetch_add(sum.saturating_sub(before), Ordering::Relaxed);
+            self.bytes += sum.saturating_sub(before);
         }
     }
 }
@@ -58,8 +49,8 @@ mod tests {
 
     #[test]
     fn only_what_was_moved_between_two_near_looks_is_counted() {
-        let (moved, start) = (Moved::default(), Instant::now());
-        let look = |ms, sum| {
+        let (mut moved, start) = (Moved::default(), Instant::now());
+        let mut look = |ms, sum| {
             moved.look(start + Duration::from_millis(ms), sum);
             moved.reading(0)
         };
@@ -73,8 +64,8 @@ mod tests {
 
     #[test]
     fn a_run_is_asked_for_once_after_each_busy_reading() {
-        let moved = Moved::default();
-        let asked = |cpu_usec| {
+        let mut moved = Moved::default();
+        let mut asked = |cpu_usec| {
             moved.reading(cpu_usec);
             (moved.is_asked_for(), moved.is_asked_for())
         };

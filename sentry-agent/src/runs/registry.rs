@@ -7,8 +7,8 @@ use std::{
     time::Instant,
 };
 
-use sentry_common::{counter::RunBlock, fault, table::RunTag};
-use sentry_detect::run::{AgentIdentity, Mode, ProcessKey, RunId};
+use sentry_common::{fault, table::RunTag};
+use sentry_detect::run::{AgentIdentity, Input, Mode, ProcessKey, RunId};
 use sentry_kernel::{
     cgroup::CgroupError,
     clock::Clock,
@@ -18,6 +18,7 @@ use sentry_proto::v1;
 use uuid::Uuid;
 
 use super::{
+    before::Before,
     bounded,
     canary::Canary,
     candidates::Candidates,
@@ -70,7 +71,7 @@ pub(super) struct New {
     pub(super) cgroup: Arc<dyn Group>,
     pub(super) owned: bool,
     pub(super) start: Start,
-    pub(super) before: Option<v1::Run>,
+    pub(super) before: Option<Before>,
 }
 
 pub(super) struct Tables {
@@ -148,16 +149,14 @@ impl Registry {
             return Err(RunError::Deserted { run: stored.id });
         }
         let id = RunId(stored.id.clone());
-        let run = self.register(New { id, cgroup, owned, start, before: Some(stored) })?;
-        let frozen = self
+        let before = Before::from(stored);
+        let run = self.register(New { id, cgroup, owned, start, before: Some(before.clone()) })?;
+        let known = self
             .adopt_subtree(&*run.cgroup, run.tag)
-            .and_then(|()| self.adopt_stopped(&run))
-            .and_then(|()| run.cgroup.is_frozen().map_err(RunError::from))
-            .inspect_err(|_error| self.give_up(&run))?;
-        self.know_again(&run);
-        if frozen {
-            run.state().state = v1::RunState::Frozen;
-        }
+            .and_then(|()| self.adopt_stopped(&run, &before.account.stopped))
+            .and_then(|stopped| Ok((stopped, run.cgroup.is_frozen()?)));
+        let (stopped, frozen) = known.inspect_err(|_error| self.give_up(&run))?;
+        self.know_again(&run, &before.account, stopped, frozen);
         Ok(run)
     }
 
@@ -233,34 +232,23 @@ impl Registry {
         let block = tables.programs.stop_run(run.tag.slot)?;
         drop(tables);
         self.mark(run, None);
-        let mut state = run.state();
-        state.block = state.completed(block);
+        run.counted(&block, self.clock.boot_ns());
         Ok(())
     }
 
-    /// Reads the run's counters into its state. `None` when it has ended or the kernel refuses (logged).
-    pub fn read(&self, run: &Run) -> Option<RunBlock> {
+    /// Reads the run's counters into its books. False when it has ended or the kernel refuses (logged).
+    pub fn read(&self, run: &Run) -> bool {
         let began = self.clock.boot_ns();
         let read = self.tables().programs.run(run.tag.slot);
         match read {
             Ok(block) if block.generation == run.tag.generation => {
-                let mut state = run.state();
-                let block = state.completed(block);
-                // Counters only grow; another reader may have been faster.
-                if block.generated >= state.block.generated {
-                    // Not where nothing has changed: a run that does nothing is not reported again
-                    // and again.
-                    if block != state.block {
-                        state.counted_boot_ns = began;
-                    }
-                    state.block = block;
-                }
-                Some(block)
+                run.counted(&block, began);
+                true
             }
-            Ok(_of_another_run) => None,
+            Ok(_of_another_run) => false,
             Err(error) => {
                 tracing::error!(error = %sentry_service::error_chain(&error), run.id = %run.id, "cannot read run counters");
-                None
+                false
             }
         }
     }
@@ -310,13 +298,8 @@ impl Registry {
         self.read(run);
         let flows = super::flows::of_kernel(self.tables().programs.take_flows(run.tag));
         let skipped = self.skipped().unwrap_or(0).saturating_sub(run.skipped_before);
-        {
-            let mut state = run.state();
-            state.state = v1::RunState::Ended;
-            state.ended_unix_ns = Some(self.clock.unix_ns());
-            state.flows = flows;
-            state.skipped = skipped;
-        }
+        run.set_flows(flows);
+        run.step(Input::Closed { skipped });
         self.free(run.tag);
         if run.owned
             && let Err(error) = run.cgroup.remove()
@@ -397,7 +380,6 @@ impl Registry {
             clock: self.clock.clone(),
         }));
         self.mark(&run, Some(run.mode));
-        run.begin();
         let entered = self.lists().enter(&run);
         if let Err(error) = entered {
             if owned && let Err(error) = run.cgroup.remove() {

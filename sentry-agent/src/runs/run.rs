@@ -2,28 +2,32 @@
 
 use std::{
     sync::{
-        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
 };
 
-use sentry_common::{
-    abi::ring,
-    counter::{Counts, RunBlock},
-    table::RunTag,
-};
+use sentry_common::{abi::ring, counter::RunBlock, table::RunTag};
 use sentry_detect::{
-    aggregate::counters::Counters,
-    decision::Decider,
-    detector::RunDetector,
-    run::{AgentIdentity, Mode, ProcessKey, RunId},
+    decision::{Action, Decision},
+    event::Event,
+    rule::Settings,
+    run::{
+        Account, AgentIdentity, Counted, Input, Mode, Output, RingBooks, RunId, RunMachine, Setup, State,
+        Usage,
+    },
 };
 use sentry_kernel::{cgroup::CpuTime, clock::Clock, kernel::Group};
 use sentry_proto::v1;
 use tokio::sync::Notify;
 
-use super::{executed::ExecutedFiles, moved::Moved};
+use super::{
+    before::Before,
+    executed::{self, ExecutedFile, ExecutedFiles},
+    flows::{self, Flow},
+    moved::Moved,
+};
 
 /// A live or just ended run.
 pub struct Run {
@@ -43,81 +47,40 @@ pub struct Run {
     /// Why it is watched though nobody asked, for a person; else empty.
     pub selected_by: String,
     /// There was more of it.
-    command_truncated: bool,
-    pub moved: Moved,
+    pub(super) command_truncated: bool,
     /// What the ids of events, findings and decisions begin with: the run, and for a later sensor life a mark of its own.
     pub event_prefix: String,
     /// The run as an earlier sensor life left it.
-    pub(super) before: Option<v1::Run>,
+    pub(super) before: Option<Before>,
     /// The container that its cgroup belongs to.
     pub container: Option<v1::Container>,
     /// Calls of programs that the kernel had left out when the run began.
     pub(super) skipped_before: u64,
-    detector: Mutex<RunDetector>,
-    decider: Mutex<Decider>,
-    delivered: [AtomicU64; ring::COUNT],
-    findings: AtomicU64,
-    state: Mutex<RunState>,
-    executed: Mutex<ExecutedFiles>,
-    /// The run as it was last told to the journal.
-    told: Mutex<Option<v1::Run>>,
-    /// When it was first seen to be over.
-    over: OnceLock<Instant>,
-    /// Its end is in the act stage's queue.
-    end_asked: AtomicBool,
-    ended: Notify,
-    /// Its command has entered; true from the start where none is waited for.
-    entered: AtomicBool,
-    /// The end is in the journal's queue: who asks for the run from now on is told of it.
-    announced: AtomicBool,
     clock: Clock,
+    /// All that changes.
+    life: Mutex<Life>,
+    /// The run as the journal last got it. A lock of its own: it is held while the journal's queue is
+    /// waited for, so that the newest state comes last, and nothing else may wait for that.
+    reported: Mutex<Option<v1::Run>>,
+    /// Its command has entered; true from the start where none is waited for. Outside of the lock: it
+    /// is asked of every run while the lists are locked.
+    entered: AtomicBool,
+    ended: Notify,
+    /// The end is in the journal's queue: who asks for the run from now on gets that.
+    announced: AtomicBool,
 }
 
 /// What changes in a run's life.
-#[derive(Clone, Debug)]
-pub struct RunState {
-    pub state: v1::RunState,
-    pub ended_unix_ns: Option<u64>,
-    /// The last counters read; final when ended.
-    pub block: RunBlock,
+struct Life {
+    machine: RunMachine,
+    executed: ExecutedFiles,
     /// What it exchanged, as last read; final when ended.
-    pub flows: Vec<v1::Flow>,
-    /// Calls of programs that the kernel left out meanwhile; known when ended, 0 if it could not be asked then.
-    pub skipped: u64,
-    /// Processes whose end no program was called for: found gone afterwards.
-    pub(super) unseen_ends: u64,
-    /// Records that found no room behind the ring, per ring.
-    refused: [u64; ring::COUNT],
-    /// Before `block` was read: what started earlier is in it.
-    pub(super) counted_boot_ns: u64,
-    pub(super) before: Before,
-    /// Members outside of the cgroup that a freeze has stopped.
-    pub stopped: Vec<ProcessKey>,
-}
-
-/// What became of the processes that an earlier sensor life had counted.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Before {
-    /// Counted again when they were found.
-    pub(super) found: u64,
-    /// Found no more.
-    pub(super) gone: u64,
-}
-
-impl RunState {
-    /// The kernel's counters with what they cannot know.
-    pub(super) fn completed(&self, block: RunBlock) -> RunBlock {
-        let counts = Counts {
-            processes_ended: block.counts.processes_ended + self.unseen_ends,
-            untold: block.counts.untold + self.unseen_ends,
-            ..block.counts
-        };
-        RunBlock {
-            counts,
-            throttled: std::array::from_fn(|ring| block.throttled[ring] + self.refused[ring]),
-            ..block
-        }
-    }
+    flows: Vec<Flow>,
+    moved: Moved,
+    /// When it was first seen to be over.
+    over: Option<Instant>,
+    /// Its end is in the act stage's queue.
+    end_asked: bool,
 }
 
 /// What [`Run::new`] needs.
@@ -133,8 +96,8 @@ pub(super) struct NewRun {
     pub command: Vec<String>,
     pub selected_by: String,
     pub command_truncated: bool,
-    pub settings: sentry_detect::rule::settings::Settings,
-    pub before: Option<v1::Run>,
+    pub settings: Settings,
+    pub before: Option<Before>,
     pub container: Option<v1::Container>,
     /// Calls of programs that the kernel has left out so far.
     pub skipped: Option<u64>,
@@ -143,16 +106,22 @@ pub(super) struct NewRun {
 
 impl Run {
     pub(super) fn new(new: NewRun) -> Self {
+        let now = new.clock.unix_ns();
         let event_prefix = match &new.before {
             None => new.id.0.clone(),
-            Some(_) => format!("{}.{:x}", new.id, new.clock.unix_ns()),
+            Some(_) => format!("{}.{now:x}", new.id),
         };
-        // Its windows begin now, also where an earlier life, by another clock, began the run.
-        let detector =
-            RunDetector::new(new.id.clone(), new.agent.clone(), new.settings.clone(), new.clock.unix_ns())
-                .with_id_prefix(&event_prefix);
-        let decider =
-            Decider::new(new.id.clone(), new.mode).with_settings(&new.settings).with_id_prefix(&event_prefix);
+        let setup = Setup {
+            id: new.id.clone(),
+            id_prefix: event_prefix.clone(),
+            agent: new.agent.clone(),
+            mode: new.mode,
+            owned: new.owned,
+            settings: new.settings,
+            before: new.before.as_ref().map(|before| before.account.clone()),
+        };
+        // What it uses from now on is the run's doing, also where an earlier life, by another clock, began it.
+        let usage = usage(new.cgroup.cpu_time().unwrap_or_default(), 0);
         let entered = !new.owned || new.before.is_some();
         Self {
             event_prefix,
@@ -172,41 +141,24 @@ impl Run {
             command: new.command,
             selected_by: new.selected_by,
             command_truncated: new.command_truncated,
-            moved: Moved::default(),
-            detector: Mutex::new(detector),
-            decider: Mutex::new(decider),
-            delivered: Default::default(),
-            findings: AtomicU64::new(0),
-            state: Mutex::new(RunState {
-                state: v1::RunState::Running,
-                ended_unix_ns: None,
-                block: RunBlock::default(),
+            life: Mutex::new(Life {
+                machine: RunMachine::new(setup, &usage, now),
+                executed: ExecutedFiles::default(),
                 flows: Vec::new(),
-                skipped: 0,
-                unseen_ends: 0,
-                refused: Default::default(),
-                counted_boot_ns: 0,
-                before: Before::default(),
-                stopped: Vec::new(),
+                moved: Moved::default(),
+                over: None,
+                end_asked: false,
             }),
-            executed: Mutex::default(),
-            told: Mutex::new(None),
-            over: OnceLock::new(),
-            end_asked: AtomicBool::new(false),
-            ended: Notify::new(),
-            entered: AtomicBool::new(entered),
-            announced: AtomicBool::new(false),
             clock: new.clock,
+            reported: Mutex::new(None),
+            entered: AtomicBool::new(entered),
+            ended: Notify::new(),
+            announced: AtomicBool::new(false),
         }
     }
 
-    /// Gives the detectors their origin: what comes up to the first reading of the counters is the run's doing too. A
-    /// fork bomb is through by then.
-    pub(super) fn begin(&self) {
-        let cpu = self.cgroup.cpu_time().unwrap_or_default();
-        let nothing_found =
-            self.detector().reading(self.clock.unix_ns(), counters(&RunBlock::default(), cpu, 0));
-        debug_assert!(nothing_found.is_empty());
+    fn life(&self) -> MutexGuard<'_, Life> {
+        self.life.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The clock that it lives by.
@@ -215,25 +167,84 @@ impl Run {
         &self.clock
     }
 
-    /// Whether an earlier sensor life began it: somebody has been in it.
-    #[must_use]
-    pub fn is_taken_up(&self) -> bool {
-        self.before.is_some()
+    /// Takes one input.
+    pub fn step(&self, input: Input<'_>) -> Vec<Output> {
+        self.step_and_queue(input, |outputs| outputs)
+    }
+
+    /// Takes one input, and hands on what follows before the next can come: so a queue has the order
+    /// of the decisions. `queue` must not wait.
+    pub fn step_and_queue<T>(&self, input: Input<'_>, queue: impl FnOnce(Vec<Output>) -> T) -> T {
+        let now_unix_ns = self.clock.unix_ns();
+        let mut life = self.life();
+        queue(life.machine.step(input, now_unix_ns))
+    }
+
+    /// Decides what somebody asked for; `queue` as in [`Self::step_and_queue`].
+    pub fn order(
+        &self,
+        (action, origin, reason): (Action, String, String),
+        queue: impl FnOnce(Decision),
+    ) -> Option<Decision> {
+        let order = Input::Order { action, origin, reason };
+        self.step_and_queue(order, |outputs| {
+            let decision = outputs.into_iter().find_map(|output| match output {
+                Output::Decided(decision) => Some(decision),
+                Output::Found { .. } | Output::LeftFrozen | Output::Close => None,
+            })?;
+            queue(decision.clone());
+            Some(decision)
+        })
+    }
+
+    /// Takes an event, and whether its record has reached the journal's queue.
+    pub fn event(&self, event: &Event, delivered: bool) {
+        // No clock is asked on this path: an event belongs to the window that the next reading closes.
+        self.life().machine.step(Input::Event { event, delivered }, event.time_unix_ns);
+    }
+
+    /// Books records that the run's queue behind the ring had no room for, as throttled.
+    pub fn refused(&self, records: [u64; ring::COUNT]) {
+        if records != [0; ring::COUNT] {
+            self.step(Input::Refused(records));
+        }
+    }
+
+    /// Takes the kernel's counters, read after `began_boot_ns`.
+    pub(super) fn counted(&self, block: &RunBlock, began_boot_ns: u64) {
+        self.step(Input::Counted { counted: counted(block), began_boot_ns });
+    }
+
+    /// What it uses, where that is all of its CPU time. Bytes are asked for where it is busy.
+    pub fn usage(&self, cpu: CpuTime) -> Usage {
+        usage(cpu, self.life().moved.reading(cpu.usage_usec))
+    }
+
+    /// Whether the bytes that it moves are to be looked at.
+    pub fn is_asked_for_bytes(&self) -> bool {
+        self.life().moved.is_asked_for()
+    }
+
+    /// Takes what its processes have moved in their lives.
+    pub fn moved(&self, bytes: u64) {
+        let now = self.clock.now();
+        self.life().moved.look(now, bytes);
     }
 
     /// How long the run has been over, from the first call.
     pub fn over_for(&self) -> Duration {
-        self.clock.since(*self.over.get_or_init(|| self.clock.now()))
+        let now = self.clock.now();
+        now.saturating_duration_since(*self.life().over.get_or_insert(now))
     }
 
     /// True for the first who wants to put the end into the queue.
     pub fn ask_for_end(&self) -> bool {
-        !self.end_asked.swap(true, Ordering::AcqRel)
+        !std::mem::replace(&mut self.life().end_asked, true)
     }
 
-    /// The queue was full; another may try.
+    /// It was not put there, or is no end; another may try.
     pub fn end_not_asked(&self) {
-        self.end_asked.store(false, Ordering::Release);
+        self.life().end_asked = false;
     }
 
     /// Wakes those who wait for the end: the books are closed and the last state is in the journal's queue.
@@ -269,186 +280,108 @@ impl Run {
         !self.entered.load(Ordering::Acquire)
     }
 
-    pub fn detector(&self) -> MutexGuard<'_, RunDetector> {
-        self.detector.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub fn decider(&self) -> MutexGuard<'_, Decider> {
-        self.decider.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub fn state(&self) -> MutexGuard<'_, RunState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Empty where executed files are not read.
-    pub fn executed(&self) -> MutexGuard<'_, ExecutedFiles> {
-        self.executed.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Books records that reached the journal's queue.
-    pub fn delivered(&self, ring: usize, records: u64) {
-        if let Some(counter) = self.delivered.get(ring) {
-            counter.fetch_add(records, Ordering::Release);
-        }
-    }
-
-    /// Books records that the run's queue behind the ring had no room for, as throttled.
-    pub fn refused(&self, records: [u64; ring::COUNT]) {
-        let mut state = self.state();
-        for (ring, records) in records.into_iter().enumerate() {
-            state.refused[ring] += records;
-            // Read before; the next reading of the counters is completed with all of them.
-            state.block.throttled[ring] += records;
-        }
-    }
-
-    /// Records that have reached the journal's queue.
+    /// Anybody has ever been in it.
     #[must_use]
-    pub fn delivered_so_far(&self, ring: usize) -> u64 {
-        self.delivered[ring].load(Ordering::Acquire)
+    pub fn was_entered(&self) -> bool {
+        self.life().machine.was_entered()
     }
 
-    pub fn found(&self) {
-        self.findings.fetch_add(1, Ordering::Relaxed);
+    /// Looks at the executed files, or changes what is known of them; none where they are not read.
+    pub fn executed<T>(&self, look: impl FnOnce(&mut ExecutedFiles) -> T) -> T {
+        look(&mut self.life().executed)
+    }
+
+    pub(super) fn set_flows(&self, flows: Vec<Flow>) {
+        self.life().flows = flows;
+    }
+
+    /// The books of this sensor life.
+    #[must_use]
+    pub fn rings(&self) -> [RingBooks; ring::COUNT] {
+        self.life().machine.rings()
+    }
+
+    /// Nothing is under way any more: no record, and no executed file.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        let life = self.life();
+        life.machine.books_are_closed() && life.executed.is_settled()
     }
 
     /// Waits until every record of a run that was released has been read, and every executed file, at most for `limit`.
     pub async fn wait_read(&self, limit: Duration) {
         /// Between two looks; the rings are read more often.
         const LOOK_EVERY: Duration = Duration::from_millis(20);
-        let read = || -> [u64; ring::COUNT] {
-            std::array::from_fn(|ring| {
-                let block = self.state().block;
-                self.delivered_so_far(ring) + block.lost[ring] + block.throttled[ring]
-            })
-        };
         let end = Instant::now() + limit;
-        let mut before = read();
+        let mut before = self.rings();
         loop {
             tokio::time::sleep(LOOK_EVERY).await;
-            let now = read();
-            let generated = self.state().block.generated;
-            let all_read = now == before && (0..ring::COUNT).all(|ring| now[ring] >= generated[ring]);
-            if (all_read && self.executed().is_settled()) || Instant::now() >= end {
-                // A record whose count fell beside the last look at the counters is a record all the same.
-                self.state().block.generated = std::array::from_fn(|ring| now[ring].max(generated[ring]));
+            let now = self.rings();
+            let all_read = now == before && now.iter().all(|ring| ring.settled() >= ring.generated);
+            if (all_read && self.executed(|files| files.is_settled())) || Instant::now() >= end {
+                self.step(Input::Drained);
                 return;
             }
             before = now;
         }
     }
 
-    /// Whether the kernel's books and ours agree: nothing is under way any more.
     #[must_use]
-    pub fn books_closed(&self, block: &RunBlock) -> bool {
-        (0..ring::COUNT).all(|ring| {
-            self.delivered_so_far(ring) + block.lost[ring] + block.throttled[ring] == block.generated[ring]
-        })
+    pub fn state(&self) -> State {
+        self.life().machine.state()
     }
 
     #[must_use]
     pub fn is_ended(&self) -> bool {
-        self.state().state == v1::RunState::Ended
+        self.state() == State::Ended
     }
 
     /// Hands the run as it is now to `submit`, unless nothing has changed since that was last done. One at a time, so
-    /// that what is told last is the newest.
-    pub fn tell(&self, submit: impl FnOnce(v1::Run)) {
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+    /// that the newest state comes last.
+    pub fn report(&self, submit: impl FnOnce(v1::Run)) {
+        let mut reported = self.reported.lock().unwrap_or_else(PoisonError::into_inner);
         let now = self.wire();
-        if told.as_ref() != Some(&now) {
-            *told = Some(now.clone());
+        if reported.as_ref() != Some(&now) {
+            *reported = Some(now.clone());
             submit(now);
         }
     }
 
-    /// The run as the feed and the control socket show it.
+    /// What it comes to, over all sensor lives.
     #[must_use]
-    pub fn wire(&self) -> v1::Run {
-        let state = self.state().clone();
-        let (executed, executed_unlisted) = self.executed().list();
-        let block = &state.block;
-        let books = |ring: usize| v1::RingBooks {
+    pub fn account(&self) -> Account {
+        self.life().machine.account()
+    }
+
+    /// The same, with what it exchanged and executed, and the number of executions that are not listed.
+    pub(super) fn sum(&self) -> (Account, Vec<Flow>, (Vec<ExecutedFile>, u64)) {
+        let life = self.life();
+        let (account, flows, executed) = (life.machine.account(), life.flows.clone(), life.executed.list());
+        drop(life);
+        match &self.before {
+            None => (account, flows, executed),
+            Some(before) => (
+                account,
+                flows::sum(flows.into_iter().chain(before.flows.iter().cloned())),
+                executed::sum(executed, &before.executed),
+            ),
+        }
+    }
+}
+
+fn usage(cpu: CpuTime, moved_bytes: u64) -> Usage {
+    Usage { cpu_usec: cpu.usage_usec, cpu_wait_usec: cpu.wait_usec, moved_bytes }
+}
+
+/// The kernel's counters as the core has them.
+fn counted(block: &RunBlock) -> Counted {
+    Counted {
+        counts: block.counts,
+        rings: std::array::from_fn(|ring| RingBooks {
             generated: block.generated[ring],
-            delivered: self.delivered_so_far(ring),
+            delivered: 0,
             lost: block.lost[ring],
             throttled: block.throttled[ring],
-        };
-        let mut run = v1::Run {
-            interruptions: 0,
-            untold: block.counts.untold,
-            skipped: state.skipped,
-            id: self.id.0.clone(),
-            agent: Some(v1::Agent { id: self.agent.id.clone(), name: self.agent.name.clone() }),
-            state: state.state.into(),
-            mode: match self.mode {
-                Mode::Observe => v1::Mode::Observe,
-                Mode::Enforce => v1::Mode::Enforce,
-            }
-            .into(),
-            cgroup_path: format!("/{}", self.cgroup.below().display()),
-            cgroup_id: self.cgroup.id(),
-            started_unix_ns: self.started_unix_ns,
-            ended_unix_ns: state.ended_unix_ns,
-            critical: Some(books(ring::CRITICAL)),
-            bulk: Some(books(ring::BULK)),
-            findings: self.findings.load(Ordering::Relaxed),
-            uid: self.uid,
-            command: self.command.clone(),
-            selected_by: self.selected_by.clone(),
-            command_truncated: self.command_truncated,
-            end_unseen: false,
-            flows: state.flows.clone(),
-            executed,
-            executed_unlisted,
-            counted_boot_ns: state.counted_boot_ns,
-            stopped: state.stopped.iter().map(|key| (*key).into()).collect(),
-            container: self.container.clone(),
-            ..v1::Run::default()
-        };
-        run.set_counts(&block.counts);
-        if let Some(before) = &self.before {
-            add_earlier_life(&mut run, before);
-            run.processes_entered = run.processes_entered.saturating_sub(state.before.found);
-            run.processes_ended += state.before.gone;
-        }
-        run
-    }
-}
-
-/// Adds what an earlier sensor life counted.
-fn add_earlier_life(run: &mut v1::Run, before: &v1::Run) {
-    fn add(books: &mut Option<v1::RingBooks>, before: &Option<v1::RingBooks>) {
-        if let (Some(books), Some(before)) = (books, before) {
-            books.generated += before.generated;
-            books.delivered += before.delivered;
-            books.lost += before.lost;
-            books.throttled += before.throttled;
-        }
-    }
-    run.interruptions = before.interruptions + 1;
-    run.untold += before.untold;
-    run.skipped += before.skipped;
-    add(&mut run.critical, &before.critical);
-    add(&mut run.bulk, &before.bulk);
-    run.set_counts(&(run.counts() + before.counts()));
-    run.findings += before.findings;
-    run.flows =
-        super::flows::sum(std::mem::take(&mut run.flows).into_iter().chain(before.flows.iter().cloned()));
-    super::executed::add_earlier_life(run, before);
-}
-
-/// The kernel's counters as the detectors read them.
-#[must_use]
-pub fn counters(block: &RunBlock, cpu: CpuTime, moved_bytes: u64) -> Counters {
-    Counters {
-        cpu_usec: cpu.usage_usec,
-        cpu_wait_usec: cpu.wait_usec,
-        moved_bytes,
-        // Missing is missing, whether by want of room or on purpose.
-        lost_critical: block.lost[ring::CRITICAL] + block.throttled[ring::CRITICAL],
-        lost_bulk: block.lost[ring::BULK] + block.throttled[ring::BULK],
-        ..Counters::from(block.counts)
+        }),
     }
 }

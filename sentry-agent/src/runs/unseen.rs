@@ -5,14 +5,26 @@
 //! over. What the kernel says is gone is taken out, counted as ended, and as an act that was not told.
 
 use sentry_common::table::RunTag;
-use sentry_detect::run::ProcessKey;
+use sentry_detect::run::{Input, ProcessKey};
 
 use super::{Registry, Run};
 
 impl Registry {
-    /// Whether a process of the run is left, by its lineage.
+    /// Whether no member is left and none will come by itself: the run's own cgroup is empty, or the
+    /// tagged one is gone. It is what the kernel says now, not what the counters add up to: one
+    /// miscounted process must not keep a run for ever.
     #[must_use]
-    pub fn has_members(&self, run: &Run) -> bool {
+    pub fn is_empty(&self, run: &Run) -> bool {
+        let empty = if run.owned {
+            run.cgroup.populated().is_ok_and(|populated| !populated)
+        } else {
+            run.cgroup.events().is_err_and(|error| error.is_gone())
+        };
+        empty && !self.has_members(run)
+    }
+
+    /// Whether a process of the run is left, by its lineage.
+    fn has_members(&self, run: &Run) -> bool {
         self.members(run).into_iter().any(|process| !self.take_out_if_gone(run.tag, process))
     }
 
@@ -31,7 +43,7 @@ impl Registry {
         if self.tables().programs.remove_member(tag, process)
             && let Some(run) = self.by_tag(tag)
         {
-            run.state().unseen_ends += 1;
+            run.step(Input::UnseenEnd);
             tracing::debug!(run.id = %run.id, process.id = process.tgid, "the kernel did not tell of the end of a process");
         }
         true

@@ -1,6 +1,7 @@
 //! A run that nothing is wrong with: its beginning, its books, its end.
 
-use sentry_detect::decision::Action;
+use sentry_common::abi::ring;
+use sentry_detect::{decision::Action, run::machine::Over};
 
 use super::*;
 use crate::stage::watch::NEVER_ENTERED;
@@ -220,7 +221,7 @@ fn a_run_that_is_released_is_forgotten_and_its_processes_live_on() {
     sensor.tick();
     sensor.registry.release(&run).unwrap();
     assert_eq!(sensor.registry.of_process(pid).map(|run| run.id.clone()), None);
-    sensor.cases.try_send(Case::Over { run: Arc::clone(&run) }).unwrap();
+    sensor.cases.try_send(Case::Over { run: Arc::clone(&run), over: Over::Released }).unwrap();
     sensor.act();
     assert!(sensor.is_over(&run) && sensor.world.is_alive(pid));
     assert_eq!(sensor.world.groups(), ["team"]);
@@ -233,7 +234,7 @@ fn a_frozen_run_is_thawed_before_it_is_released() {
     assert_eq!(sensor.by_hand(&run, Action::Freeze).result, sentry_detect::decision::OutcomeKind::Applied);
     assert!(sensor.world.stands_still(pid));
     sensor.registry.release(&run).unwrap();
-    sensor.cases.try_send(Case::Over { run: Arc::clone(&run) }).unwrap();
+    sensor.cases.try_send(Case::Over { run: Arc::clone(&run), over: Over::Released }).unwrap();
     sensor.act();
     assert!(sensor.is_over(&run) && !sensor.world.stands_still(pid));
 }

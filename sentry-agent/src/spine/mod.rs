@@ -13,10 +13,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use sentry_common::abi::ring;
 use sentry_detect::{
     decision::{Action, Outcome},
-    run::Mode,
+    event,
+    run::{Mode, ProcessKey},
 };
 use sentry_kernel::fake::{Ring, World};
 use sentry_proto::v1::{self, item::Item as Kind};
@@ -105,7 +105,7 @@ impl Sensor {
         let enforcer =
             Enforcer::new(Limits::default(), Arc::clone(registry.processes()), registry.clock().clone());
         for run in registry.live() {
-            enforcer.remember_all(&run.id, &run.state().stopped);
+            enforcer.remember_all(&run.id, &run.account().stopped);
         }
         let actor = Actor { registry: Arc::clone(&registry), enforcer, ledger, journal: journal.clone() };
         let (cases, waiting) = mpsc::channel(room);
@@ -200,10 +200,11 @@ impl Sensor {
     /// Books what the kernel has made as delivered, as the analyse stage does with records.
     fn deliver(&self) {
         for run in self.registry.live() {
-            let Some(block) = self.registry.read(&run) else { continue };
-            for ring in 0..ring::COUNT {
-                let arrived = block.generated[ring] - block.lost[ring] - block.throttled[ring];
-                run.delivered(ring, arrived.saturating_sub(run.delivered_so_far(ring)));
+            if !self.registry.read(&run) {
+                continue;
+            }
+            for (ring, books) in [event::Ring::Critical, event::Ring::Bulk].into_iter().zip(run.rings()) {
+                (books.settled()..books.generated).for_each(|_| run.event(&record(&run, ring), true));
             }
         }
     }
@@ -321,5 +322,30 @@ fn result(outcome: &v1::Outcome) -> &'static str {
         Result::Refused => "refused",
         Result::Failed => "failed",
         Result::Unspecified => "unspecified",
+    }
+}
+
+/// What came of a record that says nothing to detection.
+fn record(run: &Run, ring: event::Ring) -> event::Event {
+    event::Event {
+        id: String::new(),
+        run: run.id.clone(),
+        agent: run.agent.clone(),
+        ring,
+        sequence: 0,
+        time_unix_ns: 0,
+        process: event::Process {
+            key: ProcessKey { tgid: 1, start_boot_ns: 1 },
+            tid: 1,
+            parent: None,
+            executable: None,
+            argv: None,
+            cwd: None,
+            uid: None,
+            gid: None,
+            euid: None,
+            pre_existing: false,
+        },
+        kind: event::EventKind::Seed,
     }
 }

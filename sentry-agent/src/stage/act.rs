@@ -4,11 +4,12 @@
 //! in the ledger before it is acted on, unless the disk takes longer than [`crate::ledger::pending::PATIENCE`]: a runaway
 //! that makes the disk slow must not delay its own stop. Then the act goes first and its entries follow, in order.
 
-use std::{ops::ControlFlow, sync::Arc, time::Duration};
+use std::{collections::VecDeque, ops::ControlFlow, sync::Arc, time::Duration};
 
 use sentry_detect::{
-    decision::{Action, Decision, Outcome, OutcomeKind},
+    decision::{Decision, Outcome},
     finding::Finding,
+    run::{Input, Output, machine::Over},
 };
 use sentry_proto::v1::{self, item::Item as Kind};
 use tokio::sync::{mpsc, oneshot};
@@ -38,8 +39,8 @@ pub enum Case {
         /// The outcome of the last decision.
         reply: Option<oneshot::Sender<Outcome>>,
     },
-    /// No member is left and its records are in: close the books.
-    Over { run: Arc<Run> },
+    /// It ends, and its records are in: close the books.
+    Over { run: Arc<Run>, over: Over },
 }
 
 /// The act stage.
@@ -73,12 +74,13 @@ impl Actor {
                 let _gone = noted.send(());
             }
             Case::Decided { run, finding, decisions, reply } => {
-                let outcome = self.decided(&run, finding, decisions);
+                let (outcome, follows) = self.decided(&run, finding, decisions);
+                self.follow(&run, follows);
                 if let (Some(reply), Some(outcome)) = (reply, outcome) {
                     let _gone = reply.send(outcome);
                 }
             }
-            Case::Over { run } => self.over(&run),
+            Case::Over { run, over } => self.over(&run, over),
         }
         ControlFlow::Continue(())
     }
@@ -103,8 +105,8 @@ impl Actor {
         run: &Arc<Run>,
         finding: Option<Box<Finding>>,
         decisions: Vec<Decision>,
-    ) -> Option<Outcome> {
-        let mut told = Vec::new();
+    ) -> (Option<Outcome>, Vec<Output>) {
+        let (mut told, mut follows) = (Vec::new(), Vec::new());
         if let Some(finding) = finding {
             tracing::warn!(
                 run.id = %run.id,
@@ -135,9 +137,10 @@ impl Actor {
                 survivors = outcome.survivors,
                 "outcome"
             );
-            run.state().stopped = self.enforcer.stopped(&run.id);
-            run.decider().on_outcome(&outcome);
-            self.follow(run, &outcome);
+            // Signs of life from now on are those of who came after the act.
+            self.registry.read(run);
+            let stopped = self.enforcer.stopped(&run.id);
+            follows.extend(run.step(Input::Outcome { outcome: &outcome, stopped }));
             self.ledger.note(Note::Outcome(outcome.clone()));
             told.push(Kind::Decision(v1::Decision::from(&decision)));
             told.push(Kind::Outcome(v1::Outcome::from(&outcome)));
@@ -146,7 +149,7 @@ impl Actor {
         // What is answered is in the ledger.
         self.ledger.settle();
         self.tell(told, run);
-        last
+        (last, follows)
     }
 
     fn act(&self, run: &Arc<Run>, decision: &Decision) -> Outcome {
@@ -160,52 +163,32 @@ impl Actor {
         self.enforcer.act(decision, &target)
     }
 
-    /// The run's state after an act that was verified.
-    fn follow(&self, run: &Run, outcome: &Outcome) {
-        if outcome.result != OutcomeKind::Applied {
-            return;
+    fn over(&mut self, run: &Arc<Run>, over: Over) {
+        // Somebody may have entered since it was seen to be empty: then it goes on.
+        if over == Over::Empty && !self.registry.is_empty(run) {
+            return run.end_not_asked();
         }
-        let mut state = run.state();
-        if state.state == v1::RunState::Ended {
-            return;
-        }
-        match outcome.action {
-            Action::Freeze => state.state = v1::RunState::Frozen,
-            Action::Thaw => state.state = v1::RunState::Running,
-            // A cgroup that is not the run's own stays, thawed: a service that is started again in it is watched as before.
-            Action::Kill if !run.owned => state.state = v1::RunState::Running,
-            Action::Kill | Action::Restart | Action::Observe => {}
-        }
-        drop(state);
-        if outcome.action == Action::Kill && !run.owned {
-            run.decider().outlived();
-        }
-        if outcome.action != Action::Observe {
-            run.detector().acted();
+        let follows = run.step(Input::Over(over));
+        self.follow(run, follows);
+    }
+
+    /// Does what follows from an end. Here, behind every act in the queue.
+    fn follow(&mut self, run: &Arc<Run>, follows: Vec<Output>) {
+        let mut follows = VecDeque::from(follows);
+        while let Some(output) = follows.pop_front() {
+            match output {
+                Output::Decided(thaw) => follows.extend(self.decided(run, None, vec![thaw]).1),
+                Output::LeftFrozen => {
+                    tracing::error!(run.id = %run.id, "run ended but its processes are still frozen");
+                }
+                Output::Close => self.close(run),
+                // Only a reading finds.
+                Output::Found { .. } => {}
+            }
         }
     }
 
-    fn over(&mut self, run: &Arc<Run>) {
-        // It may be queued twice.
-        if run.is_ended() {
-            return;
-        }
-        // Who lives on unwatched must not stand still for ever: nobody could thaw it by the run's name any more. Here, behind
-        // every act in the queue.
-        if !run.owned && run.state().state == v1::RunState::Frozen {
-            let why = "the watch ends and the processes live on".to_owned();
-            let thaw = run.decider().by_hand(
-                Action::Thaw,
-                "sensor:untag".into(),
-                why,
-                self.registry.clock().unix_ns(),
-            );
-            if let Some(Outcome { result: OutcomeKind::Failed { why }, .. }) =
-                self.decided(run, None, vec![thaw])
-            {
-                tracing::error!(run.id = %run.id, why, "the processes of a run that is no more stay frozen");
-            }
-        }
+    fn close(&mut self, run: &Arc<Run>) {
         self.registry.close(run);
         self.enforcer.forget(&run.id);
         let wire = run.wire();
@@ -229,6 +212,6 @@ impl Actor {
             let _writer_ended = self.journal.submit_waiting(v1::Item { item: Some(kind) });
         };
         kinds.into_iter().for_each(submit);
-        run.tell(|run| submit(Kind::Run(run)));
+        run.report(|run| submit(Kind::Run(run)));
     }
 }

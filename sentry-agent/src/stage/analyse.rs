@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, mpsc::SyncSender};
 
-use sentry_detect::event::EventKind;
+use sentry_detect::event::{Event, EventKind};
 use sentry_kernel::{
     decode::{DecodeError, Raw},
     ring::lanes::{Lanes, Turn, Until},
@@ -85,16 +85,14 @@ fn analyse(turn: &Turn, whose: &Whose, enricher: &mut Enricher, to: &Analyse, st
     }
     for raw in &turn.records {
         match event(raw, whose, enricher, to) {
-            Ok(item) => {
-                if journal.submit_event(item) {
-                    // The books of a run that has ended are closed.
-                    if let Whose::Live(run) = whose {
-                        run.delivered(raw.ring(), 1);
-                    }
-                    stats.handled(1);
-                } else {
-                    stats.lost(1);
+            Ok(event) => {
+                let item = v1::item::Item::Event(v1::Event::from(&event));
+                let delivered = journal.submit_event(v1::Item { item: Some(item) });
+                // The books of a run that has ended are closed.
+                if let Whose::Live(run) = whose {
+                    run.event(&event, delivered);
                 }
+                if delivered { stats.handled(1) } else { stats.lost(1) }
             }
             Err(error) => {
                 // Not booked as delivered: the run's books stay open by one, and its report says so.
@@ -105,16 +103,14 @@ fn analyse(turn: &Turn, whose: &Whose, enricher: &mut Enricher, to: &Analyse, st
     }
 }
 
-fn event(raw: &Raw, run: &Whose, enricher: &mut Enricher, to: &Analyse) -> Result<v1::Item, DecodeError> {
+fn event(raw: &Raw, run: &Whose, enricher: &mut Enricher, to: &Analyse) -> Result<Event, DecodeError> {
     let event = enricher.event(raw.header(), &raw.decode()?, &run.owner());
     if let EventKind::CgroupMove { in_run: true, member_before: false, .. } = event.kind {
         to.registry.want_seed();
     }
-    if let Whose::Live(run) = run {
-        run.detector().event(&event);
-        if let Some(hash) = &to.hash {
-            hash.event(run, &event, raw.header().time_boot_ns);
-        }
+    // Before it is booked as delivered: who waits for that finds it in the list of executed files.
+    if let (Whose::Live(run), Some(hash)) = (run, &to.hash) {
+        hash.event(run, &event, raw.header().time_boot_ns);
     }
-    Ok(v1::Item { item: Some(v1::item::Item::Event(v1::Event::from(&event))) })
+    Ok(event)
 }

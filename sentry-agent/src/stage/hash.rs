@@ -31,11 +31,11 @@ pub fn run(requests: &Requests, registry: &Registry, stats: &StageStats, token: 
         match content {
             Some(proven) => {
                 let content = proven.and_then(|proven| confirmed(proven, &executed, &run, registry));
-                run.executed().came(&executed, content);
+                run.executed(|files| files.came(&executed, content));
                 stats.handled(1);
             }
             None => {
-                run.executed().does_not_come(&executed);
+                run.executed(|files| files.does_not_come(&executed));
                 stats.lost(1);
             }
         }
@@ -53,7 +53,7 @@ fn confirmed(
 ) -> Result<Content, Unknown> {
     match proven.basis {
         Basis::Time => Ok(proven.content),
-        Basis::Process if is_caught_up(run, registry) && run.executed().is_latest(executed) => {
+        Basis::Process if is_caught_up(run, registry) && run.executed(|files| files.is_latest(executed)) => {
             Ok(proven.content)
         }
         Basis::Process => Err(Unknown::Unconfirmed),
@@ -62,11 +62,13 @@ fn confirmed(
 
 /// Waits until the records of process life that the kernel has made of the run are analysed. False where one is missing.
 fn is_caught_up(run: &Run, registry: &Registry) -> bool {
-    let Some(block) = registry.read(run) else { return false };
-    let missing = block.lost[ring::CRITICAL] + block.throttled[ring::CRITICAL];
+    if !registry.read(run) {
+        return false;
+    }
+    let then = run.rings()[ring::CRITICAL];
     let end = Instant::now() + CATCH_UP;
-    while run.delivered_so_far(ring::CRITICAL) < block.generated[ring::CRITICAL] {
-        if missing > 0 || Instant::now() >= end {
+    while run.rings()[ring::CRITICAL].delivered < then.generated {
+        if then.missing() > 0 || Instant::now() >= end {
             return false;
         }
         thread::sleep(LOOK_EVERY);

@@ -48,19 +48,21 @@ impl HashQueue {
     pub fn event(&self, run: &Arc<Run>, event: &Event, time_boot_ns: u64) {
         let EventKind::Exec { script, .. } = &event.kind else { return };
         let (process, parent) = (event.process.key, event.process.parent);
-        run.executed().executes(process, time_boot_ns);
-        if event.process.executable.is_none() {
-            run.executed().cannot_list();
-        }
+        run.executed(|files| {
+            files.executes(process, time_boot_ns);
+            if event.process.executable.is_none() {
+                files.cannot_list();
+            }
+        });
         let time_unix_ns = Clock::real().wall_ns_of(time_boot_ns);
         let image = event.process.executable.iter().map(|file| (file, true));
         for (file, is_image) in image.chain(script.iter().map(|file| (file, false))) {
             let file = file.clone();
             let executed = Executed { file, process, parent, is_image, time_boot_ns, time_unix_ns };
-            run.executed().awaits(&executed);
+            run.executed(|files| files.awaits(&executed));
             let pushed = self.0.waiting().push(run.tag, Request { run: Arc::clone(run), executed });
             if let Err(left) = pushed {
-                run.executed().does_not_come(&left.executed);
+                run.executed(|files| files.does_not_come(&left.executed));
             }
         }
         self.0.changed.notify_one();

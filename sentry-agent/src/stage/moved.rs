@@ -50,7 +50,7 @@ fn run(registry: &Weak<Registry>, token: &CancellationToken) {
 /// Asks the processes of the runs that were busy.
 pub(crate) fn pass(registry: &Registry) {
     for run in registry.live() {
-        if run.moved.is_asked_for() {
+        if run.is_asked_for_bytes() {
             look(registry, &run);
         }
     }
@@ -60,6 +60,6 @@ fn look(registry: &Registry, run: &Run) {
     // A group that is gone moves nothing.
     if let Ok(processes) = run.cgroup.procs() {
         let bytes = processes.into_iter().take(MOST).map(|pid| registry.moved_bytes(pid));
-        run.moved.look(registry.clock().now(), bytes.fold(0, u64::saturating_add));
+        run.moved(bytes.fold(0, u64::saturating_add));
     }
 }

@@ -2,15 +2,17 @@
 
 use std::{sync::Arc, time::Duration};
 
-use sentry_detect::rule::MOST_FINDINGS;
+use sentry_detect::{
+    rule::MOST_FINDINGS,
+    run::{Input, Output, machine::Over},
+};
 use sentry_kernel::cgroup::CpuTime;
-use sentry_proto::v1;
 use sentry_service::error_chain;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::{StageStats, act::Case};
-use crate::runs::{Registry, Run, run::counters};
+use crate::runs::{Registry, Run};
 
 /// Time between two readings of the counters.
 pub const PERIOD: Duration = Duration::from_millis(100);
@@ -46,7 +48,9 @@ pub(crate) fn pass(registry: &Registry, cases: &mpsc::Sender<Case>, stats: &Stag
 }
 
 fn read(registry: &Registry, run: &Arc<Run>, cases: &mpsc::Sender<Case>, stats: &StageStats) {
-    let Some(block) = registry.read(run) else { return };
+    if !registry.read(run) {
+        return;
+    }
     let cpu = run.cgroup.cpu_time().unwrap_or_else(|error| {
         // A removed cgroup uses nothing more; the run ends below.
         if !error.is_gone() {
@@ -54,50 +58,39 @@ fn read(registry: &Registry, run: &Arc<Run>, cases: &mpsc::Sender<Case>, stats: 
         }
         CpuTime::default()
     });
-    let moved_bytes = run.moved.reading(cpu.usage_usec);
+    let usage = run.usage(cpu);
     // Before the reading: what a closed book holds, the detector has seen, and its findings come before the end.
-    let closed = run.books_closed(&block) && run.executed().is_settled();
-    let now = registry.clock().unix_ns();
-    let counters = counters(&block, cpu, moved_bytes);
+    let settled = run.is_settled();
     // Room first: what is found and decided is acted on. Without room it is found at a later reading.
-    match cases.try_reserve_many(MOST_FINDINGS) {
-        Ok(room) => {
-            let findings = run.detector().reading(now, counters);
-            for (finding, place) in findings.into_iter().zip(room) {
-                run.found();
-                let decisions = run.decider().on_finding(&finding, now);
-                let finding = Some(Box::new(finding));
-                place.send(Case::Decided { run: Arc::clone(run), finding, decisions, reply: None });
+    let room = cases.try_reserve_many(MOST_FINDINGS).ok();
+    if room.is_none() {
+        stats.lost(1);
+    }
+    let reading = Input::Reading { usage, room: room.is_some() };
+    run.step_and_queue(reading, |outputs| {
+        for (output, place) in outputs.into_iter().zip(room.into_iter().flatten()) {
+            match output {
+                Output::Found { finding, decisions } => {
+                    let finding = Some(finding);
+                    place.send(Case::Decided { run: Arc::clone(run), finding, decisions, reply: None });
+                }
+                // A reading decides on findings alone, and ends nothing.
+                Output::Decided(_) | Output::LeftFrozen | Output::Close => {}
             }
         }
-        Err(_full) => {
-            run.detector().record(now, counters);
-            stats.lost(1);
-        }
-    }
-    let is_over = is_over(registry, run, &block) && (closed || run.over_for() > DRAIN);
+    });
+    let is_over = is_over(registry, run) && (settled || run.over_for() > DRAIN);
     // Once: it waits in the queue like any other case. A full queue takes it at a later reading.
-    if is_over && run.ask_for_end() && cases.try_send(Case::Over { run: Arc::clone(run) }).is_err() {
-        run.end_not_asked();
+    if is_over && run.ask_for_end() {
+        let case = Case::Over { run: Arc::clone(run), over: Over::Empty };
+        if cases.try_send(case).is_err() {
+            run.end_not_asked();
+        }
     }
 }
 
-/// No member is left and none will come: the run's own cgroup is empty, or the tagged one is gone.
-fn is_over(registry: &Registry, run: &Run, block: &sentry_common::counter::RunBlock) -> bool {
-    if run.state().state == v1::RunState::Ended {
-        return false;
-    }
-    let entered = block.counts.processes_born + block.counts.processes_entered;
-    // One that was taken up had somebody in it, who may have gone before the kernel could count
-    // them.
-    if entered == 0 && !run.is_taken_up() && registry.clock().since(run.registered) < NEVER_ENTERED {
-        return false;
-    }
-    // What the kernel says now, not what the counters add up to: one miscounted process must not keep a run for ever.
-    let empty = if run.owned {
-        run.cgroup.populated().is_ok_and(|populated| !populated)
-    } else {
-        run.cgroup.events().is_err_and(|error| error.is_gone())
-    };
-    empty && !registry.has_members(run)
+/// No member is left and none will come.
+fn is_over(registry: &Registry, run: &Run) -> bool {
+    let may_come = !run.was_entered() && registry.clock().since(run.registered) < NEVER_ENTERED;
+    !run.is_ended() && !may_come && registry.is_empty(run)
 }

@@ -7,7 +7,7 @@ use nix::unistd::User;
 use rustix::process::geteuid;
 use sentry_proto::proof::FeedKey;
 
-use super::{ConfigError, File};
+use super::{error::ConfigError, file::File};
 use crate::{
     ingest::{address::GrpcAddress, gate::Gate},
     tls::Place,

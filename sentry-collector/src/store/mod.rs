@@ -1,8 +1,8 @@
 //! The store: it is asked questions and given batches, and nobody above it sees what keeps the rows.
 //!
-//! A question is a [`Query`] of a relation, answered in pages ([`Store::page`]), or one of the
+//! A question is a `Query` of a relation, answered in pages (`Store::page`), or one of the
 //! `Store` methods that name what they find. What comes in goes through one writer, in groups, and
-//! is acknowledged after the commit ([`Store::apply`]). Readers see only what is committed.
+//! is acknowledged after the commit (`Store::apply`). Readers see only what is committed.
 
 mod error;
 

@@ -31,15 +31,17 @@ macro_rules! readings {
         }
 
         impl Counters {
-            fn with(&self, other: &Self, combine: impl Fn(u64, u64) -> u64) -> Self {
+            /// What was added since an earlier reading. A counter that went back counts as unchanged.
+            #[must_use]
+            pub fn since(&self, earlier: &Self) -> Self {
                 Self {
-                    $($reported: combine(self.$reported, other.$reported),)+
-                    $($kept: combine(self.$kept, other.$kept),)+
-                    cpu_usec: combine(self.cpu_usec, other.cpu_usec),
-                    cpu_wait_usec: combine(self.cpu_wait_usec, other.cpu_wait_usec),
-                    moved_bytes: combine(self.moved_bytes, other.moved_bytes),
-                    lost_critical: combine(self.lost_critical, other.lost_critical),
-                    lost_bulk: combine(self.lost_bulk, other.lost_bulk),
+                    $($reported: self.$reported.saturating_sub(earlier.$reported),)+
+                    $($kept: self.$kept.saturating_sub(earlier.$kept),)+
+                    cpu_usec: self.cpu_usec.saturating_sub(earlier.cpu_usec),
+                    cpu_wait_usec: self.cpu_wait_usec.saturating_sub(earlier.cpu_wait_usec),
+                    moved_bytes: self.moved_bytes.saturating_sub(earlier.moved_bytes),
+                    lost_critical: self.lost_critical.saturating_sub(earlier.lost_critical),
+                    lost_bulk: self.lost_bulk.saturating_sub(earlier.lost_bulk),
                 }
             }
         }
@@ -58,18 +60,6 @@ macro_rules! readings {
 sentry_common::counters!(readings);
 
 impl Counters {
-    /// What was added since an earlier reading. A counter that went back counts as unchanged.
-    #[must_use]
-    pub fn since(&self, earlier: &Self) -> Self {
-        self.with(earlier, u64::saturating_sub)
-    }
-
-    /// Both together.
-    #[must_use]
-    pub fn plus(&self, other: &Self) -> Self {
-        self.with(other, u64::saturating_add)
-    }
-
     /// Opens that did not ask to write.
     #[must_use]
     pub fn opens_for_reading(&self) -> u64 {

@@ -1,8 +1,9 @@
 //! What a run comes to: in this sensor life, and over all of them.
 
+use sentry_common::counter::Counts;
+
 use super::books::{RINGS, RingBooks};
 use crate::{
-    aggregate::counters::Counters,
     completeness::{Books, Kept, Record},
     identity::ProcessKey,
 };
@@ -22,13 +23,10 @@ pub struct Account {
     pub state: State,
     pub ended_unix_ns: Option<u64>,
     pub rings: [RingBooks; RINGS],
-    /// Processes and acts; CPU time, bytes and losses are not in it.
-    pub counters: Counters,
+    pub counts: Counts,
     pub findings: u64,
     /// Times that the sensor was away while the run lived.
     pub interruptions: u32,
-    /// Acts that no record could be made of.
-    pub unrecorded: u64,
     /// Calls of programs that the kernel left out meanwhile; known when ended.
     pub skipped: u64,
     /// The counters hold every process that started before this (`CLOCK_BOOTTIME`, ns).
@@ -42,10 +40,9 @@ impl Account {
     pub(super) fn after(self, before: &Self) -> Self {
         Self {
             rings: std::array::from_fn(|ring| self.rings[ring].plus(&before.rings[ring])),
-            counters: self.counters.plus(&before.counters),
+            counts: self.counts + before.counts,
             findings: self.findings + before.findings,
             interruptions: before.interruptions + 1,
-            unrecorded: self.unrecorded + before.unrecorded,
             skipped: self.skipped + before.skipped,
             ..self
         }
@@ -66,7 +63,7 @@ impl Account {
             bulk,
             ended: self.ended_unix_ns.is_some(),
             interruptions: self.interruptions.into(),
-            without_record: self.unrecorded,
+            without_record: self.counts.untold,
             skipped: self.skipped,
             kept: Kept { events: Some(events), gaps, ..Kept::default() },
         };

@@ -3,6 +3,8 @@
 //! The kernel counts; what it cannot know is added here: records that reached the journal's queue,
 //! records that found no room behind the ring, and ends that no program was called for.
 
+use sentry_common::counter::Counts;
+
 use crate::{aggregate::counters::Counters, event::Ring};
 
 /// Rings.
@@ -55,12 +57,9 @@ impl RingBooks {
 /// A reading of the kernel's counters of a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counted {
-    /// Processes and acts. CPU time, bytes and losses are not in it.
-    pub counters: Counters,
+    pub counts: Counts,
     /// What the kernel knows of it: nothing is delivered here.
     pub rings: [RingBooks; RINGS],
-    /// Acts that no record could be made of.
-    pub unrecorded: u64,
 }
 
 /// What a run uses, as the kernel has it of its cgroup.
@@ -134,14 +133,14 @@ impl Books {
         self.rings().iter().all(|ring| ring.settled() == ring.generated)
     }
 
-    /// Processes and acts.
-    pub(super) fn counters(&self) -> Counters {
-        let counters = self.counted.counters;
-        Counters { processes_ended: counters.processes_ended + self.unseen_ends, ..counters }
-    }
-
-    pub(super) fn unrecorded(&self) -> u64 {
-        self.counted.unrecorded + self.unseen_ends
+    /// An end that was not seen is an end, and an act without a record.
+    pub(super) fn counts(&self) -> Counts {
+        let counts = self.counted.counts;
+        Counts {
+            processes_ended: counts.processes_ended + self.unseen_ends,
+            untold: counts.untold + self.unseen_ends,
+            ..counts
+        }
     }
 
     pub(super) fn counted_boot_ns(&self) -> u64 {
@@ -157,13 +156,13 @@ impl Books {
             moved_bytes: usage.moved_bytes,
             lost_critical: critical.missing(),
             lost_bulk: bulk.missing(),
-            ..self.counters()
+            ..Counters::from(self.counts())
         }
     }
 
     /// Processes that came, and programs that were executed.
     pub(super) fn signs_of_life(&self) -> u64 {
-        let Counters { processes_born, processes_entered, execs, .. } = self.counted.counters;
+        let Counts { processes_born, processes_entered, execs, .. } = self.counted.counts;
         processes_born + processes_entered + execs
     }
 }

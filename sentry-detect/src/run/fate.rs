@@ -223,7 +223,8 @@ impl Fate {
         // What would be done has left everything as it was.
         if mode == Mode::Enforce {
             self.out_of_control = true;
-            if begun {
+            // What stands still already does not move for that.
+            if begun && self.still == Stillness::Moving {
                 self.still = Stillness::Unsure;
             }
         }

@@ -224,9 +224,9 @@ impl RunMachine {
     /// Whether anybody has ever been in it.
     #[must_use]
     pub fn was_entered(&self) -> bool {
-        let counters = self.books.counters();
+        let counts = self.books.counts();
         // Who was in one that was taken up may have gone before the kernel could count them.
-        self.before.is_some() || counters.processes_born + counters.processes_entered > 0
+        self.before.is_some() || counts.processes_born + counts.processes_entered > 0
     }
 
     /// What it comes to, over all sensor lives.
@@ -239,19 +239,18 @@ impl RunMachine {
                 End::No | End::Thawing { .. } | End::Closing => None,
             },
             rings: self.books.rings(),
-            counters: self.books.counters(),
+            counts: self.books.counts(),
             findings: self.findings,
             interruptions: 0,
-            unrecorded: self.books.unrecorded(),
             skipped: self.skipped,
             counted_boot_ns: self.books.counted_boot_ns(),
             stopped: self.stopped.clone(),
         };
         let Some(Before { account: before, found, gone }) = &self.before else { return account };
         account = account.after(before);
-        let counters = &mut account.counters;
-        counters.processes_entered = counters.processes_entered.saturating_sub(*found);
-        counters.processes_ended += gone;
+        let counts = &mut account.counts;
+        counts.processes_entered = counts.processes_entered.saturating_sub(*found);
+        counts.processes_ended += gone;
         account
     }
 
@@ -309,9 +308,9 @@ impl RunMachine {
             self.fate.found_frozen();
         }
         if let Some(Before { account, found, gone }) = &mut self.before {
-            let counters = account.counters;
-            let lived = (counters.processes_born + counters.processes_entered)
-                .saturating_sub(counters.processes_ended);
+            let counts = account.counts;
+            let lived =
+                (counts.processes_born + counts.processes_entered).saturating_sub(counts.processes_ended);
             // Beyond what was counted are some that were in no run then, and entered since.
             let known = lived.min(older);
             // The stopped ones were not counted again.

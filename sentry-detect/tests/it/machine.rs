@@ -1,5 +1,6 @@
 //! One run from its beginning to its end, input by input.
 
+use sentry_common::counter::Counts;
 use sentry_detect::{
     decision::{Action, Decision, Outcome, OutcomeKind},
     event::{Event, Ring},
@@ -22,7 +23,7 @@ fn machine(mode: Mode, owned: bool, before: Option<Account>) -> RunMachine {
 fn storm(machine: &mut RunMachine, ms: u64, born_so_far: u64) -> Vec<Output> {
     let now = START + ms * MS;
     let mut counted = Counted::default();
-    counted.counters.processes_born = born_so_far;
+    counted.counts.processes_born = born_so_far;
     counted.rings[0].generated = born_so_far;
     machine.step(Input::Counted { counted, began_boot_ns: ms }, now);
     machine.step(Input::Reading { usage: Usage::default(), room: true }, now)
@@ -119,7 +120,7 @@ fn observe_mode_takes_the_same_path_and_stays_running() {
 fn without_room_nothing_is_decided_and_nothing_is_missed() {
     let mut run = machine(Mode::Enforce, true, None);
     let mut counted = Counted::default();
-    counted.counters.processes_born = 500;
+    counted.counts.processes_born = 500;
     run.step(Input::Counted { counted, began_boot_ns: 0 }, START + 100 * MS);
     let reading = Input::Reading { usage: Usage::default(), room: false };
     assert_eq!(run.step(reading, START + 100 * MS), []);
@@ -164,8 +165,9 @@ fn other_thresholds_hold_at_once() {
 #[test]
 fn the_books_are_those_of_the_kernel_with_what_it_cannot_know() {
     let mut run = machine(Mode::Observe, true, None);
-    let mut counted = Counted { unrecorded: 2, ..Counted::default() };
-    counted.counters.processes_ended = 4;
+    let mut counted = Counted::default();
+    counted.counts.untold = 2;
+    counted.counts.processes_ended = 4;
     counted.rings[0] = RingBooks { generated: 3, lost: 1, ..RingBooks::default() };
     run.step(Input::Counted { counted, began_boot_ns: 77 }, START);
     run.step(Input::UnseenEnd, START);
@@ -178,7 +180,7 @@ fn the_books_are_those_of_the_kernel_with_what_it_cannot_know() {
     let account = run.account();
     let critical = RingBooks { generated: 3, delivered: 1, lost: 1, throttled: 1 };
     assert_eq!(account.rings, [critical, RingBooks::default()]);
-    assert_eq!((account.counters.processes_ended, account.unrecorded), (5, 3));
+    assert_eq!((account.counts.processes_ended, account.counts.untold), (5, 3));
     assert_eq!((account.counted_boot_ns, event().ring), (77, Ring::Critical));
 }
 
@@ -187,19 +189,19 @@ fn a_run_that_is_taken_up_goes_on_where_it_was() {
     let ring = RingBooks { generated: 9, delivered: 8, lost: 1, throttled: 0 };
     let mut before = Account { rings: [ring; 2], findings: 2, interruptions: 1, ..Account::default() };
     // Six lived when it was last counted; four of them are found, one of these was stopped.
-    (before.counters.processes_born, before.counters.processes_ended) = (10, 4);
+    (before.counts.processes_born, before.counts.processes_ended) = (10, 4);
     let mut run = machine(Mode::Enforce, true, Some(before));
     let stopped = vec![ProcessKey { tgid: 7, start_boot_ns: 1 }];
     run.step(Input::Recovered(Recovered { frozen: true, stopped: stopped.clone(), older: 4 }), START);
     let mut counted = Counted::default();
-    counted.counters.processes_entered = 3;
+    counted.counts.processes_entered = 3;
     counted.rings[1].generated = 1;
     run.step(Input::Counted { counted, began_boot_ns: 5 }, START);
     let account = run.account();
     assert_eq!((account.state, account.stopped, account.interruptions), (State::Frozen, stopped, 2));
     assert_eq!(account.rings[1], RingBooks { generated: 10, ..ring });
-    let counters = account.counters;
-    assert_eq!((counters.processes_entered, counters.processes_ended, account.findings), (0, 6, 2));
+    let counts = account.counts;
+    assert_eq!((counts.processes_entered, counts.processes_ended, account.findings), (0, 6, 2));
     assert!(run.was_entered());
 }
 
@@ -212,7 +214,7 @@ fn a_record_is_complete_when_nothing_is_missing_of_it() {
     assert!(!whole().is_complete(2, 1), "there is a gap");
     for less in [
         Account { interruptions: 1, ..whole() },
-        Account { unrecorded: 1, ..whole() },
+        Account { counts: Counts { untold: 1, ..Counts::default() }, ..whole() },
         Account { skipped: 1, ..whole() },
     ] {
         assert!(!less.is_complete(2, 0), "{less:?}");

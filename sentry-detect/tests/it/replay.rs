@@ -53,8 +53,9 @@ fn a_recorded_run_gives_the_recorded_findings() -> Checked {
         fs::write(fixture("runaways.findings.jsonl"), lines(&findings(settings.clone(), &built))?)?;
     }
     let recorded = fs::read_to_string(fixture("runaways.jsonl"))?;
-    assert_eq!(recorded, lines(&built)?, "the fixture is what the builder makes");
     let inputs: Vec<Input> = recorded.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
+    // By what it says: a counter that was added later is zero in it.
+    assert!(inputs == built, "the fixture is what the builder makes");
     let found = findings(settings, &inputs);
     let rules: Vec<_> = found.iter().map(|finding| finding.signal.rule.as_str()).collect();
     assert_eq!(rules, ["exec-loop", "cpu-spin", "spawn-storm"]);

@@ -139,7 +139,7 @@ impl World {
 
     fn born(&mut self, processes: u64) {
         self.alive += processes;
-        self.counted.counters.processes_born += processes;
+        self.counted.counts.processes_born += processes;
         self.counted.rings[0].generated += processes;
     }
 
@@ -171,7 +171,7 @@ impl World {
             Happens::Exit => self.alive = 0,
             Happens::Enter if !self.is_ended() => {
                 self.alive += 1;
-                self.counted.counters.processes_entered += 1;
+                self.counted.counts.processes_entered += 1;
             }
             Happens::Enter => {}
             Happens::Untag => {

@@ -1,0 +1,67 @@
+//! Why there is no valid configuration.
+
+use std::{io, net::SocketAddr, path::PathBuf};
+
+use sentry_proto::proof::KeyError;
+
+use crate::{exit::Exit, tls::TlsError};
+
+/// Largest file that is read.
+pub(super) const MAX_FILE_BYTES: u64 = 1 << 20;
+
+/// Why there is no valid configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    #[error("cannot read the configuration {}; name an existing file with --config", path.display())]
+    Unreadable { path: PathBuf, source: io::Error },
+    #[error("the configuration {} is larger than {MAX_FILE_BYTES} bytes", path.display())]
+    TooLarge { path: PathBuf },
+    #[error("invalid configuration {}:{line}:{column}: {what}", path.display())]
+    Invalid { path: PathBuf, line: u64, column: u64, what: String },
+    #[error("invalid value {value:?} for {flag}: {what}")]
+    Flag { flag: &'static str, value: String, what: String },
+    #[error(
+        "{key} {address} is not a loopback address and has no TLS: set `{tls}` with cert, key and client_ca, listen on \
+         127.0.0.1, or set `allow_plaintext_remote: true` if the network itself is protected"
+    )]
+    PlaintextRemote { key: &'static str, address: SocketAddr, tls: &'static str },
+    #[error("`tls` has no meaning for the unix socket {}: remove it or listen on an address", path.display())]
+    TlsOnUnix { path: PathBuf },
+    #[error("cannot use `{key}`")]
+    Tls { key: &'static str, source: Box<TlsError> },
+    #[error(
+        "nothing proves who speaks at {address} (listen_grpc): listen on `unix:/PATH`, where the \
+         kernel knows who connects, or give each sensor a key in `feed_keys` (`sentry-collector \
+         feed-key` makes one), or set `tls`"
+    )]
+    Unproven { address: SocketAddr },
+    #[error("`{key}` has no meaning for {listener}: remove it, or change `listen_grpc`")]
+    Meaningless { key: &'static str, listener: &'static str },
+    #[error("feed_users: {user:?} {what}")]
+    User { user: String, what: &'static str },
+    #[error("cannot use the key of sensor {sensor:?} in `feed_keys`")]
+    Key { sensor: String, source: Box<KeyError> },
+}
+
+// === impl ConfigError ===
+
+impl ConfigError {
+    #[must_use]
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::Unreadable { .. } => Exit::NoInput,
+            Self::Tls { source, .. } if matches!(**source, TlsError::Unreadable { .. }) => Exit::NoInput,
+            Self::Key { source, .. } if matches!(**source, KeyError::Unreadable { .. }) => Exit::NoInput,
+            Self::Flag { .. } => Exit::Usage,
+            Self::TooLarge { .. }
+            | Self::Invalid { .. }
+            | Self::PlaintextRemote { .. }
+            | Self::TlsOnUnix { .. }
+            | Self::Tls { .. }
+            | Self::Unproven { .. }
+            | Self::Meaningless { .. }
+            | Self::User { .. }
+            | Self::Key { .. } => Exit::Config,
+        }
+    }
+}
