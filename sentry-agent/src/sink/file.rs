@@ -79,7 +79,7 @@ pub async fn run(config: FileSink, journal: JournalHandle, origin: Origin, token
             Ok(()) => return,
             // The same every few seconds would bury the rest of the log.
             Err(error) if is_failing => {
-                tracing::debug!(error = %sentry_service::error_chain(&error), "no file")
+                tracing::debug!(error = %sentry_service::error_chain(&error), "no file");
             }
             Err(error) => {
                 is_failing = true;
