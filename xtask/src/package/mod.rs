@@ -99,9 +99,7 @@ pub(crate) fn command(mut args: Args) -> Result<ExitCode> {
     let out = base().join("dist");
     let first = sums(&files, &out)?;
     if check {
-        for programs in [Programs::Dynamic, Programs::Static] {
-            stage::empty(&programs.target())?;
-        }
+        empty(&programs::target())?;
         let second = sums(&release(&kinds)?, &out)?;
         if first != second {
             bail!("the same commit gave other bytes the second time:\n{first}then:\n{second}");
@@ -121,7 +119,7 @@ fn shown(files: &[PathBuf]) -> Result<ExitCode> {
 /// What the tests install, of the debug programs, which are built.
 pub(crate) fn dev() -> Result<Vec<PathBuf>> {
     let (time, out) = (Time::of_commit()?, base().join("dev"));
-    stage::empty(&out)?;
+    empty(&out)?;
     fs::create_dir_all(&out)?;
     let mut files = debian(Programs::Dev, &time, &out)?;
     files.push(tarball::make(Programs::Dev, &stage::version(&PACKAGES[0])?, &time, &out)?);
@@ -141,7 +139,7 @@ fn debian(programs: Programs, time: &Time, out: &Path) -> Result<Vec<PathBuf>> {
 fn release(kinds: &[String]) -> Result<Vec<PathBuf>> {
     let wants = |kind: &str| kinds.iter().any(|wanted| wanted == kind);
     let (time, out) = (Time::of_commit()?, base().join("dist"));
-    stage::empty(&out)?;
+    empty(&out)?;
     fs::create_dir_all(&out)?;
     let version = stage::version(&PACKAGES[0])?;
     let mut files = Vec::new();

@@ -2,13 +2,13 @@
 
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 
 use super::{AREA, PACKAGES, base};
 use crate::{
     bpf,
     build::{self, What},
-    cargo, paths, step,
+    cargo, libraries, paths, step,
 };
 
 /// The one target there are packages for.
@@ -31,17 +31,16 @@ impl Programs {
             return build::build(What::ProgramsAndTests);
         }
         bpf::build()?;
-        let mut flags = paths::hidden("--remap-path-prefix=");
-        if self == Self::Static {
-            flags.push("-Ctarget-feature=+crt-static".to_owned());
-        }
         let mut command = cargo::workspace("build");
         command.args(["--locked", "--profile", "dist", "--bins", "--target", TARGET, "--target-dir"]);
-        command.arg(self.target());
+        command.arg(target());
         for package in &PACKAGES {
             command.args(["--package", package.member]);
         }
-        command.env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f"));
+        if self == Self::Static {
+            command.env("RUSTC_WORKSPACE_WRAPPER", paths::root().join("xtask/src/package/static.sh"));
+        }
+        command.env("CARGO_ENCODED_RUSTFLAGS", paths::hidden("--remap-path-prefix=").join("\x1f"));
         command.env("CFLAGS", paths::hidden("-ffile-prefix-map=").join(" "));
         let what = if self == Self::Static { "static programs" } else { "programs" };
         step::run(
@@ -49,19 +48,25 @@ impl Programs {
             &format!("compile the {what}, about ten minutes the first time"),
             "package-build",
             &mut command,
-        )
+        )?;
+        for program in PACKAGES.map(|package| self.dir().join(package.program)) {
+            if (self == Self::Static) != libraries::of(&[&program])?.is_empty() {
+                bail!("{} is not linked as it should be", paths::short(&program));
+            }
+        }
+        Ok(())
     }
 
-    /// Cargo's target folder of the released ones; two, as what is linked differs in every crate.
-    pub(super) fn target(self) -> PathBuf {
-        base().join(if self == Self::Static { "build-static" } else { "build" })
-    }
-
-    /// Where they are.
+    /// Where they are. Of the released ones it is those that were built last.
     pub(crate) fn dir(self) -> PathBuf {
         match self {
             Self::Dev => paths::target().join("debug"),
-            _ => self.target().join(TARGET).join("dist"),
+            Self::Dynamic | Self::Static => target().join(TARGET).join("dist"),
         }
     }
+}
+
+/// Cargo's target folder of the released ones.
+pub(super) fn target() -> PathBuf {
+    base().join("build")
 }
