@@ -29,30 +29,6 @@ fn the_example_is_the_defaults() {
 }
 
 #[test]
-fn the_page_of_the_configuration_has_every_key_of_the_example() {
-    let page = include_str!("../../../docs/configuration.md");
-    let (sensor, _) = page.split_once("\n## Collector").unwrap();
-    let mut section = "";
-    let example = defaults::example();
-    for line in example.lines().filter(|line| !line.trim_start().starts_with('#')) {
-        let Some((key, value)) = line.split_once(':') else { continue };
-        let place = match (key.strip_prefix("  "), value.trim()) {
-            (Some(key), _) if section == "detect" => format!("| `{key}` |"),
-            (Some(key), _) => format!("| `{section}.{key}` |"),
-            (None, "") => {
-                section = key;
-                continue;
-            }
-            (None, "{}") => format!("| `{key}.*` |"),
-            (None, "[]") => format!("| `{key}[]` |"),
-            (None, _) if key == "version" => continue,
-            (None, _) => format!("| `{key}` |"),
-        };
-        assert!(sensor.contains(&place), "docs/configuration.md has no row {place}");
-    }
-}
-
-#[test]
 fn a_file_of_lines_has_a_path_and_takes_the_rest_from_the_defaults() {
     let file = |rest: &str| parse(&format!("version: 1\nexport: {{file: {{path: /l/e.jsonl{rest}}}}}\n"));
     let path = std::path::PathBuf::from("/l/e.jsonl");
