@@ -57,7 +57,7 @@ fn an_unknown_key_is_refused_where_it_stands() {
     let (code, said, file) = refused("version: 1\nsensr:\n  id: x\n");
     assert_eq!(code, Some(78));
     let expected = format!(
-        "sentry: {file}:2:1: unknown field `sensr`, expected one of version, sensor, journal, rings, evidence, collector, detect, \
+        "sentry: {file}:2:1: unknown field `sensr`, expected one of version, sensor, journal, rings, evidence, collector, export, detect, \
          containers, agents, pods, discover\n"
     );
     assert_eq!(said, expected);
@@ -258,7 +258,8 @@ fn tree(path: &Path) -> Vec<(String, u64)> {
     found
 }
 
-/// While the disk is full runs go on, what cannot be kept is counted, and afterwards a gap stands for exactly that.
+/// While the disk is full runs go on, what cannot be kept is counted, and afterwards a gap stands
+/// for exactly that.
 #[test]
 fn a_disk_that_fills_up_loses_only_what_a_gap_tells_of() {
     require!("root");
