@@ -1,7 +1,8 @@
 //! Makes the BPF objects available to `include_bytes!`.
 //!
-//! `cargo xtask build` leaves them in `target/bpf-objects`. Without them empty stubs are embedded, so that `cargo check`,
-//! clippy and the unit tests need no BPF toolchain; such a sensor says at start-up that it was built without programs.
+//! `cargo xtask build` leaves them in `target/bpf-objects`. Without them empty stubs are embedded,
+//! so that `cargo check`, clippy and the unit tests need no BPF toolchain; such a sensor says at
+//! start-up that it was built without programs.
 
 use std::{env, error::Error, fs, path::PathBuf};
 
@@ -23,7 +24,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let out = PathBuf::from(env::var("OUT_DIR")?);
     let built = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?).join("../target/bpf-objects");
     println!("cargo::rerun-if-changed=build.rs");
-    // The folder, not the files: a file that does not exist counts as changed, and everything would be rebuilt each time.
+    // The folder, not the files: a file that does not exist counts as changed, and everything would
+    // be rebuilt each time.
     fs::create_dir_all(&built)?;
     println!("cargo::rerun-if-changed={}", built.display());
     for name in OBJECTS {

@@ -301,7 +301,8 @@ pub(crate) struct ReportArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct DoctorArgs {
-    /// Loads and attaches everything for a moment instead: how long it takes, and the verifier's work for each program.
+    /// Loads and attaches everything for a moment instead: how long it takes, and the verifier's
+    /// work for each program.
     #[arg(long)]
     pub(crate) programs: bool,
     /// JSON on standard output.

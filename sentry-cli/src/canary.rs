@@ -19,7 +19,8 @@ use sentry_agent::OWN_IMAGE;
 /// The discard port: nothing is sent there but an empty datagram, on loopback.
 const NOWHERE: (Ipv4Addr, u16) = (Ipv4Addr::LOCALHOST, 9);
 
-/// Nobody reads its errors: what it could not do does not come back, which is what the sensor looks at.
+/// Nobody reads its errors: what it could not do does not come back, which is what the sensor looks
+/// at.
 pub(super) fn run(leaf: bool) -> Exit {
     // The leaf is there to be a fork, an exec and an exit.
     match if leaf { Ok(()) } else { act() } {

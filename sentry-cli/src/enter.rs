@@ -1,8 +1,9 @@
 //! `sentry enter RUN -- CMD`: moves itself into the run, then becomes the command.
 //!
-//! The sensor moves the process that calls it, known by the socket's peer credentials; what follows is in the run from
-//! its first instruction. Nothing of `sentry` is left behind: descriptors are closed on exec, and the standard library
-//! gives SIGPIPE and the signal mask their defaults back when it executes a command.
+//! The sensor moves the process that calls it, known by the socket's peer credentials; what follows
+//! is in the run from its first instruction. Nothing of `sentry` is left behind: descriptors are
+//! closed on exec, and the standard library gives SIGPIPE and the signal mask their defaults back
+//! when it executes a command.
 
 use std::{convert::Infallible, os::unix::process::CommandExt as _, process::Command};
 

@@ -1,7 +1,9 @@
-//! What the process says with its exit code. The numbers follow `sysexits.h` and are a promise to scripts.
+//! What the process says with its exit code. The numbers follow `sysexits.h` and are a promise to
+//! scripts.
 //!
-//! `sentry run` passes the command's own code through: `128 + signal` where a signal ended it, 125 where `sentry` itself
-//! failed before or after it, 126 where the command cannot be executed, 127 where there is none.
+//! `sentry run` passes the command's own code through: `128 + signal` where a signal ended it, 125
+//! where `sentry` itself failed before or after it, 126 where the command cannot be executed, 127
+//! where there is none.
 
 use std::process::ExitCode;
 
@@ -12,7 +14,8 @@ pub enum Exit {
     Ok = 0,
     /// Something that has no code of its own.
     Failure = 1,
-    /// The answer itself is bad: a ledger that was changed, an act that was refused, a demo that did not show it all.
+    /// The answer itself is bad: a ledger that was changed, an act that was refused, a demo that
+    /// did not show it all.
     Bad = 2,
     /// The command line is wrong.
     Usage = 64,

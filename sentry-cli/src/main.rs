@@ -5,8 +5,9 @@ use std::process::ExitCode;
 
 use tikv_jemallocator::Jemalloc;
 
-/// The C library's keeps what is free in one thread's heap from the others, and holes between what stays: over 30 minutes
-/// of short runs the sensor grew by 11 %, with nothing more in use (glibc 2.36). How it is set: `.cargo/config.toml`.
+/// The C library's keeps what is free in one thread's heap from the others, and holes between what
+/// stays: over 30 minutes of short runs the sensor grew by 11 %, with nothing more in use (glibc
+/// 2.36). How it is set: `.cargo/config.toml`.
 #[global_allocator]
 static ALLOCATOR: Jemalloc = Jemalloc;
 

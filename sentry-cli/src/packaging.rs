@@ -8,8 +8,8 @@ use clap_complete::Shell;
 use super::{args::Cli, error::CliError, exit::Exit};
 use sentry_agent::app::STATE_FORMAT;
 
-/// Writes manual pages into `man`, completions into `completions`, and the number of the state directory's format, which
-/// the package's scripts compare, into `format`.
+/// Writes manual pages into `man`, completions into `completions`, and the number of the state
+/// directory's format, which the package's scripts compare, into `format`.
 pub(super) fn run(dir: &Path) -> Result<Exit, CliError> {
     let written = write(dir).map_err(|source| CliError::Write { path: dir.to_owned(), source });
     written.map(|()| Exit::Ok)

@@ -148,7 +148,8 @@ pub(super) fn explain(args: &ExplainArgs) -> Result<Exit, CliError> {
     Ok(Exit::Ok)
 }
 
-/// Ids are `<run>-f-<n>` and `<run>-d-<n>`; where a later sensor life took the run up, `<run>.<life>-f-<n>`.
+/// Ids are `<run>-f-<n>` and `<run>-d-<n>`; where a later sensor life took the run up,
+/// `<run>.<life>-f-<n>`.
 fn run_of(id: &str) -> Option<&str> {
     let (rest, number) = id.rsplit_once('-')?;
     let (prefix, kind) = rest.rsplit_once('-')?;

@@ -1,9 +1,10 @@
 //! `sentry run -- CMD`: the command in a run of its own, its exit code, and a report.
 //!
-//! This process stays outside of the run. Its child, `sentry enter`, enters the run and becomes the command, with the
-//! terminal, standard streams, environment and working directory of the caller and in the same process group, so that
-//! the terminal's signals reach it directly. Meanwhile this process lets SIGINT and SIGQUIT pass by, as a shell does
-//! that waits for a command, and hands SIGTERM and SIGHUP on.
+//! This process stays outside of the run. Its child, `sentry enter`, enters the run and becomes the
+//! command, with the terminal, standard streams, environment and working directory of the caller
+//! and in the same process group, so that the terminal's signals reach it directly. Meanwhile this
+//! process lets SIGINT and SIGQUIT pass by, as a shell does that waits for a command, and hands
+//! SIGTERM and SIGHUP on.
 
 use std::{
     ffi::OsString,
@@ -39,8 +40,8 @@ use super::{
 };
 use sentry_agent::runs::bounded;
 
-/// How long the end waits for a sensor that is away. systemd starts one again after two seconds, and it
-/// takes up its runs within a few more; a signal ends the wait.
+/// How long the end waits for a sensor that is away. systemd starts one again after two seconds,
+/// and it takes up its runs within a few more; a signal ends the wait.
 const BACK_WITHIN: Duration = Duration::from_secs(30);
 /// How long a run that finds no room waits for some.
 const ROOM_WITHIN: Duration = Duration::from_secs(3);
@@ -52,7 +53,8 @@ const RUN_VARIABLE: &str = "AGENTSENTRY_RUN";
 
 pub(super) fn run(args: &RunArgs) -> Result<ExitCode, CliError> {
     block_on(supervise(args)).map_err(|error| {
-        // The command's own codes reach up to 255; whatever fails on our side is told and has one code.
+        // The command's own codes reach up to 255; whatever fails on our side is told and has one
+        // code.
         CliError::Other { what: sentry_service::error_chain(&error), exit: Exit::RunFailed }
     })
 }
@@ -246,7 +248,8 @@ struct Signals {
 }
 
 impl Signals {
-    /// A signal that the caller has set to be ignored stays so, for the command too: a handler here would undo it.
+    /// A signal that the caller has set to be ignored stays so, for the command too: a handler here
+    /// would undo it.
     fn listen() -> Result<Self, CliError> {
         let ignored = ignored_signals();
         let listen = |kind: SignalKind| {

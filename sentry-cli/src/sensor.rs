@@ -23,8 +23,8 @@ pub(super) fn run(args: SensorArgs) -> Result<Exit, CliError> {
     Ok(Exit::Ok)
 }
 
-/// Takes as many descriptors as it may: every run needs one for its control group, and the usual limit, 1024, is for
-/// programs that use select(2).
+/// Takes as many descriptors as it may: every run needs one for its control group, and the usual
+/// limit, 1024, is for programs that use select(2).
 fn allow_descriptors() {
     let resource = Resource::RLIMIT_NOFILE;
     let raised = getrlimit(resource).and_then(|(_soft, hard)| setrlimit(resource, hard, hard));

@@ -1,7 +1,8 @@
 //! Version of the contract and the header that every record starts with.
 
-/// Changes whenever a struct, map or global of this crate changes meaning. Present in every record and checked by
-/// the decoder, so that a sensor never misreads the records of another build's programs.
+/// Changes whenever a struct, map or global of this crate changes meaning. Present in every record
+/// and checked by the decoder, so that a sensor never misreads the records of another build's
+/// programs.
 pub const SCHEMA_VERSION: u16 = 3;
 
 /// Record rings, by number as used in [`RecordHeader::ring`] and for per-ring sequence counters.
@@ -39,8 +40,8 @@ pub struct RecordHeader {
     /// Acting process: tgid and tid in the initial pid namespace.
     pub tgid: u32,
     pub tid: u32,
-    /// Start of the acting process (its thread-group leader), `CLOCK_BOOTTIME` ns. With `tgid` and the boot id it
-    /// names the process for ever.
+    /// Start of the acting process (its thread-group leader), `CLOCK_BOOTTIME` ns. With `tgid` and
+    /// the boot id it names the process for ever.
     pub start_boot_ns: u64,
 }
 const _: () = assert!(size_of::<RecordHeader>() == 48);

@@ -1,23 +1,24 @@
 //! The per-run counter block. Counters are always right: records may be lost, counters never.
 //!
-//! [`counters!`](crate::counters) is the one list of counters. The block, the detectors' readings, the
-//! run on the wire and what shows a run are made from it: a counter is a row there, a field of `Run` in
-//! `model.proto` where it is reported, and the line of the program that counts.
+//! [`counters!`](crate::counters) is the one list of counters. The block, the detectors' readings,
+//! the run on the wire and what shows a run are made from it: a counter is a row there, a field of
+//! `Run` in `model.proto` where it is reported, and the line of the program that counts.
 
 use crate::abi::ring;
 
 /// A window is 2^27 ns (134 ms).
 pub const WINDOW_SHIFT: u32 = 27;
-/// Ring bytes (as a power of two) for each record that a run may add in one window once the ring is half full: a 16 MiB
-/// ring gives 1024. Above what a quiet run does, and few enough that a flood leaves the upper half to the others.
+/// Ring bytes (as a power of two) for each record that a run may add in one window once the ring is
+/// half full: a 16 MiB ring gives 1024. Above what a quiet run does, and few enough that a flood
+/// leaves the upper half to the others.
 pub const FAIR_SHIFT: u32 = 14;
 /// The same once the ring is three quarters full: its reader is behind.
 pub const SCARCE_SHIFT: u32 = 18;
 /// A run is told to be whole again when nothing was missing for this long.
 pub const WHOLE_AFTER_NS: u64 = 1_000_000_000;
 
-/// Gives every counter to the macro `$then`, which makes something of each: `reported` ones are fields
-/// of the run on the wire and are shown with it, `kept` ones stay in the sensor.
+/// Gives every counter to the macro `$then`, which makes something of each: `reported` ones are
+/// fields of the run on the wire and are shown with it, `kept` ones stay in the sensor.
 #[macro_export]
 macro_rules! counters {
     ($then:ident) => {
@@ -103,7 +104,8 @@ macro_rules! counts {
 }
 counters!(counts);
 
-/// One slot of the run table (`RUNS`, array map). The programs add to it atomically; the sensor reads it.
+/// One slot of the run table (`RUNS`, array map). The programs add to it atomically; the sensor
+/// reads it.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(

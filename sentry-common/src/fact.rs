@@ -1,19 +1,19 @@
 //! What the programs tell: every fact and every kind of record.
 //!
-//! [`facts!`](crate::facts) is the one list. The numbers of the kinds, the decoder, the table of hooks,
-//! the canary and what doctor and documents say of each tier are made from it or matched against it:
-//! a fact or a kind that one of them forgets does not compile.
+//! [`facts!`](crate::facts) is the one list. The numbers of the kinds, the decoder, the table of
+//! hooks, the canary and what doctor and documents say of each tier are made from it or matched
+//! against it: a fact or a kind that one of them forgets does not compile.
 
 /// Gives every fact to the macro `$then`.
 ///
-/// A fact has a name, which `sentry doctor` and the documents use, and the kinds of records that tell
-/// it; some have none of their own. A kind is a constant for the programs, a number that is never
-/// reused, a name, the ring that it goes to, and how it is decoded: the variant of the decoder's
-/// `Record`, with the act where acts share one, and the struct, or two that differ in their length.
-/// Kinds of `own` are no fact about a run.
+/// A fact has a name, which `sentry doctor` and the documents use, and the kinds of records that
+/// tell it; some have none of their own. A kind is a constant for the programs, a number that is
+/// never reused, a name, the ring that it goes to, and how it is decoded: the variant of the
+/// decoder's `Record`, with the act where acts share one, and the struct, or two that differ in
+/// their length. Kinds of `own` are no fact about a run.
 ///
-/// Numbers have ranges: 1–31 process life, 32–63 cgroups, 64–95 network, 96–127 files, 128–159 acts on
-/// other processes, 160–191 acts on the kernel. Retired numbers: none.
+/// Numbers have ranges: 1–31 process life, 32–63 cgroups, 64–95 network, 96–127 files, 128–159 acts
+/// on other processes, 160–191 acts on the kernel. Retired numbers: none.
 #[macro_export]
 macro_rules! facts {
     ($then:ident) => {
@@ -24,8 +24,8 @@ macro_rules! facts {
                 }
                 Exec = "exec" {
                     EXEC = 2 Exec: critical, Exec ExecRecord;
-                    /// A process outside of the run, which descends from what an asked one started, has
-                    /// a new program image.
+                    /// A process outside of the run, which descends from what an asked one started,
+                    /// has a new program image.
                     STARTED_OUTSIDE = 131 StartedOutside: bulk, StartedOutside ExecRecord;
                 }
                 ScriptOfExec = "script of an exec" {}
@@ -162,8 +162,8 @@ macro_rules! facts {
                     CHANGE_ROOT = 165 ChangeRoot: bulk, Kernel(ChangeRoot) KernelRecord or KernelArgumentRecord;
                 }
                 Watch = "fanotify mark" {
-                    /// A fanotify mark: the caller is asked before, or hears after, what others do to a
-                    /// file.
+                    /// A fanotify mark: the caller is asked before, or hears after, what others do
+                    /// to a file.
                     WATCH = 168 Watch: bulk, Kernel(Watch) KernelRecord or KernelArgumentRecord;
                 }
                 Bpf = "bpf call" {

@@ -1,4 +1,5 @@
-//! Families of system calls: indices of the jump table `CALLS`, which holds the program that tells of each.
+//! Families of system calls: indices of the jump table `CALLS`, which holds the program that tells
+//! of each.
 
 pub const OPEN: u16 = 0;
 pub const NAME: u16 = 1;

@@ -16,7 +16,8 @@ pub const FLOWS_FULL: u32 = 5;
 pub const TASK_TAG_LOST: u32 = 6;
 /// `ASKED` took no more: what a process outside of the run starts for it is not told.
 pub const ASKED_FULL: u32 = 7;
-/// No slot was in reserve: a cgroup that may be an agent's is watched only once the sensor has looked.
+/// No slot was in reserve: a cgroup that may be an agent's is watched only once the sensor has
+/// looked.
 pub const SPARES_EMPTY: u32 = 8;
 /// Number of faults.
 pub const COUNT: u32 = 9;

@@ -1,5 +1,6 @@
-//! Kernel struct offsets that the programs need. The sensor resolves them from `/sys/kernel/btf/vmlinux` and patches
-//! them into the read-only global [`GLOBAL`] before the programs load; each is an index into it.
+//! Kernel struct offsets that the programs need. The sensor resolves them from
+//! `/sys/kernel/btf/vmlinux` and patches them into the read-only global [`GLOBAL`] before the
+//! programs load; each is an index into it.
 
 /// Marks a field that this kernel does not have. Programs that need it are not loaded.
 pub const ABSENT: u32 = u32::MAX;
@@ -7,8 +8,8 @@ pub const ABSENT: u32 = u32::MAX;
 /// Name of the global array in the BPF objects.
 pub const GLOBAL: &str = "OFFSETS";
 
-/// Structures of features that a kernel may be built without (modules, io_uring). Their fields stay [`ABSENT`] there, and
-/// the programs that read them have no hook to run on.
+/// Structures of features that a kernel may be built without (modules, io_uring). Their fields stay
+/// [`ABSENT`] there, and the programs that read them have no hook to run on.
 pub const OF_OPTIONAL_FEATURES: [&str; 6] =
     ["module", "io_kiocb", "io_open", "io_unlink", "io_rename", "io_mkdir"];
 

@@ -56,11 +56,12 @@ pub struct SocketTag {
 }
 const _: () = assert!(size_of::<SocketTag>() == 24);
 
-/// Largest number of processes outside of all runs that are remembered as asked; the longest unused is forgotten first.
+/// Largest number of processes outside of all runs that are remembered as asked; the longest unused
+/// is forgotten first.
 pub const ASKED: u32 = 1024;
 
-/// Row of `ASKED`, by tgid: a process outside of a run that the run connected to; and of `STARTED_TASKS`: a task that
-/// descends from what such a process then started.
+/// Row of `ASKED`, by tgid: a process outside of a run that the run connected to; and of
+/// `STARTED_TASKS`: a task that descends from what such a process then started.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(

@@ -24,14 +24,16 @@ pub enum Action {
 /// A decision about a run. It goes into the ledger before anything acts on it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Decision {
-    /// `<run>-d-<n>`, or `<run>.<life>-d-<n>` where a later sensor life took the run up; also the idempotency key of the act.
+    /// `<run>-d-<n>`, or `<run>.<life>-d-<n>` where a later sensor life took the run up; also the
+    /// idempotency key of the act.
     pub id: String,
     pub run: RunId,
     pub action: Action,
     pub mode: Mode,
     /// Finding that led to it, or `None` when a person asked.
     pub finding: Option<String>,
-    /// Who asked: `detector:<rule>`, `user:<uid>`, `collector:<command id>`, `sensor:untag` (the thaw before it lets go).
+    /// Who asked: `detector:<rule>`, `user:<uid>`, `collector:<command id>`, `sensor:untag` (the
+    /// thaw before it lets go).
     pub origin: String,
     pub reason: String,
     pub time_unix_ns: u64,

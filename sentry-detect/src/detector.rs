@@ -1,10 +1,10 @@
 //! Detection in one run: feed events and readings, get findings.
 //!
-//! Events only fill tables: a fixed amount of work each, and no allocation once the tables are warm,
-//! but for a request to leave control. Readings carry the time: each one closes a window, and all
-//! rules are judged on it. A rule that holds is one finding, and another one only when it still holds
-//! after the cool-down, or once it has become sure enough to act on. A run costs at most 32 KiB,
-//! whatever it does.
+//! Events only fill tables: a fixed amount of work each, and no allocation once the tables are
+//! warm, but for a request to leave control. Readings carry the time: each one closes a window, and
+//! all rules are judged on it. A rule that holds is one finding, and another one only when it still
+//! holds after the cool-down, or once it has become sure enough to act on. A run costs at most 32
+//! KiB, whatever it does.
 
 use crate::{
     aggregate::{acts::Sort, counters::Counters},
@@ -56,8 +56,8 @@ impl RunDetector {
         Self { id_prefix: prefix.to_owned(), ..self }
     }
 
-    /// Takes one event of this run, in the order of arrival. Its own time is not used: it belongs to
-    /// the window that the next reading closes.
+    /// Takes one event of this run, in the order of arrival. Its own time is not used: it belongs
+    /// to the window that the next reading closes.
     pub fn event(&mut self, event: &Event) {
         let mut seen = Seen { event, command: None };
         let act = self.act(&mut seen);
@@ -136,8 +136,8 @@ impl RunDetector {
             .collect()
     }
 
-    /// Takes a reading and judges nothing, where nobody could take a finding now: what holds then is
-    /// found at the next reading. False when it is ignored.
+    /// Takes a reading and judges nothing, where nobody could take a finding now: what holds then
+    /// is found at the next reading. False when it is ignored.
     pub fn record(&mut self, now_unix_ns: u64, counters: Counters) -> bool {
         if !self.past.reading(now_unix_ns, counters) {
             return false;
@@ -159,8 +159,8 @@ impl RunDetector {
     }
 
     /// The run was acted on (frozen, killed, restarted): what came before says nothing about what
-    /// comes now. The next reading is a new origin, and a rule that holds again is a finding again at
-    /// once.
+    /// comes now. The next reading is a new origin, and a rule that holds again is a finding again
+    /// at once.
     pub fn acted(&mut self) {
         self.past.clear();
         self.rules.acted();

@@ -122,12 +122,14 @@ pub enum EventKind {
     },
     /// Was there before the tag.
     Seed,
-    /// A process outside of the run became a new program, which `Event::process` describes. A process that the run had asked
-    /// within the ten seconds before started it, or an ancestor of it.
+    /// A process outside of the run became a new program, which `Event::process` describes. A
+    /// process that the run had asked within the ten seconds before started it, or an ancestor of
+    /// it.
     StartedOutside {
         asked: ProcessKey,
     },
-    /// Changed cgroup. `in_run`: the destination is the run's; `member_before`: it was in the run before.
+    /// Changed cgroup. `in_run`: the destination is the run's; `member_before`: it was in the run
+    /// before.
     CgroupMove {
         cgroup: u64,
         path: String,
@@ -143,7 +145,8 @@ pub enum EventKind {
         cgroup: u64,
         path: String,
     },
-    /// The record's own state: from here on events of this run are missing, or they are whole again.
+    /// The record's own state: from here on events of this run are missing, or they are whole
+    /// again.
     Completeness {
         missing: bool,
         /// So far: for want of room, and by throttling.
@@ -208,7 +211,8 @@ pub enum EventKind {
         peer: Option<ProcessKey>,
         peer_uid: Option<u32>,
         peer_in_run: bool,
-        /// What a listed service's process runs, escaped as [`Path::text`]; read from procfs after the fact.
+        /// What a listed service's process runs, escaped as [`Path::text`]; read from procfs after
+        /// the fact.
         peer_executable: Option<String>,
         /// The known service behind it, such as `docker`; see the sensor's list.
         service: Option<String>,

@@ -1,7 +1,8 @@
 //! The newest event ids of a run, to show with a finding.
 //!
-//! Process acts and other acts have a ring of [`KEPT`] each, so that a flood of file acts does not push out the exec
-//! that began it. An id belongs to the time of the reading before it came. The text buffers are used again: after the first rounds an event costs a copy and no allocation. An
+//! Process acts and other acts have a ring of [`KEPT`] each, so that a flood of file acts does not
+//! push out the exec that began it. An id belongs to the time of the reading before it came. The
+//! text buffers are used again: after the first rounds an event costs a copy and no allocation. An
 //! id longer than [`LONGEST`] bytes is not kept, as a cut one would name nothing.
 
 /// Ids kept per ring, and most in a finding.
@@ -16,8 +17,8 @@ const LONGEST: usize = 64;
 pub(crate) enum Show {
     /// Forks and execs of the window.
     Processes,
-    /// All acts of the window, half of them forks and execs; and the last [`BEFORE`] of these though they came before, as
-    /// they may have begun it.
+    /// All acts of the window, half of them forks and execs; and the last [`BEFORE`] of these
+    /// though they came before, as they may have begun it.
     All,
 }
 

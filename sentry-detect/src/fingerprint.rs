@@ -1,11 +1,13 @@
 //! Fingerprints of objects: what an act was done to, as 64 bits.
 //!
-//! The function is fixed here and not left to the standard library, because a replay years later has to put the same
-//! objects into the same buckets. It is seeded with the run, so that a collision found in one run is none in the next.
-//! A collision makes two objects look like one; it costs the watched program variety and gains it nothing, therefore
-//! speed counts for more than strength.
+//! The function is fixed here and not left to the standard library, because a replay years later
+//! has to put the same objects into the same buckets. It is seeded with the run, so that a
+//! collision found in one run is none in the next. A collision makes two objects look like one; it
+//! costs the watched program variety and gains it nothing, therefore speed counts for more than
+//! strength.
 
-/// A fingerprint in the making. Every part is bounded by its length, so `ab`+`c` differs from `a`+`bc`.
+/// A fingerprint in the making. Every part is bounded by its length, so `ab`+`c` differs from
+/// `a`+`bc`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Fingerprint(u64);
 

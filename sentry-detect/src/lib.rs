@@ -1,10 +1,11 @@
 //! The pure core: events and kernel counters in, findings and decisions out.
 //!
-//! No I/O, no clock, no task, no log: time is an argument, and every result is a value. The same inputs give the same
-//! findings on the host that saw them, in a replay and in the collector.
+//! No I/O, no clock, no task, no log: time is an argument, and every result is a value. The same
+//! inputs give the same findings on the host that saw them, in a replay and in the collector.
 //!
-//! [`run::RunMachine`] is one run: it takes events, readings, outcomes and orders, and returns findings
-//! and decisions. Within it, [`detector::RunDetector`] finds and [`run::fate::Fate`] decides.
+//! [`run::RunMachine`] is one run: it takes events, readings, outcomes and orders, and returns
+//! findings and decisions. Within it, [`detector::RunDetector`] finds and [`run::fate::Fate`]
+//! decides.
 #![forbid(unsafe_code)]
 
 pub mod act;

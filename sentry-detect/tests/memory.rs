@@ -24,7 +24,8 @@ thread_local! {
     static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
 }
 
-// SAFETY: every call goes to the system's allocator unchanged; counting touches only this thread's plain cells.
+// SAFETY: every call goes to the system's allocator unchanged; counting touches only this thread's
+// plain cells.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         HELD_BYTES.set(HELD_BYTES.get() + layout.size() as isize);
@@ -117,7 +118,8 @@ fn decide_all(machine: &mut RunMachine, input: Input<'_>, now: u64) -> usize {
     found
 }
 
-/// Requests to services, then the longest horizons, readings every 10 ms, and nothing that is ever the same twice.
+/// Requests to services, then the longest horizons, readings every 10 ms, and nothing that is ever
+/// the same twice.
 #[test]
 fn a_run_holds_at_most_32_kib_and_events_allocate_nothing() {
     let mut limits = Limits::default();

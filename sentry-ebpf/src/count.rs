@@ -38,11 +38,11 @@ pub fn has_members(run: &Run) -> bool {
     born + entered > ended
 }
 
-/// Adds one and returns the new value. `AtomicU64::fetch_add` does not exist on this target (it has no
-/// compare-and-swap in its specification), the instruction does (5.12+).
+/// Adds one and returns the new value. `AtomicU64::fetch_add` does not exist on this target (it has
+/// no compare-and-swap in its specification), the instruction does (5.12+).
 ///
-/// The ordering is not relaxed: for a relaxed addition LLVM 22 selects the instruction that gives nothing back, also
-/// where the old value is used, and takes the addend for it.
+/// The ordering is not relaxed: for a relaxed addition LLVM 22 selects the instruction that gives
+/// nothing back, also where the old value is used, and takes the addend for it.
 #[inline(always)]
 pub fn next(run: &Run, field: impl FnOnce(&mut RunBlock) -> *mut u64) -> u64 {
     // SAFETY: `block` points to a map value; all writers use atomics on its fields.

@@ -1,7 +1,7 @@
 //! Reserve → fill → submit, or count the loss. The only place that touches the rings.
 //!
-//! Records are built in the reservation: programs are preemptible (since 5.11), so a per-CPU scratch buffer would be
-//! shared by two programs at once.
+//! Records are built in the reservation: programs are preemptible (since 5.11), so a per-CPU
+//! scratch buffer would be shared by two programs at once.
 
 use aya_ebpf::{
     helpers::generated::{
@@ -23,7 +23,8 @@ use crate::{
     share,
 };
 
-/// A reserved record of type `T`, header filled. Dropping it without [`Record::submit`] does not pass the verifier.
+/// A reserved record of type `T`, header filled. Dropping it without [`Record::submit`] does not
+/// pass the verifier.
 pub struct Record<T: 'static>(RingBufEntry<T>);
 
 /// Who acts.
@@ -80,8 +81,8 @@ impl Actor {
     }
 }
 
-/// A record in the critical ring. It has no shares: what goes there is bounded by births, execs and ends, and the ring
-/// holds thousands of each.
+/// A record in the critical ring. It has no shares: what goes there is bounded by births, execs and
+/// ends, and the ring holds thousands of each.
 #[inline(always)]
 pub fn critical<T: 'static>(run: &Run, kind: u16, actor: Actor) -> Option<Record<T>> {
     let record = critical_untold(run, kind, actor);
@@ -126,8 +127,8 @@ pub fn bulk<T: 'static>(run: &Run, kind: u16, actor: Actor) -> Option<Record<T>>
     }
 }
 
-/// Cookie of the socket behind a cgroup program's context, or of a `struct sock` that is an argument of a BTF program
-/// (5.12+).
+/// Cookie of the socket behind a cgroup program's context, or of a `struct sock` that is an
+/// argument of a BTF program (5.12+).
 ///
 /// # Safety
 /// The verifier must know `socket` as one of these.
@@ -158,7 +159,8 @@ pub fn cookie_of_socket(ctx: &SockContext) -> u64 {
     unsafe { cookie(ctx.sock.cast_const().cast()) }
 }
 
-/// Copies what a socket was bound to from a `bpf_sock` context. As for the destination, the address is read by family.
+/// Copies what a socket was bound to from a `bpf_sock` context. As for the destination, the address
+/// is read by family.
 #[inline(always)]
 pub fn write_bound<const IPV6: bool>(ctx: &SockContext, cookie: u64, fields: &mut NetworkRecord) {
     let sock = ctx.sock;
@@ -187,8 +189,8 @@ pub fn write_bound<const IPV6: bool>(ctx: &SockContext, cookie: u64, fields: &mu
     }
 }
 
-/// Copies the destination of a `bpf_sock_addr` context. The verifier lets an IPv4 program read only the IPv4 address
-/// and an IPv6 program only the IPv6 one.
+/// Copies the destination of a `bpf_sock_addr` context. The verifier lets an IPv4 program read only
+/// the IPv4 address and an IPv6 program only the IPv6 one.
 #[inline(always)]
 pub fn write_destination<const IPV6: bool>(ctx: &SockAddrContext, cookie: u64, fields: &mut NetworkRecord) {
     let address = ctx.sock_addr;
@@ -245,10 +247,12 @@ impl<T: 'static> Record<T> {
         Self(entry)
     }
 
-    /// The record's memory. Fields not written hold old ring bytes, so write every field that will be read.
+    /// The record's memory. Fields not written hold old ring bytes, so write every field that will
+    /// be read.
     #[inline(always)]
     pub fn fields(&mut self) -> &mut T {
-        // SAFETY: reserved, writable, aligned to 8; all fields are integers, for which any bytes are valid.
+        // SAFETY: reserved, writable, aligned to 8; all fields are integers, for which any bytes
+        // are valid.
         unsafe { &mut *self.0.as_mut_ptr() }
     }
 

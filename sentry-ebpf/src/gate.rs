@@ -1,8 +1,9 @@
 //! "Is this task in a run?": the first thing every program asks.
 //!
-//! A run is a cgroup subtree and its lineage. The task's own tag answers for both: it is set when a task enters one of
-//! the run's cgroups and copied at fork, and leaving the cgroup does not shed it. Cost for an untagged task: a read of one
-//! field, or where another program keeps something for it a failed task-storage look-up.
+//! A run is a cgroup subtree and its lineage. The task's own tag answers for both: it is set when a
+//! task enters one of the run's cgroups and copied at fork, and leaving the cgroup does not shed
+//! it. Cost for an untagged task: a read of one field, or where another program keeps something for
+//! it a failed task-storage look-up.
 //!
 //! A tag can be lost to an error of the kernel: a birth that it refuses early (at the limit of
 //! processes of a user, say) leaves a copy of the parent's `task_struct` whose `bpf_storage` still
@@ -56,8 +57,8 @@ pub fn of_task(task: *const u8) -> Option<Run> {
 
 /// Whether `task` has a live tag.
 ///
-/// VERIFIER: the task iterator's program is near the end of what 6.1 verifies in one (591 thousand of a million instructions with a
-/// look-up by process in it).
+/// VERIFIER: the task iterator's program is near the end of what 6.1 verifies in one (591 thousand
+/// of a million instructions with a look-up by process in it).
 #[inline(always)]
 pub fn has_tag(task: *const u8) -> bool {
     tag_of(task).and_then(resolve).is_some()
@@ -74,8 +75,9 @@ fn tag_of(task: *const u8) -> Option<RunTag> {
     }
 }
 
-/// The same as [`of_task`], for births, execs and ends, which nothing later makes good: the process is looked up whether or not a tag is known to
-/// be missing. Cost for an untagged task: one look-up more.
+/// The same as [`of_task`], for births, execs and ends, which nothing later makes good: the process
+/// is looked up whether or not a tag is known to be missing. Cost for an untagged task: one look-up
+/// more.
 #[inline(always)]
 pub fn of_member(task: *const u8) -> Option<Run> {
     find(task, true)
@@ -106,7 +108,8 @@ pub fn tag_may_be_missing() {
     }
 }
 
-/// The run of a process, for programs without task storage. The start is compared: a row can outlive its process.
+/// The run of a process, for programs without task storage. The start is compared: a row can
+/// outlive its process.
 #[inline(always)]
 pub fn of_process(actor: Actor) -> Option<Run> {
     // SAFETY: the value is copied at once.
@@ -202,8 +205,9 @@ pub fn tag_task(task: *const u8, run: &Run) -> bool {
     true
 }
 
-/// Makes the process a member for the programs that go by process. True for the one caller that added it, who counts it:
-/// the task iterator can come upon a child between its birth and its fork record (seen on 6.1).
+/// Makes the process a member for the programs that go by process. True for the one caller that
+/// added it, who counts it: the task iterator can come upon a child between its birth and its fork
+/// record (seen on 6.1).
 #[inline(always)]
 pub fn tag_process(process: Actor, run: &Run) -> bool {
     let row = ProcessTag { tag: run.tag, start_boot_ns: process.start_boot_ns };
@@ -229,8 +233,8 @@ pub fn tag_process(process: Actor, run: &Run) -> bool {
     true
 }
 
-/// Forgets an ended process. True for the one caller that removed it, and for a run some of whose processes could not
-/// be remembered at all.
+/// Forgets an ended process. True for the one caller that removed it, and for a run some of whose
+/// processes could not be remembered at all.
 #[inline(always)]
 pub fn untag_process(tgid: u32, run: &Run) -> bool {
     // SAFETY: points to a map value; an aligned u64 is read whole.

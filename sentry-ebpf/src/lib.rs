@@ -1,7 +1,8 @@
-//! Kernel side. The modules stand in the order of an event: gate → kernel facts → emit; `probes` holds one hook family
-//! per file, `bin/*` only attaches them, one object per capability.
+//! Kernel side. The modules stand in the order of an event: gate → kernel facts → emit; `probes`
+//! holds one hook family per file, `bin/*` only attaches them, one object per capability.
 //!
-//! Kernel memory arrives in `probes` through `kernel`, the rings through `emit`; unsafe there is for maps of their own and the clock.
+//! Kernel memory arrives in `probes` through `kernel`, the rings through `emit`; unsafe there is
+//! for maps of their own and the clock.
 #![no_std]
 #![feature(core_intrinsics)]
 #![expect(internal_features, reason = "atomics that give the old value: see `count`")]

@@ -86,11 +86,13 @@ pub static SELECTED_FILES: HashMap<table::FileId, u8, { table::SELECTED as usize
 #[unsafe(export_name = "TASK_TAGS")]
 pub static TASK_TAGS: TaskStorage<RunTag> = TaskStorage::new();
 
-/// 1 once a task of a run may be without its tag: from then on, one that has none is looked up by its process.
+/// 1 once a task of a run may be without its tag: from then on, one that has none is looked up by
+/// its process.
 #[btf_map]
 pub static TAGS_MISSING: Array<u32, 1> = Array::new();
 
-/// task → the file that its last execve asked for, which an interpreter may have replaced by the time it is executed.
+/// task → the file that its last execve asked for, which an interpreter may have replaced by the
+/// time it is executed.
 #[unsafe(link_section = ".maps")]
 #[unsafe(export_name = "EXEC_FILES")]
 pub static EXEC_FILES: TaskStorage<FileKey> = TaskStorage::new();
@@ -100,7 +102,8 @@ pub static EXEC_FILES: TaskStorage<FileKey> = TaskStorage::new();
 #[unsafe(export_name = "STARTED_TASKS")]
 pub static STARTED_TASKS: TaskStorage<Asked> = TaskStorage::new();
 
-/// `BPF_MAP_TYPE_TASK_STORAGE`, which aya-ebpf 0.2 has no type for. The fields are the map's definition in BTF.
+/// `BPF_MAP_TYPE_TASK_STORAGE`, which aya-ebpf 0.2 has no type for. The fields are the map's
+/// definition in BTF.
 #[repr(C)]
 pub struct TaskStorage<T> {
     r#type: *const [i32; BPF_MAP_TYPE_TASK_STORAGE as usize],

@@ -1,4 +1,5 @@
-//! Kernel struct offsets, patched in by the sensor before load. Reading one is free: the verifier knows the constant.
+//! Kernel struct offsets, patched in by the sensor before load. Reading one is free: the verifier
+//! knows the constant.
 
 use sentry_common::offset;
 
@@ -8,6 +9,7 @@ static OFFSETS: [u32; offset::COUNT] = [offset::ABSENT; offset::COUNT];
 /// Offset number `index` of [`sentry_common::offset`], in bytes.
 #[inline(always)]
 pub fn of(index: usize) -> usize {
-    // SAFETY: `index` is one of the constants, below COUNT. Volatile, because the loader replaces the value.
+    // SAFETY: `index` is one of the constants, below COUNT. Volatile, because the loader replaces
+    // the value.
     unsafe { core::ptr::read_volatile(core::ptr::from_ref(&OFFSETS).cast::<u32>().add(index)) as usize }
 }

@@ -23,7 +23,8 @@ use crate::{
     maps::{BULK, HELD},
 };
 
-/// Whether the run may add a record to the bulk ring now. Costs two queries of the ring while it is less than half full.
+/// Whether the run may add a record to the bulk ring now. Costs two queries of the ring while it is
+/// less than half full.
 #[inline(always)]
 pub fn has_room(run: &Run) -> bool {
     let held = HELD.get(run.tag.slot).copied().unwrap_or(0);
@@ -52,7 +53,8 @@ fn query(what: u32) -> u64 {
     unsafe { bpf_ringbuf_query(core::ptr::from_ref(&BULK).cast_mut().cast(), what.into()) }
 }
 
-/// A record of this actor could not be written. The first one after a whole stretch is told of at once.
+/// A record of this actor could not be written. The first one after a whole stretch is told of at
+/// once.
 #[inline(always)]
 pub fn missing(run: &Run, actor: Actor) {
     // SAFETY: no preconditions.
@@ -65,7 +67,8 @@ pub fn missing(run: &Run, actor: Actor) {
     }
 }
 
-/// A record of this actor was written. If none was missing for a while after some were, the stream says so.
+/// A record of this actor was written. If none was missing for a while after some were, the stream
+/// says so.
 #[inline(always)]
 pub fn present(run: &Run, actor: Actor) {
     let since = count::get(run, |block| &raw mut block.missing_since);

@@ -1,4 +1,5 @@
-//! The kernel's side of `cargo xtask bench`; what is measured with it stands in `docs/performance.md`. Not shipped.
+//! The kernel's side of `cargo xtask bench`; what is measured with it stands in
+//! `docs/performance.md`. Not shipped.
 //!
 //! ```text
 //! bench empty OBJECT TIER ROOT       programs that do nothing, on the sensor's hooks
@@ -94,7 +95,8 @@ fn empty(object: &str, tier: &str, root: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The empty program of the hook's sort, loaded anew for each hook; `None` for what is called or run, not attached.
+/// The empty program of the hook's sort, loaded anew for each hook; `None` for what is called or
+/// run, not attached.
 fn attach_empty(
     ebpf: &mut Ebpf,
     hook: &Hook,
@@ -135,7 +137,8 @@ struct Spent {
 }
 
 impl Spent {
-    /// From what procfs says of a program's descriptor: aya does not pass these numbers on. `None` for any other one.
+    /// From what procfs says of a program's descriptor: aya does not pass these numbers on. `None`
+    /// for any other one.
     fn of(fdinfo: &Path) -> Option<(u32, Self)> {
         let text = fs::read_to_string(fdinfo).ok()?;
         let field = |name: &str| -> Option<u64> {

@@ -26,10 +26,10 @@ pub trait Time: Send + Sync {
 #[derive(Clone)]
 pub struct Clock {
     time: Arc<dyn Time>,
-    /// Between time since boot and Unix time, as it was when the clock was made. A later step of the
-    /// wall clock is not followed: times of one sensor life stay in order, and intervals between
-    /// them are what they were. A forward step would age all runs at once, a backward one blind the
-    /// detectors until the old time is reached again.
+    /// Between time since boot and Unix time, as it was when the clock was made. A later step of
+    /// the wall clock is not followed: times of one sensor life stay in order, and intervals
+    /// between them are what they were. A forward step would age all runs at once, a backward one
+    /// blind the detectors until the old time is reached again.
     offset_ns: u64,
 }
 

@@ -1,5 +1,5 @@
-//! What the sensor asks of the kernel, as traits: the running kernel answers them, and in tests one in
-//! memory does.
+//! What the sensor asks of the kernel, as traits: the running kernel answers them, and in tests one
+//! in memory does.
 //!
 //! | trait | what stands behind it |
 //! |---|---|
@@ -160,8 +160,9 @@ pub trait Programs: Send {
     fn set_spare(&mut self, place: u32, tag: Option<RunTag>) -> Result<(), LoadError>;
 }
 
-/// A pass over all tasks: makes it and returns when the tasks started (`CLOCK_BOOTTIME`, ns) that it
-/// left to their fork records. It is made without the tables: it takes as long as there are tasks.
+/// A pass over all tasks: makes it and returns when the tasks started (`CLOCK_BOOTTIME`, ns) that
+/// it left to their fork records. It is made without the tables: it takes as long as there are
+/// tasks.
 pub type SeedPass = Box<dyn FnOnce() -> Result<Vec<u64>, LoadError> + Send>;
 
 /// The hierarchy of control groups.
@@ -244,8 +245,8 @@ pub trait Group: Debug + Send + Sync {
     /// Where the kernel does not say.
     fn populated(&self) -> Result<bool, CgroupError>;
 
-    /// Calls `visit` with the id of every group of the subtree, each before its children are listed,
-    /// until that returns false.
+    /// Calls `visit` with the id of every group of the subtree, each before its children are
+    /// listed, until that returns false.
     ///
     /// # Errors
     /// Where a directory cannot be read.

@@ -7,8 +7,8 @@
 //! - `decode`: bytes of a record → a typed record.
 //! - `ring`: takes records out of the rings, in the order in which they happened.
 //! - `clock`: the time, as a value.
-//! - `kernel`: all of this that the sensor asks for, as traits; `real` answers them with the modules
-//!   above, `fake` with a machine in memory, for tests.
+//! - `kernel`: all of this that the sensor asks for, as traits; `real` answers them with the
+//!   modules above, `fake` with a machine in memory, for tests.
 
 pub mod beneath;
 

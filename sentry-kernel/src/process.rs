@@ -9,7 +9,8 @@ use rustix::{
 };
 use sentry_detect::run::ProcessKey;
 
-/// procfs counts start times in ticks of `USER_HZ`, which is 100 on every architecture Linux runs on today.
+/// procfs counts start times in ticks of `USER_HZ`, which is 100 on every architecture Linux runs
+/// on today.
 const TICK_NS: u64 = 10_000_000;
 
 /// Flag of kernel threads in `/proc/PID/stat` (`PF_KTHREAD`).
@@ -25,7 +26,8 @@ pub struct Stat {
 }
 
 impl Stat {
-    /// Fields are counted from behind the last `)`: the name between the brackets is the process's own choice.
+    /// Fields are counted from behind the last `)`: the name between the brackets is the process's
+    /// own choice.
     pub fn parse(text: &str) -> Option<Self> {
         let mut fields = text.get(text.rfind(')')? + 1..)?.split_ascii_whitespace();
         let state = fields.next()?.chars().next()?;
@@ -91,9 +93,10 @@ pub fn alive(key: ProcessKey) -> Option<Stat> {
     Some(stat)
 }
 
-/// Whether the process has ended for certain: its number is free, another's, or a zombie's without threads. What cannot be asked is
-/// not known to be gone. The kernel is asked by pidfd: procfs can hide processes, and shows a leader as a zombie while
-/// another of its threads executes a program in its place.
+/// Whether the process has ended for certain: its number is free, another's, or a zombie's without
+/// threads. What cannot be asked is not known to be gone. The kernel is asked by pidfd: procfs can
+/// hide processes, and shows a leader as a zombie while another of its threads executes a program
+/// in its place.
 #[must_use]
 pub fn is_gone(key: ProcessKey) -> bool {
     let Some(pid) = i32::try_from(key.tgid).ok().and_then(Pid::from_raw) else { return true };

@@ -1,6 +1,7 @@
-//! What format a directory of kept things has: a number in the file `format`, in decimal, with a newline. It is written
-//! before anything of that format is, and read before anything is opened, so that a program that is older than what is
-//! there refuses it as a whole. The scripts of the packages read it, too.
+//! What format a directory of kept things has: a number in the file `format`, in decimal, with a
+//! newline. It is written before anything of that format is, and read before anything is opened, so
+//! that a program that is older than what is there refuses it as a whole. The scripts of the
+//! packages read it, too.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -16,7 +17,8 @@ const DRAFT: &str = "format.new";
 /// Marks the directory with the format that this program writes, unless a newer one wrote there.
 ///
 /// # Errors
-/// The format is newer, or no number; or the file cannot be read or written, or is not to be trusted.
+/// The format is newer, or no number; or the file cannot be read or written, or is not to be
+/// trusted.
 pub fn claim_format(dir: &Path, known: u32) -> Result<(), PrivateError> {
     let path = dir.join(NAME);
     match read(&path) {

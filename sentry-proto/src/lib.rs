@@ -1,4 +1,5 @@
-//! The gRPC contract of Agent Sentry: generated types, conversions to and from the domain, OCSF rendering.
+//! The gRPC contract of Agent Sentry: generated types, conversions to and from the domain, OCSF
+//! rendering.
 #![forbid(unsafe_code)]
 
 /// Generated from `proto/agentsentry/v1/*.proto`.

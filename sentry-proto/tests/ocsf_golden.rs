@@ -1,4 +1,5 @@
-//! One rendered object of each kind, byte for byte. After a wanted change: `UPDATE_GOLDEN=1 cargo test -p sentry-proto`.
+//! One rendered object of each kind, byte for byte. After a wanted change: `UPDATE_GOLDEN=1 cargo
+//! test -p sentry-proto`.
 #![expect(clippy::unwrap_used, reason = "a failed test may panic")]
 
 use std::{env, fs, path::Path as FsPath};

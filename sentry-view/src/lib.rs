@@ -7,8 +7,8 @@
 //! milliseconds. Members are added over time, never removed or renamed: a reader ignores what it
 //! does not know.
 //!
-//! Events, and findings in lists and reports, are OCSF objects instead: `sentry-proto` renders them,
-//! findings from [`Finding`].
+//! Events, and findings in lists and reports, are OCSF objects instead: `sentry-proto` renders
+//! them, findings from [`Finding`].
 #![forbid(unsafe_code)]
 
 mod number;

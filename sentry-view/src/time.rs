@@ -29,7 +29,8 @@ fn parts(unix_ns: u64) -> (String, String) {
     (format!("{year:04}-{month:02}-{day:02}"), clock)
 }
 
-/// Days since 1970-01-01 → date. Years are counted from March, so that the leap day is the last of its year.
+/// Days since 1970-01-01 → date. Years are counted from March, so that the leap day is the last of
+/// its year.
 fn civil(days: u64) -> (u64, u64, u64) {
     let shifted = days + 719_468;
     let era = shifted / 146_097;

@@ -1,4 +1,5 @@
-//! The schemas under `docs/schema` are those of the types. With `UPDATE_DOCS=1` the test writes them.
+//! The schemas under `docs/schema` are those of the types. With `UPDATE_DOCS=1` the test writes
+//! them.
 #![expect(clippy::unwrap_used, reason = "a failed test may panic")]
 
 use std::{collections::BTreeMap, fs, path::Path};

@@ -144,7 +144,8 @@ fn a_tagged_cgroup_is_watched_with_all_that_is_in_it() {
     assert_eq!(sensor.events(id).len(), events.len(), "nothing is told of it any more");
 }
 
-/// The pass over the tasks that are there and the records of those just born meet in the same moment.
+/// The pass over the tasks that are there and the records of those just born meet in the same
+/// moment.
 #[test]
 fn a_process_born_while_its_cgroup_is_tagged_is_told_of_once() {
     require!("root");

@@ -1,4 +1,5 @@
-//! A run that turns to a service outside of it: told at once, with its name, and never stopped for it.
+//! A run that turns to a service outside of it: told at once, with its name, and never stopped for
+//! it.
 
 use std::{fs, os::unix::net::UnixListener, path::PathBuf};
 
@@ -90,7 +91,8 @@ fn sockets_that_everybody_uses_are_no_finding() {
     assert!(sensor.findings(&ended.run).is_empty(), "{:#}", ended.report());
 }
 
-/// Before it is asked, and while the run lives, the daemon starts the same, which is nobody's business.
+/// Before it is asked, and while the run lives, the daemon starts the same, which is nobody's
+/// business.
 #[test]
 fn what_a_daemon_starts_for_a_run_is_told_and_is_no_member() {
     require!("root");

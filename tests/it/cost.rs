@@ -1,4 +1,5 @@
-//! What the sensor costs a process that is no agent, where time is a count of instructions: exact, and the same each time.
+//! What the sensor costs a process that is no agent, where time is a count of instructions: exact,
+//! and the same each time.
 
 use sentry_tests::{capability, programs, require, sensor::Setup, supervised::Order};
 use serde_json::json;

@@ -1,4 +1,5 @@
-//! Between sensor and collector: whatever breaks, every event is stored exactly once, or a gap says that it is not.
+//! Between sensor and collector: whatever breaks, every event is stored exactly once, or a gap says
+//! that it is not.
 
 use std::{collections::BTreeSet, path::PathBuf, time::Duration};
 
@@ -166,8 +167,9 @@ fn a_connection_that_is_cut_again_and_again_loses_nothing() {
                 Err(format!("connection {} of {cut}, {} bytes sent", proxy.joined(), proxy.sent()))
             }
         });
-        // Some are cut in the greeting, the others at various points of what is being sent. Whoever is cut in the
-        // greeting again and again rightly waits longer and longer before the next try.
+        // Some are cut in the greeting, the others at various points of what is being sent. Whoever
+        // is cut in the greeting again and again rightly waits longer and longer before the next
+        // try.
         if cut % 10 != 0 {
             flows(&sensor, 1 + u64::from(cut % 7) * 5);
         }

@@ -1,4 +1,5 @@
-//! A kernel that preempts programs leaves some out: a process whose birth or end nobody was told of.
+//! A kernel that preempts programs leaves some out: a process whose birth or end nobody was told
+//! of.
 
 use sentry_tests::{
     procs, require,
@@ -10,7 +11,8 @@ use sentry_tests::{
 };
 use serde_json::Value;
 
-/// A shell that starts another and waits; the other goes on with `then` once its standard input ends. The process ids of both.
+/// A shell that starts another and waits; the other goes on with `then` once its standard input
+/// ends. The process ids of both.
 fn waiting<'a>(sensor: &'a Sensor, name: &str, then: &str) -> (Supervised<'a>, u32, u32) {
     let file = sensor.place("pids");
     let inner = format!("echo $PPID $$ > {}; read line; {then}", file.display());

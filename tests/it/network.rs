@@ -1,5 +1,5 @@
-//! What a run's sockets do is told: who connects to whom and how it ends, who listens and accepts, and the names that
-//! the packets carry.
+//! What a run's sockets do is told: who connects to whom and how it ends, who listens and accepts,
+//! and the names that the packets carry.
 
 use std::collections::HashMap;
 

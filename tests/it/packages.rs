@@ -9,8 +9,8 @@ use sentry_tests::{
     scratch::Scratch,
 };
 
-/// Functions for the scripts below: `as_ada` runs as an ordinary member of the group, `traces` lists what an
-/// installation could leave.
+/// Functions for the scripts below: `as_ada` runs as an ordinary member of the group, `traces`
+/// lists what an installation could leave.
 pub(super) const FUNCTIONS: &str = r#"
     # Hosts made for continuous integration forbid packages to start services.
     rm -f /usr/sbin/policy-rc.d

@@ -1,4 +1,5 @@
-//! An argument that another thread changes while the kernel reads it: each event names what was really reached.
+//! An argument that another thread changes while the kernel reads it: each event names what was
+//! really reached.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -13,7 +14,8 @@ use crate::workload;
 /// What the workload reached, how often; and what was told, how often.
 type Counts = BTreeMap<String, u64>;
 
-/// Rounds of one race, each in a sensor of its own. `told` counts the events by what they say was reached.
+/// Rounds of one race, each in a sensor of its own. `told` counts the events by what they say was
+/// reached.
 fn race(what: &str, rounds: u32, calls: u32, extra: &[String], told: impl Fn(&[Value], &str) -> Counts) {
     let (mut all, mut lies) = (0, 0);
     for _ in 0..rounds {

@@ -48,7 +48,8 @@ fn valid(sensor: &Sensor, run: &str) -> Vec<Value> {
     events
 }
 
-/// `CODE` and whether the target is `pid` (`out`), a member (`in`) or neither, of each such act, sorted.
+/// `CODE` and whether the target is `pid` (`out`), a member (`in`) or neither, of each such act,
+/// sorted.
 fn targets(events: &[Value], act: &str, pid: u32) -> Vec<String> {
     let mut lines: Vec<String> = story::only(events, act)
         .iter()
@@ -69,7 +70,8 @@ fn targets(events: &[Value], act: &str, pid: u32) -> Vec<String> {
 fn signals_name_their_number_and_target() {
     require!("root");
     let (pid, _dir, events) = reached("signals");
-    // SIGTERM to a child of its own, SIGCONT and a queued SIGWINCH to the bystander; nothing that the kernel sent.
+    // SIGTERM to a child of its own, SIGCONT and a queued SIGWINCH to the bystander; nothing that
+    // the kernel sent.
     assert_eq!(targets(&events, "signal", pid), ["15 in", "18 out", "28 out"]);
 }
 

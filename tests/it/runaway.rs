@@ -52,7 +52,8 @@ fn rules(report: &Value) -> Vec<String> {
 fn was_stopped(sensor: &Sensor, ended: &Ended, rule: &str) {
     let report = ended.report();
     assert_eq!(ended.code(), Some(137), "{}\n{report:#}", programs::text(&ended.output));
-    // An emulated machine may be too slow to bring forth what the rule asks for; then another one stops the run.
+    // An emulated machine may be too slow to bring forth what the rule asks for; then another one
+    // stops the run.
     assert!(wait::slow() || rules(report).contains(&rule.to_owned()), "{report:#}");
     let mut acts = outcomes(report);
     // A program's start takes so long there that a first finding may be too uncertain to act on.
@@ -62,7 +63,8 @@ fn was_stopped(sensor: &Sensor, ended: &Ended, rule: &str) {
     assert_eq!(acts, pairs(&[("freeze", "applied"), ("kill", "applied")]), "{report:#}");
     let last = report["outcomes"].as_array().and_then(|outcomes| outcomes.last());
     assert_eq!(last.map(|kill| &kill["survivors"]), Some(&0.into()), "{report:#}");
-    // The report does not wait for long; on a slow machine the last records of hundreds of processes come later.
+    // The report does not wait for long; on a slow machine the last records of hundreds of
+    // processes come later.
     wait::until("the run is over", || {
         let state = sensor.state_of(&ended.run);
         if state["state"] == "ended" {

@@ -95,7 +95,8 @@ fn a_long_life_leaks_nothing() {
     assert!(procs::is_alive(sensor.pid()));
 }
 
-/// What the sensor holds once nothing runs: no group is left, and the programs are detached that only a run needs.
+/// What the sensor holds once nothing runs: no group is left, and the programs are detached that
+/// only a run needs.
 fn settled(sensor: &Sensor) -> Result<Holdings, String> {
     let live = sensor.json(&["agents"]);
     let groups = cgroup::of_runs(&sensor.state_dir().join("ledger"));

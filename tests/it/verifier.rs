@@ -1,4 +1,5 @@
-//! The verifier's work for each program, and that each is there, against the table `tests/verifier.toml`.
+//! The verifier's work for each program, and that each is there, against the table
+//! `tests/verifier.toml`.
 
 use std::collections::BTreeMap;
 
@@ -38,7 +39,8 @@ fn measured() -> Measured {
     }
 }
 
-/// Programs that no row is for, and kernels that are not in the table, are left to `cargo xtask verify --update`.
+/// Programs that no row is for, and kernels that are not in the table, are left to `cargo xtask
+/// verify --update`.
 #[test]
 fn every_program_of_the_table_is_there_and_has_not_outgrown_it() {
     require!("root");
@@ -66,8 +68,8 @@ fn every_program_of_the_table_is_there_and_has_not_outgrown_it() {
     );
 }
 
-/// A verifier that holds a value to be constant goes through, and keeps, only what follows from it: 6.1 once left 21 of 187
-/// instructions of a program, which then did nothing.
+/// A verifier that holds a value to be constant goes through, and keeps, only what follows from it:
+/// 6.1 once left 21 of 187 instructions of a program, which then did nothing.
 #[test]
 fn no_kernel_goes_through_less_than_half_of_what_every_other_does() {
     let table: Table = TABLE.parse().unwrap();

@@ -1,5 +1,5 @@
-//! What this kernel can do. A test that needs more says so with [`require!`](crate::require), which is the only way to
-//! skip: it prints the reason, and fails where the capability was promised.
+//! What this kernel can do. A test that needs more says so with [`require!`](crate::require), which
+//! is the only way to skip: it prints the reason, and fails where the capability was promised.
 
 use std::{net::TcpListener, sync::OnceLock};
 
@@ -71,7 +71,8 @@ fn present(capability: &str) -> bool {
         // Scratch directories on a file system that stamps every change.
         "stamped-scratch" => nix::sys::statfs::statfs(&std::env::temp_dir())
             .is_ok_and(|system| system.filesystem_type() != nix::sys::statfs::TMPFS_MAGIC),
-        // The kernel may be built without the call gate, or booted with ia32_emulation=0: trying it is fatal then.
+        // The kernel may be built without the call gate, or booted with ia32_emulation=0: trying it
+        // is fatal then.
         "calls-32-bit" => cfg!(target_arch = "x86_64") && calls_32_bit(),
         "counted-time" => std::env::var_os("AGENTSENTRY_COUNTED_TIME").is_some_and(|value| value == "1"),
         "packets" => sees("DNS and TLS names"),

@@ -1,7 +1,7 @@
 //! A containerd of one test, started by hand with all of its files in a scratch directory.
 //!
-//! The one root of its containers is busybox without anything else: snapshots and registries are not
-//! needed.
+//! The one root of its containers is busybox without anything else: snapshots and registries are
+//! not needed.
 
 use std::{
     fs,

@@ -1,5 +1,5 @@
-//! System calls by number, through either of the kernel's doors: `syscall` of x86-64 or `int 0x80` of i386, and with
-//! registers that hold more than the kernel looks at.
+//! System calls by number, through either of the kernel's doors: `syscall` of x86-64 or `int 0x80`
+//! of i386, and with registers that hold more than the kernel looks at.
 
 use std::{arch::asm, ffi::CString, io, num::NonZeroUsize};
 
@@ -105,7 +105,8 @@ impl Caller {
 
 fn native(number: i64, arguments: [usize; 6]) -> Result<usize, Errno> {
     let [a, b, c, d, e, f] = arguments;
-    // SAFETY: callers pass addresses of memory that lives as long as the process, of the size that the call expects.
+    // SAFETY: callers pass addresses of memory that lives as long as the process, of the size that
+    // the call expects.
     let result = unsafe { libc::syscall(number, a, b, c, d, e, f) };
     if result < 0 { Err(Errno::last()) } else { Ok(result as usize) }
 }
@@ -117,8 +118,8 @@ fn compat(number: u32, arguments: [usize; 6]) -> Result<usize, Errno> {
         *word = argument as u32;
     }
     let result: i64;
-    // SAFETY: as for `native`. The compiler keeps rbx and rbp for itself, so they are saved by hand; the kernel leaves
-    // r8 to r11 undefined.
+    // SAFETY: as for `native`. The compiler keeps rbx and rbp for itself, so they are saved by
+    // hand; the kernel leaves r8 to r11 undefined.
     unsafe {
         asm!(
             "push rbx", "push rbp",

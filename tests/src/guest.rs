@@ -19,8 +19,9 @@ const LIMIT: Duration = Duration::from_secs(3_600);
 
 const MEMORY_MIB: &str = "3072";
 
-/// As the hosts that Agent Sentry is made for boot: BPF among the security modules. Watchdogs of the
-/// kernel have time for an emulated verifier. Nothing of the guest needs udev, which is not installed.
+/// As the hosts that Agent Sentry is made for boot: BPF among the security modules. Watchdogs of
+/// the kernel have time for an emulated verifier. Nothing of the guest needs udev, which is not
+/// installed.
 const KERNEL_COMMAND_LINE: &str = "console=ttyS0 quiet panic=-1 mitigations=off rdinit=/sbin/init \
      lsm=landlock,lockdown,yama,integrity,apparmor,bpf watchdog_thresh=60 \
      rcupdate.rcu_cpu_stall_timeout=240 systemd.unit=script.target";

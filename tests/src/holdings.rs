@@ -71,8 +71,8 @@ pub fn resident_kib(pid: u32) -> u64 {
     line.trim().trim_end_matches(" kB").parse().unwrap()
 }
 
-/// How much the values grow from the first to the last along the line that fits them best (least squares), as a share
-/// of their mean.
+/// How much the values grow from the first to the last along the line that fits them best (least
+/// squares), as a share of their mean.
 #[must_use]
 pub fn growth(values: &[(f64, f64)]) -> f64 {
     let count = values.len() as f64;

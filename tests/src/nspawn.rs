@@ -2,7 +2,8 @@
 //! this host's `/usr`, with an empty `/etc`, a network of its own and a private overlay on top, so
 //! that nothing on the host changes.
 //!
-//! With `AGENTSENTRY_GUEST` in the environment it is an emulated machine instead ([`crate::guest`]).
+//! With `AGENTSENTRY_GUEST` in the environment it is an emulated machine instead
+//! ([`crate::guest`]).
 //!
 //! cgroups: the machine has a pure v2 hierarchy, as today's distributions boot it. It lives in a
 //! group of its own on the host, which goes with it.
@@ -31,9 +32,9 @@ const DPKG: &str = "/var/lib/dpkg";
 /// What the machine runs: functions for the scripts of tests.
 ///
 /// `step NAME COMMAND…` runs a command and keeps its output and exit code under the name; `await
-/// COMMAND…` repeats it until it succeeds, for a minute at most (ten where the machine is emulated),
-/// and then gives up the whole script. `$emulated` is not empty where a sensor takes most of a
-/// minute to start.
+/// COMMAND…` repeats it until it succeeds, for a minute at most (ten where the machine is
+/// emulated), and then gives up the whole script. `$emulated` is not empty where a sensor takes
+/// most of a minute to start.
 const PRELUDE: &str = r#"
 limit=60
 emulated=

@@ -1,5 +1,5 @@
-//! The Debian packages of the programs under test, as `cargo xtask package --dev` makes them, and versions of them that
-//! nobody has released.
+//! The Debian packages of the programs under test, as `cargo xtask package --dev` makes them, and
+//! versions of them that nobody has released.
 
 use std::{
     fs, io,

@@ -1,5 +1,5 @@
-//! Processes as procfs shows them. Everything a test starts carries a mark in its environment, which its children
-//! inherit however they hide.
+//! Processes as procfs shows them. Everything a test starts carries a mark in its environment,
+//! which its children inherit however they hide.
 
 use std::{
     collections::BTreeMap,

@@ -14,8 +14,9 @@ use std::{
 
 use crate::wait;
 
-/// Where a program is that every user can reach: as it was built, or, where a directory above is closed to others (a
-/// checkout in a home), as a hard link in a directory of its own under `/tmp`, which stays for the next run.
+/// Where a program is that every user can reach: as it was built, or, where a directory above is
+/// closed to others (a checkout in a home), as a hard link in a directory of its own under `/tmp`,
+/// which stays for the next run.
 ///
 /// # Panics
 /// When the program was not built, or cannot be linked.

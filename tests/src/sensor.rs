@@ -1,7 +1,8 @@
 //! A sensor of one test: the real process, with places of its own.
 //!
-//! On an emulated machine, where most of a test's time would go into the start of its sensor (the kernel verifies every
-//! program), one with defaults is handed from test to test, as long as none fails.
+//! On an emulated machine, where most of a test's time would go into the start of its sensor (the
+//! kernel verifies every program), one with defaults is handed from test to test, as long as none
+//! fails.
 
 use std::{
     fs::{self, File},
@@ -170,8 +171,8 @@ impl Setup {
 }
 
 impl Sensor {
-    /// With defaults: root alone may use the socket, no collector. A test that harms it takes one of its own, from
-    /// [`Setup::start`].
+    /// With defaults: root alone may use the socket, no collector. A test that harms it takes one
+    /// of its own, from [`Setup::start`].
     #[must_use]
     pub fn start() -> Self {
         let mut sensor = match take_resting() {

@@ -1,11 +1,12 @@
-//! What a run did, as one short line per event. A test compares the lines it expects with all that it got.
+//! What a run did, as one short line per event. A test compares the lines it expects with all that
+//! it got.
 
 use std::path::Path;
 
 use serde_json::Value;
 
-/// One line per event that is about these places; events that are about no file are all kept. Each event must be
-/// valid OCSF and name this run.
+/// One line per event that is about these places; events that are about no file are all kept. Each
+/// event must be valid OCSF and name this run.
 ///
 /// # Panics
 /// When one is not, or does not.

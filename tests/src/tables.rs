@@ -1,5 +1,5 @@
-//! The tables that a sensor shares with its programs, by their names, behind its back: what is left there when the kernel has
-//! not called a program can be made by hand.
+//! The tables that a sensor shares with its programs, by their names, behind its back: what is left
+//! there when the kernel has not called a program can be made by hand.
 
 use std::os::fd::{AsFd as _, AsRawFd as _, FromRawFd as _, OwnedFd};
 
@@ -68,7 +68,8 @@ impl Members {
     }
 }
 
-/// Whether the sensor's programs look every task up by its process, because one may have lost its tag.
+/// Whether the sensor's programs look every task up by its process, because one may have lost its
+/// tag.
 ///
 /// # Panics
 /// When the sensor holds no such table.

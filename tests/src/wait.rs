@@ -17,7 +17,8 @@ pub fn long() -> bool {
     std::env::var_os("AGENTSENTRY_LONG").is_some_and(|value| value == "1")
 }
 
-/// How often something is done: in the suite, in the suite on an emulated machine, with `AGENTSENTRY_LONG=1`.
+/// How often something is done: in the suite, in the suite on an emulated machine, with
+/// `AGENTSENTRY_LONG=1`.
 #[must_use]
 pub fn rounds(suite: u32, slow_machine: u32, all: u32) -> u32 {
     if long() {
@@ -77,7 +78,8 @@ pub fn file(path: &std::path::Path) -> String {
     })
 }
 
-/// Counts how often a thread that sleeps for a moment gets its turn: whether the machine still answers.
+/// Counts how often a thread that sleeps for a moment gets its turn: whether the machine still
+/// answers.
 pub struct Heartbeat {
     stop: std::sync::Arc<std::sync::atomic::AtomicBool>,
     thread: std::thread::JoinHandle<Pulse>,

@@ -16,7 +16,8 @@ const LONG_LIFE: Duration = Duration::from_secs(600);
 /// Why a workload ended early.
 pub type Failure = Box<dyn std::error::Error>;
 
-/// When this process and its children end. A child inherits the moment and has to [`Deadline::arm`] for itself.
+/// When this process and its children end. A child inherits the moment and has to [`Deadline::arm`]
+/// for itself.
 #[derive(Clone, Copy, Debug)]
 pub struct Deadline(Instant);
 

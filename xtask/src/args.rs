@@ -1,7 +1,8 @@
 //! The command line of one command: flags, words, and what follows `--`.
 //!
-//! Written by hand because nine commands with a handful of flags do not pay for a parser crate that everybody would
-//! have to compile first. A flag that no command asked for is an error, never ignored.
+//! Written by hand because nine commands with a handful of flags do not pay for a parser crate that
+//! everybody would have to compile first. A flag that no command asked for is an error, never
+//! ignored.
 
 use std::fmt;
 

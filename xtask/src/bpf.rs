@@ -1,9 +1,9 @@
 //! Compiling `sentry-ebpf` and putting the objects where the sensor's build finds them.
 //!
-//! The crate stands outside of the workspace because it has another target, another compiler and its own lock file.
-//! It is built in an environment without the outer cargo's variables. Each `[[bin]]` becomes one object,
-//! `target/bpf-objects/<name>.o`, rewritten only when its bytes changed: the sensor is rebuilt when that folder
-//! changes, and only then.
+//! The crate stands outside of the workspace because it has another target, another compiler and
+//! its own lock file. It is built in an environment without the outer cargo's variables. Each
+//! `[[bin]]` becomes one object, `target/bpf-objects/<name>.o`, rewritten only when its bytes
+//! changed: the sensor is rebuilt when that folder changes, and only then.
 
 use std::{
     collections::BTreeSet,
@@ -79,7 +79,8 @@ fn compile_command(subcommand: &str) -> Result<Command> {
     let mut command = match compiler {
         BpfCompiler::Distribution { cargo, rustc } => {
             let mut command = Command::new(cargo);
-            // aya-ebpf has inline assembly for BPF, which only nightly compilers accept without this.
+            // aya-ebpf has inline assembly for BPF, which only nightly compilers accept without
+            // this.
             command.arg(subcommand).env("RUSTC_BOOTSTRAP", "1").env("RUSTC", rustc);
             command
         }
@@ -93,7 +94,8 @@ fn compile_command(subcommand: &str) -> Result<Command> {
     let mut flags = paths::hidden("--remap-path-prefix=");
     flags.extend([
         format!("--cfg=bpf_target_arch=\"{}\"", env::consts::ARCH),
-        // Both are needed for BTF in the object: debug information, and the linker turning it into BTF.
+        // Both are needed for BTF in the object: debug information, and the linker turning it into
+        // BTF.
         "-Cdebuginfo=2".to_owned(),
         "-Clink-arg=--btf".to_owned(),
         // Atomic operations that return the old value; every kernel since 5.12 has them.
@@ -114,7 +116,8 @@ fn nightly() -> Command {
     command
 }
 
-/// Takes away what the outer cargo and rustup set about themselves; keeps where things are downloaded from and to.
+/// Takes away what the outer cargo and rustup set about themselves; keeps where things are
+/// downloaded from and to.
 fn clean_environment(command: &mut Command) {
     let keep = ["CARGO_HOME", "RUSTUP_HOME", "CARGO_NET_", "CARGO_HTTP_", "CARGO_REGISTR", "CARGO_SOURCE_"];
     let set: Vec<String> = command.get_envs().map(|(name, _)| name.to_string_lossy().into_owned()).collect();
@@ -127,7 +130,8 @@ fn clean_environment(command: &mut Command) {
     }
 }
 
-/// The system's programs first, so that no wrapper of rustup's stands in for the compiler that was chosen.
+/// The system's programs first, so that no wrapper of rustup's stands in for the compiler that was
+/// chosen.
 fn search_path(linker: &Path) -> Result<std::ffi::OsString> {
     let linker_dir = linker.parent().map(Path::to_path_buf).unwrap_or_default();
     let dirs =

@@ -1,7 +1,7 @@
 //! `cargo xtask build`: the BPF programs, then the workspace with them inside.
 //!
-//! `sentry-kernel/build.rs` looks for the objects in one fixed folder, whoever calls cargo, so a plain `cargo build`
-//! afterwards finds nothing to do, and the other way round.
+//! `sentry-kernel/build.rs` looks for the objects in one fixed folder, whoever calls cargo, so a
+//! plain `cargo build` afterwards finds nothing to do, and the other way round.
 
 use std::process::ExitCode;
 

@@ -15,7 +15,8 @@ use crate::{paths, step};
 /// The cargo that started us, in the checkout, without colours (its output goes to logs).
 pub(crate) fn workspace(subcommand: &str) -> Command {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    // What cargo tells a program that it runs is about that program; a nested cargo must not inherit it.
+    // What cargo tells a program that it runs is about that program; a nested cargo must not
+    // inherit it.
     for (name, _) in env::vars_os() {
         let text = name.to_string_lossy();
         let about_us = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_CRATE_", "CARGO_BIN_"];
@@ -88,7 +89,8 @@ pub(crate) fn executables(messages: &str) -> Vec<Executable> {
         .collect()
 }
 
-/// Runs a build that prints JSON messages; they go to `target/xtask/<log>.json`, the rest to the log.
+/// Runs a build that prints JSON messages; they go to `target/xtask/<log>.json`, the rest to the
+/// log.
 pub(crate) fn build_messages(area: &str, what: &str, log: &str, command: &mut Command) -> Result<String> {
     let file = step::log_path(log)?.with_extension("json");
     // A shell keeps the two streams apart while `step::run` watches over the program.

@@ -1,8 +1,8 @@
-//! `cargo xtask coverage [--collect] [KERNEL…]`: the scenarios on this kernel and on those of the matrix, and the page that says on
-//! which of them each is seen: `docs/coverage.md`.
+//! `cargo xtask coverage [--collect] [KERNEL…]`: the scenarios on this kernel and on those of the
+//! matrix, and the page that says on which of them each is seen: `docs/coverage.md`.
 //!
-//! The driver of the scenarios prints a line `coverage: {…}` for each, which is found in the logs of the runs. With
-//! `--collect` nothing is run: the logs are those that the last runs left.
+//! The driver of the scenarios prints a line `coverage: {…}` for each, which is found in the logs
+//! of the runs. With `--collect` nothing is run: the logs are those that the last runs left.
 
 mod rows;
 

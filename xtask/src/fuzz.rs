@@ -1,6 +1,6 @@
-//! `cargo xtask fuzz [--executions N] [TARGET…]`: everything that reads foreign bytes, or some of it, fed with mutated good
-//! inputs, N times each.
-//! Works with the ordinary compiler; `fuzz/` has the same targets for cargo-fuzz.
+//! `cargo xtask fuzz [--executions N] [TARGET…]`: everything that reads foreign bytes, or some of
+//! it, fed with mutated good inputs, N times each. Works with the ordinary compiler; `fuzz/` has
+//! the same targets for cargo-fuzz.
 
 use std::process::ExitCode;
 

@@ -1,6 +1,8 @@
-//! The machine this runs on, as far as the commands care: what is on `PATH`, and which BPF toolchain there is.
+//! The machine this runs on, as far as the commands care: what is on `PATH`, and which BPF
+//! toolchain there is.
 //!
-//! Everything is looked up below [`Host::root`], so that a test can show a machine that lacks things.
+//! Everything is looked up below [`Host::root`], so that a test can show a machine that lacks
+//! things.
 
 use std::{
     env, fs,
@@ -41,7 +43,8 @@ impl Host {
         let cargo_home = env::var_os("CARGO_HOME").map_or_else(|| home.join(".cargo"), PathBuf::from);
         let mut path: Vec<PathBuf> =
             env::var_os("PATH").map(|path| env::split_paths(&path).collect()).unwrap_or_default();
-        // `cargo install` puts programs here whether or not the user's PATH has it; sbin is absent for plain users.
+        // `cargo install` puts programs here whether or not the user's PATH has it; sbin is absent
+        // for plain users.
         path.push(cargo_home.join("bin"));
         path.extend(["/usr/sbin", "/sbin"].map(PathBuf::from));
         Self { root: PathBuf::from("/"), path, home, cargo_home, checkout: paths::root() }
@@ -57,7 +60,8 @@ impl Host {
         self.root.join(absolute.trim_start_matches('/'))
     }
 
-    /// The compiler for the BPF programs; the distribution's wins because its `core` is already compiled.
+    /// The compiler for the BPF programs; the distribution's wins because its `core` is already
+    /// compiled.
     pub(crate) fn bpf_compiler(&self) -> Option<BpfCompiler> {
         let (cargo, rustc) = (self.file("/usr/bin/cargo"), self.file("/usr/bin/rustc"));
         if cargo.is_file()
@@ -90,7 +94,8 @@ impl Host {
 
     /// True if this process may do everything.
     pub(crate) fn is_root(&self) -> bool {
-        // /proc rather than a system call: the crate has no unsafe code and needs no wrapper crate for one number.
+        // /proc rather than a system call: the crate has no unsafe code and needs no wrapper crate
+        // for one number.
         let status = fs::read_to_string(self.file("/proc/self/status")).unwrap_or_default();
         status
             .lines()

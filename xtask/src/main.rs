@@ -1,7 +1,8 @@
 //! `cargo xtask <command>`: the one entry point for building, testing and checking Agent Sentry.
 //!
-//! One file (or folder) per command; this file only dispatches. Every command says in a line what it does and why,
-//! keeps the output of the tools it starts under `target/xtask/`, and shows the tail of it when something fails.
+//! One file (or folder) per command; this file only dispatches. Every command says in a line what
+//! it does and why, keeps the output of the tools it starts under `target/xtask/`, and shows the
+//! tail of it when something fails.
 #![forbid(unsafe_code)]
 
 mod args;

@@ -22,7 +22,8 @@ pub(crate) fn target() -> PathBuf {
     }
 }
 
-/// The compiled BPF objects; `sentry-kernel/build.rs` looks in the same folder, also for a plain `cargo build`.
+/// The compiled BPF objects; `sentry-kernel/build.rs` looks in the same folder, also for a plain
+/// `cargo build`.
 pub(crate) fn bpf_objects() -> PathBuf {
     root().join("target/bpf-objects")
 }
@@ -37,8 +38,8 @@ pub(crate) fn logs() -> PathBuf {
     target().join("xtask")
 }
 
-/// For compilers: options that put names in the place of this machine's paths, so that what is compiled is the same
-/// wherever the checkout is.
+/// For compilers: options that put names in the place of this machine's paths, so that what is
+/// compiled is the same wherever the checkout is.
 pub(crate) fn hidden(option: &str) -> Vec<String> {
     let sources = Host::this().cargo_home.join("registry/src");
     [(root(), "/agentsentry"), (sources, "/crates")]

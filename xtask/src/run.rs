@@ -1,8 +1,8 @@
 //! `cargo xtask run [-- CMD…]`: a sensor out of the working tree, with its socket in `target/dev`
 //! and its state in `/tmp`.
 //!
-//! Without a command the sensor stays in the foreground. With one, it is started, the command runs under it, and the
-//! sensor is stopped afterwards; the exit code is the command's.
+//! Without a command the sensor stays in the foreground. With one, it is started, the command runs
+//! under it, and the sensor is stopped afterwards; the exit code is the command's.
 
 use std::{
     os::unix::process::CommandExt as _,

@@ -90,7 +90,8 @@ impl Sensor {
         if self.child.try_wait()?.is_some() {
             return Ok(());
         }
-        // Through kill(1): the sensor may belong to root while we do not, and sudo passes the signal on.
+        // Through kill(1): the sensor may belong to root while we do not, and sudo passes the
+        // signal on.
         let mut kill = host::as_root(Path::new("/bin/kill"));
         step::capture(kill.args(["-TERM", &self.child.id().to_string()]))?;
         let deadline = Instant::now() + STOP_WITHIN;

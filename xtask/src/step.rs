@@ -1,7 +1,8 @@
 //! Running other programs: one line before, the time after, everything else in a log.
 //!
-//! A long step says once a minute that it is still alive and what its log says last. A failed one shows the last
-//! [`TAIL_LINES`] lines of its log. The child's standard input is always empty, so nothing can wait for an answer.
+//! A long step says once a minute that it is still alive and what its log says last. A failed one
+//! shows the last [`TAIL_LINES`] lines of its log. The child's standard input is always empty, so
+//! nothing can wait for an answer.
 
 use std::{
     fmt, fs,
@@ -83,7 +84,8 @@ pub(crate) fn attempt(
     Ok((status, log))
 }
 
-/// Runs a program quietly and returns its standard output; the log and the error carry its standard error.
+/// Runs a program quietly and returns its standard output; the log and the error carry its standard
+/// error.
 pub(crate) fn capture(command: &mut Command) -> Result<String> {
     let line = shell_line(command);
     let output = command.stdin(Stdio::null()).output().with_context(|| format!("cannot start {line}"))?;

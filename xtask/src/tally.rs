@@ -1,8 +1,8 @@
 //! Counting tests from what the runners print.
 //!
-//! A test that cannot run on this kernel prints a line `SKIP <test>: missing <capability>` and returns. The runners count
-//! it as passed; here it is moved to the skipped ones. (On a kernel that promises the capability the test has to fail
-//! instead; that is the test's business.)
+//! A test that cannot run on this kernel prints a line `SKIP <test>: missing <capability>` and
+//! returns. The runners count it as passed; here it is moved to the skipped ones. (On a kernel that
+//! promises the capability the test has to fail instead; that is the test's business.)
 
 use std::{collections::BTreeSet, fmt, ops::AddAssign};
 

@@ -1,5 +1,6 @@
-//! `cargo xtask test`: unit and property tests, examples in the documentation, integration on this kernel, then on the
-//! kernels of the matrix. All parts run even if an earlier one failed; the last line sums up what the runners counted.
+//! `cargo xtask test`: unit and property tests, examples in the documentation, integration on this
+//! kernel, then on the kernels of the matrix. All parts run even if an earlier one failed; the last
+//! line sums up what the runners counted.
 
 use std::{process::ExitCode, time::Instant};
 
@@ -127,15 +128,16 @@ pub(crate) fn long() -> bool {
     std::env::var_os("AGENTSENTRY_LONG").is_some_and(|value| value == "1")
 }
 
-/// Always the whole workspace, narrowed by a filter and not by `-p`: another selection of packages would compile the
-/// dependencies again with other features.
+/// Always the whole workspace, narrowed by a filter and not by `-p`: another selection of packages
+/// would compile the dependencies again with other features.
 fn nextest_command(selection: Selection) -> Result<std::process::Command> {
     let mut command = cargo::workspace("nextest");
     command.args(["run", "--workspace", "--no-fail-fast", "--no-tests=pass", "--color=never"]);
     if long() {
         command.arg("--profile=long");
     }
-    // The output of passing tests goes to the log, because that is where a test says that it skipped itself.
+    // The output of passing tests goes to the log, because that is where a test says that it
+    // skipped itself.
     command.args(["--success-output=immediate", "--failure-output=final", "--status-level=pass"]);
     if cargo::members()?.iter().any(|member| member == INTEGRATION) {
         let not = if selection == Selection::Unit { "not " } else { "" };

@@ -1,8 +1,9 @@
-//! `cargo xtask verify [--update] [KERNEL…]`: what each kernel's verifier has to do for each program, on this kernel and
-//! on those of the matrix, against the table `tests/verifier.toml`.
+//! `cargo xtask verify [--update] [KERNEL…]`: what each kernel's verifier has to do for each
+//! program, on this kernel and on those of the matrix, against the table `tests/verifier.toml`.
 //!
-//! The test `verifier::` compares, so that the suite does too; here it is run alone. It prints a line `verifier: {…}`,
-//! which is found in the logs of the runs and, with `--update`, becomes the table of that kernel.
+//! The test `verifier::` compares, so that the suite does too; here it is run alone. It prints a
+//! line `verifier: {…}`, which is found in the logs of the runs and, with `--update`, becomes the
+//! table of that kernel.
 
 use std::{collections::BTreeMap, fmt::Write as _, fs, process::ExitCode};
 

@@ -1,4 +1,5 @@
-//! What the sensor runs with: defaults, then the file, then flags; one valid [`Config`] before anything opens.
+//! What the sensor runs with: defaults, then the file, then flags; one valid [`Config`] before
+//! anything opens.
 //!
 //! - `file`: the YAML as typed, where wrong values are found with their line and column.
 //! - `defaults`: the one table of defaults; the example file is printed from it.
@@ -7,8 +8,8 @@
 //! - `current`: the configuration that holds now, and what of it can change meanwhile.
 //! - `check`: the files that it names, for `sentry config check`.
 //!
-//! Limits: the file may have 1 MiB. A key that is not known is an error, so that a mistyped rule is never a rule that
-//! does not hold.
+//! Limits: the file may have 1 MiB. A key that is not known is an error, so that a mistyped rule is
+//! never a rule that does not hold.
 
 use std::{
     fmt, io,

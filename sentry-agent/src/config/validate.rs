@@ -125,7 +125,8 @@ fn parse_yaml(path: &Path, text: &str) -> Result<File, ConfigError> {
     let options = serde_saphyr::options! { with_snippet: false, strict_booleans: true };
     serde_saphyr::from_str_with_options(text, options).map_err(|error| {
         let at = error.location();
-        // The library ends its message with the place, which stands in front already, and with advice to programmers.
+        // The library ends its message with the place, which stands in front already, and with
+        // advice to programmers.
         let what = error.without_snippet().to_string();
         let what = what.split(" at line ").next().unwrap_or(&what);
         let what = what.split(", set DuplicateKeyPolicy").next().unwrap_or(what).to_owned();
@@ -272,8 +273,8 @@ fn with_limits(detect: &Settings, limits: BTreeMap<String, serde_json::Value>) -
     serde_json::from_value(all).map_err(|error| error.to_string())
 }
 
-/// `<host name>-<12 hex digits>`. The machine id itself is a secret of the host (machine-id(5)), so only a digest of it
-/// is shown.
+/// `<host name>-<12 hex digits>`. The machine id itself is a secret of the host (machine-id(5)), so
+/// only a digest of it is shown.
 fn default_id() -> String {
     let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let machine = fs::read_to_string("/etc/machine-id").unwrap_or_default();

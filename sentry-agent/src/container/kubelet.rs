@@ -1,8 +1,8 @@
-//! Asking this node's kubelet which pods it runs: by its Pods API on a unix socket (Kubernetes 1.35,
-//! on by default from 1.37), or by `/pods` on its port.
+//! Asking this node's kubelet which pods it runs: by its Pods API on a unix socket (Kubernetes
+//! 1.35, on by default from 1.37), or by `/pods` on its port.
 //!
-//! Limits: an answer has at most 32 MiB and comes within ten seconds. The kubelet is asked every ten
-//! seconds, and at most twice a second where a pod is looked for that is not in the list.
+//! Limits: an answer has at most 32 MiB and comes within ten seconds. The kubelet is asked every
+//! ten seconds, and at most twice a second where a pod is looked for that is not in the list.
 
 use std::{io, path::PathBuf, sync::Arc, time::Duration};
 

@@ -8,9 +8,9 @@
 //! Each rung needs more than the one before, and [`Facts::rung`] states the highest that answered:
 //!
 //! - **path** needs nothing. It gives the engine, the container's id and the pod's uid.
-//! - **files** needs the engine's state directory, read-only ([`Roots`]); no socket and no client of
-//!   an engine. Engines write these files before the container's first process starts. It gives the
-//!   names of container, image and pod, and labels where the engine keeps them in a file.
+//! - **files** needs the engine's state directory, read-only ([`Roots`]); no socket and no client
+//!   of an engine. Engines write these files before the container's first process starts. It gives
+//!   the names of container, image and pod, and labels where the engine keeps them in a file.
 //! - **kubelet** needs the kubelet's Pods API or its port. It gives labels, annotations and service
 //!   account of pods.
 //!

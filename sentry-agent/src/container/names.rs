@@ -5,9 +5,9 @@ use super::{
     roots::{FileError, Roots},
 };
 
-/// What is known of `place` now. Reads at most some dozen small files, and asks nobody: the kubelet's
-/// list is fetched aside. Call it where blocking is allowed. A file that cannot be read is logged,
-/// and leaves the facts of the path.
+/// What is known of `place` now. Reads at most some dozen small files, and asks nobody: the
+/// kubelet's list is fetched aside. Call it where blocking is allowed. A file that cannot be read
+/// is logged, and leaves the facts of the path.
 #[must_use]
 pub fn look_up(place: &Place, roots: &Roots) -> Facts {
     let mut facts = by_files(place, roots);

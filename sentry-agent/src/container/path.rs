@@ -71,8 +71,8 @@ pub struct Place {
 /// Most bytes in a container id or a machine's name; a name in a file system has no more.
 pub const ID_LIMIT: usize = 255;
 
-/// The container or the pod that the cgroup at `path` belongs to. `path` is below the mount, with or
-/// without a leading slash.
+/// The container or the pod that the cgroup at `path` belongs to. `path` is below the mount, with
+/// or without a leading slash.
 ///
 /// `None` on the host itself, and for an engine's own helpers (`conmon`).
 #[must_use]

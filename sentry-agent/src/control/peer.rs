@@ -4,7 +4,8 @@ use tonic::{Request, Status, transport::server::UdsConnectInfo};
 
 use crate::runs::Registry;
 
-/// A caller that may speak: root, or a member of the socket's group (else the kernel would have refused the connect).
+/// A caller that may speak: root, or a member of the socket's group (else the kernel would have
+/// refused the connect).
 #[derive(Clone, Copy, Debug)]
 pub struct Peer {
     pub pid: u32,

@@ -37,7 +37,8 @@ impl Gather {
         }
     }
 
-    /// The report. It is complete when every record the kernel made is in it, and one was made of every act.
+    /// The report. It is complete when every record the kernel made is in it, and one was made of
+    /// every act.
     #[must_use]
     pub fn report(self, run: v1::Run, mut limits: Vec<String>) -> v1::Report {
         if self.left_out > 0 {
@@ -113,7 +114,8 @@ fn keep_newest<T>(items: &mut VecDeque<T>, item: T) -> usize {
 }
 
 fn count(tallies: &mut BTreeMap<String, u64>, what: &str) {
-    // A run that touches a million files is no reason to hold them all: new names beyond the cap go into one line.
+    // A run that touches a million files is no reason to hold them all: new names beyond the cap go
+    // into one line.
     const CAP: usize = 20_000;
     let what = &what[..what.floor_char_boundary(NAME_BYTES)];
     if let Some(count) = tallies.get_mut(what) {

@@ -129,7 +129,8 @@ impl Control for ControlService {
         peer.must_be_root("untag a cgroup")?;
         let run = self.registry.find(&request.into_inner().target)?;
         let (service, released) = (self.clone(), Arc::clone(&run));
-        // To the end, also when the caller goes away: a run whose tags are void must not stay on the list.
+        // To the end, also when the caller goes away: a run whose tags are void must not stay on
+        // the list.
         let (done, ended) = oneshot::channel();
         self.status.spawn(async move {
             let result = service.let_go(&released).await;
@@ -256,7 +257,8 @@ impl ControlService {
         self.cases.send(case).await.map_err(|_closed| stopping())
     }
 
-    /// The newest state of a live or stored run. Live runs go before ended ones, a full id before everything.
+    /// The newest state of a live or stored run. Live runs go before ended ones, a full id before
+    /// everything.
     async fn resolve(&self, target: &str) -> Result<v1::Run, Status> {
         if let Some(run) = self.registry.live().into_iter().find(|run| run.id.0 == target) {
             return Ok(run.wire());
@@ -323,7 +325,8 @@ pub async fn act_by_hand(
     origin: String,
     reason: String,
 ) -> Result<(sentry_detect::decision::Decision, Outcome), Status> {
-    // Room first: a caller that goes away while it waits must not leave a decision that nobody acts on.
+    // Room first: a caller that goes away while it waits must not leave a decision that nobody acts
+    // on.
     let room = cases.reserve().await.map_err(|_closed| stopping())?;
     let (reply, outcome) = oneshot::channel();
     let order = (action, origin, bounded::reason(reason));

@@ -24,8 +24,8 @@ pub enum SocketError {
     },
 }
 
-/// Binds the socket: mode 0660, owned by root and `group`. A group that does not exist leaves it to root alone, with a
-/// warning. A socket file that nobody listens on is replaced.
+/// Binds the socket: mode 0660, owned by root and `group`. A group that does not exist leaves it to
+/// root alone, with a warning. A socket file that nobody listens on is replaced.
 ///
 /// # Errors
 /// When the directory or socket cannot be made, or another sensor listens on it.

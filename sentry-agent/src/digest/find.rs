@@ -26,7 +26,8 @@ pub(super) struct Found {
     pub(super) by_process: bool,
 }
 
-/// Opens the file: as what the process runs, else by its name as the process, its parent or the sensor sees it.
+/// Opens the file: as what the process runs, else by its name as the process, its parent or the
+/// sensor sees it.
 ///
 /// # Errors
 /// When it is not to be found.
@@ -53,8 +54,9 @@ pub(super) fn file(executed: &Executed) -> Result<Found, Unknown> {
     files.next().map(|file| Found { file, by_process: false }).ok_or(Unknown::Gone)
 }
 
-/// Whether the process still runs that file, which nobody could write to meanwhile. In a user namespace of its own a process
-/// may have capabilities there, and exchange what it runs without executing anything (`prctl(PR_SET_MM_MAP)`).
+/// Whether the process still runs that file, which nobody could write to meanwhile. In a user
+/// namespace of its own a process may have capabilities there, and exchange what it runs without
+/// executing anything (`prctl(PR_SET_MM_MAP)`).
 pub(super) fn holds(process: ProcessKey, version: &Version) -> bool {
     let namespace =
         |process: &str| fs::metadata(format!("/proc/{process}/ns/user")).map(|file| file.ino()).ok();
@@ -73,7 +75,8 @@ pub(super) fn writes_are_denied() -> bool {
     })
 }
 
-/// Whether the file system is mounted where the host's first process sees it: by somebody who may mount there.
+/// Whether the file system is mounted where the host's first process sees it: by somebody who may
+/// mount there.
 pub(super) fn is_mounted_by_host(version: &Version) -> bool {
     let device = format!("{}:{}", version.device_major, version.device_minor);
     let mounts = Process::new(1).and_then(|process| process.mountinfo());
@@ -100,7 +103,8 @@ fn image_of(process: ProcessKey) -> String {
     format!("/proc/{}/exe", process.tgid)
 }
 
-/// Opened for reading only once it is known to be the file: to open a device or a pipe may do something.
+/// Opened for reading only once it is known to be the file: to open a device or a pipe may do
+/// something.
 fn below(root: &Path, name: &Path, key: FileKey) -> io::Result<Option<File>> {
     let root = File::open(root)?;
     let handle = File::from(beneath::open(&root, name, OFlags::PATH, Way::AsRoot)?);
@@ -110,8 +114,8 @@ fn below(root: &Path, name: &Path, key: FileKey) -> io::Result<Option<File>> {
     File::open(format!("/proc/self/fd/{}", handle.as_raw_fd())).map(Some)
 }
 
-/// Whether it is a regular file, and the one of that key. Where the file system gives programs another device number than
-/// the kernel has (Btrfs), it is not.
+/// Whether it is a regular file, and the one of that key. Where the file system gives programs
+/// another device number than the kernel has (Btrfs), it is not.
 fn is_file(file: &File, key: FileKey) -> bool {
     file.metadata().is_ok_and(|metadata| {
         let version = version_of(&metadata);

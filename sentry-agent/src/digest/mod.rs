@@ -5,8 +5,9 @@
 //! - `content`: reads and remembers contents, each once.
 //! - `readers`: the thread that does it, and those that a file system did not give back.
 //!
-//! The time of the file's last change has to lie before the execution. Where it is too close, the process has to run the
-//! file still: the kernel lets nobody write to it then (`ETXTBSY`, seen on 6.1.176, 6.12.117, 6.18.15 and 7.2.12).
+//! The time of the file's last change has to lie before the execution. Where it is too close, the
+//! process has to run the file still: the kernel lets nobody write to it then (`ETXTBSY`, seen on
+//! 6.1.176, 6.12.117, 6.18.15 and 7.2.12).
 
 mod content;
 
@@ -65,8 +66,8 @@ pub struct Proven {
 pub enum Basis {
     /// The file was last changed before it was executed.
     Time,
-    /// The process ran the file before and after it was read: proven if it has executed nothing since, for between two
-    /// executions of a file somebody may write to it.
+    /// The process ran the file before and after it was read: proven if it has executed nothing
+    /// since, for between two executions of a file somebody may write to it.
     Process,
 }
 

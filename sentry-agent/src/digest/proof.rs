@@ -2,7 +2,8 @@
 
 use super::{Basis, Unknown};
 
-/// A file system stamps a change with a clock that may be a tick old: 10 ms where the kernel ticks slowest.
+/// A file system stamps a change with a clock that may be a tick old: 10 ms where the kernel ticks
+/// slowest.
 const TICKS_NS: i128 = 20_000_000;
 
 /// A file at one moment.
@@ -77,7 +78,8 @@ pub(super) fn was_executed(reading: &Reading) -> Result<Basis, Unknown> {
     }
 }
 
-/// Whether the same version will mean the same content later: a change from now on gets another stamp.
+/// Whether the same version will mean the same content later: a change from now on gets another
+/// stamp.
 pub(super) fn is_lasting(version: &Version, storage: Storage, now_unix_ns: u64) -> bool {
     matches!(storage, Storage::Stamped | Storage::Layered) && is_older(version, now_unix_ns)
 }

@@ -1,4 +1,5 @@
-//! The thread that reads, and those that did not come back: a file may be large, and its file system may never answer.
+//! The thread that reads, and those that did not come back: a file may be large, and its file
+//! system may never answer.
 
 use std::{
     sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel},
@@ -10,7 +11,8 @@ use super::{Executed, Proven, Unknown, content::Reader};
 
 /// Longest wait for one file.
 const LONGEST: Duration = Duration::from_secs(10);
-/// Threads left behind in a file system that does not answer; beyond it no file is read until one comes back.
+/// Threads left behind in a file system that does not answer; beyond it no file is read until one
+/// comes back.
 const MOST_LEFT_BEHIND: usize = 4;
 /// Nice value of the thread that reads: that of the programs beside it, not the sensor's.
 const PRIORITY: i32 = 0;

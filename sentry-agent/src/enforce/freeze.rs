@@ -1,4 +1,5 @@
-//! Freeze and thaw: the cgroup as a whole, and lineage members outside of it by SIGSTOP and SIGCONT.
+//! Freeze and thaw: the cgroup as a whole, and lineage members outside of it by SIGSTOP and
+//! SIGCONT.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -72,7 +73,8 @@ impl Enforcer {
                 self.remember(run, held.key());
             }
             touched.extend(fresh.iter().copied());
-            // A stopped process makes no children, so a look that finds nobody new and nobody moving is the last one.
+            // A stopped process makes no children, so a look that finds nobody new and nobody
+            // moving is the last one.
             let left = touched.iter().filter(|key| !self.processes.is_stopped(**key)).count() as u64;
             let processes = count(&inside) + touched.len() as u64;
             if fresh.is_empty() && left == 0 && or_gone(true, target.cgroup.is_frozen())? {

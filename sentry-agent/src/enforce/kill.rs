@@ -1,4 +1,5 @@
-//! Kill: the cgroup in one call, lineage members outside of it one by one, again and again until none is alive.
+//! Kill: the cgroup in one call, lineage members outside of it one by one, again and again until
+//! none is alive.
 
 use std::{
     collections::BTreeSet,
@@ -15,15 +16,15 @@ use super::{
     millis,
 };
 
-/// How long a freeze before the kill may take. It makes the count exact and keeps new members from being born; a task
-/// that does not stop in time is killed all the same.
+/// How long a freeze before the kill may take. It makes the count exact and keeps new members from
+/// being born; a task that does not stop in time is killed all the same.
 const HOLD: Duration = Duration::from_millis(250);
 
 /// Between two looks at members that are ending.
 const LOOK_EVERY: Duration = Duration::from_millis(1);
 
-/// A member outside may have made a child that the lineage table learns of a moment later. Where any member was outside,
-/// the end is believed only when nobody new has turned up for this long.
+/// A member outside may have made a child that the lineage table learns of a moment later. Where
+/// any member was outside, the end is believed only when nobody new has turned up for this long.
 const SETTLE: Duration = Duration::from_millis(20);
 
 impl Enforcer {

@@ -1,11 +1,13 @@
 //! Decision → act → verified outcome.
 //!
-//! Shape: [`Enforcer::act`] takes a [`Decision`] and a [`Target`], passes the fence (`fence`), acts (`freeze`, `kill`)
-//! and returns an [`Outcome`] that says what the kernel confirmed, how long it took and how many processes it reached.
-//! Observe mode takes the same path and stops before the call that would change something.
+//! Shape: [`Enforcer::act`] takes a [`Decision`] and a [`Target`], passes the fence (`fence`), acts
+//! (`freeze`, `kill`) and returns an [`Outcome`] that says what the kernel confirmed, how long it
+//! took and how many processes it reached. Observe mode takes the same path and stops before the
+//! call that would change something.
 //!
-//! A run is its cgroup and its lineage. Members that left the cgroup are reached one by one through pidfds: opened
-//! first, identified second, signalled third, so that a reused process id is never hit.
+//! A run is its cgroup and its lineage. Members that left the cgroup are reached one by one through
+//! pidfds: opened first, identified second, signalled third, so that a reused process id is never
+//! hit.
 //!
 //! Limits: freezing a member outside of the cgroup is SIGSTOP, which it cannot refuse but a parent
 //! can see. Who was stopped is part of the run's state, at most [`STOPPED`] members of a run, so
@@ -37,7 +39,8 @@ mod freeze;
 
 mod kill;
 
-/// Lineage members of a run as they are known at the moment of the call; they may be outside of its cgroup.
+/// Lineage members of a run as they are known at the moment of the call; they may be outside of its
+/// cgroup.
 pub type Members = Box<dyn Fn() -> Vec<ProcessKey> + Send + Sync>;
 
 /// What a decision is about.

@@ -113,7 +113,8 @@ fn a_growing_tree_dies_completely_each_of_a_hundred_times() {
     let enforcer = real(Limits::default());
     let mut survivors = 0;
     for _round in 0..100 {
-        // Children that go on making children while they are killed; each level is short-lived but the last.
+        // Children that go on making children while they are killed; each level is short-lived but
+        // the last.
         let mut top =
             group.shell("echo ready; (while :; do (sleep 600) & sleep 0.001; done) & (sleep 600) & wait");
         line_of(&mut top);

@@ -158,7 +158,8 @@ impl Enricher {
         }
     }
 
-    /// What stands behind the socket of a listed service; others are not looked up, as there may be many.
+    /// What stands behind the socket of a listed service; others are not looked up, as there may be
+    /// many.
     fn describe_peer(&mut self, kind: &mut EventKind) {
         if let EventKind::Unix { service: Some(_), peer: Some(peer), peer_executable, .. } = kind {
             self.know(*peer);

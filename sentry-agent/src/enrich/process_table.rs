@@ -8,14 +8,18 @@ use sentry_detect::{
     run::ProcessKey,
 };
 
-/// Processes remembered; beyond it the one not heard of for longest goes, and later events of it carry its key alone.
+/// Processes remembered; beyond it the one not heard of for longest goes, and later events of it
+/// carry its key alone.
 pub const CAPACITY: NonZeroUsize = NonZeroUsize::new(65_536).unwrap();
-/// Of those that have ended. A record of the other ring may come after the exit, by what the reader takes up at one time.
+/// Of those that have ended. A record of the other ring may come after the exit, by what the reader
+/// takes up at one time.
 const ENDED: NonZeroUsize = NonZeroUsize::new(8_192).unwrap();
-/// Bytes of paths and arguments remembered; beyond it the process not heard of for longest goes, too.
+/// Bytes of paths and arguments remembered; beyond it the process not heard of for longest goes,
+/// too.
 const TEXT_BYTES: usize = 64 << 20;
 
-/// Process key → description, least recently used first out, those that have ended before the others.
+/// Process key → description, least recently used first out, those that have ended before the
+/// others.
 pub struct ProcessTable {
     processes: LruCache<ProcessKey, Known>,
     ended: LruCache<ProcessKey, Known>,

@@ -1,7 +1,7 @@
 //! What procfs says of a process that was alive before its run knew it.
 //!
-//! procfs is read after the fact and shows what the process shows: its argv can be its own invention. Kernel records
-//! replace all of it at the next exec.
+//! procfs is read after the fact and shows what the process shows: its argv can be its own
+//! invention. Kernel records replace all of it at the next exec.
 
 use std::io::Read;
 
@@ -13,8 +13,8 @@ use sentry_detect::{
 };
 use sentry_kernel::decode::text::escape;
 
-/// Describes a live process; fields that cannot be read stay unknown. `None` when it is gone or another process has
-/// its id now.
+/// Describes a live process; fields that cannot be read stay unknown. `None` when it is gone or
+/// another process has its id now.
 #[must_use]
 pub fn process(key: ProcessKey) -> Option<Process> {
     let (proc, stat) = alive(key)?;

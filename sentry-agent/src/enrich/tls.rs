@@ -1,7 +1,8 @@
 //! The server name in the first bytes of a TLS connection (RFC 8446 §4.1.2, RFC 6066 §3).
 //!
-//! Our own reader, because the bytes may end anywhere: a hello can be longer than a packet, and a parser that wants it
-//! whole would give no name. It copies nothing, reads each byte at most once, and cannot fail otherwise than by `None`.
+//! Our own reader, because the bytes may end anywhere: a hello can be longer than a packet, and a
+//! parser that wants it whole would give no name. It copies nothing, reads each byte at most once,
+//! and cannot fail otherwise than by `None`.
 
 /// Reads big-endian numbers and slices from the front.
 struct Reader<'a>(&'a [u8]);
@@ -27,7 +28,8 @@ impl<'a> Reader<'a> {
 /// True for the start of a TLS handshake record.
 #[must_use]
 pub fn is_hello(bytes: &[u8]) -> bool {
-    /// `ContentType.handshake`, major version 3; then, behind the record header, `HandshakeType.client_hello`.
+    /// `ContentType.handshake`, major version 3; then, behind the record header,
+    /// `HandshakeType.client_hello`.
     const HANDSHAKE: u8 = 22;
     matches!(bytes, [HANDSHAKE, 3, _, _, _, 1, ..])
 }

@@ -8,14 +8,16 @@
 //!
 //! # Limits
 //!
-//! A message holds at most [`BATCH_BYTES`] (one item may be as large); at most [`WINDOW_BYTES`] wait for an
-//! acknowledgement. [`RESULTS`] results of commands wait for a stream; beyond that they wait in the journal, and the
-//! collector gets them when it repeats the command. A dead peer is noticed after about 20 s (HTTP/2 keepalive).
+//! A message holds at most [`BATCH_BYTES`] (one item may be as large); at most [`WINDOW_BYTES`]
+//! wait for an acknowledgement. [`RESULTS`] results of commands wait for a stream; beyond that they
+//! wait in the journal, and the collector gets them when it repeats the command. A dead peer is
+//! noticed after about 20 s (HTTP/2 keepalive).
 //!
 //! # Items that the collector refuses
 //!
-//! It refuses for good what is not well-formed. Sent again it would be refused again, and hold up all that follows:
-//! so after a refusal items go one by one, and the one that is refused becomes a Gap ("refused").
+//! It refuses for good what is not well-formed. Sent again it would be refused again, and hold up
+//! all that follows: so after a refusal items go one by one, and the one that is refused becomes a
+//! Gap ("refused").
 
 mod backoff;
 
@@ -112,7 +114,8 @@ pub enum ExportError {
     Journal(#[from] JournalError),
 }
 
-/// Streams until `token` is cancelled and what was committed by then is acknowledged, or the grace is over.
+/// Streams until `token` is cancelled and what was committed by then is acknowledged, or the grace
+/// is over.
 ///
 /// `hello` is sent as it is, except for the epoch, which is the journal's.
 pub async fn run(
@@ -129,12 +132,14 @@ pub async fn run(
     let exporter = Exporter { config, journal, hello, desk, status, sent };
     let streams = async {
         exporter.stream_until_drained(results, &token).await;
-        // An act that is under way ends soon; without its result noted a repeat could not be answered.
+        // An act that is under way ends soon; without its result noted a repeat could not be
+        // answered.
         drop(timeout(exporter.config.grace, exporter.desk.idle()).await);
     };
     tokio::select! {
         () = streams => {}
-        // Never ends by itself; beside the streams, so that a result is noted although there is none.
+        // Never ends by itself; beside the streams, so that a result is noted although there is
+        // none.
         () = exporter.desk.note_results() => {}
     }
     exporter.status.send_modify(|status| status.connected = None);

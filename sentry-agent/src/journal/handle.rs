@@ -129,8 +129,8 @@ impl JournalHandle {
         Arc::clone(&self.shared)
     }
 
-    /// Hands an item to the writer; never waits. `false`: the queue was full, the item is counted and a Gap will
-    /// stand for it.
+    /// Hands an item to the writer; never waits. `false`: the queue was full, the item is counted
+    /// and a Gap will stand for it.
     pub fn submit(&self, item: v1::Item) -> bool {
         match self.requests.try_send(Request::Item(Box::new(item))) {
             Ok(()) => true,
@@ -141,8 +141,8 @@ impl JournalHandle {
         }
     }
 
-    /// Hands an item to the writer; waits while the queue is full. For threads that may wait, never for a task.
-    /// `false`: the writer has ended, the item is counted.
+    /// Hands an item to the writer; waits while the queue is full. For threads that may wait, never
+    /// for a task. `false`: the writer has ended, the item is counted.
     pub fn submit_waiting(&self, item: v1::Item) -> bool {
         match self.requests.blocking_send(Request::Item(Box::new(item))) {
             Ok(()) => true,
@@ -288,7 +288,8 @@ impl JournalHandle {
         Ok(batch)
     }
 
-    /// Where the newest `newest` items that match begin; 0 asks for all. Then read with [`JournalHandle::page`].
+    /// Where the newest `newest` items that match begin; 0 asks for all. Then read with
+    /// [`JournalHandle::page`].
     ///
     /// # Errors
     ///

@@ -35,9 +35,9 @@
 //!
 //! # Durability
 //!
-//! WAL with `synchronous=FULL`: a commit is on disk before the exporter can see it. With NORMAL a power cut may take
-//! back the last commits; positions that the collector had stored already would be given to other items, and its
-//! deduplication would throw those away without a trace.
+//! WAL with `synchronous=FULL`: a commit is on disk before the exporter can see it. With NORMAL a
+//! power cut may take back the last commits; positions that the collector had stored already would
+//! be given to other items, and its deduplication would throw those away without a trace.
 //!
 //! A file that SQLite calls corrupt is moved aside (`<name>.corrupt-<n>`) and a new epoch begins.
 

@@ -13,7 +13,8 @@ use super::{
 
 /// Rows looked at in one step.
 const STEP: i64 = 1_000;
-/// More than the largest Gap takes: so much more goes, or the Gap itself would keep the spool over its limit.
+/// More than the largest Gap takes: so much more goes, or the Gap itself would keep the spool over
+/// its limit.
 const GAP_ROOM: u64 = 4 << 10;
 
 /// Positions and sizes, as the tables have them.
@@ -92,8 +93,8 @@ pub(super) fn prune(connection: &Connection, books: &mut Books, limits: Limits) 
     Ok(dropped)
 }
 
-/// Deletes the oldest events of a run from the history, which stand at `from` or behind and up to `until`: as many as have
-/// `over` bytes, at most [`STEP`].
+/// Deletes the oldest events of a run from the history, which stand at `from` or behind and up to
+/// `until`: as many as have `over` bytes, at most [`STEP`].
 fn forget_of(
     connection: &Connection,
     (run, from): (&str, u64),
@@ -108,7 +109,8 @@ fn forget_of(
     Ok(went)
 }
 
-/// Moves the border between what is acknowledged and what is not. A Gap that it falls into keeps its later part.
+/// Moves the border between what is acknowledged and what is not. A Gap that it falls into keeps
+/// its later part.
 pub(super) fn acknowledge(connection: &Connection, books: &mut Books, seq: u64) -> rusqlite::Result<()> {
     let straddling = gap_over(connection, seq)?;
     if let Some((first, last, gap, bytes)) = straddling {
@@ -200,7 +202,8 @@ impl Went {
     }
 }
 
-/// Position and bytes of the oldest events of a run, from one position to another: as many as have `over` bytes, at most [`STEP`].
+/// Position and bytes of the oldest events of a run, from one position to another: as many as have
+/// `over` bytes, at most [`STEP`].
 fn oldest_of(
     connection: &Connection,
     run: &str,
@@ -223,8 +226,8 @@ fn oldest_of(
     Ok(())
 }
 
-/// Replaces the oldest unacknowledged events of a run, which stand at `from` or behind, by Gaps: as many as have `over`
-/// bytes, at most [`STEP`].
+/// Replaces the oldest unacknowledged events of a run, which stand at `from` or behind, by Gaps: as
+/// many as have `over` bytes, at most [`STEP`].
 fn thin_out(
     connection: &Connection,
     books: &mut Books,
@@ -247,7 +250,8 @@ fn thin_out(
     Ok(went)
 }
 
-/// Puts a Gap in the place of a run's events from `first` to `last`, and of a Gap right before them.
+/// Puts a Gap in the place of a run's events from `first` to `last`, and of a Gap right before
+/// them.
 fn gap_for(
     connection: &Connection,
     books: &mut Books,
@@ -352,8 +356,8 @@ fn take(connection: &Connection, books: &mut Books, cut: u64) -> rusqlite::Resul
     Ok(taken)
 }
 
-/// The last of the oldest rows in `(after, until]` that have `over` bytes together, and how many they have. At most
-/// [`STEP`] rows at a time.
+/// The last of the oldest rows in `(after, until]` that have `over` bytes together, and how many
+/// they have. At most [`STEP`] rows at a time.
 fn oldest(
     connection: &Connection,
     (after, until): (u64, u64),

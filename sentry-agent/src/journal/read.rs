@@ -1,6 +1,7 @@
 //! The reading side, on a connection of its own: ranges for the exporter, pages for queries.
 //!
-//! Reading is total: a row whose body does not decode, and positions that have no row, come out as Gaps.
+//! Reading is total: a row whose body does not decode, and positions that have no row, come out as
+//! Gaps.
 
 use prost::Message as _;
 use rusqlite::{Connection, OptionalExtension as _, params};
@@ -208,8 +209,9 @@ pub(super) fn command_result(
 }
 
 impl Filter {
-    /// SQL over `?1` (run) and `?2` (agent). Kinds are numbers of ours, so they stand in the text. One run's items are found by
-    /// their index, so that a question for it does not read through all others'.
+    /// SQL over `?1` (run) and `?2` (agent). Kinds are numbers of ours, so they stand in the text.
+    /// One run's items are found by their index, so that a question for it does not read through
+    /// all others'.
     fn select(&self, columns: &str, and: &str) -> String {
         let gap = ItemKind::Gap as i32;
         let kinds: Vec<String> = self.kinds.iter().map(|kind| (*kind as i32).to_string()).collect();

@@ -75,7 +75,8 @@ pub(super) fn open(path: &Path) -> Result<(Connection, Origin), JournalError> {
     }
 }
 
-/// Of a reading connection, in KiB, as SQLite takes it. Most questions are for one run or the newest items.
+/// Of a reading connection, in KiB, as SQLite takes it. Most questions are for one run or the
+/// newest items.
 const READ_CACHE: i64 = -256;
 
 /// A reading connection.
@@ -183,8 +184,8 @@ pub(super) fn log_bytes(path: &Path) -> u64 {
     fs::metadata(suffixed(path, "-wal")).map_or(0, |log| log.len())
 }
 
-/// Empties the write-ahead log. SQLite begins it anew by itself only in a moment in which nobody reads, which does not come
-/// while questions overlap; this waits for those that read, a little.
+/// Empties the write-ahead log. SQLite begins it anew by itself only in a moment in which nobody
+/// reads, which does not come while questions overlap; this waits for those that read, a little.
 ///
 /// # Errors
 ///

@@ -1,5 +1,5 @@
-//! Which runs have most of the spool, or of the history: they make room before others do. Of the largest only, and in memory alone: it
-//! chooses who goes first.
+//! Which runs have most of the spool, or of the history: they make room before others do. Of the
+//! largest only, and in memory alone: it chooses who goes first.
 
 use std::collections::HashMap;
 

@@ -52,7 +52,8 @@ pub enum CommandState {
 }
 
 impl Journal {
-    /// Opens the journal at `path` or makes it. A corrupt one is moved aside and a new epoch begins.
+    /// Opens the journal at `path` or makes it. A corrupt one is moved aside and a new epoch
+    /// begins.
     ///
     /// # Errors
     ///
@@ -301,7 +302,8 @@ impl Journal {
         }))
     }
 
-    /// Runs `act` and the pruning in one transaction; the books in memory change only with the commit.
+    /// Runs `act` and the pruning in one transaction; the books in memory change only with the
+    /// commit.
     fn transact(
         &mut self,
         name: &'static str,

@@ -9,8 +9,8 @@ use std::{
 
 use sentry_private::PrivateError;
 
-/// A child of this process holds a copy of every open file from its fork to its exec. A lock that is given up
-/// meanwhile stays for that moment.
+/// A child of this process holds a copy of every open file from its fork to its exec. A lock that
+/// is given up meanwhile stays for that moment.
 const FORK_TO_EXEC: Duration = Duration::from_secs(2);
 const STEP: Duration = Duration::from_millis(10);
 

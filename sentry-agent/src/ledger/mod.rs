@@ -16,18 +16,21 @@
 //! {"body":…,"chain_uid":"…","fingerprint":"…","kind":"decision","prev":"…","seq":7,"time":"1760000000123456789"}
 //! ```
 //!
-//! `fingerprint` is the SHA-256 (hex) of the same serialisation without `fingerprint`; `prev` is the fingerprint of
-//! the entry before (64 zeros for the first); `seq` starts at 1; `time` is Unix nanoseconds. This is the shape of an
-//! OCSF 1.9 attestation (`fingerprint`, `prev_event`, `chain_uid`). HEAD is such an object too: `chain_uid`,
-//! `fingerprint`, `segment`, `seq`, and `signature`, Ed25519 over the serialisation without `signature`. The chain
-//! proves that nothing inside was changed, HEAD that nothing at the end was removed or added.
+//! `fingerprint` is the SHA-256 (hex) of the same serialisation without `fingerprint`; `prev` is
+//! the fingerprint of the entry before (64 zeros for the first); `seq` starts at 1; `time` is Unix
+//! nanoseconds. This is the shape of an OCSF 1.9 attestation (`fingerprint`, `prev_event`,
+//! `chain_uid`). HEAD is such an object too: `chain_uid`, `fingerprint`, `segment`, `seq`, and
+//! `signature`, Ed25519 over the serialisation without `signature`. The chain proves that nothing
+//! inside was changed, HEAD that nothing at the end was removed or added.
 //!
-//! JSON numbers are doubles in RFC 8785: integers beyond 2^53 in a body are written as decimal strings.
+//! JSON numbers are doubles in RFC 8785: integers beyond 2^53 in a body are written as decimal
+//! strings.
 //!
 //! # Limits
 //!
-//! A line holds at most [`LINE_LIMIT`] bytes, a segment [`SEGMENT_LIMIT`] unless [`Ledger::open_with`] says otherwise.
-//! Whoever holds the secret key can write another history; what defeats that is a copy of HEAD elsewhere.
+//! A line holds at most [`LINE_LIMIT`] bytes, a segment [`SEGMENT_LIMIT`] unless
+//! [`Ledger::open_with`] says otherwise. Whoever holds the secret key can write another history;
+//! what defeats that is a copy of HEAD elsewhere.
 //!
 //! # Order of an append
 //!
@@ -138,12 +141,13 @@ pub struct Ledger {
 impl Ledger {
     /// Opens the ledger in `dir`, or begins one there.
     ///
-    /// The newest segments are verified against HEAD; [`verify()`] proves the whole. What a crash left behind is
-    /// repaired and told by an entry.
+    /// The newest segments are verified against HEAD; [`verify()`] proves the whole. What a crash
+    /// left behind is repaired and told by an entry.
     ///
     /// # Errors
     ///
-    /// The directory cannot be used, another process has it open, or the tail is not what was written.
+    /// The directory cannot be used, another process has it open, or the tail is not what was
+    /// written.
     pub fn open(dir: &Path) -> Result<Self, LedgerError> {
         Self::open_with(dir, SEGMENT_LIMIT)
     }
@@ -180,8 +184,8 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// The entry was not written, except when syncing the directory failed after HEAD was replaced: then it may
-    /// stand there twice after a second try, which is harmless.
+    /// The entry was not written, except when syncing the directory failed after HEAD was replaced:
+    /// then it may stand there twice after a second try, which is harmless.
     pub fn append(&mut self, kind: &str, body: Value, time_unix_ns: u64) -> Result<Entry, LedgerError> {
         let (entry, line) = Entry::next(
             &entry::Link { chain_uid: &self.chain_uid, seq: self.seq, fingerprint: &self.fingerprint },
@@ -258,7 +262,8 @@ impl Ledger {
     }
 }
 
-/// The ledger's own entries are stamped when they are made; all others get their time from the caller.
+/// The ledger's own entries are stamped when they are made; all others get their time from the
+/// caller.
 fn now_unix_ns() -> u64 {
     let since_epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since_epoch.as_nanos()).unwrap_or(u64::MAX)

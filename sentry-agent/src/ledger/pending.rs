@@ -1,5 +1,6 @@
-//! The ledger as the act stage uses it: a thread of its own writes, and an act waits for it only so long. A full disk
-//! delays an entry, a slow one too; neither delays a stop by more than [`PATIENCE`].
+//! The ledger as the act stage uses it: a thread of its own writes, and an act waits for it only so
+//! long. A full disk delays an entry, a slow one too; neither delays a stop by more than
+//! [`PATIENCE`].
 
 use std::{
     collections::VecDeque,
@@ -67,7 +68,8 @@ impl Note {
     }
 }
 
-/// Hands notes to a thread that writes them in order, and keeps those the disk would not take until it does.
+/// Hands notes to a thread that writes them in order, and keeps those the disk would not take until
+/// it does.
 pub struct PendingLedger {
     desk: Arc<Desk>,
     writer: Option<thread::JoinHandle<()>>,
@@ -112,9 +114,10 @@ impl PendingLedger {
         self.desk.changed.notify_all();
     }
 
-    /// Waits until every note so far is durable, or the disk has refused it, for [`PATIENCE`] at most; true when none
-    /// waits any more. While the writer is still behind what an earlier call gave up waiting for, this does not wait
-    /// again: a disk that hangs costs one wait, not one per act.
+    /// Waits until every note so far is durable, or the disk has refused it, for [`PATIENCE`] at
+    /// most; true when none waits any more. While the writer is still behind what an earlier call
+    /// gave up waiting for, this does not wait again: a disk that hangs costs one wait, not one per
+    /// act.
     pub fn settle(&self) -> bool {
         let end = Instant::now() + PATIENCE;
         let mut queue = self.desk.queue();
@@ -160,7 +163,8 @@ struct Desk {
 #[derive(Default)]
 struct Queue {
     waiting: VecDeque<Note>,
-    /// Notes taken, and how many of them, the oldest first, the writer is through with or was refused.
+    /// Notes taken, and how many of them, the oldest first, the writer is through with or was
+    /// refused.
     noted: u64,
     tried: u64,
     /// An act went ahead of the notes up to here.
@@ -221,8 +225,8 @@ impl Desk {
         }
     }
 
-    /// The oldest note, and the number of notes taken so far. After a refusal only when a new one has come or some time
-    /// has passed.
+    /// The oldest note, and the number of notes taken so far. After a refusal only when a new one
+    /// has come or some time has passed.
     fn next(&self, refused: bool) -> Option<(Note, u64)> {
         let mut queue = self.queue();
         let (end, known) = (Instant::now() + RETRY, queue.noted);

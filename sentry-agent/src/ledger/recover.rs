@@ -55,7 +55,8 @@ pub(super) fn tail(dir: &Path, key: &SigningKey) -> Result<Tail, LedgerError> {
     })?;
     let Some(&newest) = numbers.last() else { return nothing_yet(dir, head.as_ref()) };
 
-    // Only from HEAD's segment on: what stands before it was proven when HEAD moved on, and is for `verify`.
+    // Only from HEAD's segment on: what stands before it was proven when HEAD moved on, and is for
+    // `verify`.
     let signed_in = head.as_ref().map_or(1, |head| number_of(&head.segment, &numbers));
     let mut chain = before(dir, signed_in, head.as_ref().map(|head| head.chain_uid.clone()))?;
     let mut at_head = None;

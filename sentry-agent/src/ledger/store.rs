@@ -57,7 +57,8 @@ impl Segment {
         }
     }
 
-    /// Forgets what stands behind the first `bytes`. Where the cut itself fails it is done before the next append.
+    /// Forgets what stands behind the first `bytes`. Where the cut itself fails it is done before
+    /// the next append.
     pub(super) fn take_back(&mut self, bytes: u64) {
         self.bytes = bytes;
         if let Err(error) = self.cut() {
@@ -121,8 +122,8 @@ pub(super) fn segments(dir: &Path) -> io::Result<Vec<u32>> {
     Ok(numbers)
 }
 
-/// Replaces a small file as a whole: a reader sees the old one or the new one, also after a crash. The rename is on
-/// disk once the directory is synced.
+/// Replaces a small file as a whole: a reader sees the old one or the new one, also after a crash.
+/// The rename is on disk once the directory is synced.
 pub(super) fn replace(dir: &Path, file_name: &str, content: &[u8]) -> Result<(), LedgerError> {
     let path = dir.join(file_name);
     let temporary = dir.join(format!("{file_name}.tmp"));

@@ -132,7 +132,8 @@ pub enum Flaw {
     SegmentOfHead { named: String },
 }
 
-/// Proves the whole ledger in `dir`, reading it once from start to end. Works beside a running sensor.
+/// Proves the whole ledger in `dir`, reading it once from start to end. Works beside a running
+/// sensor.
 ///
 /// # Errors
 ///
@@ -236,8 +237,8 @@ impl Chain {
         Ok(())
     }
 
-    /// Takes all lines of a segment; calls `seen` after each. Returns the bytes of whole lines; with a torn last line
-    /// that is an error unless `torn` allows it.
+    /// Takes all lines of a segment; calls `seen` after each. Returns the bytes of whole lines;
+    /// with a torn last line that is an error unless `torn` allows it.
     pub(super) fn lines(
         &mut self,
         name: &str,

@@ -5,8 +5,8 @@ use sentry_detect::run::{Account, Input, ProcessKey, machine::Recovered};
 use super::{Registry, Run, RunError};
 
 impl Registry {
-    /// Makes members of those outside of the cgroup that a freeze had stopped, and that live: no seed
-    /// finds them, and nobody else would continue or kill them.
+    /// Makes members of those outside of the cgroup that a freeze had stopped, and that live: no
+    /// seed finds them, and nobody else would continue or kill them.
     pub(super) fn adopt_stopped(
         &self,
         run: &Run,

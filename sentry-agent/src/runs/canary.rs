@@ -1,5 +1,6 @@
-//! The sensor's own synthetic run: a short process that does one act of each kind, and what of it came back through the
-//! hooks and the rings. It is in no list of runs; its records go nowhere else.
+//! The sensor's own synthetic run: a short process that does one act of each kind, and what of it
+//! came back through the hooks and the rings. It is in no list of runs; its records go nowhere
+//! else.
 
 use std::{
     collections::HashSet,
@@ -171,7 +172,8 @@ impl Registry {
         }
     }
 
-    /// Removes the cgroups of canaries whose sensor was killed while they flew. Those of a sensor that lives are its own.
+    /// Removes the cgroups of canaries whose sensor was killed while they flew. Those of a sensor
+    /// that lives are its own.
     pub fn sweep_canaries(&self) {
         let runs = self.groups.mount().join(sentry_kernel::cgroup::RUNS_DIR);
         for entry in std::fs::read_dir(runs).into_iter().flatten().flatten() {

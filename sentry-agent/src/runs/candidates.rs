@@ -66,8 +66,8 @@ impl Candidates {
 }
 
 impl Registry {
-    /// Has the kernel ask about what these selectors may mean, and fills the reserve; or empties it,
-    /// where there are none.
+    /// Has the kernel ask about what these selectors may mean, and fills the reserve; or empties
+    /// it, where there are none.
     ///
     /// # Errors
     /// When the kernel refuses.
@@ -76,8 +76,8 @@ impl Registry {
         if selection.is_empty() { self.empty_reserve() } else { self.fill_reserve() }
     }
 
-    /// Attaches all programs, since no first act may be missed, and puts slots where the kernel took
-    /// some.
+    /// Attaches all programs, since no first act may be missed, and puts slots where the kernel
+    /// took some.
     ///
     /// # Errors
     /// When the kernel refuses.

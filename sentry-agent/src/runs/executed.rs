@@ -14,7 +14,8 @@ const FILES: usize = 200;
 pub struct ExecutedFiles {
     files: BTreeMap<Key, ExecutedFile>,
     unlisted: u64,
-    /// Processes with files that are being read: when each last executed something (`CLOCK_BOOTTIME`, ns), and how many files.
+    /// Processes with files that are being read: when each last executed something
+    /// (`CLOCK_BOOTTIME`, ns), and how many files.
     processes: HashMap<ProcessKey, (u64, u64)>,
 }
 

@@ -1,9 +1,9 @@
 //! Groups below ours that no row of the journal names: whoever is in one is taken up as a run of
 //! unknown origin, an empty one is removed.
 //!
-//! Whose a group is, its mark says ([`sentry_kernel::cgroup::Mark`]). That of a sensor with another state
-//! directory is left to it, as long as that directory is there; one without a mark, which an older
-//! version or somebody else made, is ours, too.
+//! Whose a group is, its mark says ([`sentry_kernel::cgroup::Mark`]). That of a sensor with another
+//! state directory is left to it, as long as that directory is there; one without a mark, which an
+//! older version or somebody else made, is ours, too.
 
 use std::{collections::HashSet, path::Path, time::Duration};
 

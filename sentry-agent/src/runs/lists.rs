@@ -9,7 +9,8 @@ use sentry_detect::run::{AgentIdentity, RunId};
 use super::{error::RunError, run::Run};
 use crate::enrich::event::Owner;
 
-/// Ended runs whose late records can still be told to be theirs: as many as can be live, for all can end at once.
+/// Ended runs whose late records can still be told to be theirs: as many as can be live, for all
+/// can end at once.
 const ENDED: NonZeroUsize = NonZeroUsize::new(RUN_SLOTS as usize).unwrap();
 
 /// Most live runs of one user but root.

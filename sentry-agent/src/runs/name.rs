@@ -2,8 +2,9 @@
 
 use super::RunError;
 
-/// Which of the runs, given by id and agent name, `target` names: the one with this id, else the only one of this agent,
-/// else the only one whose id begins so. An id is never taken for a name: no agent may be called like one.
+/// Which of the runs, given by id and agent name, `target` names: the one with this id, else the
+/// only one of this agent, else the only one whose id begins so. An id is never taken for a name:
+/// no agent may be called like one.
 ///
 /// # Errors
 /// When none or several match.

@@ -42,8 +42,9 @@ pub struct Start {
     pub selected_by: String,
 }
 
-/// Owner of the programs and of every run. Its locks are never held together: `tables` (programs, slots), `runs`
-/// (the lists) and `canary`; but `attaching` is taken before `tables`, and `candidates` after it.
+/// Owner of the programs and of every run. Its locks are never held together: `tables` (programs,
+/// slots), `runs` (the lists) and `canary`; but `attaching` is taken before `tables`, and
+/// `candidates` after it.
 pub struct Registry {
     tables: Mutex<Tables>,
     /// Held while programs are attached or detached.
@@ -221,8 +222,8 @@ impl Registry {
         Ok(())
     }
 
-    /// Ends the watch over a run whose processes live on: no record of it is made from now on. Those that were made are
-    /// still on their way; [`Registry::close`] comes after them.
+    /// Ends the watch over a run whose processes live on: no record of it is made from now on.
+    /// Those that were made are still on their way; [`Registry::close`] comes after them.
     ///
     /// # Errors
     /// When the kernel refuses.
@@ -236,7 +237,8 @@ impl Registry {
         Ok(())
     }
 
-    /// Reads the run's counters into its books. False when it has ended or the kernel refuses (logged).
+    /// Reads the run's counters into its books. False when it has ended or the kernel refuses
+    /// (logged).
     pub fn read(&self, run: &Run) -> bool {
         let began = self.clock.boot_ns();
         let read = self.tables().programs.run(run.tag.slot);
@@ -292,7 +294,8 @@ impl Registry {
         named.map(|index| Arc::clone(&live[index]))
     }
 
-    /// Takes the run out of the kernel's tables: its tags are void, its slot is free, its cgroup (if ours) is removed.
+    /// Takes the run out of the kernel's tables: its tags are void, its slot is free, its cgroup
+    /// (if ours) is removed.
     pub fn close(&self, run: &Run) {
         // The last reading, before the slot is cleared for the next run.
         self.read(run);
@@ -322,8 +325,8 @@ impl Registry {
         tables.last_end = Some(self.clock.now());
     }
 
-    /// Takes the run off the list of live runs. Only after its last state is in the journal: until then it is found here,
-    /// from then on there.
+    /// Takes the run off the list of live runs. Only after its last state is in the journal: until
+    /// then it is found here, from then on there.
     pub fn retire(&self, run: &Run) {
         self.lists().retire(run);
     }
@@ -337,7 +340,8 @@ impl Registry {
         (tables.programs.tier().into(), tables.programs.limits(), faults)
     }
 
-    /// Enters the run into the lists first, so that no record of it finds nobody, then into the kernel's tables.
+    /// Enters the run into the lists first, so that no record of it finds nobody, then into the
+    /// kernel's tables.
     fn register(&self, new: New) -> Result<Arc<Run>, RunError> {
         let tag = self.tables().slots.take().ok_or(RunError::NoSlot)?;
         let run = match self.enter_lists(new, tag) {
@@ -354,7 +358,8 @@ impl Registry {
         Ok(run)
     }
 
-    /// The run, on the list of live ones. Where the list refuses it, its cgroup (if ours) is removed.
+    /// The run, on the list of live ones. Where the list refuses it, its cgroup (if ours) is
+    /// removed.
     pub(super) fn enter_lists(&self, new: New, tag: RunTag) -> Result<Arc<Run>, RunError> {
         let New { id, cgroup, owned, start, before } = new;
         let (command, cut) = bounded::command(start.command);
@@ -390,8 +395,9 @@ impl Registry {
         Ok(run)
     }
 
-    /// Tags the cgroups below, top down, then the tasks. A cgroup made meanwhile below a tagged one is tagged by the
-    /// kernel; one made below a not yet tagged one is found by the walk. One that belongs to another run stays its.
+    /// Tags the cgroups below, top down, then the tasks. A cgroup made meanwhile below a tagged one
+    /// is tagged by the kernel; one made below a not yet tagged one is found by the walk. One that
+    /// belongs to another run stays its.
     pub(super) fn adopt_subtree(&self, cgroup: &dyn Group, tag: RunTag) -> Result<(), RunError> {
         visit(cgroup, |id| {
             let programs = &mut self.tables().programs;

@@ -1,4 +1,5 @@
-//! When the programs beside the core's are attached: with the first run, and for a while after the last.
+//! When the programs beside the core's are attached: with the first run, and for a while after the
+//! last.
 
 use std::time::Duration;
 
@@ -10,8 +11,9 @@ use sentry_kernel::{
 
 use super::{Registry, registry::Tables};
 
-/// How long the programs stay attached after the last run: to attach and detach them all takes the kernel longer than many
-/// a run lives, because each waits until no processor is in the code that changes.
+/// How long the programs stay attached after the last run: to attach and detach them all takes the
+/// kernel longer than many a run lives, because each waits until no processor is in the code that
+/// changes.
 const REST_AFTER: Duration = Duration::from_secs(10);
 
 impl Tables {
@@ -26,8 +28,8 @@ impl Tables {
 }
 
 impl Registry {
-    /// Detaches the programs beside the core's when no run has existed for a while. Blocks for as long as the kernel takes;
-    /// a run that starts meanwhile waits for the end of it.
+    /// Detaches the programs beside the core's when no run has existed for a while. Blocks for as
+    /// long as the kernel takes; a run that starts meanwhile waits for the end of it.
     pub fn rest(&self) {
         let _attaching = self.attaching();
         let idle = self.tables().take_idle(&self.clock);

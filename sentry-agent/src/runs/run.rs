@@ -48,7 +48,8 @@ pub struct Run {
     pub selected_by: String,
     /// There was more of it.
     pub(super) command_truncated: bool,
-    /// What the ids of events, findings and decisions begin with: the run, and for a later sensor life a mark of its own.
+    /// What the ids of events, findings and decisions begin with: the run, and for a later sensor
+    /// life a mark of its own.
     pub event_prefix: String,
     /// The run as an earlier sensor life left it.
     pub(super) before: Option<Before>,
@@ -59,11 +60,11 @@ pub struct Run {
     clock: Clock,
     /// All that changes.
     life: Mutex<Life>,
-    /// The run as the journal last got it. A lock of its own: it is held while the journal's queue is
-    /// waited for, so that the newest state comes last, and nothing else may wait for that.
+    /// The run as the journal last got it. A lock of its own: it is held while the journal's queue
+    /// is waited for, so that the newest state comes last, and nothing else may wait for that.
     reported: Mutex<Option<v1::Run>>,
-    /// Its command has entered; true from the start where none is waited for. Outside of the lock: it
-    /// is asked of every run while the lists are locked.
+    /// Its command has entered; true from the start where none is waited for. Outside of the lock:
+    /// it is asked of every run while the lists are locked.
     entered: AtomicBool,
     ended: Notify,
     /// The end is in the journal's queue: who asks for the run from now on gets that.
@@ -120,7 +121,8 @@ impl Run {
             settings: new.settings,
             before: new.before.as_ref().map(|before| before.account.clone()),
         };
-        // What it uses from now on is the run's doing, also where an earlier life, by another clock, began it.
+        // What it uses from now on is the run's doing, also where an earlier life, by another
+        // clock, began it.
         let usage = usage(new.cgroup.cpu_time().unwrap_or_default(), 0);
         let entered = !new.owned || new.before.is_some();
         Self {
@@ -172,8 +174,8 @@ impl Run {
         self.step_and_queue(input, |outputs| outputs)
     }
 
-    /// Takes one input, and hands on what follows before the next can come: so a queue has the order
-    /// of the decisions. `queue` must not wait.
+    /// Takes one input, and hands on what follows before the next can come: so a queue has the
+    /// order of the decisions. `queue` must not wait.
     pub fn step_and_queue<T>(&self, input: Input<'_>, queue: impl FnOnce(Vec<Output>) -> T) -> T {
         let now_unix_ns = self.clock.unix_ns();
         let mut life = self.life();
@@ -199,7 +201,8 @@ impl Run {
 
     /// Takes an event, and whether its record has reached the journal's queue.
     pub fn event(&self, event: &Event, delivered: bool) {
-        // No clock is asked on this path: an event belongs to the window that the next reading closes.
+        // No clock is asked on this path: an event belongs to the window that the next reading
+        // closes.
         self.life().machine.step(Input::Event { event, delivered }, event.time_unix_ns);
     }
 
@@ -247,7 +250,8 @@ impl Run {
         self.life().end_asked = false;
     }
 
-    /// Wakes those who wait for the end: the books are closed and the last state is in the journal's queue.
+    /// Wakes those who wait for the end: the books are closed and the last state is in the
+    /// journal's queue.
     pub fn announce_end(&self) {
         self.announced.store(true, Ordering::Release);
         self.ended.notify_waiters();
@@ -308,7 +312,8 @@ impl Run {
         life.machine.books_are_closed() && life.executed.is_settled()
     }
 
-    /// Waits until every record of a run that was released has been read, and every executed file, at most for `limit`.
+    /// Waits until every record of a run that was released has been read, and every executed file,
+    /// at most for `limit`.
     pub async fn wait_read(&self, limit: Duration) {
         /// Between two looks; the rings are read more often.
         const LOOK_EVERY: Duration = Duration::from_millis(20);
@@ -336,8 +341,8 @@ impl Run {
         self.state() == State::Ended
     }
 
-    /// Hands the run as it is now to `submit`, unless nothing has changed since that was last done. One at a time, so
-    /// that the newest state comes last.
+    /// Hands the run as it is now to `submit`, unless nothing has changed since that was last done.
+    /// One at a time, so that the newest state comes last.
     pub fn report(&self, submit: impl FnOnce(v1::Run)) {
         let mut reported = self.reported.lock().unwrap_or_else(PoisonError::into_inner);
         let now = self.wire();
@@ -353,7 +358,8 @@ impl Run {
         self.life().machine.account()
     }
 
-    /// The same, with what it exchanged and executed, and the number of executions that are not listed.
+    /// The same, with what it exchanged and executed, and the number of executions that are not
+    /// listed.
     pub(super) fn sum(&self) -> (Account, Vec<Flow>, (Vec<ExecutedFile>, u64)) {
         let life = self.life();
         let (account, flows, executed) = (life.machine.account(), life.flows.clone(), life.executed.list());

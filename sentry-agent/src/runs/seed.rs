@@ -1,5 +1,5 @@
-//! Tasks that sit in a run's cgroup and that no program was called for when they came there: they are looked for among all
-//! tasks of the machine, and tagged.
+//! Tasks that sit in a run's cgroup and that no program was called for when they came there: they
+//! are looked for among all tasks of the machine, and tagged.
 
 use std::{sync::atomic::Ordering, time::Duration};
 
@@ -11,8 +11,8 @@ use super::Registry;
 const BETWEEN_PASSES: Duration = Duration::from_millis(1);
 
 impl Registry {
-    /// Asks for a pass over all tasks: a process with several threads entered a run, and the kernel told of its leader
-    /// alone; or programs were left out.
+    /// Asks for a pass over all tasks: a process with several threads entered a run, and the kernel
+    /// told of its leader alone; or programs were left out.
     pub fn want_seed(&self) {
         self.seed_wanted.store(true, Ordering::Release);
     }
@@ -29,9 +29,10 @@ impl Registry {
         self.seed().inspect_err(|_error| self.want_seed())
     }
 
-    /// Tags tasks that already sit in the cgroups of runs, each reported as a seed record. Passes again for tasks that
-    /// were being forked when it began: their fork may have been over before the cgroup was tagged. The tables are not
-    /// locked meanwhile: a pass takes as long as there are tasks.
+    /// Tags tasks that already sit in the cgroups of runs, each reported as a seed record. Passes
+    /// again for tasks that were being forked when it began: their fork may have been over before
+    /// the cgroup was tagged. The tables are not locked meanwhile: a pass takes as long as there
+    /// are tasks.
     pub(super) fn seed(&self) -> Result<(), LoadError> {
         let began = self.clock.boot_ns();
         loop {

@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 
 use sentry_common::table::{RUN_SLOTS, RunTag};
 
-/// Gives out slots, oldest freed first, each with a generation that was never used before: records and tags of a run
-/// that has ended can never be taken for those of the next one in its slot.
+/// Gives out slots, oldest freed first, each with a generation that was never used before: records
+/// and tags of a run that has ended can never be taken for those of the next one in its slot.
 #[derive(Debug)]
 pub struct Slots {
     free: VecDeque<u32>,

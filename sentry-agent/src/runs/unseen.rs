@@ -1,8 +1,9 @@
 //! Members whose end no program was called for.
 //!
-//! A kernel that preempts programs leaves out those that another task comes to meanwhile ([`sentry_kernel::bpf::skipped`]; seen at
-//! `sched_process_exit` on 7.2). The process's row stays in the kernel's table, and without it going the run would never be
-//! over. What the kernel says is gone is taken out, counted as ended, and as an act that was not told.
+//! A kernel that preempts programs leaves out those that another task comes to meanwhile
+//! ([`sentry_kernel::bpf::skipped`]; seen at `sched_process_exit` on 7.2). The process's row stays
+//! in the kernel's table, and without it going the run would never be over. What the kernel says is
+//! gone is taken out, counted as ended, and as an act that was not told.
 
 use sentry_common::table::RunTag;
 use sentry_detect::run::{Input, ProcessKey};
@@ -10,8 +11,8 @@ use sentry_detect::run::{Input, ProcessKey};
 use super::{Registry, Run};
 
 impl Registry {
-    /// Whether no member is left and none will come by itself: the run's own cgroup is empty, or the
-    /// tagged one is gone. It is what the kernel says now, not what the counters add up to: one
+    /// Whether no member is left and none will come by itself: the run's own cgroup is empty, or
+    /// the tagged one is gone. It is what the kernel says now, not what the counters add up to: one
     /// miscounted process must not keep a run for ever.
     #[must_use]
     pub fn is_empty(&self, run: &Run) -> bool {

@@ -5,8 +5,8 @@ use std::fmt;
 use globset::{GlobBuilder, GlobMatcher};
 
 /// A glob: `*` and `?` stand for anything but a slash, `**` for any number of path components,
-/// `[…]` for one of a set, `{a,b}` for one of several. A backslash stands for itself: systemd writes
-/// some into names of units.
+/// `[…]` for one of a set, `{a,b}` for one of several. A backslash stands for itself: systemd
+/// writes some into names of units.
 #[derive(Clone)]
 pub struct Pattern {
     text: String,

@@ -1,11 +1,12 @@
 //! Events and findings as lines of OCSF in a file, for whoever collects files.
 //!
-//! The sink reads the journal like the stream to the collector does, from a position of its own. Beside
-//! the file `PATH` it keeps `PATH.position`: how far the journal is written, and how long the file was
-//! then. A sensor that was killed cuts off what came after, and writes it again: each item is one line,
-//! once. What the journal gave up before it was written is counted in the log.
+//! The sink reads the journal like the stream to the collector does, from a position of its own.
+//! Beside the file `PATH` it keeps `PATH.position`: how far the journal is written, and how long
+//! the file was then. A sensor that was killed cuts off what came after, and writes it again: each
+//! item is one line, once. What the journal gave up before it was written is counted in the log.
 //!
-//! A file that would grow beyond its limit becomes `PATH.1`, that `PATH.2` and so on; the oldest goes.
+//! A file that would grow beyond its limit becomes `PATH.1`, that `PATH.2` and so on; the oldest
+//! goes.
 
 use std::{
     fs::{self, File, OpenOptions},

@@ -1,6 +1,6 @@
-//! Each call of the kernel fails once, or for good, while a run is begun, runs away, is acted on by hand,
-//! or is taken up. Nothing panics, and an enforced run ends killed, frozen, or reported as out of
-//! control.
+//! Each call of the kernel fails once, or for good, while a run is begun, runs away, is acted on by
+//! hand, or is taken up. Nothing panics, and an enforced run ends killed, frozen, or reported as
+//! out of control.
 
 use sentry_detect::decision::{Action, OutcomeKind};
 use sentry_kernel::fake::{Call, When};

@@ -1,8 +1,8 @@
-//! The stages together, from the kernel's counters to journal and ledger, in virtual time: on a kernel
-//! in memory, so that no right is needed and each of its calls can be made to fail.
+//! The stages together, from the kernel's counters to journal and ledger, in virtual time: on a
+//! kernel in memory, so that no right is needed and each of its calls can be made to fail.
 //!
-//! [`Sensor`] is one sensor life: the real registry, detectors, enforcer, act stage, journal and ledger.
-//! Only what reads records is left out: a tick books as delivered what the kernel has made.
+//! [`Sensor`] is one sensor life: the real registry, detectors, enforcer, act stage, journal and
+//! ledger. Only what reads records is left out: a tick books as delivered what the kernel has made.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a failed test may panic")]
 
 use std::{
@@ -126,8 +126,8 @@ impl Sensor {
         }
     }
 
-    /// The sensor is killed, and another one starts. What was in the journal's queue is written, what
-    /// waited before the act stage is lost.
+    /// The sensor is killed, and another one starts. What was in the journal's queue is written,
+    /// what waited before the act stage is lost.
     fn killed_and_started(mut self) -> Self {
         let (world, dir) = (self.world.clone(), Arc::clone(&self.dir));
         let writer = self.writer.take().unwrap();

@@ -1,8 +1,9 @@
 //! Decisions → ledger → act → verified outcome → ledger; and the beginning and end of runs.
 //!
-//! Everything that changes a run's fate passes through this one thread, so that the ledger has one order. A decision is
-//! in the ledger before it is acted on, unless the disk takes longer than [`crate::ledger::pending::PATIENCE`]: a runaway
-//! that makes the disk slow must not delay its own stop. Then the act goes first and its entries follow, in order.
+//! Everything that changes a run's fate passes through this one thread, so that the ledger has one
+//! order. A decision is in the ledger before it is acted on, unless the disk takes longer than
+//! [`crate::ledger::pending::PATIENCE`]: a runaway that makes the disk slow must not delay its own
+//! stop. Then the act goes first and its entries follow, in order.
 
 use std::{collections::VecDeque, ops::ControlFlow, sync::Arc, time::Duration};
 
@@ -207,7 +208,8 @@ impl Actor {
     }
 
     fn tell(&self, kinds: Vec<Kind>, run: &Run) {
-        // Only after the acts, and waiting: what decided a run's fate must not be lost in a flood of its events.
+        // Only after the acts, and waiting: what decided a run's fate must not be lost in a flood
+        // of its events.
         let submit = |kind| {
             let _writer_ended = self.journal.submit_waiting(v1::Item { item: Some(kind) });
         };

@@ -42,8 +42,8 @@ pub fn run(lanes: &Lanes, mut enricher: Enricher, to: &Analyse, stats: &StageSta
     }
 }
 
-/// Keeps the records of a candidate until it is decided on, and asks for that with the one that says
-/// what it is.
+/// Keeps the records of a candidate until it is decided on, and asks for that with the one that
+/// says what it is.
 fn ask(turn: Turn, lanes: &Lanes, to: &Analyse, stats: &StageStats) {
     let tag = turn.tag;
     let Some(asked) = turn.records.iter().find_map(|record| Asked::of(tag, record)) else {
@@ -95,7 +95,8 @@ fn analyse(turn: &Turn, whose: &Whose, enricher: &mut Enricher, to: &Analyse, st
                 if delivered { stats.handled(1) } else { stats.lost(1) }
             }
             Err(error) => {
-                // Not booked as delivered: the run's books stay open by one, and its report says so.
+                // Not booked as delivered: the run's books stay open by one, and its report says
+                // so.
                 tracing::error!(%error, run.id = %whose.owner().run, "undecodable record");
                 stats.lost(1);
             }

@@ -1,4 +1,5 @@
-//! Executed files → what was in them, for the run's list. Apart from the other stages, which must not wait for a file.
+//! Executed files → what was in them, for the run's list. Apart from the other stages, which must
+//! not wait for a file.
 
 use std::{
     thread,
@@ -43,8 +44,8 @@ pub fn run(requests: &Requests, registry: &Registry, stats: &StageStats, token: 
     }
 }
 
-/// A process that has executed something since may have executed the same file again, changed in between: so all that the
-/// kernel told of the run so far has to be known first.
+/// A process that has executed something since may have executed the same file again, changed in
+/// between: so all that the kernel told of the run so far has to be known first.
 fn confirmed(
     proven: Proven,
     executed: &Executed,
@@ -60,7 +61,8 @@ fn confirmed(
     }
 }
 
-/// Waits until the records of process life that the kernel has made of the run are analysed. False where one is missing.
+/// Waits until the records of process life that the kernel has made of the run are analysed. False
+/// where one is missing.
 fn is_caught_up(run: &Run, registry: &Registry) -> bool {
     if !registry.read(run) {
         return false;

@@ -1,4 +1,5 @@
-//! Executed files on their way to the hash stage. Runs take turns, so that large files of one do not keep another's waiting.
+//! Executed files on their way to the hash stage. Runs take turns, so that large files of one do
+//! not keep another's waiting.
 
 use std::{
     collections::VecDeque,
@@ -43,8 +44,8 @@ pub fn queue() -> (HashQueue, Requests) {
 }
 
 impl HashQueue {
-    /// Hands in what an exec ran: the image, and the script that it interprets. Never waits; what does not fit is
-    /// counted in the run.
+    /// Hands in what an exec ran: the image, and the script that it interprets. Never waits; what
+    /// does not fit is counted in the run.
     pub fn event(&self, run: &Arc<Run>, event: &Event, time_boot_ns: u64) {
         let EventKind::Exec { script, .. } = &event.kind else { return };
         let (process, parent) = (event.process.key, event.process.parent);

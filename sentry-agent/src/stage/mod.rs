@@ -1,4 +1,5 @@
-//! The stages between the ring and the journal, each on a thread of its own, joined by bounded queues.
+//! The stages between the ring and the journal, each on a thread of its own, joined by bounded
+//! queues.
 //!
 //! ```text
 //! ring thread → [a queue for each run] → analyse → [journal]
@@ -9,8 +10,8 @@
 //!                    moved (every 100 ms: bytes that busy runs read and wrote)
 //! ```
 //!
-//! `watch` waits for neither of the others: a flood of records that keeps the journal busy cannot delay a stop, nor can a
-//! look at all tasks of the machine.
+//! `watch` waits for neither of the others: a flood of records that keeps the journal busy cannot
+//! delay a stop, nor can a look at all tasks of the machine.
 
 pub mod analyse;
 

@@ -2,8 +2,8 @@
 //! every `SWEEP`, members whose end was not reported are taken out; and where no run has been for a
 //! while the programs are detached.
 //!
-//! Each may take long (the kernel is asked about every task, or waits for every processor): so it is not the thread that
-//! reads the counters and has runs stopped.
+//! Each may take long (the kernel is asked about every task, or waits for every processor): so it
+//! is not the thread that reads the counters and has runs stopped.
 
 use std::time::{Duration, Instant};
 

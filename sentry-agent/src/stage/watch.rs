@@ -1,4 +1,5 @@
-//! Every [`PERIOD`]: the kernel's counters of each run → findings → decisions; and the end of runs that are over.
+//! Every [`PERIOD`]: the kernel's counters of each run → findings → decisions; and the end of runs
+//! that are over.
 
 use std::{sync::Arc, time::Duration};
 
@@ -16,11 +17,13 @@ use crate::runs::{Registry, Run};
 
 /// Time between two readings of the counters.
 pub const PERIOD: Duration = Duration::from_millis(100);
-/// A reading that comes this much later than it should is told of: a run that ran away meanwhile was not stopped.
+/// A reading that comes this much later than it should is told of: a run that ran away meanwhile
+/// was not stopped.
 const LATE: Duration = Duration::from_secs(1);
 /// A run nobody entered is given up after this time.
 pub const NEVER_ENTERED: Duration = Duration::from_secs(60);
-/// Longest wait for the last records of a run to come out of the rings; its books stay open beyond it, and say so.
+/// Longest wait for the last records of a run to come out of the rings; its books stay open beyond
+/// it, and say so.
 const DRAIN: Duration = Duration::from_secs(5);
 
 /// Runs until cancelled.
@@ -59,9 +62,11 @@ fn read(registry: &Registry, run: &Arc<Run>, cases: &mpsc::Sender<Case>, stats: 
         CpuTime::default()
     });
     let usage = run.usage(cpu);
-    // Before the reading: what a closed book holds, the detector has seen, and its findings come before the end.
+    // Before the reading: what a closed book holds, the detector has seen, and its findings come
+    // before the end.
     let settled = run.is_settled();
-    // Room first: what is found and decided is acted on. Without room it is found at a later reading.
+    // Room first: what is found and decided is acted on. Without room it is found at a later
+    // reading.
     let room = cases.try_reserve_many(MOST_FINDINGS).ok();
     if room.is_none() {
         stats.lost(1);

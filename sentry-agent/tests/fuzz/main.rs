@@ -1,8 +1,9 @@
-//! Everything that reads foreign bytes gets many of them, from mutated good inputs. The same targets are in `fuzz/` for
-//! cargo-fuzz, which needs a nightly compiler; this runs everywhere and finds the same inputs each time.
+//! Everything that reads foreign bytes gets many of them, from mutated good inputs. The same
+//! targets are in `fuzz/` for cargo-fuzz, which needs a nightly compiler; this runs everywhere and
+//! finds the same inputs each time.
 //!
-//! `AGENTSENTRY_FUZZ=N` executes each target N times (`cargo xtask fuzz --executions N`), `AGENTSENTRY_FUZZ_TARGETS=a,b` those
-//! alone, `AGENTSENTRY_FUZZ_SEED` starts elsewhere.
+//! `AGENTSENTRY_FUZZ=N` executes each target N times (`cargo xtask fuzz --executions N`),
+//! `AGENTSENTRY_FUZZ_TARGETS=a,b` those alone, `AGENTSENTRY_FUZZ_SEED` starts elsewhere.
 
 mod mutate;
 mod targets;

@@ -1,12 +1,13 @@
 //! `sentry demo`: the whole story on this host, with real parts.
 //!
-//! A collector and a sensor of its own are started in a scratch directory (`scene`), a runaway is launched under
-//! `sentry run --enforce --restart 1` (`worker`), and the sensor's API, the cgroup's CPU counter, the collector's HTTP
-//! API and the ledger are watched (`watch`, `http`). Every number printed is one that the sensor or the kernel gave; no
-//! time is taken from when a line was printed. What did not happen is said, and the exit code is not 0 then.
+//! A collector and a sensor of its own are started in a scratch directory (`scene`), a runaway is
+//! launched under `sentry run --enforce --restart 1` (`worker`), and the sensor's API, the cgroup's
+//! CPU counter, the collector's HTTP API and the ledger are watched (`watch`, `http`). Every number
+//! printed is one that the sensor or the kernel gave; no time is taken from when a line was
+//! printed. What did not happen is said, and the exit code is not 0 then.
 //!
-//! Limits: needs root. The runaway stops by itself: at most [`worker::MAX_PROCESSES`] processes, at most
-//! [`worker::MAX_LIFE`].
+//! Limits: needs root. The runaway stops by itself: at most [`worker::MAX_PROCESSES`] processes, at
+//! most [`worker::MAX_LIFE`].
 
 use std::time::Duration;
 

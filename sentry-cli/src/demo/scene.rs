@@ -195,7 +195,8 @@ impl Scene {
             .map_err(|source| CliError::System { what: "remove the demo's directory", source })
     }
 
-    /// Ids of this demo's runs: as the sensor has them, and, where it died, as the runs noted themselves.
+    /// Ids of this demo's runs: as the sensor has them, and, where it died, as the runs noted
+    /// themselves.
     async fn runs(&self) -> BTreeSet<String> {
         let notes = fs::read_dir(self.dir.join(LIVES)).into_iter().flatten();
         let mut runs: BTreeSet<String> =

@@ -1,7 +1,7 @@
 //! The runaway of the demo: a worker that goes wrong in its first life and works in its second.
 //!
-//! Wrong: it uses every core and starts more and more processes. It cannot harm the host even where nothing stops it:
-//! the number of processes and the life of each are bounded.
+//! Wrong: it uses every core and starts more and more processes. It cannot harm the host even where
+//! nothing stops it: the number of processes and the life of each are bounded.
 
 use std::{
     fs, io,

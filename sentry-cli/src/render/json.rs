@@ -12,7 +12,8 @@ use sentry_view::{Finding, Report};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-/// What OCSF objects say about their origin; from the sensor and, as the socket is local, from this host.
+/// What OCSF objects say about their origin; from the sensor and, as the socket is local, from this
+/// host.
 #[derive(Debug, Default)]
 pub(crate) struct Origin {
     sensor: String,

@@ -1,7 +1,7 @@
 //! Answers as text for a person and as JSON lines. Pure: messages in, text out.
 //!
-//! What an agent can choose (names, paths, arguments) is escaped before it reaches a terminal: control characters and
-//! those that reorder text are shown, not obeyed.
+//! What an agent can choose (names, paths, arguments) is escaped before it reaches a terminal:
+//! control characters and those that reorder text are shown, not obeyed.
 
 mod act;
 

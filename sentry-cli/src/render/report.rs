@@ -116,7 +116,8 @@ fn flows(out: &mut String, flows: &[Flow]) {
     }
 }
 
-/// What this kernel does not let the sensor see. A long list is the doctor's: it is the same for every run.
+/// What this kernel does not let the sensor see. A long list is the doctor's: it is the same for
+/// every run.
 pub(super) fn limits(limits: &[String]) -> String {
     let title = paint(YELLOW, "Not seen here");
     if limits.len() > LIMIT_ROWS {

@@ -64,7 +64,8 @@ fn the_process_that_enters_is_the_one_that_becomes_the_command() {
     assert_eq!(asked.len(), 3);
 }
 
-/// Ignored signals below the real-time ones, which a test runner may ignore; bit `n - 1` is signal `n`.
+/// Ignored signals below the real-time ones, which a test runner may ignore; bit `n - 1` is signal
+/// `n`.
 fn ignored(status: &str) -> u64 {
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:\t")).unwrap();
     u64::from_str_radix(mask, 16).unwrap() & 0x7fff_ffff
@@ -117,7 +118,8 @@ fn standard_streams_are_the_commands_own() {
     assert_eq!((text(&output.stdout), text(&output.stderr)), ("through\n".into(), "err\n".into()));
 }
 
-/// Starts a command that says `ready`, sends `signal` to sentry alone, and returns sentry's exit code.
+/// Starts a command that says `ready`, sends `signal` to sentry alone, and returns sentry's exit
+/// code.
 fn signalled(sensor: &Sensor, script: &str, signal: Signal) -> (Option<i32>, String) {
     let mut child: Child = sensor
         .sentry(&["run", "-q", "--", "sh", "-c", script])

@@ -215,7 +215,8 @@ async fn old_events_go_when_there_are_too_many_and_runs_say_so() {
     sensor.send(1, vec![run("r1", v1::RunState::Running, books(0, 0, 0))]).await;
     sensor.send_events("r1", 2..=12_000, 500).await;
     sensor.acked(12_000).await;
-    // The writer acknowledges first and tidies up then; what counts is a walk during which nothing was removed.
+    // The writer acknowledges first and tidies up then; what counts is a walk during which nothing
+    // was removed.
     let (mut left, mut pruned) = (Vec::new(), 0);
     wait_until("it is below the limit and at rest", || {
         pruned = collector.metric("pruned_items_total");

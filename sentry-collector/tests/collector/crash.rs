@@ -40,7 +40,8 @@ async fn killed_again_and_again() {
         }
         let sending = sensor.send_events("r1", acked + 1..=LAST, 25);
         if rounds < 8 {
-            // While the stream is under way, as soon as this life of the process has committed something.
+            // While the stream is under way, as soon as this life of the process has committed
+            // something.
             tokio::join!(
                 async {
                     sending.await;

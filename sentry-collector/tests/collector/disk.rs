@@ -1,4 +1,5 @@
-//! A full disk: no acknowledgement without a commit, reads go on, and when there is room again the books close.
+//! A full disk: no acknowledgement without a commit, reads go on, and when there is room again the
+//! books close.
 
 use std::{fs, path::Path};
 

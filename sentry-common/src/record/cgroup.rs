@@ -13,9 +13,10 @@ pub const AT_BIRTH: u32 = 4;
 /// decided.
 pub const CANDIDATE: u32 = 8;
 
-/// A process of the run changed its cgroup, or one from outside entered it (`CGROUP_MOVE`); a cgroup was made
-/// (`CGROUP_MAKE`) or removed (`CGROUP_REMOVE`) under the run's, or is a candidate for one. For a move the header names the process that was
-/// moved, not the one that wrote to `cgroup.procs`.
+/// A process of the run changed its cgroup, or one from outside entered it (`CGROUP_MOVE`); a
+/// cgroup was made (`CGROUP_MAKE`) or removed (`CGROUP_REMOVE`) under the run's, or is a candidate
+/// for one. For a move the header names the process that was moved, not the one that wrote to
+/// `cgroup.procs`.
 #[repr(C)]
 #[derive(Clone, Copy)]
 #[cfg_attr(
@@ -36,8 +37,8 @@ const _: () = assert!(size_of::<CgroupRecord>() == 584);
 /// Records are missing from here on; without it: they are whole again.
 pub const MISSING: u32 = 1;
 
-/// The stream's own statement: records of this run begin to be missing, or have not been missing for a second. The
-/// totals are those of the run so far.
+/// The stream's own statement: records of this run begin to be missing, or have not been missing
+/// for a second. The totals are those of the run so far.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(

@@ -25,8 +25,9 @@ pub struct FileRecord {
     pub header: RecordHeader,
     /// Zeroes where the act has no file (memory made executable).
     pub file: FileKey,
-    /// By kind: `OPEN`: `f_flags`; `TRUNCATE`, `CLOSE_WRITTEN`: size in bytes; `CHANGE_MODE`: mode; `CHANGE_OWNER`:
-    /// uid << 32 | gid; `MAP_*`, `PROTECT_EXECUTE`: `PROT_*` bits; `COPY`: bytes asked for; `ALLOCATE`: mode.
+    /// By kind: `OPEN`: `f_flags`; `TRUNCATE`, `CLOSE_WRITTEN`: size in bytes; `CHANGE_MODE`: mode;
+    /// `CHANGE_OWNER`: uid << 32 | gid; `MAP_*`, `PROTECT_EXECUTE`: `PROT_*` bits; `COPY`: bytes
+    /// asked for; `ALLOCATE`: mode.
     pub detail: u64,
     pub flags: u32,
     /// errno of a refusal; 0 = not refused where it was seen.
@@ -35,8 +36,8 @@ pub struct FileRecord {
 }
 const _: () = assert!(size_of::<FileRecord>() == 1376);
 
-/// The same acts (`TRUNCATE`, `CHANGE_MODE`, `CHANGE_OWNER`) where only the syscall's path argument is left of the file.
-/// The length tells it from a [`FileRecord`].
+/// The same acts (`TRUNCATE`, `CHANGE_MODE`, `CHANGE_OWNER`) where only the syscall's path argument
+/// is left of the file. The length tells it from a [`FileRecord`].
 #[repr(C)]
 #[derive(Clone, Copy)]
 #[cfg_attr(
@@ -55,15 +56,17 @@ pub struct FileArgumentRecord {
 }
 const _: () = assert!(size_of::<FileArgumentRecord>() == 1872);
 
-/// A name was removed (`UNLINK`), changed (`RENAME`: `path` → `new_path`), added to a file (`LINK`: `path` is the file,
-/// `new_path` its new name) or made (`SYMLINK`, `MAKE_DIRECTORY`, `MAKE_NODE`), or a named attribute changed
-/// (`XATTR_*`), resolved in the kernel from directory and dentry (LSM, fentry, fexit). `argument` is then the target of
-/// a symlink or the name of an attribute, else empty.
+/// A name was removed (`UNLINK`), changed (`RENAME`: `path` → `new_path`), added to a file (`LINK`:
+/// `path` is the file, `new_path` its new name) or made (`SYMLINK`, `MAKE_DIRECTORY`, `MAKE_NODE`),
+/// or a named attribute changed (`XATTR_*`), resolved in the kernel from directory and dentry (LSM,
+/// fentry, fexit). `argument` is then the target of a symlink or the name of an attribute, else
+/// empty.
 ///
 /// Also an execve that failed (`EXEC_FAILED`), always from the argument.
 ///
-/// On kernels without those hooks the syscall's own arguments stand in `argument`/`new_argument`, relative to
-/// `directory`/`new_directory` (the `*at` descriptor's or working directory's path), and `path` fields are empty.
+/// On kernels without those hooks the syscall's own arguments stand in `argument`/`new_argument`,
+/// relative to `directory`/`new_directory` (the `*at` descriptor's or working directory's path),
+/// and `path` fields are empty.
 #[repr(C)]
 #[derive(Clone, Copy)]
 #[cfg_attr(
@@ -87,7 +90,8 @@ pub struct NameRecord {
     pub new_path: PathText,
     /// With [`FROM_ARGUMENT`]; with [`FROM_HOOK`] the text that belongs to the act.
     pub argument: ArgumentText,
-    /// Only with [`FROM_ARGUMENT`]: the new name of `RENAME` and `LINK`, the target of a symlink, the name of an attribute.
+    /// Only with [`FROM_ARGUMENT`]: the new name of `RENAME` and `LINK`, the target of a symlink,
+    /// the name of an attribute.
     pub new_argument: ArgumentText,
 }
 const _: () = assert!(size_of::<NameRecord>() == 3704);

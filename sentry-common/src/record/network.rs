@@ -3,7 +3,8 @@
 use super::text::ArgumentText;
 use crate::abi::RecordHeader;
 
-/// An act of an IPv4 or IPv6 socket; which fields are filled depends on the kind. Unset addresses and ports are zero.
+/// An act of an IPv4 or IPv6 socket; which fields are filled depends on the kind. Unset addresses
+/// and ports are zero.
 ///
 /// `CONNECT`: connect(2), before the kernel acts on it; `SEND`: a datagram with an address of its
 /// own, or a packet of a raw or ICMP socket; `SOCKET`: a socket of any family was made;
@@ -52,7 +53,8 @@ pub const PEER_IN_RUN: u32 = 2;
 )]
 pub struct UnixRecord {
     pub header: RecordHeader,
-    /// The process that called listen(2) or bound the socket; zeroes where the kernel does not keep it.
+    /// The process that called listen(2) or bound the socket; zeroes where the kernel does not keep
+    /// it.
     pub peer_start_boot_ns: u64,
     pub peer_cgroup: u64,
     pub peer_tgid: u32,

@@ -31,7 +31,8 @@ const _: () = assert!(size_of::<TargetRecord>() == 72);
 pub mod access {
     /// The kernel's check for any access to another process, to read (`PTRACE_MODE_READ`).
     pub const READ: u32 = 1;
-    /// The same to change (`PTRACE_MODE_ATTACH`): ptrace, `process_vm_writev`, `/proc/PID/mem`, `pidfd_getfd`.
+    /// The same to change (`PTRACE_MODE_ATTACH`): ptrace, `process_vm_writev`, `/proc/PID/mem`,
+    /// `pidfd_getfd`.
     pub const ATTACH: u32 = 2;
     /// The process asked to be traced (`PTRACE_TRACEME`).
     pub const TRACE_ME: u32 = 3;
@@ -76,8 +77,8 @@ pub struct KernelRecord {
 }
 const _: () = assert!(size_of::<KernelRecord>() == 1880);
 
-/// `MOUNT`, `UNMOUNT`, `CHANGE_ROOT` and `WATCH` where only the syscall's arguments are left. The length tells it from a
-/// [`KernelRecord`].
+/// `MOUNT`, `UNMOUNT`, `CHANGE_ROOT` and `WATCH` where only the syscall's arguments are left. The
+/// length tells it from a [`KernelRecord`].
 #[repr(C)]
 #[derive(Clone, Copy)]
 #[cfg_attr(

@@ -43,8 +43,8 @@ pub const SCRIPT: u32 = 1;
 /// Called by a thread that was not the first of its process.
 pub const BY_THREAD: u32 = 2;
 
-/// A new program image (`EXEC`; `STARTED_OUTSIDE` where the process is no member), or a process that was there before the tag
-/// (`SEED`).
+/// A new program image (`EXEC`; `STARTED_OUTSIDE` where the process is no member), or a process
+/// that was there before the tag (`SEED`).
 #[repr(C)]
 #[derive(Clone, Copy)]
 #[cfg_attr(
@@ -67,7 +67,8 @@ pub struct ExecRecord {
     pub flags: u32,
     /// Thread id of the caller before the exec, which took over the process's id.
     pub old_tid: u32,
-    /// The process that the run asked and that started this one, or whose descendants did; zeroes for a member.
+    /// The process that the run asked and that started this one, or whose descendants did; zeroes
+    /// for a member.
     pub asked_start_boot_ns: u64,
     pub asked_tgid: u32,
     pub reserved: u32,

@@ -1,4 +1,5 @@
-//! Variable text inside fixed records: a length, flags and a byte buffer. Bytes past the length are undefined.
+//! Variable text inside fixed records: a length, flags and a byte buffer. Bytes past the length are
+//! undefined.
 
 /// Most bytes of a path that a record carries, NUL separators included.
 pub const PATH_CAPACITY: usize = 1024;
@@ -13,7 +14,8 @@ pub const ARGUMENT_CAPACITY: usize = 512;
 pub const TRUNCATED: u32 = 1;
 /// The memory could not be read; the text is empty or cut.
 pub const UNREADABLE: u32 = 2;
-/// The walk ended at a dentry that hangs on no mount of this namespace (unlinked mount, memfd, pipe).
+/// The walk ended at a dentry that hangs on no mount of this namespace (unlinked mount, memfd,
+/// pipe).
 pub const DETACHED: u32 = 4;
 
 /// A path as the kernel resolved it: components from the leaf to the root, each ended by NUL.

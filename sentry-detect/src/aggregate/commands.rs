@@ -1,7 +1,8 @@
 //! Repeated command lines: how often each was run, over the newest slices.
 //!
-//! A table of [`COMMANDS`] fingerprints, the least recently run leaves first. What is run often enough to matter is
-//! never the least recent; a count that was lost with its row makes the repeated share smaller, never larger.
+//! A table of [`COMMANDS`] fingerprints, the least recently run leaves first. What is run often
+//! enough to matter is never the least recent; a count that was lost with its row makes the
+//! repeated share smaller, never larger.
 
 use std::num::NonZeroUsize;
 

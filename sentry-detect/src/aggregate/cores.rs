@@ -33,7 +33,8 @@ impl Cores {
     pub(crate) fn measure(&mut self, readings: &Readings, start_unix_ns: u64) -> CoreUse {
         self.0.reset();
         for step in readings.steps(start_unix_ns) {
-            // Rounded to nearest: a float below zero or without value does not occur, and the cast saturates.
+            // Rounded to nearest: a float below zero or without value does not occur, and the cast
+            // saturates.
             self.0.saturating_record((step.cores() * 100.0).round() as u64);
         }
         let at = |quantile| self.0.lowest_equivalent(self.0.value_at_quantile(quantile)) as f64 / 100.0;

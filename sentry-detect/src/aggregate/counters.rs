@@ -16,22 +16,23 @@ macro_rules! readings {
         pub struct Counters {
             $($(#[$reported_doc])+ pub $reported: u64,)+
             $($(#[$kept_doc])+ pub $kept: u64,)+
-            /// `usage_usec` of the cgroup's `cpu.stat`. A member that left the cgroup is counted up to
-            /// then: what it burns outside is not in it, while its births and acts are in the other
-            /// counts.
+            /// `usage_usec` of the cgroup's `cpu.stat`. A member that left the cgroup is counted up
+            /// to then: what it burns outside is not in it, while its births and acts are in the
+            /// other counts.
             pub cpu_usec: u64,
-            /// Time in which a ready task had to wait for a CPU: `some` of `cpu.pressure`. Absent on
-            /// kernels without pressure accounting. Shown with a finding; no rule counts it.
+            /// Time in which a ready task had to wait for a CPU: `some` of `cpu.pressure`. Absent
+            /// on kernels without pressure accounting. Shown with a finding; no rule counts it.
             pub cpu_wait_usec: u64,
-            /// Bytes that members read and wrote by system calls, also from and to the page cache. What
-            /// was not read yet, or may not be read, is missing.
+            /// Bytes that members read and wrote by system calls, also from and to the page cache.
+            /// What was not read yet, or may not be read, is missing.
             pub moved_bytes: u64,
             pub lost_critical: u64,
             pub lost_bulk: u64,
         }
 
         impl Counters {
-            /// What was added since an earlier reading. A counter that went back counts as unchanged.
+            /// What was added since an earlier reading. A counter that went back counts as
+            /// unchanged.
             #[must_use]
             pub fn since(&self, earlier: &Self) -> Self {
                 Self {

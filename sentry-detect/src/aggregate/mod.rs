@@ -1,6 +1,7 @@
 //! Windows: what a run did in a slice of time.
 //!
-//! Counter readings become [`window::Window`]s; events become tables over the newest slices of a horizon.
+//! Counter readings become [`window::Window`]s; events become tables over the newest slices of a
+//! horizon.
 
 pub mod counters;
 

@@ -1,8 +1,8 @@
 //! The newest slices of time, as positions of a ring that tables of counts are kept in.
 //!
-//! A horizon is [`FULL`] slices; with the one that is still open there are [`COUNT`]. So a table covers between one
-//! horizon and nine eighths of it. Time advances with the readings: an event belongs to the slice that is open when it
-//! comes, and within a slice order means nothing.
+//! A horizon is [`FULL`] slices; with the one that is still open there are [`COUNT`]. So a table
+//! covers between one horizon and nine eighths of it. Time advances with the readings: an event
+//! belongs to the slice that is open when it comes, and within a slice order means nothing.
 
 /// Closed slices that make the horizon.
 pub(crate) const FULL: u64 = 8;
@@ -27,7 +27,8 @@ impl Slices {
         (self.open % COUNT as u64) as usize
     }
 
-    /// Opens the slice of `now_unix_ns` and returns the positions that have to be emptied for it. Never goes back.
+    /// Opens the slice of `now_unix_ns` and returns the positions that have to be emptied for it.
+    /// Never goes back.
     pub(crate) fn advance(&mut self, now_unix_ns: u64) -> impl Iterator<Item = usize> + use<> {
         let to = (now_unix_ns / self.length_ns).max(self.open);
         // More steps than positions would empty the same ones twice.

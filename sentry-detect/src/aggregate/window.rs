@@ -1,8 +1,9 @@
 //! Windows over counter readings: what was added between two of them.
 //!
-//! Readings come about every 100 ms, but any spacing will do; one that is not later than the newest is refused. At most
-//! [`CAPACITY`] are kept: readings closer together than a sixtieth of the longest horizon are merged, the newest
-//! always stands. So a horizon is met to within one such part, whatever the rate of readings.
+//! Readings come about every 100 ms, but any spacing will do; one that is not later than the newest
+//! is refused. At most [`CAPACITY`] are kept: readings closer together than a sixtieth of the
+//! longest horizon are merged, the newest always stands. So a horizon is met to within one such
+//! part, whatever the rate of readings.
 
 use std::collections::VecDeque;
 
@@ -10,8 +11,8 @@ use super::counters::Counters;
 
 /// Most readings kept.
 pub const CAPACITY: usize = 64;
-/// Parts that the longest horizon is resolved into. Below [`CAPACITY`], for the reading just behind the horizon, the
-/// newest, and the one that the newest replaces.
+/// Parts that the longest horizon is resolved into. Below [`CAPACITY`], for the reading just behind
+/// the horizon, the newest, and the one that the newest replaces.
 const PARTS: u64 = 60;
 
 /// What a run did from one reading to a later one.
@@ -83,7 +84,8 @@ impl Readings {
         self.kept.clear();
     }
 
-    /// The window from the youngest reading that is at least `horizon_ns` old, or `None` while there is none so old.
+    /// The window from the youngest reading that is at least `horizon_ns` old, or `None` while
+    /// there is none so old.
     #[must_use]
     pub fn covering(&self, horizon_ns: u64) -> Option<Window> {
         let newest = self.kept.back()?;
@@ -91,8 +93,8 @@ impl Readings {
         Some(first.until(newest))
     }
 
-    /// The window from the oldest reading that is at most `horizon_ns` old. Where no reading is that young (they
-    /// came late), the window since the one before the newest.
+    /// The window from the oldest reading that is at most `horizon_ns` old. Where no reading is
+    /// that young (they came late), the window since the one before the newest.
     #[must_use]
     pub fn within(&self, horizon_ns: u64) -> Option<Window> {
         let newest = self.kept.back()?;

@@ -1,7 +1,7 @@
 //! Much CPU, little variety of acts: `cpu-spin`.
 //!
-//! A compiler burns CPU and opens hundreds of files meanwhile; a program caught in a loop burns CPU and does nothing
-//! else, or the same few things. The verdict is a confidence made of two scores:
+//! A compiler burns CPU and opens hundreds of files meanwhile; a program caught in a loop burns CPU
+//! and does nothing else, or the same few things. The verdict is a confidence made of two scores:
 //!
 //! - *CPU*: cores used over the hold time (the lesser of the average and of what three of four
 //!   readings reached), 1.0 at five quarters of the limit.
@@ -44,14 +44,15 @@ limits! {
     Limits, "cpu_" {
         /// `cpu-spin`: CPU use lasts this long; `call-flood`: the rate of calls does
         hold_ms: u64 = 3_000 in 500.0..=30_000.0;
-        /// so many cores used, on average and in three of four readings; time waited for a processor
-        /// does not count
+        /// so many cores used, on average and in three of four readings; time waited for a
+        /// processor does not count
         min_cores: f64 = 0.8 in 0.05..=1024.0;
         /// distinct acts that count as full variety; variety speaks against a spin
         full_variety: u64 = 64 in 2.0..=128.0;
         /// confidence from which it is a finding
         min_confidence: f64 = 0.7 in 0.1..=1.0;
-        /// `true`: a sure `cpu-spin` freezes and kills an enforced run; `false`: it is a finding only
+        /// `true`: a sure `cpu-spin` freezes and kills an enforced run; `false`: it is a finding
+        /// only
         leads_to_acts: bool = false;
     }
 }

@@ -1,7 +1,7 @@
 //! The same few command lines are executed again and again.
 //!
-//! A build executes many programs too, but each with a command line of its own. So the loop asks for
-//! command lines that *repeat*.
+//! A build executes many programs too, but each with a command line of its own. So the loop asks
+//! for command lines that *repeat*.
 
 use super::{
     contract::{About, Rule, Seen, Shown, Urgency, Verdict},

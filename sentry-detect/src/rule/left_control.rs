@@ -1,12 +1,14 @@
-//! `left-control`: the run asked a process outside of it for work, and what that process does is not the run's.
+//! `left-control`: the run asked a process outside of it for work, and what that process does is
+//! not the run's.
 //!
 //! Judged event by event, and a finding at the next reading: one for each service that was asked,
 //! and another one for a request after the cool-down. Memory is fixed: the newest request of each
 //! service in `PEERS`, each text of it cut to `LONGEST` bytes.
 //!
-//! A request is: a unix connection or datagram to a listed service that is not in the run itself; a TCP connection that
-//! succeeded, to a listed port of this host; a file written, linked or renamed to where cron or at look for work. A
-//! normal agent does some of it for good reasons, so that it is recorded and never leads to an act.
+//! A request is: a unix connection or datagram to a listed service that is not in the run itself; a
+//! TCP connection that succeeded, to a listed port of this host; a file written, linked or renamed
+//! to where cron or at look for work. A normal agent does some of it for good reasons, so that it
+//! is recorded and never leads to an act.
 
 use super::{
     contract::{About, Rule, Seen, Shown, Urgency, Verdict},

@@ -1,5 +1,5 @@
-//! How a rule declares the thresholds that it is judged by: each once, with its type, default, range
-//! and meaning. Reading a configuration, writing one, checking it and the table in
+//! How a rule declares the thresholds that it is judged by: each once, with its type, default,
+//! range and meaning. Reading a configuration, writing one, checking it and the table in
 //! `docs/configuration.md` follow from the declaration.
 
 use serde::{

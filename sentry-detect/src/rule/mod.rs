@@ -1,5 +1,5 @@
-//! Rules: what is a finding. One file each, with its thresholds, what it remembers, its tags, what it
-//! shows as evidence, and whether it leads to acts.
+//! Rules: what is a finding. One file each, with its thresholds, what it remembers, its tags, what
+//! it shows as evidence, and whether it leads to acts.
 //!
 //! To add one: a file with an implementation of `contract::Rule`, and a row in `table`.
 

@@ -18,7 +18,8 @@ const SPAWN_STORM: RuleId = RuleId::new("spawn-storm");
 /// Endpoint Denial of Service: OS Exhaustion Flood.
 const TAGS: &[&str] = &["attack:T1499", "attack:T1499.001", "owasp-asi:ASI08"];
 
-/// Confidence of a storm just at its limits; it grows by [`STORM_GAIN`] for each further multiple of them.
+/// Confidence of a storm just at its limits; it grows by [`STORM_GAIN`] for each further multiple
+/// of them.
 const STORM_BASE: f64 = 0.8;
 const STORM_GAIN: f64 = 0.1;
 
@@ -66,7 +67,8 @@ impl Rule for SpawnStorm {
     }
 }
 
-/// Processes that were born and stay, over `window`: at most the storm horizon long, or as late as the reading came.
+/// Processes that were born and stay, over `window`: at most the storm horizon long, or as late as
+/// the reading came.
 fn judge(window: &Window, limits: &Limits) -> Option<RunawaySignal> {
     let (births, deaths) = (window.added.processes_born, window.added.processes_ended);
     let net = births.saturating_sub(deaths) as f64;

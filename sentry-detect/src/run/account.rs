@@ -48,8 +48,8 @@ impl Account {
         }
     }
 
-    /// Whether the record of the run is complete, where `events` are kept of it, with `gaps` between
-    /// them.
+    /// Whether the record of the run is complete, where `events` are kept of it, with `gaps`
+    /// between them.
     #[must_use]
     pub fn is_complete(&self, events: u64, gaps: u64) -> bool {
         let [critical, bulk] = self.rings.map(|ring| Books {

@@ -108,7 +108,8 @@ impl Books {
         }
     }
 
-    /// All records have come: one whose count fell beside the last reading is a record all the same.
+    /// All records have come: one whose count fell beside the last reading is a record all the
+    /// same.
     pub(super) fn drained(&mut self) {
         let rings = self.rings();
         for (uncounted, books) in self.uncounted.iter_mut().zip(rings) {

@@ -15,8 +15,9 @@
 //! fails needs no correction, and two findings while a ladder is in flight are decided once.
 //!
 //! A finding of high or critical severity and enough confidence goes down the whole ladder, freeze
-//! (unless frozen) and kill, where its rule leads to acts; any other is observed. In observe mode the
-//! same decisions are made and have outcomes, too: what *would* be is kept apart from what *is*.
+//! (unless frozen) and kill, where its rule leads to acts; any other is observed. In observe mode
+//! the same decisions are made and have outcomes, too: what *would* be is kept apart from what
+//! *is*.
 
 use crate::{
     decision::{Action, Decision, Outcome, OutcomeKind},

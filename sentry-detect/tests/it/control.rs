@@ -200,7 +200,8 @@ fn it_is_only_recorded() {
 }
 
 proptest! {
-    /// One finding per service and cool-down, whatever is asked when; each has an event of the run as its evidence.
+    /// One finding per service and cool-down, whatever is asked when; each has an event of the run
+    /// as its evidence.
     #[test]
     fn a_service_is_found_once_per_cool_down(
         acts in prop::collection::vec((0..LISTED.len() + 3, 1..3_000u64), 1..80),

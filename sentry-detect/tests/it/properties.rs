@@ -142,7 +142,8 @@ proptest! {
                 prop_assert!(term.value.is_finite() && term.holds(), "{term:?}");
             }
         }
-        // One rule is not found twice within the cool-down, unless it was not to be acted on and now is.
+        // One rule is not found twice within the cool-down, unless it was not to be acted on and
+        // now is.
         let sure = |finding: &Finding| finding.signal.confidence >= nervous().limits().common.act_min_confidence;
         for (n, finding) in found.iter().enumerate() {
             let again = found[n + 1..].iter().find(|later| later.signal.rule == finding.signal.rule);

@@ -1,7 +1,7 @@
 //! A recorded run gives the findings that it gave when it was recorded, byte for byte.
 //!
-//! `tests/fixtures/runaways.jsonl` holds the inputs, `runaways.findings.jsonl` the findings; `UPDATE_GOLDEN=1` writes
-//! both anew. A change of either file is a change of behaviour.
+//! `tests/fixtures/runaways.jsonl` holds the inputs, `runaways.findings.jsonl` the findings;
+//! `UPDATE_GOLDEN=1` writes both anew. A change of either file is a change of behaviour.
 
 use std::{error::Error, fs, path::PathBuf};
 

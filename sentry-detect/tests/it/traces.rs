@@ -174,7 +174,8 @@ fn a_spin_in_an_agent_that_goes_on_working_a_little_is_found() {
 #[test]
 fn a_build_is_not_found() {
     let mut trace = Trace::new();
-    // cargo build: bursts of rustc, each with its own command line and its own many files, all cores busy.
+    // cargo build: bursts of rustc, each with its own command line and its own many files, all
+    // cores busy.
     for tick in 0..300 {
         let burst = if tick % 20 < 10 { 10 } else { 1 };
         for n in 0..burst {
@@ -191,7 +192,8 @@ fn a_build_is_not_found() {
 #[test]
 fn make_with_eight_jobs_is_not_found() {
     let mut trace = Trace::new();
-    // Eight jobs of a shell, a driver, a compiler and an assembler each; 24 processes more at the widest.
+    // Eight jobs of a shell, a driver, a compiler and an assembler each; 24 processes more at the
+    // widest.
     for tick in 0..200 {
         for job in 0..3 {
             let unit = format!("{tick}_{job}.c");

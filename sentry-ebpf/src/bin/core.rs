@@ -45,15 +45,16 @@ pub fn cgroup_remove(ctx: BtfTracePointContext) -> i32 {
     0
 }
 
-/// `struct bpf_iter__task { meta; task; }`, `meta` beginning with the output; the last call has no task. aya-ebpf 0.2
-/// has no macro for iterators.
+/// `struct bpf_iter__task { meta; task; }`, `meta` beginning with the output; the last call has no
+/// task. aya-ebpf 0.2 has no macro for iterators.
 #[unsafe(link_section = "iter/task")]
 #[unsafe(no_mangle)]
 pub extern "C" fn seed(ctx: *mut core::ffi::c_void) -> i32 {
     let ctx = BtfTracePointContext::new(ctx);
     let (meta, task): (*const *mut seq_file, *const u8) = (ctx.arg(0), ctx.arg(1));
     if !task.is_null() {
-        // SAFETY: the kernel passes both; the verifier knows the type of `meta` and of its first field.
+        // SAFETY: the kernel passes both; the verifier knows the type of `meta` and of its first
+        // field.
         probes::seed::iter_task(unsafe { *meta }, task);
     }
     0

@@ -1,5 +1,6 @@
-//! Programs that do nothing, for `cargo xtask bench`: what the hooks cost by themselves, without the sensor's work.
-//! Never part of the sensor. The loader of the benchmark loads the object once per hook and names the hook.
+//! Programs that do nothing, for `cargo xtask bench`: what the hooks cost by themselves, without
+//! the sensor's work. Never part of the sensor. The loader of the benchmark loads the object once
+//! per hook and names the hook.
 #![no_std]
 #![no_main]
 

@@ -1,4 +1,5 @@
-//! What is done to files beside opening, unlinking and renaming them, and execs that fail. Tiers A and B.
+//! What is done to files beside opening, unlinking and renaming them, and execs that fail. Tiers A
+//! and B.
 #![no_std]
 #![no_main]
 

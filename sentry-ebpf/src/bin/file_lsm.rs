@@ -1,4 +1,5 @@
-//! File acts at the objects, by BPF-LSM. Tier A. All return the verdict of the program before (0 = allow).
+//! File acts at the objects, by BPF-LSM. Tier A. All return the verdict of the program before (0 =
+//! allow).
 #![no_std]
 #![no_main]
 

@@ -23,7 +23,8 @@ static CALLS: ProgramArray<{ family::COUNT }> = ProgramArray::new();
 #[btf_tracepoint(function = "sys_exit")]
 pub fn sys_exit(ctx: BtfTracePointContext) -> i32 {
     if let Some(family) = syscall::sys_exit(ctx.arg(0), ctx.arg(1)) {
-        // SAFETY: nothing is held that would have to be dropped; a family without a program comes back.
+        // SAFETY: nothing is held that would have to be dropped; a family without a program comes
+        // back.
         unsafe { CALLS.tail_call(&ctx, family) };
     }
     0

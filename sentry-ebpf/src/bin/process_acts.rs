@@ -1,6 +1,7 @@
 //! Acts on processes and on the kernel, by trampolines. Tiers A and B.
 //!
-//! The result is asked for by helper, not taken as the last argument: the number of arguments differs by version.
+//! The result is asked for by helper, not taken as the last argument: the number of arguments
+//! differs by version.
 #![no_std]
 #![no_main]
 

@@ -1,5 +1,5 @@
-//! The least that an event can cost, for `cargo xtask bench`: a record of the usual size, reserved and submitted without
-//! a wake-up, nothing in it but its length. Never part of the sensor.
+//! The least that an event can cost, for `cargo xtask bench`: a record of the usual size, reserved
+//! and submitted without a wake-up, nothing in it but its length. Never part of the sensor.
 #![no_std]
 #![no_main]
 

@@ -35,11 +35,12 @@ mod number {
     pub(super) const PIDFD_SEND_SIGNAL: u64 = 424;
 }
 
-/// Number of the current task's call, `u64::MAX` outside of one. A 32-bit program's numbers mean other calls.
-/// `bpf_task_pt_regs`: 5.15+.
+/// Number of the current task's call, `u64::MAX` outside of one. A 32-bit program's numbers mean
+/// other calls. `bpf_task_pt_regs`: 5.15+.
 #[inline(always)]
 fn current() -> u64 {
-    // SAFETY: the argument is the trusted current task; the result is only read through probe reads.
+    // SAFETY: the argument is the trusted current task; the result is only read through probe
+    // reads.
     let regs = unsafe { bpf_task_pt_regs(gate::current_task().cast_mut().cast()) } as *const u8;
     read(regs, of(o::REGS_ORIG_AX)).unwrap_or(u64::MAX)
 }
@@ -70,9 +71,10 @@ pub fn is_fanotify_mark() -> bool {
 
 /// What the traced function gave, all 64 bits of the register.
 ///
-/// VERIFIER: the helper's status, always 0 in fexit, is left alone. Verifiers before 6.8 can take one scalar for another that it was
-/// once equal to (mended by the kernel's d028f87517d6): with a default for a failure, 6.1 took the result of `kernel_clone` for the
-/// status and left out what a refusal does.
+/// VERIFIER: the helper's status, always 0 in fexit, is left alone. Verifiers before 6.8 can take
+/// one scalar for another that it was once equal to (mended by the kernel's d028f87517d6): with a
+/// default for a failure, 6.1 took the result of `kernel_clone` for the status and left out what a
+/// refusal does.
 #[inline(always)]
 pub fn result(ctx: &FExitContext) -> i64 {
     let mut result = 0;

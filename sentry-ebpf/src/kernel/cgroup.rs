@@ -15,8 +15,8 @@ pub fn id(cgroup: *const u8) -> u64 {
     }
 }
 
-/// Id of the parent of a `struct cgroup` (0 for the root). `cgroup.self` is the struct's first field, so a pointer to
-/// the parent's css is a pointer to the parent.
+/// Id of the parent of a `struct cgroup` (0 for the root). `cgroup.self` is the struct's first
+/// field, so a pointer to the parent's css is a pointer to the parent.
 #[inline(always)]
 pub fn parent_id(cgroup: *const u8) -> u64 {
     match read_pointer(cgroup, of(o::CGROUP_PARENT)) {

@@ -72,8 +72,9 @@ pub fn inode_at(path: *const u8) -> u64 {
     read(dentry as *const u8, of(o::DENTRY_INODE)).unwrap_or(0)
 }
 
-/// True for a file that a file system opened below another one, under that one's name (`open_with_fake_path`; overlayfs,
-/// seen on 6.1, not on 6.12): its inode is not the one of its path.
+/// True for a file that a file system opened below another one, under that one's name
+/// (`open_with_fake_path`; overlayfs, seen on 6.1, not on 6.12): its inode is not the one of its
+/// path.
 #[inline(always)]
 pub fn is_below(file: *const u8) -> bool {
     let named = inode_at(path(file));

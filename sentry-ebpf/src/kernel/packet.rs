@@ -131,7 +131,8 @@ pub fn ports(ctx: &SkBuffContext, header: &Header) -> [u16; 2] {
     ctx.load::<[u16; 2]>(header.length as usize).unwrap_or([0; 2]).map(u16::from_be)
 }
 
-/// True when the payload is the start of a TLS connection: a handshake record with a client's hello.
+/// True when the payload is the start of a TLS connection: a handshake record with a client's
+/// hello.
 #[inline(always)]
 pub fn is_tls_hello(ctx: &SkBuffContext, packet: &Packet) -> bool {
     match ctx.load::<[u8; 6]>(packet.payload as usize) {
@@ -183,8 +184,8 @@ pub fn write_payload(ctx: &SkBuffContext, packet: &Packet, fields: &mut PayloadR
         return;
     }
     let length = if packet.length > room { room } else { packet.length };
-    // The compiler knows these bounds and would drop a check; the verifier has lost the upper one by now (6.18), and learns
-    // none from a comparison with 0 (6.1). The room is a power of two.
+    // The compiler knows these bounds and would drop a check; the verifier has lost the upper one
+    // by now (6.18), and learns none from a comparison with 0 (6.1). The room is a power of two.
     const { assert!(PAYLOAD_CAPACITY.is_power_of_two()) };
     let length = ((core::hint::black_box(u64::from(length)) - 1) & u64::from(room - 1)) + 1;
     let length = length as u32;

@@ -38,7 +38,8 @@ pub fn write_child(directory: *const u8, dentry: Option<*const u8>, out: &mut Pa
     };
 }
 
-/// Writes the path of `dentry` within its file system. Where that is mounted is not known: the path is marked as cut.
+/// Writes the path of `dentry` within its file system. Where that is mounted is not known: the path
+/// is marked as cut.
 #[inline(always)]
 pub fn write_below_mount(mut dentry: *const u8, out: &mut PathText) {
     out.length = 0;
@@ -100,8 +101,9 @@ fn walk(mut mount: *const u8, mut dentry: *const u8, out: &mut PathText) -> u32 
     TRUNCATED
 }
 
-/// Where a dentry's parent and name are: by one read where the parent stands before the name, hash and length between
-/// them, as it does in every kernel seen (6.1 to 7.2). The verifier knows the offsets and leaves the other way out.
+/// Where a dentry's parent and name are: by one read where the parent stands before the name, hash
+/// and length between them, as it does in every kernel seen (6.1 to 7.2). The verifier knows the
+/// offsets and leaves the other way out.
 #[inline(always)]
 fn parent_and_name(dentry: *const u8) -> Option<(*const u8, *const u8)> {
     let (parent, name) = (of(o::DENTRY_PARENT), of(o::DENTRY_NAME) + of(o::QSTR_NAME));
@@ -114,9 +116,9 @@ fn parent_and_name(dentry: *const u8) -> Option<(*const u8, *const u8)> {
 
 #[inline(always)]
 fn append(name: *const u8, out: &mut PathText) -> Result<(), u32> {
-    // VERIFIER: the running length is read back from the record at each step, as an unknown number. Kept in a register
-    // its range differs on every path through the loop, and 6.18 gives up after a million instructions.
-    // SAFETY: a reference is readable.
+    // VERIFIER: the running length is read back from the record at each step, as an unknown number.
+    // Kept in a register its range differs on every path through the loop, and 6.18 gives up after
+    // a million instructions. SAFETY: a reference is readable.
     let length = unsafe { (&raw const out.length).read_volatile() } as usize;
     if length >= PATH_CAPACITY {
         return Err(TRUNCATED);

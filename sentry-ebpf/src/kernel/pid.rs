@@ -52,7 +52,8 @@ pub fn is_in_initial_namespace(task: *const u8) -> bool {
     }
 }
 
-/// The process behind a pidfd, or null. It hangs on the inode since pidfs (6.9), on the file before.
+/// The process behind a pidfd, or null. It hangs on the inode since pidfs (6.9), on the file
+/// before.
 #[inline(always)]
 pub fn of_file(file: *const u8) -> *const u8 {
     if let Some(inode) = read_pointer(file, of(o::FILE_INODE))

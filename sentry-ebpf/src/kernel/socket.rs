@@ -62,7 +62,8 @@ pub fn of_descriptor(task: *const u8, descriptor: u32) -> Option<*const u8> {
     read_pointer(read_pointer(opened, of(o::FILE_PRIVATE))?, of(o::SOCKET_SK))
 }
 
-/// What a socket of any family has, without sides and error. The cookie is 0 until somebody asked for it.
+/// What a socket of any family has, without sides and error. The cookie is 0 until somebody asked
+/// for it.
 #[inline(always)]
 pub fn write_kind(sock: *const u8, fields: &mut NetworkRecord) {
     fields.cookie = known_cookie(sock);

@@ -20,7 +20,8 @@ pub fn tgid(task: *const u8) -> u32 {
 /// Whether any program keeps something for the task (`bpf_storage`, 5.11+).
 ///
 /// # Safety
-/// The verifier must know `task` as a `task_struct`: it is read directly, which costs a load where a helper costs a call.
+/// The verifier must know `task` as a `task_struct`: it is read directly, which costs a load where
+/// a helper costs a call.
 #[inline(always)]
 pub unsafe fn has_storage(task: *const u8) -> bool {
     // SAFETY: by contract; the field is a pointer, and only its being null is used.
@@ -36,7 +37,8 @@ pub fn process_start(task: *const u8) -> u64 {
     }
 }
 
-/// True from the task's creation until it is first put on a run queue, which is after `task_newtask`.
+/// True from the task's creation until it is first put on a run queue, which is after
+/// `task_newtask`.
 #[inline(always)]
 pub fn is_newborn(task: *const u8) -> bool {
     /// `TASK_NEW`, the same bit on 5.14–6.18.
@@ -84,8 +86,8 @@ pub fn ids(cred: *const u8) -> (u32, u32, u32) {
     )
 }
 
-/// Address of the user namespace of a `struct cred`, and its effective capabilities (64 bits in all, as two words
-/// before 6.3).
+/// Address of the user namespace of a `struct cred`, and its effective capabilities (64 bits in
+/// all, as two words before 6.3).
 #[inline(always)]
 pub fn powers(cred: *const u8) -> (u64, u64) {
     (read(cred, of(o::CRED_USER_NS)).unwrap_or(0), read(cred, of(o::CRED_CAP_EFFECTIVE)).unwrap_or(0))
@@ -97,8 +99,8 @@ pub fn is_leader(task: *const u8) -> bool {
     pid(task) == tgid(task)
 }
 
-/// Threads of the process that have not begun to exit (`signal->live`). At `sched_process_exit` the exiting thread is
-/// already subtracted (seen on 6.1–6.18), so 0 means the process ends.
+/// Threads of the process that have not begun to exit (`signal->live`). At `sched_process_exit` the
+/// exiting thread is already subtracted (seen on 6.1–6.18), so 0 means the process ends.
 #[inline(always)]
 pub fn live_threads(task: *const u8) -> i32 {
     match read_pointer(task, of(o::TASK_SIGNAL)) {

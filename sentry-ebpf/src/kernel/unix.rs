@@ -19,7 +19,8 @@ use crate::{
 const FAMILY: u32 = 2;
 /// `sizeof(sun_path)`.
 const NAME_CAPACITY: u32 = 108;
-/// `PIDTYPE_TGID`, the same on 5.10–7.2, and the size of one of `task_struct.pid_links`, an `hlist_node`.
+/// `PIDTYPE_TGID`, the same on 5.10–7.2, and the size of one of `task_struct.pid_links`, an
+/// `hlist_node`.
 const TGID: usize = 1;
 const LINK: usize = 16;
 
@@ -29,9 +30,9 @@ pub fn peer(sock: *const u8) -> *const u8 {
     pointer(sock, o::UNIX_PEER)
 }
 
-/// Fills everything of the record but `socket_type` and `error`: the name that the peer's `struct sock` was bound to,
-/// and the process that called listen(2) on it. The kernel keeps no process for a datagram socket that was only bound;
-/// its maker's uid is known.
+/// Fills everything of the record but `socket_type` and `error`: the name that the peer's `struct
+/// sock` was bound to, and the process that called listen(2) on it. The kernel keeps no process for
+/// a datagram socket that was only bound; its maker's uid is known.
 #[inline(always)]
 pub fn write_peer(run: &Run, peer: *const u8, fields: &mut UnixRecord) {
     fields.reserved = 0;
@@ -55,7 +56,8 @@ pub fn write_peer(run: &Run, peer: *const u8, fields: &mut UnixRecord) {
     }
 }
 
-/// `struct pid` of the process at the other end of a connected socket (`SO_PEERCRED`), null for none.
+/// `struct pid` of the process at the other end of a connected socket (`SO_PEERCRED`), null for
+/// none.
 #[inline(always)]
 pub fn other_end(sock: *const u8) -> *const u8 {
     pointer(sock, o::SK_PEER_PID)
@@ -88,15 +90,15 @@ pub fn is_systemds_own(sock: *const u8) -> bool {
     word(0) == WORDS[0] && word(1) == WORDS[1] && word(2) & USED == WORDS[2]
 }
 
-/// The pointer in a field, null where it cannot be read. An `Option` kept over branches would become a register that
-/// the verifier takes for unset.
+/// The pointer in a field, null where it cannot be read. An `Option` kept over branches would
+/// become a register that the verifier takes for unset.
 #[inline(always)]
 fn pointer(base: *const u8, field: usize) -> *const u8 {
     read(base, of(field)).unwrap_or(core::ptr::null())
 }
 
-/// Copies `struct unix_address`: a path ended by NUL, or an abstract name, which begins with NUL. Returns the flags of
-/// the record. A socket without a name has no such struct.
+/// Copies `struct unix_address`: a path ended by NUL, or an abstract name, which begins with NUL.
+/// Returns the flags of the record. A socket without a name has no such struct.
 #[inline(always)]
 fn write_name(address: *const u8, out: &mut ArgumentText) -> u32 {
     out.length = 0;

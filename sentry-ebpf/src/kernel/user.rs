@@ -1,4 +1,5 @@
-//! Memory of the current program. It can change under our eyes: only for what the kernel has no copy of.
+//! Memory of the current program. It can change under our eyes: only for what the kernel has no
+//! copy of.
 
 use aya_ebpf::helpers::generated::{bpf_probe_read_kernel_str, bpf_probe_read_user, bpf_probe_read_user_str};
 use sentry_common::record::text::{

@@ -15,8 +15,9 @@ use crate::{
     probes::select,
 };
 
-/// Hook: `tp_btf/cgroup_attach_task(dst_cgrp, path, task, threadgroup)`, after the move. Fires for every hierarchy;
-/// only v2 ids are in the table, and the destination is checked against the task's v2 cgroup.
+/// Hook: `tp_btf/cgroup_attach_task(dst_cgrp, path, task, threadgroup)`, after the move. Fires for
+/// every hierarchy; only v2 ids are in the table, and the destination is checked against the task's
+/// v2 cgroup.
 ///
 /// A process that enters becomes a member; one that leaves stays one, and both are reported.
 #[inline(always)]
@@ -44,8 +45,8 @@ fn moved(run: &Run, member: *const u8, cgroup: u64, flags: u32, path: *const u8)
     report(run, kind::CGROUP_MOVE, Actor::of(member), cgroup, flags, path);
 }
 
-/// Hook: `tp_btf/cgroup_mkdir(cgrp, path)`. A cgroup made below a run's is the run's; another one may
-/// be an agent's ([`select::made`]).
+/// Hook: `tp_btf/cgroup_mkdir(cgrp, path)`. A cgroup made below a run's is the run's; another one
+/// may be an agent's ([`select::made`]).
 #[inline(always)]
 pub fn cgroup_mkdir(made: *const u8, path: *const u8) {
     let id = cgroup::id(made);

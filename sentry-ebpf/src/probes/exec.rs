@@ -16,9 +16,10 @@ use crate::{
     probes::{fork, outside, select},
 };
 
-/// Hook: `tp_btf/sched_process_exec(task, old_pid, bprm)`: the new memory image is in place, its first instruction has
-/// not run (5.5+). argv is read from the new image, where no other thread of the run can have changed it. Tells of tasks in no
-/// run too that descend from what an asked process started; cost for the others: one look-up more.
+/// Hook: `tp_btf/sched_process_exec(task, old_pid, bprm)`: the new memory image is in place, its
+/// first instruction has not run (5.5+). argv is read from the new image, where no other thread of
+/// the run can have changed it. Tells of tasks in no run too that descend from what an asked
+/// process started; cost for the others: one look-up more.
 #[inline(always)]
 pub fn sched_process_exec(current: *const u8, old_tid: u32, bprm: *const u8) {
     let member = gate::of_member(current).or_else(|| fork::missed(current));
@@ -43,8 +44,8 @@ pub fn sched_process_exec(current: *const u8, old_tid: u32, bprm: *const u8) {
 
 #[inline(always)]
 fn image(current: *const u8, old_tid: u32, bprm: *const u8, fields: &mut ExecRecord) {
-    // Plain addresses, 0 when unreadable: an absent `Option<*const u8>` is a register that was never written, and the
-    // verifier (6.18) refuses to store it.
+    // Plain addresses, 0 when unreadable: an absent `Option<*const u8>` is a register that was
+    // never written, and the verifier (6.18) refuses to store it.
     let address = |offset| read::<u64>(bprm, offset).unwrap_or(0);
     fill(current, address(of(o::BPRM_FILE)), fields);
     let asked = address(of(o::BPRM_FILENAME));
@@ -65,8 +66,8 @@ fn image(current: *const u8, old_tid: u32, bprm: *const u8, fields: &mut ExecRec
     user::write_argv(task::argv_range(current), &mut fields.argv);
 }
 
-/// Hook: fexit on `security_bprm_check(bprm)` (tiers A and B), which is called for each file on the way from what was
-/// asked for to the interpreter that is executed. Keeps the first.
+/// Hook: fexit on `security_bprm_check(bprm)` (tiers A and B), which is called for each file on the
+/// way from what was asked for to the interpreter that is executed. Keeps the first.
 #[inline(always)]
 pub fn bprm_check(bprm: *const u8) {
     if gate::current().is_none() {
@@ -88,8 +89,8 @@ pub fn bprm_check(bprm: *const u8) {
     unsafe { *stored = key };
 }
 
-/// Everything but argv, which can be read only from the process itself. `opened` is the address of the program's
-/// `struct file`, or 0.
+/// Everything but argv, which can be read only from the process itself. `opened` is the address of
+/// the program's `struct file`, or 0.
 #[inline(always)]
 pub(crate) fn fill(member: *const u8, opened: u64, fields: &mut ExecRecord) {
     let (parent_tgid, parent_start_boot_ns) = task::parent(member);

@@ -39,7 +39,8 @@ pub fn compat_execveat(regs: *const u8, result: i64) {
     failed(register(regs, o::REGS_BX) as i32, register(regs, o::REGS_CX) & 0xffff_ffff, result);
 }
 
-/// The argument is read again from the program's memory after the call: another thread may have changed it.
+/// The argument is read again from the program's memory after the call: another thread may have
+/// changed it.
 #[inline(always)]
 fn failed(directory: i32, name: u64, result: i64) {
     /// `ERESTARTSYS` and its like: a signal came first, and the kernel makes the call again.

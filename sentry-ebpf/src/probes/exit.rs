@@ -10,9 +10,9 @@ use crate::{
     probes::fork,
 };
 
-/// Hook: `tp_btf/sched_process_exit(task, …)` (5.5+; from 6.16 with a further argument that is not used here).
-/// Reports the last thread only. Two threads that end at once can both see that none is left (seen on 6.12); removing the
-/// process's row decides between them.
+/// Hook: `tp_btf/sched_process_exit(task, …)` (5.5+; from 6.16 with a further argument that is not
+/// used here). Reports the last thread only. Two threads that end at once can both see that none is
+/// left (seen on 6.12); removing the process's row decides between them.
 #[inline(always)]
 pub fn sched_process_exit(current: *const u8) {
     let Some(run) = gate::of_member(current).or_else(|| fork::missed(current)) else { return };

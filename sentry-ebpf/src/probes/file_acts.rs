@@ -1,7 +1,8 @@
 //! What is done to a file object beside opening it (tiers A and B).
 //!
-//! A `security_*` call is made before the file system acts, so its result tells a refusal by a security module alone:
-//! such a record is an attempt. The `vfs_*` calls give the result of the act itself.
+//! A `security_*` call is made before the file system acts, so its result tells a refusal by a
+//! security module alone: such a record is an attempt. The `vfs_*` calls give the result of the act
+//! itself.
 
 use sentry_common::{
     kind, offset as o,
@@ -41,7 +42,8 @@ impl Act {
     }
 }
 
-/// Hook: fexit on `security_path_truncate(path)`: truncate(2), before 6.2 also ftruncate(2) and an open with `O_TRUNC`.
+/// Hook: fexit on `security_path_truncate(path)`: truncate(2), before 6.2 also ftruncate(2) and an
+/// open with `O_TRUNC`.
 #[inline(always)]
 pub fn path_truncate(target: *const u8, result: i32) {
     on_path(target, Act::asked(kind::TRUNCATE, 0, result));
@@ -59,8 +61,8 @@ pub fn path_chmod(target: *const u8, mode: u32, result: i32) {
     on_path(target, Act::asked(kind::CHANGE_MODE, u64::from(mode), result));
 }
 
-/// Hook: fexit on `security_path_chown(path, uid, gid)`; an id that stays is all ones. Programs can take the ids, which
-/// are structures, since 6.1.
+/// Hook: fexit on `security_path_chown(path, uid, gid)`; an id that stays is all ones. Programs can
+/// take the ids, which are structures, since 6.1.
 #[inline(always)]
 pub fn path_chown(target: *const u8, uid: u32, gid: u32, result: i32) {
     on_path(target, Act::asked(kind::CHANGE_OWNER, u64::from(uid) << 32 | u64::from(gid), result));
@@ -72,12 +74,12 @@ fn on_path(target: *const u8, act: Act) {
     report(&run, file::inode_at(target), target, act);
 }
 
-/// Hook: fexit on `security_mmap_file(file, prot, flags)`; no file for anonymous memory. The image that execve maps is
-/// the exec record's; its dynamic linker and every library are told.
+/// Hook: fexit on `security_mmap_file(file, prot, flags)`; no file for anonymous memory. The image
+/// that execve maps is the exec record's; its dynamic linker and every library are told.
 #[inline(always)]
 pub fn mmap_file(mapped: *const u8, protection: u64, flags: u64, result: i32) {
-    /// Of the four bits that say what sort of mapping it is; both `MAP_SHARED` and `MAP_SHARED_VALIDATE` have it, and
-    /// `MAP_PRIVATE` does not.
+    /// Of the four bits that say what sort of mapping it is; both `MAP_SHARED` and
+    /// `MAP_SHARED_VALIDATE` have it, and `MAP_PRIVATE` does not.
     const SHARED: u64 = 1;
     if protection & (PROT_WRITE | PROT_EXEC) == 0 {
         return;
@@ -126,8 +128,8 @@ pub fn file_mprotect(vma: *const u8, protection: u64, result: i32) {
     report(&run, inode, file::path(mapped), Act::asked(kind, protection, result));
 }
 
-/// Hooks: fexit on `vfs_copy_file_range(file_in, pos_in, file_out, pos_out, len, flags)` and `vfs_clone_file_range` with
-/// the same arguments.
+/// Hooks: fexit on `vfs_copy_file_range(file_in, pos_in, file_out, pos_out, len, flags)` and
+/// `vfs_clone_file_range` with the same arguments.
 #[inline(always)]
 pub fn copy_file_range(target: *const u8, length: u64, result: i64) {
     on_file(target, Act::done(kind::COPY, length, result));
@@ -139,7 +141,8 @@ pub fn fallocate(target: *const u8, mode: u32, result: i32) {
     on_file(target, Act::done(kind::ALLOCATE, u64::from(mode), i64::from(result)));
 }
 
-/// Hook: fentry on `__fput(file)`: nothing refers to the open file any more. Its path is gone when the function ends.
+/// Hook: fentry on `__fput(file)`: nothing refers to the open file any more. Its path is gone when
+/// the function ends.
 #[inline(always)]
 pub fn last_close(closed: *const u8) {
     /// `FMODE_WRITE` and `FMODE_OPENED` (same bits on 5.10–6.18).
@@ -162,10 +165,11 @@ fn on_file(target: *const u8, act: Act) {
     report(&run, file::inode(target), file::path(target), act);
 }
 
-/// `inode` is an address or 0, `target` that of a `struct path`; one that cannot be read leaves the path empty.
+/// `inode` is an address or 0, `target` that of a `struct path`; one that cannot be read leaves the
+/// path empty.
 ///
-/// VERIFIER: all facts go straight into the record, and are forgotten before the walk. Held in registers over it, each
-/// that may be 0 doubles the walk's states on 6.1.
+/// VERIFIER: all facts go straight into the record, and are forgotten before the walk. Held in
+/// registers over it, each that may be 0 doubles the walk's states on 6.1.
 #[inline(always)]
 fn report(run: &Run, inode: u64, target: *const u8, act: Act) {
     let actor = Actor::current(gate::current_task());

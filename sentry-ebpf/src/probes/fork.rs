@@ -17,11 +17,13 @@ use crate::{
     probes::{outside, standing},
 };
 
-/// Hook: `tp_btf/task_newtask(child, clone_flags)` in the parent, before the child first runs. Unlike
-/// `sched_process_fork` it also tells of the kernel's io_uring workers, which act for the process (seen on 6.1–6.18).
+/// Hook: `tp_btf/task_newtask(child, clone_flags)` in the parent, before the child first runs.
+/// Unlike `sched_process_fork` it also tells of the kernel's io_uring workers, which act for the
+/// process (seen on 6.1–6.18).
 ///
-/// The child inherits the parent's tag; a child born into a run's cgroup from outside (`CLONE_INTO_CGROUP`) gets that
-/// run's. Cost for untagged parents: tag miss, one look-up of the child's cgroup, and those of [`outside::born`].
+/// The child inherits the parent's tag; a child born into a run's cgroup from outside
+/// (`CLONE_INTO_CGROUP`) gets that run's. Cost for untagged parents: tag miss, one look-up of the
+/// child's cgroup, and those of [`outside::born`].
 #[inline(always)]
 pub fn task_newtask(child: *const u8, clone_flags: u64) {
     let parent = gate::current_task();
@@ -42,8 +44,8 @@ pub fn task_newtask(child: *const u8, clone_flags: u64) {
     }
 }
 
-/// Hook: fexit `kernel_clone(args)`, and `create_io_thread(function, argument, node)` for the workers of a ring. A
-/// refused birth can cost the parent its tag ([`gate`]).
+/// Hook: fexit `kernel_clone(args)`, and `create_io_thread(function, argument, node)` for the
+/// workers of a ring. A refused birth can cost the parent its tag ([`gate`]).
 #[inline(always)]
 pub fn refused(error: u32) {
     // The storage may be gone by now.
@@ -52,7 +54,8 @@ pub fn refused(error: u32) {
     }
 }
 
-/// Makes the child a member, counted in `counter` if it is a process; true for a process, false for a thread.
+/// Makes the child a member, counted in `counter` if it is a process; true for a process, false for
+/// a thread.
 #[inline(always)]
 fn born(
     run: &Run,
@@ -86,10 +89,12 @@ fn report(run: &Run, parent: Actor, child: Actor, child_cgroup: u64) {
     }
 }
 
-/// Makes `leader`, which is no member, one if its parent is and it sits in the run's cgroup: no program was called for its birth.
-/// A kernel that preempts programs leaves them out (7.2). The birth is told late.
+/// Makes `leader`, which is no member, one if its parent is and it sits in the run's cgroup: no
+/// program was called for its birth. A kernel that preempts programs leaves them out (7.2). The
+/// birth is told late.
 ///
-/// Cost for tasks that lead no process: two reads; for others outside of every run: one look-up more.
+/// Cost for tasks that lead no process: two reads; for others outside of every run: one look-up
+/// more.
 #[inline(always)]
 pub(crate) fn missed(leader: *const u8) -> Option<Run> {
     // A thread that ends says nothing of its process, which another may just have struck out.

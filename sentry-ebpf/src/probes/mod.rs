@@ -1,4 +1,5 @@
-//! One hook family per file: gate, reserve, fill, submit. Each doc comment names hook, arguments and cost.
+//! One hook family per file: gate, reserve, fill, submit. Each doc comment names hook, arguments
+//! and cost.
 
 pub mod fork;
 

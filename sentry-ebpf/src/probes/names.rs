@@ -1,5 +1,5 @@
-//! A name is removed, changed or made, or a named attribute changed, seen at the object (tiers A and B). All before the
-//! file system acts: attempts.
+//! A name is removed, changed or made, or a named attribute changed, seen at the object (tiers A
+//! and B). All before the file system acts: attempts.
 
 use aya_ebpf::{bindings::task_struct, helpers::generated::bpf_task_pt_regs};
 use sentry_common::{
@@ -15,7 +15,8 @@ use crate::{
     offsets::of,
 };
 
-/// Hooks: LSM `path_unlink(dir, dentry)` and `path_rmdir`, fentry on `security_path_unlink` and `security_path_rmdir`.
+/// Hooks: LSM `path_unlink(dir, dentry)` and `path_rmdir`, fentry on `security_path_unlink` and
+/// `security_path_rmdir`.
 #[inline(always)]
 pub fn path_unlink(directory: *const u8, dentry: *const u8) {
     let Some(run) = gate::current() else { return };
@@ -27,8 +28,8 @@ pub fn path_unlink(directory: *const u8, dentry: *const u8) {
     record.submit();
 }
 
-/// Hooks: LSM `path_rename(old_dir, old_dentry, new_dir, new_dentry, flags)` (with `flags` since 5.19), fentry on
-/// `security_path_rename`.
+/// Hooks: LSM `path_rename(old_dir, old_dentry, new_dir, new_dentry, flags)` (with `flags` since
+/// 5.19), fentry on `security_path_rename`.
 #[inline(always)]
 pub fn path_rename(
     old_directory: *const u8,
@@ -50,8 +51,8 @@ pub fn path_rename(
     record.submit();
 }
 
-/// Hook: fexit on `security_path_link(old_dentry, new_dir, new_dentry)`. The kernel has compared the mounts before: both
-/// names are on the same one.
+/// Hook: fexit on `security_path_link(old_dentry, new_dir, new_dentry)`. The kernel has compared
+/// the mounts before: both names are on the same one.
 #[inline(always)]
 pub fn path_link(old_dentry: *const u8, directory: *const u8, new_dentry: *const u8, result: i32) {
     let Some(run) = gate::current() else { return };
@@ -80,7 +81,8 @@ pub fn path_mkdir(directory: *const u8, dentry: *const u8, mode: u32, result: i3
     }
 }
 
-/// Hook: fexit on `security_path_mknod(dir, dentry, mode, dev)`, which is also called for the file that an open makes.
+/// Hook: fexit on `security_path_mknod(dir, dentry, mode, dev)`, which is also called for the file
+/// that an open makes.
 #[inline(always)]
 pub fn path_mknod(directory: *const u8, dentry: *const u8, mode: u32, result: i32) {
     let Some(run) = gate::current() else { return };
@@ -95,8 +97,9 @@ fn is_regular(mode: u32) -> bool {
     matches!(mode & 0o170_000, 0 | 0o100_000)
 }
 
-/// The task is in mknod(2) or mknodat(2). The numbers stand for no call that makes files in the 32-bit table, and io_uring
-/// has no such operation; a 32-bit mknod of a plain file is taken for an open.
+/// The task is in mknod(2) or mknodat(2). The numbers stand for no call that makes files in the
+/// 32-bit table, and io_uring has no such operation; a 32-bit mknod of a plain file is taken for an
+/// open.
 #[inline(always)]
 fn calls_mknod() -> bool {
     const MKNOD: u64 = if cfg!(bpf_target_arch = "aarch64") { u64::MAX } else { 133 };
@@ -121,9 +124,10 @@ fn made(run: &Run, kind: u16, name: (*const u8, *const u8), text: *const u8, mod
     record.submit();
 }
 
-/// Hooks: fexit on `security_inode_setxattr(idmap, dentry, name, …)`, `security_inode_removexattr(idmap, dentry, name)`
-/// and (6.2+; before, the same two) `security_inode_set_acl` and `security_inode_remove_acl`, which have the same first
-/// arguments. There is no mount among them.
+/// Hooks: fexit on `security_inode_setxattr(idmap, dentry, name, …)`,
+/// `security_inode_removexattr(idmap, dentry, name)` and (6.2+; before, the same two)
+/// `security_inode_set_acl` and `security_inode_remove_acl`, which have the same first arguments.
+/// There is no mount among them.
 #[inline(always)]
 pub fn attribute(kind: u16, dentry: *const u8, name: *const u8, result: i32) {
     let Some(run) = gate::current() else { return };

@@ -9,8 +9,8 @@ use crate::{
     gate::{self, Run},
 };
 
-/// Programs: `cgroup/connect4`, `cgroup/connect6` (4.17+): connect(2) and TCP Fast Open, before the kernel acts. The
-/// address is the kernel's copy. Returns 1 (allow).
+/// Programs: `cgroup/connect4`, `cgroup/connect6` (4.17+): connect(2) and TCP Fast Open, before the
+/// kernel acts. The address is the kernel's copy. Returns 1 (allow).
 #[inline(always)]
 pub fn connect<const IPV6: bool>(ctx: &SockAddrContext) -> i32 {
     if let Some((run, actor)) = member() {
@@ -20,7 +20,8 @@ pub fn connect<const IPV6: bool>(ctx: &SockAddrContext) -> i32 {
     1
 }
 
-/// Programs: `cgroup/sendmsg4`, `cgroup/sendmsg6` (4.18+): a UDP datagram with an address of its own. Returns 1.
+/// Programs: `cgroup/sendmsg4`, `cgroup/sendmsg6` (4.18+): a UDP datagram with an address of its
+/// own. Returns 1.
 #[inline(always)]
 pub fn send<const IPV6: bool>(ctx: &SockAddrContext) -> i32 {
     if let Some((run, actor)) = member() {
@@ -30,8 +31,8 @@ pub fn send<const IPV6: bool>(ctx: &SockAddrContext) -> i32 {
     1
 }
 
-/// Programs: `cgroup/post_bind4`, `cgroup/post_bind6` (4.17+): after bind(2) succeeded, with the port that the kernel
-/// chose. Returns 1.
+/// Programs: `cgroup/post_bind4`, `cgroup/post_bind6` (4.17+): after bind(2) succeeded, with the
+/// port that the kernel chose. Returns 1.
 #[inline(always)]
 pub fn bound<const IPV6: bool>(ctx: &SockContext) -> i32 {
     if let Some((run, actor)) = member() {
@@ -45,7 +46,8 @@ pub fn bound<const IPV6: bool>(ctx: &SockContext) -> i32 {
     1
 }
 
-/// Program: `cgroup/sock_create` (4.10+): an IPv4 or IPv6 socket was made. Only remembers whose it is. Returns 1.
+/// Program: `cgroup/sock_create` (4.10+): an IPv4 or IPv6 socket was made. Only remembers whose it
+/// is. Returns 1.
 #[inline(always)]
 pub fn created(ctx: &SockContext) -> i32 {
     if let Some((run, actor)) = member() {

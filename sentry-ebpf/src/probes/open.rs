@@ -15,8 +15,8 @@ use crate::{
 /// `O_ACCMODE`; 0 = read only.
 const ACCESS_MODE: u32 = 3;
 
-/// Hooks: LSM `file_open(file)` (tier A), fentry on `security_file_open(file)` (tier B). The object is open for the
-/// caller unless a later check refuses, so the record is marked as an attempt.
+/// Hooks: LSM `file_open(file)` (tier A), fentry on `security_file_open(file)` (tier B). The object
+/// is open for the caller unless a later check refuses, so the record is marked as an attempt.
 #[inline(always)]
 pub fn file_open(opened: *const u8) {
     let Some(run) = gate::current() else { return };

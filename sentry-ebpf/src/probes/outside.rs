@@ -1,7 +1,8 @@
 //! What a process outside of the run starts after the run connected to its unix socket.
 //!
-//! The kernel does not know why a process starts another. What is told is that the asked process started it within
-//! [`WINDOW_NS`]; from then on its descendants are told of too, while the run has members. They are none.
+//! The kernel does not know why a process starts another. What is told is that the asked process
+//! started it within [`WINDOW_NS`]; from then on its descendants are told of too, while the run has
+//! members. They are none.
 
 use aya_ebpf::{bindings::BPF_ANY, helpers::generated::bpf_ktime_get_boot_ns};
 use sentry_common::{fault, table::Asked};
@@ -16,8 +17,8 @@ use crate::{
 /// How long after it was asked what a process starts counts as an answer.
 const WINDOW_NS: u64 = 10_000_000_000;
 
-/// The run connected to a unix socket. `listener`: `struct pid` of the process that called listen(2); `named`: the `struct sock`
-/// with the name it is bound to.
+/// The run connected to a unix socket. `listener`: `struct pid` of the process that called
+/// listen(2); `named`: the `struct sock` with the name it is bound to.
 #[inline(always)]
 pub fn asked(run: &Run, listener: *const u8, named: *const u8) {
     let tgid = pid::number(listener);
@@ -37,7 +38,8 @@ pub fn asked(run: &Run, listener: *const u8, named: *const u8) {
     }
 }
 
-/// The current task, `parent`, which is in no run, made a child. Cost for all of them: two look-ups that fail.
+/// The current task, `parent`, which is in no run, made a child. Cost for all of them: two look-ups
+/// that fail.
 #[inline(always)]
 pub fn born(parent: *const u8, child: *const u8) {
     let mut row = Asked::default();
@@ -56,8 +58,8 @@ pub fn born(parent: *const u8, child: *const u8) {
     }
 }
 
-/// The run that `task` is told of with, which is in none; `row` has the asked process. A run without members is over, and its
-/// books are being closed.
+/// The run that `task` is told of with, which is in none; `row` has the asked process. A run
+/// without members is over, and its books are being closed.
 #[inline(always)]
 pub fn of(task: *const u8, row: &mut Asked) -> Option<Run> {
     if !started(task, row) {

@@ -19,18 +19,20 @@ const NOBODY: Actor = Actor { tgid: 0, tid: 0, start_boot_ns: 0 };
 /// Where DNS is spoken.
 const DNS: u16 = 53;
 
-/// Programs: `cgroup_skb/egress` and `cgroup_skb/ingress` (4.10+), at the root of the hierarchy. Returns 1 (allow).
+/// Programs: `cgroup_skb/egress` and `cgroup_skb/ingress` (4.10+), at the root of the hierarchy.
+/// Returns 1 (allow).
 ///
-/// The socket's owner is looked up by its cookie. A socket that no process of a run has used since the run began is
-/// known by its cgroup alone, and only the packets that carry a name are worth that second look-up.
+/// The socket's owner is looked up by its cookie. A socket that no process of a run has used since
+/// the run began is known by its cgroup alone, and only the packets that carry a name are worth
+/// that second look-up.
 #[inline(always)]
 pub fn pass<const OUT: bool>(ctx: &SkBuffContext) -> i32 {
     see::<OUT>(ctx);
     1
 }
 
-/// Each arm reads the headers itself: an absent owner kept over their branches would be a register that the verifier
-/// takes for unset (6.18).
+/// Each arm reads the headers itself: an absent owner kept over their branches would be a register
+/// that the verifier takes for unset (6.18).
 #[inline(always)]
 fn see<const OUT: bool>(ctx: &SkBuffContext) {
     let cookie = packet::cookie(ctx);

@@ -11,11 +11,11 @@ use crate::{
     probes::exec,
 };
 
-/// Program: `iter/task`, run by the sensor after a cgroup was tagged (5.8+). Tags every task that sits in a run's
-/// cgroup and has no tag yet, and reports each such process once.
+/// Program: `iter/task`, run by the sensor after a cgroup was tagged (5.8+). Tags every task that
+/// sits in a run's cgroup and has no tag yet, and reports each such process once.
 ///
-/// A newborn is left to its fork record, which may still be to come: its start (u64) goes to the reader of the
-/// iterator, who passes again if the fork was over before the cgroup was tagged.
+/// A newborn is left to its fork record, which may still be to come: its start (u64) goes to the
+/// reader of the iterator, who passes again if the fork was over before the cgroup was tagged.
 #[inline(always)]
 pub fn iter_task(output: *mut seq_file, member: *const u8) {
     let Some(run) = gate::of_cgroup(cgroup::of_task(member)) else { return };
@@ -28,8 +28,8 @@ pub fn iter_task(output: *mut seq_file, member: *const u8) {
     }
     if task::is_newborn(member) {
         let start = task::start(member);
-        // SAFETY: the iterator's own file, and a value on the stack with its size. A full buffer makes the kernel call
-        // again for this task.
+        // SAFETY: the iterator's own file, and a value on the stack with its size. A full buffer
+        // makes the kernel call again for this task.
         let _retried_by_the_kernel =
             unsafe { bpf_seq_write(output, (&raw const start).cast(), size_of_val(&start) as u32) };
         return;

@@ -15,8 +15,8 @@ use crate::{
     probes::outside,
 };
 
-/// Hook: fexit on `security_socket_post_create(sock, family, type, protocol, kern)`. Before it the family's own code
-/// has made the socket, so a family that the kernel does not have is not told.
+/// Hook: fexit on `security_socket_post_create(sock, family, type, protocol, kern)`. Before it the
+/// family's own code has made the socket, so a family that the kernel does not have is not told.
 #[inline(always)]
 pub fn created(made: *const u8, family: i32, socket_type: i32, protocol: i32, by_kernel: i32, result: i32) {
     let Some(run) = gate::current() else { return };
@@ -38,8 +38,8 @@ pub fn created(made: *const u8, family: i32, socket_type: i32, protocol: i32, by
     record.submit();
 }
 
-/// Hook: fexit on `security_sock_graft(sk, parent)`: accept(2) gives a connection to the caller's new socket. Also
-/// called for families that have no addresses of this kind.
+/// Hook: fexit on `security_sock_graft(sk, parent)`: accept(2) gives a connection to the caller's
+/// new socket. Also called for families that have no addresses of this kind.
 #[inline(always)]
 pub fn accepted(sock: *const u8) {
     let Some(run) = gate::current() else { return };
@@ -54,7 +54,8 @@ pub fn accepted(sock: *const u8) {
     record.submit();
 }
 
-/// Hook: fexit on `security_unix_stream_connect(sock, other, newsk)`; `other` is the listening socket.
+/// Hook: fexit on `security_unix_stream_connect(sock, other, newsk)`; `other` is the listening
+/// socket.
 #[inline(always)]
 pub fn unix_connected(other: *const u8, result: i32) {
     let Some(run) = gate::current() else { return };
@@ -64,8 +65,8 @@ pub fn unix_connected(other: *const u8, result: i32) {
     unix(&run, kind::UNIX_CONNECT, other, result);
 }
 
-/// Hook: fexit on `security_unix_may_send(sock, other)`, both `struct socket`: each datagram, and connect(2) of a
-/// datagram socket.
+/// Hook: fexit on `security_unix_may_send(sock, other)`, both `struct socket`: each datagram, and
+/// connect(2) of a datagram socket.
 #[inline(always)]
 pub fn unix_sent(other: *const u8, result: i32) {
     let Some(run) = gate::current() else { return };
@@ -82,8 +83,8 @@ fn unix(run: &Run, kind: u16, peer: *const u8, result: i32) {
     record.submit();
 }
 
-/// Hook: fexit on `security_file_receive(file)`: a descriptor came from another process (`SCM_RIGHTS`, binder,
-/// `pidfd_getfd`, seccomp).
+/// Hook: fexit on `security_file_receive(file)`: a descriptor came from another process
+/// (`SCM_RIGHTS`, binder, `pidfd_getfd`, seccomp).
 #[inline(always)]
 pub fn received(opened: *const u8, result: i32) {
     let Some(run) = gate::current() else { return };

@@ -18,8 +18,8 @@ const LISTEN: i32 = 10;
 /// `ECONNABORTED`.
 const ABORTED: u32 = 103;
 
-/// Hook: `tp_btf/inet_sock_set_state(sk, oldstate, newstate)` (4.16+), before the state is set. Mostly outside of the
-/// process whose socket it is; only listen(2) is told by the calling one.
+/// Hook: `tp_btf/inet_sock_set_state(sk, oldstate, newstate)` (4.16+), before the state is set.
+/// Mostly outside of the process whose socket it is; only listen(2) is told by the calling one.
 #[inline(always)]
 pub fn inet_sock_set_state(sock: *const u8, old: i32, new: i32) {
     if old == SYN_SENT && (new == ESTABLISHED || new == CLOSE) {

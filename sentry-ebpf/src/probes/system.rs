@@ -52,8 +52,9 @@ pub fn bpf(command: u32, error: u32) {
     }
 }
 
-/// Hook: fexit `__x64_sys_perf_event_open(regs)`. The security call before it comes too early: on 6.1–6.12 it gets an
-/// attribute that was not yet copied in, on 6.18 none. Type and configuration come from the caller's memory.
+/// Hook: fexit `__x64_sys_perf_event_open(regs)`. The security call before it comes too early: on
+/// 6.1–6.12 it gets an attribute that was not yet copied in, on 6.18 none. Type and configuration
+/// come from the caller's memory.
 #[inline(always)]
 pub fn perf_open(regs: *const u8, result: i64) {
     /// `perf_event_attr.config`, behind `type` and `size`.
@@ -67,8 +68,9 @@ pub fn perf_open(regs: *const u8, result: i64) {
     }
 }
 
-/// Hook: fexit `security_sb_mount(device, path, type, flags, data)`: mount(2), also bind mounts and remounts. `device` is
-/// the kernel's copy of the source, null if there is none; then the type of file system is told.
+/// Hook: fexit `security_sb_mount(device, path, type, flags, data)`: mount(2), also bind mounts and
+/// remounts. `device` is the kernel's copy of the source, null if there is none; then the type of
+/// file system is told.
 #[inline(always)]
 pub fn mount(device: u64, place: *const u8, file_system: u64, flags: u64, error: u32) {
     let Some(run) = gate::current() else { return };
@@ -100,7 +102,8 @@ pub fn change_root(code: u32, root: *const u8, error: u32) {
     at(kind::CHANGE_ROOT, code, root, error);
 }
 
-/// Hook: fexit `security_path_notify(path, mask, type)` (5.4+). inotify and dnotify, which only look, come here too.
+/// Hook: fexit `security_path_notify(path, mask, type)` (5.4+). inotify and dnotify, which only
+/// look, come here too.
 #[inline(always)]
 pub fn watch(place: *const u8, mask: u64, error: u32) {
     let Some(run) = gate::current() else { return };

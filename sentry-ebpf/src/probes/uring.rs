@@ -25,8 +25,8 @@ const RENAMEAT: u32 = 35;
 const UNLINKAT: u32 = 36;
 const MKDIRAT: u32 = 37;
 
-/// Requests that only move data, wait or look: as calls they make no record either. Bits by opcode; later opcodes than
-/// these are told.
+/// Requests that only move data, wait or look: as calls they make no record either. Bits by opcode;
+/// later opcodes than these are told.
 const QUIET: u64 = bits(&[
     0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 14, 15, 19, 20, 21, 22, 23, 24, 25, 26, 27, 29, 30, 31, 32, 33,
     34, 43, 44, 47, 48, 49, 50, 51, 52, 53, 54, 58, 59, 60, 61, 62,
@@ -41,8 +41,9 @@ const fn bits(opcodes: &[u8]) -> u64 {
     set
 }
 
-/// Hook: `tp_btf/io_uring_submit_req(request)` (6.3+), in the submitter or, with `SQPOLL`, the kernel's thread of its
-/// process. Tier C, where no hook at the object sees what the kernel does for a ring.
+/// Hook: `tp_btf/io_uring_submit_req(request)` (6.3+), in the submitter or, with `SQPOLL`, the
+/// kernel's thread of its process. Tier C, where no hook at the object sees what the kernel does
+/// for a ring.
 #[inline(always)]
 pub fn submit(request: *const u8) {
     let Some(run) = gate::current() else { return };

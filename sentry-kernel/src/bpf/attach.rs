@@ -18,8 +18,8 @@ use super::{
     hooks::{Attach, Hook},
 };
 
-/// Family of a system call → its program. The kernel empties it when the last descriptor of it is closed; the object
-/// holds one.
+/// Family of a system call → its program. The kernel empties it when the last descriptor of it is
+/// closed; the object holds one.
 const CALLS: &str = "CALLS";
 
 type Link = Box<dyn Any + Send + Sync>;
@@ -39,7 +39,8 @@ where
         .map_err(refused(object, name))
 }
 
-/// Loads a program for its hook. The kernel checks its use of the arguments against the type information of the hook.
+/// Loads a program for its hook. The kernel checks its use of the arguments against the type
+/// information of the hook.
 fn load_program(program: &mut Program, hook: &Hook, btf: &Btf) -> Result<(), ProgramError> {
     let target = hook.target;
     macro_rules! load {
@@ -59,8 +60,9 @@ fn load_program(program: &mut Program, hook: &Hook, btf: &Btf) -> Result<(), Pro
     }
 }
 
-/// Loads the programs of these hooks, which are all of one object, as many at a time as there are processors: the kernel
-/// verifies each within the call, and that is most of a sensor's start. What became of each, in the same order.
+/// Loads the programs of these hooks, which are all of one object, as many at a time as there are
+/// processors: the kernel verifies each within the call, and that is most of a sensor's start. What
+/// became of each, in the same order.
 pub(super) fn load_programs(
     ebpf: &mut Ebpf,
     hooks: &[&'static Hook],

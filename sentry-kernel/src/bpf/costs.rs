@@ -1,4 +1,5 @@
-//! What the programs cost to load: time per object, and the instructions that the kernel walked through for each program.
+//! What the programs cost to load: time per object, and the instructions that the kernel walked
+//! through for each program.
 
 use std::{path::Path, time::Instant};
 
@@ -34,7 +35,8 @@ pub struct ProgramCost {
     pub object: &'static str,
     pub program: &'static str,
     pub hook: String,
-    /// Instructions that the verifier processed; absent where the kernel does not say (before 5.16).
+    /// Instructions that the verifier processed; absent where the kernel does not say (before
+    /// 5.16).
     pub verified: Option<u32>,
 }
 

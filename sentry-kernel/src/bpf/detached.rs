@@ -1,7 +1,8 @@
 //! Attachments that somebody else has undone.
 //!
-//! A link to a cgroup can be detached from outside (`BPF_LINK_DETACH`); the descriptor stays, and only its fdinfo tells: the
-//! cgroup's id is 0 from then on (`bpf_cgroup_link_show_fdinfo`, 5.7+; seen on 6.18). Tracing links cannot be detached so.
+//! A link to a cgroup can be detached from outside (`BPF_LINK_DETACH`); the descriptor stays, and
+//! only its fdinfo tells: the cgroup's id is 0 from then on (`bpf_cgroup_link_show_fdinfo`, 5.7+;
+//! seen on 6.18). Tracing links cannot be detached so.
 
 use std::{collections::HashSet, io};
 

@@ -88,7 +88,8 @@ impl LoadError {
     }
 }
 
-/// The refusal of a program, with the end of the verifier's log: its last lines name the instruction and the rule.
+/// The refusal of a program, with the end of the verifier's log: its last lines name the
+/// instruction and the rule.
 pub(super) fn refused(object: &'static str, program: &'static str) -> impl Fn(ProgramError) -> LoadError {
     /// Lines kept.
     const TAIL: usize = 12;

@@ -1,4 +1,5 @@
-//! What the hooks of each fact do not tell. `sentry doctor`, every report and `docs/hooks.md` say it.
+//! What the hooks of each fact do not tell. `sentry doctor`, every report and `docs/hooks.md` say
+//! it.
 
 use sentry_common::fact::Fact;
 

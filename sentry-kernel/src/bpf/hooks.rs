@@ -1,5 +1,5 @@
-//! The one table of hooks: which fact, from which program, on which kernel hook, on which tiers. Loading, attaching,
-//! `sentry doctor` and `docs/hooks.md` all read it.
+//! The one table of hooks: which fact, from which program, on which kernel hook, on which tiers.
+//! Loading, attaching, `sentry doctor` and `docs/hooks.md` all read it.
 
 use sentry_common::{fact::Fact, family};
 
@@ -41,7 +41,8 @@ const C: u8 = Tier::C as u8;
 pub enum Attach {
     /// `tp_btf`: a tracepoint with typed arguments.
     Tracepoint,
-    /// The same, but reached from the attached program of its hook, which calls it by this index of its table.
+    /// The same, but reached from the attached program of its hook, which calls it by this index of
+    /// its table.
     TailCall(u16),
     /// `iter/task`; run, not attached.
     Iterator,
@@ -81,8 +82,8 @@ pub struct Hook {
     /// Name of the tracepoint, function or LSM hook.
     pub target: &'static str,
     tiers: u8,
-    /// Without it the sensor (or, for the file objects, the tier) does not work. The others may be missing on a
-    /// kernel; the doctor and every report then name the fact.
+    /// Without it the sensor (or, for the file objects, the tier) does not work. The others may be
+    /// missing on a kernel; the doctor and every report then name the fact.
     pub required: bool,
 }
 

@@ -48,8 +48,9 @@ const SHARED: [&str; 20] = [
     "STARTED_TASKS",
 ];
 
-/// Loads objects that share their maps. The maps are pinned only while this exists: the loader can adopt a map by its
-/// pin alone. What a sensor leaves behind that is killed meanwhile, maps with their memory, the next one removes.
+/// Loads objects that share their maps. The maps are pinned only while this exists: the loader can
+/// adopt a map by its pin alone. What a sensor leaves behind that is killed meanwhile, maps with
+/// their memory, the next one removes.
 pub(super) struct Loader<'a> {
     btf: &'a Btf,
     pub(super) offsets: &'a Offsets,
@@ -98,8 +99,8 @@ impl Drop for Loader<'_> {
     }
 }
 
-/// Removes the pins of processes that are no more. One in another pid namespace that is loading at this moment is not
-/// seen to be alive: its start fails, and it can be started again.
+/// Removes the pins of processes that are no more. One in another pid namespace that is loading at
+/// this moment is not seen to be alive: its start fails, and it can be started again.
 fn remove_left_behind(root: &Path, in_use: impl Fn(u32) -> bool) {
     let Ok(entries) = std::fs::read_dir(root) else { return };
     for entry in entries.filter_map(Result::ok) {

@@ -18,12 +18,13 @@ pub(super) fn unknown() -> Option<String> {
     })
 }
 
-/// True when the kernel calls BPF-LSM programs: `bpf` stands in the list of active LSMs. Programs load and attach
-/// without it on 6.1–7.2, and are then never called.
+/// True when the kernel calls BPF-LSM programs: `bpf` stands in the list of active LSMs. Programs
+/// load and attach without it on 6.1–7.2, and are then never called.
 pub(super) fn is_active() -> bool {
     let list = Path::new(LIST);
     if !list.exists() {
-        // Not mounted at boot on minimal systems. Failure is answered below: the file is still missing.
+        // Not mounted at boot on minimal systems. Failure is answered below: the file is still
+        // missing.
         let _already_mounted = mount(
             Some("securityfs"),
             "/sys/kernel/security",

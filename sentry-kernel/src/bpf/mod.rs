@@ -1,4 +1,5 @@
-//! The programs: what this kernel can do, loading, attaching, and typed access to the shared tables.
+//! The programs: what this kernel can do, loading, attaching, and typed access to the shared
+//! tables.
 
 mod error;
 

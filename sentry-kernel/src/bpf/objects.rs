@@ -4,7 +4,8 @@ use aya::include_bytes_aligned;
 
 macro_rules! objects {
     ($($object:ident = $name:literal),+ $(,)?) => {
-        /// One compiled file of programs. They are split so that what one kernel refuses takes nothing else down.
+        /// One compiled file of programs. They are split so that what one kernel refuses takes
+        /// nothing else down.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum Object {
             $($object),+

@@ -1,8 +1,10 @@
-//! What was found in the kernel's type information, kept for this boot: parsing the type information takes 0.1 s on a host and seconds under emulation, and gives
-//! the same every time until the next boot.
+//! What was found in the kernel's type information, kept for this boot: parsing the type
+//! information takes 0.1 s on a host and seconds under emulation, and gives the same every time
+//! until the next boot.
 //!
-//! One JSON file in the runtime directory, mode 0600. It is believed only if it is root's alone, of this boot, and of a
-//! build that asks for the same fields; anything else is parsed anew. A cache that cannot be written costs time only.
+//! One JSON file in the runtime directory, mode 0600. It is believed only if it is root's alone, of
+//! this boot, and of a build that asks for the same fields; anything else is parsed anew. A cache
+//! that cannot be written costs time only.
 
 use std::{
     fs,

@@ -8,8 +8,9 @@ use sentry_common::offset;
 
 use super::{LoadError, hooks::Hook, offset_cache, prototypes};
 
-/// Offsets for the programs, and the fields this kernel lacks ("struct.field"): a program that reads one is refused by
-/// the verifier or reads nothing, so a missing field must be named, never guessed.
+/// Offsets for the programs, and the fields this kernel lacks ("struct.field"): a program that
+/// reads one is refused by the verifier or reads nothing, so a missing field must be named, never
+/// guessed.
 #[derive(Clone, Debug)]
 pub struct Offsets {
     pub values: [u32; offset::COUNT],
@@ -64,7 +65,8 @@ fn resolve(btf: &Path) -> Result<Offsets, LoadError> {
     let bad = |reason: String| LoadError::BadBtf { path: btf.to_owned(), reason };
     let bytes = Bytes(std::fs::read(btf).map_err(|error| bad(error.to_string()))?);
     let types = TypeInformation::new(&bytes).map_err(|error| bad(error.message().to_owned()))?;
-    // By struct name: a function or typedef may share it, so the type's own look-up by name will not do.
+    // By struct name: a function or typedef may share it, so the type's own look-up by name will
+    // not do.
     let wanted: std::collections::HashSet<&str> = offset::FIELDS.iter().map(|(name, ..)| *name).collect();
     let mut ids = HashMap::new();
     for (id, variant) in types.get() {

@@ -135,7 +135,8 @@ impl Programs {
         self.load_times.iter().copied()
     }
 
-    /// Attaches the programs beside the core's; they cost every process something, so only while a run exists.
+    /// Attaches the programs beside the core's; they cost every process something, so only while a
+    /// run exists.
     ///
     /// # Errors
     /// When the kernel refuses an attachment; nothing stays attached then.
@@ -153,7 +154,8 @@ impl Programs {
     }
 
     fn attach_where(&mut self, wanted: impl Fn(&Hook) -> bool) -> Result<Links, LoadError> {
-        // At the root of the hierarchy, not at the run's cgroup: a member that leaves its cgroup must stay visible.
+        // At the root of the hierarchy, not at the run's cgroup: a member that leaves its cgroup
+        // must stay visible.
         let root = File::open(&self.cgroup_root)
             .map_err(|source| LoadError::CgroupRoot { path: self.cgroup_root.clone(), source })?;
         let mut links = Links::new();
@@ -184,7 +186,8 @@ impl Programs {
     }
 }
 
-/// Makes a pass over all tasks; the starts (`CLOCK_BOOTTIME` ns) of those that it left to their fork records.
+/// Makes a pass over all tasks; the starts (`CLOCK_BOOTTIME` ns) of those that it left to their
+/// fork records.
 ///
 /// # Errors
 /// When the iterator cannot be read.
@@ -239,7 +242,8 @@ pub(super) fn load_tier(loader: &Loader<'_>, btf: &Btf) -> Result<Loaded, LoadEr
     Ok(Loaded { tier, objects, missing, times })
 }
 
-/// Loads (not attaches) the programs of one object, of this tier or of all. Those that are not required may be missing.
+/// Loads (not attaches) the programs of one object, of this tier or of all. Those that are not
+/// required may be missing.
 pub(super) fn load_object(
     loader: &Loader<'_>,
     btf: &Btf,

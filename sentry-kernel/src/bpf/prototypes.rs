@@ -1,8 +1,10 @@
-//! What the programs take the hooked functions' parameters for, and whether this kernel's type information agrees.
+//! What the programs take the hooked functions' parameters for, and whether this kernel's type
+//! information agrees.
 //!
-//! The verifier knows only that a program reads the third register; that it holds another thing on another kernel it
-//! cannot know. So each hook that reads parameters has a row here, and one whose function differs is not loaded: the
-//! doctor and every report name it, and no record of it can be wrong.
+//! The verifier knows only that a program reads the third register; that it holds another thing on
+//! another kernel it cannot know. So each hook that reads parameters has a row here, and one whose
+//! function differs is not loaded: the doctor and every report name it, and no record of it can be
+//! wrong.
 
 use std::collections::HashMap;
 
@@ -60,7 +62,8 @@ const LONG: Kind = Number(8);
 /// `umode_t`.
 const MODE: Kind = Number(2);
 
-/// By the target of the hook. Of a tracepoint what it passes, of an LSM hook what the security module is called with.
+/// By the target of the hook. Of a tracepoint what it passes, of an LSM hook what the security
+/// module is called with.
 pub(super) static PROTOTYPES: &[Prototype] = &[
     reads("task_newtask", &[TASK, LONG], Unread),
     reads("sched_process_exec", &[TASK, INT, Pointer("linux_binprm")], Unread),
@@ -127,7 +130,8 @@ pub(super) static PROTOTYPES: &[Prototype] = &[
     reads("sys_exit", &[REGISTERS, LONG], Unread),
 ];
 
-/// The kernel's type that describes what the hook is called with: a function, or the type of a tracepoint's callback.
+/// The kernel's type that describes what the hook is called with: a function, or the type of a
+/// tracepoint's callback.
 fn described_by(hook: &Hook) -> Option<String> {
     match hook.attach {
         Attach::FEntry | Attach::FExit => Some(hook.target.to_owned()),
@@ -138,8 +142,9 @@ fn described_by(hook: &Hook) -> Option<String> {
     }
 }
 
-/// The names of hooks that this kernel calls with something else than the programs take it for, each with the
-/// difference. A function that the kernel lacks is none of them: loading its program says that better.
+/// The names of hooks that this kernel calls with something else than the programs take it for,
+/// each with the difference. A function that the kernel lacks is none of them: loading its program
+/// says that better.
 pub(super) fn misfits(types: &TypeInformation) -> Vec<(String, String)> {
     misfits_of(types, PROTOTYPES)
 }

@@ -1,13 +1,15 @@
 //! Calls of programs that the kernel left out.
 //!
-//! A tracing program is not called on a processor where it has been interrupted: by a tracepoint or trampoline within itself,
-//! or, where the kernel preempts it, by another task that comes to the same hook meanwhile (`bpf_prog_inc_misses_counter`,
-//! 5.12+). The act is then not told, and only this count says so.
+//! A tracing program is not called on a processor where it has been interrupted: by a tracepoint or
+//! trampoline within itself, or, where the kernel preempts it, by another task that comes to the
+//! same hook meanwhile (`bpf_prog_inc_misses_counter`, 5.12+). The act is then not told, and only
+//! this count says so.
 
 use super::fdinfo;
 
-/// By all programs that this process holds, since they were loaded; each program has one descriptor. Kernels before 5.17
-/// do not tell in fdinfo. `None` where the process's own descriptors cannot be listed (logged).
+/// By all programs that this process holds, since they were loaded; each program has one
+/// descriptor. Kernels before 5.17 do not tell in fdinfo. `None` where the process's own
+/// descriptors cannot be listed (logged).
 pub fn skipped() -> Option<u64> {
     let texts = fdinfo::own()
         .inspect_err(|error| tracing::error!(%error, "cannot tell how often the kernel left out a program"))

@@ -65,8 +65,8 @@ impl Tables {
         })
     }
 
-    /// Gives a slot to a run; its counters start at zero. Generation 0 frees the slot: every tag of the old generation
-    /// is void from then on.
+    /// Gives a slot to a run; its counters start at zero. Generation 0 frees the slot: every tag of
+    /// the old generation is void from then on.
     ///
     /// # Errors
     /// When the kernel refuses the write.
@@ -75,8 +75,8 @@ impl Tables {
         self.runs.set(slot, Row(block), 0).map_err(table("write", "RUNS"))
     }
 
-    /// Voids every tag of a slot's run and keeps its counters; says what they came to. A count that falls between the
-    /// two accesses is not in them, its record is.
+    /// Voids every tag of a slot's run and keeps its counters; says what they came to. A count that
+    /// falls between the two accesses is not in them, its record is.
     ///
     /// # Errors
     /// When the kernel refuses.

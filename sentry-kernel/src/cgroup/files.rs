@@ -10,8 +10,8 @@ use rustix::{fs::OFlags, io::Errno};
 
 use crate::beneath::{self, Way};
 
-/// Most bytes read of one file: `cgroup.procs` of four million processes. Past it the read fails instead of
-/// eating the sensor's memory.
+/// Most bytes read of one file: `cgroup.procs` of four million processes. Past it the read fails
+/// instead of eating the sensor's memory.
 const READ_LIMIT_BYTES: usize = 32 << 20;
 
 pub(crate) fn open_dir(dir: impl AsFd, path: &Path) -> rustix::io::Result<OwnedFd> {

@@ -130,8 +130,8 @@ impl Cgroup {
         }
     }
 
-    /// Calls `visit` with the id of every group of the subtree, each before its children are listed,
-    /// until that returns false.
+    /// Calls `visit` with the id of every group of the subtree, each before its children are
+    /// listed, until that returns false.
     ///
     /// # Errors
     /// Where a directory cannot be read.
@@ -150,7 +150,8 @@ impl Cgroup {
     /// CPU time of the subtree since the group was made; members that left are counted up to then.
     ///
     /// # Errors
-    /// Where `cpu.stat` cannot be read or lacks the field. A kernel without pressure accounting has no waiting time.
+    /// Where `cpu.stat` cannot be read or lacks the field. A kernel without pressure accounting has
+    /// no waiting time.
     pub fn cpu_time(&self) -> Result<CpuTime, CgroupError> {
         let usage_usec = parse::keyed_number(&self.read("cpu.stat")?, "usage_usec")
             .ok_or_else(|| self.format_error("cpu.stat", "usage_usec"))?;
@@ -251,7 +252,8 @@ impl Cgroup {
         CgroupError::Format { path: self.path().join(name), field }
     }
 
-    /// `what` failed on `below`; a group that was removed is told apart from a file this kernel does not have.
+    /// `what` failed on `below`; a group that was removed is told apart from a file this kernel
+    /// does not have.
     pub(super) fn file_error(&self, what: &'static str, below: &Path, source: io::Error) -> CgroupError {
         let names_this = below.as_os_str().as_bytes().iter().filter(|byte| **byte == b'/').count() == 0;
         let gone = files::means_gone(&source) && (!names_this || self.is_removed());

@@ -1,13 +1,14 @@
-//! Control groups v2: finding the hierarchy, making and opening groups, and the four acts the sensor needs
-//! (add, freeze, kill, remove), each verified by what the kernel reports afterwards.
+//! Control groups v2: finding the hierarchy, making and opening groups, and the four acts the
+//! sensor needs (add, freeze, kill, remove), each verified by what the kernel reports afterwards.
 //!
-//! - [`CgroupRoot`] is the hierarchy: `/sys/fs/cgroup` on a pure v2 host, `/sys/fs/cgroup/unified` on a hybrid one.
-//! - [`Cgroup`] is one group, held by an open directory: a group that is made later under the same path is another
-//!   group and is never acted on through an old handle.
+//! - [`CgroupRoot`] is the hierarchy: `/sys/fs/cgroup` on a pure v2 host, `/sys/fs/cgroup/unified`
+//!   on a hybrid one.
+//! - [`Cgroup`] is one group, held by an open directory: a group that is made later under the same
+//!   path is another group and is never acted on through an old handle.
 //!
-//! Limits: process ids are those of the sensor's pid namespace. Everything blocks; callers on an async runtime use a
-//! blocking thread. A task in an uninterruptible sleep can be frozen or killed only when that sleep ends, so every
-//! wait has a deadline and a typed failure.
+//! Limits: process ids are those of the sensor's pid namespace. Everything blocks; callers on an
+//! async runtime use a blocking thread. A task in an uninterruptible sleep can be frozen or killed
+//! only when that sleep ends, so every wait has a deadline and a typed failure.
 
 use std::{io, path::PathBuf};
 
@@ -80,7 +81,8 @@ impl CgroupError {
         matches!(self, Self::Gone { .. })
     }
 
-    /// An error of the kernel's. A file of a removed group answers `ENODEV`, a path below it `ENOENT`.
+    /// An error of the kernel's. A file of a removed group answers `ENODEV`, a path below it
+    /// `ENOENT`.
     fn io(what: &'static str, path: impl Into<PathBuf>, source: impl Into<io::Error>) -> Self {
         Self::Io { what, path: path.into(), source: source.into() }
     }

@@ -32,7 +32,8 @@ struct Inner {
 }
 
 impl CgroupRoot {
-    /// Finds the mount in the mount table of this process. A mount that another one covers is passed over.
+    /// Finds the mount in the mount table of this process. A mount that another one covers is
+    /// passed over.
     ///
     /// # Errors
     /// Where there is none, or it cannot be opened.

@@ -36,14 +36,17 @@ pub(crate) fn pressure_total_usec(text: &str) -> Option<u64> {
     some.split_ascii_whitespace().find_map(|field| field.strip_prefix("total="))?.parse().ok()
 }
 
-/// Process ids of a `cgroup.procs` text. A zero stands for a process outside of our pid namespace, which cannot be named.
+/// Process ids of a `cgroup.procs` text. A zero stands for a process outside of our pid namespace,
+/// which cannot be named.
 pub(crate) fn process_ids(text: &str) -> impl Iterator<Item = u32> {
     text.lines().filter_map(|line| line.trim().parse().ok()).filter(|pid| *pid != 0)
 }
 
-/// Mount points of cgroup v2 in a `/proc/PID/mountinfo` text; those that show the hierarchy's root come first.
+/// Mount points of cgroup v2 in a `/proc/PID/mountinfo` text; those that show the hierarchy's root
+/// come first.
 ///
-/// Line: `41 31 0:38 ROOT MOUNTPOINT OPTIONS [TAGS…] - cgroup2 SOURCE OPTIONS`, with octal escapes in paths.
+/// Line: `41 31 0:38 ROOT MOUNTPOINT OPTIONS [TAGS…] - cgroup2 SOURCE OPTIONS`, with octal escapes
+/// in paths.
 pub(crate) fn cgroup2_mounts(mountinfo: &str) -> Vec<PathBuf> {
     let (mut whole, mut partial) = (Vec::new(), Vec::new());
     for line in mountinfo.lines() {

@@ -17,23 +17,27 @@ use super::{Cgroup, CgroupError, CgroupEvents, files, handle::is_unsupported};
 /// Pause between two readings: it starts here and doubles.
 const FIRST_PAUSE: Duration = Duration::from_micros(100);
 
-/// The kernel announces changes of `cgroup.events` at most every 10 ms, so a wait re-reads sooner than it is told.
+/// The kernel announces changes of `cgroup.events` at most every 10 ms, so a wait re-reads sooner
+/// than it is told.
 const LONGEST_PAUSE: Duration = Duration::from_millis(4);
 
-/// Processes that are signalled per turn where `cgroup.kill` is missing; bounds the descriptors in use.
+/// Processes that are signalled per turn where `cgroup.kill` is missing; bounds the descriptors in
+/// use.
 const SIGNAL_BATCH: usize = 256;
 
 impl Cgroup {
     /// Stops every task of the subtree and waits until the kernel says `frozen 1`.
     ///
     /// # Errors
-    /// [`CgroupError::Timeout`] where the tasks did not stop within `limit`: the request stands, `thaw` undoes it.
+    /// [`CgroupError::Timeout`] where the tasks did not stop within `limit`: the request stands,
+    /// `thaw` undoes it.
     pub fn freeze(&self, limit: Duration) -> Result<(), CgroupError> {
         self.write("cgroup.freeze", "1")?;
         self.wait("frozen", limit, |events| events.frozen)
     }
 
-    /// Undoes a freeze and waits until the kernel says `frozen 0`. A group that is gone is not frozen.
+    /// Undoes a freeze and waits until the kernel says `frozen 0`. A group that is gone is not
+    /// frozen.
     ///
     /// # Errors
     /// Where the group stays frozen, as it does below a frozen parent.
@@ -82,7 +86,8 @@ impl Cgroup {
         self.wait("empty", limit, |events| events.populated.map(|populated| !populated))
     }
 
-    /// Without `cgroup.kill`. Frozen tasks make no children, and a fatal signal ends them all the same.
+    /// Without `cgroup.kill`. Frozen tasks make no children, and a fatal signal ends them all the
+    /// same.
     pub(super) fn kill_each(&self, limit: Duration) -> Result<(), CgroupError> {
         let end = Instant::now() + limit;
         self.write("cgroup.freeze", "1")?;
@@ -110,7 +115,8 @@ impl Cgroup {
                     Some((pid, rustix::process::pidfd_open(raw, PidfdFlags::empty()).ok()?))
                 })
                 .collect();
-            // A number may have been reused before it was opened; what is still listed now is a member.
+            // A number may have been reused before it was opened; what is still listed now is a
+            // member.
             let members: BTreeSet<u32> = self.procs()?.into_iter().collect();
             for (_, fd) in open.iter().filter(|(pid, _)| members.contains(pid)) {
                 match rustix::process::pidfd_send_signal(fd, signal) {
@@ -124,7 +130,8 @@ impl Cgroup {
         Ok(())
     }
 
-    /// Waits until `reached` holds of `cgroup.events`; a field that is missing is an error, not a wait.
+    /// Waits until `reached` holds of `cgroup.events`; a field that is missing is an error, not a
+    /// wait.
     fn wait(
         &self,
         wanted: &'static str,

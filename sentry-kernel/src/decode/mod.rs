@@ -1,4 +1,5 @@
-//! Bytes from the rings → [`Record`]. Total: any bytes give a record or an error, nothing is trusted but the length.
+//! Bytes from the rings → [`Record`]. Total: any bytes give a record or an error, nothing is
+//! trusted but the length.
 
 use sentry_common::{
     abi::{RecordHeader, SCHEMA_VERSION},
@@ -53,7 +54,8 @@ pub enum Record {
     KernelArgument(KernelAct, Box<KernelArgumentRecord>),
 }
 
-/// Why bytes are no record. The header is kept where it could be read, so that the loss can be booked to its run.
+/// Why bytes are no record. The header is kept where it could be read, so that the loss can be
+/// booked to its run.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeError {
     #[error("record of {length} bytes is shorter than a header")]

@@ -33,8 +33,8 @@ impl Raw {
         RunTag { slot: self.header.run_slot, generation: self.header.run_generation }
     }
 
-    /// The ring that it says it came through; whether that is its kind's ring is looked at when it is
-    /// decoded.
+    /// The ring that it says it came through; whether that is its kind's ring is looked at when it
+    /// is decoded.
     #[must_use]
     pub fn ring(&self) -> usize {
         if self.header.ring as usize == ring::CRITICAL { ring::CRITICAL } else { ring::BULK }

@@ -2,8 +2,8 @@
 //! what stands on [`crate::kernel`].
 //!
 //! It does what the sensor relies on: a task that is moved into a watched group is tagged and
-//! counted, its children inherit the tag, a frozen group makes no children, a killed one is empty, a
-//! process that is stuck in the kernel neither stops nor ends. Time stands still until a test, or
+//! counted, its children inherit the tag, a frozen group makes no children, a killed one is empty,
+//! a process that is stuck in the kernel neither stops nor ends. Time stands still until a test, or
 //! whoever waits, moves it. Each call of the kernel can be made to fail: see [`World::fail`].
 
 use std::{

@@ -133,8 +133,8 @@ impl Lanes {
         }
     }
 
-    /// Puts a turn back in front of what has come since; none of the run's records is given out until
-    /// then.
+    /// Puts a turn back in front of what has come since; none of the run's records is given out
+    /// until then.
     pub fn park(&self, turn: Turn, until: Until) {
         self.lock().park(turn, until);
     }

@@ -5,8 +5,9 @@
 //! before the open) is in the same or an earlier batch. This thread never waits for the analyst:
 //! the rings are one for all runs, the queues behind them are not.
 //!
-//! The kernel wakes this thread only for a record that it had caught up with, so a reader that is always at once there is
-//! woken for every record, and the watched process pays for it. Therefore it lets records gather before it takes them.
+//! The kernel wakes this thread only for a record that it had caught up with, so a reader that is
+//! always at once there is woken for every record, and the watched process pays for it. Therefore
+//! it lets records gather before it takes them.
 
 use std::{
     borrow::Borrow,
@@ -27,17 +28,17 @@ use tokio_util::sync::CancellationToken;
 use super::{Batch, lanes::Filler};
 use crate::{bpf::programs::Rings, decode::Raw};
 
-/// Records taken from the bulk ring in one turn, and bytes after which no further one is: bounds a batch (a record may
-/// have several KiB) and the delay of the critical ring.
+/// Records taken from the bulk ring in one turn, and bytes after which no further one is: bounds a
+/// batch (a record may have several KiB) and the delay of the critical ring.
 const BULK_TURN: usize = 2_048;
 const BULK_TURN_BYTES: usize = 1 << 20;
-/// Records taken from the critical ring in one turn: all of them. The bound is above what the largest ring holds and
-/// only guards against a producer that is faster than this loop.
+/// Records taken from the critical ring in one turn: all of them. The bound is above what the
+/// largest ring holds and only guards against a producer that is faster than this loop.
 const CRITICAL_TURN: usize = 1 << 20;
 /// Longest wait for a wake-up; also how soon a cancellation is noticed.
 const WAIT: Duration = Duration::from_millis(100);
-/// How long records gather after the wake-up by the first of them. Small beside the watch's 100 ms; and what comes
-/// meanwhile, 1 MiB at 800 000 opens per second, is small beside the ring.
+/// How long records gather after the wake-up by the first of them. Small beside the watch's 100 ms;
+/// and what comes meanwhile, 1 MiB at 800 000 opens per second, is small beside the ring.
 const GATHER: Duration = Duration::from_millis(1);
 
 /// What the ring thread has done; read by the status endpoint.
@@ -62,7 +63,8 @@ pub fn run(
     token: &CancellationToken,
 ) -> Result<(), Errno> {
     loop {
-        // Read before the drain: a record that comes after the cancellation may be left behind, none before.
+        // Read before the drain: a record that comes after the cancellation may be left behind,
+        // none before.
         let last = token.is_cancelled();
         loop {
             progress.begin();

@@ -1,8 +1,9 @@
 //! Domain ↔ wire.
 //!
-//! Domain → wire (`to_wire`) cannot fail. Wire → domain (`to_domain`) is total: every message gives a value or a
-//! [`ConvertError`] that names the field, never a guess and never a panic. For events the two are inverse.
-//! Wire → view (`to_view`) is total too: what this version does not know is `unknown` there.
+//! Domain → wire (`to_wire`) cannot fail. Wire → domain (`to_domain`) is total: every message gives
+//! a value or a [`ConvertError`] that names the field, never a guess and never a panic. For events
+//! the two are inverse. Wire → view (`to_view`) is total too: what this version does not know is
+//! `unknown` there.
 
 mod to_wire;
 

@@ -85,7 +85,8 @@ pub(super) fn socket(socket: &v1::SocketAct) -> Body {
             unmapped: json!({}),
         }
     } else {
-        // An outgoing connection goes to the remote side; what is accepted, bound or listened at comes to the local one.
+        // An outgoing connection goes to the remote side; what is accepted, bound or listened at
+        // comes to the local one.
         let (source, destination) =
             if inbound { (&socket.remote, &socket.local) } else { (&socket.local, &socket.remote) };
         let mut connection = object::connection(socket.remote.as_ref().or(socket.local.as_ref()));

@@ -1,7 +1,8 @@
 //! Validator: the attributes that OCSF 1.9.0 requires of the classes we emit, with their types.
 //!
-//! It holds what the schema says of those classes and of the objects in them (required attributes, "at least one of",
-//! enumerations that are closed for us), not the whole schema: optional attributes it does not know pass.
+//! It holds what the schema says of those classes and of the objects in them (required attributes,
+//! "at least one of", enumerations that are closed for us), not the whole schema: optional
+//! attributes it does not know pass.
 
 use serde_json::{Map, Value};
 

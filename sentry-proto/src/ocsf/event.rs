@@ -65,7 +65,8 @@ pub(super) fn render(event: &v1::Event, host: &HostContext<'_>) -> Map<String, V
         agent: event.agent.as_ref().map(|agent| (agent.id.as_str(), agent.name.as_str())),
     };
     let mut rendered = base::object(&head, host);
-    // An exec's `process` is the new image; the actor is the same process, but the image that it ran is not known.
+    // An exec's `process` is the new image; the actor is the same process, but the image that it
+    // ran is not known.
     let actor = match &event.kind {
         Some(Kind::Exec(_) | Kind::StartedOutside(_)) => Value::Object(object::identity(process, host)),
         _ => object::process(process, host),

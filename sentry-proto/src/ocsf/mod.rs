@@ -26,9 +26,10 @@
 //! | finding | Detection Finding 2004 | Create 1 |
 //! | a kind this version does not know | Base Event 0 | Unknown 0 |
 //!
-//! Rendering is total and adds nothing: what was not seen is absent. `time` is in milliseconds as OCSF wants it. What
-//! OCSF has no attribute for stands under `unmapped`; 64-bit numbers there are decimal strings, because many JSON
-//! readers keep 53 bits. Text keeps the escapes of the wire (`\xNN` for bytes that are not UTF-8).
+//! Rendering is total and adds nothing: what was not seen is absent. `time` is in milliseconds as
+//! OCSF wants it. What OCSF has no attribute for stands under `unmapped`; 64-bit numbers there are
+//! decimal strings, because many JSON readers keep 53 bits. Text keeps the escapes of the wire
+//! (`\xNN` for bytes that are not UTF-8).
 
 mod base;
 

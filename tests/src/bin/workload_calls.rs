@@ -1,5 +1,6 @@
-//! `workload_calls DOOR DIR ABSTRACT PORT`: one of each act that shows in a system call's result, in a fixed order, in
-//! DIR, through the `native`, `wide` or `compat` door. A unix socket listens at DIR/socket, another at the abstract name.
+//! `workload_calls DOOR DIR ABSTRACT PORT`: one of each act that shows in a system call's result,
+//! in a fixed order, in DIR, through the `native`, `wide` or `compat` door. A unix socket listens
+//! at DIR/socket, another at the abstract name.
 #![expect(unsafe_code, reason = "it does by system call what agents do")]
 
 use nix::{errno::Errno, libc, sys::wait::waitpid, unistd::Pid};
@@ -131,7 +132,8 @@ impl Place {
         // BPF_PROG_GET_NEXT_ID from 0.
         let attributes = caller.put(&[0; 64])?;
         caller.call(n(321, 357), &[11, attributes, 16])?;
-        // `struct perf_event_attr`: type 1, size 64, config 3, and a sampling bit that does not exist.
+        // `struct perf_event_attr`: type 1, size 64, config 3, and a sampling bit that does not
+        // exist.
         let mut event = vec![1, 0, 0, 0, 64, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0];
         event.resize(24, 0);
         event.resize(64, 0xff);

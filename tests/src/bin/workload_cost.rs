@@ -1,5 +1,5 @@
-//! `workload_cost WORK REPETITIONS`: nanoseconds of its own CPU time for each repetition of `getpid`, `open-close` or
-//! `connect`.
+//! `workload_cost WORK REPETITIONS`: nanoseconds of its own CPU time for each repetition of
+//! `getpid`, `open-close` or `connect`.
 
 use std::{
     fs::File,

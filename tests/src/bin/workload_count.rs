@@ -1,5 +1,5 @@
-//! `workload_count FILE`: writes a growing number to FILE until it is ended; whoever is frozen stops counting. With
-//! `once` before FILE it writes its pid and waits.
+//! `workload_count FILE`: writes a growing number to FILE until it is ended; whoever is frozen
+//! stops counting. With `once` before FILE it writes its pid and waits.
 
 use std::time::Duration;
 

@@ -1,8 +1,9 @@
-//! `workload_escape KIND DIR CGROUP`: tries to get away from its run and waits there; writes its pid to DIR/KIND when it
-//! has arrived. CGROUP is a directory outside of the run.
+//! `workload_escape KIND DIR CGROUP`: tries to get away from its run and waits there; writes its
+//! pid to DIR/KIND when it has arrived. CGROUP is a directory outside of the run.
 //!
-//! Kinds: `setsid` (a session of its own), `double-fork` (an orphan in a session of its own), `move` (into CGROUP),
-//! `child-cgroup` (into a group made below its own), `orphan-move` (an orphan in CGROUP that goes on forking), `all`.
+//! Kinds: `setsid` (a session of its own), `double-fork` (an orphan in a session of its own),
+//! `move` (into CGROUP), `child-cgroup` (into a group made below its own), `orphan-move` (an orphan
+//! in CGROUP that goes on forking), `all`.
 #![expect(unsafe_code, reason = "it does by system call what agents do")]
 
 use std::{fs, path::Path};

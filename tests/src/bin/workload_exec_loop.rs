@@ -1,4 +1,5 @@
-//! `workload_exec_loop COUNT FILE`: COUNT times, opens FILE and runs /bin/true to its end. Prints how many it ran.
+//! `workload_exec_loop COUNT FILE`: COUNT times, opens FILE and runs /bin/true to its end. Prints
+//! how many it ran.
 
 use std::{fs::File, process::Command};
 

@@ -1,5 +1,5 @@
-//! `workload_files DIR`: one of each act on files that the sensor tells of, in DIR and in a fixed order. It ends as the
-//! interpreter of a script of its own: `workload_files script PATH`.
+//! `workload_files DIR`: one of each act on files that the sensor tells of, in DIR and in a fixed
+//! order. It ends as the interpreter of a script of its own: `workload_files script PATH`.
 #![expect(unsafe_code, reason = "it does by system call what agents do")]
 
 use std::{
@@ -148,9 +148,11 @@ fn protect(page: *mut c_void, protection: c_int) -> Result<(), Errno> {
     done(unsafe { libc::mprotect(page, PAGE, protection) })
 }
 
-/// A directory that a security module refuses: this program's own Landlock rule, where the kernel has Landlock.
+/// A directory that a security module refuses: this program's own Landlock rule, where the kernel
+/// has Landlock.
 fn forbidden(dir: &Path) -> Result<(), Failure> {
-    /// `LANDLOCK_ACCESS_FS_MAKE_DIR`, the whole of `struct landlock_ruleset_attr` in its first version (5.13).
+    /// `LANDLOCK_ACCESS_FS_MAKE_DIR`, the whole of `struct landlock_ruleset_attr` in its first
+    /// version (5.13).
     const MAKE_DIRECTORY: u64 = 1 << 7;
     // SAFETY: the structure lives during the call.
     let rules = unsafe {

@@ -1,5 +1,6 @@
-//! `workload_flood DIR COUNT PAUSE_US`: opens a file in DIR for writing, COUNT times (0: until DIR/stop is there), with
-//! a pause after each. Prints how often. Where COUNT ends with `+` it then writes the number to DIR/done and waits.
+//! `workload_flood DIR COUNT PAUSE_US`: opens a file in DIR for writing, COUNT times (0: until
+//! DIR/stop is there), with a pause after each. Prints how often. Where COUNT ends with `+` it then
+//! writes the number to DIR/done and waits.
 
 use std::{fs::File, time::Duration};
 

@@ -1,8 +1,9 @@
 //! `workload_forkbomb UID LIMIT SECONDS`: every process makes processes, as fast as it can.
 //! `workload_forkbomb UID idle FILE`: the same program and user doing nothing; its pid is in FILE.
 //!
-//! Fenced before it starts: it becomes an unprivileged user of its own that may have LIMIT processes, and every one of
-//! them ends by SIGALRM when the seconds are over, whatever becomes of the test.
+//! Fenced before it starts: it becomes an unprivileged user of its own that may have LIMIT
+//! processes, and every one of them ends by SIGALRM when the seconds are over, whatever becomes of
+//! the test.
 #![expect(unsafe_code, reason = "it does by system call what agents do")]
 
 use std::time::Duration;

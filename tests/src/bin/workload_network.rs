@@ -1,6 +1,6 @@
-//! `workload_network DIR DNS-ADDRESS`: one of each act of sockets, all inside of this process: it is both client and
-//! server. Unix sockets get names in DIR, and DNS is spoken at port 53 of a loopback address. Prints `what port` for
-//! each port that the kernel chose.
+//! `workload_network DIR DNS-ADDRESS`: one of each act of sockets, all inside of this process: it
+//! is both client and server. Unix sockets get names in DIR, and DNS is spoken at port 53 of a
+//! loopback address. Prints `what port` for each port that the kernel chose.
 
 use std::{
     io::{Read as _, Write as _},

@@ -1,6 +1,6 @@
-//! `workload_race open|exec|connect DIR COUNT [PORT]`: a call COUNT times, with an argument that another thread never stops
-//! changing while the kernel reads it. Prints, as JSON, how often each object was really reached, and how often the
-//! argument named another one when the call was over.
+//! `workload_race open|exec|connect DIR COUNT [PORT]`: a call COUNT times, with an argument that
+//! another thread never stops changing while the kernel reads it. Prints, as JSON, how often each
+//! object was really reached, and how often the argument named another one when the call was over.
 //!
 //! - `open`: DIR/a or DIR/b; what was opened is known by `fstat`.
 //! - `exec`: the same two, programs that end with 1 and 2.
@@ -53,8 +53,8 @@ fn main() -> Result<(), Failure> {
 /// How often each object was reached, by its name here.
 type Reached = BTreeMap<String, u64>;
 
-/// Makes the calls while another thread changes the bytes, each between two values. A call returns what it reached, and
-/// what the argument names when it is over.
+/// Makes the calls while another thread changes the bytes, each between two values. A call returns
+/// what it reached, and what the argument names when it is over.
 fn race(
     count: u64,
     bytes: &[(&AtomicU8, [u8; 2])],
@@ -103,7 +103,8 @@ fn opens(dir: &Path, count: u64) -> Result<(Reached, u64), Failure> {
     let path = changing(dir);
     let last = &path[path.len() - 2];
     race(count, &[(last, *b"ab")], || {
-        // SAFETY: the path ends with NUL and lives; that its bytes change under the kernel's eyes is the point.
+        // SAFETY: the path ends with NUL and lives; that its bytes change under the kernel's eyes
+        // is the point.
         let fd = unsafe { libc::open(path.as_ptr().cast(), libc::O_RDONLY | libc::O_CLOEXEC) };
         if fd < 0 {
             return Err(Errno::last().into());
@@ -131,7 +132,8 @@ fn execs(dir: &Path, count: u64) -> Result<(Reached, u64), Failure> {
     let mut arguments = [c"raced".as_ptr().cast_mut(), std::ptr::null_mut()];
     race(count, &[(last, *b"ab")], || {
         let mut pid = 0;
-        // SAFETY: as with open. The child shares this memory until it executes, so that its path changes too.
+        // SAFETY: as with open. The child shares this memory until it executes, so that its path
+        // changes too.
         let error = unsafe {
             let arguments = arguments.as_mut_ptr();
             libc::posix_spawn(&raw mut pid, path.as_ptr().cast(), null(), null(), arguments, arguments.add(1))
@@ -148,7 +150,8 @@ fn execs(dir: &Path, count: u64) -> Result<(Reached, u64), Failure> {
     })
 }
 
-/// The smallest program that ends with a code: it loads nothing, so that a hundred thousand of them are soon over.
+/// The smallest program that ends with a code: it loads nothing, so that a hundred thousand of them
+/// are soon over.
 fn program(code: u8) -> Result<Vec<u8>, Failure> {
     const BASE: u64 = 0x0040_0000;
     const HEADERS: u64 = 64 + 56;
@@ -191,7 +194,8 @@ fn connects(port: u16, count: u64) -> Result<(Reached, u64), Failure> {
     let address = address.map(AtomicU8::new);
     let low = port.to_be_bytes()[1];
     race(count, &[(&address[3], [low, low | 1]), (&address[7], [1, 2])], || {
-        // SAFETY: no memory is passed; the descriptor is nobody else's. The address lives until the call is over.
+        // SAFETY: no memory is passed; the descriptor is nobody else's. The address lives until the
+        // call is over.
         let socket = unsafe {
             let socket = libc::socket(libc::AF_INET, libc::SOCK_STREAM | libc::SOCK_CLOEXEC, 0);
             if socket < 0 {

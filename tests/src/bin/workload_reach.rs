@@ -1,5 +1,6 @@
-//! `workload_reach PID DIR`: one of each act on another process and on the kernel. PID is a process of root outside of
-//! the run, DIR a directory to mount something at. Each call that the kernel refuses is named on standard output.
+//! `workload_reach PID DIR`: one of each act on another process and on the kernel. PID is a process
+//! of root outside of the run, DIR a directory to mount something at. Each call that the kernel
+//! refuses is named on standard output.
 #![expect(unsafe_code, reason = "it does by system call what agents do")]
 
 use std::{
@@ -101,8 +102,8 @@ fn access(target: i32, life: Deadline) -> Result<(), Failure> {
     let mut byte = 0u8;
     let here = libc::iovec { iov_base: (&raw mut byte).cast(), iov_len: 1 };
     let there = libc::iovec { iov_base: std::ptr::null_mut(), iov_len: 1 };
-    // SAFETY: both vectors have one element, the local one a byte of ours. The remote address is no one's: the call is
-    // refused after the check for access.
+    // SAFETY: both vectors have one element, the local one a byte of ours. The remote address is no
+    // one's: the call is refused after the check for access.
     let _always_refused =
         unsafe { libc::process_vm_readv(target, &raw const here, 1, &raw const there, 1, 0) };
     tell("mem", OpenOptions::new().read(true).write(true).open(format!("/proc/{target}/mem")));
@@ -112,7 +113,8 @@ fn access(target: i32, life: Deadline) -> Result<(), Failure> {
 }
 
 fn kernel() {
-    // BPF_PROG_GET_NEXT_ID, and a software clock of this process (`size` is that of the first version).
+    // BPF_PROG_GET_NEXT_ID, and a software clock of this process (`size` is that of the first
+    // version).
     let mut attribute = [0u32; 32];
     tell("bpf", call(libc::SYS_bpf, [11, attribute.as_mut_ptr() as c_long, 128, 0, 0]));
     attribute = [0; 32];

@@ -1,6 +1,6 @@
 //! `workload_report CODE`: prints as JSON who and where it is and what it read, and ends with CODE.
-//! `workload_report signal FILE`: writes its pid to FILE, waits for SIGTERM, SIGINT or SIGHUP, and ends with 40 + its
-//! number.
+//! `workload_report signal FILE`: writes its pid to FILE, waits for SIGTERM, SIGINT or SIGHUP, and
+//! ends with 40 + its number.
 
 use std::io::Read as _;
 

@@ -1,6 +1,7 @@
-//! `workload_ring DIR TCP UDP POLLED`: acts through an io_uring: makes DIR/made, renames it to DIR/renamed and removes
-//! it, connects to a port and sends a datagram to another. POLLED 1 lets a kernel thread take the requests. All but the
-//! network's are forced onto kernel workers. Ends with 77 where this kernel offers no rings.
+//! `workload_ring DIR TCP UDP POLLED`: acts through an io_uring: makes DIR/made, renames it to
+//! DIR/renamed and removes it, connects to a port and sends a datagram to another. POLLED 1 lets a
+//! kernel thread take the requests. All but the network's are forced onto kernel workers. Ends with
+//! 77 where this kernel offers no rings.
 #![expect(unsafe_code, reason = "it does by system call what agents do")]
 
 use std::{
@@ -114,7 +115,8 @@ impl Ring {
     }
 
     fn word(&self, offset: u32) -> &AtomicU32 {
-        // SAFETY: the offsets come from the kernel and lie inside the mapping, which lives as long as the process.
+        // SAFETY: the offsets come from the kernel and lie inside the mapping, which lives as long
+        // as the process.
         unsafe { &*self.queues.add(offset as usize).cast::<AtomicU32>() }
     }
 
@@ -123,7 +125,8 @@ impl Ring {
         let queue = &self.layout.submission;
         let tail = self.word(queue.tail).load(Ordering::Relaxed);
         let slot = tail & self.word(queue.mask).load(Ordering::Relaxed);
-        // SAFETY: the slot is below the number of entries; the kernel reads it after the tail moved.
+        // SAFETY: the slot is below the number of entries; the kernel reads it after the tail
+        // moved.
         unsafe { self.requests.add(slot as usize).write(request) };
         self.word(queue.array + slot * 4).store(slot, Ordering::Relaxed);
         self.word(queue.tail).store(tail.wrapping_add(1), Ordering::Release);

@@ -1,5 +1,6 @@
-//! `workload_scene ACT [ARGUMENT…] [, ACT [ARGUMENT…]]…`: single acts, one after the other, in one process. The acts are
-//! in `tests/src/scene`, by family. Relative paths are below the working directory.
+//! `workload_scene ACT [ARGUMENT…] [, ACT [ARGUMENT…]]…`: single acts, one after the other, in one
+//! process. The acts are in `tests/src/scene`, by family. Relative paths are below the working
+//! directory.
 //!
 //! Without arguments it does nothing: some acts execute it that way.
 

@@ -1,5 +1,6 @@
-//! `workload_socket SOCKET HOW [CGROUP]`: speaks to the sensor's control socket without `sentry`, and prints how every
-//! call was answered. HOW: `direct`, or `hidden` (as an orphan in a session of its own and in CGROUP).
+//! `workload_socket SOCKET HOW [CGROUP]`: speaks to the sensor's control socket without `sentry`,
+//! and prints how every call was answered. HOW: `direct`, or `hidden` (as an orphan in a session of
+//! its own and in CGROUP).
 #![expect(unsafe_code, reason = "it does by system call what agents do")]
 
 use std::{fs, path::Path};

@@ -1,5 +1,5 @@
-//! `workload_threads COUNT DIR`: starts threads that wait until DIR/go is there; then each opens DIR/NUMBER for
-//! writing, and the process ends. Its pid is in DIR/pid once all of them live.
+//! `workload_threads COUNT DIR`: starts threads that wait until DIR/go is there; then each opens
+//! DIR/NUMBER for writing, and the process ends. Its pid is in DIR/pid once all of them live.
 
 use std::{
     fs::File,

@@ -1,5 +1,5 @@
-//! `workload_user UID GROUPS CMD…`: becomes an ordinary user with these supplementary groups (by comma, or ""), then
-//! the command.
+//! `workload_user UID GROUPS CMD…`: becomes an ordinary user with these supplementary groups (by
+//! comma, or ""), then the command.
 
 use std::os::unix::process::CommandExt as _;
 

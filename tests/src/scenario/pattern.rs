@@ -60,7 +60,8 @@ pub(super) fn is_member(name: &str) -> bool {
     pointer(name).is_some()
 }
 
-/// Events that match. A variable (`"$name"`) takes the value of the first match and holds it for all that follow.
+/// Events that match. A variable (`"$name"`) takes the value of the first match and holds it for
+/// all that follow.
 pub(super) fn matches<'a>(
     see: &See,
     events: &'a [Value],

@@ -61,7 +61,8 @@ pub fn play(scenario: &Scenario, sensor: &Sensor, number: usize) -> Verdict {
     let order = Order::new(sensor, &name).directory(stage.dir().to_owned());
     let supervised = order.start(&command(scenario, &stage, stage.dir()));
     let mut wrong = String::new();
-    // An emulated machine takes seconds for each process; that scenarios stay apart is shown on the others.
+    // An emulated machine takes seconds for each process; that scenarios stay apart is shown on the
+    // others.
     if !scenario.alone && !wait::slow() {
         let line = command(scenario, &stage, stage.beside());
         let mut beside = Command::new(&line[0]);

@@ -69,7 +69,8 @@ fn sendfile(words: &mut Words<'_>) -> Result<(), Failure> {
     Ok(())
 }
 
-/// `TO`: content comes from a pipe, and while the call waits for it, another thread closes the descriptor.
+/// `TO`: content comes from a pipe, and while the call waits for it, another thread closes the
+/// descriptor.
 fn splice_closed(words: &mut Words<'_>) -> Result<(), Failure> {
     let to = File::create(words.path()?)?;
     let (from, mut pipe) = std::io::pipe()?;

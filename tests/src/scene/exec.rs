@@ -54,8 +54,8 @@ fn copy(from: &Path, to: &Path) -> Result<(), Failure> {
     Ok(fs::set_permissions(to, fs::Permissions::from_mode(0o755))?)
 }
 
-/// `DEPTH INTERPRETER`: a script whose interpreter is a script, so many deep, in the working directory: `script-1` is
-/// the one that is executed.
+/// `DEPTH INTERPRETER`: a script whose interpreter is a script, so many deep, in the working
+/// directory: `script-1` is the one that is executed.
 fn exec_scripts(words: &mut Words<'_>) -> Result<(), Failure> {
     let (depth, last) = (words.number::<u32>()?, words.path()?);
     let dir = std::env::current_dir()?;
@@ -125,7 +125,8 @@ fn exec_refused(words: &mut Words<'_>) -> Result<(), Failure> {
     })
 }
 
-/// `PROGRAM`: with null pointers for arguments and environment. Since Linux 5.18 it gets an empty argument 0.
+/// `PROGRAM`: with null pointers for arguments and environment. Since Linux 5.18 it gets an empty
+/// argument 0.
 fn exec_no_arguments(words: &mut Words<'_>) -> Result<(), Failure> {
     let program = words.c()?;
     in_child(|| {

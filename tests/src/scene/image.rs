@@ -111,7 +111,8 @@ fn from_last_thread(words: &mut Words<'_>) -> Result<(), Failure> {
     })
 }
 
-/// `PROGRAM COPY OWNER CALLER`: the copy has the set-user-id bit and that owner, and the caller becomes another user.
+/// `PROGRAM COPY OWNER CALLER`: the copy has the set-user-id bit and that owner, and the caller
+/// becomes another user.
 fn set_id(words: &mut Words<'_>) -> Result<(), Failure> {
     let (program, copy): (_, _) = (words.path()?, words.path()?);
     let (owner, caller) = (words.number()?, words.number()?);
@@ -127,14 +128,16 @@ fn set_id(words: &mut Words<'_>) -> Result<(), Failure> {
     })
 }
 
-/// `NAME VALUE PROGRAM [ARGUMENT…]`: with this environment variable. How the program ends does not matter.
+/// `NAME VALUE PROGRAM [ARGUMENT…]`: with this environment variable. How the program ends does not
+/// matter.
 fn with_variable(words: &mut Words<'_>) -> Result<(), Failure> {
     let (name, value, program) = (words.word()?, words.word()?, words.path()?);
     Command::new(program).env(name, value).args(words.rest()).output()?;
     Ok(())
 }
 
-/// `COPY PROGRAM`: with a copy of a library of this program, which the linker is told to load first.
+/// `COPY PROGRAM`: with a copy of a library of this program, which the linker is told to load
+/// first.
 fn preloaded(words: &mut Words<'_>) -> Result<(), Failure> {
     let (copy, program) = (words.path()?, words.path()?);
     let maps = fs::read_to_string("/proc/self/maps")?;

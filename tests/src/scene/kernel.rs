@@ -82,7 +82,8 @@ fn reach(number: libc::c_long, words: &mut Words<'_>) -> Result<(), Failure> {
     let local = libc::iovec { iov_base: (&raw mut byte).cast(), iov_len: 1 };
     let remote = libc::iovec { iov_base: std::ptr::null_mut(), iov_len: 1 };
     let args = [pid, (&raw const local) as usize, 1, (&raw const remote) as usize, 1, 0];
-    // SAFETY: the byte and both lists live until the call is over; the other address is the other process's.
+    // SAFETY: the byte and both lists live until the call is over; the other address is the other
+    // process's.
     match unsafe { raw::call(number, &args) } {
         Err(error) if error.raw_os_error() == Some(libc::EFAULT) => Ok(()),
         other => Err(format!("{other:?}").into()),
@@ -133,7 +134,8 @@ fn chroot(words: &mut Words<'_>) -> Result<(), Failure> {
     in_child(|| Ok(nix::unistd::chroot(&dir)?))
 }
 
-/// `FILE MARK MASK`, as numbers: asks for what others do there (`FAN_MARK_*`, `FAN_*`), and does not wait for it.
+/// `FILE MARK MASK`, as numbers: asks for what others do there (`FAN_MARK_*`, `FAN_*`), and does
+/// not wait for it.
 fn watch(words: &mut Words<'_>) -> Result<(), Failure> {
     const MAY_ANSWER: usize = 4;
     const ADD: usize = 1;
@@ -147,7 +149,8 @@ fn watch(words: &mut Words<'_>) -> Result<(), Failure> {
     Ok(())
 }
 
-/// `COMMAND`: one that gives no descriptor, with zeroes for attributes; what comes of it does not matter.
+/// `COMMAND`: one that gives no descriptor, with zeroes for attributes; what comes of it does not
+/// matter.
 fn bpf(words: &mut Words<'_>) -> Result<(), Failure> {
     let attributes = [0_u64; 16];
     let args = [words.number()?, attributes.as_ptr() as usize, size_of_val(&attributes)];
@@ -197,8 +200,8 @@ fn open_32_bit(words: &mut Words<'_>) -> Result<(), Failure> {
         return Err(std::io::Error::last_os_error().into());
     }
     let mut result = OPEN;
-    // SAFETY: the page is as long as the path; the gate changes rax, and r8 to r11 on older kernels. rbx is the
-    // compiler's, so that it is put back.
+    // SAFETY: the page is as long as the path; the gate changes rax, and r8 to r11 on older
+    // kernels. rbx is the compiler's, so that it is put back.
     unsafe {
         std::ptr::copy_nonoverlapping(path.as_ptr(), place.cast(), length);
         std::arch::asm!(

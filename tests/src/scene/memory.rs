@@ -1,4 +1,5 @@
-//! Memory: as a place for data, as a program, and as a path that is not there when the kernel looks.
+//! Memory: as a place for data, as a program, and as a path that is not there when the kernel
+//! looks.
 
 use std::{
     fs::{self, File},
@@ -22,7 +23,8 @@ pub(super) const ACTS: Table = &[
     ("secret-memory", secret_memory),
 ];
 
-/// A call whose path is in a page that has to come from a file first. `PATH NOTES`: PATH is written to NOTES.
+/// A call whose path is in a page that has to come from a file first. `PATH NOTES`: PATH is written
+/// to NOTES.
 fn from_mapping(
     words: &mut Words<'_>,
     then: impl FnOnce(usize) -> std::io::Result<()>,
@@ -55,7 +57,8 @@ fn unlink_from_mapping(words: &mut Words<'_>) -> Result<(), Failure> {
     })
 }
 
-/// `PATH`: a call whose path is in a page that another thread fills while the kernel waits for it (userfaultfd).
+/// `PATH`: a call whose path is in a page that another thread fills while the kernel waits for it
+/// (userfaultfd).
 fn unlink_from_fault(words: &mut Words<'_>) -> Result<(), Failure> {
     const INTRODUCE: usize = 0xc018_aa3f;
     const REGISTER: usize = 0xc020_aa00;

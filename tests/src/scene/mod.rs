@@ -1,9 +1,12 @@
 //! The acts of `workload_scene`: each does one thing, by the system call that it is named for.
 //!
-//! - `open`: ways to a file. `names`: links, renames, removals. `change`: content, metadata, mappings.
-//! - `exec`, `image`: ways to a program. `tree`, `number`: processes and control groups. `memory`: mappings.
+//! - `open`: ways to a file. `names`: links, renames, removals. `change`: content, metadata,
+//!   mappings.
+//! - `exec`, `image`: ways to a program. `tree`, `number`: processes and control groups. `memory`:
+//!   mappings.
 //! - `place`: surroundings for the acts that follow. `stand_in`: calls that somebody rewrites.
-//! - `inet`, `unix`: sockets. `payload`: DNS and TLS. `ring`: `io_uring`. `kernel`: everything else.
+//! - `inet`, `unix`: sockets. `payload`: DNS and TLS. `ring`: `io_uring`. `kernel`: everything
+//!   else.
 
 mod change;
 mod exec;

@@ -1,4 +1,5 @@
-//! Numbers of processes, which are used again or mean another process elsewhere, and groups that go before them.
+//! Numbers of processes, which are used again or mean another process elsewhere, and groups that go
+//! before them.
 
 use std::{
     fs::{self, File},
@@ -48,7 +49,8 @@ fn reuse_number(words: &mut Words<'_>) -> Result<(), Failure> {
     Ok(())
 }
 
-/// `FILE`: opened by the first process of a pid namespace, whose number there is 1, after it executed nothing.
+/// `FILE`: opened by the first process of a pid namespace, whose number there is 1, after it
+/// executed nothing.
 fn pid_namespace_opens(words: &mut Words<'_>) -> Result<(), Failure> {
     let path = words.path()?;
     in_child(|| {
@@ -63,7 +65,8 @@ fn pid_namespace_opens(words: &mut Words<'_>) -> Result<(), Failure> {
     })
 }
 
-/// `GROUP FILE`: opened by a process that was in a group below the own one, left it for GROUP, and outlived it.
+/// `GROUP FILE`: opened by a process that was in a group below the own one, left it for GROUP, and
+/// outlived it.
 fn removed_group_opens(words: &mut Words<'_>) -> Result<(), Failure> {
     let (outside, path) = (words.path()?, words.path()?);
     let below = group_below("removed")?;
@@ -92,7 +95,8 @@ fn removed_group_opens(words: &mut Words<'_>) -> Result<(), Failure> {
     }
 }
 
-/// `FILE`: opened by a single thread that moved to a group for threads, below a group below the own one.
+/// `FILE`: opened by a single thread that moved to a group for threads, below a group below the own
+/// one.
 fn thread_group_opens(words: &mut Words<'_>) -> Result<(), Failure> {
     let path = words.path()?;
     let below = group_below("threads")?;

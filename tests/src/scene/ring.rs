@@ -105,13 +105,15 @@ impl Ring {
     }
 
     fn at(&self, offset: u32) -> &AtomicU32 {
-        // SAFETY: the kernel gave the offset, which is below the size of the mapping; it lives as long as the ring.
+        // SAFETY: the kernel gave the offset, which is below the size of the mapping; it lives as
+        // long as the ring.
         unsafe { &*self.rings.add(offset as usize).cast::<AtomicU32>() }
     }
 
     /// One operation, to its end; its result.
     fn run(&self, entry: Entry) -> IoResult<usize> {
-        // SAFETY: the mapping has room for the one entry, and the kernel has not been told of it yet.
+        // SAFETY: the mapping has room for the one entry, and the kernel has not been told of it
+        // yet.
         unsafe { self.entries.write(entry) };
         self.at(self.parameters.sq[6]).store(0, Ordering::Relaxed);
         let tail = self.at(self.parameters.sq[1]);

@@ -15,7 +15,8 @@ use crate::work::Failure;
 
 pub(super) const ACTS: Table = &[("open-rewritten", open_rewritten), ("open-answered", open_answered)];
 
-/// `FILE OTHER`, names of one length: a child opens FILE, and its tracer writes OTHER over the name on the way.
+/// `FILE OTHER`, names of one length: a child opens FILE, and its tracer writes OTHER over the name
+/// on the way.
 fn open_rewritten(words: &mut Words<'_>) -> Result<(), Failure> {
     let (file, other) = (words.c()?, words.c()?);
     if file.as_bytes().len() != other.as_bytes().len() {
@@ -66,7 +67,8 @@ fn rewrite(child: Pid, place: usize, text: &std::ffi::CStr) -> Result<(), Failur
     let mut information = Information::default();
     let child_number = usize::try_from(child.as_raw())?;
     let args = [GET_SYSCALL_INFO, child_number, size_of::<Information>(), (&raw mut information) as usize];
-    // SAFETY: the structure lives until the call is over, and the kernel writes no more than its size.
+    // SAFETY: the structure lives until the call is over, and the kernel writes no more than its
+    // size.
     unsafe { raw::call(libc::SYS_ptrace, &args) }?;
     let opens = i64::try_from(information.number)? == libc::SYS_openat;
     if information.what != BEGINS || !opens || usize::try_from(information.arguments[1])? != place {
@@ -76,7 +78,8 @@ fn rewrite(child: Pid, place: usize, text: &std::ffi::CStr) -> Result<(), Failur
     let local = libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
     let remote = libc::iovec { iov_base: place as *mut libc::c_void, iov_len: bytes.len() };
     let args = [child_number, (&raw const local) as usize, 1, (&raw const remote) as usize, 1, 0];
-    // SAFETY: the text and both lists live until the call is over; the other address is in the child, which stands still.
+    // SAFETY: the text and both lists live until the call is over; the other address is in the
+    // child, which stands still.
     unsafe { raw::call(libc::SYS_process_vm_writev, &args) }?;
     Ok(())
 }
@@ -104,7 +107,8 @@ struct Answer {
     new_flags: u32,
 }
 
-/// `FILE OTHER`: a thread opens FILE; its call is held by a filter, and this thread answers with OTHER.
+/// `FILE OTHER`: a thread opens FILE; its call is held by a filter, and this thread answers with
+/// OTHER.
 fn open_answered(words: &mut Words<'_>) -> Result<(), Failure> {
     const RECEIVE: u64 = 0xc050_2100;
     const ADD: u64 = 0x4018_2103;

@@ -221,8 +221,8 @@ fn refused() -> Result<(), Failure> {
     }
 }
 
-/// Until what the kernel freed "later" before is free: what it defers waits for one period, and its call-back may come
-/// late in the next.
+/// Until what the kernel freed "later" before is free: what it defers waits for one period, and its
+/// call-back may come late in the next.
 fn grace_periods(_words: &mut Words<'_>) -> Result<(), Failure> {
     const MEMBARRIER_CMD_GLOBAL: usize = 1;
     for _ in 0..10 {

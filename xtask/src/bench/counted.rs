@@ -1,5 +1,6 @@
-//! P1 where time is a count of instructions: in an emulated machine with one processor, which has the hooks of tiers A and B
-//! that this kernel may lack. What is measured is done by the test `cost::`, which prints a line `cost: {…}` for each work.
+//! P1 where time is a count of instructions: in an emulated machine with one processor, which has
+//! the hooks of tiers A and B that this kernel may lack. What is measured is done by the test
+//! `cost::`, which prints a line `cost: {…}` for each work.
 
 use std::process::ExitCode;
 

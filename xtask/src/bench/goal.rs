@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 
 use super::stats::Comparison;
 
-/// A control further from 1 than this says that the machine was not steady, and its figure that nothing is known.
+/// A control further from 1 than this says that the machine was not steady, and its figure that
+/// nothing is known.
 const STEADY: f64 = 0.03;
 
 #[derive(Clone, Copy)]
@@ -64,7 +65,8 @@ pub(super) struct Row {
     pub(super) goal: Goal,
     pub(super) comparison: Comparison,
     pub(super) rounds: usize,
-    /// What stands behind the ratio: absolute figures of this machine, for whoever looks for a reason.
+    /// What stands behind the ratio: absolute figures of this machine, for whoever looks for a
+    /// reason.
     pub(super) detail: Value,
 }
 

@@ -1,4 +1,5 @@
-//! What runs beside the workload: the sensor with its agents, or the programs of `sentry-kernel/examples/bench.rs`.
+//! What runs beside the workload: the sensor with its agents, or the programs of
+//! `sentry-kernel/examples/bench.rs`.
 
 use std::{
     io::{BufRead as _, BufReader, Read as _},
@@ -54,7 +55,8 @@ impl Machine {
         Self::pin(&mut command, self.last)
     }
 
-    /// Nanoseconds per repetition, measured inside of the process so that starting it does not count.
+    /// Nanoseconds per repetition, measured inside of the process so that starting it does not
+    /// count.
     pub(super) fn measure(&self, kind: &Kind, repetitions: u64) -> Result<f64> {
         nanoseconds(kind, &step::capture(&mut self.workload(kind, &[repetitions]))?)
     }
@@ -126,7 +128,8 @@ impl Machine {
         Side::start(host::as_root(&self.side).arg("stats").arg(sensor::socket(&self.dir)))
     }
 
-    /// A bare ring: a record for each system call of the workload, taken out by a thread on another processor.
+    /// A bare ring: a record for each system call of the workload, taken out by a thread on another
+    /// processor.
     pub(super) fn raw(&self, kind: &Kind, count_time: bool) -> Result<Side> {
         let mut command = host::as_root(&self.side);
         command.arg("raw").arg(paths::bpf_objects().join("raw.o"));

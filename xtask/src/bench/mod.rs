@@ -1,9 +1,11 @@
-//! `cargo xtask bench`: what the sensor costs, as ratios within one run, beside the goals (`docs/performance.md`).
+//! `cargo xtask bench`: what the sensor costs, as ratios within one run, beside the goals
+//! (`docs/performance.md`).
 //!
-//! Each round measures what the sensor is compared with (nothing, empty programs on the same hooks, a bare ring), twice
-//! the sensor, and the former again in the opposite order, so that a machine that gets slower or warmer meanwhile favours
-//! neither. The two measurements without the sensor are also compared with each other: that control is the noise, and a
-//! difference below it means nothing. Reported are medians over the rounds.
+//! Each round measures what the sensor is compared with (nothing, empty programs on the same hooks,
+//! a bare ring), twice the sensor, and the former again in the opposite order, so that a machine
+//! that gets slower or warmer meanwhile favours neither. The two measurements without the sensor
+//! are also compared with each other: that control is the noise, and a difference below it means
+//! nothing. Reported are medians over the rounds.
 
 mod counted;
 mod goal;

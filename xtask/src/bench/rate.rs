@@ -1,4 +1,5 @@
-//! The goals about rates: what goes through to the journal without loss, and how many events one wake-up is for.
+//! The goals about rates: what goes through to the journal without loss, and how many events one
+//! wake-up is for.
 
 use std::{
     thread,

@@ -1,4 +1,5 @@
-//! The goals that are one workload's time in two states: nothing, empty programs, bare ring, sensor, and back again.
+//! The goals that are one workload's time in two states: nothing, empty programs, bare ring,
+//! sensor, and back again.
 
 use std::{thread, time::Duration};
 
@@ -28,7 +29,8 @@ pub(super) struct Pair {
     kind: Kind,
     /// The workload is an agent itself; else one runs elsewhere.
     tagged: bool,
-    /// So often at most in one go: more would be more than the ring has room for, and those left out would be cheap.
+    /// So often at most in one go: more would be more than the ring has room for, and those left
+    /// out would be cheap.
     most: u64,
 }
 

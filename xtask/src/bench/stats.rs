@@ -68,7 +68,8 @@ mod tests {
 
     #[test]
     fn compares_within_rounds() {
-        // The machine gets slower from round to round; with the sensor everything takes a quarter longer.
+        // The machine gets slower from round to round; with the sensor everything takes a quarter
+        // longer.
         let rounds: Vec<Round> =
             [1.0, 2.0, 4.0].iter().map(|f| Round { without: [*f, *f], with: [1.25 * f, 1.25 * f] }).collect();
         let comparison = Comparison::of(&rounds).unwrap();

@@ -1,4 +1,5 @@
-//! The things that are timed: `xtask workload <name> <repetitions> [<per second>]` prints nanoseconds per repetition.
+//! The things that are timed: `xtask workload <name> <repetitions> [<per second>]` prints
+//! nanoseconds per repetition.
 
 use std::{
     fs::File,

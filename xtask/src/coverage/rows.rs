@@ -69,8 +69,8 @@ pub(super) fn render<'a>(
     }
 }
 
-/// How many of the row's `all` scenarios were seen, and what the others say. Where nothing was played, what the tests say
-/// is not known here.
+/// How many of the row's `all` scenarios were seen, and what the others say. Where nothing was
+/// played, what the tests say is not known here.
 fn verdict<'a>(here: &[&'a Line], all: usize, row: &Row, notes: &mut Vec<&'a str>) -> String {
     if here.is_empty() {
         return if row.tests.is_empty() { "–" } else { "test" }.to_owned();

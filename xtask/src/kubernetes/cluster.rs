@@ -92,8 +92,8 @@ impl Cluster {
         self.bin.join("kubectl")
     }
 
-    /// Mounts reach containers, as on a node with systemd, and what would be written at fixed places
-    /// of the host is written beside it.
+    /// Mounts reach containers, as on a node with systemd, and what would be written at fixed
+    /// places of the host is written beside it.
     fn mounts() -> Result<()> {
         step::capture(Command::new("mount").args(["--make-rshared", "/"]))?;
         for dir in HIDDEN {

@@ -1,4 +1,5 @@
-//! `.deb`, by cargo-deb out of what is laid out. What is not files stands in the manifests, under `package.metadata.deb`.
+//! `.deb`, by cargo-deb out of what is laid out. What is not files stands in the manifests, under
+//! `package.metadata.deb`.
 
 use std::path::{Path, PathBuf};
 

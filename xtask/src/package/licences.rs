@@ -1,4 +1,5 @@
-//! The notices of everything that is compiled into a program: most of its licences ask for them wherever it goes.
+//! The notices of everything that is compiled into a program: most of its licences ask for them
+//! wherever it goes.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

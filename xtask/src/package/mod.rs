@@ -1,8 +1,8 @@
-//! `cargo xtask package`: what operators install. [`stage`] lays out the files of each package once, as they will be on
-//! the host; the makers only wrap what is there.
+//! `cargo xtask package`: what operators install. [`stage`] lays out the files of each package
+//! once, as they will be on the host; the makers only wrap what is there.
 //!
-//! The same commit gives the same bytes: times are those of the commit, and paths of this machine are not in the
-//! programs.
+//! The same commit gives the same bytes: times are those of the commit, and paths of this machine
+//! are not in the programs.
 
 mod changelog;
 mod deb;
@@ -166,7 +166,8 @@ fn release(kinds: &[String]) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// Writes the checksums of the files beside them, as `sha256sum --check` reads them; returns them, too.
+/// Writes the checksums of the files beside them, as `sha256sum --check` reads them; returns them,
+/// too.
 fn sums(files: &[PathBuf], out: &Path) -> Result<String> {
     let names = files.iter().filter_map(|file| file.file_name());
     let text = step::capture(Command::new("sha256sum").args(names).current_dir(out))?;

@@ -18,7 +18,8 @@ pub(super) const TARGET: &str = "x86_64-unknown-linux-gnu";
 pub(crate) enum Programs {
     /// The debug build, which is there already: for the tests.
     Dev,
-    /// As released, for distributions: with the host's C library, which looks up users and groups as the host wants it.
+    /// As released, for distributions: with the host's C library, which looks up users and groups
+    /// as the host wants it.
     Dynamic,
     /// As released, with everything in one file: for any distribution, and for images.
     Static,

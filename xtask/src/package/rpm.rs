@@ -1,5 +1,5 @@
-//! `.rpm`, by cargo-generate-rpm out of what is laid out. What is not files stands in the manifests, under
-//! `package.metadata.generate-rpm`.
+//! `.rpm`, by cargo-generate-rpm out of what is laid out. What is not files stands in the
+//! manifests, under `package.metadata.generate-rpm`.
 
 use std::path::{Path, PathBuf};
 

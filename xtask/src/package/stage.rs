@@ -1,5 +1,5 @@
-//! Lays out the files of a package below `target/package/NAME/root`, as they will be on the host, and beside that what
-//! package managers run: `scripts`.
+//! Lays out the files of a package below `target/package/NAME/root`, as they will be on the host,
+//! and beside that what package managers run: `scripts`.
 
 use std::{
     fs,

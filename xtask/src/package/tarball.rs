@@ -1,5 +1,5 @@
-//! Everything in one archive for hosts without a package manager that we know: the files of both packages, with static
-//! programs, and the licences.
+//! Everything in one archive for hosts without a package manager that we know: the files of both
+//! packages, with static programs, and the licences.
 
 use std::{
     fs,

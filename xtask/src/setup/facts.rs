@@ -1,4 +1,5 @@
-//! What `setup` needs to know about the machine. Looking only; the decisions are in [`super::plan`].
+//! What `setup` needs to know about the machine. Looking only; the decisions are in
+//! [`super::plan`].
 
 use std::process::Command;
 

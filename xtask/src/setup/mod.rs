@@ -1,8 +1,10 @@
-//! `cargo xtask setup`: installs what this machine lacks to build the BPF programs and to boot test kernels.
+//! `cargo xtask setup`: installs what this machine lacks to build the BPF programs and to boot test
+//! kernels.
 //!
-//! [`facts`] looks, [`plan`] decides (pure), this file acts. Nothing is done twice: with everything in place it only
-//! looks, in well under half a second. Where it may not install (no root and no password-less sudo, or a distribution
-//! whose packages it does not know) it prints the commands and exits 69.
+//! [`facts`] looks, [`plan`] decides (pure), this file acts. Nothing is done twice: with everything
+//! in place it only looks, in well under half a second. Where it may not install (no root and no
+//! password-less sudo, or a distribution whose packages it does not know) it prints the commands
+//! and exits 69.
 
 mod facts;
 mod plan;
@@ -45,7 +47,8 @@ pub(crate) fn command(mut args: Args) -> Result<ExitCode> {
     if print {
         print_commands(&plan);
     }
-    // `--print` answered the question that was asked; `--check` is for scripts, which ask by exit code.
+    // `--print` answered the question that was asked; `--check` is for scripts, which ask by exit
+    // code.
     Ok(if check { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 

@@ -133,7 +133,8 @@ pub(super) fn plan(facts: &Facts) -> Plan {
         let with_distribution_llvm = facts.llvm || toolchain_packaged && !facts.nightly;
         plan.steps.push(Step::InstallBpfLinker { with_distribution_llvm });
         if !with_distribution_llvm {
-            // It has to be linked against the LLVM of the compiler, and where that lies is the user's knowledge.
+            // It has to be linked against the LLVM of the compiler, and where that lies is the
+            // user's knowledge.
             plan.blocked.get_or_insert("the BPF linker needs the LLVM of the nightly compiler".to_owned());
         }
     }

@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use crate::tidy::Finding;
 
-/// The crate outside of the workspace, which `cargo metadata` does not show, is dual-licensed with the GPL: the kernel
-/// lends its helpers only to such programs.
+/// The crate outside of the workspace, which `cargo metadata` does not show, is dual-licensed with
+/// the GPL: the kernel lends its helpers only to such programs.
 const BPF_LICENCES: &str = "GPL-2.0-only OR MIT";
 
 pub(super) fn check(metadata: &Value, files: &[String]) -> Vec<Finding> {

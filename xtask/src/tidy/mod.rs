@@ -1,10 +1,11 @@
 //! `cargo xtask tidy`: the rules of this project that no compiler checks.
 //!
-//! [`text`] judges files by their lines, [`modules`] by whom they use, [`arrows`] judges packages by whom they depend
-//! on. An exception is a line in
-//! `xtask/tidy.toml` with its reason; one that nothing needs any more is itself an error.
+//! [`text`] and [`columns`] judge files by their lines, [`modules`] by whom they use, [`arrows`]
+//! judges packages by whom they depend on. An exception is a line in `xtask/tidy.toml` with its
+//! reason; one that nothing needs any more is itself an error.
 
 mod arrows;
+mod columns;
 mod exceptions;
 mod finding;
 mod licences;
@@ -47,6 +48,11 @@ pub(crate) fn check() -> Result<()> {
         if text::is_over_goal(file, &source) {
             long.push(file.as_str());
         }
+        findings.extend(columns::check(file, &source));
+    }
+    for file in files.iter().filter(|file| file.ends_with(".md")) {
+        let page = fs::read_to_string(root.join(file)).with_context(|| format!("cannot read {file}"))?;
+        findings.extend(columns::check(file, &page));
     }
     for file in files.iter().filter(|file| file.ends_with("/src/lib.rs") || *file == "xtask/src/main.rs") {
         findings.extend(modules::check(&root, file)?);

@@ -1,9 +1,9 @@
 //! The order of modules: within a crate no files use each other in a circle, and no module uses one
 //! that stands below it in `lib.rs`.
 //!
-//! A file uses another one if an import or a path of it leads there. A public import in between hands
-//! on: who uses the name uses the file that it comes from, and the file in between does not. Tests are
-//! not looked at.
+//! A file uses another one if an import or a path of it leads there. A public import in between
+//! hands on: who uses the name uses the file that it comes from, and the file in between does not.
+//! Tests are not looked at.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -9,7 +9,8 @@ const MAIN_LINES: usize = 80;
 /// The one file of the BPF crate that declares maps.
 const MAPS: &str = "sentry-ebpf/src/maps.rs";
 
-/// Words, and why they are not there. Put together here so that this file does not break its own rule.
+/// Words, and why they are not there. Put together here so that this file does not break its own
+/// rule.
 const FORBIDDEN: [(&str, &str, &str); 3] = [
     (concat!("to", "do!"), "unfinished", "nothing unfinished is committed"),
     (concat!("unimplemen", "ted!"), "unfinished", "nothing unfinished is committed"),
@@ -73,8 +74,8 @@ fn is_exempt_from_size(file: &str, source: &str) -> bool {
     generated || is_test_file(file)
 }
 
-/// The integration tests, and what other crates keep in their `tests` folders. The tiny programs that tests observe are
-/// no tests: what they do is what is being watched.
+/// The integration tests, and what other crates keep in their `tests` folders. The tiny programs
+/// that tests observe are no tests: what they do is what is being watched.
 fn is_test_file(file: &str) -> bool {
     let in_tests = file.starts_with("tests/") || file.contains("/tests/") || file.ends_with("/tests.rs");
     in_tests && !file.contains("/bin/") && !file.contains("/workloads/")

@@ -1,7 +1,8 @@
 //! Booting a kernel in QEMU and reading its console until it says how it went.
 //!
-//! The guest prints one line `vm: success` or `vm: failure` and powers off. Everything it prints is in
-//! `target/xtask/vm-<name>.log` while it runs. A panic, a kernel bug or a stall fails the run even if every test passed.
+//! The guest prints one line `vm: success` or `vm: failure` and powers off. Everything it prints is
+//! in `target/xtask/vm-<name>.log` while it runs. A panic, a kernel bug or a stall fails the run
+//! even if every test passed.
 
 use std::{
     fs::File,
@@ -29,12 +30,13 @@ const LONG_MEMORY_MIB: u32 = 8192;
 const LONG_TIMEOUTS: u32 = 8;
 /// Security modules as Debian enables them; `bpf` is appended where the matrix wants it.
 const SECURITY_MODULES: &str = "landlock,lockdown,yama,integrity";
-/// Everything the emulator can do, but for one instruction: before QEMU 8.1 it computed the flags of `cmpxchg16b` from
-/// stale state, sometimes setting the trap flag, which the kernel met as a double fault in its allocator at boot.
-/// Without the feature bit the kernel does the same in software.
+/// Everything the emulator can do, but for one instruction: before QEMU 8.1 it computed the flags
+/// of `cmpxchg16b` from stale state, sometimes setting the trap flag, which the kernel met as a
+/// double fault in its allocator at boot. Without the feature bit the kernel does the same in
+/// software.
 const CPU: &str = "max,-cx16";
-/// A guest's CPU counts as locked up after twice this time. Verifying one program takes tens of times longer under emulation
-/// than on the machines that the kernel's own 10 s are made for.
+/// A guest's CPU counts as locked up after twice this time. Verifying one program takes tens of
+/// times longer under emulation than on the machines that the kernel's own 10 s are made for.
 const WATCHDOG_S: u32 = 30;
 /// The same for a grace period of RCU, made for 21 s: a busy host keeps a CPU of the guest away for
 /// longer.
@@ -56,7 +58,8 @@ struct Console {
 /// Boots of one kernel before an emulator's fault counts as a failure.
 const BOOTS: u32 = 3;
 
-/// Boots, waits for the end, and counts. Only a broken host is an error; a broken guest is a failure in the tally.
+/// Boots, waits for the end, and counts. Only a broken host is an error; a broken guest is a
+/// failure in the tally.
 pub(super) fn boot(kernel: &Kernel, image: &Path, initrd: &Path, filter: &[String]) -> Result<Tally> {
     let mut boots = 1;
     loop {
@@ -135,7 +138,8 @@ impl Console {
         self.text.push('\n');
     }
 
-    /// The counts, and what was wrong with the run as a whole. A run that failed has at least one failure counted.
+    /// The counts, and what was wrong with the run as a whole. A run that failed has at least one
+    /// failure counted.
     fn judge(&self, ended: bool, kernel: &Kernel) -> (Tally, Option<String>) {
         let mut tally = Tally::from_libtest(&self.text);
         tally.failures = tally.failures.iter().map(|name| format!("{}: {name}", kernel.name)).collect();
@@ -169,17 +173,19 @@ fn is_kernel_fault(line: &str) -> bool {
     stall || ["Kernel panic", "BUG:", "soft lockup"].iter().any(|fault| message.contains(fault))
 }
 
-/// The kernel met a breakpoint of its own that it had already taken out: while it patches a function's first bytes (as
-/// every attached trampoline makes it do), another CPU may run into the breakpoint it stands there for a moment. Under
-/// emulation with a thread per CPU that CPU can see the breakpoint after the patch is done (QEMU 7.2, one boot in about
-/// fifteen). Nothing in the guest can cause this message otherwise.
+/// The kernel met a breakpoint of its own that it had already taken out: while it patches a
+/// function's first bytes (as every attached trampoline makes it do), another CPU may run into the
+/// breakpoint it stands there for a moment. Under emulation with a thread per CPU that CPU can see
+/// the breakpoint after the patch is done (QEMU 7.2, one boot in about fifteen). Nothing in the
+/// guest can cause this message otherwise.
 fn is_emulator_fault(line: &str) -> bool {
     line.contains("int3: 0000 [#1]")
 }
 
 fn command(kernel: &Kernel, image: &Path, initrd: &Path, filter: &[String]) -> Command {
     let modules = if kernel.lsm { format!("{SECURITY_MODULES},bpf") } else { SECURITY_MODULES.to_owned() };
-    // Words that the kernel does not know and that have an equals sign become the environment of init.
+    // Words that the kernel does not know and that have an equals sign become the environment of
+    // init.
     let append = format!(
         "console=ttyS0 quiet panic=-1 watchdog_thresh={WATCHDOG_S} \
          rcupdate.rcu_cpu_stall_timeout={RCU_STALL_S} lsm={modules} {} AGENTSENTRY_VM={} AGENTSENTRY_LSM={} AGENTSENTRY_PROMISED={} \

@@ -1,7 +1,9 @@
-//! The file system of the test kernels: busybox, `tests/vm/init`, our programs, the tests, and the libraries they need.
+//! The file system of the test kernels: busybox, `tests/vm/init`, our programs, the tests, and the
+//! libraries they need.
 //!
-//! One archive serves all kernels; what differs goes over the kernel's command line, or is a module. It is not compressed: the kernel
-//! would have to unpack it under emulation, which takes longer than everything saved.
+//! One archive serves all kernels; what differs goes over the kernel's command line, or is a
+//! module. It is not compressed: the kernel would have to unpack it under emulation, which takes
+//! longer than everything saved.
 
 use std::{
     fs,
@@ -24,7 +26,8 @@ pub(crate) const TESTS: &str = "sentry-tests";
 const BIN_DIR: &str = "opt/agentsentry/bin";
 const TEST_DIR: &str = "opt/agentsentry/tests";
 
-/// Packs the archive from the last build; with `release`, our programs are those of the last release build (the tests are not).
+/// Packs the archive from the last build; with `release`, our programs are those of the last
+/// release build (the tests are not).
 pub(super) fn pack(release: bool) -> Result<PathBuf> {
     let base = paths::target().join("vm");
     let root = base.join("root");
@@ -68,7 +71,8 @@ fn executables() -> Result<Vec<Executable>> {
     if !cargo::members()?.iter().any(|member| member == TESTS) {
         return Ok(found);
     }
-    // The same selection as every other build of the tests, so that nothing is compiled with other features.
+    // The same selection as every other build of the tests, so that nothing is compiled with other
+    // features.
     let mut command = cargo::workspace("test");
     command.args(["--workspace", "--no-run", "--message-format=json"]);
     let messages = cargo::build_messages(AREA, "collect the test programs", "vm-tests", &mut command)?;
@@ -76,7 +80,8 @@ fn executables() -> Result<Vec<Executable>> {
     Ok(found)
 }
 
-/// Integration tests and plain programs of the package. The unit tests of its programs run on the host.
+/// Integration tests and plain programs of the package. The unit tests of its programs run on the
+/// host.
 fn of_package(messages: &str, package: &str) -> Vec<Executable> {
     let manifest = paths::root().join("tests").join("Cargo.toml");
     let manifest = manifest.to_string_lossy();
@@ -94,7 +99,8 @@ fn place(from: &Path, to: &Path) -> Result<()> {
         fs::create_dir_all(dir)?;
     }
     fs::copy(from, to).with_context(|| format!("cannot copy {} to {}", from.display(), to.display()))?;
-    // An unprivileged user of the guest has to be able to run it, whatever the mask of whoever built it.
+    // An unprivileged user of the guest has to be able to run it, whatever the mask of whoever
+    // built it.
     fs::set_permissions(to, fs::Permissions::from_mode(0o755))
         .with_context(|| format!("cannot make {} executable", to.display()))
 }

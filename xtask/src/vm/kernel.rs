@@ -1,8 +1,8 @@
 //! Fetching a kernel once: `target/vm/kernels/<package pattern>/{vmlinuz,modules.cpio}`.
 //!
-//! Trust comes from the archive's signature, not from the connection: `InRelease` is checked with the keys apt uses,
-//! it carries the hash of the package index, which carries the hash of the package. Delete the folder to get a newer
-//! kernel.
+//! Trust comes from the archive's signature, not from the connection: `InRelease` is checked with
+//! the keys apt uses, it carries the hash of the package index, which carries the hash of the
+//! package. Delete the folder to get a newer kernel.
 
 use std::{
     fs,

@@ -1,10 +1,11 @@
-//! `cargo xtask vm`: the integration tests on other kernels, in QEMU without hardware virtualization.
+//! `cargo xtask vm`: the integration tests on other kernels, in QEMU without hardware
+//! virtualization.
 //!
-//! [`matrix`] says which kernels, [`mirror`] and [`packages`] find them on the mirror that apt already uses,
-//! [`kernel`] fetches and caches them, [`modules`] picks what they need, [`initramfs`] packs the file system, [`mod@boot`] runs it and reads the result. Each
-//! has a log of its own.
-//! Emulation is slow but the same everywhere: it needs no `/dev/kvm`, and it boots kernels that nested
-//! virtualization refuses.
+//! [`matrix`] says which kernels, [`mirror`] and [`packages`] find them on the mirror that apt
+//! already uses, [`kernel`] fetches and caches them, [`modules`] picks what they need,
+//! [`initramfs`] packs the file system, [`mod@boot`] runs it and reads the result. Each has a log
+//! of its own. Emulation is slow but the same everywhere: it needs no `/dev/kvm`, and it boots
+//! kernels that nested virtualization refuses.
 
 mod boot;
 mod initramfs;
@@ -97,8 +98,8 @@ fn run(kernels: &[Kernel], filter: &[String], release: bool) -> Result<Vec<(Stri
         bail!("a test filter for the kernels has no commas, spaces or quotes; give several words instead");
     }
     let initrd = initramfs::pack(release).context("cannot pack the file system of the test kernels")?;
-    // One at a time: a sensor verifies its programs on both CPUs of a guest, so that a second guest would only slow the first
-    // down, until its watchdog takes it for locked up.
+    // One at a time: a sensor verifies its programs on both CPUs of a guest, so that a second guest
+    // would only slow the first down, until its watchdog takes it for locked up.
     kernels
         .iter()
         .map(|kernel| {

@@ -1,5 +1,6 @@
-//! Modules of a kernel that some tests need, from its package: `modules.cpio` beside the image, which is put behind the
-//! common file system. `tests/vm/init` inserts them in the order of their names.
+//! Modules of a kernel that some tests need, from its package: `modules.cpio` beside the image,
+//! which is put behind the common file system. `tests/vm/init` inserts them in the order of their
+//! names.
 
 use std::{
     collections::HashMap,

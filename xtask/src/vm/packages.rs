@@ -1,4 +1,5 @@
-//! Reading a Debian archive's indexes: which package is the newest of a name, and what its bytes must be.
+//! Reading a Debian archive's indexes: which package is the newest of a name, and what its bytes
+//! must be.
 
 use std::cmp::Ordering;
 

@@ -2,7 +2,8 @@
 //! Debian machines with a kernel and a systemd of their own and BPF among the security modules.
 //!
 //! The root of a machine, made by mmdebstrap and about 200 MB, and its kernel are kept in
-//! `target/vm-systemd/<suite>`; delete the folder to get newer ones. `tests/src/guest.rs` boots them.
+//! `target/vm-systemd/<suite>`; delete the folder to get newer ones. `tests/src/guest.rs` boots
+//! them.
 
 use std::{
     fs,

@@ -90,7 +90,8 @@ fn submit(sensor: &Sensor, numbers: RangeInclusive<u64>) {
     }
 }
 
-/// Every position once, as an item or under a Gap; each event at most once, in order. Returns events and covered.
+/// Every position once, as an item or under a Gap; each event at most once, in order. Returns
+/// events and covered.
 fn close_the_books(state: &State, last: u64) -> (HashSet<u64>, u64) {
     assert!(state.faults.is_empty(), "{:?}", state.faults);
     assert_eq!(state.epochs.len(), 1);
@@ -150,7 +151,8 @@ async fn the_window_bounds_what_waits() {
     sensor.journal.flush().await.unwrap();
     let full = (WINDOW_BYTES / 10_300) as u64;
     timeout(HANG, collector.wait(|state| state.received >= full)).await.unwrap();
-    // All that was sent without an answer: never much more than the window, whatever else is waiting.
+    // All that was sent without an answer: never much more than the window, whatever else is
+    // waiting.
     let most = ((WINDOW_BYTES + BATCH_BYTES) / 10_000) as u64;
     assert!(sensor.status.borrow().sent <= most);
     collector.mood(Mood::default());

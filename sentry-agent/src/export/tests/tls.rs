@@ -70,7 +70,8 @@ async fn mutual_tls_lets_the_right_ones_speak() {
         timeout(HANG, sensor.status.wait_for(|status| status.last_error.is_some())).await.unwrap().unwrap();
         sensor.stop().await;
     }
-    // A certificate of another authority: the collector hangs up, whenever the handshake gets that far.
+    // A certificate of another authority: the collector hangs up, whenever the handshake gets that
+    // far.
     let stranger = files(other.path(), &ours.pem(), &issue(&theirs, "sensor"));
     let dir = tempfile::tempdir().unwrap();
     let mut sensor = Sensor::start(dir.path(), ROOMY, config(stranger));

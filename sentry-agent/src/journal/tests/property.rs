@@ -1,4 +1,5 @@
-//! Whatever is appended, acknowledged, pruned and reopened: every position is an item or covered by a Gap.
+//! Whatever is appended, acknowledged, pruned and reopened: every position is an item or covered by
+//! a Gap.
 
 use proptest::{collection::vec, prelude::*};
 use sentry_proto::v1;

@@ -194,7 +194,8 @@ fn finding(run: &str, n: u64) -> v1::Item {
 
 const CHILD: &str = "JOURNAL_TEST_DIR_WITH_LITTLE_SPACE";
 
-/// The kernel refuses to let any file grow past a limit: every write path meets it, with no privilege needed.
+/// The kernel refuses to let any file grow past a limit: every write path meets it, with no
+/// privilege needed.
 #[test]
 fn a_full_disk_costs_events_that_a_gap_covers_and_no_finding() {
     let dir = tempfile::tempdir().unwrap();
@@ -208,7 +209,8 @@ fn a_full_disk_costs_events_that_a_gap_covers_and_no_finding() {
     assert!(status.success());
 }
 
-/// Runs in a process of its own under a limit of 256 KiB (512 blocks) per file; alone it has nothing to do.
+/// Runs in a process of its own under a limit of 256 KiB (512 blocks) per file; alone it has
+/// nothing to do.
 #[test]
 fn fill_and_recover() {
     let Some(dir) = env::var_os(CHILD) else { return };

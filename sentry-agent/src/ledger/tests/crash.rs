@@ -128,7 +128,8 @@ fn more_than_a_crash_can_leave_is_refused() {
 
 const CHILD: &str = "LEDGER_TEST_DIR_WITH_LITTLE_SPACE";
 
-/// The kernel refuses to let any file grow past a limit: every write path meets it, with no privilege needed.
+/// The kernel refuses to let any file grow past a limit: every write path meets it, with no
+/// privilege needed.
 #[test]
 fn a_full_disk_leaves_the_ledger_whole() {
     let dir = tempfile::tempdir().unwrap();
@@ -149,7 +150,8 @@ fn a_full_disk_leaves_the_ledger_whole() {
     assert_eq!(verify(dir.path()).unwrap().entries, entries + 1, "nothing was there to repair");
 }
 
-/// Runs in a process of its own under a limit of 4 KiB (8 blocks) per file; alone it has nothing to do.
+/// Runs in a process of its own under a limit of 4 KiB (8 blocks) per file; alone it has nothing to
+/// do.
 #[test]
 fn fill_until_refused() {
     let Some(dir) = env::var_os(CHILD) else { return };

@@ -26,8 +26,8 @@ fn every_single_byte_flip_is_found() {
     for (name, bytes) in &files.segments {
         let lines: Vec<_> = bytes.split_inclusive(|byte| *byte == b'\n').collect();
         for (index, line) in lines.iter().enumerate() {
-            // A flipped newline joins two lines, so the next one stands behind. What is before was proven already
-            // and what comes after cannot heal it: the walk ends at the first flaw.
+            // A flipped newline joins two lines, so the next one stands behind. What is before was
+            // proven already and what comes after cannot heal it: the walk ends at the first flaw.
             let mut changed = line.to_vec();
             changed.extend_from_slice(lines.get(index + 1).copied().unwrap_or_default());
             for at in 0..line.len() {
@@ -126,7 +126,8 @@ fn every_truncation_is_found() {
     let dir = tempfile::tempdir().unwrap();
     let mut files = filled(dir.path(), 16, 2 << 10);
     while let Some((name, mut bytes)) = files.segments.pop() {
-        // Each shorter length, down to the empty file; then the file itself is gone, then the next shorter ones.
+        // Each shorter length, down to the empty file; then the file itself is gone, then the next
+        // shorter ones.
         while bytes.pop().is_some() {
             files.segments.push((name.clone(), bytes.clone()));
             assert!(files.verify().is_err(), "{name} cut to {}", bytes.len());

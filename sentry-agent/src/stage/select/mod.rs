@@ -200,8 +200,8 @@ impl Turn {
         }
     }
 
-    /// Candidates that no question came for, and cgroups that no slot was left for: they are found by
-    /// a scan.
+    /// Candidates that no question came for, and cgroups that no slot was left for: they are found
+    /// by a scan.
     fn take_back(&mut self) {
         let registry = &self.stage.registry;
         let missed = registry.spares_missed();
@@ -262,8 +262,8 @@ impl Turn {
         }
     }
 
-    /// Where a cgroup was asked about when it was made: what was executed in it since, for which the
-    /// kernel had no reason to ask again.
+    /// Where a cgroup was asked about when it was made: what was executed in it since, for which
+    /// the kernel had no reason to ask again.
     fn executed_meanwhile(&mut self, asked: &Asked) -> Option<Asked> {
         if asked.is_about_an_execution() {
             return None;

@@ -109,8 +109,8 @@ impl Turn {
         }
     }
 
-    /// Watches a cgroup from now on: what has happened in it was not seen. One that is refused is not
-    /// tried again.
+    /// Watches a cgroup from now on: what has happened in it was not seen. One that is refused is
+    /// not tried again.
     pub(super) fn tag(&mut self, id: u64, below: &Path, start: Start) -> bool {
         if self.refused.contains(&id) || !self.stage.registry.has_room() {
             return false;

@@ -9,8 +9,8 @@ use crate::{
     offsets::of,
 };
 
-/// `TS_COMPAT` in `thread_info.status`: the call came in by a 32-bit entry. Still set at `sys_exit` (6.18). The code
-/// segment would not do: 64-bit code can use `int 0x80` too.
+/// `TS_COMPAT` in `thread_info.status`: the call came in by a 32-bit entry. Still set at `sys_exit`
+/// (6.18). The code segment would not do: 64-bit code can use `int 0x80` too.
 const COMPAT: u32 = 2;
 
 /// `AT_FDCWD`.

@@ -85,8 +85,8 @@ fn owner(uid: u64, gid: u64) -> u64 {
     uid << 32 | (gid & 0xffff_ffff)
 }
 
-/// Data that went into a file inside the kernel. Through sendfile and splice it may as well have gone into a socket or
-/// pipe; the end of the source (0) is no act.
+/// Data that went into a file inside the kernel. Through sendfile and splice it may as well have
+/// gone into a socket or pipe; the end of the source (0) is no act.
 #[inline(always)]
 fn copied(call: &Call) -> Act {
     const FICLONE: u64 = 0x4004_9409;

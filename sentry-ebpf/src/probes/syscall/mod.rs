@@ -1,9 +1,9 @@
 //! Tier C: acts from syscall results, where neither LSM nor fentry programs load.
 //!
-//! Hook: `tp_btf/sys_exit(regs, ret)`. Attached only while a run exists, because any syscall tracepoint puts every
-//! syscall of every process on the slow path (6.18: about 30 ns). One program is attached; it asks the gate and goes on
-//! to the program of the call's family, each small enough for the verifier. A family whose program did not load ends
-//! there.
+//! Hook: `tp_btf/sys_exit(regs, ret)`. Attached only while a run exists, because any syscall
+//! tracepoint puts every syscall of every process on the slow path (6.18: about 30 ns). One program
+//! is attached; it asks the gate and goes on to the program of the call's family, each small enough
+//! for the verifier. A family whose program did not load ends there.
 
 mod call;
 

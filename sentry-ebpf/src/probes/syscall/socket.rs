@@ -35,7 +35,8 @@ pub fn made(regs: *const u8, result: i64) {
     record.submit();
 }
 
-/// A connection of a unix socket that was made; the other families are told of by the cgroup programs.
+/// A connection of a unix socket that was made; the other families are told of by the cgroup
+/// programs.
 #[inline(always)]
 pub fn connected(regs: *const u8, result: i64) {
     const AF_UNIX: u16 = 1;

@@ -1,7 +1,7 @@
 //! Which system call is which act: numbers of x86-64 (x32 included) and of i386.
 //!
-//! An act is family << 8 | number in the family; the family is the index of its program in the jump table. A look-up in
-//! read-only memory costs the same for every call: BPF has no jump by number.
+//! An act is family << 8 | number in the family; the family is the index of its program in the jump
+//! table. A look-up in read-only memory costs the same for every call: BPF has no jump by number.
 
 use sentry_common::family;
 
@@ -223,7 +223,8 @@ static COMPAT: [u16; NUMBERS] = table(&[
     (FANOTIFY_MARK_32, &[339]),
 ]);
 
-/// The act of a call. The kernel goes by 32 bits of the register, which keeps whatever stood above them.
+/// The act of a call. The kernel goes by 32 bits of the register, which keeps whatever stood above
+/// them.
 #[inline(always)]
 pub(super) fn act(register: u64, compat: bool) -> u16 {
     let number = register as u32;

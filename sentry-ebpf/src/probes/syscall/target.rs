@@ -63,8 +63,8 @@ pub fn called(regs: *const u8, result: i64) {
     record.submit();
 }
 
-/// A process id that the program passed, where its pid namespace is the initial one; elsewhere it means another process
-/// than to the host (0).
+/// A process id that the program passed, where its pid namespace is the initial one; elsewhere it
+/// means another process than to the host (0).
 #[inline(always)]
 fn known(current: *const u8, number: u64) -> u32 {
     if pid::is_in_initial_namespace(current) { number as u32 } else { 0 }

@@ -12,7 +12,8 @@ use super::{Cgroup, CgroupRoot};
 
 const LIMIT: Duration = Duration::from_secs(5);
 
-/// The host's hierarchy, or `None` with the reason printed. Where the hierarchy is promised, its absence is a failure.
+/// The host's hierarchy, or `None` with the reason printed. Where the hierarchy is promised, its
+/// absence is a failure.
 pub(crate) fn real_root() -> Option<CgroupRoot> {
     let reason = if rustix::process::geteuid().is_root() {
         match CgroupRoot::find() {
