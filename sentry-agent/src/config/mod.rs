@@ -160,7 +160,7 @@ pub struct Containers {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Agent {
     pub name: AgentName,
-    /// The least that its runs get: a run may ask for `enforce`, it cannot ask `enforce` away.
+    /// The least that its runs get: a run can raise its mode to `enforce`, never lower it.
     pub mode: Mode,
     pub settings: Settings,
     /// Which cgroups are its runs though nobody asks for that.
