@@ -292,6 +292,12 @@ pub(crate) struct ActArgs {
 pub(crate) struct ReportArgs {
     /// Run id, or a unique beginning of one.
     pub(crate) run: String,
+    /// Each call with its whole command, its programs and the files that it read.
+    #[arg(long)]
+    pub(crate) calls: bool,
+    /// Everything: no list is folded or cut.
+    #[arg(long)]
+    pub(crate) all: bool,
     /// JSON on standard output.
     #[arg(long)]
     pub(crate) json: bool,

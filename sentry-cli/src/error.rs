@@ -38,6 +38,9 @@ pub(crate) enum CliError {
     Config(#[from] ConfigError),
     #[error(transparent)]
     Check(#[from] CheckError),
+    /// A data file inside of the program is broken.
+    #[error(transparent)]
+    Knowledge(#[from] sentry_story::DataError),
     #[error(
         "there is no {}, so the defaults hold and there is nothing to check; name the file that \
          is meant",
@@ -77,7 +80,7 @@ impl CliError {
             Self::SocketDenied { .. } => Exit::NoPermission,
             Self::NoSensor { .. } | Self::Connect { .. } => Exit::Unavailable,
             Self::Sensor(status) => of_code(status.code()),
-            Self::Incomplete { .. } => Exit::Internal,
+            Self::Incomplete { .. } | Self::Knowledge(_) => Exit::Internal,
             Self::NotKept { .. } => Exit::NoInput,
             Self::Config(ConfigError::Unreadable { .. }) | Self::NoConfig { .. } => Exit::NoInput,
             Self::Check(error) if error.is_about_reading() => Exit::NoInput,

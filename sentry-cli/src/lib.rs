@@ -22,6 +22,8 @@ mod out;
 
 mod render;
 
+mod story;
+
 mod query;
 
 mod act;

@@ -15,8 +15,10 @@ use super::{
         self, event,
         finding::{self, Explained},
         json::{self, Origin},
-        report as report_text, status,
+        report::{self as report_text, Form},
+        status,
     },
+    story,
 };
 
 pub(super) fn agents(args: &AgentsArgs) -> Result<Exit, CliError> {
@@ -214,9 +216,10 @@ pub(super) fn report(args: &ReportArgs) -> Result<Exit, CliError> {
         let mut client = connect(&args.socket.socket).await?;
         let origin = origin(&mut client, args.json).await?;
         let report = client.report_of(v1::TargetRequest { target: args.run.clone() }).await?;
-        Ok(origin.report(&report.into_inner()))
+        story::report(&mut client, &report.into_inner(), &origin).await
     })?;
-    out::print(&if args.json { json::line(&report) } else { report_text::text(&report) })?;
+    let form = Form { width: out::width(), calls: args.calls, all: args.all };
+    out::print(&if args.json { json::line(&report) } else { report_text::text(&report, form) })?;
     Ok(Exit::Ok)
 }
 

@@ -21,6 +21,8 @@ mod container;
 
 mod report;
 
+mod activity;
+
 mod file;
 
 mod decision;
@@ -33,6 +35,10 @@ mod ledger;
 
 pub mod time;
 
+pub use activity::{
+    Activity, ActivityType, By, Call, CallKind, CallSource, Change, ChangeKind, Destination, Exit,
+    KnownAgent, Left, Listener, Lookup, Place, Sensitive,
+};
 pub use collected::{CollectedDecision, CollectedOutcome, CollectedRun};
 pub use completeness::{Completeness, Stored};
 pub use container::{Container, Pod};
