@@ -27,6 +27,7 @@ pub(crate) fn plain(text: &str) -> Result<String, io::Error> {
 /// Columns of the terminal that shows standard error or output; 80 where there is none.
 pub(crate) fn width() -> usize {
     const DEFAULT: usize = 80;
-    let size = rustix::termios::tcgetwinsize(io::stderr()).or_else(|_error| rustix::termios::tcgetwinsize(io::stdout()));
+    let size = rustix::termios::tcgetwinsize(io::stderr())
+        .or_else(|_error| rustix::termios::tcgetwinsize(io::stdout()));
     size.map_or(DEFAULT, |size| usize::from(size.ws_col).clamp(60, 160))
 }

@@ -207,8 +207,7 @@ fn count(programs: &mut BTreeMap<String, u64>, program: String) {
 }
 
 fn tallies(programs: BTreeMap<String, u64>) -> Vec<Tally> {
-    let mut tallies: Vec<Tally> =
-        programs.into_iter().map(|(what, count)| Tally { what, count }).collect();
+    let mut tallies: Vec<Tally> = programs.into_iter().map(|(what, count)| Tally { what, count }).collect();
     tallies.sort_by(|a, b| b.count.cmp(&a.count).then_with(|| a.what.cmp(&b.what)));
     tallies
 }

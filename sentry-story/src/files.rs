@@ -118,7 +118,13 @@ impl Files {
         target.from = origin.filter(|_origin| !is_back);
     }
 
-    pub(crate) fn sensitive(&mut self, classes: &SensitiveFiles, path: &str, writes: bool, by: impl FnOnce() -> By) {
+    pub(crate) fn sensitive(
+        &mut self,
+        classes: &SensitiveFiles,
+        path: &str,
+        writes: bool,
+        by: impl FnOnce() -> By,
+    ) {
         let Some(class) = classes.class_of(path) else { return };
         let path = &of_any_process(path);
         let key = (class.name.clone(), path.to_owned());
@@ -228,10 +234,22 @@ mod tests {
 
     #[test]
     fn a_new_file_is_added_and_a_known_one_modified() {
-        assert_eq!(changes(|files| files.created("/a", false, By::default())), (one(ChangeKind::Added, "/a", None), 0));
-        assert_eq!(changes(|files| files.written("/a", By::default())), (one(ChangeKind::Modified, "/a", None), 0));
-        assert_eq!(changes(|files| files.removed("/a", By::default())), (one(ChangeKind::Deleted, "/a", None), 0));
-        assert_eq!(changes(|files| files.mode("/a", 0o100_755, By::default())), (one(ChangeKind::Modified, "/a", None), 0));
+        assert_eq!(
+            changes(|files| files.created("/a", false, By::default())),
+            (one(ChangeKind::Added, "/a", None), 0)
+        );
+        assert_eq!(
+            changes(|files| files.written("/a", By::default())),
+            (one(ChangeKind::Modified, "/a", None), 0)
+        );
+        assert_eq!(
+            changes(|files| files.removed("/a", By::default())),
+            (one(ChangeKind::Deleted, "/a", None), 0)
+        );
+        assert_eq!(
+            changes(|files| files.mode("/a", 0o100_755, By::default())),
+            (one(ChangeKind::Modified, "/a", None), 0)
+        );
     }
 
     #[test]

@@ -65,10 +65,11 @@ impl Network {
             self.unlisted += 1;
             return;
         }
-        let lookup = self
-            .lookups
-            .entry(dns.name.clone())
-            .or_insert_with(|| Lookup { name: dns.name.clone(), by, ..Lookup::default() });
+        let lookup = self.lookups.entry(dns.name.clone()).or_insert_with(|| Lookup {
+            name: dns.name.clone(),
+            by,
+            ..Lookup::default()
+        });
         if !dns.answer {
             lookup.count += 1;
             return;

@@ -31,10 +31,7 @@ impl Places {
     pub fn built_in() -> Result<Self, DataError> {
         let data: Data = toml::from_str(include_str!("../data/places.toml"))
             .map_err(|source| DataError::Toml { file: FILE, source })?;
-        Ok(Self {
-            cache: globs(FILE, "cache", &data.cache)?,
-            system: globs(FILE, "system", &data.system)?,
-        })
+        Ok(Self { cache: globs(FILE, "cache", &data.cache)?, system: globs(FILE, "system", &data.system)? })
     }
 
     /// What programs read to start and to find their way; not what they work on.
@@ -105,7 +102,8 @@ mod tests {
     #[test]
     fn libraries_and_locales_are_the_system() {
         let places = Places::built_in().unwrap();
-        for path in ["/lib/x86_64-linux-gnu/libc.so.6", "/usr/lib/locale/x", "/etc/ld.so.cache", "/dev/null"] {
+        for path in ["/lib/x86_64-linux-gnu/libc.so.6", "/usr/lib/locale/x", "/etc/ld.so.cache", "/dev/null"]
+        {
             assert!(places.is_system(path), "{path}");
         }
         for path in ["/etc/shadow", "/home/u/lib/x", "/etc/hostname", "/srv/x"] {

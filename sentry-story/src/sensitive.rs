@@ -52,8 +52,11 @@ impl SensitiveFiles {
         let data: Data = toml::from_str(text).map_err(|source| DataError::Toml { file: FILE, source })?;
         let class = |class: ClassData| {
             // A name without a folder is one in any folder.
-            let except: Vec<String> =
-                class.except.iter().map(|glob| if glob.contains('/') { glob.clone() } else { format!("**/{glob}") }).collect();
+            let except: Vec<String> = class
+                .except
+                .iter()
+                .map(|glob| if glob.contains('/') { glob.clone() } else { format!("**/{glob}") })
+                .collect();
             Ok(Class {
                 paths: globs(FILE, &class.name, &class.paths)?,
                 except: globs(FILE, &class.name, &except)?,

@@ -85,8 +85,11 @@ impl Shapes {
     pub fn built_in() -> Result<Self, DataError> {
         let data: Data = toml::from_str(include_str!("../data/agents.toml"))
             .map_err(|source| DataError::Toml { file: FILE, source })?;
-        let mcp_server = Regex::new(MCP_SERVER)
-            .map_err(|source| DataError::Regex { file: FILE, of: "MCP servers".to_owned(), source })?;
+        let mcp_server = Regex::new(MCP_SERVER).map_err(|source| DataError::Regex {
+            file: FILE,
+            of: "MCP servers".to_owned(),
+            source,
+        })?;
         Ok(Self { agents: data.agent.into_iter().map(Shape::new).collect::<Result<_, _>>()?, mcp_server })
     }
 
@@ -125,7 +128,12 @@ impl Shape {
             program: globs(FILE, &of, &data.program)?,
             script: globs(FILE, &of, &data.script)?,
             state: globs(FILE, &of, &data.state)?,
-            command: data.command.iter().map(|form| Regex::new(form)).collect::<Result<_, _>>().map_err(error)?,
+            command: data
+                .command
+                .iter()
+                .map(|form| Regex::new(form))
+                .collect::<Result<_, _>>()
+                .map_err(error)?,
             wrapper: RegexSet::new(&data.wrapper).map_err(error)?,
             own: RegexSet::new(&data.own).map_err(error)?,
             direct: data.direct,
@@ -182,7 +190,10 @@ mod tests {
     #[test]
     fn the_command_of_a_claude_shell_is_what_the_agent_asked_for() {
         let script = r"source /home/u/.claude/shell-snapshots/s.sh 2>/dev/null || true && eval 'echo '\''a b'\'' && ls' < /dev/null && pwd -P >| /tmp/claude-1-cwd";
-        assert_eq!(child("claude-code", &["/bin/bash", "-c", script]), Child::Call("echo 'a b' && ls".into()));
+        assert_eq!(
+            child("claude-code", &["/bin/bash", "-c", script]),
+            Child::Call("echo 'a b' && ls".into())
+        );
         assert_eq!(child("claude-code", &["/bin/bash", "-c", "-l", "SNAPSHOT_FILE=x"]), Child::Own);
         assert_eq!(child("claude-code", &["/usr/bin/git", "status"]), Child::Own);
     }
@@ -191,7 +202,8 @@ mod tests {
     fn the_command_of_a_gemini_shell_has_one_of_two_forms() {
         let new = "shopt -u promptvars nullglob; _bgpids_file=/tmp/x\n(\n  trap 'jobs -p > \"$_bgpids_file\"' EXIT\nls\necho x\n)\n__code=$?\nexit $__code";
         assert_eq!(child("gemini-cli", &["/bin/bash", "-c", new]), Child::Call("ls\necho x".into()));
-        let old = "shopt -u promptvars nullglob; { ls -l; }; __code=$?; pgrep -g 0 >/tmp/x 2>&1; exit $__code;";
+        let old =
+            "shopt -u promptvars nullglob; { ls -l; }; __code=$?; pgrep -g 0 >/tmp/x 2>&1; exit $__code;";
         assert_eq!(child("gemini-cli", &["/bin/bash", "-c", old]), Child::Call("ls -l".into()));
     }
 
@@ -209,7 +221,10 @@ mod tests {
         let line = |argv: &[&str]| matches!(child("claude-code", argv), Child::McpServer(_));
         assert!(line(&["/usr/bin/npx", "npx", "-y", "@modelcontextprotocol/server-filesystem", "/srv"]));
         assert!(line(&["/usr/bin/uvx", "uvx", "mcp-server-git"]));
-        assert!(line(&["/usr/bin/node", "node", "/opt/github-mcp/index.js"]) || line(&["/usr/bin/node", "node", "github-mcp"]));
+        assert!(
+            line(&["/usr/bin/node", "node", "/opt/github-mcp/index.js"])
+                || line(&["/usr/bin/node", "node", "github-mcp"])
+        );
         assert!(!line(&["/usr/bin/git", "git", "status"]));
     }
 }

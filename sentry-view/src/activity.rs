@@ -4,7 +4,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Exact, Tally, run::type_of};
+use crate::{Exact, Tally, type_of::type_of};
 
 type_of!(
     /// `type` of an [`Activity`].

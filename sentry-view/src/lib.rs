@@ -13,23 +13,31 @@
 
 mod number;
 
-mod run;
+mod type_of;
+
+mod ocsf;
+
+mod rings;
 
 mod completeness;
 
 mod container;
 
-mod report;
-
-mod activity;
-
 mod file;
+
+mod run;
 
 mod decision;
 
-mod collected;
-
 mod finding;
+
+mod tally;
+
+mod activity;
+
+mod report;
+
+mod collected;
 
 mod ledger;
 
@@ -47,5 +55,8 @@ pub use file::{Executed, Unknown};
 pub use finding::{Finding, FindingType, Severity, Term};
 pub use ledger::{RunEnd, RunStart};
 pub use number::Exact;
-pub use report::{Ocsf, Report, ReportType, Tally};
-pub use run::{Agent, Cgroup, Counters, Flow, Mode, RingBooks, Rings, Run, RunState, RunType};
+pub use ocsf::Ocsf;
+pub use report::{Report, ReportType};
+pub use rings::{RingBooks, Rings};
+pub use run::{Agent, Cgroup, Counters, Flow, Mode, Run, RunState, RunType};
+pub use tally::Tally;

@@ -140,11 +140,7 @@ pub(super) fn left(activity: &Activity, form: Form) -> String {
     }
     let mut out = format!("{} ({})\n", paint(BOLD, "Left behind"), activity.left.len());
     for left in &activity.left {
-        let state = if left.is_running {
-            paint(YELLOW, "still running")
-        } else {
-            paint(DIM, "ended later")
-        };
+        let state = if left.is_running { paint(YELLOW, "still running") } else { paint(DIM, "ended later") };
         let call = left.call.map(|call| format!(", call {call}")).unwrap_or_default();
         let listens = if left.listens.is_empty() {
             String::new()

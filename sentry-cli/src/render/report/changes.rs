@@ -68,7 +68,8 @@ fn row(change: &Change, activity: &Activity, form: Form) -> String {
 /// What a reader wants to know of, but not to read: one line.
 fn folded(other: &[&Change], activity: &Activity) -> String {
     let mut places: BTreeMap<&str, u64> = BTreeMap::new();
-    let state = activity.agent.as_ref().map_or("of the agent's own state", |_known| "of the agent's own state");
+    let state =
+        activity.agent.as_ref().map_or("of the agent's own state", |_known| "of the agent's own state");
     for change in other {
         let what = match change.place {
             Place::Git => "in .git",
@@ -79,8 +80,7 @@ fn folded(other: &[&Change], activity: &Activity) -> String {
         };
         *places.entry(what).or_default() += 1;
     }
-    let mut parts: Vec<String> =
-        places.into_iter().map(|(what, count)| format!("{count} {what}")).collect();
+    let mut parts: Vec<String> = places.into_iter().map(|(what, count)| format!("{count} {what}")).collect();
     if activity.temporary > 0 {
         parts.push(format!("{} made and removed again", activity.temporary));
     }

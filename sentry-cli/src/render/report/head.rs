@@ -70,7 +70,9 @@ fn ending(report: &Report, activity: &Activity, of: &Run) -> String {
         return format!("{} after {after}{who}{why}", paint(RED, "KILLED"));
     }
     match (of.state, after) {
-        (RunState::Frozen, _) => format!("is {}: `sentry thaw {}` lets it go on", paint(RED, "FROZEN"), words::short(&of.id)),
+        (RunState::Frozen, _) => {
+            format!("is {}: `sentry thaw {}` lets it go on", paint(RED, "FROZEN"), words::short(&of.id))
+        }
         (_, None) => match activity.ended {
             Some(exit) => format!("{} and left processes behind that are still running", how(exit)),
             None => "is still running".into(),

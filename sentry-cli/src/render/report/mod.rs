@@ -19,7 +19,6 @@ use sentry_view::{Activity, Report};
 use super::{BOLD, DIM, GREEN, executed, finding, paint};
 
 pub(super) use record::limits;
-pub(super) use words::LIST_ROWS;
 
 /// How much of a report is shown, and how wide.
 #[derive(Clone, Copy, Debug)]

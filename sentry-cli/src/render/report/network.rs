@@ -3,7 +3,7 @@
 use sentry_view::{Activity, Destination};
 
 use super::{
-    super::{BOLD, DIM, RED, YELLOW, paint, safe},
+    super::{BOLD, DIM, LIST_ROWS, RED, YELLOW, paint, safe},
     Form, words,
 };
 
@@ -13,7 +13,7 @@ pub(super) fn sensitive(activity: &Activity, form: Form) -> String {
         return format!("{}  {}\n", paint(BOLD, "Sensitive files"), paint(DIM, "none known was opened"));
     }
     let mut out = format!("{} ({})\n", paint(BOLD, "Sensitive files"), files.len());
-    let rows = if form.all { files.len() } else { words::LIST_ROWS };
+    let rows = if form.all { files.len() } else { LIST_ROWS };
     for file in files.iter().take(rows) {
         let mut how = Vec::new();
         if file.reads > 0 {
@@ -33,7 +33,10 @@ pub(super) fn sensitive(activity: &Activity, form: Form) -> String {
         ));
     }
     if files.len() > rows {
-        out.push_str(&format!("  {}\n", paint(DIM, &format!("and {} more; --all lists them", files.len() - rows))));
+        out.push_str(&format!(
+            "  {}\n",
+            paint(DIM, &format!("and {} more; --all lists them", files.len() - rows))
+        ));
     }
     out
 }
@@ -49,7 +52,7 @@ pub(super) fn text(activity: &Activity, form: Form) -> String {
         return format!("{title}  {}\n", paint(DIM, "nothing"));
     }
     let mut out = format!("{title}\n");
-    let rows = |len: usize| if form.all { len } else { words::LIST_ROWS };
+    let rows = |len: usize| if form.all { len } else { LIST_ROWS };
     for destination in destinations.iter().take(rows(destinations.len())) {
         out.push_str(&row(destination, activity));
     }
@@ -94,7 +97,9 @@ fn row(destination: &Destination, activity: &Activity) -> String {
 
 fn more(len: usize, rows: usize) -> String {
     match len.checked_sub(rows) {
-        Some(more) if more > 0 => format!("  {}\n", paint(DIM, &format!("and {more} more; --all lists them"))),
+        Some(more) if more > 0 => {
+            format!("  {}\n", paint(DIM, &format!("and {more} more; --all lists them")))
+        }
         _ => String::new(),
     }
 }

@@ -4,9 +4,6 @@ use sentry_view::{By, Decision, Exit, KnownAgent};
 
 use crate::render::safe;
 
-/// Rows of a list before the rest is summed up; the JSON report has them all.
-pub(in crate::render) const LIST_ROWS: usize = 12;
-
 /// `1 file`, `2 files`.
 pub(super) fn many(count: u64, one: &str, more: &str) -> String {
     format!("{count} {}", if count == 1 { one } else { more })
@@ -36,7 +33,9 @@ pub(super) fn exit(exit: Option<Exit>) -> String {
     match exit {
         None => "running".into(),
         Some(Exit { signal: Some(signal), .. }) => format!("signal {signal}"),
-        Some(Exit { code, .. }) => format!("exit {}", code.map_or_else(|| "?".into(), |code| code.to_string())),
+        Some(Exit { code, .. }) => {
+            format!("exit {}", code.map_or_else(|| "?".into(), |code| code.to_string()))
+        }
     }
 }
 
@@ -67,7 +66,8 @@ pub(super) fn below<'a>(path: &'a str, directory: Option<&str>) -> &'a str {
 
 /// One line of `width` columns at most; a script of several lines becomes one.
 pub(super) fn cut(text: &str, width: usize) -> String {
-    let line: String = text.split('\n').map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join("; ");
+    let line: String =
+        text.split('\n').map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join("; ");
     let line = safe(&line);
     if line.chars().count() <= width {
         return line;
