@@ -46,7 +46,7 @@ pub(super) fn untag(args: &TargetArgs) -> Result<Exit, CliError> {
         let mut client = connect(&args.socket.socket).await?;
         let origin = Origin::of(&client.status(v1::StatusRequest::default()).await?.into_inner());
         let reply = client.untag(v1::TargetRequest { target: args.target.clone() }).await?;
-        story::report(&mut client, &reply.into_inner(), &origin).await
+        story::told(&mut client, &reply.into_inner(), &origin, false).await
     })?;
     let form = Form { width: out::width(), ..Form::default() };
     out::print(&if args.json { json::line(&report) } else { report::text(&report, form) })?;

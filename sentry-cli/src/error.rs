@@ -34,6 +34,10 @@ pub(crate) enum CliError {
     Incomplete { field: &'static str },
     #[error("no {what} `{id}` is kept; `sentry {list}` lists what is")]
     NotKept { what: &'static str, id: String, list: &'static str },
+    #[error("`{id}` is the beginning of more than one {what}, such as {one} and {other}; give more of it")]
+    Ambiguous { what: &'static str, id: String, one: String, other: String },
+    #[error("there is no {what}: {next}")]
+    Nothing { what: &'static str, next: &'static str },
     #[error(transparent)]
     Config(#[from] ConfigError),
     #[error(transparent)]
@@ -81,7 +85,7 @@ impl CliError {
             Self::NoSensor { .. } | Self::Connect { .. } => Exit::Unavailable,
             Self::Sensor(status) => of_code(status.code()),
             Self::Incomplete { .. } | Self::Knowledge(_) => Exit::Internal,
-            Self::NotKept { .. } => Exit::NoInput,
+            Self::NotKept { .. } | Self::Ambiguous { .. } | Self::Nothing { .. } => Exit::NoInput,
             Self::Config(ConfigError::Unreadable { .. }) | Self::NoConfig { .. } => Exit::NoInput,
             Self::Check(error) if error.is_about_reading() => Exit::NoInput,
             Self::Check(_) => Exit::Config,

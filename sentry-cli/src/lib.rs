@@ -22,9 +22,9 @@ mod out;
 
 mod render;
 
-mod story;
-
 mod query;
+
+mod story;
 
 mod act;
 
@@ -82,7 +82,9 @@ fn dispatch(command: Command) -> Result<ExitCode, CliError> {
         Command::Freeze(args) => act::act(&args, sentry_proto::v1::Action::Freeze)?,
         Command::Thaw(args) => act::act(&args, sentry_proto::v1::Action::Thaw)?,
         Command::Kill(args) => act::act(&args, sentry_proto::v1::Action::Kill)?,
-        Command::Report(args) => query::report(&args)?,
+        Command::Report(args) => story::report(&args)?,
+        Command::Tree(args) => story::tree(&args)?,
+        Command::Diff(args) => story::diff(&args)?,
         Command::Health(args) => query::health(&args)?,
         Command::Ledger(LedgerCommand::Verify { dir, json }) => local::ledger_verify(&dir, json)?,
         Command::Doctor(args) if args.programs => local::program_costs(args.json)?,

@@ -197,7 +197,7 @@ async fn finish(client: &mut Client, run: &str, args: &RunArgs) -> Result<bool, 
     } else {
         Origin::default()
     };
-    show(&story::report(client, &report, &origin).await?, args)?;
+    show(&story::told(client, &report, &origin, false).await?, args)?;
     let kills: Vec<&str> = report
         .outcomes
         .iter()

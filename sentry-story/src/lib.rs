@@ -6,7 +6,7 @@
 //!              │           ▲ Shapes (data/agents.toml)
 //!              ├──► Files ──► Change, Sensitive (data/sensitive.toml, data/places.toml)
 //!              └──► Network ──► Destination, Lookup, Listener
-//! finish ──► sentry_view::Activity
+//! finish ──► sentry_view::Activity ──► difference ──► sentry_view::Difference
 //! ```
 //!
 //! Pure: it reads no file and no clock, and takes any event, in any order that the record has. What
@@ -31,8 +31,13 @@ mod files;
 
 mod network;
 
+mod tree;
+
 mod story;
 
+mod difference;
+
+pub use difference::difference;
 pub use error::DataError;
 pub use places::Places;
 pub use sensitive::SensitiveFiles;

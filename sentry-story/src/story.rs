@@ -15,6 +15,7 @@ use crate::{
     sensitive::SensitiveFiles,
     shapes::Shapes,
     text::path_of,
+    tree::Tree,
 };
 
 /// A process that ends within this time behind the first one was on its way out, ns.
@@ -53,6 +54,7 @@ pub struct Story<'a> {
     calls: Calls,
     files: Files,
     network: Network,
+    tree: Option<Tree>,
     directory: Option<String>,
 }
 
@@ -73,23 +75,27 @@ impl<'a> Story<'a> {
             calls: Calls::default(),
             files: Files::default(),
             network: Network::default(),
+            tree: None,
             directory: None,
         }
+    }
+
+    /// Also gathers the tree of processes.
+    #[must_use]
+    pub fn with_tree(self) -> Self {
+        Self { tree: Some(Tree::default()), ..self }
     }
 
     /// Takes the next event.
     pub fn event(&mut self, event: &v1::Event) {
         let actor = self.processes.actor(event);
+        if let Some(tree) = &mut self.tree {
+            tree.seen(actor, event.time_unix_ns, self.processes.get(actor));
+        }
         match &event.kind {
-            Some(Kind::Fork(fork)) => {
-                self.processes.fork(actor, key(fork.child.as_ref()));
-                self.calls.fork(self.call(actor));
-            }
+            Some(Kind::Fork(fork)) => self.fork(actor, key(fork.child.as_ref()), event.time_unix_ns),
             Some(Kind::Exec(_)) => self.exec(actor, event),
-            Some(Kind::Seed(_)) => {
-                self.processes.exec(actor, event);
-                self.calls.exec(&mut self.processes, actor, event.time_unix_ns, &self.knowledge.shapes);
-            }
+            Some(Kind::Seed(_)) => self.executes(actor, event),
             Some(Kind::Exit(exit)) => self.exit(actor, event.time_unix_ns, exit),
             Some(Kind::Connect(v1::Connect { destination }) | Kind::Send(v1::Send { destination })) => {
                 let by = self.processes.by(actor);
@@ -129,10 +135,12 @@ impl<'a> Story<'a> {
     /// What the run did. `flows` are its bytes by destination.
     #[must_use]
     pub fn finish(self, flows: &[v1::Flow]) -> Activity {
-        let Self { knowledge, processes, calls, files, network, directory, .. } = self;
+        let Self { knowledge, processes, calls, files, network, tree, directory, .. } = self;
+        let tree = tree.unwrap_or_default();
         let (agent, state) =
             calls.agent.as_ref().map(|shape| (shape.known.clone(), shape.state.clone())).unzip();
-        let unlisted = calls.unlisted + files.unlisted + network.unlisted + processes.unlisted;
+        let unlisted =
+            calls.unlisted + files.unlisted + network.unlisted + processes.unlisted + tree.unlisted;
         let (calls, own_programs, own_processes) = calls.finish();
         let (changes, temporary, sensitive) =
             files.finish(&knowledge.places, directory.as_deref(), state.as_ref());
@@ -151,6 +159,7 @@ impl<'a> Story<'a> {
             listeners,
             own_programs,
             own_processes,
+            processes: tree.finish(),
             unlisted,
             ..Activity::default()
         }
@@ -160,9 +169,24 @@ impl<'a> Story<'a> {
         self.processes.get(actor).and_then(|process| process.call())
     }
 
-    fn exec(&mut self, actor: Key, event: &v1::Event) {
+    fn fork(&mut self, actor: Key, child: Key, time_ns: u64) {
+        self.processes.fork(actor, child);
+        self.calls.fork(self.call(actor));
+        if let Some(tree) = &mut self.tree {
+            tree.fork(actor, child, time_ns, self.processes.get(child));
+        }
+    }
+
+    fn executes(&mut self, actor: Key, event: &v1::Event) {
         self.processes.exec(actor, event);
         self.calls.exec(&mut self.processes, actor, event.time_unix_ns, &self.knowledge.shapes);
+        if let Some(tree) = &mut self.tree {
+            tree.exec(actor, self.processes.get(actor));
+        }
+    }
+
+    fn exec(&mut self, actor: Key, event: &v1::Event) {
+        self.executes(actor, event);
         if self.processes.is_first(actor) && self.directory.is_none() {
             let cwd = event.process.as_ref().and_then(|process| process.cwd.as_ref());
             self.directory = cwd.map(|path| path.text.clone()).filter(|path| path.starts_with('/'));
@@ -173,6 +197,9 @@ impl<'a> Story<'a> {
         let exit = Exit { code: exit.code, signal: exit.signal };
         self.calls.exit(self.call(actor), actor, time_ns, exit);
         self.processes.exit(actor, time_ns, exit);
+        if let Some(tree) = &mut self.tree {
+            tree.exit(actor, time_ns, exit);
+        }
     }
 
     fn socket(&mut self, actor: Key, act: &v1::SocketAct) {

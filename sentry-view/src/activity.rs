@@ -40,8 +40,28 @@ pub struct Activity {
     pub own_programs: Vec<Tally>,
     /// Processes outside of the tool calls.
     pub own_processes: u64,
+    /// All processes, where the tree was asked for: each before its children.
+    pub processes: Vec<ProcessRow>,
     /// Entries of the lists above that found no room.
     pub unlisted: u64,
+}
+
+/// A process in a tree of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ProcessRow {
+    /// 0 for a root; one more than the parent's, which is the last row before with a smaller depth.
+    pub depth: u32,
+    pub pid: u32,
+    pub program: Option<String>,
+    /// Arguments of what it executed last; of its parent, where it executed nothing.
+    pub command: Vec<String>,
+    pub executions: u64,
+    pub call: Option<u32>,
+    pub started: String,
+    pub started_unix_ns: Exact,
+    pub lasted_ns: Option<Exact>,
+    pub exit: Option<Exit>,
 }
 
 /// How a process ended.

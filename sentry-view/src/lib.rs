@@ -37,6 +37,8 @@ mod activity;
 
 mod report;
 
+mod difference;
+
 mod collected;
 
 mod ledger;
@@ -45,12 +47,13 @@ pub mod time;
 
 pub use activity::{
     Activity, ActivityType, By, Call, CallKind, CallSource, Change, ChangeKind, Destination, Exit,
-    KnownAgent, Left, Listener, Lookup, Place, Sensitive,
+    KnownAgent, Left, Listener, Lookup, Place, ProcessRow, Sensitive,
 };
 pub use collected::{CollectedDecision, CollectedOutcome, CollectedRun};
 pub use completeness::{Completeness, Stored};
 pub use container::{Container, Pod};
 pub use decision::{Action, Decision, DecisionType, Outcome, OutcomeResult, OutcomeType};
+pub use difference::{Difference, DifferenceType};
 pub use file::{Executed, Unknown};
 pub use finding::{Finding, FindingType, Severity, Term};
 pub use ledger::{RunEnd, RunStart};

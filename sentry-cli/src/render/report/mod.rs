@@ -12,6 +12,8 @@ mod network;
 
 mod record;
 
+mod tree;
+
 mod words;
 
 use sentry_view::{Activity, Report};
@@ -51,9 +53,16 @@ pub(crate) fn text(report: &Report, form: Form) -> String {
     out.push_str(&acts(report));
     out.push_str(&calls::left(activity, form));
     out.push_str(&calls::own(activity, form));
+    out.push_str(&tree::text(activity, form));
     out.push_str(&record::limits(&report.limits));
     out.push_str(&next(report, activity, form));
     out
+}
+
+/// Only the tree of processes, below a head that says whose it is.
+pub(crate) fn tree(report: &Report, form: Form) -> String {
+    let Some(activity) = &report.activity else { return String::new() };
+    head::text(report, activity, form) + &tree::text(activity, form)
 }
 
 fn findings(report: &Report) -> String {
