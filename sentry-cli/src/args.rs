@@ -57,10 +57,13 @@ Examples:
     /// Show what runs did, event by event.
     #[command(after_help = "\
 Examples:
-  sentry events --limit 50
+  sentry events --since 10m --path '~/.aws/*'              # who opened it, newest run or not
+  sentry events --run 0199aa --type exec,connect --no-libs
+  sentry events --dest 169.254.169.254                     # address, network, port or name
+  sentry events --run 0199aa --call 3 --format long
   sentry events --agent claude --follow
   sentry events --run 0199aa --json | jq .    # OCSF 1.9.0, one object per line")]
-    Events(HistoryArgs),
+    Events(EventsArgs),
     /// Show what was found about runs.
     #[command(after_help = "\
 Examples:
@@ -287,6 +290,62 @@ pub(crate) struct HistoryArgs {
     pub(crate) json: bool,
     #[command(flatten)]
     pub(crate) socket: SocketArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EventsArgs {
+    #[command(flatten)]
+    pub(crate) history: HistoryArgs,
+    /// Not before: 10m (ago), today, 14:30, or RFC 3339; UTC where there is no zone.
+    #[arg(long, value_name = "WHEN")]
+    pub(crate) since: Option<String>,
+    /// Not after.
+    #[arg(long, value_name = "WHEN")]
+    pub(crate) until: Option<String>,
+    /// Only of these types, as the list calls them, or acts such as chmod.
+    #[arg(long = "type", value_name = "TYPE", value_delimiter = ',')]
+    pub(crate) types: Vec<String>,
+    /// Only about these paths: a glob, ~/ for any home, a name without a slash for any folder.
+    #[arg(long, value_name = "GLOB")]
+    pub(crate) path: Vec<String>,
+    /// Only to or from these: address, network, address:port, port, or a name.
+    #[arg(long, value_name = "DEST")]
+    pub(crate) dest: Vec<String>,
+    /// Only by programs of these paths or names.
+    #[arg(long, value_name = "GLOB")]
+    pub(crate) exe: Vec<String>,
+    /// Only by this process.
+    #[arg(long, value_name = "PID")]
+    pub(crate) pid: Vec<u32>,
+    /// Only by this process and its descendants.
+    #[arg(long, value_name = "PID", requires = "run")]
+    pub(crate) tree: Option<u32>,
+    /// Only of this call, as `sentry report` numbers it.
+    #[arg(long, value_name = "N", requires = "run")]
+    pub(crate) call: Option<u32>,
+    /// Only by processes of this user: a name or a uid.
+    #[arg(long, value_name = "USER")]
+    pub(crate) user: Vec<String>,
+    /// Leave out libraries and what programs read to start.
+    #[arg(long)]
+    pub(crate) no_libs: bool,
+    /// Form of the list.
+    #[arg(long, value_enum, default_value_t, conflicts_with = "json")]
+    pub(crate) format: EventFormat,
+}
+
+/// Form of a list of events.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum EventFormat {
+    /// A line per event.
+    #[default]
+    Compact,
+    /// With date, run, user and parent.
+    Long,
+    /// OCSF, one object per line; the same as `--json`.
+    Json,
+    /// Comma-separated values with a head (RFC 4180).
+    Csv,
 }
 
 #[derive(Debug, Args)]

@@ -45,6 +45,8 @@ pub(crate) enum CliError {
     /// A data file inside of the program is broken.
     #[error(transparent)]
     Knowledge(#[from] sentry_story::DataError),
+    #[error(transparent)]
+    Search(#[from] sentry_story::SearchError),
     #[error(
         "there is no {}, so the defaults hold and there is nothing to check; name the file that \
          is meant",
@@ -85,6 +87,7 @@ impl CliError {
             Self::NoSensor { .. } | Self::Connect { .. } => Exit::Unavailable,
             Self::Sensor(status) => of_code(status.code()),
             Self::Incomplete { .. } | Self::Knowledge(_) => Exit::Internal,
+            Self::Search(_) => Exit::Usage,
             Self::NotKept { .. } | Self::Ambiguous { .. } | Self::Nothing { .. } => Exit::NoInput,
             Self::Config(ConfigError::Unreadable { .. }) | Self::NoConfig { .. } => Exit::NoInput,
             Self::Check(error) if error.is_about_reading() => Exit::NoInput,

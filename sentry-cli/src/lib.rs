@@ -24,6 +24,10 @@ mod render;
 
 mod query;
 
+mod when;
+
+mod events;
+
 mod story;
 
 mod act;
@@ -76,7 +80,7 @@ fn dispatch(command: Command) -> Result<ExitCode, CliError> {
         Command::Tag(args) => act::tag(&args)?,
         Command::Untag(args) => act::untag(&args)?,
         Command::Agents(args) => query::agents(&args)?,
-        Command::Events(args) => query::events(&args)?,
+        Command::Events(args) => events::events(&args)?,
         Command::Findings(args) => query::findings(&args)?,
         Command::Explain(args) => query::explain(&args)?,
         Command::Freeze(args) => act::act(&args, sentry_proto::v1::Action::Freeze)?,

@@ -6,13 +6,13 @@ use sentry_proto::v1::{self, ItemKind, item::Item};
 use sentry_view::Run;
 
 use super::{
-    args::{AgentsArgs, ExplainArgs, HealthArgs, HistoryArgs},
+    args::{AgentsArgs, ExplainArgs, HealthArgs, HistoryArgs, SocketArgs},
     client::{Client, block_on, connect},
     error::CliError,
     exit::Exit,
     out,
     render::{
-        self, event,
+        self,
         finding::{self, Explained},
         json::{self, Origin},
         status,
@@ -51,59 +51,48 @@ pub(super) async fn runs(client: &mut Client, include_ended: bool) -> Result<Vec
     }
 }
 
-pub(super) fn events(args: &HistoryArgs) -> Result<Exit, CliError> {
-    history(args, &[ItemKind::Event, ItemKind::Gap], |origin, item| match item {
-        Item::Event(event) if args.json => Some(json::line(&origin.event(event))),
-        Item::Event(event) => Some(event::line(event)),
-        Item::Gap(gap) if args.json => Some(json::line(&json::gap(gap))),
-        Item::Gap(gap) => Some(gap_line(gap)),
-        _ => None,
-    })
-}
-
 pub(super) fn findings(args: &HistoryArgs) -> Result<Exit, CliError> {
-    history(args, &[ItemKind::Finding], |origin, item| match item {
-        Item::Finding(finding) if args.json => Some(json::line(&origin.finding(&finding.into()))),
-        Item::Finding(finding) => Some(finding::line(&finding.into())),
-        _ => None,
+    let request = request(args, &[ItemKind::Finding]);
+    each(&args.socket, args.json, request, |origin, item| match item {
+        Item::Finding(finding) if args.json => out::print(&json::line(&origin.finding(&(&finding).into()))),
+        Item::Finding(finding) => out::print(&finding::line(&(&finding).into())),
+        _ => Ok(()),
     })
 }
 
-/// A hole in what is kept is shown where it is.
-fn gap_line(gap: &v1::Gap) -> String {
-    let count = gap.last.saturating_sub(gap.first) + 1;
-    let text = format!("{count} items are missing here: {}", render::safe(&gap.reason));
-    format!("{}\n", render::paint(render::YELLOW, &text))
+/// The items that a list is of.
+pub(super) fn request(args: &HistoryArgs, kinds: &[ItemKind]) -> v1::ItemsRequest {
+    v1::ItemsRequest {
+        run: args.run.clone(),
+        agent: args.agent.clone(),
+        kinds: kinds.iter().map(|kind| i32::from(*kind)).collect(),
+        follow: args.follow,
+        limit: args.limit,
+        search: None,
+    }
 }
 
-fn history(
-    args: &HistoryArgs,
-    kinds: &[ItemKind],
-    show: impl Fn(&Origin, &Item) -> Option<String>,
+/// Shows each item that is asked for, as it comes.
+pub(super) fn each(
+    socket: &SocketArgs,
+    as_json: bool,
+    request: v1::ItemsRequest,
+    mut show: impl FnMut(&Origin, Item) -> Result<(), CliError>,
 ) -> Result<Exit, CliError> {
     block_on(async {
-        let mut client = connect(&args.socket.socket).await?;
-        let mut origin = origin(&mut client, args.json).await?;
-        let request = v1::ItemsRequest {
-            run: args.run.clone(),
-            agent: args.agent.clone(),
-            kinds: kinds.iter().map(|kind| i32::from(*kind)).collect(),
-            follow: args.follow,
-            limit: args.limit,
-        };
+        let mut client = connect(&socket.socket).await?;
+        let mut origin = origin(&mut client, as_json).await?;
         let mut items = client.items(request).await?.into_inner();
         while let Some(stored) = items.message().await? {
             let Some(item) = stored.item.and_then(|item| item.item) else { continue };
             // A run that began meanwhile.
             if let (true, Item::Event(v1::Event { run, .. }) | Item::Finding(v1::Finding { run, .. })) =
-                (args.json, &item)
+                (as_json, &item)
                 && !origin.knows(run)
             {
                 origin.learn(runs(&mut client, false).await?, Some(run));
             }
-            if let Some(text) = show(&origin, &item) {
-                out::print(&text)?;
-            }
+            show(&origin, item)?;
         }
         Ok(Exit::Ok)
     })

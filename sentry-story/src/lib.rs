@@ -33,13 +33,19 @@ mod network;
 
 mod tree;
 
+mod search;
+
+mod lineage;
+
 mod story;
 
 mod difference;
 
 pub use difference::difference;
 pub use error::DataError;
+pub use lineage::Lineage;
 pub use places::Places;
+pub use search::{Search, SearchError, verb};
 pub use sensitive::SensitiveFiles;
 pub use shapes::Shapes;
 pub use story::{Knowledge, Story};

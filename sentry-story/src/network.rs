@@ -34,7 +34,7 @@ pub(crate) struct Network {
 impl Network {
     /// A connection was asked for, or a datagram sent.
     pub(crate) fn attempt(&mut self, remote: Option<&v1::Endpoint>, key: Key, by: By) {
-        let name = address(remote).and_then(|address| self.name(key, address));
+        let name = remote.and_then(address_of).and_then(|address| self.name(key, address));
         let Some(destination) = self.destination(remote) else { return };
         destination.attempts += 1;
         add_name(destination, name);
@@ -160,8 +160,9 @@ fn add_name(destination: &mut Destination, name: Option<String>) {
     }
 }
 
-fn address(endpoint: Option<&v1::Endpoint>) -> Option<IpAddr> {
-    let bytes = endpoint?.address.as_slice();
+/// The address of an endpoint; one of IPv4 also where it is written as IPv6.
+pub(crate) fn address_of(endpoint: &v1::Endpoint) -> Option<IpAddr> {
+    let bytes = endpoint.address.as_slice();
     if let Ok(v4) = <[u8; 4]>::try_from(bytes) {
         return Some(IpAddr::from(v4));
     }

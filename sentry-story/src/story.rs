@@ -132,6 +132,13 @@ impl<'a> Story<'a> {
         }
     }
 
+    /// Number of the call that the newest event of this process belongs to; to be asked right after
+    /// [`Self::event`].
+    #[must_use]
+    pub fn call_of(&self, event: &v1::Event) -> Option<u32> {
+        self.call(key(event.process.as_ref().and_then(|process| process.key.as_ref())))
+    }
+
     /// What the run did. `flows` are its bytes by destination.
     #[must_use]
     pub fn finish(self, flows: &[v1::Flow]) -> Activity {

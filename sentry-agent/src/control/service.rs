@@ -166,11 +166,13 @@ impl Control for ControlService {
             Some(target) => Some(self.resolve(target).await?.id),
             None => None,
         };
+        let search = request.search.as_ref().map(Search::new).transpose();
+        let search = search.map_err(|error| Status::invalid_argument(error_chain(&error)))?;
         let kinds = request.kinds().collect();
         let filter = Filter { run, agent: request.agent, kinds };
         let (sender, receiver) = mpsc::channel(STREAM_QUEUE);
         let stopping = self.stopping.clone();
-        let pump = super::pump::Pump { journal: self.journal.clone(), filter, sender, stopping };
+        let pump = super::pump::Pump { journal: self.journal.clone(), filter, search, sender, stopping };
         self.status.spawn(pump.run(request.limit, request.follow));
         Ok(Response::new(ReceiverStream::new(receiver)))
     }
