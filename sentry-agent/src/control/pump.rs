@@ -8,6 +8,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
+use super::refusal::stopping;
 use crate::journal::{Filter, JournalError, JournalHandle};
 
 /// Most positions of matches that are remembered to find the newest; who asks for more gets all.
@@ -28,7 +29,7 @@ impl Pump {
     pub async fn run(mut self, newest: u64, follow: bool) {
         let served = tokio::select! {
             served = self.serve(newest, follow) => served.map_err(Status::from),
-            () = self.stopping.cancelled() => Err(super::service::stopping()),
+            () = self.stopping.cancelled() => Err(stopping()),
         };
         if let Err(status) = served {
             // The reader may be gone already, or be too slow to hear of it.
