@@ -27,9 +27,10 @@ pub struct Pump {
 impl Pump {
     /// Ends with the reader, with the journal, or (without `follow`) when all is served.
     pub async fn run(mut self, newest: u64, follow: bool) {
+        let sensor = self.stopping.clone();
         let served = tokio::select! {
             served = self.serve(newest, follow) => served.map_err(Status::from),
-            () = self.stopping.cancelled() => Err(stopping()),
+            () = sensor.cancelled() => Err(stopping()),
         };
         if let Err(status) = served {
             // The reader may be gone already, or be too slow to hear of it.

@@ -7,6 +7,8 @@ use sentry_detect::{
     run::{Mode, machine::Over},
 };
 use sentry_proto::v1::{self, control_server::Control};
+use sentry_service::error_chain;
+use sentry_story::Search;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
