@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, HashSet};
 
 use globset::GlobSet;
+use sentry_detect::sensitive::SensitiveFiles;
 use sentry_view::{By, Change, ChangeKind, Sensitive};
 
-use crate::{places::Places, sensitive::SensitiveFiles};
+use crate::places::Places;
 
 /// Paths that are held, of changed files and of files that are known to have been there.
 const PATHS: usize = 50_000;
@@ -118,14 +119,9 @@ impl Files {
         target.from = origin.filter(|_origin| !is_back);
     }
 
-    pub(crate) fn sensitive(
-        &mut self,
-        classes: &SensitiveFiles,
-        path: &str,
-        writes: bool,
-        by: impl FnOnce() -> By,
-    ) {
-        let Some(class) = classes.class_of(path) else { return };
+    pub(crate) fn sensitive(&mut self, path: &str, writes: bool, by: impl FnOnce() -> By) {
+        let classes = SensitiveFiles::shared();
+        let Some(class) = classes.number_of(path).and_then(|number| classes.class(number)) else { return };
         let path = &of_any_process(path);
         let key = (class.name.clone(), path.to_owned());
         if !self.sensitive.contains_key(&key) && self.sensitive.len() >= SENSITIVE {
@@ -306,12 +302,11 @@ mod tests {
 
     #[test]
     fn a_sensitive_file_is_counted_by_reading_and_writing() {
-        let classes = SensitiveFiles::built_in().unwrap();
         let mut files = Files::default();
         for writes in [false, false, true] {
-            files.sensitive(&classes, "/home/u/.netrc", writes, || By { pid: 7, ..By::default() });
+            files.sensitive("/home/u/.netrc", writes, || By { pid: 7, ..By::default() });
         }
-        files.sensitive(&classes, "/home/u/notes", false, By::default);
+        files.sensitive("/home/u/notes", false, By::default);
         let (_, _, sensitive) = files.finish(&Places::built_in().unwrap(), None, None);
         assert_eq!(
             sensitive,

@@ -4,7 +4,7 @@
 //! ```text
 //! events ──► Story ──► Processes ──► which call an event belongs to
 //!              │           ▲ Shapes (data/agents.toml)
-//!              ├──► Files ──► Change, Sensitive (data/sensitive.toml, data/places.toml)
+//!              ├──► Files ──► Change, Sensitive (data/places.toml)
 //!              └──► Network ──► Destination, Lookup, Listener
 //! finish ──► sentry_view::Activity ──► difference ──► sentry_view::Difference
 //! ```
@@ -18,8 +18,6 @@ mod error;
 mod text;
 
 mod places;
-
-mod sensitive;
 
 mod shapes;
 
@@ -46,6 +44,5 @@ pub use error::DataError;
 pub use lineage::Lineage;
 pub use places::Places;
 pub use search::{Search, SearchError, verb};
-pub use sensitive::SensitiveFiles;
 pub use shapes::Shapes;
 pub use story::{Knowledge, Story};

@@ -12,7 +12,6 @@ use crate::{
     network::Network,
     places::Places,
     process::{Key, Outlived, Processes, key},
-    sensitive::SensitiveFiles,
     shapes::Shapes,
     text::path_of,
     tree::Tree,
@@ -25,7 +24,6 @@ const GRACE_NS: u64 = 1_000_000_000;
 #[derive(Clone, Debug)]
 pub struct Knowledge {
     pub shapes: Shapes,
-    pub sensitive: SensitiveFiles,
     pub places: Places,
 }
 
@@ -36,11 +34,7 @@ impl Knowledge {
     ///
     /// A data file is broken; a test excludes that.
     pub fn built_in() -> Result<Self, DataError> {
-        Ok(Self {
-            shapes: Shapes::built_in()?,
-            sensitive: SensitiveFiles::built_in()?,
-            places: Places::built_in()?,
-        })
+        Ok(Self { shapes: Shapes::built_in()?, places: Places::built_in()? })
     }
 }
 
@@ -229,7 +223,7 @@ impl<'a> Story<'a> {
         });
         if !is_own {
             let by = || self.processes.by(actor);
-            self.files.sensitive(&self.knowledge.sensitive, path, writes, by);
+            self.files.sensitive(path, writes, by);
         }
         if !writes {
             if !self.knowledge.places.is_system(path) {
