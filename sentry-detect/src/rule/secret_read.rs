@@ -119,9 +119,9 @@ impl Rule for SecretRead {
 
     fn judge(&mut self, subject: usize, _past: &Past, _limits: &Limits) -> Option<Verdict> {
         let Class { reads, read } = &self.classes[subject];
+        let Read { event, time_unix_ns, by, path } = read.as_deref()?;
         let class = SensitiveFiles::shared().class(subject)?;
         let (severity, confidence, tags) = weight(&class.name)?;
-        let Read { event, time_unix_ns, by, path } = read.as_deref()?;
         let signal = RunawaySignal {
             rule: SECRET_READ,
             confidence,

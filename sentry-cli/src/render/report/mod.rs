@@ -16,7 +16,7 @@ mod tree;
 
 mod words;
 
-use sentry_view::{Activity, Report};
+use sentry_view::{Action, Activity, Report};
 
 use super::{BOLD, DIM, GREEN, executed, finding, paint};
 
@@ -80,11 +80,13 @@ fn findings(report: &Report) -> String {
 }
 
 fn acts(report: &Report) -> String {
-    if report.outcomes.is_empty() {
+    // To observe is what a finding alone leads to: it stands with the findings.
+    let acts = || report.outcomes.iter().filter(|outcome| outcome.action != Action::Observe);
+    if acts().next().is_none() {
         return String::new();
     }
     let mut out = format!("{}\n", paint(BOLD, "Acts"));
-    for outcome in &report.outcomes {
+    for outcome in acts() {
         let decision = report.decisions.iter().find(|decision| decision.id == outcome.decision);
         let who = decision.map(|decision| format!("  {}", words::asked_by(decision))).unwrap_or_default();
         out.push_str(&format!("  {}{who}\n", finding::outcome_line(outcome).trim_end()));
