@@ -17,7 +17,7 @@ rm old.txt
 chmod 700 tool.sh
 ls /does-not-exist
 bash -c 'exec 3<> /dev/tcp/127.0.0.1/9'
-workload_network
+workload_network . 127.0.54.77
 exit 1
 "#;
 
