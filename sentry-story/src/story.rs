@@ -11,7 +11,7 @@ use crate::{
     files::Files,
     network::Network,
     places::Places,
-    process::{Key, Outlived, Processes, key},
+    process::{Key, Outlived, Process, Processes, key},
     shapes::Shapes,
     text::path_of,
     tree::Tree,
@@ -121,7 +121,7 @@ impl<'a> Story<'a> {
             | None => {}
         }
         if let Some(findings) = self.evidence.get(&event.id) {
-            let call = self.processes.get(actor).and_then(|process| process.call());
+            let call = self.processes.get(actor).and_then(Process::call);
             findings.iter().for_each(|finding| self.calls.finding(call, finding));
         }
     }
@@ -167,7 +167,7 @@ impl<'a> Story<'a> {
     }
 
     fn call(&self, actor: Key) -> Option<u32> {
-        self.processes.get(actor).and_then(|process| process.call())
+        self.processes.get(actor).and_then(Process::call)
     }
 
     fn fork(&mut self, actor: Key, child: Key, time_ns: u64) {
@@ -278,8 +278,9 @@ fn changed_path(file: Option<&v1::File>) -> Option<&str> {
     const KEPT: [u32; 3] = [0o100_000, 0o040_000, 0o120_000];
     let path = path_of(file)?;
     let is_file = file?.key.is_none_or(|key| key.mode & TYPE == 0 || KEPT.contains(&(key.mode & TYPE)));
-    let is_kernels = ["/dev/", "/proc/", "/sys/", "/memfd:"].iter().any(|folder| path.starts_with(folder));
-    let is_named = path.starts_with('/') && !(is_kernels && !path.starts_with("/dev/shm/"));
+    let is_in = |folders: &[&str]| folders.iter().any(|folder| path.starts_with(folder));
+    let is_kernels = is_in(&["/dev/", "/proc/", "/sys/", "/memfd:"]) && !is_in(&["/dev/shm/"]);
+    let is_named = path.starts_with('/') && !is_kernels;
     (is_file && is_named && !path.ends_with(" (deleted)")).then_some(path)
 }
 

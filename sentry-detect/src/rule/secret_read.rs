@@ -1,8 +1,8 @@
 //! `secret-read`: a file was opened whose content opens doors: a key, credentials, a token.
 //!
 //! Judged event by event, and a finding at the next reading: one for each class of
-//! [`crate::sensitive`], and another one for a read after the cool-down. Memory is fixed: the newest
-//! read of each class, each text of it cut to `LONGEST` bytes.
+//! [`crate::sensitive`], and another one for a read after the cool-down. Memory is fixed: the
+//! newest read of each class, each text of it cut to `LONGEST` bytes.
 //!
 //! A normal agent reads some of them for good reasons, so that it is recorded and never leads to an
 //! act. The environment of processes is left to the report: `ps` reads it of all of them.

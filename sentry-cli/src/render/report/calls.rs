@@ -4,7 +4,8 @@ use sentry_view::{Activity, Call, CallKind, CallSource, Change, Place, Tally, ti
 
 use super::{
     super::{BOLD, DIM, RED, YELLOW, command_line, duration, paint, safe},
-    Form, words,
+    form::Form,
+    words,
 };
 
 /// Calls before the rest is summed up.

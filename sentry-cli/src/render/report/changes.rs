@@ -6,7 +6,8 @@ use sentry_view::{Activity, Change, ChangeKind, Place};
 
 use super::{
     super::{BOLD, DIM, GREEN, RED, YELLOW, paint, safe},
-    Form, words,
+    form::Form,
+    words,
 };
 
 /// Rows of files outside of the working directory; those in it are never cut.
@@ -17,7 +18,7 @@ pub(super) fn text(activity: &Activity, form: Form) -> String {
     let (here, other): (Vec<&Change>, Vec<&Change>) =
         activity.changes.iter().partition(|change| change.place == Place::Directory);
     let place = directory.map(|path| format!(" in {}", safe(path))).unwrap_or_default();
-    let mut out = format!("{}", paint(BOLD, &format!("Changed{place}")));
+    let mut out = paint(BOLD, &format!("Changed{place}"));
     if here.is_empty() {
         out.push_str(&format!("  {}\n", paint(DIM, "nothing")));
     } else {
@@ -68,12 +69,10 @@ fn row(change: &Change, activity: &Activity, form: Form) -> String {
 /// What a reader wants to know of, but not to read: one line.
 fn folded(other: &[&Change], activity: &Activity) -> String {
     let mut places: BTreeMap<&str, u64> = BTreeMap::new();
-    let state =
-        activity.agent.as_ref().map_or("of the agent's own state", |_known| "of the agent's own state");
     for change in other {
         let what = match change.place {
             Place::Git => "in .git",
-            Place::AgentState => state,
+            Place::AgentState => "of the agent's own state",
             Place::Cache => "in caches",
             Place::Temporary => "in temporary folders",
             Place::Directory | Place::Elsewhere => continue,

@@ -4,7 +4,8 @@ use sentry_view::{Action, Activity, Exit, OutcomeResult, Report, Run, RunState, 
 
 use super::{
     super::{BOLD, DIM, GREEN, RED, YELLOW, command_line, duration, paint, run, safe},
-    Form, words,
+    form::Form,
+    words,
 };
 
 pub(super) fn text(report: &Report, activity: &Activity, form: Form) -> String {

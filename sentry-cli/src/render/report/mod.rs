@@ -2,6 +2,10 @@
 //! it ran, which secrets and destinations it touched, what was found, what it left behind, and
 //! whether the record has it all.
 
+mod form;
+
+mod words;
+
 mod calls;
 
 mod changes;
@@ -14,30 +18,12 @@ mod record;
 
 mod tree;
 
-mod words;
-
 use sentry_view::{Action, Activity, Report};
 
 use super::{BOLD, DIM, GREEN, executed, finding, paint};
 
+pub(crate) use form::Form;
 pub(super) use record::limits;
-
-/// How much of a report is shown, and how wide.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Form {
-    /// Columns.
-    pub(crate) width: usize,
-    /// Each call with its programs, files and destinations.
-    pub(crate) calls: bool,
-    /// Nothing is folded.
-    pub(crate) all: bool,
-}
-
-impl Default for Form {
-    fn default() -> Self {
-        Self { width: 80, calls: false, all: false }
-    }
-}
 
 pub(crate) fn text(report: &Report, form: Form) -> String {
     let nothing = Activity::default();

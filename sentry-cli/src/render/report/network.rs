@@ -4,7 +4,8 @@ use sentry_view::{Activity, Destination};
 
 use super::{
     super::{BOLD, DIM, LIST_ROWS, RED, YELLOW, paint, safe},
-    Form, words,
+    form::Form,
+    words,
 };
 
 pub(super) fn sensitive(activity: &Activity, form: Form) -> String {

@@ -4,7 +4,8 @@ use sentry_view::{Activity, ProcessRow};
 
 use super::{
     super::{BOLD, DIM, RED, command_line, duration, paint, safe},
-    Form, words,
+    form::Form,
+    words,
 };
 
 pub(super) fn text(activity: &Activity, form: Form) -> String {
