@@ -36,6 +36,8 @@ mod sensor;
 
 mod local;
 
+mod live;
+
 mod run;
 
 mod enter;

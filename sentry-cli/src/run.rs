@@ -32,7 +32,7 @@ use super::{
     client::{Client, block_on, connect},
     error::CliError,
     exit::Exit,
-    out, query,
+    live, out, query,
     render::{
         self,
         json::{self, Origin},
@@ -77,6 +77,9 @@ async fn supervise(args: &RunArgs) -> Result<ExitCode, CliError> {
         };
         let mut attending = JoinSet::new();
         attending.spawn(attend(client.clone(), run.clone()));
+        if !args.quiet {
+            attending.spawn(live::tell(client.clone(), run.clone()));
+        }
         let status = signals.pass_while(&mut child).await?;
         drop(attending);
         let code = code_of(status);

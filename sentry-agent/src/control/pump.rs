@@ -1,6 +1,6 @@
 //! Items from the journal to one reader: what is stored, then what comes.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, time::Duration};
 
 use sentry_proto::v1::{self, item::Item};
 use sentry_story::Search;
@@ -11,6 +11,8 @@ use tonic::Status;
 use super::refusal::stopping;
 use crate::journal::{Filter, JournalError, JournalHandle};
 
+/// Between two looks of a reader that follows.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// Most positions of matches that are remembered to find the newest; who asks for more gets all.
 const NEWEST: u64 = 100_000;
 
@@ -69,6 +71,8 @@ impl Pump {
                 () = self.sender.closed() => return Ok(()),
                 changed = committed.changed() => if changed.is_err() { return Ok(()) },
             }
+            // Every run has a reader that follows: commits of other runs are looked at together.
+            tokio::time::sleep(LOOK_EVERY).await;
         }
     }
 

@@ -5,6 +5,8 @@
 
 mod part;
 
+pub(crate) mod who;
+
 mod act;
 
 pub(crate) mod event;

@@ -3,7 +3,10 @@
 use sentry_view::{Action, Activity, Exit, OutcomeResult, Report, Run, RunState, time};
 
 use super::{
-    super::{BOLD, DIM, GREEN, RED, YELLOW, command_line, duration, paint, run, safe},
+    super::{
+        BOLD, DIM, GREEN, RED, YELLOW, command_line, duration, paint, run, safe,
+        who::{asked_by, short},
+    },
     form::Form,
     words,
 };
@@ -62,7 +65,7 @@ fn ending(report: &Report, activity: &Activity, of: &Run) -> String {
         .find(|outcome| outcome.action == Action::Kill && outcome.result == OutcomeResult::Applied);
     if let (Some(outcome), Some(after)) = (killed, &after) {
         let decision = report.decisions.iter().find(|decision| decision.id == outcome.decision);
-        let who = decision.map(|decision| format!(" {}", words::asked_by(decision))).unwrap_or_default();
+        let who = decision.map(|decision| format!(" {}", asked_by(decision))).unwrap_or_default();
         let finding = decision.and_then(|decision| decision.finding.as_ref());
         let why = finding
             .and_then(|id| report.found.iter().find(|found| found.id == *id))
@@ -72,7 +75,7 @@ fn ending(report: &Report, activity: &Activity, of: &Run) -> String {
     }
     match (of.state, after) {
         (RunState::Frozen, _) => {
-            format!("is {}: `sentry thaw {}` lets it go on", paint(RED, "FROZEN"), words::short(&of.id))
+            format!("is {}: `sentry thaw {}` lets it go on", paint(RED, "FROZEN"), short(&of.id))
         }
         (_, None) => match activity.ended {
             Some(exit) => format!("{} and left processes behind that are still running", how(exit)),

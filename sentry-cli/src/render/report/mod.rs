@@ -20,7 +20,10 @@ mod tree;
 
 use sentry_view::{Action, Activity, Report};
 
-use super::{BOLD, DIM, GREEN, executed, finding, paint};
+use super::{
+    BOLD, DIM, GREEN, executed, finding, paint,
+    who::{asked_by, short},
+};
 
 pub(crate) use form::Form;
 pub(super) use record::limits;
@@ -74,7 +77,7 @@ fn acts(report: &Report) -> String {
     let mut out = format!("{}\n", paint(BOLD, "Acts"));
     for outcome in acts() {
         let decision = report.decisions.iter().find(|decision| decision.id == outcome.decision);
-        let who = decision.map(|decision| format!("  {}", words::asked_by(decision))).unwrap_or_default();
+        let who = decision.map(|decision| format!("  {}", asked_by(decision))).unwrap_or_default();
         out.push_str(&format!("  {}{who}\n", finding::outcome_line(outcome).trim_end()));
     }
     out
@@ -83,7 +86,7 @@ fn acts(report: &Report) -> String {
 /// What to type next.
 fn next(report: &Report, activity: &Activity, form: Form) -> String {
     let Some(run) = &report.run else { return String::new() };
-    let id = words::short(&run.id);
+    let id = short(&run.id);
     let mut hints = Vec::new();
     if !report.found.is_empty() {
         hints.push(format!("sentry explain {}", report.found.last().map_or("", |found| &found.id)));

@@ -1,6 +1,6 @@
 //! Numbers and names as a person reads them.
 
-use sentry_view::{By, Decision, Exit, KnownAgent};
+use sentry_view::{By, Exit, KnownAgent};
 
 use crate::render::safe;
 
@@ -39,11 +39,6 @@ pub(super) fn exit(exit: Option<Exit>) -> String {
     }
 }
 
-/// The beginning of a run's id that no other run of the same millisecond's host has.
-pub(super) fn short(id: &str) -> String {
-    safe(id.get(..13).unwrap_or(id))
-}
-
 /// `call 3`; the agent's name where it did it itself; a program where no agent is known.
 pub(super) fn by(by: &By, agent: Option<&KnownAgent>) -> String {
     match (by.call, agent, &by.program) {
@@ -74,18 +69,6 @@ pub(super) fn cut(text: &str, width: usize) -> String {
     }
     let kept: String = line.chars().take(width.saturating_sub(1)).collect();
     format!("{kept}…")
-}
-
-/// `by user 1000: told to`, `by rule exec-loop`.
-pub(super) fn asked_by(decision: &Decision) -> String {
-    let who = match decision.origin.split_once(':') {
-        Some(("detector", rule)) => return format!("by rule {}", safe(rule)),
-        Some(("user", "0")) => "by root".to_owned(),
-        Some(("user", uid)) => format!("by user {}", safe(uid)),
-        Some(("collector", _)) => "by the collector".to_owned(),
-        Some(_) | None => format!("by {}", safe(&decision.origin)),
-    };
-    if decision.reason.is_empty() { who } else { format!("{who}: {}", safe(&decision.reason)) }
 }
 
 #[cfg(test)]
