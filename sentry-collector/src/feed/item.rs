@@ -110,6 +110,7 @@ impl Entry {
                 (outcome.encode_to_vec(), Content::Outcome { run: run_id(outcome.run)?, time_ms })
             }
             Item::Run(run) => (run.encode_to_vec(), Content::Run(check_run(run)?)),
+            Item::Block(_) => return Err("it is a block, which was not asked for"),
             Item::Gap(gap) => {
                 last = gap_end(position, &gap)?;
                 (gap.encode_to_vec(), check_gap(gap)?)
