@@ -208,6 +208,27 @@ impl Events {
         self.rows.get(place).map_or(0, |row| row.time_unix_ns)
     }
 
+    /// The id of the event at this place.
+    ///
+    /// # Errors
+    ///
+    /// It does not decode, or there is none.
+    pub fn id(&self, place: usize) -> Result<String, BlockError> {
+        self.id_of(place, self.rows.get(place).ok_or(BlockError::Body { what: "place of an event" })?)
+    }
+
+    /// Which of [`Self::processes`] the event at this place has.
+    #[must_use]
+    pub fn process_place(&self, place: usize) -> Option<usize> {
+        self.rows.get(place)?.process.checked_sub(1)
+    }
+
+    /// Which of [`Self::kinds`] the event at this place has.
+    #[must_use]
+    pub fn kind_place(&self, place: usize) -> Option<usize> {
+        self.rows.get(place).map(|row| row.kind)
+    }
+
     /// The event at this place, from 0 on.
     ///
     /// # Errors
@@ -224,7 +245,7 @@ impl Events {
             None => None,
         };
         Ok(v1::Event {
-            id: self.id(place, row)?,
+            id: self.id_of(place, row)?,
             run: self.head.run.clone(),
             agent: self.head.agent.clone(),
             ring: row.ring,
@@ -253,7 +274,7 @@ impl Events {
         kinds.map(|event| event.map(|event| event.kind).map_err(|source| BlockError::Event { source }))
     }
 
-    fn id(&self, place: usize, row: &Row) -> Result<String, BlockError> {
+    fn id_of(&self, place: usize, row: &Row) -> Result<String, BlockError> {
         let text = |range: &Range<usize>| {
             str::from_utf8(&self.plain[range.clone()])
                 .map_err(|_not| BlockError::Body { what: "text of an id" })
