@@ -18,6 +18,8 @@ pub(crate) struct Metrics {
     pub(crate) duplicates: AtomicU64,
     /// Items that gaps declared gone for ever.
     pub(crate) lost_items: AtomicU64,
+    /// Stored blocks of events that could not be read any more.
+    corrupt_blocks: AtomicU64,
     pub(crate) refused_streams: AtomicU64,
     pub(crate) replaced_streams: AtomicU64,
     pub(crate) commits: AtomicU64,
@@ -45,6 +47,12 @@ pub(crate) struct Metrics {
 impl Metrics {
     pub(crate) fn stored(&self, kind: ItemKind, count: u64) {
         self.items[kind as usize].fetch_add(count, Relaxed);
+    }
+
+    /// So many blocks are no more, with so many events.
+    pub(crate) fn written_off(&self, blocks: u64, events: u64) {
+        self.corrupt_blocks.fetch_add(blocks, Relaxed);
+        self.lost_items.fetch_add(events, Relaxed);
     }
 
     pub(crate) fn committed(&self, items: u64) {
@@ -81,6 +89,12 @@ impl Metrics {
                 "counter",
                 "Items that stored gaps declare gone for ever.",
                 &self.lost_items,
+            ),
+            (
+                "corrupt_blocks_total",
+                "counter",
+                "Stored blocks of events that could not be read; a gap stands for each.",
+                &self.corrupt_blocks,
             ),
             (
                 "refused_streams_total",
