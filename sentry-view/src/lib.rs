@@ -13,21 +13,27 @@
 
 mod number;
 
-mod run;
+mod type_of;
+
+mod ocsf;
+
+mod rings;
 
 mod completeness;
 
 mod container;
 
-mod report;
-
 mod file;
+
+mod run;
 
 mod decision;
 
-mod collected;
-
 mod finding;
+
+mod report;
+
+mod collected;
 
 mod ledger;
 
@@ -41,5 +47,7 @@ pub use file::{Executed, Unknown};
 pub use finding::{Finding, FindingType, Severity, Term};
 pub use ledger::{RunEnd, RunStart};
 pub use number::Exact;
-pub use report::{Ocsf, Report, ReportType, Tally};
-pub use run::{Agent, Cgroup, Counters, Flow, Mode, RingBooks, Rings, Run, RunState, RunType};
+pub use ocsf::Ocsf;
+pub use report::{Report, ReportType, Tally};
+pub use rings::{RingBooks, Rings};
+pub use run::{Agent, Cgroup, Counters, Flow, Mode, Run, RunState, RunType};

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Executed, Finding, Flow, Outcome, Run, run::type_of};
+use crate::{Executed, Finding, Flow, Ocsf, Outcome, Run, type_of::type_of};
 
 type_of!(
     /// `type` of a [`Report`].
@@ -44,10 +44,3 @@ pub struct Tally {
     pub what: String,
     pub count: u64,
 }
-
-/// An object of OCSF 1.9.0 (<https://schema.ocsf.io>).
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[cfg_attr(feature = "openapi", schema(value_type = Object))]
-#[serde(transparent)]
-pub struct Ocsf(pub serde_json::Map<String, serde_json::Value>);

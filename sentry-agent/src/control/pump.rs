@@ -5,6 +5,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
+use super::refusal::stopping;
 use crate::journal::{Filter, JournalError, JournalHandle};
 
 /// Serves one `Items` call.
@@ -21,7 +22,7 @@ impl Pump {
     pub async fn run(self, newest: u64, follow: bool) {
         let served = tokio::select! {
             served = self.serve(newest, follow) => served.map_err(Status::from),
-            () = self.stopping.cancelled() => Err(super::service::stopping()),
+            () = self.stopping.cancelled() => Err(stopping()),
         };
         if let Err(status) = served {
             // The reader may be gone already, or be too slow to hear of it.

@@ -6,7 +6,11 @@ use sentry_proto::{
 };
 use sentry_view::time;
 
-use super::{BOLD, DIM, act, command_line, paint, safe};
+use super::{
+    BOLD, DIM, act, command_line, paint,
+    part::{attempt, error, path, path_of},
+    safe,
+};
 
 /// `18:52:03.123  claude  1234  exec  /usr/bin/git: git status`
 pub(crate) fn line(event: &v1::Event) -> String {
@@ -69,7 +73,7 @@ fn what(kind: &Kind, process: Option<&v1::Process>) -> (&'static str, String) {
         }
         Kind::ExecFailed(failed) => {
             let asked = failed.path.as_ref().map_or_else(|| "?".into(), path);
-            ("exec", format!("{asked}{}", act::error(Some(failed.error))))
+            ("exec", format!("{asked}{}", error(Some(failed.error))))
         }
         Kind::File(file) => ("file", act::file(file)),
         Kind::Socket(socket) => ("socket", act::socket(socket)),
@@ -94,21 +98,6 @@ fn image(process: Option<&v1::Process>) -> String {
         }
         None => program,
     }
-}
-
-pub(super) fn path_of(file: Option<&v1::File>) -> String {
-    file.and_then(|file| file.path.as_ref()).map_or_else(|| "?".into(), path)
-}
-
-/// A path that is only the program's own word is marked.
-pub(super) fn path(path: &v1::Path) -> String {
-    let cut = if path.truncated { "…" } else { "" };
-    let mark = if path.source() == v1::path::Source::Argument { " (as given)" } else { "" };
-    format!("{cut}{}{mark}", safe(&path.text))
-}
-
-pub(super) fn attempt(attempt: bool) -> &'static str {
-    if attempt { " (attempt)" } else { "" }
 }
 
 #[cfg(test)]

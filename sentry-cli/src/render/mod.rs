@@ -3,6 +3,8 @@
 //! What an agent can choose (names, paths, arguments) is escaped before it reaches a terminal:
 //! control characters and those that reorder text are shown, not obeyed.
 
+mod part;
+
 mod act;
 
 pub(crate) mod event;
@@ -28,6 +30,9 @@ pub(crate) const DIM: Style = Style::new().dimmed();
 pub(crate) const RED: Style = AnsiColor::Red.on_default().bold();
 pub(crate) const YELLOW: Style = AnsiColor::Yellow.on_default();
 pub(crate) const GREEN: Style = AnsiColor::Green.on_default();
+
+/// Rows of a list before the rest is summed up; the JSON report has them all.
+const LIST_ROWS: usize = 12;
 
 /// `text` in a style. The reset is part of it.
 pub(crate) fn paint(style: Style, text: &str) -> String {

@@ -2,10 +2,10 @@
 
 use sentry_view::{Flow, Report, Run, Tally};
 
-use super::{BOLD, DIM, GREEN, RED, YELLOW, command_line, duration, executed, finding, paint, run, safe};
+use super::{
+    BOLD, DIM, GREEN, LIST_ROWS, RED, YELLOW, command_line, duration, executed, finding, paint, run, safe,
+};
 
-/// Rows of a list before the rest is summed up; the JSON report has them all.
-pub(super) const LIST_ROWS: usize = 12;
 /// Limits before only their number is told.
 const LIMIT_ROWS: usize = 4;
 

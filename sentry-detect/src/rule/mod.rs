@@ -32,6 +32,6 @@ pub use limits::{Key, SettingsError};
 pub use settings::Settings;
 pub use table::{Limits, MOST_FINDINGS, RULES};
 
-pub(crate) use contract::{Act, Seen, Shown, Verdict};
-pub(crate) use past::Past;
+pub(crate) use contract::{Seen, Shown, Verdict};
+pub(crate) use past::{Act, Past};
 pub(crate) use table::Rules;
