@@ -81,7 +81,21 @@ impl Metrics {
             let kind = kind.name();
             sample(&mut text, &format!("items_total{{kind=\"{kind}\"}}"), count.load(Relaxed));
         }
-        let plain = [
+        for (name, kind, help, value) in self.plain() {
+            family(&mut text, name, kind, help);
+            sample(&mut text, name, value.load(Relaxed));
+        }
+        family(&mut text, "api_requests_total", "counter", "HTTP requests answered, by class of status.");
+        for (class, count) in CLASSES.iter().zip(&self.requests) {
+            sample(&mut text, &format!("api_requests_total{{status=\"{class}\"}}"), count.load(Relaxed));
+        }
+        self.render_commits(&mut text);
+        text
+    }
+
+    /// Name, type, help and value of what has no label.
+    fn plain(&self) -> [(&'static str, &'static str, &'static str, &AtomicU64); 18] {
+        [
             ("duplicate_items_total", "counter", "Items that came again and were ignored.", &self.duplicates),
             ("gaps_total", "counter", "Gaps stored.", &self.items[ItemKind::Gap as usize]),
             (
@@ -135,17 +149,7 @@ impl Metrics {
                 "HTTP connections closed: the peer was slow, gave way to others, or had too many.",
                 &self.http_closed,
             ),
-        ];
-        for (name, kind, help, value) in plain {
-            family(&mut text, name, kind, help);
-            sample(&mut text, name, value.load(Relaxed));
-        }
-        family(&mut text, "api_requests_total", "counter", "HTTP requests answered, by class of status.");
-        for (class, count) in CLASSES.iter().zip(&self.requests) {
-            sample(&mut text, &format!("api_requests_total{{status=\"{class}\"}}"), count.load(Relaxed));
-        }
-        self.render_commits(&mut text);
-        text
+        ]
     }
 
     fn render_commits(&self, text: &mut String) {

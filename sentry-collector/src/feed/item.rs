@@ -262,6 +262,7 @@ fn gap_end(position: u64, gap: &v1::Gap) -> Result<u64, BadItem> {
 mod tests {
     use proptest::prelude::*;
     use sentry_proto::{
+        block::Packer,
         ocsf::{self, HostContext},
         v1::event::Kind,
     };
@@ -335,6 +336,26 @@ mod tests {
             {
                 for pair in batch.entries.windows(2) {
                     prop_assert_eq!(pair[0].last + 1, pair[1].first);
+                }
+                prop_assert!(batch.last < i64::MAX as u64);
+            }
+        }
+
+        #[test]
+        fn a_damaged_block_is_refused_or_covers_its_positions(first_seq: u64, at in 0_usize..400, flip: u8) {
+            let events = [Kind::Seed(v1::Seed {}), Kind::Exec(v1::Exec::default())].map(event);
+            let block = Packer::new().unwrap().pack(&events).unwrap().block.unwrap();
+            let items = [Item::Block(block), Item::Event(events[0].clone())];
+            let items = items.into_iter().map(|item| v1::Item { item: Some(item) }).collect();
+            let mut bytes = v1::Items { first_seq, items }.encode_to_vec();
+            if let Some(byte) = bytes.get_mut(at) {
+                *byte ^= flip;
+            }
+            if let Ok(items) = v1::Items::decode(bytes.as_slice())
+                && let Ok(Some(batch)) = Batch::check(items)
+            {
+                for entry in &batch.entries {
+                    prop_assert_eq!(entry.last - entry.first + 1, entry.content.items());
                 }
                 prop_assert!(batch.last < i64::MAX as u64);
             }

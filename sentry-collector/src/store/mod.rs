@@ -2,8 +2,9 @@
 //! rows.
 //!
 //! A question is a `Query` of a relation, answered in pages (`Store::page`; `Store::events` for
-//! events, which are stored in blocks), or one of the `Store` methods that name what they find. What comes in goes through one writer, in groups, and
-//! is acknowledged after the commit (`Store::apply`). Readers see only what is committed.
+//! events, which are stored in blocks), or one of the `Store` methods that name what they find.
+//! What comes in goes through one writer, in groups, and is acknowledged after the commit
+//! (`Store::apply`). Readers see only what is committed.
 
 mod error;
 

@@ -91,14 +91,15 @@ async fn a_hole_before_a_block_is_refused() {
 async fn single_events_of_older_sensors_are_stored_in_blocks() {
     let collector = Collector::start();
     let (mut sensor, _) = Sensor::connect(&collector, "s1", "e1").await;
-    let mixed = (1..=2000).map(|n| item::Item::Event(event(if n % 3 == 0 { "r1" } else { "r2" }, n)));
+    let mixed =
+        (1..=2000_u64).map(|n| item::Item::Event(event(if n.is_multiple_of(3) { "r1" } else { "r2" }, n)));
     sensor.send(1, mixed.collect()).await;
     sensor.acked(2000).await;
     assert_eq!(count(&collector, "SELECT count(*) FROM blocks"), 2);
     // As they came, whatever stands in which block.
     let listed: Vec<String> = collector.walk("/api/v1/events?limit=999&order=asc", uid);
     let sent: Vec<String> =
-        (1..=2000).map(|n| format!("{}-e-{n}", if n % 3 == 0 { "r1" } else { "r2" })).collect();
+        (1..=2000_u64).map(|n| format!("{}-e-{n}", if n.is_multiple_of(3) { "r1" } else { "r2" })).collect();
     assert_eq!(listed, sent);
     let newest: Vec<String> = collector.walk("/api/v1/events?limit=999", uid);
     assert_eq!(newest, sent.into_iter().rev().collect::<Vec<_>>());
@@ -110,7 +111,7 @@ async fn small_blocks_are_merged_and_a_walk_goes_on_over_it() {
     let collector = Collector::start();
     let (mut sensor, _) = Sensor::connect(&collector, "s1", "e1").await;
     // Two slow runs, each event in a commit of its own.
-    let name = |n: u64| if n % 2 == 0 { "r1" } else { "r2" };
+    let name = |n: u64| if n.is_multiple_of(2) { "r1" } else { "r2" };
     for n in 1..=EVENTS / 2 {
         sensor.send_events(name(n), n..=n, 1).await;
         sensor.acked(n).await;

@@ -159,7 +159,7 @@ fn select(query: &Query) -> Result<(String, Vec<Value>, Wanted), Failed> {
             | Condition::From(column, _)
             | Condition::Below(column, _)
             | Condition::Has { column, .. } => {
-                return Err(Failed::Column { relation: RELATION, column: *column });
+                return Err(Failed::Column { relation: RELATION, column });
             }
         }
     }

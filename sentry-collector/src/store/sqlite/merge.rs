@@ -3,7 +3,8 @@
 //!
 //! Only blocks whose numbers lie in one window are merged (`spans.rs`): 64 of a run at once, and
 //! what is left of a window once its numbers are given out. A step reads at most 256 blocks, 4,096
-//! events and 256 KiB. An event is packed again at most once for each 64 blocks that its own grows by.
+//! events and 256 KiB. An event is packed again at most once for each 63 blocks that its own takes
+//! in, until there are 1,024 events.
 
 use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 use sentry_proto::block::Packer;
@@ -148,8 +149,8 @@ mod tests {
     #[test]
     fn enough_small_blocks_of_a_run_become_one_and_every_event_keeps_its_place() {
         let mut scratch = Scratch::new();
-        for n in 1..=3 * 64 {
-            let run = if n % 3 == 0 { "r1" } else { "r2" };
+        for n in 1..=3 * 64_u64 {
+            let run = if n.is_multiple_of(3) { "r1" } else { "r2" };
             scratch.put(&[(n, event(run, n))]);
         }
         let before = [true, false].map(|newest_first| scratch.walk(newest_first, 7));

@@ -1,9 +1,10 @@
 //! The tables, their versions and the settings of the database.
 //!
 //! Format: SQLite 3, WAL, `PRAGMA user_version` = number of migrations applied; a higher number is
-//! refused. Row ids of listed tables only grow (AUTOINCREMENT), in commit order, as do the numbers of
-//! events: they are what cursors point at. `body` is the item's own protobuf encoding, in `bodies` an
-//! encoded `v1::Item`; positions and counts are below 2^63, times are Unix milliseconds.
+//! refused. Row ids of listed tables only grow (AUTOINCREMENT), in commit order, as do the numbers
+//! of events: they are what cursors point at. `body` is the item's own protobuf encoding, in
+//! `bodies` an encoded `v1::Item`; positions and counts are below 2^63, times are Unix
+//! milliseconds.
 
 use std::{path::Path, time::Duration};
 

@@ -1,8 +1,8 @@
 //! Where the events of a stored block stand: their positions in the feed, and their numbers in the
 //! store.
 //!
-//! Every event gets a number when it is stored: 1, 2, 3, …, each given out once. Listings follow the
-//! numbers and cursors name them, so both stay as they are when blocks are merged.
+//! Every event gets a number when it is stored: 1, 2, 3, …, each given out once. Listings follow
+//! the numbers and cursors name them, so both stay as they are when blocks are merged.
 //!
 //! Format: LEB128 integers: how many events at the beginning of the block do not count, since they
 //! had been stored before; then for each span the numbers left out before it, the positions left
