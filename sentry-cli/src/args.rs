@@ -24,83 +24,112 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Runs the sensor in the foreground.
+    /// Run the sensor in the foreground.
     #[command(after_help = "\
 Examples:
   sentry sensor
   sentry sensor --config ./sensor.yaml --log-format json
   sentry sensor --state-dir /tmp/s --socket /tmp/s/sensor.sock --collector unix:/tmp/s/feed.sock")]
     Sensor(SensorArgs),
-    /// Runs a command under watch, as you, and reports what it did.
+    /// Run a command under watch, as you, and report what it did.
     #[command(after_help = "\
 Examples:
-  sentry run -- claude
-  sentry run --enforce --name nightly -- codex exec 'fix the tests'
-  sentry run --enforce --restart 2 --report=run.txt -- ./agent.sh
+  sentry run claude
+  sentry run --enforce --name nightly codex exec 'fix the tests'
+  sentry run --enforce --restart 2 --report=run.txt -- ./agent.sh -v
 
 Without --enforce the sensor decides and records, but does not act. Standard input, output, terminal and exit code
 are the command's own; the report goes to standard error.")]
     Run(RunArgs),
-    /// Enters a run and becomes the command.
+    /// Enter a run and become the command.
     #[command(hide = true)]
     Enter(EnterArgs),
-    /// Watches an existing cgroup as an agent.
+    /// Watch an existing cgroup as an agent.
     #[command(after_help = "\
 Examples:
   sentry tag system.slice/my-agent.service --name my-agent
   sentry tag /sys/fs/cgroup/user.slice/agents --name agents --enforce")]
     Tag(TagArgs),
-    /// Ends the watch over a tagged cgroup; its processes go on.
+    /// End the watch over a tagged cgroup; its processes go on.
     Untag(TargetArgs),
-    /// Lists agents and their runs.
+    /// List agents and their runs.
     Agents(AgentsArgs),
-    /// Shows what runs did.
+    /// Show what runs did, event by event.
     #[command(after_help = "\
 Examples:
-  sentry events --limit 50
+  sentry events --since 10m --path '~/.aws/*'              # who opened it, newest run or not
+  sentry events --run 0199aa --type exec,connect --no-libs
+  sentry events --dest 169.254.169.254                     # address, network, port or name
+  sentry events --run 0199aa --call 3 --format long
   sentry events --agent claude --follow
   sentry events --run 0199aa --json | jq .    # OCSF 1.9.0, one object per line")]
-    Events(HistoryArgs),
-    /// Shows what was found about runs.
+    Events(EventsArgs),
+    /// Show what was found about runs.
     #[command(after_help = "\
 Examples:
   sentry findings
   sentry findings --agent claude --follow
   sentry findings --json | jq '.finding_info.title'")]
     Findings(HistoryArgs),
-    /// Shows how a finding or decision came about.
-    #[command(after_help = "Example:\n  sentry explain 019a2f3c-7a10-7c44-9b52-0d5f2c1e8a11-f-1")]
+    /// Show how a finding or decision came about.
+    #[command(after_help = "\
+Examples:
+  sentry explain                                              # the newest finding
+  sentry explain 019a2f3c-7a10-7c44-9b52-0d5f2c1e8a11-f-1
+  sentry explain 019a2f3c-7a1                                 # a unique beginning is enough")]
     Explain(ExplainArgs),
-    /// Stops all processes of a run; `thaw` undoes it.
+    /// Stop all processes of a run; `thaw` undoes it.
     #[command(after_help = "Example:\n  sentry freeze claude --reason 'looking into it'")]
     Freeze(ActArgs),
-    /// Lets a frozen run go on.
+    /// Let a frozen run go on.
     Thaw(ActArgs),
-    /// Kills all processes of a run; cannot be undone.
+    /// Kill all processes of a run; this cannot be undone.
     Kill(ActArgs),
-    /// Shows the report of a run again.
+    /// Report what a run did: how it ended, what it changed, ran, read and reached.
+    #[command(after_help = "\
+Examples:
+  sentry report                     # of the newest run
+  sentry report 0199aa --calls      # each call with its programs and files
+  sentry report 0199aa --json | jq '.activity.calls[].command'
+
+Changed files are marked as `git status` does: A added, M modified, D deleted, R renamed; W written, where it
+is not known whether the file was there before.")]
     Report(ReportArgs),
-    /// Works on the ledger.
+    /// Show the processes of a run as a tree.
+    #[command(after_help = "\
+Examples:
+  sentry tree                       # of the newest run
+  sentry tree 0199aa --all          # equal processes side by side are not folded
+
+A number in brackets is the call that a process belongs to, as in the report.")]
+    Tree(TreeArgs),
+    /// Show what one run did that another did not.
+    #[command(after_help = "\
+Examples:
+  sentry diff 0199aa 0199bb         # what 0199bb did and 0199aa did not
+  sentry diff 0199aa 0199bb --json")]
+    Diff(DiffArgs),
+    /// Verify the ledger.
     #[command(subcommand)]
     Ledger(LedgerCommand),
-    /// Says what this kernel lets the sensor see and refuse.
+    /// Show what this kernel lets the sensor see and refuse.
     Doctor(DoctorArgs),
-    /// Says how the sensor is.
+    /// Show sensor health.
     #[command(after_help = "\
 A canary process acts under watch, and each of its acts has to come back through the kernel's hooks. A hook that is silent is
 named, and the exit code is 1. While runs exist the sensor does the same every few seconds.")]
     Health(HealthArgs),
-    /// Works on the configuration.
+    /// Check the configuration, or print an example.
     #[command(subcommand)]
     Config(ConfigCommand),
-    /// Prints completions for a shell.
+    /// Print completions for a shell.
     #[command(after_help = "Example:\n  sentry completions bash > /etc/bash_completion.d/sentry")]
     Completions { shell: clap_complete::Shell },
-    /// Shows it all on this host: a runaway is launched, found, frozen, killed and started again.
+    /// Run a demo on this host: a runaway is launched, found, frozen, killed and started again.
     #[command(after_help = "\
 Needs root. Starts a collector and a sensor of its own in a scratch directory, touches nothing else, and cleans up.")]
     Demo,
-    /// Writes what packages have beside the program into a directory.
+    /// Write what packages have beside the program into a directory.
     #[command(hide = true)]
     Packaging { dir: PathBuf },
     /// The demo's runaway.
@@ -171,16 +200,16 @@ pub(crate) struct RunArgs {
     /// Name of the agent; by default the command's file name.
     #[arg(long)]
     pub(crate) name: Option<String>,
-    /// Lets the sensor act: freeze and kill a runaway.
+    /// Let the sensor act: freeze and kill a runaway.
     #[arg(long)]
     pub(crate) enforce: bool,
-    /// Starts the command again, up to this often, when the sensor killed it.
+    /// Start the command again when the sensor killed it, at most N times.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) restart: u32,
     /// The report as JSON.
     #[arg(long)]
     pub(crate) json: bool,
-    /// Writes the report to FILE instead of standard error.
+    /// Write the report to FILE instead of standard error.
     #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true)]
     pub(crate) report: Option<Option<PathBuf>>,
     /// No report and no notes on standard error.
@@ -189,7 +218,7 @@ pub(crate) struct RunArgs {
     #[command(flatten)]
     pub(crate) socket: SocketArgs,
     /// The command and its arguments.
-    #[arg(last = true, required = true, value_name = "CMD")]
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true, value_name = "CMD")]
     pub(crate) command: Vec<OsString>,
 }
 
@@ -209,7 +238,7 @@ pub(crate) struct TagArgs {
     /// Name of the agent.
     #[arg(long)]
     pub(crate) name: String,
-    /// Lets the sensor act on it.
+    /// Let the sensor act on it.
     #[arg(long)]
     pub(crate) enforce: bool,
     /// JSON on standard output.
@@ -250,7 +279,7 @@ pub(crate) struct HistoryArgs {
     /// Only of this run: its id, or a unique beginning of it.
     #[arg(long, value_name = "RUN")]
     pub(crate) run: Option<String>,
-    /// Goes on with what happens from now on.
+    /// Keep following what happens from now on.
     #[arg(long, short)]
     pub(crate) follow: bool,
     /// At most this many of the newest; 0: all that is kept.
@@ -264,9 +293,66 @@ pub(crate) struct HistoryArgs {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct EventsArgs {
+    #[command(flatten)]
+    pub(crate) history: HistoryArgs,
+    /// Not before: 10m (ago), today, 14:30, or RFC 3339; UTC where there is no zone.
+    #[arg(long, value_name = "WHEN")]
+    pub(crate) since: Option<String>,
+    /// Not after.
+    #[arg(long, value_name = "WHEN")]
+    pub(crate) until: Option<String>,
+    /// Only of these types, as the list calls them, or acts such as chmod.
+    #[arg(long = "type", value_name = "TYPE", value_delimiter = ',')]
+    pub(crate) types: Vec<String>,
+    /// Only about these paths: a glob, ~/ for any home, a name without a slash for any folder.
+    #[arg(long, value_name = "GLOB")]
+    pub(crate) path: Vec<String>,
+    /// Only to or from these: address, network, address:port, port, or a name.
+    #[arg(long, value_name = "DEST")]
+    pub(crate) dest: Vec<String>,
+    /// Only by programs of these paths or names.
+    #[arg(long, value_name = "GLOB")]
+    pub(crate) exe: Vec<String>,
+    /// Only by this process.
+    #[arg(long, value_name = "PID")]
+    pub(crate) pid: Vec<u32>,
+    /// Only by this process and its descendants.
+    #[arg(long, value_name = "PID", requires = "run")]
+    pub(crate) tree: Option<u32>,
+    /// Only of this call, as `sentry report` numbers it.
+    #[arg(long, value_name = "N", requires = "run")]
+    pub(crate) call: Option<u32>,
+    /// Only by processes of this user: a name or a uid.
+    #[arg(long, value_name = "USER")]
+    pub(crate) user: Vec<String>,
+    /// Leave out libraries and what programs read to start.
+    #[arg(long)]
+    pub(crate) no_libs: bool,
+    /// Form of the list.
+    #[arg(long, value_enum, default_value_t, conflicts_with = "json")]
+    pub(crate) format: EventFormat,
+}
+
+/// Form of a list of events.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum EventFormat {
+    /// A line per event.
+    #[default]
+    Compact,
+    /// With date, run, user and parent.
+    Long,
+    /// OCSF, one object per line; the same as `--json`.
+    Json,
+    /// Comma-separated values with a head (RFC 4180).
+    Csv,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct ExplainArgs {
-    /// Id of a finding or a decision, as `sentry findings` shows it.
-    pub(crate) id: String,
+    /// Id of a finding or a decision, as `sentry findings` shows it, or a unique beginning of one;
+    /// by default the newest finding.
+    pub(crate) id: Option<String>,
     /// JSON lines: the finding in OCSF, its events, decisions and outcomes.
     #[arg(long)]
     pub(crate) json: bool,
@@ -278,7 +364,7 @@ pub(crate) struct ExplainArgs {
 pub(crate) struct ActArgs {
     /// Run id, a unique beginning of one, or an agent with one live run.
     pub(crate) target: String,
-    /// Why; stands in the ledger.
+    /// Reason, recorded in the ledger.
     #[arg(long, default_value = "")]
     pub(crate) reason: String,
     /// JSON on standard output.
@@ -290,8 +376,44 @@ pub(crate) struct ActArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct ReportArgs {
-    /// Run id, or a unique beginning of one.
-    pub(crate) run: String,
+    /// Run id, or a unique beginning of one; by default the newest run.
+    pub(crate) run: Option<String>,
+    /// Each call with its whole command, its programs and the files that it read.
+    #[arg(long)]
+    pub(crate) calls: bool,
+    /// Everything: no list is folded or cut.
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// The processes as a tree too.
+    #[arg(long)]
+    pub(crate) tree: bool,
+    /// JSON on standard output.
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) socket: SocketArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TreeArgs {
+    /// Run id, or a unique beginning of one; by default the newest run.
+    pub(crate) run: Option<String>,
+    /// Equal processes side by side are not folded, commands not cut.
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// The report as JSON, with `activity.processes`.
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) socket: SocketArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DiffArgs {
+    /// Run to compare with: its id, or a unique beginning of it.
+    pub(crate) base: String,
+    /// Run that is looked at; by default the newest one.
+    pub(crate) run: Option<String>,
     /// JSON on standard output.
     #[arg(long)]
     pub(crate) json: bool,

@@ -31,7 +31,13 @@ mod decision;
 
 mod finding;
 
+mod tally;
+
+mod activity;
+
 mod report;
+
+mod difference;
 
 mod collected;
 
@@ -39,15 +45,21 @@ mod ledger;
 
 pub mod time;
 
+pub use activity::{
+    Activity, ActivityType, By, Call, CallKind, CallSource, Change, ChangeKind, Destination, Exit,
+    KnownAgent, Left, Listener, Lookup, Place, ProcessRow, Sensitive,
+};
 pub use collected::{CollectedDecision, CollectedOutcome, CollectedRun};
 pub use completeness::{Completeness, Stored};
 pub use container::{Container, Pod};
 pub use decision::{Action, Decision, DecisionType, Outcome, OutcomeResult, OutcomeType};
+pub use difference::{Difference, DifferenceType};
 pub use file::{Executed, Unknown};
 pub use finding::{Finding, FindingType, Severity, Term};
 pub use ledger::{RunEnd, RunStart};
 pub use number::Exact;
 pub use ocsf::Ocsf;
-pub use report::{Report, ReportType, Tally};
+pub use report::{Report, ReportType};
 pub use rings::{RingBooks, Rings};
 pub use run::{Agent, Cgroup, Counters, Flow, Mode, Run, RunState, RunType};
+pub use tally::Tally;

@@ -7,6 +7,8 @@ use sentry_detect::{
     run::{Mode, machine::Over},
 };
 use sentry_proto::v1::{self, control_server::Control};
+use sentry_service::error_chain;
+use sentry_story::Search;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
@@ -166,11 +168,13 @@ impl Control for ControlService {
             Some(target) => Some(self.resolve(target).await?.id),
             None => None,
         };
+        let search = request.search.as_ref().map(Search::new).transpose();
+        let search = search.map_err(|error| Status::invalid_argument(error_chain(&error)))?;
         let kinds = request.kinds().collect();
         let filter = Filter { run, agent: request.agent, kinds };
         let (sender, receiver) = mpsc::channel(STREAM_QUEUE);
         let stopping = self.stopping.clone();
-        let pump = super::pump::Pump { journal: self.journal.clone(), filter, sender, stopping };
+        let pump = super::pump::Pump { journal: self.journal.clone(), filter, search, sender, stopping };
         self.status.spawn(pump.run(request.limit, request.follow));
         Ok(Response::new(ReceiverStream::new(receiver)))
     }

@@ -17,6 +17,8 @@ pub(crate) mod json;
 
 pub(crate) mod report;
 
+pub(crate) mod diff;
+
 pub(crate) mod run;
 
 pub(crate) mod status;

@@ -21,6 +21,8 @@ mod exec_loop;
 
 pub mod left_control;
 
+pub mod secret_read;
+
 mod spawn_storm;
 
 mod table;
