@@ -18,6 +18,8 @@ pub(crate) struct Metrics {
     pub(crate) duplicates: AtomicU64,
     /// Items that gaps declared gone for ever.
     pub(crate) lost_items: AtomicU64,
+    /// Stored blocks of events that could not be read any more.
+    corrupt_blocks: AtomicU64,
     pub(crate) refused_streams: AtomicU64,
     pub(crate) replaced_streams: AtomicU64,
     pub(crate) commits: AtomicU64,
@@ -47,6 +49,12 @@ impl Metrics {
         self.items[kind as usize].fetch_add(count, Relaxed);
     }
 
+    /// So many blocks are no more, with so many events.
+    pub(crate) fn written_off(&self, blocks: u64, events: u64) {
+        self.corrupt_blocks.fetch_add(blocks, Relaxed);
+        self.lost_items.fetch_add(events, Relaxed);
+    }
+
     pub(crate) fn committed(&self, items: u64) {
         self.commits.fetch_add(1, Relaxed);
         self.commit_items_sum.fetch_add(items, Relaxed);
@@ -73,7 +81,21 @@ impl Metrics {
             let kind = kind.name();
             sample(&mut text, &format!("items_total{{kind=\"{kind}\"}}"), count.load(Relaxed));
         }
-        let plain = [
+        for (name, kind, help, value) in self.plain() {
+            family(&mut text, name, kind, help);
+            sample(&mut text, name, value.load(Relaxed));
+        }
+        family(&mut text, "api_requests_total", "counter", "HTTP requests answered, by class of status.");
+        for (class, count) in CLASSES.iter().zip(&self.requests) {
+            sample(&mut text, &format!("api_requests_total{{status=\"{class}\"}}"), count.load(Relaxed));
+        }
+        self.render_commits(&mut text);
+        text
+    }
+
+    /// Name, type, help and value of what has no label.
+    fn plain(&self) -> [(&'static str, &'static str, &'static str, &AtomicU64); 18] {
+        [
             ("duplicate_items_total", "counter", "Items that came again and were ignored.", &self.duplicates),
             ("gaps_total", "counter", "Gaps stored.", &self.items[ItemKind::Gap as usize]),
             (
@@ -81,6 +103,12 @@ impl Metrics {
                 "counter",
                 "Items that stored gaps declare gone for ever.",
                 &self.lost_items,
+            ),
+            (
+                "corrupt_blocks_total",
+                "counter",
+                "Stored blocks of events that could not be read; a gap stands for each.",
+                &self.corrupt_blocks,
             ),
             (
                 "refused_streams_total",
@@ -121,17 +149,7 @@ impl Metrics {
                 "HTTP connections closed: the peer was slow, gave way to others, or had too many.",
                 &self.http_closed,
             ),
-        ];
-        for (name, kind, help, value) in plain {
-            family(&mut text, name, kind, help);
-            sample(&mut text, name, value.load(Relaxed));
-        }
-        family(&mut text, "api_requests_total", "counter", "HTTP requests answered, by class of status.");
-        for (class, count) in CLASSES.iter().zip(&self.requests) {
-            sample(&mut text, &format!("api_requests_total{{status=\"{class}\"}}"), count.load(Relaxed));
-        }
-        self.render_commits(&mut text);
-        text
+        ]
     }
 
     fn render_commits(&self, text: &mut String) {

@@ -20,6 +20,8 @@ pub mod kubelet {
     tonic::include_proto!("v1alpha1");
 }
 
+pub mod block;
+
 pub mod certificate;
 
 pub mod ocsf;

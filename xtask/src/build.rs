@@ -16,11 +16,17 @@ const BENCH: &[&str] = &[
     "sentry-cli",
     "--package",
     "sentry-kernel",
+    "--package",
+    "sentry-collector",
     "--release",
     "--bin",
     "sentry",
+    "--bin",
+    "sentry-collector",
     "--example",
     "bench",
+    "--example",
+    "ingest",
 ];
 
 /// What to build of the workspace.

@@ -33,7 +33,8 @@ impl Gather {
             Some(Item::Finding(finding)) => self.left_out += keep_newest(&mut self.findings, finding),
             Some(Item::Outcome(outcome)) => self.left_out += keep_newest(&mut self.outcomes, outcome),
             Some(Item::Gap(_)) => self.gaps += 1,
-            Some(Item::Decision(_) | Item::Run(_)) | None => {}
+            // The journal hands out the events of a block one by one.
+            Some(Item::Decision(_) | Item::Run(_) | Item::Block(_)) | None => {}
         }
     }
 

@@ -118,6 +118,6 @@ pub(super) fn run_of(item: &v1::Item) -> Option<&str> {
         item::Item::Decision(decision) => Some(&decision.run),
         item::Item::Outcome(outcome) => Some(&outcome.run),
         item::Item::Run(run) => Some(&run.id),
-        item::Item::Gap(_) => None,
+        item::Item::Gap(_) | item::Item::Block(_) => None,
     }
 }

@@ -399,12 +399,13 @@ fn insert(connection: &Connection, books: &mut Books, item: &v1::Item) -> rusqli
         // Without its row nobody would take it up again.
         return insert(connection, books, &smaller);
     }
-    if too_large || item.item.is_none() || matches!(item.item, Some(item::Item::Gap(_))) {
+    if too_large || item.item.is_none() || matches!(item.item, Some(item::Item::Gap(_) | item::Item::Block(_))) {
         let mut lost = Lost::default();
         match &item.item {
             Some(item::Item::Gap(gap)) => lost.absorb(gap),
+            // Nobody hands a block in.
+            Some(item::Item::Block(_)) | None => lost.count(item, "empty"),
             Some(_) => lost.count(item, "too-large"),
-            None => lost.count(item, "empty"),
         }
         return insert_gap(connection, books, &lost);
     }
@@ -447,7 +448,7 @@ fn kind_and_time(item: &v1::Item) -> (ItemKind, u64) {
         Some(item::Item::Outcome(outcome)) => (ItemKind::Outcome, outcome.time_unix_ns),
         Some(item::Item::Run(run)) => (ItemKind::Run, run.ended_unix_ns.unwrap_or(run.started_unix_ns)),
         Some(item::Item::Gap(_)) => (ItemKind::Gap, 0),
-        None => (ItemKind::Unspecified, 0),
+        Some(item::Item::Block(_)) | None => (ItemKind::Unspecified, 0),
     }
 }
 
@@ -459,7 +460,7 @@ fn agent_of(connection: &Connection, item: &v1::Item) -> rusqlite::Result<Option
         Some(item::Item::Run(run)) => (run.agent.as_ref(), None),
         Some(item::Item::Decision(decision)) => (None, Some(&decision.run)),
         Some(item::Item::Outcome(outcome)) => (None, Some(&outcome.run)),
-        Some(item::Item::Gap(_)) | None => (None, None),
+        Some(item::Item::Gap(_) | item::Item::Block(_)) | None => (None, None),
     };
     match run {
         Some(run) => {

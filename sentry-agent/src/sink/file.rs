@@ -161,8 +161,9 @@ impl Lines {
                     tracing::warn!(items, "items were given up before they were written to the file");
                     continue;
                 }
-                // They are of no OCSF class that is rendered: see the ledger and the collector.
-                Some(Kind::Decision(_) | Kind::Outcome(_)) | None => continue,
+                // They are of no OCSF class that is rendered: see the ledger and the collector. The
+                // journal hands out the events of a block one by one.
+                Some(Kind::Decision(_) | Kind::Outcome(_) | Kind::Block(_)) | None => continue,
             };
             // A value of our own making has no keys that are not text.
             if serde_json::to_writer(&mut text, &value).is_ok() {

@@ -50,6 +50,7 @@ pub(crate) fn corpus() -> Vec<Vec<u8>> {
         size_of::<KernelRecord>(),
     ];
     let mut inputs = vec![b"/usr/bin/env\0".repeat(200), dns(), hello(), Vec::new()];
+    inputs.push(block());
     inputs.extend([[&[0, 1][..], &dns()].concat(), [&[1, 0][..], &hello()].concat()]);
     for kind in 0..=u16::from(u8::MAX) {
         for length in LENGTHS {
@@ -70,6 +71,14 @@ fn dns() -> Vec<u8> {
     let mut message = vec![0, 7, 0x81, 0x80, 0, 1, 0, 1, 0, 0, 0, 0, 3];
     message.extend(b"www\x07example\x03org\0\0\x01\0\x01\xc0\x0c\0\x01\0\x01\0\0\0\x3c\0\x04\x7f\0\0\x01");
     message
+}
+
+/// The body of a block of two events, behind their number.
+fn block() -> Vec<u8> {
+    let process: &[u8] = &[1, 6, 10, 4, 8, 9, 16, 7];
+    let exits: &[u8] = &[2, 5, 0x92, 1, 2, 8, 1, 5, 0x92, 1, 2, 16, 9];
+    let columns: &[u8] = &[1, 1, 2, 4, 10, 0, 2, 0, 0, 1, 1, 1, 1, b'i'];
+    [&[2, 2, b'r', b'0'][..], process, exits, columns].concat()
 }
 
 fn hello() -> Vec<u8> {

@@ -1,15 +1,17 @@
 //! What is fed with bytes that nobody vouches for. Also the bodies of the targets in `fuzz/`.
 
+use prost::Message as _;
 use sentry_agent::enrich::{payload, tls};
 use sentry_common::record::text::{ArgumentText, ArgvText, PathText};
 use sentry_detect::event::Endpoint;
 use sentry_kernel::decode::{self, Record, text};
+use sentry_proto::{block, v1};
 use zerocopy::FromBytes as _;
 
 pub(crate) type Target = fn(&[u8]);
 
-pub(crate) const ALL: [(&str, Target); 4] =
-    [("record", record), ("text", texts), ("payload", packet), ("server_name", server_name)];
+pub(crate) const ALL: [(&str, Target); 5] =
+    [("record", record), ("text", texts), ("payload", packet), ("server_name", server_name), ("block", block)];
 
 /// A record as it comes out of a ring, and all the text in it.
 pub(crate) fn record(bytes: &[u8]) {
@@ -83,6 +85,29 @@ pub(crate) fn packet(bytes: &[u8]) {
 pub(crate) fn server_name(bytes: &[u8]) {
     if let Some(name) = tls::server_name(bytes) {
         assert!(tls::is_hello(bytes) && name.len() < bytes.len());
+    }
+}
+
+/// The body of a block of events; the first byte says how many. And the bytes as a block.
+pub(crate) fn block(bytes: &[u8]) {
+    if let Ok(found) = v1::Block::decode(bytes) {
+        unpack(found);
+    }
+    let [count, plain @ ..] = bytes else { return };
+    let (count, latest_unix_ns) = (u32::from(*count), u64::MAX);
+    let head = v1::BlockHead { layout: 1, count, latest_unix_ns, ..v1::BlockHead::default() };
+    if let Ok(made) = block::with_body(head, plain) {
+        unpack(made);
+    }
+}
+
+fn unpack(block: v1::Block) {
+    let Ok(checked) = block::Checked::new(block) else { return };
+    checked.may_hold(block::Fact::Path("/etc/passwd"));
+    let count = checked.count();
+    if let Ok(events) = checked.open() {
+        assert_eq!(events.iter().count() as u64, count);
+        assert!(events.processes().count() <= block::EVENTS && events.kinds().count() <= block::EVENTS);
     }
 }
 

@@ -115,7 +115,7 @@ impl IntoResponse for ApiError {
 impl From<ReadError> for ApiError {
     fn from(error: ReadError) -> Self {
         match error {
-            ReadError::TooSlow { .. } => Self::Unavailable(error.to_string()),
+            ReadError::TooSlow { .. } | ReadError::Corrupt { .. } => Self::Unavailable(error.to_string()),
             ReadError::Failed { .. } | ReadError::Column { .. } | ReadError::Gone => {
                 tracing::error!(error = sentry_service::error_chain(&error), "a query failed");
                 Self::Internal

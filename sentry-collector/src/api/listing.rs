@@ -8,6 +8,7 @@ use axum::{
     response::Response,
 };
 use prost::DecodeError;
+use sentry_proto::v1;
 use serde::Serialize;
 use serde_json::json;
 use utoipa::{
@@ -16,13 +17,16 @@ use utoipa::{
 };
 
 use super::{answer::ApiError, key::Key, state::Api};
-use crate::store::{Listed, Paging, Query};
+use crate::store::{Listed, Next, Paging, Query, Source};
 
 const DEFAULT_LIMIT: usize = 100;
 const MAX_LIMIT: usize = 1000;
 
 /// The query string of a request.
 pub(crate) type QueryPairs = Result<Pairs<Vec<(String, String)>>, QueryRejection>;
+
+/// The text of a page so far, or why there is none.
+type Made = Result<String, String>;
 
 /// A listing: its name in the path, its letter in cursors, and the keys that it knows beside
 /// `limit`, `cursor` and `order`.
@@ -44,14 +48,34 @@ impl Listing {
         pairs: QueryPairs,
         show: impl Fn(R) -> Result<V, DecodeError> + Send + 'static,
     ) -> Result<Response, ApiError> {
-        let Pairs(pairs) = pairs.map_err(|rejected| ApiError::BadRequest(rejected.body_text()))?;
-        let query = self.parse(pairs)?;
+        let query = self.asked(pairs)?;
         let newest_first = query.paging.newest_first;
-        let begin = Ok("{\"items\":[".to_owned());
         // Row by row: of a page only its text is ever in memory.
-        let page = api.store.page(query, begin, move |made, row| add(made, show(row)));
-        let (text, next) = page.await?;
-        let mut text = text.map_err(|error: String| {
+        let (made, next) = api.store.page(query, begin(), move |made, row| add(made, show(row))).await?;
+        self.finish(api, made, next, newest_first)
+    }
+
+    /// As [`Listing::answer`], for events.
+    pub(crate) async fn answer_events<V: Serialize>(
+        &self,
+        api: &Api,
+        pairs: QueryPairs,
+        show: impl Fn(&Source, &v1::Event) -> V + Send + 'static,
+    ) -> Result<Response, ApiError> {
+        let query = self.asked(pairs)?;
+        let newest_first = query.paging.newest_first;
+        let step = move |made: &mut Made, source: &Source, event| add(made, Ok(show(source, &event)));
+        let (made, next) = api.store.events(query, begin(), step).await?;
+        self.finish(api, made, next, newest_first)
+    }
+
+    fn asked(&self, pairs: QueryPairs) -> Result<Query, ApiError> {
+        let Pairs(pairs) = pairs.map_err(|rejected| ApiError::BadRequest(rejected.body_text()))?;
+        self.parse(pairs)
+    }
+
+    fn finish(&self, api: &Api, made: Made, next: Next, newest_first: bool) -> Result<Response, ApiError> {
+        let mut text = made.map_err(|error| {
             tracing::error!(error, "a stored item cannot be shown");
             ApiError::Internal
         })?;
@@ -130,8 +154,12 @@ impl Listing {
     }
 }
 
+fn begin() -> Made {
+    Ok("{\"items\":[".to_owned())
+}
+
 /// Adds an item to the text of a page, or keeps why it cannot be; returns the bytes so far.
-fn add<V: Serialize>(made: &mut Result<String, String>, item: Result<V, DecodeError>) -> usize {
+fn add<V: Serialize>(made: &mut Made, item: Result<V, DecodeError>) -> usize {
     let Ok(text) = made else { return 0 };
     if !text.ends_with('[') {
         text.push(',');

@@ -2,20 +2,21 @@
 //! fault.
 //!
 //! An entry keeps the item's own encoding as its body, next to the few columns that queries filter
-//! by. Ids may have 1024 bytes; times are cut to Unix milliseconds.
+//! by. Times are cut to Unix milliseconds.
 
 use prost::Message as _;
-use sentry_proto::{
-    ocsf,
-    v1::{self, item::Item},
+use sentry_proto::v1::{self, item::Item};
+
+use super::{
+    block::{Block, ms},
+    check::{self, BadItem, MAX_ID_BYTES},
+    kind::ItemKind,
 };
 
-use super::kind::ItemKind;
-
-const MAX_ID_BYTES: usize = 1024;
 const MAX_HELLO_TEXT_BYTES: usize = 4096;
 const MAX_HELLO_LIMITS: usize = 256;
-const NS_PER_MS: u64 = 1_000_000;
+/// What the blocks of one message may be uncompressed: many times what a sensor sends at once.
+const MAX_UNPACKED_BYTES: usize = 32 << 20;
 
 /// Items of one message, in order, without a hole between them.
 #[derive(Debug)]
@@ -25,24 +26,25 @@ pub(crate) struct Batch {
     pub(crate) entries: Vec<Entry>,
 }
 
-/// One item at its position; a gap covers `first..=last`, anything else has `first == last`.
+/// One item at its position; a gap and a block cover `first..=last`, anything else has `first ==
+/// last`.
 #[derive(Debug)]
 pub(crate) struct Entry {
     pub(crate) first: u64,
     pub(crate) last: u64,
-    pub(crate) body: Vec<u8>,
     pub(crate) content: Content,
 }
 
-/// What the store needs to know beside the body.
+/// What the store keeps.
 #[derive(Debug)]
 pub(crate) enum Content {
-    Event { run: String, agent: String, class_uid: u32, time_ms: i64 },
-    Finding { run: String, agent: String, severity: i32, time_ms: i64 },
-    Decision { run: String, time_ms: i64 },
-    Outcome { run: String, time_ms: i64 },
+    Event(Box<v1::Event>),
+    Block(Block),
+    Finding { run: String, agent: String, severity: i32, time_ms: i64, body: Vec<u8> },
+    Decision { run: String, time_ms: i64, body: Vec<u8> },
+    Outcome { run: String, time_ms: i64, body: Vec<u8> },
     Run(RunState),
-    Gap { reason: String, items_by_run: Vec<(String, u64)> },
+    Gap(Gap),
 }
 
 #[derive(Debug)]
@@ -55,13 +57,21 @@ pub(crate) struct RunState {
     pub(crate) ended_ms: Option<i64>,
     /// Encoded.
     pub(crate) container: Option<Vec<u8>>,
+    pub(crate) body: Vec<u8>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Gap {
+    pub(crate) reason: String,
+    pub(crate) items_by_run: Vec<(String, u64)>,
+    pub(crate) body: Vec<u8>,
 }
 
 /// Why a message is refused.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum BadMessage {
     #[error("item at position {position} is refused: {why}")]
-    Item { position: u64, why: &'static str },
+    Item { position: u64, why: BadItem },
     #[error("hello is refused: {why}")]
     Hello { why: &'static str },
 }
@@ -73,49 +83,66 @@ impl Batch {
     pub(crate) fn check(items: v1::Items) -> Result<Option<Self>, BadMessage> {
         let first = items.first_seq;
         if first == 0 {
-            return Err(BadMessage::Item { position: 0, why: "positions start at 1" });
+            return Err(BadMessage::Item { position: 0, why: "positions start at 1".into() });
         }
         let mut next = first;
         let mut entries = Vec::with_capacity(items.items.len());
+        let mut room = MAX_UNPACKED_BYTES;
         for item in items.items {
-            let entry = Entry::check(next, item).map_err(|why| BadMessage::Item { position: next, why })?;
+            let entry = Entry::check(next, item, &mut room)
+                .map_err(|why| BadMessage::Item { position: next, why })?;
             next = entry.last + 1;
             entries.push(entry);
         }
         Ok((!entries.is_empty()).then_some(Self { last: next - 1, entries }))
+    }
+
+    /// What the items count for where work is measured: each event of a block is one.
+    pub(crate) fn items(&self) -> u64 {
+        self.entries.iter().map(|entry| entry.content.items()).sum()
     }
 }
 
 // === impl Entry ===
 
 impl Entry {
-    fn check(position: u64, item: v1::Item) -> Result<Self, &'static str> {
+    fn check(position: u64, item: v1::Item, room: &mut usize) -> Result<Self, BadItem> {
         // SQLite's integers are signed; one below the end leaves room for the position after the
         // last.
         if position >= i64::MAX as u64 {
-            return Err("the position is beyond 2^63 - 2");
+            return Err("the position is beyond 2^63 - 2".into());
         }
         let item = item.item.ok_or("it is empty or of a kind this collector does not know")?;
         let mut last = position;
-        let (body, content) = match item {
-            Item::Event(event) => (event.encode_to_vec(), check_event(event)?),
-            Item::Finding(finding) => (finding.encode_to_vec(), check_finding(finding)?),
+        let content = match item {
+            Item::Event(event) => check_event(event)?,
+            Item::Block(block) => {
+                let block = Block::check(block, room)?;
+                last = position + (block.events - 1);
+                if last >= i64::MAX as u64 {
+                    return Err("the block reaches beyond 2^63 - 2".into());
+                }
+                Content::Block(block)
+            }
+            Item::Finding(finding) => check_finding(finding)?,
             Item::Decision(decision) => {
-                let time_ms = ms(decision.time_unix_ns);
-                id(&decision.id, "the decision has no id, or one over 1024 bytes")?;
-                (decision.encode_to_vec(), Content::Decision { run: run_id(decision.run)?, time_ms })
+                check::id(&decision.id, "the decision has no id, or one over 1024 bytes")?;
+                check::run_id(&decision.run)?;
+                let body = decision.encode_to_vec();
+                Content::Decision { run: decision.run, time_ms: ms(decision.time_unix_ns), body }
             }
             Item::Outcome(outcome) => {
-                let time_ms = ms(outcome.time_unix_ns);
-                (outcome.encode_to_vec(), Content::Outcome { run: run_id(outcome.run)?, time_ms })
+                check::run_id(&outcome.run)?;
+                let body = outcome.encode_to_vec();
+                Content::Outcome { run: outcome.run, time_ms: ms(outcome.time_unix_ns), body }
             }
-            Item::Run(run) => (run.encode_to_vec(), Content::Run(check_run(run)?)),
+            Item::Run(run) => Content::Run(check_run(run)?),
             Item::Gap(gap) => {
                 last = gap_end(position, &gap)?;
-                (gap.encode_to_vec(), check_gap(gap)?)
+                Content::Gap(check_gap(gap)?)
             }
         };
-        Ok(Self { first: position, last, body, content })
+        Ok(Self { first: position, last, content })
     }
 }
 
@@ -124,13 +151,18 @@ impl Entry {
 impl Content {
     pub(crate) fn kind(&self) -> ItemKind {
         match self {
-            Self::Event { .. } => ItemKind::Event,
+            Self::Event(_) | Self::Block(_) => ItemKind::Event,
             Self::Finding { .. } => ItemKind::Finding,
             Self::Decision { .. } => ItemKind::Decision,
             Self::Outcome { .. } => ItemKind::Outcome,
             Self::Run(_) => ItemKind::Run,
-            Self::Gap { .. } => ItemKind::Gap,
+            Self::Gap(_) => ItemKind::Gap,
         }
+    }
+
+    /// A gap is one item, whatever it covers.
+    pub(crate) fn items(&self) -> u64 {
+        if let Self::Block(block) = self { block.events } else { 1 }
     }
 }
 
@@ -153,104 +185,87 @@ pub(crate) fn check_hello(hello: &v1::Hello) -> Result<(), BadMessage> {
     Ok(())
 }
 
-fn check_event(event: v1::Event) -> Result<Content, &'static str> {
-    id(&event.id, "the event has no id, or one over 1024 bytes")?;
-    let kind = event.kind.as_ref().ok_or("the event is of no kind this collector knows")?;
-    if event.process.as_ref().is_none_or(|process| process.key.is_none()) {
-        return Err("the event names no process");
-    }
-    Ok(Content::Event {
-        class_uid: ocsf::class_uid(kind),
-        run: run_id(event.run)?,
-        agent: agent(event.agent)?.id,
-        time_ms: ms(event.time_unix_ns),
-    })
+fn check_event(event: v1::Event) -> Result<Content, BadItem> {
+    check::event_id(&event.id)?;
+    check::kind(event.kind.as_ref())?;
+    check::process(event.process.as_ref())?;
+    check::run_id(&event.run)?;
+    check::agent(event.agent.as_ref())?;
+    Ok(Content::Event(Box::new(event)))
 }
 
-fn check_finding(finding: v1::Finding) -> Result<Content, &'static str> {
-    id(&finding.id, "the finding has no id, or one over 1024 bytes")?;
+fn check_finding(finding: v1::Finding) -> Result<Content, BadItem> {
+    check::id(&finding.id, "the finding has no id, or one over 1024 bytes")?;
     if v1::Severity::try_from(finding.severity).is_err() {
-        return Err("the severity of the finding is not known to this collector");
+        return Err("the severity of the finding is not known to this collector".into());
     }
-    Ok(Content::Finding {
-        run: run_id(finding.run)?,
-        agent: agent(finding.agent)?.id,
-        severity: finding.severity,
-        time_ms: ms(finding.time_unix_ns),
-    })
+    check::run_id(&finding.run)?;
+    let agent = check::agent(finding.agent.as_ref())?.id.clone();
+    let body = finding.encode_to_vec();
+    let time_ms = ms(finding.time_unix_ns);
+    Ok(Content::Finding { run: finding.run, agent, severity: finding.severity, time_ms, body })
 }
 
-fn check_run(run: v1::Run) -> Result<RunState, &'static str> {
-    let agent = agent(run.agent)?;
+fn check_run(run: v1::Run) -> Result<RunState, BadItem> {
+    let agent = check::agent(run.agent.as_ref())?.clone();
     if v1::RunState::try_from(run.state).is_err() {
-        return Err("the state of the run is not known to this collector");
+        return Err("the state of the run is not known to this collector".into());
     }
+    check::run_id(&run.id)?;
+    let body = run.encode_to_vec();
     Ok(RunState {
-        run: run_id(run.id)?,
+        run: run.id,
         agent: agent.id,
         agent_name: agent.name,
         state: run.state,
         started_ms: ms(run.started_unix_ns),
         ended_ms: run.ended_unix_ns.map(ms),
         container: run.container.map(|container| container.encode_to_vec()),
+        body,
     })
 }
 
-fn check_gap(gap: v1::Gap) -> Result<Content, &'static str> {
+fn check_gap(gap: v1::Gap) -> Result<Gap, BadItem> {
     if gap.reason.len() > MAX_ID_BYTES {
-        return Err("the reason of the gap is over 1024 bytes");
+        return Err("the reason of the gap is over 1024 bytes".into());
     }
+    let body = gap.encode_to_vec();
     let mut items_by_run = Vec::with_capacity(gap.items_by_run.len());
     let mut sum = 0_u64;
     for (run, items) in gap.items_by_run {
         sum = sum.checked_add(items).ok_or("the gap names more items than it covers")?;
-        items_by_run.push((run_id(run)?, items));
+        check::run_id(&run)?;
+        items_by_run.push((run, items));
     }
     if sum > gap.last - gap.first + 1 {
-        return Err("the gap names more items than it covers");
+        return Err("the gap names more items than it covers".into());
     }
     items_by_run.sort();
-    Ok(Content::Gap { reason: gap.reason, items_by_run })
+    Ok(Gap { reason: gap.reason, items_by_run, body })
 }
 
-fn gap_end(position: u64, gap: &v1::Gap) -> Result<u64, &'static str> {
+fn gap_end(position: u64, gap: &v1::Gap) -> Result<u64, BadItem> {
     if gap.first != position {
-        return Err("the gap does not begin at the position where it stands");
+        return Err("the gap does not begin at the position where it stands".into());
     }
     if gap.last < gap.first {
-        return Err("the gap ends before it begins");
+        return Err("the gap ends before it begins".into());
     }
     if gap.last >= i64::MAX as u64 {
-        return Err("the gap reaches beyond 2^63 - 2");
+        return Err("the gap reaches beyond 2^63 - 2".into());
     }
     Ok(gap.last)
-}
-
-fn id(id: &str, why: &'static str) -> Result<(), &'static str> {
-    if id.is_empty() || id.len() > MAX_ID_BYTES { Err(why) } else { Ok(()) }
-}
-
-fn run_id(run: String) -> Result<String, &'static str> {
-    id(&run, "it names no run, or one over 1024 bytes").map(|()| run)
-}
-
-fn agent(agent: Option<v1::Agent>) -> Result<v1::Agent, &'static str> {
-    const WHY: &str = "it names no agent, or one over 1024 bytes";
-    let agent = agent.ok_or(WHY)?;
-    id(&agent.id, WHY)?;
-    if agent.name.len() > MAX_ID_BYTES { Err(WHY) } else { Ok(agent) }
-}
-
-/// Rounded down, which is what a filter by milliseconds expects; always fits.
-fn ms(unix_ns: u64) -> i64 {
-    (unix_ns / NS_PER_MS) as i64
 }
 
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]
 mod tests {
     use proptest::prelude::*;
-    use sentry_proto::{ocsf::HostContext, v1::event::Kind};
+    use sentry_proto::{
+        block::Packer,
+        ocsf::{self, HostContext},
+        v1::event::Kind,
+    };
 
     use super::*;
 
@@ -321,6 +336,26 @@ mod tests {
             {
                 for pair in batch.entries.windows(2) {
                     prop_assert_eq!(pair[0].last + 1, pair[1].first);
+                }
+                prop_assert!(batch.last < i64::MAX as u64);
+            }
+        }
+
+        #[test]
+        fn a_damaged_block_is_refused_or_covers_its_positions(first_seq: u64, at in 0_usize..400, flip: u8) {
+            let events = [Kind::Seed(v1::Seed {}), Kind::Exec(v1::Exec::default())].map(event);
+            let block = Packer::new().unwrap().pack(&events).unwrap().block.unwrap();
+            let items = [Item::Block(block), Item::Event(events[0].clone())];
+            let items = items.into_iter().map(|item| v1::Item { item: Some(item) }).collect();
+            let mut bytes = v1::Items { first_seq, items }.encode_to_vec();
+            if let Some(byte) = bytes.get_mut(at) {
+                *byte ^= flip;
+            }
+            if let Ok(items) = v1::Items::decode(bytes.as_slice())
+                && let Ok(Some(batch)) = Batch::check(items)
+            {
+                for entry in &batch.entries {
+                    prop_assert_eq!(entry.last - entry.first + 1, entry.content.items());
                 }
                 prop_assert!(batch.last < i64::MAX as u64);
             }

@@ -8,4 +8,8 @@ pub(crate) mod reach;
 
 pub(crate) mod way;
 
+mod check;
+
+pub(crate) mod block;
+
 pub(crate) mod item;

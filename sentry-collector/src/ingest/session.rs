@@ -187,6 +187,7 @@ impl Session {
         let welcome = v1::Welcome {
             acked: opened.acked,
             collector: format!("sentry-collector {}", env!("CARGO_PKG_VERSION")),
+            blocks: true,
         };
         if !say(&self.answers, from_collector::Message::Welcome(welcome)).await {
             return End::Gone;

@@ -45,6 +45,8 @@ pub(crate) enum ReadError {
     Failed { source: Cause },
     #[error("{relation}.{column} is not of the type that it is read as")]
     Column { relation: &'static str, column: &'static str },
+    #[error("{blocks} blocks of the store are corrupt and are taken out of it; ask again")]
+    Corrupt { blocks: usize },
     #[error("the reader is gone")]
     Gone,
 }

@@ -1,9 +1,10 @@
 //! The store: it is asked questions and given batches, and nobody above it sees what keeps the
 //! rows.
 //!
-//! A question is a `Query` of a relation, answered in pages (`Store::page`), or one of the
-//! `Store` methods that name what they find. What comes in goes through one writer, in groups, and
-//! is acknowledged after the commit (`Store::apply`). Readers see only what is committed.
+//! A question is a `Query` of a relation, answered in pages (`Store::page`; `Store::events` for
+//! events, which are stored in blocks), or one of the `Store` methods that name what they find.
+//! What comes in goes through one writer, in groups, and is acknowledged after the commit
+//! (`Store::apply`). Readers see only what is committed.
 
 mod error;
 
@@ -19,7 +20,7 @@ pub(crate) use self::{
     command::{CommandReply, CommandRequest, CommandRow},
     error::{ReadError, StoreGone, Trouble},
     feed::{NotOpened, Opened, Progress},
-    page::{Cell, Condition, FromCell, Listed, Paging, Query, listed},
+    page::{Cell, Condition, FromCell, Listed, Next, Paging, Query, Source, listed},
     sqlite::writer::{Stop, Writer},
 };
 pub use self::{

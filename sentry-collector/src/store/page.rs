@@ -4,6 +4,8 @@
 //! which they came, and have named columns. [`listed!`] declares a type for the columns that its
 //! reader wants.
 
+use sentry_proto::v1;
+
 /// A value of a column.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Cell {
@@ -45,8 +47,19 @@ pub(crate) struct Paging {
     pub(crate) limit: usize,
 }
 
-/// Where more rows follow, the number of the last one of the page.
+/// Where more rows follow, or may, the number of the last one that was looked at.
 pub(crate) type Next = Option<i64>;
+
+/// Where an event comes from.
+#[derive(Clone, Debug)]
+pub(crate) struct Source {
+    pub(crate) sensor: String,
+    pub(crate) host: String,
+    pub(crate) version: String,
+    pub(crate) boot_id: String,
+    /// Of the run.
+    pub(crate) container: Option<v1::Container>,
+}
 
 /// A row of a relation, as its reader wants it. [`listed!`] implements it.
 pub(crate) trait Listed: Sized + 'static {

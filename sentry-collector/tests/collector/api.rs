@@ -213,7 +213,7 @@ async fn old_events_go_when_there_are_too_many_and_runs_say_so() {
     let collector = Collector::with("retention_bytes: 2097152");
     let (mut sensor, _) = Sensor::connect(&collector, "s1", "e1").await;
     sensor.send(1, vec![run("r1", v1::RunState::Running, books(0, 0, 0))]).await;
-    sensor.send_events("r1", 2..=12_000, 500).await;
+    sensor.send_bulky("r1", 2..=12_000, 500, 64).await;
     sensor.acked(12_000).await;
     // The writer acknowledges first and tidies up then; what counts is a walk during which nothing
     // was removed.

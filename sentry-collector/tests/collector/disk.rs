@@ -64,7 +64,7 @@ async fn a_full_disk_stops_acknowledgements_and_nothing_else() {
     sensor.acked(10).await;
     let mut feed = JoinSet::new();
     feed.spawn(async move {
-        sensor.send_events("r1", 11..=LAST, 10).await;
+        sensor.send_bulky("r1", 11..=LAST, 10, 48).await;
         sensor
     });
     tokio::task::block_in_place(|| wait_until("the disk is full", || collector.get("/readyz").0 == 503));
@@ -119,7 +119,7 @@ async fn a_drain_with_a_full_disk_gives_up_in_time_and_loses_nothing_acknowledge
     let (sensor, _) = Sensor::connect(&collector, "s1", "e1").await;
     let mut feed = JoinSet::new();
     feed.spawn(async move {
-        sensor.send_events("r1", 1..=20_000, 100).await;
+        sensor.send_bulky("r1", 1..=20_000, 100, 48).await;
         sensor.end().await
     });
     tokio::task::block_in_place(|| {

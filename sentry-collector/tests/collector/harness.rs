@@ -364,6 +364,13 @@ impl Sensor {
         self.say(from_sensor::Message::Items(Items { first_seq, items })).await
     }
 
+    /// Sends events of one run at these positions as one block.
+    pub(crate) async fn send_block(&self, run: &str, positions: std::ops::RangeInclusive<u64>) -> bool {
+        let first = *positions.start();
+        let events: Vec<Event> = positions.map(|n| crate::items::event(run, n)).collect();
+        self.send(first, vec![item::Item::Block(crate::items::block(&events))]).await
+    }
+
     /// Sends events of one run at these positions, `size` to a message.
     pub(crate) async fn send_events(
         &self,
@@ -371,10 +378,30 @@ impl Sensor {
         positions: std::ops::RangeInclusive<u64>,
         size: usize,
     ) -> bool {
+        self.send_made(positions, size, |n| crate::items::event(run, n)).await
+    }
+
+    /// As [`Sensor::send_events`], with events that take room: `words` times eight bytes each.
+    pub(crate) async fn send_bulky(
+        &self,
+        run: &str,
+        positions: std::ops::RangeInclusive<u64>,
+        size: usize,
+        words: usize,
+    ) -> bool {
+        self.send_made(positions, size, |n| crate::items::bulky(run, n, words)).await
+    }
+
+    async fn send_made(
+        &self,
+        positions: std::ops::RangeInclusive<u64>,
+        size: usize,
+        make: impl Fn(u64) -> Event,
+    ) -> bool {
         let all: Vec<u64> = positions.collect();
         for chunk in all.chunks(size) {
-            let events: Vec<Event> = chunk.iter().map(|n| crate::items::event(run, *n)).collect();
-            if !self.send(chunk[0], events.into_iter().map(item::Item::Event).collect()).await {
+            let events = chunk.iter().map(|n| item::Item::Event(make(*n)));
+            if !self.send(chunk[0], events.collect()).await {
                 return false;
             }
         }

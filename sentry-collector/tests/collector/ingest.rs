@@ -18,19 +18,19 @@ use crate::{
     items::{event, finding, gap},
 };
 
-fn uid(event: &serde_json::Value) -> String {
+pub(crate) fn uid(event: &serde_json::Value) -> String {
     event["metadata"]["uid"].as_str().unwrap().to_owned()
 }
 
 /// Every event of the run, and that none came twice.
-fn stored(collector: &Collector, run: &str) -> BTreeSet<String> {
+pub(crate) fn stored(collector: &Collector, run: &str) -> BTreeSet<String> {
     let ids = collector.walk(&format!("/api/v1/events?limit=1000&run={run}"), uid);
     let set: BTreeSet<String> = ids.iter().cloned().collect();
     assert_eq!(set.len(), ids.len(), "an event is stored twice");
     set
 }
 
-fn expected(run: &str, positions: impl Iterator<Item = u64>) -> BTreeSet<String> {
+pub(crate) fn expected(run: &str, positions: impl Iterator<Item = u64>) -> BTreeSet<String> {
     positions.map(|n| format!("{run}-e-{n}")).collect()
 }
 

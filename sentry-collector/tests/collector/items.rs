@@ -2,7 +2,10 @@
 
 use std::collections::HashMap;
 
-use sentry_proto::v1::{self, event::Kind, item};
+use sentry_proto::{
+    block::Packer,
+    v1::{self, event::Kind, item},
+};
 
 pub(crate) const START_NS: u64 = 1_700_000_000_000_000_000;
 
@@ -43,6 +46,30 @@ pub(crate) fn event(run: &str, n: u64) -> v1::Event {
         process: process(100),
         kind: Some(kinds[usize::try_from(n % 3).unwrap()].clone()),
     }
+}
+
+/// Event `n` of a run with so many times eight bytes that no compression makes smaller.
+pub(crate) fn bulky(run: &str, n: u64, words: usize) -> v1::Event {
+    let mut bits = n + 1;
+    let digits = std::iter::repeat_with(|| {
+        // Xorshift.
+        bits ^= bits << 13;
+        bits ^= bits >> 7;
+        bits ^= bits << 17;
+        format!("{bits:016x}")
+    });
+    let arguments = vec![digits.take(words).collect()];
+    let mut event = event(run, n);
+    let argv = v1::Argv { arguments, truncated: false, full_length_bytes: 0 };
+    event.process = Some(v1::Process { argv: Some(argv), ..process(100).unwrap_or_default() });
+    event
+}
+
+/// All of these events, of one run, in one block.
+pub(crate) fn block(events: &[v1::Event]) -> v1::Block {
+    let packed = Packer::new().unwrap().pack(events).unwrap();
+    assert_eq!(packed.events, events.len(), "the events fit into one block");
+    packed.block.unwrap()
 }
 
 pub(crate) fn finding(run: &str, n: u64, severity: v1::Severity) -> item::Item {

@@ -10,6 +10,9 @@ mod items;
 mod ingest;
 
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+mod blocks;
+
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
 mod crash;
 
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]

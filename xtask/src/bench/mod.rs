@@ -9,6 +9,7 @@
 
 mod counted;
 mod goal;
+mod ingest;
 mod machine;
 mod rate;
 mod rounds;
@@ -35,12 +36,19 @@ use crate::{
 struct Size {
     rounds: rounds::Length,
     rate: rate::Length,
+    ingest: ingest::Length,
 }
 
-const FULL: Size =
-    Size { rounds: rounds::Length { rounds: 15, ms: 200 }, rate: rate::Length { trial_s: 4, sustain_s: 60 } };
-const QUICK: Size =
-    Size { rounds: rounds::Length { rounds: 3, ms: 60 }, rate: rate::Length { trial_s: 2, sustain_s: 5 } };
+const FULL: Size = Size {
+    rounds: rounds::Length { rounds: 15, ms: 200 },
+    rate: rate::Length { trial_s: 4, sustain_s: 60 },
+    ingest: ingest::Length { rounds: 5, events: 1_000_000 },
+};
+const QUICK: Size = Size {
+    rounds: rounds::Length { rounds: 3, ms: 60 },
+    rate: rate::Length { trial_s: 2, sustain_s: 5 },
+    ingest: ingest::Length { rounds: 1, events: 200_000 },
+};
 
 pub(crate) fn command(mut args: Args) -> Result<ExitCode> {
     let as_json = args.flag("--json");
@@ -68,6 +76,9 @@ pub(crate) fn command(mut args: Args) -> Result<ExitCode> {
     }
     if wanted(goal::P8.name) {
         rows.push(rate::wakeups(&machine, &size.rate)?);
+    }
+    if wanted(goal::P14.name) {
+        rows.push(ingest::durable(&size.ingest)?);
     }
     if as_json {
         println!("{}", json!({ "bench": rows.iter().map(Row::json).collect::<Vec<_>>() }));

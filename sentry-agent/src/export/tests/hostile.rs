@@ -24,7 +24,7 @@ fn rounds(default: usize) -> usize {
 }
 
 fn welcome(acked: u64) -> Message {
-    Message::Welcome(v1::Welcome { acked, collector: "liar".to_owned() })
+    Message::Welcome(v1::Welcome { acked, collector: "liar".to_owned(), blocks: false })
 }
 
 fn ack(seq: u64) -> Message {

@@ -1,7 +1,6 @@
 //! `GET /api/v1/events`
 
 use axum::{extract::State, response::Response};
-use prost::{DecodeError, Message as _};
 use sentry_proto::{
     ocsf::{self, HostContext},
     v1,
@@ -19,7 +18,7 @@ use crate::{
         right::{May, Read},
         state::Api,
     },
-    store::listed,
+    store::Source,
 };
 
 pub(crate) const EVENTS: Listing = Listing {
@@ -28,18 +27,6 @@ pub(crate) const EVENTS: Listing = Listing {
     letter: 'e',
     keys: &[key::RUN, key::AGENT, key::SENSOR, key::SINCE, key::UNTIL, key::CLASS],
 };
-
-listed! {
-    struct EventRow of "listed_events" {
-        sensor: String,
-        host: String,
-        version: String,
-        boot_id: String,
-        body: Vec<u8>,
-        /// Of the run, encoded.
-        container: Option<Vec<u8>>,
-    }
-}
 
 /// An OCSF event of the class that `class_uid` names.
 #[derive(Serialize, ToSchema)]
@@ -51,18 +38,16 @@ pub(super) fn entry() -> Entry {
 }
 
 async fn list(_: May<Read>, State(api): State<Api>, pairs: QueryPairs) -> Result<Response, ApiError> {
-    EVENTS.answer(&api, pairs, show).await
+    EVENTS.answer_events(&api, pairs, show).await
 }
 
-fn show(row: EventRow) -> Result<OcsfEvent, DecodeError> {
-    let container = row.container.as_deref().map(v1::Container::decode).transpose()?;
+fn show(source: &Source, event: &v1::Event) -> OcsfEvent {
     let host = HostContext {
-        sensor: &row.sensor,
-        version: &row.version,
-        host: &row.host,
-        boot_id: &row.boot_id,
-        container: container.as_ref(),
+        sensor: &source.sensor,
+        version: &source.version,
+        host: &source.host,
+        boot_id: &source.boot_id,
+        container: source.container.as_ref(),
     };
-    let event = v1::Event::decode(row.body.as_slice())?;
-    Ok(OcsfEvent(ocsf::event(&event, &host)))
+    OcsfEvent(ocsf::event(event, &host))
 }

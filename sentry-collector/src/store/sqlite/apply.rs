@@ -7,8 +7,11 @@ use rusqlite::{OptionalExtension as _, Transaction, params};
 use sentry_proto::v1;
 
 use super::{
+    blocks::Owner,
     clock::now_ms,
     commands,
+    gaps::{self, Missing},
+    intake::Intake,
     job::{Answered, Job},
 };
 use crate::{
@@ -34,6 +37,8 @@ pub(super) enum Done {
     Command(CommandReply),
     Delivered,
     Result(Answered),
+    /// Events that can no longer be read, if the block is as broken as it was said to be.
+    WrittenOff(Option<u64>),
 }
 
 #[derive(Debug, Default)]
@@ -55,13 +60,18 @@ struct Tally {
     lost: i64,
 }
 
-pub(super) fn apply(tx: &Transaction<'_>, job: &Job) -> rusqlite::Result<Done> {
+pub(super) fn apply<'a>(
+    tx: &Transaction<'_>,
+    intake: &mut Intake<'a, '_>,
+    job: &'a Job,
+) -> rusqlite::Result<Done> {
     match job {
         Job::Open { hello, way, .. } => open(tx, hello, *way).map(Done::Opened),
-        Job::Put { feed, batch, .. } => put(tx, feed, batch),
+        Job::Put { feed, batch, .. } => put(tx, intake, feed, batch),
         Job::Command { request, .. } => commands::create(tx, request).map(Done::Command),
         Job::Delivered { key } => commands::delivered(tx, key).map(|()| Done::Delivered),
         Job::Result { sensor, key, outcome } => commands::result(tx, sensor, key, outcome).map(Done::Result),
+        Job::WriteOff { block } => gaps::write_off(tx, *block).map(Done::WrittenOff),
     }
 }
 
@@ -141,7 +151,12 @@ fn session(tx: &Transaction<'_>, feed: i64, hello: &v1::Hello, now: i64) -> rusq
     tx.query_row("SELECT max(id) FROM sessions WHERE feed = ?1", [feed], |row| row.get(0))
 }
 
-fn put(tx: &Transaction<'_>, feed: &Opened, batch: &Batch) -> rusqlite::Result<Done> {
+fn put<'a>(
+    tx: &Transaction<'_>,
+    intake: &mut Intake<'a, '_>,
+    feed: &Opened,
+    batch: &'a Batch,
+) -> rusqlite::Result<Done> {
     let before: i64 = tx
         .prepare_cached("SELECT acked FROM feeds WHERE id = ?1")?
         .query_row([feed.feed], |row| row.get(0))?;
@@ -149,16 +164,13 @@ fn put(tx: &Transaction<'_>, feed: &Opened, batch: &Batch) -> rusqlite::Result<D
     let mut tallies: BTreeMap<&str, Tally> = BTreeMap::new();
     for entry in &batch.entries {
         match judge(stored.acked, entry.first, entry.last) {
-            Verdict::Duplicate => stored.duplicates += 1,
+            Verdict::Duplicate => stored.duplicates += entry.content.items(),
             Verdict::Hole { expected } => return Ok(Done::Hole(Hole { expected, got: entry.first })),
             Verdict::Store { from } => {
-                insert(tx, feed, entry, from)?;
+                insert(tx, intake, feed, entry, from)?;
                 stored.acked = entry.last;
-                stored.kinds[entry.content.kind() as usize] += 1;
+                stored.count(entry, from);
                 tally(&mut tallies, entry, from);
-                if entry.content.kind() == ItemKind::Gap {
-                    stored.lost += entry.last - from + 1;
-                }
             }
         }
     }
@@ -183,13 +195,29 @@ fn put(tx: &Transaction<'_>, feed: &Opened, batch: &Batch) -> rusqlite::Result<D
     Ok(Done::Stored(stored))
 }
 
+impl Stored {
+    fn count(&mut self, entry: &Entry, from: u64) {
+        let kind = entry.content.kind();
+        let (covered, again) = (entry.last - from + 1, from - entry.first);
+        self.kinds[kind as usize] += if kind == ItemKind::Gap { 1 } else { covered };
+        if kind == ItemKind::Gap {
+            self.lost += covered;
+        } else {
+            self.duplicates += again;
+        }
+    }
+}
+
 fn tally<'a>(tallies: &mut BTreeMap<&'a str, Tally>, entry: &'a Entry, from: u64) {
     match &entry.content {
-        Content::Event { run, .. } => tallies.entry(run).or_default().events += 1,
+        Content::Event(event) => tallies.entry(&event.run).or_default().events += 1,
+        Content::Block(block) => {
+            tallies.entry(&block.run).or_default().events += (entry.last - from + 1) as i64;
+        }
         Content::Finding { run, .. } => tallies.entry(run).or_default().findings += 1,
-        Content::Gap { items_by_run, .. } => {
+        Content::Gap(gap) => {
             let lost = entry.last - from + 1;
-            for (run, items) in items_by_run {
+            for (run, items) in &gap.items_by_run {
                 tallies.entry(run).or_default().lost += (*items).min(lost) as i64;
             }
         }
@@ -197,38 +225,41 @@ fn tally<'a>(tallies: &mut BTreeMap<&'a str, Tally>, entry: &'a Entry, from: u64
     }
 }
 
-fn insert(tx: &Transaction<'_>, feed: &Opened, entry: &Entry, from: u64) -> rusqlite::Result<()> {
+fn insert<'a>(
+    tx: &Transaction<'_>,
+    intake: &mut Intake<'a, '_>,
+    feed: &Opened,
+    entry: &'a Entry,
+    from: u64,
+) -> rusqlite::Result<()> {
     let Opened { sensor, feed: feed_id, session, .. } = feed;
+    let owner = Owner { feed: *feed_id, sensor: *sensor, session: *session };
     let seq = from as i64;
-    let body = &entry.body;
     match &entry.content {
-        Content::Event { run, agent, class_uid, time_ms } => tx
-            .prepare_cached(
-                "INSERT INTO events (feed, seq, sensor, session, run, agent, class_uid, time_ms, body)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
-            )?
-            .execute(params![feed_id, seq, sensor, session, run, agent, class_uid, time_ms, body])?,
-        Content::Finding { run, agent, severity, time_ms } => tx
+        Content::Event(event) => return intake.event(owner, from, event),
+        Content::Block(block) => return intake.block(owner, block, entry.first, from),
+        Content::Finding { run, agent, severity, time_ms, body } => tx
             .prepare_cached(
                 "INSERT INTO findings (feed, seq, sensor, session, run, agent, severity, time_ms, body)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
             )?
             .execute(params![feed_id, seq, sensor, session, run, agent, severity, time_ms, body])?,
-        Content::Decision { run, time_ms } => tx
+        Content::Decision { run, time_ms, body } => tx
             .prepare_cached(
                 "INSERT INTO decisions (feed, seq, sensor, session, run, time_ms, body)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
             )?
             .execute(params![feed_id, seq, sensor, session, run, time_ms, body])?,
-        Content::Outcome { run, time_ms } => tx
+        Content::Outcome { run, time_ms, body } => tx
             .prepare_cached(
                 "INSERT INTO outcomes (feed, seq, sensor, session, run, time_ms, body)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
             )?
             .execute(params![feed_id, seq, sensor, session, run, time_ms, body])?,
-        Content::Run(state) => return insert_run(tx, feed, seq, state, body),
-        Content::Gap { reason, items_by_run } => {
-            return insert_gap(tx, feed, entry, from, reason, items_by_run);
+        Content::Run(state) => return insert_run(tx, feed, seq, state),
+        Content::Gap(gap) => {
+            let missing = Missing { first: from, last: entry.last, cut: from != entry.first };
+            return gaps::insert(tx, owner, missing, gap);
         }
     };
     Ok(())
@@ -236,13 +267,7 @@ fn insert(tx: &Transaction<'_>, feed: &Opened, entry: &Entry, from: u64) -> rusq
 
 /// The newest state of a run replaces the older one; its row keeps its number, so listings do not
 /// jump.
-fn insert_run(
-    tx: &Transaction<'_>,
-    feed: &Opened,
-    seq: i64,
-    state: &RunState,
-    body: &[u8],
-) -> rusqlite::Result<()> {
+fn insert_run(tx: &Transaction<'_>, feed: &Opened, seq: i64, state: &RunState) -> rusqlite::Result<()> {
     let now = now_ms();
     tx.prepare_cached(
         "INSERT INTO runs (sensor, run, agent, state, started_ms, ended_ms, first_feed, feed, session, seq,
@@ -261,7 +286,7 @@ fn insert_run(
         feed.session,
         seq,
         now,
-        body,
+        state.body,
         state.container
     ])?;
     tx.prepare_cached(
@@ -269,45 +294,5 @@ fn insert_run(
          ON CONFLICT (agent) DO UPDATE SET name = ?2, last_seen_ms = ?3",
     )?
     .execute(params![state.agent, state.agent_name, now])?;
-    Ok(())
-}
-
-fn insert_gap(
-    tx: &Transaction<'_>,
-    feed: &Opened,
-    entry: &Entry,
-    from: u64,
-    reason: &str,
-    items_by_run: &[(String, u64)],
-) -> rusqlite::Result<()> {
-    let lost = entry.last - from + 1;
-    let named: u64 = items_by_run.iter().map(|(_, items)| items).sum();
-    let gap: i64 = tx
-        .prepare_cached(
-            "INSERT INTO gaps (feed, seq, last, sensor, session, reason, cut, unnamed, time_ms, body)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) RETURNING id",
-        )?
-        .query_row(
-            params![
-                feed.feed,
-                from as i64,
-                entry.last as i64,
-                feed.sensor,
-                feed.session,
-                reason,
-                from != entry.first,
-                lost.saturating_sub(named) as i64,
-                now_ms(),
-                entry.body
-            ],
-            |row| row.get(0),
-        )?;
-    for (run, items) in items_by_run {
-        tx.prepare_cached("INSERT INTO gap_runs (run, gap, items) VALUES (?1, ?2, ?3)")?.execute(params![
-            run,
-            gap,
-            *items as i64
-        ])?;
-    }
     Ok(())
 }

@@ -13,12 +13,12 @@ use sentry_proto::v1;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 use super::{
-    commands,
+    commands, events,
     job::Job,
-    page,
+    legacy, page,
     pool::Pool,
     schema::{self, FORMAT, of_private},
-    writer::{Stop, Writer},
+    writer::{Database, Stop, Writer},
 };
 use crate::{
     feed::{item::Batch, way::Way},
@@ -27,7 +27,7 @@ use crate::{
         command::{CommandReply, CommandRequest, CommandRow},
         error::{ReadError, StoreError, StoreGone, Trouble},
         feed::{NotOpened, Opened, Progress},
-        page::{Listed, Next, Query},
+        page::{Listed, Next, Query, Source},
     },
 };
 
@@ -58,7 +58,7 @@ impl Store {
         let data_dir = &sentry_private::make_dir(data_dir).map_err(of_private)?;
         let lock = claim(data_dir)?;
         let path = data_dir.join(DATABASE);
-        let connection = schema::open(&path)?;
+        let (connection, packer) = legacy::open(&path)?;
         let (jobs, queue) = mpsc::channel(JOBS);
         let (trouble_sender, trouble) = watch::channel(None);
         let store = Self {
@@ -67,7 +67,8 @@ impl Store {
             pool: Pool::new(path),
             trouble,
         };
-        let writer = Writer::new(connection, lock, queue, trouble_sender, metrics, retention_bytes, stop);
+        let database = Database { connection, packer, _claim: lock };
+        let writer = Writer::new(database, queue, trouble_sender, metrics, retention_bytes, stop);
         Ok((store, writer))
     }
 
@@ -141,6 +142,30 @@ impl Store {
                 Ok((made, next))
             })
             .await
+    }
+
+    /// One page of events, as [`Store::page`]. Where it meets blocks that cannot be read, they are
+    /// left out of it and written off.
+    pub(crate) async fn events<M: Send + 'static>(
+        &self,
+        query: Query,
+        mut made: M,
+        mut step: impl FnMut(&mut M, &Source, v1::Event) -> usize + Send + 'static,
+    ) -> Result<(M, Next), ReadError> {
+        let read = self.pool.read(move |connection| {
+            let page = events::page(connection, &query, |source, event| step(&mut made, source, event))?;
+            Ok((made, page))
+        });
+        let (made, page) = read.await?;
+        for block in &page.corrupt {
+            // A writer that is busy hears of it from the next reader.
+            self.jobs.try_send(Job::WriteOff { block: *block }).ok();
+        }
+        if page.given_up {
+            Err(ReadError::Corrupt { blocks: page.corrupt.len() })
+        } else {
+            Ok((made, page.next))
+        }
     }
 
     pub(crate) fn trouble(&self) -> watch::Receiver<Trouble> {

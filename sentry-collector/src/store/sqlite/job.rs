@@ -16,11 +16,33 @@ use crate::{
 /// One thing to do in a transaction.
 #[derive(Debug)]
 pub(crate) enum Job {
-    Open { hello: v1::Hello, way: Way, reply: oneshot::Sender<Result<Opened, NotOpened>> },
-    Put { feed: Opened, batch: Batch, progress: Arc<watch::Sender<Progress>>, held: OwnedSemaphorePermit },
-    Command { request: CommandRequest, reply: oneshot::Sender<CommandReply> },
-    Delivered { key: String },
-    Result { sensor: String, key: String, outcome: Vec<u8> },
+    Open {
+        hello: v1::Hello,
+        way: Way,
+        reply: oneshot::Sender<Result<Opened, NotOpened>>,
+    },
+    Put {
+        feed: Opened,
+        batch: Batch,
+        progress: Arc<watch::Sender<Progress>>,
+        held: OwnedSemaphorePermit,
+    },
+    Command {
+        request: CommandRequest,
+        reply: oneshot::Sender<CommandReply>,
+    },
+    Delivered {
+        key: String,
+    },
+    Result {
+        sensor: String,
+        key: String,
+        outcome: Vec<u8>,
+    },
+    /// A reader could not open this block.
+    WriteOff {
+        block: i64,
+    },
 }
 
 /// What becomes of a command's result.

@@ -1,6 +1,6 @@
 -- What listings ask for. Each relation has `id`, by which its rows are paged, and the columns that
--- readers and filters name. No relation groups or sorts, so that a filter reaches the index of its
--- table.
+-- readers and filters name; events are paged by their own numbers (`events.rs`). No relation groups
+-- or sorts, so that a filter reaches the index of its table.
 
 CREATE TEMP VIEW listed_sensors AS
 SELECT t.id, t.sensor, h.host, h.version, h.boot_id, h.tier, h.limits, t.first_seen_ms, t.last_seen_ms,
@@ -31,10 +31,12 @@ SELECT t.id, t.run, t.agent, s.sensor, h.host, t.body, t.updated_ms, t.started_m
 FROM runs t JOIN sensors s ON s.id = t.sensor JOIN sessions h ON h.id = t.session
     LEFT JOIN run_tallies y ON y.sensor = t.sensor AND y.run = t.run;
 
-CREATE TEMP VIEW listed_events AS
-SELECT t.id, t.run, t.agent, t.class_uid, t.time_ms, s.sensor, h.host, h.version, h.boot_id, t.body,
-    (SELECT r.container FROM runs r WHERE r.run = t.run AND r.sensor = t.sensor) AS container
-FROM events t JOIN sensors s ON s.id = t.sensor JOIN sessions h ON h.id = t.session;
+CREATE TEMP VIEW listed_blocks AS
+SELECT t.id, t.upto, t.run, t.agent, t.classes, t.earliest_ms, t.latest_ms, t.spans,
+    s.sensor, h.host, h.version, h.boot_id,
+    (SELECT r.container FROM runs r WHERE r.run = t.run AND r.sensor = t.sensor) AS container,
+    (SELECT b.body FROM bodies b WHERE b.id = t.id) AS body
+FROM blocks t JOIN sensors s ON s.id = t.sensor JOIN sessions h ON h.id = t.session;
 
 CREATE TEMP VIEW listed_findings AS
 SELECT t.id, t.run, t.agent, t.severity, t.time_ms, s.sensor, h.host, h.version, h.boot_id, t.body,

@@ -8,9 +8,21 @@ mod job;
 
 mod commands;
 
+mod spans;
+
+mod blocks;
+
+mod gaps;
+
+mod intake;
+
 mod apply;
 
 mod retention;
+
+mod merge;
+
+mod legacy;
 
 pub(super) mod writer;
 
@@ -18,4 +30,10 @@ mod pool;
 
 mod page;
 
+mod events;
+
 pub(super) mod handle;
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+mod scratch;

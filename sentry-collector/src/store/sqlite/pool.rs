@@ -12,7 +12,7 @@ use rusqlite::Connection;
 use tokio::{sync::Semaphore, task::spawn_blocking};
 
 use super::schema;
-use crate::store::error::ReadError;
+use crate::{feed::block::BadBlock, store::error::ReadError};
 
 const READERS: usize = 4;
 /// For commands, which do not wait behind listings.
@@ -25,7 +25,12 @@ const STEPS: i32 = 10_000;
 #[derive(Debug)]
 pub(super) enum Failed {
     Sqlite(rusqlite::Error),
-    Column { relation: &'static str, column: &'static str },
+    Column {
+        relation: &'static str,
+        column: &'static str,
+    },
+    /// An event of a block whose checksum is right.
+    Block(BadBlock),
 }
 
 #[derive(Clone, Debug)]
@@ -101,6 +106,7 @@ fn explain(failed: Failed) -> ReadError {
     match failed {
         Failed::Sqlite(source) => of_sqlite(source),
         Failed::Column { relation, column } => ReadError::Column { relation, column },
+        Failed::Block(source) => ReadError::Failed { source: source.into() },
     }
 }
 

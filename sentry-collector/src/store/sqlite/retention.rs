@@ -1,16 +1,19 @@
 //! Keeps the database below `retention_bytes` by removing the oldest rows, counted per run so that
 //! a run whose events were removed never looks complete.
 //!
-//! Events go first, then outcomes, decisions and findings; states of runs, gaps and commands stay.
+//! Events go first, block by block, then outcomes, decisions and findings; states of runs, gaps and
+//! commands stay.
 //! Removed pages are used again, so the file itself does not shrink, it stops growing.
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, Transaction, params};
 
-/// Rows of one removal: short enough to keep the writer's turn brief.
+use super::blocks;
+
+/// Events or rows of one removal: short enough to keep the writer's turn brief.
 const ROWS: i64 = 2048;
 
-/// In order of removal.
-const TABLES: [&str; 4] = ["events", "outcomes", "decisions", "findings"];
+/// In order of removal, behind the blocks.
+const TABLES: [&str; 3] = ["outcomes", "decisions", "findings"];
 
 /// Bytes of the database that hold something.
 pub(super) fn used_bytes(connection: &Connection) -> rusqlite::Result<u64> {
@@ -19,34 +22,60 @@ pub(super) fn used_bytes(connection: &Connection) -> rusqlite::Result<u64> {
     Ok((pages.max(0) * pragma("page_size")?).max(0) as u64)
 }
 
-/// Removes one slice of the oldest rows; 0 where nothing may go any more.
+/// Removes one slice of what is oldest; 0 where nothing may go any more.
 pub(super) fn prune(connection: &mut Connection) -> rusqlite::Result<u64> {
     let tx = connection.transaction()?;
+    let mut removed = prune_blocks(&tx)?;
     for table in TABLES {
-        let mut removed = 0;
-        let runs: Vec<(i64, String, i64)> = tx
-            .prepare_cached(&format!(
-                "SELECT sensor, run, count(*) FROM (SELECT sensor, run FROM {table} ORDER BY id LIMIT ?1)
-                 GROUP BY sensor, run"
-            ))?
-            .query_map([ROWS], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
-            .collect::<Result<_, _>>()?;
-        for (sensor, run, count) in runs {
-            tx.prepare_cached(
-                "INSERT INTO run_tallies (sensor, run, pruned) VALUES (?1, ?2, ?3)
-                 ON CONFLICT (sensor, run) DO UPDATE SET pruned = pruned + ?3",
-            )?
-            .execute(params![sensor, run, count])?;
-            removed += count;
-        }
-        if removed > 0 {
-            tx.prepare_cached(&format!(
-                "DELETE FROM {table} WHERE id IN (SELECT id FROM {table} ORDER BY id LIMIT ?1)"
-            ))?
-            .execute([ROWS])?;
-            tx.commit()?;
-            return Ok(removed as u64);
+        if removed == 0 {
+            removed = prune_rows(&tx, table)?;
         }
     }
-    Ok(0)
+    tx.commit()?;
+    Ok(removed)
+}
+
+fn prune_blocks(tx: &Transaction<'_>) -> rusqlite::Result<u64> {
+    let mut removed = 0;
+    while removed < ROWS {
+        let mut oldest =
+            tx.prepare_cached("SELECT id, sensor, run, events FROM blocks ORDER BY id LIMIT 1")?;
+        let mut rows = oldest.query([])?;
+        let Some(row) = rows.next()? else { break };
+        let (id, sensor, run, events): (i64, i64, String, i64) =
+            (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?);
+        drop(rows);
+        blocks::remove(tx, id)?;
+        count(tx, sensor, &run, events)?;
+        removed += events.max(1);
+    }
+    Ok(removed.unsigned_abs())
+}
+
+fn prune_rows(tx: &Transaction<'_>, table: &str) -> rusqlite::Result<u64> {
+    let runs: Vec<(i64, String, i64)> = tx
+        .prepare_cached(&format!(
+            "SELECT sensor, run, count(*) FROM (SELECT sensor, run FROM {table} ORDER BY id LIMIT ?1)
+             GROUP BY sensor, run"
+        ))?
+        .query_map([ROWS], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
+        .collect::<Result<_, _>>()?;
+    for (sensor, run, rows) in &runs {
+        count(tx, *sensor, run, *rows)?;
+    }
+    let removed = tx
+        .prepare_cached(&format!(
+            "DELETE FROM {table} WHERE id IN (SELECT id FROM {table} ORDER BY id LIMIT ?1)"
+        ))?
+        .execute([ROWS])?;
+    Ok(removed as u64)
+}
+
+fn count(tx: &Transaction<'_>, sensor: i64, run: &str, pruned: i64) -> rusqlite::Result<()> {
+    tx.prepare_cached(
+        "INSERT INTO run_tallies (sensor, run, pruned) VALUES (?1, ?2, ?3)
+         ON CONFLICT (sensor, run) DO UPDATE SET pruned = pruned + ?3",
+    )?
+    .execute(params![sensor, run, pruned])?;
+    Ok(())
 }

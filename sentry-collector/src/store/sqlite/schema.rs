@@ -1,20 +1,24 @@
 //! The tables, their versions and the settings of the database.
 //!
 //! Format: SQLite 3, WAL, `PRAGMA user_version` = number of migrations applied; a higher number is
-//! refused. Row ids of listed tables only grow (AUTOINCREMENT), in commit order: they are what
-//! cursors point at. `body` is the item's own protobuf encoding, positions and counts are below
-//! 2^63, times are Unix milliseconds.
+//! refused. Row ids of listed tables only grow (AUTOINCREMENT), in commit order, as do the numbers
+//! of events: they are what cursors point at. `body` is the item's own protobuf encoding, in
+//! `bodies` an encoded `v1::Item`; positions and counts are below 2^63, times are Unix
+//! milliseconds.
 
 use std::{path::Path, time::Duration};
 
 use rusqlite::{Connection, OpenFlags};
-
 use sentry_private::PrivateError;
 
 use crate::store::error::StoreError;
 
-const MIGRATIONS: [&str; 3] =
-    [include_str!("schema/v1.sql"), include_str!("schema/v2.sql"), include_str!("schema/v3.sql")];
+const MIGRATIONS: [&str; 4] = [
+    include_str!("schema/v1.sql"),
+    include_str!("schema/v2.sql"),
+    include_str!("schema/v3.sql"),
+    include_str!("schema/v4.sql"),
+];
 /// Format of the data directory as a whole: that of the database, as long as nothing else in it
 /// changes.
 pub const FORMAT: u32 = MIGRATIONS.len() as u32;
@@ -98,7 +102,7 @@ mod tests {
         connection.pragma_update(None, "user_version", 99).unwrap();
         drop(connection);
         let refused = open(&path).unwrap_err();
-        assert!(matches!(refused, StoreError::Newer { found: 99, known: 3, .. }), "{refused}");
+        assert!(matches!(refused, StoreError::Newer { found: 99, known: 4, .. }), "{refused}");
     }
 
     #[test]

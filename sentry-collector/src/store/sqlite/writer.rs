@@ -1,6 +1,9 @@
 //! The one writer: gathers jobs into groups, commits each group, and only then tells anybody.
 //!
-//! A group ends with 4096 items, with 64 items and an empty queue, or 10 ms after its first job.
+//! A group ends with 65,536 items, where each event of a block is one, with 64 items and an empty
+//! queue, or 10 ms after its first job. Between two groups, while nobody waits, old events are
+//! removed and small blocks merged, step by step.
+//!
 //! When a commit fails for want of space or another passing reason, the same group is tried again
 //! until it is through; meanwhile nothing is acknowledged, the queue fills, and streams are not
 //! read.
@@ -12,6 +15,7 @@ use std::{
 };
 
 use rusqlite::{Connection, ErrorCode, TransactionBehavior};
+use sentry_proto::block::Packer;
 use sentry_service::progress::Progress;
 use tokio::{
     runtime::Handle,
@@ -22,7 +26,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     apply::{Done, Stored, apply},
+    intake::Intake,
     job::{Answered, Job},
+    merge::{self, Merged},
     retention,
 };
 use crate::{
@@ -34,23 +40,34 @@ use crate::{
     },
 };
 
-const GROUP_ITEMS: usize = 4096;
-const GROUP_ENOUGH: usize = 64;
+const GROUP_ITEMS: u64 = 65_536;
+const GROUP_ENOUGH: u64 = 64;
+/// New small blocks that are worth a look for what can be merged.
+const SMALL_ENOUGH: u64 = 64;
 const GROUP_WAIT: Duration = Duration::from_millis(10);
 const RETRY_FIRST: Duration = Duration::from_millis(100);
 const RETRY_MAX: Duration = Duration::from_secs(2);
 
 #[derive(Debug)]
 pub(crate) struct Writer {
-    connection: Connection,
-    /// Held for its lock on the data directory.
-    _claim: File,
+    database: Database,
     queue: mpsc::Receiver<Job>,
     trouble: watch::Sender<Trouble>,
     metrics: Arc<Metrics>,
     retention_bytes: Option<u64>,
     stop: Stop,
     progress: Arc<Progress>,
+    /// Blocks that came since nothing was left to be merged.
+    small: u64,
+}
+
+/// What the writer writes with.
+#[derive(Debug)]
+pub(super) struct Database {
+    pub(super) connection: Connection,
+    pub(super) packer: Packer,
+    /// Held for its lock on the data directory.
+    pub(super) _claim: File,
 }
 
 /// How the writer is told to end.
@@ -64,16 +81,17 @@ pub(crate) struct Stop {
 
 impl Writer {
     pub(super) fn new(
-        connection: Connection,
-        claim: File,
+        database: Database,
         queue: mpsc::Receiver<Job>,
         trouble: watch::Sender<Trouble>,
         metrics: Arc<Metrics>,
         retention_bytes: Option<u64>,
         stop: Stop,
     ) -> Self {
+        // A life that was killed may have left what is worth merging.
+        let small = SMALL_ENOUGH;
         let progress = Arc::default();
-        Self { connection, _claim: claim, queue, trouble, metrics, retention_bytes, stop, progress }
+        Self { database, queue, trouble, metrics, retention_bytes, stop, progress, small }
     }
 
     /// How it gets on. A commit that is refused and tried again is progress.
@@ -98,6 +116,7 @@ impl Writer {
             }
             self.measure();
             self.keep_size()?;
+            self.merge()?;
             self.progress.rest();
         }
         // A clean end leaves one file; if it fails, the next start replays the log.
@@ -150,7 +169,7 @@ impl Writer {
                     if self.trouble.send_if_modified(|trouble| trouble.take().is_some()) {
                         tracing::info!("commits work again");
                     }
-                    self.metrics.committed(group.iter().map(size).sum::<usize>() as u64);
+                    self.metrics.committed(group.iter().map(size).sum());
                     return Ok(done);
                 }
                 Err(source) => source,
@@ -181,9 +200,13 @@ impl Writer {
     }
 
     fn commit(&mut self, group: &[Job]) -> rusqlite::Result<Vec<Done>> {
-        let tx = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let done = group.iter().map(|job| apply(&tx, job)).collect::<Result<_, _>>()?;
+        let Database { connection, packer, .. } = &mut self.database;
+        let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let mut intake = Intake::begin(&tx, packer)?;
+        let done = group.iter().map(|job| apply(&tx, &mut intake, job)).collect::<Result<_, _>>()?;
+        let small = intake.finish()?;
         tx.commit()?;
+        self.small += small;
         Ok(done)
     }
 
@@ -192,7 +215,7 @@ impl Writer {
         let Some(limit) = self.retention_bytes else { return Ok(()) };
         while self.metrics.stored_bytes.load(Relaxed) > limit {
             self.progress.begin();
-            match retention::prune(&mut self.connection) {
+            match retention::prune(&mut self.database.connection) {
                 Ok(0) => break,
                 Ok(removed) => {
                     self.metrics.pruned_items.fetch_add(removed, Relaxed);
@@ -213,16 +236,39 @@ impl Writer {
         Ok(())
     }
 
+    /// Merges small blocks while there are some and nobody waits.
+    fn merge(&mut self) -> Result<(), StoreError> {
+        while self.small >= SMALL_ENOUGH && self.queue.is_empty() {
+            self.progress.begin();
+            match merge::step(&mut self.database.connection, &mut self.database.packer) {
+                Ok(Merged { blocks, corrupt, lost }) => {
+                    self.metrics.written_off(corrupt, lost);
+                    if blocks + corrupt == 0 {
+                        self.small = 0;
+                    }
+                }
+                Err(error) if passing(&error) => {
+                    tracing::warn!(%error, "small blocks cannot be merged now");
+                    break;
+                }
+                Err(source) => {
+                    return Err(StoreError::Broken { what: "merging small blocks", source: source.into() });
+                }
+            }
+        }
+        Ok(())
+    }
+
     fn measure(&self) {
-        match retention::used_bytes(&self.connection) {
+        match retention::used_bytes(&self.database.connection) {
             Ok(bytes) => self.metrics.stored_bytes.store(bytes, Relaxed),
             Err(error) => tracing::warn!(%error, "the size of the store cannot be read"),
         }
     }
 
     fn checkpoint(&self) {
-        let done =
-            self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0));
+        let connection = &self.database.connection;
+        let done = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0));
         if let Err(error) = done {
             tracing::debug!(%error, "no checkpoint");
         }
@@ -266,6 +312,9 @@ fn tell(metrics: &Metrics, job: Job, done: Done) {
                 tracing::warn!(sensor, key, "result refused, no such command was delivered to this sensor");
             }
         },
+        (Job::WriteOff { .. }, Done::WrittenOff(lost)) => {
+            metrics.written_off(lost.is_some().into(), lost.unwrap_or(0));
+        }
         (Job::Delivered { .. }, Done::Delivered) => {}
         (job, done) => tracing::error!(?job, ?done, "a job was answered out of kind"),
     }
@@ -279,10 +328,14 @@ fn count(metrics: &Metrics, stored: &Stored) {
     metrics.lost_items.fetch_add(stored.lost, Relaxed);
 }
 
-fn size(job: &Job) -> usize {
+fn size(job: &Job) -> u64 {
     match job {
-        Job::Put { batch, .. } => batch.entries.len(),
-        Job::Open { .. } | Job::Command { .. } | Job::Delivered { .. } | Job::Result { .. } => 0,
+        Job::Put { batch, .. } => batch.items(),
+        Job::Open { .. }
+        | Job::Command { .. }
+        | Job::Delivered { .. }
+        | Job::Result { .. }
+        | Job::WriteOff { .. } => 0,
     }
 }
 

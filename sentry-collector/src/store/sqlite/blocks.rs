@@ -1,0 +1,143 @@
+//! Rows of blocks: written, read and removed as a whole. `bodies` has what the events are, `blocks`
+//! what is asked for.
+
+use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
+use sentry_proto::v1;
+
+use super::spans::{Place, Spans, WINDOW};
+use crate::feed::block::{BadBlock, Block, Opened};
+
+/// A block with fewer events waits to be merged with others of its run.
+const SMALL: u64 = 1024;
+
+/// Whose block it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Owner {
+    pub(super) feed: i64,
+    pub(super) sensor: i64,
+    pub(super) session: i64,
+}
+
+/// A block as it is read again.
+#[derive(Debug)]
+pub(super) struct Stored {
+    pub(super) owner: Owner,
+    pub(super) run: String,
+    /// First and last position, and how many events, for when the spans cannot be read.
+    pub(super) first: i64,
+    pub(super) last: i64,
+    pub(super) events: i64,
+    pub(super) spans: Vec<u8>,
+    pub(super) body: Option<Vec<u8>>,
+}
+
+/// What is wrong with a stored block.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Damage {
+    #[error("its body is gone")]
+    NoBody,
+    #[error("the places of its events cannot be read")]
+    Spans,
+    #[error("it is a block of another run or of another length")]
+    Foreign,
+    #[error(transparent)]
+    Block(#[from] BadBlock),
+}
+
+/// An event, and where it stands.
+#[derive(Debug)]
+pub(super) struct Event {
+    pub(super) number: u64,
+    pub(super) position: u64,
+    pub(super) event: v1::Event,
+}
+
+/// Writes a block. Says whether it waits to be merged; one that `stays` does not.
+pub(super) fn insert(
+    tx: &Transaction<'_>,
+    owner: Owner,
+    block: &Block,
+    spans: &Spans,
+    stays: bool,
+) -> rusqlite::Result<bool> {
+    let (number, upto) = spans.numbers();
+    let (first, last) = spans.positions();
+    let window = number / WINDOW;
+    // One that reaches into the next window could leave numbers of two windows out.
+    let small = !stays && spans.events() < SMALL && window == upto / WINDOW;
+    tx.prepare_cached(
+        "INSERT INTO blocks (id, upto, feed, sensor, session, run, agent, first, last, events, earliest_ms,
+             latest_ms, classes, small, spans)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
+    )?
+    .execute(params![
+        number as i64,
+        upto as i64,
+        owner.feed,
+        owner.sensor,
+        owner.session,
+        block.run,
+        block.agent,
+        first as i64,
+        last as i64,
+        spans.events() as i64,
+        block.earliest_ms,
+        block.latest_ms,
+        block.classes.bits(),
+        small.then_some(window as i64),
+        spans.encode()
+    ])?;
+    tx.prepare_cached("INSERT INTO bodies (id, body) VALUES (?1, ?2)")?
+        .execute(params![number as i64, block.body])?;
+    Ok(small)
+}
+
+pub(super) fn load(connection: &Connection, id: i64) -> rusqlite::Result<Option<Stored>> {
+    connection
+        .prepare_cached(
+            "SELECT t.feed, t.sensor, t.session, t.run, t.first, t.last, t.events, t.spans, b.body
+             FROM blocks t LEFT JOIN bodies b ON b.id = t.id WHERE t.id = ?1",
+        )?
+        .query_row([id], |row| {
+            Ok(Stored {
+                owner: Owner { feed: row.get(0)?, sensor: row.get(1)?, session: row.get(2)? },
+                run: row.get(3)?,
+                first: row.get(4)?,
+                last: row.get(5)?,
+                events: row.get(6)?,
+                spans: row.get(7)?,
+                body: row.get(8)?,
+            })
+        })
+        .optional()
+}
+
+pub(super) fn remove(tx: &Transaction<'_>, id: i64) -> rusqlite::Result<()> {
+    tx.prepare_cached("DELETE FROM blocks WHERE id = ?1")?.execute([id])?;
+    tx.prepare_cached("DELETE FROM bodies WHERE id = ?1")?.execute([id])?;
+    Ok(())
+}
+
+/// The events of a block and where they stand, if the block is what its row says.
+pub(super) fn open(run: &str, spans: &[u8], body: Option<&[u8]>) -> Result<(Opened, Spans), Damage> {
+    let spans = Spans::decode(spans).ok_or(Damage::Spans)?;
+    let opened = Opened::open(body.ok_or(Damage::NoBody)?)?;
+    if opened.run() != run || opened.len() as u64 != spans.in_body() {
+        return Err(Damage::Foreign);
+    }
+    Ok((opened, spans))
+}
+
+// === impl Stored ===
+
+impl Stored {
+    /// All events that count.
+    pub(super) fn read(&self) -> Result<Vec<Event>, Damage> {
+        let (opened, spans) = open(&self.run, &self.spans, self.body.as_deref())?;
+        let event = |place: Place| {
+            let event = opened.event(place.in_body)?;
+            Ok(Event { number: place.number, position: place.position, event })
+        };
+        spans.places().map(event).collect()
+    }
+}
