@@ -133,7 +133,10 @@ impl List {
             // A reader of records takes no other lines.
             (Item::Gap(_), EventFormat::Csv) => String::new(),
             (Item::Gap(gap), EventFormat::Long | EventFormat::Compact) => gap_line(gap),
-            (Item::Finding(_) | Item::Decision(_) | Item::Outcome(_) | Item::Run(_), _) => String::new(),
+            // Not asked for; and a sensor hands out events one by one.
+            (Item::Finding(_) | Item::Decision(_) | Item::Outcome(_) | Item::Run(_) | Item::Block(_), _) => {
+                String::new()
+            }
         }
     }
 

@@ -36,7 +36,7 @@ pub(super) async fn tell(mut client: Client, run: String) {
                     out::note(&line);
                 }
             }
-            Some(Item::Event(_) | Item::Run(_) | Item::Gap(_)) | None => {}
+            Some(Item::Event(_) | Item::Run(_) | Item::Gap(_) | Item::Block(_)) | None => {}
         }
     }
 }

@@ -98,7 +98,8 @@ pub(super) async fn told(
         match stored.item.and_then(|item| item.item) {
             Some(Item::Event(event)) => story.event(&event),
             Some(Item::Decision(decision)) => view.decisions.push((&decision).into()),
-            Some(Item::Finding(_) | Item::Outcome(_) | Item::Run(_) | Item::Gap(_)) | None => {}
+            Some(Item::Finding(_) | Item::Outcome(_) | Item::Run(_) | Item::Gap(_) | Item::Block(_))
+            | None => {}
         }
     }
     view.activity = Some(story.finish(&run.flows));

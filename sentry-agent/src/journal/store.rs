@@ -399,7 +399,10 @@ fn insert(connection: &Connection, books: &mut Books, item: &v1::Item) -> rusqli
         // Without its row nobody would take it up again.
         return insert(connection, books, &smaller);
     }
-    if too_large || item.item.is_none() || matches!(item.item, Some(item::Item::Gap(_) | item::Item::Block(_))) {
+    if too_large
+        || item.item.is_none()
+        || matches!(item.item, Some(item::Item::Gap(_) | item::Item::Block(_)))
+    {
         let mut lost = Lost::default();
         match &item.item {
             Some(item::Item::Gap(gap)) => lost.absorb(gap),

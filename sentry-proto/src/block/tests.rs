@@ -183,7 +183,7 @@ fn a_body_that_refers_to_what_is_not_there_is_refused() {
             Err(BlockError::Body { what: found }) => assert_eq!(found, what),
             Err(other) => unreachable!("{other}"),
             Ok(events) => {
-                assert!(matches!(events.event(0), Err(BlockError::Body { what: "an id is missing" })))
+                assert!(matches!(events.event(0), Err(BlockError::Body { what: "an id is missing" })));
             }
         }
     }

@@ -225,7 +225,12 @@ impl Collector {
             state.epochs.entry(epoch.clone()).or_default().last
         };
         self.changed.notify_waiters();
-        say(from_collector::Message::Welcome(v1::Welcome { acked, collector: "test".to_owned(), blocks: false })).await;
+        say(from_collector::Message::Welcome(v1::Welcome {
+            acked,
+            collector: "test".to_owned(),
+            blocks: false,
+        }))
+        .await;
         let lied = !mood.afterwards.is_empty();
         for lie in mood.afterwards {
             say(lie).await;
