@@ -99,6 +99,7 @@ Examples:
 Examples:
   sentry report                     # of the newest run
   sentry report 0199aa --calls      # each call with its programs and files
+  sentry report 0199aa --html > report.html
   sentry report 0199aa --json | jq '.activity.calls[].command'
 
 Changed files are marked as `git status` does: A added, M modified, D deleted, R renamed; W written, where it

@@ -22,10 +22,15 @@ pub(super) fn report(args: &ReportArgs) -> Result<Exit, CliError> {
     let report = block_on(async {
         let mut client = connect(&args.socket.socket).await?;
         let origin = origin(&mut client, args.json).await?;
-        of_target(&mut client, args.run.as_deref(), &origin, args.tree).await
+        of_target(&mut client, args.run.as_deref(), &origin, args.tree || args.html).await
     })?;
     let form = Form { width: out::width(), calls: args.calls, all: args.all };
-    out::print(&if args.json { json::line(&report) } else { report::text(&report, form) })?;
+    let text = match args {
+        ReportArgs { json: true, .. } => json::line(&report),
+        ReportArgs { html: true, .. } => report::html(&report),
+        _ => report::text(&report, form),
+    };
+    out::print(&text)?;
     Ok(Exit::Ok)
 }
 

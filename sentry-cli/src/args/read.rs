@@ -106,6 +106,9 @@ pub(crate) struct ReportArgs {
     /// The processes as a tree too.
     #[arg(long)]
     pub(crate) tree: bool,
+    /// One page for a browser, with everything in it.
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) html: bool,
     /// JSON on standard output.
     #[arg(long)]
     pub(crate) json: bool,

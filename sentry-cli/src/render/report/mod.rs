@@ -18,6 +18,8 @@ mod record;
 
 mod tree;
 
+mod html;
+
 use sentry_view::{Action, Activity, Report};
 
 use super::{
@@ -52,6 +54,18 @@ pub(crate) fn text(report: &Report, form: Form) -> String {
 pub(crate) fn tree(report: &Report, form: Form) -> String {
     let Some(activity) = &report.activity else { return String::new() };
     head::text(report, activity, form) + &tree::text(activity, form)
+}
+
+/// The report as one page for a browser.
+pub(crate) fn html(report: &Report) -> String {
+    let nothing = Activity::default();
+    let head = head::text(
+        report,
+        report.activity.as_ref().unwrap_or(&nothing),
+        Form { all: true, ..Form::default() },
+    );
+    let head = head + &record::books(report);
+    html::page(report, &anstream::adapter::strip_str(&head).to_string())
 }
 
 fn findings(report: &Report) -> String {
