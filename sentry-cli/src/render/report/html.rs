@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use sentry_view::{Activity, Change, ChangeKind, Exit, Report, Tally, time};
+use sentry_view::{Activity, Change, ChangeKind, Exit, Place, Report, Tally, time};
 
 use super::{super::duration, words};
 
@@ -115,7 +115,11 @@ fn changes(out: &mut String, activity: &Activity) {
             escape(&words::by(&change.by, activity.agent.as_ref())),
         ]
     };
-    table(out, "Changed files", &["", "path", "by"], &activity.changes.iter().map(row).collect::<Vec<_>>());
+    // What the agent was asked to work on comes first.
+    let (here, other): (Vec<&Change>, Vec<&Change>) =
+        activity.changes.iter().partition(|change| change.place == Place::Directory);
+    let rows: Vec<_> = here.into_iter().chain(other).map(row).collect();
+    table(out, "Changed files", &["", "path", "by"], &rows);
 }
 
 /// Each call with its place on the run's time.
