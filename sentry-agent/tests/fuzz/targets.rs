@@ -10,8 +10,13 @@ use zerocopy::FromBytes as _;
 
 pub(crate) type Target = fn(&[u8]);
 
-pub(crate) const ALL: [(&str, Target); 5] =
-    [("record", record), ("text", texts), ("payload", packet), ("server_name", server_name), ("block", block)];
+pub(crate) const ALL: [(&str, Target); 5] = [
+    ("record", record),
+    ("text", texts),
+    ("payload", packet),
+    ("server_name", server_name),
+    ("block", block),
+];
 
 /// A record as it comes out of a ring, and all the text in it.
 pub(crate) fn record(bytes: &[u8]) {
@@ -103,7 +108,7 @@ pub(crate) fn block(bytes: &[u8]) {
 
 fn unpack(block: v1::Block) {
     let Ok(checked) = block::Checked::new(block) else { return };
-    checked.may_hold(block::Fact::Path("/etc/passwd"));
+    let _either = checked.may_hold(block::Fact::Path("/etc/passwd"));
     let count = checked.count();
     if let Ok(events) = checked.open() {
         assert_eq!(events.iter().count() as u64, count);

@@ -84,16 +84,19 @@ fn a_head_says_what_is_in_the_block() {
     ] {
         assert!(block.may_hold(fact), "{fact:?}");
     }
-    for fact in [
-        Fact::Path("/etc/shadow"),
-        Fact::Under("/home"),
-        Fact::Name("id_ed25519"),
-        Fact::Process(9),
-        Fact::Address(&[127, 0, 0, 1]),
-        Fact::Act("truncate"),
-    ] {
-        assert!(!block.may_hold(fact), "{fact:?}");
-    }
+    // Of what is not there one in fifty may seem to be.
+    let wrong = (1_000..2_000_u32).flat_map(|n| {
+        let text = n.to_string();
+        [
+            block.may_hold(Fact::Path(&text)),
+            block.may_hold(Fact::Under(&text)),
+            block.may_hold(Fact::Name(&text)),
+            block.may_hold(Fact::Act(&text)),
+            block.may_hold(Fact::Address(&n.to_be_bytes())),
+            block.may_hold(Fact::Process(n)),
+        ]
+    });
+    assert!(wrong.filter(|held| *held).count() < 300);
 }
 
 #[test]
