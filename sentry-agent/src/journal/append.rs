@@ -200,7 +200,7 @@ fn upsert_run(connection: &Connection, seq: u64, run: &v1::Run) -> rusqlite::Res
     if run.state() != v1::RunState::Ended {
         return Ok(());
     }
-    // Ended ones only: a run that lives on is not told of for as long as nothing happens in it.
+    // Ended ones only: nothing is said of a run that lives on while nothing happens in it.
     let mut forget = connection.prepare_cached(
         "DELETE FROM runs WHERE run IN (SELECT run FROM runs WHERE state = ?2 ORDER BY seq DESC LIMIT -1 OFFSET ?1)",
     )?;

@@ -13,9 +13,9 @@
 //! Events are kept in blocks ([`sentry_proto::block`], ADR 31): what a run did until a commit
 //! was due is one row. A commit holds the items of each run in their order, one run behind the
 //! other. An event that stands alone is a row by itself, as it was in the first format of the file.
-//! Small blocks that nobody waits for any more are merged while the writer has nothing else to do. A
-//! damaged row, or one that is not of its run or not of its length, is found by its checksum and
-//! read as a Gap that names run and positions.
+//! Small blocks that nobody waits for any more are merged while the writer has nothing else to do.
+//! A block that is damaged, of another run or of another length than its row is read as a Gap that
+//! names run and positions.
 //!
 //! Positions: `seq` is given at commit, starts at 1 and has no holes. What could not be kept is a
 //! Gap that covers the positions it would have had. To the collector positions start at 1 in each

@@ -61,6 +61,7 @@ pub(super) fn put(connection: &Connection, first: u64, last: u64, row: &Row<'_>)
 }
 
 /// What a row holds.
+#[expect(clippy::large_enum_variant, reason = "one lives for as long as its row is read")]
 #[derive(Debug)]
 pub(super) enum Held {
     Item(v1::Item),

@@ -2,8 +2,8 @@
 //!
 //! An event waits for others of its run, at most as long as [`Pending`] says; findings, decisions,
 //! outcomes and states of runs wait for nothing. What cannot be written waits in memory or is
-//! counted, see [`Waiting`]; a Gap stands for what was counted as soon as writing works again. While
-//! there is nothing else to do, small blocks of the history are merged.
+//! counted, see [`Waiting`]; a Gap stands for what was counted as soon as writing works again.
+//! While there is nothing else to do, small blocks of the history are merged.
 
 use std::{
     path::PathBuf,

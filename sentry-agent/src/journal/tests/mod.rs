@@ -228,7 +228,9 @@ fn acknowledged_items_go_oldest_first_beyond_the_limit() {
     let limits = Limits { spool_bytes: 1 << 20, keep_bytes: 10_000 };
     let mut journal = Journal::open(&file(dir.path()), limits).unwrap();
     // A row each.
-    (1..=100).for_each(|n| drop(journal.append(&[event("a", n, 300)]).unwrap()));
+    for n in 1..=100 {
+        journal.append(&[event("a", n, 300)]).unwrap();
+    }
     journal.acked(80).unwrap();
     let (acked, unacked) = journal.bytes();
     assert!(acked <= 10_000 && acked > 9_000, "{acked}");
