@@ -157,7 +157,7 @@ impl Life<'_> {
 
     /// The ledger has its beginning and no end; the journal does not know that it lives. A sensor
     /// that is killed just after it began a run leaves it so: the ledger is written first, the
-    /// journal up to 50 ms later.
+    /// journal a moment later.
     async fn only_in_the_ledger(&self, begun: v1::Run, in_this_one: bool) -> Result<(), JournalError> {
         if let Some(ended) = self.journal.run(begun.id.clone()).await? {
             // Its end came into one of the two only.

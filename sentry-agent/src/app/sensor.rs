@@ -43,7 +43,7 @@ use crate::{
 
 /// Format of the state directory as a whole. To be raised with that of the journal, of the ledger,
 /// or of any other file in it that an older sensor would take for damaged.
-pub const STATE_FORMAT: u32 = 1;
+pub const STATE_FORMAT: u32 = 2;
 /// BTF of the running kernel.
 pub const BTF: &str = "/sys/kernel/btf/vmlinux";
 /// Nice value of the sensor.

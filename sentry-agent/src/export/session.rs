@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::{Code, Streaming};
 
 use super::{BATCH_BYTES, ExportError, Exporter, WINDOW_BYTES, connect, greeting};
-use crate::journal::Batch;
+use crate::journal::{Batch, Form};
 
 /// For the whole greeting.
 const WELCOME_TIMEOUT: Duration = Duration::from_secs(10);
@@ -33,6 +33,8 @@ pub(super) struct Session<'a> {
     /// Newest acknowledged position, from the Welcome on.
     acked: watch::Sender<u64>,
     welcomed_at: Option<u64>,
+    /// How the collector takes events.
+    form: Form,
 }
 
 /// What was sent.
@@ -51,6 +53,7 @@ impl<'a> Session<'a> {
             out: watch::Sender::default(),
             acked: watch::Sender::new(0),
             welcomed_at: None,
+            form: Form::Single,
         }
     }
 
@@ -140,6 +143,7 @@ impl<'a> Session<'a> {
         journal.ack(&epoch, welcome.acked);
         self.acked.send_replace(welcome.acked);
         self.welcomed_at = Some(welcome.acked);
+        self.form = if welcome.blocks { Form::Blocks } else { Form::Single };
         tracing::info!(
             collector.uri = config.uri,
             collector.acked = welcome.acked,
@@ -172,10 +176,10 @@ impl<'a> Session<'a> {
             }
             let alone = cursor <= self.suspect_until;
             let room = if alone { window.is_empty() } else { window.bytes < WINDOW_BYTES };
-            // One byte has room for one item.
-            let max_bytes = if alone { 1 } else { BATCH_BYTES };
+            // One byte has room for one item. What is refused of a block is one of its events.
+            let (form, max_bytes) = if alone { (Form::Single, 1) } else { (self.form, BATCH_BYTES) };
             let wanted = room && cursor <= position.last;
-            let batch = if wanted { self.read(cursor, epoch, max_bytes).await? } else { None };
+            let batch = if wanted { self.read(cursor, epoch, form, max_bytes).await? } else { None };
             let Some(batch) = batch else {
                 // Neither sender ends before this: one is the journal's, one is ours.
                 tokio::select! {
@@ -184,7 +188,7 @@ impl<'a> Session<'a> {
                 }
                 continue;
             };
-            let (last, count) = (batch.last, batch.items.len() as u64);
+            let (last, count) = (batch.last, batch.held);
             let items = v1::Items { first_seq: cursor, items: batch.items };
             window.take(last, items.encoded_len());
             self.out.send_replace(Out { alone: alone.then_some(cursor), last });
@@ -203,9 +207,10 @@ impl<'a> Session<'a> {
         &self,
         cursor: u64,
         epoch: &Arc<str>,
+        form: Form,
         max_bytes: usize,
     ) -> Result<Option<Batch>, ExportError> {
-        let batch = self.exporter.journal.read_from(cursor, max_bytes).await?;
+        let batch = self.exporter.journal.read_as(form, cursor, max_bytes).await?;
         if *batch.epoch != **epoch {
             return Err(ExportError::Protocol { what: "the journal was replaced; a new epoch begins" });
         }

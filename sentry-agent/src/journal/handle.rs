@@ -2,23 +2,17 @@
 
 use std::{
     path::PathBuf,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering::Relaxed},
-    },
+    sync::{Arc, atomic::Ordering::Relaxed},
 };
 
-use parking_lot::Mutex;
-use rusqlite::Connection;
 use sentry_proto::v1;
 use sentry_service::progress::Progress;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{
     Batch, CommandState, Filter, JournalError, Page, RunsCursor,
-    gap::Lost,
-    read, schema,
-    writer::{Control, Position, Request},
+    read::{self, Form},
+    shared::{Acked, Control, Position, Purpose, Reader, Refused, Request, Shared, Stats},
 };
 
 /// Bytes of one page of a query.
@@ -34,87 +28,6 @@ pub struct JournalHandle {
     position: watch::Receiver<Position>,
 }
 
-/// Counters since the start.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Stats {
-    /// Items committed; Gaps of the journal's own are not among them.
-    pub appended: u64,
-    /// Items that found no room on the disk, or a disk that failed, and did not wait for another.
-    pub dropped_disk_full: u64,
-    /// Unacknowledged items that made room for newer ones.
-    pub dropped_spool_full: u64,
-    /// Items that found the writer's queue full.
-    pub dropped_queue_full: u64,
-    /// Items that were too large for the journal: a run without its lists stands for one, a Gap for
-    /// any other.
-    pub too_large: u64,
-    /// Items that the collector refused for good.
-    pub refused: u64,
-    /// Rows read that did not decode.
-    pub corrupt_rows: u64,
-    /// Files moved aside because they were corrupt.
-    pub files_replaced: u64,
-}
-
-/// Why the disk takes nothing at the moment.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refused {
-    /// Runs, findings, decisions and outcomes that wait in memory.
-    pub waiting: u64,
-    pub why: String,
-}
-
-/// What the handles and the writer's thread share.
-#[derive(Debug, Default)]
-pub(super) struct Shared {
-    pub(super) counters: Counters,
-    /// Lost before the queue; the writer makes a Gap of it.
-    pub(super) overflow: Mutex<Lost>,
-    /// Newest acknowledgement that is not written yet.
-    pub(super) acked: Mutex<Option<Acked>>,
-    pub(super) refused: Mutex<Option<Refused>>,
-    /// Marked by the writer while it is at the disk.
-    pub(super) progress: Arc<Progress>,
-    path: PathBuf,
-    // One each, so that a long query does not hold up the exporter.
-    export_reader: Mutex<Option<Reader>>,
-    query_reader: Mutex<Option<Reader>>,
-}
-
-/// Up to where nobody waits for items any more.
-#[derive(Debug)]
-pub(super) struct Acked {
-    pub(super) epoch: Arc<str>,
-    pub(super) seq: u64,
-    /// By the collector.
-    pub(super) confirmed: bool,
-}
-
-#[derive(Debug, Default)]
-pub(super) struct Counters {
-    pub(super) appended: AtomicU64,
-    pub(super) dropped_disk_full: AtomicU64,
-    pub(super) dropped_spool_full: AtomicU64,
-    pub(super) dropped_queue_full: AtomicU64,
-    pub(super) too_large: AtomicU64,
-    pub(super) refused: AtomicU64,
-    pub(super) corrupt_rows: AtomicU64,
-    pub(super) files_replaced: AtomicU64,
-}
-
-#[derive(Debug)]
-struct Reader {
-    epoch: String,
-    base: u64,
-    connection: Connection,
-}
-
-#[derive(Clone, Copy)]
-enum Purpose {
-    Export,
-    Query,
-}
-
 impl JournalHandle {
     pub(super) fn new(
         path: PathBuf,
@@ -122,7 +35,7 @@ impl JournalHandle {
         places: mpsc::Sender<()>,
         position: watch::Receiver<Position>,
     ) -> Self {
-        Self { shared: Arc::new(Shared { path, ..Shared::default() }), requests, places, position }
+        Self { shared: Arc::new(Shared::new(path)), requests, places, position }
     }
 
     pub(super) fn shared(&self) -> Arc<Shared> {
@@ -278,9 +191,18 @@ impl JournalHandle {
     ///
     /// The file cannot be read.
     pub async fn read_from(&self, seq: u64, max_bytes: usize) -> Result<Batch, JournalError> {
+        self.read_as(Form::Single, seq, max_bytes).await
+    }
+
+    /// The same, with the events that are stored together as one item, or without that.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read.
+    pub async fn read_as(&self, form: Form, seq: u64, max_bytes: usize) -> Result<Batch, JournalError> {
         let batch = self
             .read(Purpose::Export, "read the spool", move |reader| {
-                let batch = read::read_from(&reader.connection, reader.base, seq, max_bytes)?;
+                let batch = read::read_from(&reader.connection, form, (reader.base, seq), max_bytes)?;
                 Ok(Batch { epoch: reader.epoch.clone(), ..batch })
             })
             .await?;
@@ -365,26 +287,7 @@ impl JournalHandle {
 
     #[must_use]
     pub fn stats(&self) -> Stats {
-        let Counters {
-            appended,
-            dropped_disk_full,
-            dropped_spool_full,
-            dropped_queue_full,
-            too_large,
-            refused,
-            corrupt_rows,
-            files_replaced,
-        } = &self.shared.counters;
-        Stats {
-            appended: appended.load(Relaxed),
-            dropped_disk_full: dropped_disk_full.load(Relaxed),
-            dropped_spool_full: dropped_spool_full.load(Relaxed),
-            dropped_queue_full: dropped_queue_full.load(Relaxed),
-            too_large: too_large.load(Relaxed),
-            refused: refused.load(Relaxed),
-            corrupt_rows: corrupt_rows.load(Relaxed),
-            files_replaced: files_replaced.load(Relaxed),
-        }
+        self.shared.stats()
     }
 
     /// How many items wait for the disk, and why; `None` where none do.
@@ -431,40 +334,6 @@ impl JournalHandle {
         if matches!(result, Err(JournalError::Corrupt { .. })) {
             // The writer has the say; a full queue means it will meet the damage by itself.
             drop(self.requests.try_send(Request::Suspect));
-        }
-        result
-    }
-}
-
-impl Shared {
-    fn with_reader<T>(
-        &self,
-        purpose: Purpose,
-        epoch: &str,
-        act: &'static str,
-        query: impl FnOnce(&Reader) -> rusqlite::Result<T>,
-    ) -> Result<T, JournalError> {
-        let reader = match purpose {
-            Purpose::Export => &self.export_reader,
-            Purpose::Query => &self.query_reader,
-        };
-        let mut slot = reader.lock();
-        // After a corrupt file was replaced the old connection still reads the old one; a new epoch
-        // has a new base.
-        if slot.as_ref().is_none_or(|reader| reader.epoch != epoch) {
-            *slot = None;
-        }
-        let reader = match slot.take() {
-            Some(reader) => reader,
-            None => {
-                let connection = schema::open_reader(&self.path)?;
-                let (epoch, base) = schema::epoch(&connection).map_err(JournalError::of(act))?;
-                Reader { epoch, base, connection }
-            }
-        };
-        let result = query(&reader).map_err(JournalError::of(act));
-        if result.is_ok() {
-            *slot = Some(reader);
         }
         result
     }

@@ -4,10 +4,18 @@
 //!
 //! ```text
 //! items(seq, last, kind, run, agent, time, bytes, body)   body = encoded v1::Item; last = seq except for a Gap
+//!                                                         and for a block of a run's events, of kind Event
 //! meta(key, value)                                        epoch, epoch_why, base, next, acked, confirmed, clean
 //! runs(run, agent, state, first_seq, seq, body)           newest v1::Run of each run
 //! commands(key, number, body)                             results of the collector's commands, by idempotency key
 //! ```
+//!
+//! Events are kept in blocks ([`sentry_proto::block`], ADR 31): what a run did until a commit
+//! was due is one row. A commit holds the items of each run in their order, one run behind the
+//! other. An event that stands alone is a row by itself, as it was in the first format of the file.
+//! Small blocks that nobody waits for any more are merged while the writer has nothing else to do.
+//! A block that is damaged, of another run or of another length than its row is read as a Gap that
+//! names run and positions.
 //!
 //! Positions: `seq` is given at commit, starts at 1 and has no holes. What could not be kept is a
 //! Gap that covers the positions it would have had. To the collector positions start at 1 in each
@@ -35,6 +43,10 @@
 //!
 //! # Durability
 //!
+//! A finding, decision, outcome or state of a run is committed at once, and what its run did before
+//! with it. An event waits for others of its run: 20 ms where it is of the critical ring, 250 ms of
+//! the bulk ring, less where they fill a block.
+//!
 //! WAL with `synchronous=FULL`: a commit is on disk before the exporter can see it. With NORMAL a
 //! power cut may take back the last commits; positions that the collector had stored already would
 //! be given to other items, and its deduplication would throw those away without a trace.
@@ -45,30 +57,50 @@ mod schema;
 
 mod gap;
 
-mod store;
+mod row;
 
 mod share;
 
+mod books;
+
+mod append;
+
+mod border;
+
 mod prune;
+
+mod merge;
+
+mod store;
+
+mod remember;
 
 mod read;
 
-mod waiting;
-
-mod writer;
+mod shared;
 
 mod handle;
+
+mod waiting;
+
+mod pending;
+
+mod worker;
+
+mod writer;
 
 #[cfg(test)]
 mod tests;
 
 use std::{io, path::PathBuf};
 
-pub use handle::{JournalHandle, Refused, Stats};
-pub use read::{Batch, Filter, Page, RunsCursor, brief};
+pub use handle::JournalHandle;
+pub use read::{Batch, Filter, Form, Page, RunsCursor, brief};
+pub use remember::CommandState;
 pub use schema::Origin;
-pub use store::{CommandState, Journal};
-pub use writer::{JournalWriter, Position, QUEUE_CAPACITY};
+pub use shared::{Position, Refused, Stats};
+pub use store::Journal;
+pub use writer::{JournalWriter, QUEUE_CAPACITY};
 
 /// Most bytes of one encoded item: what fits into one message of the feed.
 pub const ITEM_LIMIT: usize = 1 << 20;
@@ -108,6 +140,8 @@ pub enum JournalError {
     Corrupt { act: &'static str, source: rusqlite::Error },
     #[error("{act}: the database refused")]
     Database { act: &'static str, source: rusqlite::Error },
+    #[error(transparent)]
+    Pack(#[from] sentry_proto::block::PackError),
     #[error("{act}: the journal's thread has ended; restart the sensor")]
     Closed { act: &'static str },
 }

@@ -5,12 +5,18 @@
 
 use prost::Message as _;
 use rusqlite::{Connection, OptionalExtension as _, params};
-use sentry_proto::v1::{self, ItemKind, item};
+use sentry_proto::{
+    block::Events,
+    v1::{self, ItemKind, item},
+};
 
-use super::{gap, store::sql};
+use super::{
+    gap,
+    row::{Held, held, sql},
+};
 
-/// Most items of one read.
-const ITEMS_AT_ONCE: usize = 4_096;
+/// Most rows of one read.
+const ROWS_AT_ONCE: usize = 4_096;
 
 /// Items one behind the other, without holes.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -22,8 +28,19 @@ pub struct Batch {
     /// Position where the last item ends; less than `first` if there are none.
     pub last: u64,
     pub items: Vec<v1::Item>,
+    /// Items, those in blocks counted one by one.
+    pub held: u64,
     /// Rows that did not decode.
     pub corrupt: u64,
+}
+
+/// How events that are stored together are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// Each is an item.
+    Single,
+    /// As blocks, where a read begins with the first of their events.
+    Blocks,
 }
 
 /// What a query asks for. Gaps match every run and agent that they may hold something of.
@@ -39,57 +56,142 @@ pub struct Filter {
 /// is one, then as many as `max_bytes` hold.
 pub(super) fn read_from(
     connection: &Connection,
-    base: u64,
-    seq: u64,
+    form: Form,
+    (base, seq): (u64, u64),
     max_bytes: usize,
 ) -> rusqlite::Result<Batch> {
     let mut batch = Batch { first: seq, last: seq.saturating_sub(1), ..Batch::default() };
-    let of_epoch = |position: i64| position.unsigned_abs().saturating_sub(base);
     let mut bytes = 0;
+    let mut take = |part: Part| {
+        // Tag and length in its message.
+        let size = part.item.encoded_len() + 8;
+        if !batch.items.is_empty() && bytes + size > max_bytes {
+            return false;
+        }
+        bytes += size;
+        batch.items.push(part.item);
+        batch.last = part.last - base;
+        batch.held += part.held;
+        batch.corrupt += u64::from(part.is_corrupt);
+        true
+    };
     let mut select = connection.prepare_cached(
-        // From the row that `seq` is in: a Gap may begin before it.
-        "SELECT seq, last, kind, body FROM items
+        // From the row that `seq` is in: a Gap or a block may begin before it.
+        "SELECT seq, last, run, body FROM items
          WHERE seq >= IFNULL((SELECT MAX(seq) FROM items WHERE seq <= ?1), ?1) AND last >= ?1
          ORDER BY seq LIMIT ?2",
     )?;
-    let from = base.saturating_add(seq);
-    let mut rows = select.query(params![sql(from), sql(ITEMS_AT_ONCE as u64)])?;
+    let mut expected = base.saturating_add(seq);
+    let mut rows = select.query(params![sql(expected), sql(ROWS_AT_ONCE as u64)])?;
     while let Some(row) = rows.next()? {
-        let (first, last) = (of_epoch(row.get(0)?), of_epoch(row.get(1)?));
-        let expected = batch.last + 1;
-        let start = first.max(expected);
-        let hole = (first > expected).then(|| gap::unknown(expected, first - 1, "not-kept"));
-        let decoded = decode(row.get_ref(3)?.as_blob().unwrap_or_default(), start, last);
-        let size = decoded.as_ref().map_or(0, prost::Message::encoded_len)
-            + hole.as_ref().map_or(0, prost::Message::encoded_len)
-            // Tag and length of each in its message.
-            + 16;
-        if !batch.items.is_empty() && bytes + size > max_bytes {
+        let row = Stored::of(row)?;
+        let start = row.first.max(expected);
+        let hole = (start > expected).then(|| {
+            let item = gap::unknown(expected - base, start - 1 - base, "not-kept");
+            Part { first: expected, last: start - 1, item, held: 1, is_corrupt: false }
+        });
+        if !hole.is_none_or(&mut take) || !row.parts(start, base, form, &mut take) {
             break;
         }
-        bytes += size;
-        batch.items.extend(hole);
-        batch.items.push(decoded.unwrap_or_else(|| {
-            batch.corrupt += 1;
-            gap::unknown(start, last, "corrupt")
-        }));
-        batch.last = last;
+        expected = row.last + 1;
     }
     Ok(batch)
 }
 
+/// A row as it is read.
+struct Stored<'a> {
+    first: u64,
+    last: u64,
+    run: Option<&'a str>,
+    body: &'a [u8],
+}
+
+/// An item, and the positions that it covers.
+struct Part {
+    first: u64,
+    last: u64,
+    item: v1::Item,
+    /// Items, those in blocks counted one by one.
+    held: u64,
+    /// A Gap in the place of what did not decode.
+    is_corrupt: bool,
+}
+
+impl<'a> Stored<'a> {
+    fn of(row: &'a rusqlite::Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            first: row.get::<_, i64>(0)?.unsigned_abs(),
+            last: row.get::<_, i64>(1)?.unsigned_abs(),
+            run: row.get_ref(2)?.as_str_or_null()?,
+            body: row.get_ref(3)?.as_blob().unwrap_or_default(),
+        })
+    }
+
+    /// Hands out what stands at `start` and behind it, until `take` says that it has no room: then
+    /// false. Gaps count from `base`.
+    fn parts(&self, start: u64, base: u64, form: Form, mut take: impl FnMut(Part) -> bool) -> bool {
+        let whole = |item, held| Part { first: start, last: self.last, item, held, is_corrupt: false };
+        match held(self.body, self.last + 1 - self.first, self.run) {
+            Some(Held::Item(v1::Item { item: Some(item::Item::Gap(gap)) })) => {
+                // A Gap gets the positions of its row.
+                let gap = gap::trimmed(gap, start.saturating_sub(base), self.last.saturating_sub(base));
+                take(whole(gap::item(gap), 1))
+            }
+            Some(Held::Item(item)) => take(whole(item, 1)),
+            Some(Held::Block(block)) if form == Form::Blocks && start == self.first => {
+                let count = block.count();
+                take(whole(v1::Item { item: Some(item::Item::Block(block.into_block())) }, count))
+            }
+            Some(Held::Block(block)) => match block.open() {
+                Ok(events) => self.events(&events, start, base, take),
+                Err(_damaged) => take(self.lost(start, self.last, base)),
+            },
+            None => take(self.lost(start, self.last, base)),
+        }
+    }
+
+    fn events(&self, events: &Events, start: u64, base: u64, mut take: impl FnMut(Part) -> bool) -> bool {
+        (start..=self.last).all(|seq| {
+            let place = usize::try_from(seq - self.first).unwrap_or(usize::MAX);
+            take(match events.event(place) {
+                Ok(event) => {
+                    let item = v1::Item { item: Some(item::Item::Event(event)) };
+                    Part { first: seq, last: seq, item, held: 1, is_corrupt: false }
+                }
+                Err(_damaged) => self.lost(seq, seq, base),
+            })
+        })
+    }
+
+    /// The Gap for what does not decode.
+    fn lost(&self, first: u64, last: u64, base: u64) -> Part {
+        let mut lost = gap::Lost::default();
+        lost.count_by_run(self.run, last + 1 - first);
+        lost.reason("corrupt");
+        let item = gap::item(lost.gap(first.saturating_sub(base), last.saturating_sub(base)));
+        Part { first, last, item, held: 1, is_corrupt: true }
+    }
+}
+
 /// Where the newest `newest` items that match begin; 0 asks for all.
 pub(super) fn start_of(connection: &Connection, filter: &Filter, newest: u64) -> rusqlite::Result<u64> {
-    if newest == 0 {
-        return Ok(0);
-    }
+    let mut missing = newest;
     let select =
-        format!("SELECT seq FROM ({}) ORDER BY seq DESC LIMIT 1 OFFSET ?3", filter.select("seq", ""));
-    let start: Option<i64> = connection
-        .prepare_cached(&select)?
-        .query_row(params![filter.run, filter.agent, sql(newest - 1)], |row| row.get(0))
-        .optional()?;
-    Ok(start.unwrap_or(0).unsigned_abs())
+        format!("SELECT seq, last, kind FROM ({}) ORDER BY seq DESC", filter.select("seq, last, kind", ""));
+    let mut select = connection.prepare_cached(&select)?;
+    let mut rows = select.query(params![filter.run, filter.agent])?;
+    while missing > 0
+        && let Some(row) = rows.next()?
+    {
+        let (first, last) = (row.get::<_, i64>(0)?.unsigned_abs(), row.get::<_, i64>(1)?.unsigned_abs());
+        // A Gap is one item, whatever it covers.
+        let items = if row.get::<_, i32>(2)? == ItemKind::Event as i32 { last + 1 - first } else { 1 };
+        if items >= missing {
+            return Ok(first + (items - missing));
+        }
+        missing -= items;
+    }
+    Ok(0)
 }
 
 /// One page of a query, ascending.
@@ -110,31 +212,40 @@ pub(super) fn page(
 ) -> rusqlite::Result<Page> {
     let mut page = Page::default();
     let mut bytes = 0;
-    let select =
-        format!("{} ORDER BY seq LIMIT ?4", filter.select("seq, last, kind, body", " AND seq >= ?3"));
+    let mut take = |part: Part| {
+        let size = part.item.encoded_len();
+        if bytes + size > max_bytes && !page.items.is_empty() {
+            page.next = Some(part.first);
+            return false;
+        }
+        bytes += size;
+        page.corrupt += u64::from(part.is_corrupt);
+        page.next = Some(part.last + 1);
+        if filter.admits(&part.item) {
+            page.items.push((part.first, part.item));
+        }
+        true
+    };
+    // A block that begins before may go on there.
+    let and = " AND seq >= IFNULL((SELECT MAX(seq) FROM items WHERE seq <= ?3), ?3) AND last >= ?3";
+    let select = format!("{} ORDER BY seq LIMIT ?4", filter.select("seq, last, run, body", and));
     let mut select = connection.prepare_cached(&select)?;
-    let limit = sql(ITEMS_AT_ONCE as u64);
+    let limit = sql(ROWS_AT_ONCE as u64);
     let mut rows = select.query(params![filter.run, filter.agent, sql(from), limit])?;
     let mut seen = 0;
     while let Some(row) = rows.next()? {
-        let (first, last) = (row.get::<_, i64>(0)?.unsigned_abs(), row.get::<_, i64>(1)?.unsigned_abs());
-        let body = row.get_ref(3)?.as_blob().unwrap_or_default();
-        if bytes + body.len() > max_bytes && !page.items.is_empty() {
-            page.next = Some(first);
+        seen += 1;
+        let row = Stored::of(row)?;
+        // A Gap stands where it begins, wherever the page does.
+        let mut take = |part: Part| {
+            let is_earlier = row.first < from && matches!(part.item.item, Some(item::Item::Gap(_)));
+            is_earlier || take(part)
+        };
+        if !row.parts(row.first.max(from), 0, Form::Single, &mut take) {
             return Ok(page);
         }
-        seen += 1;
-        bytes += body.len();
-        let item = decode(body, first, last).unwrap_or_else(|| {
-            page.corrupt += 1;
-            gap::unknown(first, last, "corrupt")
-        });
-        if filter.admits(&item) {
-            page.items.push((first, item));
-        }
-        page.next = Some(last + 1);
     }
-    if seen < ITEMS_AT_ONCE {
+    if seen < ROWS_AT_ONCE {
         page.next = None;
     }
     Ok(page)
@@ -244,13 +355,4 @@ fn may_hold(gap: &v1::Gap, run: &str) -> bool {
     gap.items_by_run.contains_key(run)
         || named < gap::width(gap)
         || gap.items_by_run.contains_key(gap::OTHERS)
-}
-
-/// A Gap gets the positions of its row.
-fn decode(body: &[u8], first: u64, last: u64) -> Option<v1::Item> {
-    let item = v1::Item::decode(body).ok().filter(|item| item.item.is_some())?;
-    Some(match item.item {
-        Some(item::Item::Gap(gap)) if first > 0 => gap::item(gap::trimmed(gap, first, last)),
-        _ => item,
-    })
 }

@@ -13,8 +13,10 @@ use uuid::Uuid;
 use super::JournalError;
 use crate::ledger::lock;
 
-/// `PRAGMA user_version`.
-const FORMAT: i64 = 1;
+/// `PRAGMA user_version`. In format 1 each event has a row; since 2 a row may hold a block of them.
+const FORMAT: i64 = 2;
+/// All of it is valid in the newest format.
+const OLDER: i64 = 1;
 
 const TABLES: &str = "
 CREATE TABLE items (
@@ -148,8 +150,12 @@ fn prepare(path: &Path) -> Result<(Connection, Origin), JournalError> {
             create(&connection).map_err(JournalError::of("make the journal's tables"))?;
             Origin::New
         }
-        FORMAT => {
+        OLDER | FORMAT => {
             check(&connection)?;
+            // From here on an older version refuses the file, instead of taking blocks for damage.
+            connection
+                .pragma_update(None, "user_version", FORMAT)
+                .map_err(JournalError::of("raise the journal's format"))?;
             Origin::Earlier
         }
         _ => return Err(JournalError::Version { path: path.to_owned(), found, known: FORMAT }),

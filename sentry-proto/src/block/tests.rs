@@ -84,16 +84,19 @@ fn a_head_says_what_is_in_the_block() {
     ] {
         assert!(block.may_hold(fact), "{fact:?}");
     }
-    for fact in [
-        Fact::Path("/etc/shadow"),
-        Fact::Under("/home"),
-        Fact::Name("id_ed25519"),
-        Fact::Process(9),
-        Fact::Address(&[127, 0, 0, 1]),
-        Fact::Act("truncate"),
-    ] {
-        assert!(!block.may_hold(fact), "{fact:?}");
-    }
+    // Of what is not there one in fifty may seem to be.
+    let wrong = (1_000..2_000_u32).flat_map(|n| {
+        let text = n.to_string();
+        [
+            block.may_hold(Fact::Path(&text)),
+            block.may_hold(Fact::Under(&text)),
+            block.may_hold(Fact::Name(&text)),
+            block.may_hold(Fact::Act(&text)),
+            block.may_hold(Fact::Address(&n.to_be_bytes())),
+            block.may_hold(Fact::Process(n)),
+        ]
+    });
+    assert!(wrong.filter(|held| *held).count() < 300);
 }
 
 #[test]
@@ -183,7 +186,8 @@ fn a_body_that_refers_to_what_is_not_there_is_refused() {
             Err(BlockError::Body { what: found }) => assert_eq!(found, what),
             Err(other) => unreachable!("{other}"),
             Ok(events) => {
-                assert!(matches!(events.event(0), Err(BlockError::Body { what: "an id is missing" })));
+                let found = events.event(0);
+                assert!(matches!(found, Err(BlockError::Body { what: "an id is missing" })));
             }
         }
     }
@@ -221,8 +225,7 @@ proptest! {
             && let Ok(events) = checked.open()
         {
             prop_assert_eq!(events.iter().count(), count as usize);
-            prop_assert_eq!(events.processes().chain(std::iter::empty()).count() <= EVENTS, true);
-            prop_assert!(events.kinds().count() <= EVENTS);
+            prop_assert!(events.processes().count() <= EVENTS && events.kinds().count() <= EVENTS);
         }
     }
 }

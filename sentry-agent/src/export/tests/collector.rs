@@ -9,6 +9,7 @@ use std::{
 
 use parking_lot::{Mutex, MutexGuard};
 use sentry_proto::{
+    block,
     proof::{BYTES, FeedKey, Role, Talk},
     v1::{self, FromCollector, FromSensor, feed_server, from_collector, from_sensor, item},
 };
@@ -34,6 +35,8 @@ pub(super) struct Mood {
     pub(super) refuse: HashSet<String>,
     /// Say nothing after the welcome.
     pub(super) silent: bool,
+    /// Take blocks.
+    pub(super) blocks: bool,
     /// Say these instead of the greeting and listen on.
     pub(super) lies: Vec<from_collector::Message>,
     /// After a good greeting.
@@ -64,6 +67,8 @@ pub(super) struct State {
     pub(super) lies_told: usize,
     pub(super) commands: VecDeque<v1::Command>,
     pub(super) results: Vec<v1::CommandResult>,
+    /// Blocks that came.
+    pub(super) blocks: u64,
     /// Breaches of the contract.
     pub(super) faults: Vec<String>,
     pub(super) largest_message: usize,
@@ -123,8 +128,23 @@ impl Collector {
         Serving { address, runtime: Some(runtime) }
     }
 
-    fn take(&self, epoch: &str, items: v1::Items) -> Result<u64, Status> {
+    fn take(&self, epoch: &str, mut items: v1::Items) -> Result<u64, Status> {
         let mut state = self.lock();
+        let sent = std::mem::take(&mut items.items);
+        for item in sent {
+            let Some(item::Item::Block(block)) = item.item else {
+                items.items.push(item);
+                continue;
+            };
+            state.blocks += 1;
+            if !state.mood.blocks {
+                state.faults.push("a block, which was not asked for".to_owned());
+            }
+            let events = block::Checked::new(block).unwrap().open().unwrap();
+            let events =
+                events.iter().map(|event| v1::Item { item: Some(item::Item::Event(event.unwrap())) });
+            items.items.extend(events);
+        }
         state.received += items.items.len() as u64;
         let mut next = items.first_seq;
         let mut faults = Vec::new();
@@ -228,7 +248,7 @@ impl Collector {
         say(from_collector::Message::Welcome(v1::Welcome {
             acked,
             collector: "test".to_owned(),
-            blocks: false,
+            blocks: mood.blocks,
         }))
         .await;
         let lied = !mood.afterwards.is_empty();

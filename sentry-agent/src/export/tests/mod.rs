@@ -72,7 +72,14 @@ fn plain(address: std::net::SocketAddr) -> ExportConfig {
 }
 
 fn event(n: u64, bytes: usize) -> v1::Item {
-    let kind = v1::event::Kind::CgroupMake(v1::CgroupMake { cgroup: n, path: "x".repeat(bytes) });
+    // Does not compress to nothing, so that limits are reached.
+    let mut state = n;
+    let mut next = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        char::from(b'0' + (state >> 40) as u8 % 64)
+    };
+    let path = (0..bytes).map(|_| next()).collect();
+    let kind = v1::event::Kind::CgroupMake(v1::CgroupMake { cgroup: n, path });
     v1::Item {
         item: Some(item::Item::Event(v1::Event {
             id: format!("e{n}"),
@@ -135,6 +142,54 @@ async fn everything_arrives_once_and_is_acknowledged() {
     assert_eq!(state.hellos.len(), 1);
     assert!(state.largest_message <= BATCH_BYTES, "{}", state.largest_message);
     assert!(state.largest_message > BATCH_BYTES / 2, "batches are used");
+}
+
+#[tokio::test]
+async fn a_collector_that_takes_blocks_gets_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let collector = Collector::default();
+    let sensor_without =
+        |serving: &collector::Serving| Sensor::start(dir.path(), ROOMY, plain(serving.address));
+    let serving = collector.serve(None, None);
+    let sensor = sensor_without(&serving);
+    submit(&sensor, 1..=6_000);
+    timeout(HANG, sensor.journal.watch().wait_for(|position| position.acked == 6_000))
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(collector.lock().blocks, 0, "it did not say that it takes them");
+    sensor.stop().await;
+    let address = serving.stop().await;
+    collector.mood(Mood { blocks: true, ..Mood::default() });
+    let serving = collector.serve(Some(address), None);
+    let sensor = sensor_without(&serving);
+    submit(&sensor, 6_001..=12_000);
+    timeout(HANG, sensor.journal.watch().wait_for(|position| position.acked == 12_000))
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(sensor.status.borrow().sent, 6_000, "each event counts");
+    sensor.stop().await;
+    let state = collector.lock();
+    assert!((1..=100).contains(&state.blocks), "{}", state.blocks);
+    assert_eq!(close_the_books(&state, 12_000), ((1..=12_000).collect(), 0));
+}
+
+#[tokio::test]
+async fn of_a_block_that_is_refused_the_bad_event_alone_is_lost() {
+    let dir = tempfile::tempdir().unwrap();
+    let collector = Collector::default();
+    let poison = [1, 70, 71, 200].map(|n| format!("e{n}"));
+    collector.mood(Mood { blocks: true, refuse: poison.into(), ..Mood::default() });
+    let serving = collector.serve(None, None);
+    let sensor = Sensor::start(dir.path(), ROOMY, plain(serving.address));
+    submit(&sensor, 1..=200);
+    timeout(HANG, sensor.journal.watch().wait_for(|position| position.acked == 200)).await.unwrap().unwrap();
+    assert_eq!(sensor.journal.stats().refused, 4);
+    sensor.stop().await;
+    let state = collector.lock();
+    let (events, covered) = close_the_books(&state, 200);
+    assert_eq!((events.len(), covered), (196, 4));
 }
 
 #[tokio::test]

@@ -4,19 +4,21 @@ use std::fs;
 
 use rusqlite::params;
 
-use super::{Journal, JournalError, ROOMY, event, file, gap_of, read, read_all, schema};
+use super::{Form, Journal, JournalError, ROOMY, event, file, gap_of, read, read_all, schema};
 
 #[test]
 fn a_corrupt_row_and_a_missing_one_are_gaps() {
     let dir = tempfile::tempdir().unwrap();
     let mut journal = Journal::open(&file(dir.path()), ROOMY).unwrap();
-    let items: Vec<_> = (1..=10).map(|n| event("a", n, 10)).collect();
-    journal.append(&items).unwrap();
+    // A row each.
+    for n in 1..=10 {
+        journal.append(&[event("a", n, 10)]).unwrap();
+    }
     for (seq, body) in [(3, &b"\xff\xff\xff"[..]), (5, b"")] {
         journal.connection.execute("UPDATE items SET body = ?2 WHERE seq = ?1", params![seq, body]).unwrap();
     }
     journal.connection.execute("DELETE FROM items WHERE seq IN (7, 8)", []).unwrap();
-    let batch = read::read_from(&journal.connection, 0, 1, 1 << 20).unwrap();
+    let batch = read::read_from(&journal.connection, Form::Single, (0, 1), 1 << 20).unwrap();
     assert_eq!(batch.corrupt, 2);
     let gaps: Vec<_> =
         batch.items.iter().filter_map(gap_of).map(|gap| (gap.first, gap.last, &*gap.reason)).collect();
@@ -68,9 +70,9 @@ fn an_empty_file_is_a_new_journal_and_a_newer_one_is_left_alone() {
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     fs::write(&path, b"").unwrap();
     let journal = Journal::open(&path, ROOMY).unwrap();
-    journal.connection.pragma_update(None, "user_version", 2).unwrap();
+    journal.connection.pragma_update(None, "user_version", 3).unwrap();
     drop(journal);
-    assert!(matches!(Journal::open(&path, ROOMY), Err(JournalError::Version { found: 2, .. })));
+    assert!(matches!(Journal::open(&path, ROOMY), Err(JournalError::Version { found: 3, .. })));
     assert!(!path.with_file_name("journal.db.corrupt-1").exists());
 }
 

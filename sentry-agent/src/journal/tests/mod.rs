@@ -1,5 +1,7 @@
 #![expect(clippy::unwrap_used, reason = "a failed test may panic")]
 
+mod blocks;
+
 mod damage;
 
 mod property;
@@ -16,8 +18,8 @@ use sentry_proto::v1::{self, ItemKind, item};
 use crate::ledger::start::Remembered;
 
 use super::{
-    COMMANDS_KEPT, CommandState, Filter, ITEM_LIMIT, Journal, JournalError, JournalHandle, JournalWriter,
-    Limits, RUNS_KEPT, gap::Lost, read, schema, store::LOG_BYTES,
+    COMMANDS_KEPT, CommandState, Filter, Form, ITEM_LIMIT, Journal, JournalError, JournalHandle,
+    JournalWriter, Limits, RUNS_KEPT, gap::Lost, read, schema, store::LOG_BYTES,
 };
 
 pub(super) const ROOMY: Limits = Limits { spool_bytes: 64 << 20, keep_bytes: 64 << 20 };
@@ -26,9 +28,21 @@ pub(super) fn file(dir: &Path) -> PathBuf {
     dir.join("state/journal.db")
 }
 
+/// Text that does not compress to nothing, so that limits are reached.
+fn padding(n: u64, bytes: usize) -> String {
+    let mut state = n.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        char::from(b'0' + (state >> 32) as u8 % 64)
+    };
+    (0..bytes).map(|_| next()).collect()
+}
+
 /// An event of `run` that can be told from every other one, with `bytes` of padding.
 pub(super) fn event(run: &str, n: u64, bytes: usize) -> v1::Item {
-    let kind = v1::event::Kind::CgroupMake(v1::CgroupMake { cgroup: n, path: "x".repeat(bytes) });
+    let kind = v1::event::Kind::CgroupMake(v1::CgroupMake { cgroup: n, path: padding(n, bytes) });
     v1::Item {
         item: Some(item::Item::Event(v1::Event {
             id: format!("{run}-c-{n}"),
@@ -65,7 +79,7 @@ pub(super) fn read_all(journal: &Journal, seq: u64) -> Vec<(u64, v1::Item)> {
     let mut all = Vec::new();
     let mut next = seq;
     loop {
-        let batch = read::read_from(&journal.connection, 0, next, 4_000).unwrap();
+        let batch = read::read_from(&journal.connection, Form::Single, (0, next), 4_000).unwrap();
         if batch.items.is_empty() {
             return all;
         }
@@ -213,8 +227,10 @@ fn acknowledged_items_go_oldest_first_beyond_the_limit() {
     let dir = tempfile::tempdir().unwrap();
     let limits = Limits { spool_bytes: 1 << 20, keep_bytes: 10_000 };
     let mut journal = Journal::open(&file(dir.path()), limits).unwrap();
-    let items: Vec<_> = (1..=100).map(|n| event("a", n, 300)).collect();
-    journal.append(&items).unwrap();
+    // A row each.
+    for n in 1..=100 {
+        journal.append(&[event("a", n, 300)]).unwrap();
+    }
     journal.acked(80).unwrap();
     let (acked, unacked) = journal.bytes();
     assert!(acked <= 10_000 && acked > 9_000, "{acked}");
@@ -329,7 +345,7 @@ fn a_new_epoch_keeps_every_row_and_counts_from_one() {
         assert_eq!(read_all(journal, 1), rows, "history is where it was");
         let (epoch, base) = schema::epoch(&journal.connection).unwrap();
         assert_eq!((epoch.as_str(), base), (journal.epoch(), 4));
-        let batch = read::read_from(&journal.connection, base, 1, 1 << 20).unwrap();
+        let batch = read::read_from(&journal.connection, Form::Single, (base, 1), 1 << 20).unwrap();
         assert_eq!((batch.first, batch.last, &batch.items[..]), (1, 6, &items[4..]));
         assert_eq!(schema::meta(&journal.connection, "epoch_why").unwrap().as_deref(), Some("a test"));
     };
@@ -339,7 +355,7 @@ fn a_new_epoch_keeps_every_row_and_counts_from_one() {
     check(&journal);
     // What stands in for pruned items has positions of the epoch, too.
     journal.give_up(5).unwrap();
-    let batch = read::read_from(&journal.connection, 4, 1, 1).unwrap();
+    let batch = read::read_from(&journal.connection, Form::Single, (4, 1), 1).unwrap();
     let gap = gap_of(&batch.items[0]).unwrap();
     assert_eq!((gap.first, gap.last, batch.last), (1, 1, 1));
 }

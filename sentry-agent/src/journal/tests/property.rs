@@ -5,7 +5,7 @@ use proptest::{collection::vec, prelude::*};
 use sentry_proto::v1;
 
 use super::{Journal, Limits, Lost, event, file, gap_of, read_all};
-use crate::journal::prune;
+use crate::journal::books;
 
 #[derive(Clone, Debug)]
 enum Act {
@@ -16,15 +16,21 @@ enum Act {
     Ack(u8),
     /// The collector claimed something else.
     BeginEpoch,
+    /// Refuse the first item that is not acknowledged.
+    GiveUp,
+    /// There is nothing else to do.
+    Merge,
     Reopen(u16, u16),
 }
 
 fn act() -> impl Strategy<Value = Act> {
     prop_oneof![
-        5 => vec((0..3_u8, 0..1_500_usize), 0..12).prop_map(Act::Append),
+        5 => vec((prop_oneof![3 => Just(0_u8), 1 => 1..3_u8], 0..1_500_usize), 0..12).prop_map(Act::Append),
         1 => (1..20_u8).prop_map(Act::Lose),
         3 => any::<u8>().prop_map(Act::Ack),
         1 => Just(Act::BeginEpoch),
+        1 => Just(Act::GiveUp),
+        2 => Just(Act::Merge),
         1 => (any::<u16>(), any::<u16>()).prop_map(|(spool, keep)| Act::Reopen(spool, keep)),
     ]
 }
@@ -70,14 +76,15 @@ fn check(journal: &Journal, model: &Model, limits: Limits) -> Result<(), TestCas
     let (acked, unacked_bytes) = journal.bytes();
     prop_assert!(unacked_bytes <= limits.spool_bytes || unacked.len() <= 1, "{} in the spool", unacked_bytes);
     prop_assert!(acked <= limits.keep_bytes);
-    let sum = "SELECT IFNULL(SUM(bytes), 0) FROM items WHERE (seq > ?1) = ?2";
+    let sum = "SELECT IFNULL(SUM(bytes), 0) FROM items WHERE (last > ?1) = ?2";
     let counted = |unacked: bool| {
         let of = rusqlite::params![i64::try_from(journal.acked_seq()).unwrap(), unacked];
         journal.connection.query_row(sum, of, |row| row.get::<_, i64>(0)).unwrap().unsigned_abs()
     };
     prop_assert_eq!((acked, unacked_bytes), (counted(false), counted(true)));
-    let stored = |after, until| prune::shares(&journal.connection, (after, until)).unwrap();
-    let (spool, history) = (stored(journal.acked_seq(), journal.last_seq()), stored(0, journal.acked_seq()));
+    let stored = |after, until| books::shares(&journal.connection, (after, until)).unwrap();
+    let (spool, history) =
+        (stored(journal.books.border, journal.last_seq()), stored(0, journal.books.border));
     prop_assert_eq!(journal.books.shares.bytes(), spool.bytes());
     prop_assert_eq!(journal.books.kept.bytes(), history.bytes());
     Ok(())
@@ -118,6 +125,8 @@ fn apply(journal: &mut Journal, model: &mut Model, act: &Act, fresh: &mut u64) -
                 (acked, acked, last)
             );
         }
+        Act::GiveUp => journal.give_up(journal.acked_seq() + 1).unwrap(),
+        Act::Merge => while journal.merge().unwrap() {},
         Act::Reopen(..) => {}
     }
     Ok(())

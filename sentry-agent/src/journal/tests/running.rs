@@ -78,7 +78,7 @@ fn a_thread_may_wait_for_room() {
 #[test]
 fn a_flood_of_events_leaves_room_in_the_queue_for_what_else_is_written() {
     let dir = tempfile::tempdir().unwrap();
-    let (_writer, handle) = start(dir.path(), ROOMY, super::super::writer::EVENTS_WAITING + 2);
+    let (_writer, handle) = start(dir.path(), ROOMY, super::super::worker::EVENTS_WAITING + 2);
     let flood = handle.clone();
     let events = std::thread::spawn(move || (1..=10_000).all(|n| flood.submit_event(event("a", n, 1))));
     // At no time is the queue so full of events that another item does not find its place.
