@@ -6,9 +6,9 @@
 //! ```
 //!
 //! Prints one JSON object: `events`, `per_second` (first message to last acknowledgement), `wire`
-//! and `disk` (bytes per event), `cpu_us` (processor time per event of the other side). Events are
-//! made before the clock starts: an agent's processes that open, read and execute files, 380 bytes
-//! each by itself.
+//! and `disk` (bytes per event), `cpu_us` (processor time per event of the other side). The events
+//! are those of a real agent's run (`sentry-story/tests/recorded`), again and again, made before
+//! the clock starts.
 
 use std::{
     fs,
@@ -24,7 +24,6 @@ use sentry_proto::{
     block::Packer,
     v1::{
         self, Ack, FromCollector, FromSensor, Hello, Item, Items, Welcome,
-        event::Kind,
         feed_client::FeedClient,
         feed_server::{Feed, FeedServer},
         from_collector, from_sensor, item,
@@ -150,7 +149,9 @@ fn hello() -> FromSensor {
 }
 
 fn messages(in_blocks: bool, count: u64) -> Result<Vec<FromSensor>, Failed> {
-    let events: Vec<v1::Event> = (1..=count).map(event).collect();
+    let recorded = recorded()?;
+    let lives = (0..).flat_map(|life| recorded.iter().map(move |event| again(life, event)));
+    let events: Vec<v1::Event> = lives.take(usize::try_from(count)?).collect();
     let mut packer = Packer::new()?;
     let (mut messages, mut items, mut first, mut next, mut bytes) = (Vec::new(), Vec::new(), 1, 1, 0);
     let mut rest = &events[..];
@@ -179,67 +180,28 @@ fn message(first_seq: u64, items: Vec<Item>) -> FromSensor {
     FromSensor { message: Some(from_sensor::Message::Items(Items { first_seq, items })) }
 }
 
-fn event(n: u64) -> v1::Event {
-    let process_of = n / 60;
-    let path = |text: String| Some(v1::Path { text, source: 1, truncated: false });
-    let file = |text: String, inode| v1::File {
-        path: path(text),
-        key: Some(v1::FileKey {
-            device_major: 259,
-            device_minor: 2,
-            inode,
-            generation: 7,
-            links: 1,
-            mode: 33188,
-        }),
-    };
-    let key = |tgid: u64| v1::ProcessKey {
-        tgid: u32::try_from(4000 + tgid).unwrap_or(u32::MAX),
-        start_boot_ns: 913_000_000_000 + tgid * 1_713_211,
-    };
-    let kind = match n % 60 {
-        0 => Kind::Fork(v1::Fork { child: Some(key(process_of + 1)) }),
-        1 => Kind::Exec(v1::Exec {
-            requested: path("/usr/bin/node".to_owned()),
-            script: None,
-            by_thread: None,
-        }),
-        59 => Kind::Exit(v1::Exit { code: Some(0), signal: None }),
-        other => {
-            let name = (n * 7919) % 4000;
-            let text = format!("/home/dev/project/node_modules/package-{}/lib/module-{name}.js", name % 97);
-            let file = Some(file(text, 70_000 + name));
-            if other % 9 == 0 {
-                Kind::File(v1::FileAct { act: "truncate".to_owned(), file, ..v1::FileAct::default() })
-            } else {
-                let intent =
-                    Some(v1::OpenIntent { read: true, raw: 0o2_000_000, ..v1::OpenIntent::default() });
-                Kind::Open(v1::Open { file, intent, created: false, attempt: false })
-            }
+/// The events of a coding agent's run.
+fn recorded() -> Result<Vec<v1::Event>, Failed> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../sentry-story/tests/recorded/codex.zst");
+    let bytes = zstd::decode_all(fs::File::open(path)?)?;
+    let (mut rest, mut events) = (bytes.as_slice(), Vec::new());
+    while !rest.is_empty() {
+        if let Some(item::Item::Event(event)) = Item::decode_length_delimited(&mut rest)?.item {
+            events.push(event);
         }
-    };
-    let arguments = ["node", "build.js", "--project"].map(str::to_owned).into();
-    v1::Event {
-        id: format!("0193a5f2-7c11-7e4b-9d0e-3f1b2a6c8d90-b-{n}"),
-        run: "0193a5f2-7c11-7e4b-9d0e-3f1b2a6c8d90".to_owned(),
-        agent: Some(v1::Agent { id: "claude".to_owned(), name: "claude".to_owned() }),
-        ring: v1::event::Ring::Bulk as i32,
-        sequence: n,
-        time_unix_ns: 1_796_000_000_000_000_000 + n * 16_841 + (n * n) % 977,
-        process: Some(v1::Process {
-            key: Some(key(process_of)),
-            tid: u32::try_from(4000 + process_of).unwrap_or(u32::MAX),
-            parent: Some(key(process_of / 8)),
-            executable: Some(file("/usr/bin/node".to_owned(), 1311)),
-            argv: Some(v1::Argv { arguments, truncated: false, full_length_bytes: 24 }),
-            cwd: path("/home/dev/project".to_owned()),
-            uid: Some(1000),
-            gid: Some(1000),
-            euid: Some(1000),
-            pre_existing: false,
-        }),
-        kind: Some(kind),
     }
+    if events.is_empty() { Err("nothing is recorded".into()) } else { Ok(events) }
+}
+
+/// The event as it would be if the agent had done the same so many times before.
+fn again(times: u64, event: &v1::Event) -> v1::Event {
+    let mut event = event.clone();
+    event.time_unix_ns += times * 10_000_000_000;
+    event.sequence += times * 1_000_000;
+    if let Some((before, _)) = event.id.rsplit_once('-') {
+        event.id = format!("{before}-{}", event.sequence);
+    }
+    event
 }
 
 /// Takes every message and acknowledges it.
