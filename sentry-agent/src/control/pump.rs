@@ -86,8 +86,11 @@ impl Pump {
             return Ok(first);
         }
         let mut wanted = VecDeque::new();
+        // What comes meanwhile is newer than all that is looked for here.
+        let end = self.journal.position();
+        let end = end.base + end.last;
         let mut from = Some(first);
-        while let Some(at) = from {
+        while let Some(at) = from.filter(|at| *at <= end) {
             let page = self.journal.page(self.filter.clone(), at).await?;
             for (seq, item) in page.items {
                 if self.is_wanted(&item) {

@@ -168,7 +168,9 @@ impl Control for ControlService {
             Some(target) => Some(self.resolve(target).await?.id),
             None => None,
         };
-        let search = request.search.as_ref().map(Search::new).transpose();
+        // To look for nothing in particular must not cost a look at everything.
+        let search = request.search.as_ref().filter(|search| **search != v1::Search::default());
+        let search = search.map(Search::new).transpose();
         let search = search.map_err(|error| Status::invalid_argument(error_chain(&error)))?;
         let kinds = request.kinds().collect();
         let filter = Filter { run, agent: request.agent, kinds };
