@@ -3,9 +3,10 @@
 //! One bidirectional stream at a time. The collector proves who it is before it gets anything but
 //! the hello, and before anything that it says counts. After Hello and Welcome the stream goes on
 //! behind what the collector says it has, so what a broken stream carried is sent again and nothing
-//! is skipped. Where the collector takes blocks, events go out in those that the journal keeps, else
-//! one by one. Acknowledgements go to the journal, which is where the position lives; one of what was
-//! never sent ends the stream, and a Welcome to what the journal never had begins a new epoch.
+//! is skipped. Where the collector takes blocks, events go out in those that the journal keeps,
+//! else one by one. Acknowledgements go to the journal, which is where the position lives; one of
+//! what was never sent ends the stream, and a Welcome to what the journal never had begins a new
+//! epoch.
 //!
 //! # Limits
 //!
