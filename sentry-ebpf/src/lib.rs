@@ -1,5 +1,5 @@
-//! Kernel side. The modules stand in the order of an event: gate → kernel facts → emit; `probes`
-//! holds one hook family per file, `bin/*` only attaches them, one object per capability.
+//! Kernel side. A module uses those above it: kernel facts → who acts → gate → record → emit;
+//! `probes` holds one hook family per file, `bin/*` only attaches them, one object per capability.
 //!
 //! Kernel memory arrives in `probes` through `kernel`, the rings through `emit`; unsafe there is
 //! for maps of their own and the clock.
@@ -11,15 +11,19 @@ pub mod maps;
 
 pub mod offsets;
 
-pub mod gate;
-
 pub mod kernel;
 
-pub mod emit;
+pub mod subject;
+
+pub mod count;
+
+pub mod gate;
+
+mod record;
 
 mod share;
 
-pub mod count;
+pub mod emit;
 
 pub mod probes;
 

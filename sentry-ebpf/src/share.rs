@@ -18,9 +18,9 @@ use sentry_common::{
 
 use crate::{
     count,
-    emit::{self, Actor},
-    gate::Run,
     maps::{BULK, HELD},
+    record,
+    subject::{Actor, Run},
 };
 
 /// Whether the run may add a record to the bulk ring now. Costs two queries of the ring while it is
@@ -86,7 +86,8 @@ pub fn present(run: &Run, actor: Actor) {
 
 #[inline(always)]
 fn tell(run: &Run, flags: u32, actor: Actor) {
-    let Some(mut record) = emit::critical_untold::<CompletenessRecord>(run, kind::COMPLETENESS, actor) else {
+    let Some(mut record) = record::critical_untold::<CompletenessRecord>(run, kind::COMPLETENESS, actor)
+    else {
         return;
     };
     let fields = record.fields();

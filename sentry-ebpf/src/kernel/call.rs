@@ -7,8 +7,8 @@ use aya_ebpf::{
 };
 use sentry_common::offset as o;
 
-use super::read;
-use crate::{gate, offsets::of};
+use super::{read, task};
+use crate::offsets::of;
 
 /// Syscall numbers of this architecture.
 #[cfg(bpf_target_arch = "aarch64")]
@@ -41,7 +41,7 @@ mod number {
 fn current() -> u64 {
     // SAFETY: the argument is the trusted current task; the result is only read through probe
     // reads.
-    let regs = unsafe { bpf_task_pt_regs(gate::current_task().cast_mut().cast()) } as *const u8;
+    let regs = unsafe { bpf_task_pt_regs(task::current().cast_mut().cast()) } as *const u8;
     read(regs, of(o::REGS_ORIG_AX)).unwrap_or(u64::MAX)
 }
 

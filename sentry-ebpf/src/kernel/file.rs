@@ -2,7 +2,7 @@
 
 use sentry_common::{offset as o, record::process::FileKey};
 
-use super::{read, read_pointer, socket};
+use super::{read, read_pointer};
 use crate::offsets::of;
 
 /// `FMODE_CREATED`: the open made the file (same bit on 5.10–6.18).
@@ -26,19 +26,6 @@ pub fn flags(file: *const u8) -> u32 {
 #[inline(always)]
 pub fn mode(file: *const u8) -> u32 {
     read(file, of(o::FILE_MODE)).unwrap_or(0)
-}
-
-/// The IPv4 or IPv6 `struct sock` behind an open file; null when it is something else.
-#[inline(always)]
-pub fn inet_sock(file: *const u8) -> *const u8 {
-    /// `S_IFMT`, `S_IFSOCK`.
-    const TYPE: u32 = 0o170_000;
-    const SOCKET: u32 = 0o140_000;
-    if key(file).mode & TYPE != SOCKET {
-        return core::ptr::null();
-    }
-    let sock = socket::of_socket(read(file, of(o::FILE_PRIVATE)).unwrap_or(core::ptr::null()));
-    if socket::is_inet(sock) { sock } else { core::ptr::null() }
 }
 
 /// Identity of an open file.

@@ -52,6 +52,16 @@ pub fn of_socket(socket: *const u8) -> *const u8 {
     read(socket, of(o::SOCKET_SK)).unwrap_or(core::ptr::null())
 }
 
+/// The IPv4 or IPv6 `struct sock` behind an open file; null when it is something else.
+#[inline(always)]
+pub fn of_file(opened: *const u8) -> *const u8 {
+    if !file::is_socket(file::key(opened).mode) {
+        return core::ptr::null();
+    }
+    let sock = of_socket(read(opened, of(o::FILE_PRIVATE)).unwrap_or(core::ptr::null()));
+    if is_inet(sock) { sock } else { core::ptr::null() }
+}
+
 /// The `struct sock` behind a descriptor of `task`; `None` when it is no socket (any more).
 #[inline(always)]
 pub fn of_descriptor(task: *const u8, descriptor: u32) -> Option<*const u8> {

@@ -1,9 +1,17 @@
 //! `task_struct` and what hangs on it.
 
+use aya_ebpf::helpers::generated::bpf_get_current_task_btf;
 use sentry_common::{offset as o, table::COMM_BYTES};
 
 use super::{read, read_pointer};
 use crate::offsets::of;
+
+/// The current task, as a pointer the verifier trusts.
+#[inline(always)]
+pub fn current() -> *const u8 {
+    // SAFETY: no preconditions.
+    unsafe { bpf_get_current_task_btf() }.cast_const().cast()
+}
 
 /// Thread id in the initial pid namespace.
 #[inline(always)]

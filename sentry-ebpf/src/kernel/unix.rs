@@ -4,16 +4,13 @@ use aya_ebpf::helpers::generated::bpf_probe_read_kernel;
 use sentry_common::{
     offset as o,
     record::{
-        network::{ABSTRACT, PEER_IN_RUN, UnixRecord},
+        network::{ABSTRACT, UnixRecord},
         text::{ArgumentText, UNREADABLE},
     },
 };
 
 use super::{cgroup, read, task};
-use crate::{
-    gate::{self, Run},
-    offsets::of,
-};
+use crate::offsets::of;
 
 /// `sizeof(sa_family_t)`: where `sun_path` begins.
 const FAMILY: u32 = 2;
@@ -30,11 +27,12 @@ pub fn peer(sock: *const u8) -> *const u8 {
     pointer(sock, o::UNIX_PEER)
 }
 
-/// Fills everything of the record but `socket_type` and `error`: the name that the peer's `struct
-/// sock` was bound to, and the process that called listen(2) on it. The kernel keeps no process for
-/// a datagram socket that was only bound; its maker's uid is known.
+/// Fills everything of the record but `socket_type`, `error` and whether the peer is in the run:
+/// the name that the peer's `struct sock` was bound to, and the process that called listen(2) on
+/// it. The kernel keeps no process for a datagram socket that was only bound; its maker's uid is
+/// known.
 #[inline(always)]
-pub fn write_peer(run: &Run, peer: *const u8, fields: &mut UnixRecord) {
+pub fn write_peer(peer: *const u8, fields: &mut UnixRecord) {
     fields.reserved = 0;
     fields.reserved2 = 0;
     fields.flags = write_name(pointer(peer, o::UNIX_ADDRESS), &mut fields.name);
@@ -50,9 +48,6 @@ pub fn write_peer(run: &Run, peer: *const u8, fields: &mut UnixRecord) {
         let leader = (link as *const u8).wrapping_sub(of(o::TASK_PID_LINKS) + TGID * LINK);
         fields.peer_start_boot_ns = task::start(leader);
         fields.peer_cgroup = cgroup::of_task(leader);
-        if gate::owns_process(run, fields.peer_tgid, fields.peer_start_boot_ns) {
-            fields.flags |= PEER_IN_RUN;
-        }
     }
 }
 
