@@ -4,7 +4,7 @@
 //! Kernel memory arrives in `probes` through `kernel`, the rings through `emit`; unsafe there is
 //! for maps of their own and the clock.
 #![no_std]
-#![feature(core_intrinsics)]
+#![feature(asm_experimental_arch, core_intrinsics)]
 #![expect(internal_features, reason = "atomics that give the old value: see `count`")]
 
 pub mod maps;

@@ -46,7 +46,7 @@ impl Actor {
             // No process: the kernel connects on its own behalf.
             return None;
         }
-        // SAFETY: no preconditions; the address is only read through probe reads.
+        // SAFETY: no preconditions.
         let task = unsafe { bpf_get_current_task() } as *const u8;
         Some(Self { tgid, tid: id as u32, start_boot_ns: task::process_start(task) })
     }
@@ -55,7 +55,7 @@ impl Actor {
     /// (6.1).
     #[inline(always)]
     pub fn current_in_packet_program() -> Self {
-        // SAFETY: no preconditions; the address is only read through probe reads.
+        // SAFETY: no preconditions.
         Self::of(unsafe { bpf_get_current_task() } as *const u8)
     }
 
