@@ -24,6 +24,9 @@ pub const CALL: u32 = 0x0000_2085;
 pub const OF_OPTIONAL_FEATURES: [&str; 6] =
     ["module", "io_kiocb", "io_open", "io_unlink", "io_rename", "io_mkdir"];
 
+/// What a field was called before (until 6.13).
+pub const EARLIER_NAMES: [(usize, &str); 1] = [(DENTRY_INLINE_NAME, "d_iname")];
+
 macro_rules! offsets {
     ($($name:ident = $type:literal . $($field:literal).+ ;)+) => {
         offsets!(@count 0u32; $($name)+);
@@ -76,6 +79,8 @@ offsets! {
     PATH_MNT = "path"."mnt";
     PATH_DENTRY = "path"."dentry";
     DENTRY_NAME = "dentry"."d_name"."name";
+    DENTRY_LENGTH = "dentry"."d_name"."len";
+    DENTRY_INLINE_NAME = "dentry"."d_shortname";
     DENTRY_PARENT = "dentry"."d_parent";
     DENTRY_INODE = "dentry"."d_inode";
     INODE_NUMBER = "inode"."i_ino";

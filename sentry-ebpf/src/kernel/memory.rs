@@ -93,3 +93,15 @@ fn cast(address: *const u8, type_id: u32) -> *const u8 {
     }
     typed
 }
+
+/// Writes a word where nothing says how it is aligned: the compiler would write it byte by byte.
+///
+/// # Safety
+/// Eight bytes at `address` are the program's.
+#[inline(always)]
+pub(crate) unsafe fn store(address: *mut u8, word: u64) {
+    // SAFETY: by contract.
+    unsafe {
+        asm!("*(u64 *)({address} + 0) = {word}", address = in(reg) address, word = in(reg) word, options(nostack));
+    }
+}

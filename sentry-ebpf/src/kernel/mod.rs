@@ -22,4 +22,4 @@ pub mod unix;
 
 pub mod user;
 
-pub(crate) use memory::{copy, is_typed, read, read_behind, read_pointer};
+pub(crate) use memory::{copy, is_typed, read, read_behind, read_pointer, store};

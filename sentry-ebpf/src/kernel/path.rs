@@ -6,7 +6,7 @@ use sentry_common::{
     record::text::{DETACHED, PATH_CAPACITY, PATH_SLACK, PathText, TRUNCATED, UNREADABLE},
 };
 
-use super::{copy, is_typed, read, read_pointer};
+use super::{copy, is_typed, read, read_behind, read_pointer, store};
 use crate::offsets::of;
 
 /// Most components and mount crossings of one walk; beyond it the path is marked truncated.
@@ -47,7 +47,7 @@ pub fn write_below_mount(mut dentry: *const u8, out: &mut PathText) {
     for _ in 0..STEPS {
         let Some((parent, name)) = parent_and_name(dentry) else { return };
         // The root is called "/" and ends the path.
-        if append(name, out).is_err() || parent == dentry {
+        if append(dentry, name, out).is_err() || parent == dentry {
             return;
         }
         dentry = parent;
@@ -90,7 +90,7 @@ fn walk(mut mount: *const u8, mut dentry: *const u8, out: &mut PathText) -> u32 
             continue;
         }
         let Some((parent, name)) = parent_and_name(dentry) else { return UNREADABLE };
-        if let Err(flags) = append(name, out) {
+        if let Err(flags) = append(dentry, name, out) {
             return flags;
         }
         if parent == dentry {
@@ -116,8 +116,9 @@ fn parent_and_name(dentry: *const u8) -> Option<(*const u8, *const u8)> {
     if parent.is_null() || name.is_null() { None } else { Some((parent, name)) }
 }
 
+/// Appends the name of `dentry`, which stands at `name`.
 #[inline(always)]
-fn append(name: *const u8, out: &mut PathText) -> Result<(), u32> {
+fn append(dentry: *const u8, name: *const u8, out: &mut PathText) -> Result<(), u32> {
     // VERIFIER: the running length is read back from the record at each step, as an unknown number.
     // Kept in a register its range differs on every path through the loop, and 6.18 gives up after
     // a million instructions. SAFETY: a reference is readable.
@@ -126,17 +127,46 @@ fn append(name: *const u8, out: &mut PathText) -> Result<(), u32> {
         return Err(TRUNCATED);
     }
     // SAFETY: length < PATH_CAPACITY, and PATH_SLACK bytes stand behind it.
-    let read = unsafe {
-        bpf_probe_read_kernel_str(
-            out.bytes.as_mut_ptr().add(length).cast(),
-            PATH_SLACK as u32,
-            name.cast_mut().cast(),
-        )
+    let room = unsafe { out.bytes.as_mut_ptr().add(length) };
+    let added = match short_name(dentry, name, room) {
+        0 => text(name, room)?,
+        added => added,
     };
-    if read <= 0 {
-        return Err(UNREADABLE);
-    }
     // SAFETY: as above.
-    unsafe { (&raw mut out.length).write_volatile((length + read as usize) as u32) };
+    unsafe { (&raw mut out.length).write_volatile((length + added) as u32) };
     Ok(())
+}
+
+/// Copies a name that stands in its dentry, as most do, by loads. Bytes written with the NUL
+/// behind it; 0 for a name that stands elsewhere or is not read by loads.
+#[inline(always)]
+fn short_name(dentry: *const u8, name: *const u8, room: *mut u8) -> usize {
+    /// Of the 32 to 40 bytes in a dentry those that every kernel has.
+    const WORDS: usize = 4;
+    const WORD: usize = size_of::<u64>();
+    if !is_typed(o::DENTRY_INLINE_NAME) || name != dentry.wrapping_add(of(o::DENTRY_INLINE_NAME)) {
+        return 0;
+    }
+    let length = read::<u32>(dentry, o::DENTRY_LENGTH) as usize;
+    if length == 0 || length >= WORDS * WORD {
+        return 0;
+    }
+    // All of them: a branch at each would treble what the verifier goes through.
+    for index in 0..WORDS {
+        let word = read_behind(dentry, o::DENTRY_INLINE_NAME, index * WORD);
+        // SAFETY: PATH_SLACK bytes stand at `room`.
+        unsafe { store(room.add(index * WORD), word) };
+    }
+    // A name that was being changed has its NUL elsewhere.
+    // SAFETY: as above.
+    unsafe { room.add(length).write_volatile(0) };
+    length + 1
+}
+
+/// Copies a name that ends with NUL; bytes written with it.
+#[inline(always)]
+fn text(name: *const u8, room: *mut u8) -> Result<usize, u32> {
+    // SAFETY: PATH_SLACK bytes stand at `room`; the helper checks the source.
+    let read = unsafe { bpf_probe_read_kernel_str(room.cast(), PATH_SLACK as u32, name.cast_mut().cast()) };
+    if read > 0 { Ok(read as usize) } else { Err(UNREADABLE) }
 }

@@ -109,8 +109,11 @@ fn resolve(btf: &Path) -> Result<Offsets, LoadError> {
         Offsets { values: [offset::ABSENT; offset::COUNT], ids: None, missing: Vec::new(), misfits };
     for (index, (name, fields)) in offset::FIELDS.iter().enumerate() {
         let path = fields.join(".");
+        let earlier = offset::EARLIER_NAMES.iter().find(|(of, _)| *of == index).map(|(_, name)| *name);
         let id = ids.get(*name).copied();
-        match id.and_then(|id| Some((id, types.offset_of(id, &path).ok()?))) {
+        let find = |path: &str| types.offset_of(id?, path).ok();
+        let found = find(&path).or_else(|| find(earlier?));
+        match id.zip(found) {
             Some((id, (_, Offset::ByteOffset(bytes)))) => {
                 offsets.values[index] = bytes;
                 of_fields[index] = id;
