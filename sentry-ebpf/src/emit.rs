@@ -6,7 +6,7 @@ use aya_ebpf::{
 };
 use sentry_common::{abi::ring, record::network::NetworkRecord};
 
-use crate::{count, maps::BULK, record::critical_untold, share};
+use crate::{count, kernel::clock::now_boot_ns, maps::BULK, record::critical_untold, share};
 
 pub use crate::{
     record::Record,
@@ -17,9 +17,10 @@ pub use crate::{
 /// ends, and the ring holds thousands of each.
 #[inline(always)]
 pub fn critical<T: 'static>(run: &Run, kind: u16, actor: Actor) -> Option<Record<T>> {
-    let record = critical_untold(run, kind, actor);
+    let now = now_boot_ns();
+    let record = critical_untold(run, kind, actor, now);
     if record.is_none() {
-        share::missing(run, actor);
+        share::missing(run, actor, now);
     }
     record
 }
@@ -27,20 +28,21 @@ pub fn critical<T: 'static>(run: &Run, kind: u16, actor: Actor) -> Option<Record
 /// A record in the bulk ring, if the run's share of it allows.
 #[inline(always)]
 pub fn bulk<T: 'static>(run: &Run, kind: u16, actor: Actor) -> Option<Record<T>> {
+    let now = now_boot_ns();
     let sequence = count::next(run, |block| &raw mut block.generated[ring::BULK]);
-    if !share::has_room(run) {
+    if !share::has_room(run, now) {
         count::add(run, |block| &raw mut block.throttled[ring::BULK]);
-        share::missing(run, actor);
+        share::missing(run, actor, now);
         return None;
     }
     match BULK.reserve_untyped::<T>(0) {
         Some(entry) => {
-            share::present(run, actor);
-            Some(Record::start(entry, run, kind, ring::BULK, sequence, actor))
+            share::present(run, actor, now);
+            Some(Record::start(entry, run, kind, ring::BULK, sequence, actor, now))
         }
         None => {
             count::add(run, |block| &raw mut block.lost[ring::BULK]);
-            share::missing(run, actor);
+            share::missing(run, actor, now);
             None
         }
     }

@@ -2,7 +2,7 @@
 //! `probes` holds one hook family per file, `bin/*` only attaches them, one object per capability.
 //!
 //! Kernel memory arrives in `probes` through `kernel`, the rings through `emit`; unsafe there is
-//! for maps of their own and the clock.
+//! for maps of their own.
 #![no_std]
 #![feature(asm_experimental_arch, core_intrinsics)]
 #![expect(internal_features, reason = "atomics that give the old value: see `count`")]

@@ -3,7 +3,7 @@
 //! Programs are preemptible (since 5.11), so a per-CPU scratch buffer would be shared by two
 //! programs at once.
 
-use aya_ebpf::{helpers::generated::bpf_ktime_get_boot_ns, maps::ring_buf::RingBufEntry};
+use aya_ebpf::maps::ring_buf::RingBufEntry;
 use sentry_common::abi::{RecordHeader, SCHEMA_VERSION, ring};
 
 use crate::{
@@ -18,10 +18,10 @@ pub struct Record<T: 'static>(RingBufEntry<T>);
 
 /// A record in the critical ring, whose loss is counted but not told of: for the telling itself.
 #[inline(always)]
-pub(crate) fn critical_untold<T: 'static>(run: &Run, kind: u16, actor: Actor) -> Option<Record<T>> {
+pub(crate) fn critical_untold<T: 'static>(run: &Run, kind: u16, actor: Actor, now: u64) -> Option<Record<T>> {
     let sequence = count::next(run, |block| &raw mut block.generated[ring::CRITICAL]);
     match CRITICAL.reserve_untyped::<T>(0) {
-        Some(entry) => Some(Record::start(entry, run, kind, ring::CRITICAL, sequence, actor)),
+        Some(entry) => Some(Record::start(entry, run, kind, ring::CRITICAL, sequence, actor, now)),
         None => {
             count::add(run, |block| &raw mut block.lost[ring::CRITICAL]);
             None
@@ -38,6 +38,7 @@ impl<T: 'static> Record<T> {
         ring: usize,
         sequence: u64,
         actor: Actor,
+        now: u64,
     ) -> Self {
         // SAFETY: every record type starts with a header (repr(C), first field).
         unsafe {
@@ -48,7 +49,7 @@ impl<T: 'static> Record<T> {
                 run_slot: run.tag.slot,
                 run_generation: run.tag.generation,
                 sequence,
-                time_boot_ns: bpf_ktime_get_boot_ns(),
+                time_boot_ns: now,
                 tgid: actor.tgid,
                 tid: actor.tid,
                 start_boot_ns: actor.start_boot_ns,

@@ -1,5 +1,7 @@
 //! Facts read from kernel structures, at the offsets of [`crate::offsets`].
 
+pub mod clock;
+
 mod memory;
 
 pub mod cgroup;

@@ -90,11 +90,13 @@ impl<'a> Loader<'a> {
         let types = ids.map_or([offset::UNTYPED; offset::COUNT], |ids| ids.of_fields);
         let values = self.offsets.values.into_iter().zip(types);
         let fields: Vec<u32> = values.flat_map(|(offset, structure)| [offset, structure]).collect();
+        let bulk_bytes = u64::from(self.rings.bulk_bytes);
         let mut loader = EbpfLoader::new();
         loader
             .btf(Some(self.btf))
             .allow_unsupported_maps()
             .override_global(offset::GLOBAL, &fields[..], true)
+            .override_global("BULK_BYTES", &bulk_bytes, true)
             .map_max_entries("CRITICAL", self.rings.critical_bytes)
             .map_max_entries("BULK", self.rings.bulk_bytes);
         for name in SHARED {
