@@ -67,12 +67,26 @@ pub fn of_member(task: *const u8) -> Option<Run> {
     find(task, true)
 }
 
+/// Whether `task` can be in a run, without looking for its tag. Cost: a read of one field and,
+/// where no program keeps anything for the task, of one row.
+#[inline(always)]
+pub fn may_be_member(task: *const u8) -> bool {
+    // SAFETY: callers pass trusted task pointers.
+    let has_storage = unsafe { task::has_storage(task) };
+    has_storage || tags_are_missing()
+}
+
+#[inline(always)]
+fn tags_are_missing() -> bool {
+    TAGS_MISSING.get(0).copied().unwrap_or(0) != 0
+}
+
 #[inline(always)]
 fn find(task: *const u8, thorough: bool) -> Option<Run> {
     if let Some(run) = tag_of(task).and_then(resolve) {
         return Some(run);
     }
-    if !thorough && TAGS_MISSING.get(0).copied()? == 0 {
+    if !thorough && !tags_are_missing() {
         return None;
     }
     // Most are in no run: nothing else is read of them.
