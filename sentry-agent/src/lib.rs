@@ -7,17 +7,17 @@
 
 mod agent_name;
 
-pub mod config;
-
 pub mod container;
 
 pub mod select;
 
-pub mod runs;
+pub mod config;
 
 pub mod enrich;
 
 pub mod digest;
+
+pub mod runs;
 
 pub mod enforce;
 
@@ -30,6 +30,8 @@ pub mod export;
 pub mod sink;
 
 pub mod stage;
+
+pub mod status;
 
 pub mod control;
 

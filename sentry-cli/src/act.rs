@@ -12,8 +12,9 @@ use super::{
     render::{
         self, finding,
         json::{self, Origin},
-        report,
+        report::{self, Form},
     },
+    story,
 };
 
 pub(super) fn mode(enforce: bool) -> v1::Mode {
@@ -45,9 +46,10 @@ pub(super) fn untag(args: &TargetArgs) -> Result<Exit, CliError> {
         let mut client = connect(&args.socket.socket).await?;
         let origin = Origin::of(&client.status(v1::StatusRequest::default()).await?.into_inner());
         let reply = client.untag(v1::TargetRequest { target: args.target.clone() }).await?;
-        Ok(origin.report(&reply.into_inner()))
+        story::told(&mut client, &reply.into_inner(), &origin, false).await
     })?;
-    out::print(&if args.json { json::line(&report) } else { report::text(&report) })?;
+    let form = Form { width: out::width(), ..Form::default() };
+    out::print(&if args.json { json::line(&report) } else { report::text(&report, form) })?;
     Ok(Exit::Ok)
 }
 

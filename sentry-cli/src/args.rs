@@ -1,12 +1,21 @@
 //! The command line.
 
+mod socket;
+
+mod read;
+
 use std::{ffi::OsString, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, builder::styling};
 use sentry_service::log::Format;
 
+pub(crate) use read::{
+    AgentsArgs, DiffArgs, EventFormat, EventsArgs, ExplainArgs, HistoryArgs, ReportArgs, TreeArgs,
+};
+pub(crate) use socket::SocketArgs;
+
 use super::exit;
-use sentry_agent::config::{Flags, defaults};
+use sentry_agent::config::Flags;
 
 const STYLES: styling::Styles = styling::Styles::styled()
     .header(styling::AnsiColor::Green.on_default().bold())
@@ -24,83 +33,112 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Runs the sensor in the foreground.
+    /// Run the sensor in the foreground.
     #[command(after_help = "\
 Examples:
   sentry sensor
   sentry sensor --config ./sensor.yaml --log-format json
   sentry sensor --state-dir /tmp/s --socket /tmp/s/sensor.sock --collector unix:/tmp/s/feed.sock")]
     Sensor(SensorArgs),
-    /// Runs a command under watch, as you, and reports what it did.
+    /// Run a command under watch, as you, and report what it did.
     #[command(after_help = "\
 Examples:
-  sentry run -- claude
-  sentry run --enforce --name nightly -- codex exec 'fix the tests'
-  sentry run --enforce --restart 2 --report=run.txt -- ./agent.sh
+  sentry run claude
+  sentry run --enforce --name nightly codex exec 'fix the tests'
+  sentry run --enforce --restart 2 --report=run.txt -- ./agent.sh -v
 
 Without --enforce the sensor decides and records, but does not act. Standard input, output, terminal and exit code
 are the command's own; the report goes to standard error.")]
     Run(RunArgs),
-    /// Enters a run and becomes the command.
+    /// Enter a run and become the command.
     #[command(hide = true)]
     Enter(EnterArgs),
-    /// Watches an existing cgroup as an agent.
+    /// Watch an existing cgroup as an agent.
     #[command(after_help = "\
 Examples:
   sentry tag system.slice/my-agent.service --name my-agent
   sentry tag /sys/fs/cgroup/user.slice/agents --name agents --enforce")]
     Tag(TagArgs),
-    /// Ends the watch over a tagged cgroup; its processes go on.
+    /// End the watch over a tagged cgroup; its processes go on.
     Untag(TargetArgs),
-    /// Lists agents and their runs.
+    /// List agents and their runs.
     Agents(AgentsArgs),
-    /// Shows what runs did.
+    /// Show what runs did, event by event.
     #[command(after_help = "\
 Examples:
-  sentry events --limit 50
+  sentry events --since 10m --path '~/.aws/*'              # who opened it, newest run or not
+  sentry events --run 0199aa --type exec,connect --no-libs
+  sentry events --dest 169.254.169.254                     # address, network, port or name
+  sentry events --run 0199aa --call 3 --format long
   sentry events --agent claude --follow
   sentry events --run 0199aa --json | jq .    # OCSF 1.9.0, one object per line")]
-    Events(HistoryArgs),
-    /// Shows what was found about runs.
+    Events(EventsArgs),
+    /// Show what was found about runs.
     #[command(after_help = "\
 Examples:
   sentry findings
   sentry findings --agent claude --follow
   sentry findings --json | jq '.finding_info.title'")]
     Findings(HistoryArgs),
-    /// Shows how a finding or decision came about.
-    #[command(after_help = "Example:\n  sentry explain 019a2f3c-7a10-7c44-9b52-0d5f2c1e8a11-f-1")]
+    /// Show how a finding or decision came about.
+    #[command(after_help = "\
+Examples:
+  sentry explain                                              # the newest finding
+  sentry explain 019a2f3c-7a10-7c44-9b52-0d5f2c1e8a11-f-1
+  sentry explain 019a2f3c-7a1                                 # a unique beginning is enough")]
     Explain(ExplainArgs),
-    /// Stops all processes of a run; `thaw` undoes it.
+    /// Stop all processes of a run; `thaw` undoes it.
     #[command(after_help = "Example:\n  sentry freeze claude --reason 'looking into it'")]
     Freeze(ActArgs),
-    /// Lets a frozen run go on.
+    /// Let a frozen run go on.
     Thaw(ActArgs),
-    /// Kills all processes of a run; cannot be undone.
+    /// Kill all processes of a run; this cannot be undone.
     Kill(ActArgs),
-    /// Shows the report of a run again.
+    /// Report what a run did: how it ended, what it changed, ran, read and reached.
+    #[command(after_help = "\
+Examples:
+  sentry report                     # of the newest run
+  sentry report 0199aa --calls      # each call with its programs and files
+  sentry report 0199aa --json | jq '.activity.calls[].command'
+
+Changed files are marked as `git status` does: A added, M modified, D deleted, R renamed; W written, where it
+is not known whether the file was there before.")]
     Report(ReportArgs),
-    /// Works on the ledger.
+    /// Show the processes of a run as a tree.
+    #[command(after_help = "\
+Examples:
+  sentry tree                       # of the newest run
+  sentry tree 0199aa --all          # equal processes side by side are not folded
+
+A number in brackets is the call that a process belongs to, as in the report.")]
+    Tree(TreeArgs),
+    /// Show what one run did that another did not.
+    #[command(after_help = "\
+Examples:
+  sentry diff 0199aa 0199bb         # what 0199bb did and 0199aa did not
+  sentry diff 0199aa 0199bb --json")]
+    Diff(DiffArgs),
+    /// Verify the ledger.
     #[command(subcommand)]
     Ledger(LedgerCommand),
-    /// Says what this kernel lets the sensor see and refuse.
+    /// Show what this kernel lets the sensor see and refuse.
     Doctor(DoctorArgs),
-    /// Says how the sensor is.
+    /// Show sensor health.
     #[command(after_help = "\
 A canary process acts under watch, and each of its acts has to come back through the kernel's hooks. A hook that is silent is
 named, and the exit code is 1. While runs exist the sensor does the same every few seconds.")]
     Health(HealthArgs),
-    /// Works on the configuration.
+    /// Check the configuration, or print an example.
     #[command(subcommand)]
     Config(ConfigCommand),
-    /// Prints completions for a shell.
+    /// Print completions for a shell.
     #[command(after_help = "Example:\n  sentry completions bash > /etc/bash_completion.d/sentry")]
     Completions { shell: clap_complete::Shell },
-    /// Shows it all on this host: a runaway is launched, found, frozen, killed and started again.
+    /// Run a demo on this host: a runaway is launched, found, frozen, killed and started again.
     #[command(after_help = "\
 Needs root. Starts a collector and a sensor of its own in a scratch directory, touches nothing else, and cleans up.")]
     Demo,
-    /// Writes what packages have beside the program into a directory.
+    /// Write what packages have beside the program into a directory.
     #[command(hide = true)]
     Packaging { dir: PathBuf },
     /// The demo's runaway.
@@ -112,13 +150,6 @@ Needs root. Starts a collector and a sensor of its own in a scratch directory, t
         #[arg(long)]
         leaf: bool,
     },
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct SocketArgs {
-    /// The sensor's control socket.
-    #[arg(long, value_name = "PATH", env = "AGENTSENTRY_SOCKET", default_value = defaults::SOCKET)]
-    pub(crate) socket: PathBuf,
 }
 
 #[derive(Debug, Args)]
@@ -171,16 +202,16 @@ pub(crate) struct RunArgs {
     /// Name of the agent; by default the command's file name.
     #[arg(long)]
     pub(crate) name: Option<String>,
-    /// Lets the sensor act: freeze and kill a runaway.
+    /// Let the sensor act: freeze and kill a runaway.
     #[arg(long)]
     pub(crate) enforce: bool,
-    /// Starts the command again, up to this often, when the sensor killed it.
+    /// Start the command again when the sensor killed it, at most N times.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) restart: u32,
     /// The report as JSON.
     #[arg(long)]
     pub(crate) json: bool,
-    /// Writes the report to FILE instead of standard error.
+    /// Write the report to FILE instead of standard error.
     #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true)]
     pub(crate) report: Option<Option<PathBuf>>,
     /// No report and no notes on standard error.
@@ -189,7 +220,7 @@ pub(crate) struct RunArgs {
     #[command(flatten)]
     pub(crate) socket: SocketArgs,
     /// The command and its arguments.
-    #[arg(last = true, required = true, value_name = "CMD")]
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true, value_name = "CMD")]
     pub(crate) command: Vec<OsString>,
 }
 
@@ -209,7 +240,7 @@ pub(crate) struct TagArgs {
     /// Name of the agent.
     #[arg(long)]
     pub(crate) name: String,
-    /// Lets the sensor act on it.
+    /// Let the sensor act on it.
     #[arg(long)]
     pub(crate) enforce: bool,
     /// JSON on standard output.
@@ -231,67 +262,12 @@ pub(crate) struct TargetArgs {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct AgentsArgs {
-    /// Ended runs too.
-    #[arg(long)]
-    pub(crate) all: bool,
-    /// One JSON object per run.
-    #[arg(long)]
-    pub(crate) json: bool,
-    #[command(flatten)]
-    pub(crate) socket: SocketArgs,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct HistoryArgs {
-    /// Only of this agent.
-    #[arg(long, value_name = "NAME")]
-    pub(crate) agent: Option<String>,
-    /// Only of this run: its id, or a unique beginning of it.
-    #[arg(long, value_name = "RUN")]
-    pub(crate) run: Option<String>,
-    /// Goes on with what happens from now on.
-    #[arg(long, short)]
-    pub(crate) follow: bool,
-    /// At most this many of the newest; 0: all that is kept.
-    #[arg(long, value_name = "N", default_value_t = 1000)]
-    pub(crate) limit: u64,
-    /// OCSF 1.9.0, one JSON object per line.
-    #[arg(long)]
-    pub(crate) json: bool,
-    #[command(flatten)]
-    pub(crate) socket: SocketArgs,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct ExplainArgs {
-    /// Id of a finding or a decision, as `sentry findings` shows it.
-    pub(crate) id: String,
-    /// JSON lines: the finding in OCSF, its events, decisions and outcomes.
-    #[arg(long)]
-    pub(crate) json: bool,
-    #[command(flatten)]
-    pub(crate) socket: SocketArgs,
-}
-
-#[derive(Debug, Args)]
 pub(crate) struct ActArgs {
     /// Run id, a unique beginning of one, or an agent with one live run.
     pub(crate) target: String,
-    /// Why; stands in the ledger.
+    /// Reason, recorded in the ledger.
     #[arg(long, default_value = "")]
     pub(crate) reason: String,
-    /// JSON on standard output.
-    #[arg(long)]
-    pub(crate) json: bool,
-    #[command(flatten)]
-    pub(crate) socket: SocketArgs,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct ReportArgs {
-    /// Run id, or a unique beginning of one.
-    pub(crate) run: String,
     /// JSON on standard output.
     #[arg(long)]
     pub(crate) json: bool,

@@ -34,10 +34,19 @@ pub(crate) enum CliError {
     Incomplete { field: &'static str },
     #[error("no {what} `{id}` is kept; `sentry {list}` lists what is")]
     NotKept { what: &'static str, id: String, list: &'static str },
+    #[error("`{id}` is the beginning of more than one {what}, such as {one} and {other}; give more of it")]
+    Ambiguous { what: &'static str, id: String, one: String, other: String },
+    #[error("there is no {what}: {next}")]
+    Nothing { what: &'static str, next: &'static str },
     #[error(transparent)]
     Config(#[from] ConfigError),
     #[error(transparent)]
     Check(#[from] CheckError),
+    /// A data file inside of the program is broken.
+    #[error(transparent)]
+    Knowledge(#[from] sentry_story::DataError),
+    #[error(transparent)]
+    Search(#[from] sentry_story::SearchError),
     #[error(
         "there is no {}, so the defaults hold and there is nothing to check; name the file that \
          is meant",
@@ -77,8 +86,9 @@ impl CliError {
             Self::SocketDenied { .. } => Exit::NoPermission,
             Self::NoSensor { .. } | Self::Connect { .. } => Exit::Unavailable,
             Self::Sensor(status) => of_code(status.code()),
-            Self::Incomplete { .. } => Exit::Internal,
-            Self::NotKept { .. } => Exit::NoInput,
+            Self::Incomplete { .. } | Self::Knowledge(_) => Exit::Internal,
+            Self::Search(_) => Exit::Usage,
+            Self::NotKept { .. } | Self::Ambiguous { .. } | Self::Nothing { .. } => Exit::NoInput,
             Self::Config(ConfigError::Unreadable { .. }) | Self::NoConfig { .. } => Exit::NoInput,
             Self::Check(error) if error.is_about_reading() => Exit::NoInput,
             Self::Check(_) => Exit::Config,

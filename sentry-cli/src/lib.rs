@@ -24,11 +24,19 @@ mod render;
 
 mod query;
 
+mod when;
+
+mod events;
+
+mod story;
+
 mod act;
 
 mod sensor;
 
 mod local;
+
+mod live;
 
 mod run;
 
@@ -74,13 +82,15 @@ fn dispatch(command: Command) -> Result<ExitCode, CliError> {
         Command::Tag(args) => act::tag(&args)?,
         Command::Untag(args) => act::untag(&args)?,
         Command::Agents(args) => query::agents(&args)?,
-        Command::Events(args) => query::events(&args)?,
+        Command::Events(args) => events::events(&args)?,
         Command::Findings(args) => query::findings(&args)?,
         Command::Explain(args) => query::explain(&args)?,
         Command::Freeze(args) => act::act(&args, sentry_proto::v1::Action::Freeze)?,
         Command::Thaw(args) => act::act(&args, sentry_proto::v1::Action::Thaw)?,
         Command::Kill(args) => act::act(&args, sentry_proto::v1::Action::Kill)?,
-        Command::Report(args) => query::report(&args)?,
+        Command::Report(args) => story::report(&args)?,
+        Command::Tree(args) => story::tree(&args)?,
+        Command::Diff(args) => story::diff(&args)?,
         Command::Health(args) => query::health(&args)?,
         Command::Ledger(LedgerCommand::Verify { dir, json }) => local::ledger_verify(&dir, json)?,
         Command::Doctor(args) if args.programs => local::program_costs(args.json)?,

@@ -23,3 +23,11 @@ pub(crate) fn plain(text: &str) -> Result<String, io::Error> {
     String::from_utf8(stripped.into_inner())
         .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
 }
+
+/// Columns of the terminal that shows standard error or output; 80 where there is none.
+pub(crate) fn width() -> usize {
+    const DEFAULT: usize = 80;
+    let size = rustix::termios::tcgetwinsize(io::stderr())
+        .or_else(|_error| rustix::termios::tcgetwinsize(io::stdout()));
+    size.map_or(DEFAULT, |size| usize::from(size.ws_col).clamp(60, 160))
+}

@@ -6,16 +6,16 @@ use sentry_proto::v1::{self, ItemKind, item::Item};
 use sentry_view::Run;
 
 use super::{
-    args::{AgentsArgs, ExplainArgs, HealthArgs, HistoryArgs, ReportArgs},
+    args::{AgentsArgs, ExplainArgs, HealthArgs, HistoryArgs, SocketArgs},
     client::{Client, block_on, connect},
     error::CliError,
     exit::Exit,
     out,
     render::{
-        self, event,
+        self,
         finding::{self, Explained},
         json::{self, Origin},
-        report as report_text, status,
+        status,
     },
 };
 
@@ -51,66 +51,55 @@ pub(super) async fn runs(client: &mut Client, include_ended: bool) -> Result<Vec
     }
 }
 
-pub(super) fn events(args: &HistoryArgs) -> Result<Exit, CliError> {
-    history(args, &[ItemKind::Event, ItemKind::Gap], |origin, item| match item {
-        Item::Event(event) if args.json => Some(json::line(&origin.event(event))),
-        Item::Event(event) => Some(event::line(event)),
-        Item::Gap(gap) if args.json => Some(json::line(&json::gap(gap))),
-        Item::Gap(gap) => Some(gap_line(gap)),
-        _ => None,
-    })
-}
-
 pub(super) fn findings(args: &HistoryArgs) -> Result<Exit, CliError> {
-    history(args, &[ItemKind::Finding], |origin, item| match item {
-        Item::Finding(finding) if args.json => Some(json::line(&origin.finding(&finding.into()))),
-        Item::Finding(finding) => Some(finding::line(&finding.into())),
-        _ => None,
+    let request = request(args, &[ItemKind::Finding]);
+    each(&args.socket, args.json, request, |origin, item| match item {
+        Item::Finding(finding) if args.json => out::print(&json::line(&origin.finding(&(&finding).into()))),
+        Item::Finding(finding) => out::print(&finding::line(&(&finding).into())),
+        _ => Ok(()),
     })
 }
 
-/// A hole in what is kept is shown where it is.
-fn gap_line(gap: &v1::Gap) -> String {
-    let count = gap.last.saturating_sub(gap.first) + 1;
-    let text = format!("{count} items are missing here: {}", render::safe(&gap.reason));
-    format!("{}\n", render::paint(render::YELLOW, &text))
+/// The items that a list is of.
+pub(super) fn request(args: &HistoryArgs, kinds: &[ItemKind]) -> v1::ItemsRequest {
+    v1::ItemsRequest {
+        run: args.run.clone(),
+        agent: args.agent.clone(),
+        kinds: kinds.iter().map(|kind| i32::from(*kind)).collect(),
+        follow: args.follow,
+        limit: args.limit,
+        search: None,
+    }
 }
 
-fn history(
-    args: &HistoryArgs,
-    kinds: &[ItemKind],
-    show: impl Fn(&Origin, &Item) -> Option<String>,
+/// Shows each item that is asked for, as it comes.
+pub(super) fn each(
+    socket: &SocketArgs,
+    as_json: bool,
+    request: v1::ItemsRequest,
+    mut show: impl FnMut(&Origin, Item) -> Result<(), CliError>,
 ) -> Result<Exit, CliError> {
     block_on(async {
-        let mut client = connect(&args.socket.socket).await?;
-        let mut origin = origin(&mut client, args.json).await?;
-        let request = v1::ItemsRequest {
-            run: args.run.clone(),
-            agent: args.agent.clone(),
-            kinds: kinds.iter().map(|kind| i32::from(*kind)).collect(),
-            follow: args.follow,
-            limit: args.limit,
-        };
+        let mut client = connect(&socket.socket).await?;
+        let mut origin = origin(&mut client, as_json).await?;
         let mut items = client.items(request).await?.into_inner();
         while let Some(stored) = items.message().await? {
             let Some(item) = stored.item.and_then(|item| item.item) else { continue };
             // A run that began meanwhile.
             if let (true, Item::Event(v1::Event { run, .. }) | Item::Finding(v1::Finding { run, .. })) =
-                (args.json, &item)
+                (as_json, &item)
                 && !origin.knows(run)
             {
                 origin.learn(runs(&mut client, false).await?, Some(run));
             }
-            if let Some(text) = show(&origin, &item) {
-                out::print(&text)?;
-            }
+            show(&origin, item)?;
         }
         Ok(Exit::Ok)
     })
 }
 
 /// Asked for only where OCSF needs it.
-async fn origin(client: &mut Client, wanted: bool) -> Result<Origin, CliError> {
+pub(super) async fn origin(client: &mut Client, wanted: bool) -> Result<Origin, CliError> {
     if !wanted {
         return Ok(Origin::default());
     }
@@ -120,20 +109,22 @@ async fn origin(client: &mut Client, wanted: bool) -> Result<Origin, CliError> {
 }
 
 pub(super) fn explain(args: &ExplainArgs) -> Result<Exit, CliError> {
-    let run = run_of(&args.id).ok_or_else(|| CliError::NotKept {
-        what: "finding or decision",
-        id: args.id.clone(),
-        list: "findings",
-    })?;
     let (origin, explained) = block_on(async {
         let mut client = connect(&args.socket.socket).await?;
         let origin = origin(&mut client, args.json).await?;
-        let explained = gather(&mut client, run, &args.id).await?;
+        let id = match &args.id {
+            Some(id) => whole_id(&mut client, id).await?,
+            None => newest_finding(&mut client).await?,
+        };
+        let explained = match run_of(&id) {
+            Some(run) => gather(&mut client, run, &id).await?,
+            None => Explained::default(),
+        };
+        if explained.finding.is_none() && explained.decisions.is_empty() {
+            return Err(CliError::NotKept { what: "finding or decision", id, list: "findings" });
+        }
         Ok((origin, explained))
     })?;
-    if explained.finding.is_none() && explained.decisions.is_empty() {
-        return Err(CliError::NotKept { what: "finding or decision", id: args.id.clone(), list: "findings" });
-    }
     let text = if args.json {
         let mut text: String =
             explained.finding.iter().map(|finding| json::line(&origin.finding(finding))).collect();
@@ -146,6 +137,58 @@ pub(super) fn explain(args: &ExplainArgs) -> Result<Exit, CliError> {
     };
     out::print(&text)?;
     Ok(Exit::Ok)
+}
+
+/// The finding or decision that `id` is, or is the beginning of.
+async fn whole_id(client: &mut Client, id: &str) -> Result<String, CliError> {
+    if run_of(id).is_some() {
+        return Ok(id.to_owned());
+    }
+    let mut known: Vec<String> = Vec::new();
+    for item in newest(client, &[ItemKind::Finding, ItemKind::Decision], 0).await? {
+        match item {
+            Item::Finding(finding) if finding.id.starts_with(id) => known.push(finding.id),
+            // A decision has its finding explained with it.
+            Item::Decision(decision) if decision.finding.is_none() && decision.id.starts_with(id) => {
+                known.push(decision.id);
+            }
+            _ => {}
+        }
+    }
+    match known.as_slice() {
+        [] => Err(CliError::NotKept { what: "finding or decision", id: id.to_owned(), list: "findings" }),
+        [one] => Ok(one.clone()),
+        [one, other, ..] => Err(CliError::Ambiguous {
+            what: "finding or decision",
+            id: id.to_owned(),
+            one: one.clone(),
+            other: other.clone(),
+        }),
+    }
+}
+
+async fn newest_finding(client: &mut Client) -> Result<String, CliError> {
+    let found = newest(client, &[ItemKind::Finding], 1).await?;
+    let id = found.into_iter().find_map(|item| match item {
+        Item::Finding(finding) => Some(finding.id),
+        _ => None,
+    });
+    id.ok_or(CliError::Nothing {
+        what: "finding",
+        next: "nothing was found so far; `sentry agents --all` lists the runs",
+    })
+}
+
+/// The newest items of these kinds, of all runs; 0 asks for all.
+async fn newest(client: &mut Client, kinds: &[ItemKind], limit: u64) -> Result<Vec<Item>, CliError> {
+    let kinds = kinds.iter().map(|kind| i32::from(*kind)).collect();
+    let request = v1::ItemsRequest { kinds, limit, ..v1::ItemsRequest::default() };
+    let mut stream = client.items(request).await?.into_inner();
+    let mut items = Vec::new();
+    while let Some(stored) = stream.message().await? {
+        items.extend(stored.item.and_then(|item| item.item));
+    }
+    Ok(items)
 }
 
 /// Ids are `<run>-f-<n>` and `<run>-d-<n>`; where a later sensor life took the run up,
@@ -207,17 +250,6 @@ pub(super) async fn all(client: &mut Client, run: &str, kinds: &[ItemKind]) -> R
         items.extend(stored.item.and_then(|item| item.item));
     }
     Ok(items)
-}
-
-pub(super) fn report(args: &ReportArgs) -> Result<Exit, CliError> {
-    let report = block_on(async {
-        let mut client = connect(&args.socket.socket).await?;
-        let origin = origin(&mut client, args.json).await?;
-        let report = client.report_of(v1::TargetRequest { target: args.run.clone() }).await?;
-        Ok(origin.report(&report.into_inner()))
-    })?;
-    out::print(&if args.json { json::line(&report) } else { report_text::text(&report) })?;
-    Ok(Exit::Ok)
 }
 
 pub(super) fn health(args: &HealthArgs) -> Result<Exit, CliError> {

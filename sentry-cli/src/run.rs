@@ -17,6 +17,7 @@ use std::{
 
 use rustix::process::{Pid, Signal};
 use sentry_proto::v1::{self, ItemKind, item::Item, outcome::Result as OutcomeResult};
+use sentry_view::Report;
 use tokio::{
     process::{Child, Command},
     signal::unix::{Signal as Listener, SignalKind, signal},
@@ -31,12 +32,13 @@ use super::{
     client::{Client, block_on, connect},
     error::CliError,
     exit::Exit,
-    out, query,
+    live, out, query,
     render::{
         self,
         json::{self, Origin},
-        report as report_text,
+        report::{self as report_text, Form},
     },
+    story,
 };
 use sentry_agent::runs::bounded;
 
@@ -75,6 +77,9 @@ async fn supervise(args: &RunArgs) -> Result<ExitCode, CliError> {
         };
         let mut attending = JoinSet::new();
         attending.spawn(attend(client.clone(), run.clone()));
+        if !args.quiet {
+            attending.spawn(live::tell(client.clone(), run.clone()));
+        }
         let status = signals.pass_while(&mut child).await?;
         drop(attending);
         let code = code_of(status);
@@ -195,7 +200,7 @@ async fn finish(client: &mut Client, run: &str, args: &RunArgs) -> Result<bool, 
     } else {
         Origin::default()
     };
-    show(&report, &origin, args)?;
+    show(&story::told(client, &report, &origin, false).await?, args)?;
     let kills: Vec<&str> = report
         .outcomes
         .iter()
@@ -213,9 +218,9 @@ async fn finish(client: &mut Client, run: &str, args: &RunArgs) -> Result<bool, 
     }))
 }
 
-fn show(report: &v1::Report, origin: &Origin, args: &RunArgs) -> Result<(), CliError> {
-    let report = origin.report(report);
-    let text = if args.json { json::line(&report) } else { report_text::text(&report) };
+fn show(report: &Report, args: &RunArgs) -> Result<(), CliError> {
+    let form = Form { width: out::width(), ..Form::default() };
+    let text = if args.json { json::line(report) } else { report_text::text(report, form) };
     match &args.report {
         Some(Some(path)) => append(path, &text),
         _ if args.quiet => Ok(()),

@@ -24,6 +24,8 @@ mod evidence;
 
 pub mod runaway;
 
+pub mod sensitive;
+
 pub mod rule;
 
 pub mod finding;

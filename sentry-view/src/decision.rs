@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Exact, run::Mode, run::type_of};
+use crate::{Exact, Mode, type_of::type_of};
 
 type_of!(
     /// `type` of a [`Decision`].

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Agent, Exact, run::type_of};
+use crate::{Agent, Exact, type_of::type_of};
 
 type_of!(
     /// `type` of a [`Finding`].

@@ -13,33 +13,53 @@
 
 mod number;
 
-mod run;
+mod type_of;
+
+mod ocsf;
+
+mod rings;
 
 mod completeness;
 
 mod container;
 
-mod report;
-
 mod file;
+
+mod run;
 
 mod decision;
 
-mod collected;
-
 mod finding;
+
+mod tally;
+
+mod activity;
+
+mod report;
+
+mod difference;
+
+mod collected;
 
 mod ledger;
 
 pub mod time;
 
+pub use activity::{
+    Activity, ActivityType, By, Call, CallKind, CallSource, Change, ChangeKind, Destination, Exit,
+    KnownAgent, Left, Listener, Lookup, Place, ProcessRow, Sensitive,
+};
 pub use collected::{CollectedDecision, CollectedOutcome, CollectedRun};
 pub use completeness::{Completeness, Stored};
 pub use container::{Container, Pod};
 pub use decision::{Action, Decision, DecisionType, Outcome, OutcomeResult, OutcomeType};
+pub use difference::{Difference, DifferenceType};
 pub use file::{Executed, Unknown};
 pub use finding::{Finding, FindingType, Severity, Term};
 pub use ledger::{RunEnd, RunStart};
 pub use number::Exact;
-pub use report::{Ocsf, Report, ReportType, Tally};
-pub use run::{Agent, Cgroup, Counters, Flow, Mode, RingBooks, Rings, Run, RunState, RunType};
+pub use ocsf::Ocsf;
+pub use report::{Report, ReportType};
+pub use rings::{RingBooks, Rings};
+pub use run::{Agent, Cgroup, Counters, Flow, Mode, Run, RunState, RunType};
+pub use tally::Tally;

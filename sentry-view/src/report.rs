@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Executed, Finding, Flow, Outcome, Run, run::type_of};
+use crate::{Activity, Decision, Executed, Finding, Flow, Ocsf, Outcome, Run, Tally, type_of::type_of};
 
 type_of!(
     /// `type` of a [`Report`].
@@ -29,6 +29,12 @@ pub struct Report {
     /// Detection Findings of OCSF, of [`Self::found`].
     pub findings: Vec<Ocsf>,
     pub outcomes: Vec<Outcome>,
+    /// What led to the outcomes, where the one who made the report asked for it.
+    #[serde(default)]
+    pub decisions: Vec<Decision>,
+    /// What the run did, as a person asks for it; null where nobody folded its events.
+    #[serde(default)]
+    pub activity: Option<Activity>,
     /// The record of the run is complete, and the sensor still holds all of it.
     pub complete: bool,
     /// What the sensor cannot see on this host, one line each.
@@ -37,17 +43,3 @@ pub struct Report {
     #[serde(skip)]
     pub found: Vec<Finding>,
 }
-
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct Tally {
-    pub what: String,
-    pub count: u64,
-}
-
-/// An object of OCSF 1.9.0 (<https://schema.ocsf.io>).
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[cfg_attr(feature = "openapi", schema(value_type = Object))]
-#[serde(transparent)]
-pub struct Ocsf(pub serde_json::Map<String, serde_json::Value>);

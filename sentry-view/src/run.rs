@@ -3,25 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Completeness, Container, Exact, Executed};
-
-/// The one value of a member `type`: a reader of mixed lines knows by it what a line is.
-macro_rules! type_of {
-    ($(#[$doc:meta])* $name:ident { $value:ident }) => {
-        $(#[$doc])*
-        #[derive(
-            Clone, Copy, Debug, Default, PartialEq, Eq,
-            serde::Serialize, serde::Deserialize, schemars::JsonSchema,
-        )]
-        #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-        #[serde(rename_all = "snake_case")]
-        pub enum $name {
-            #[default]
-            $value,
-        }
-    };
-}
-pub(crate) use type_of;
+use crate::{Completeness, Container, Exact, Executed, RingBooks, Rings, type_of::type_of};
 
 type_of!(
     /// `type` of a [`Run`].
@@ -135,26 +117,6 @@ impl Mode {
 pub struct Cgroup {
     pub path: String,
     pub id: Exact,
-}
-
-/// Something of each ring that records come through.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct Rings<T> {
-    pub critical: T,
-    pub bulk: T,
-}
-
-/// When the run has ended: generated = delivered + lost + throttled.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(default)]
-pub struct RingBooks {
-    pub generated: u64,
-    pub delivered: u64,
-    pub lost: u64,
-    /// Left out on purpose: the run had used up its share of a full ring.
-    pub throttled: u64,
 }
 
 /// Totals of what the run did, by the kernel's counters.

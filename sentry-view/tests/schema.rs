@@ -6,8 +6,8 @@ use std::{collections::BTreeMap, fs, path::Path};
 
 use schemars::{JsonSchema, schema_for};
 use sentry_view::{
-    CollectedDecision, CollectedOutcome, CollectedRun, Decision, Finding, Outcome, Report, Run, RunEnd,
-    RunStart,
+    CollectedDecision, CollectedOutcome, CollectedRun, Decision, Difference, Finding, Outcome, Report, Run,
+    RunEnd, RunStart,
 };
 
 fn text<T: JsonSchema>() -> String {
@@ -22,6 +22,7 @@ fn the_committed_schemas_are_those_of_the_types() {
         ("decision.json", text::<Decision>()),
         ("outcome.json", text::<Outcome>()),
         ("report.json", text::<Report>()),
+        ("difference.json", text::<Difference>()),
         ("collected-run.json", text::<CollectedRun>()),
         ("collected-decision.json", text::<CollectedDecision>()),
         ("collected-outcome.json", text::<CollectedOutcome>()),

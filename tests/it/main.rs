@@ -43,6 +43,9 @@ mod control;
 mod by_hand;
 
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+mod questions;
+
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
 mod tagged;
 
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]

@@ -91,7 +91,7 @@ fn compile_command(subcommand: &str) -> Result<Command> {
         }
     };
     clean_environment(&mut command);
-    let mut flags = paths::hidden("--remap-path-prefix=");
+    let mut flags = cargo::hidden("--remap-path-prefix=");
     flags.extend([
         format!("--cfg=bpf_target_arch=\"{}\"", env::consts::ARCH),
         // Both are needed for BTF in the object: debug information, and the linker turning it into

@@ -10,7 +10,7 @@ use std::{
 use anyhow::{Context as _, Result};
 use serde_json::Value;
 
-use crate::{paths, step};
+use crate::{host::Host, paths, step};
 
 /// The cargo that started us, in the checkout, without colours (its output goes to logs).
 pub(crate) fn workspace(subcommand: &str) -> Command {
@@ -60,6 +60,15 @@ pub(crate) fn member_dirs() -> Result<BTreeMap<String, PathBuf>> {
         Some((package["name"].as_str()?.to_owned(), dir.to_owned()))
     };
     Ok(packages.iter().filter_map(member).collect())
+}
+
+/// For compilers: options that put names in the place of this machine's paths, so that what is
+/// compiled is the same wherever the checkout is.
+pub(crate) fn hidden(option: &str) -> Vec<String> {
+    let sources = Host::this().cargo_home.join("registry/src");
+    [(paths::root(), "/agentsentry"), (sources, "/crates")]
+        .map(|(path, name)| format!("{option}{}={name}", path.display()))
+        .to_vec()
 }
 
 /// A program that a build produced.

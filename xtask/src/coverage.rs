@@ -4,6 +4,7 @@
 //! The driver of the scenarios prints a line `coverage: {…}` for each, which is found in the logs
 //! of the runs. With `--collect` nothing is run: the logs are those that the last runs left.
 
+mod line;
 mod rows;
 
 use std::{
@@ -19,7 +20,9 @@ use serde_json::Value;
 use crate::{
     args::Args,
     build::{self, What},
-    cargo, paths, setup,
+    cargo,
+    coverage::line::{Line, note},
+    paths, setup,
     step::{self, say},
     told::told,
     vm,
@@ -67,19 +70,6 @@ fn host() -> Result<()> {
 }
 
 const MARK: &str = "coverage";
-
-/// What the driver found of one scenario on one kernel.
-#[derive(Debug)]
-struct Line {
-    id: String,
-    title: String,
-    /// What it shows: ids of `tests/rows.toml`.
-    rows: Vec<String>,
-    /// Kernel and tier.
-    place: String,
-    verdict: String,
-    reasons: Vec<String>,
-}
 
 fn lines_in(text: &str) -> Result<Vec<Line>> {
     let mut lines = Vec::new();
@@ -157,15 +147,6 @@ fn cell<'a>(line: &'a Line, notes: &mut Vec<&'a str>) -> String {
         [] => line.verdict.clone(),
         numbers => format!("{} ({})", line.verdict, numbers.join(", ")),
     }
-}
-
-/// Its number, for a reader.
-fn note<'a>(reason: &'a str, notes: &mut Vec<&'a str>) -> usize {
-    let index = notes.iter().position(|note| *note == reason).unwrap_or_else(|| {
-        notes.push(reason);
-        notes.len() - 1
-    });
-    index + 1
 }
 
 /// Between the two tables.

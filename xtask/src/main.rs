@@ -18,6 +18,7 @@ mod image;
 mod kubernetes;
 mod libraries;
 mod lint;
+mod long;
 mod package;
 mod paths;
 mod run;

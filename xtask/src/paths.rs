@@ -5,8 +5,6 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::host::Host;
-
 /// The checkout: the folder above this crate.
 pub(crate) fn root() -> PathBuf {
     let manifest = env::var_os("CARGO_MANIFEST_DIR")
@@ -36,15 +34,6 @@ pub(crate) fn debug_bin(name: &str) -> PathBuf {
 /// Logs of what the commands ran.
 pub(crate) fn logs() -> PathBuf {
     target().join("xtask")
-}
-
-/// For compilers: options that put names in the place of this machine's paths, so that what is
-/// compiled is the same wherever the checkout is.
-pub(crate) fn hidden(option: &str) -> Vec<String> {
-    let sources = Host::this().cargo_home.join("registry/src");
-    [(root(), "/agentsentry"), (sources, "/crates")]
-        .map(|(path, name)| format!("{option}{}={name}", path.display()))
-        .to_vec()
 }
 
 /// The path as a reader of the terminal wants it: relative to the checkout where that is possible.

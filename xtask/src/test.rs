@@ -12,6 +12,7 @@ use crate::{
     cargo,
     host::Host,
     image,
+    long::long,
     package::{self, Programs},
     paths, setup,
     step::{self, say},
@@ -121,11 +122,6 @@ fn tests_of(selection: Selection, filter: &[String]) -> Result<Tally> {
         tally += &Tally::broken(format!("{what}: there are none; see {}", paths::short(&log)));
     }
     Ok(tally)
-}
-
-/// Everything the acceptance asks for, however long it takes.
-pub(crate) fn long() -> bool {
-    std::env::var_os("AGENTSENTRY_LONG").is_some_and(|value| value == "1")
 }
 
 /// Always the whole workspace, narrowed by a filter and not by `-p`: another selection of packages

@@ -17,7 +17,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
 
-use super::{canary, recover, status::StatusBoard, watchdog};
+use super::recover;
 use crate::{
     config::{Config, Current},
     container::kubelet,
@@ -28,6 +28,7 @@ use crate::{
     journal::JournalHandle,
     runs::Registry,
     stage::act::Case,
+    status::{board::StatusBoard, canary, watchdog},
 };
 
 /// How long a stop waits for calls that are being answered.

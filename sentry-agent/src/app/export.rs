@@ -19,12 +19,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     config::{Collector, Config},
-    control::service::act_by_hand,
     export::{self, CommandRequest, ExportConfig, ExportStatus},
     journal::JournalHandle,
     runs::Registry,
     sink::{self, file::Origin},
-    stage::act::Case,
+    stage::{act::Case, by_hand::act_by_hand},
 };
 
 /// Commands from the collector that may wait.
@@ -152,7 +151,7 @@ async fn act(
     let origin = format!("collector:{}", command.key);
     let (_decision, outcome) = act_by_hand(cases, &run, action, origin, command.reason.clone())
         .await
-        .map_err(|status| status.message().to_owned())?;
+        .map_err(|stopping| stopping.to_string())?;
     Ok(outcome)
 }
 

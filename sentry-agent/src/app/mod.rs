@@ -2,10 +2,6 @@
 
 mod error;
 
-pub mod status;
-
-pub mod canary;
-
 mod export;
 
 pub(crate) mod recover;
@@ -15,8 +11,6 @@ mod reload;
 pub(crate) mod books;
 
 mod reserve;
-
-mod watchdog;
 
 mod threads;
 

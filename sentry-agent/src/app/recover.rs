@@ -13,10 +13,7 @@ use sentry_service::{error_chain, notify};
 
 use crate::{
     journal::{JournalError, JournalHandle},
-    ledger::{
-        OpenRuns, open_runs,
-        pending::{Note, PendingLedger},
-    },
+    ledger::{Note, OpenRuns, open_runs, pending::PendingLedger},
     runs::{Registry, Run, RunError},
 };
 

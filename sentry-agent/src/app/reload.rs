@@ -6,10 +6,11 @@ use std::sync::Arc;
 use sentry_service::notify;
 use tokio::signal::unix::Signal;
 
-use super::{recover, status::StatusBoard};
+use super::recover;
 use crate::{
     config::{Change, Config, ConfigError, Flags, Holder},
     runs::Registry,
+    status::board::StatusBoard,
 };
 
 /// What is read again, and who has to know.

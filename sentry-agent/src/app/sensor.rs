@@ -27,7 +27,6 @@ use super::{
     export, recover,
     reload::Reload,
     reserve::Reserve,
-    status::{StateStatus, StatusBoard},
     threads::{Threads, Work},
 };
 use crate::{
@@ -39,6 +38,7 @@ use crate::{
     ledger::pending::PendingLedger,
     runs::Registry,
     stage::act::Case,
+    status::board::{StateStatus, StatusBoard},
 };
 
 /// Format of the state directory as a whole. To be raised with that of the journal, of the ledger,

@@ -14,7 +14,7 @@ use sentry_service::stages::{Stages, cancel};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::{error::AppError, status::Written, watchdog};
+use super::error::AppError;
 use crate::{
     config::Current,
     enforce::{Enforcer, Limits},
@@ -33,6 +33,7 @@ use crate::{
         select::{self, Select, Selecting},
         watch,
     },
+    status::{board::Written, watchdog},
 };
 
 /// Nice value of the stages that have a run stopped: hundreds of its processes leave a thread of

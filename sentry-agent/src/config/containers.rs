@@ -4,11 +4,7 @@ use std::{net::IpAddr, path::Path};
 
 use serde_saphyr::Location;
 
-use super::{
-    ConfigError, Containers, Endpoint,
-    file::{AbsolutePath, ContainersFile},
-    validate::invalid,
-};
+use super::{ConfigError, Containers, Endpoint, error::invalid, file::ContainersFile, scalar::AbsolutePath};
 use crate::container::{
     Engines,
     kubelet::{Kubelet, Tls},

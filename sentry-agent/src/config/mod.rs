@@ -12,7 +12,7 @@
 //! never a rule that does not hold.
 
 use std::{
-    fmt, io,
+    fmt,
     path::{Path, PathBuf},
 };
 
@@ -21,9 +21,12 @@ use sentry_detect::{rule::settings::Settings, run::Mode};
 use crate::{
     AgentName,
     container::{Engines, kubelet::Kubelet},
-    select::{Selected, Selection, Selector},
-    stage::select::Discover,
+    select::{Discover, Selected, Selection, Selector},
 };
+
+mod error;
+
+mod scalar;
 
 pub mod check;
 
@@ -40,6 +43,7 @@ mod select;
 mod validate;
 
 pub use current::{Change, Current, Holder};
+pub use error::ConfigError;
 pub use validate::Flags;
 
 /// A valid configuration.
@@ -165,23 +169,6 @@ pub struct Agent {
     pub settings: Settings,
     /// Which cgroups are its runs though nobody asks for that.
     pub selectors: Vec<Selector>,
-}
-
-/// Why there is no valid configuration.
-#[derive(Debug, thiserror::Error)]
-pub enum ConfigError {
-    #[error("cannot read the configuration {}; name an existing file with --config", path.display())]
-    Unreadable {
-        path: PathBuf,
-        #[source]
-        source: io::Error,
-    },
-    #[error("the configuration {} is larger than {limit_bytes} bytes", path.display())]
-    TooLarge { path: PathBuf, limit_bytes: u64 },
-    #[error("{}:{line}:{column}: {what}", path.display())]
-    Invalid { path: PathBuf, line: u64, column: u64, what: String },
-    #[error("invalid value {value:?} for {flag}: {what}")]
-    Flag { flag: &'static str, value: String, what: String },
 }
 
 // === impl Sensor ===

@@ -8,15 +8,13 @@ use serde::{
     de::{MapAccess, Visitor, value::MapAccessDeserializer},
 };
 
-use super::file::AbsolutePath;
-use crate::{
-    select::{
-        Selector,
-        container::{ContainerMatch, Labels, PodMatch},
-        pattern::{Pattern, PatternError},
-        selector::{Executable, Object, User},
-    },
-    stage::select::file_id,
+use super::scalar::AbsolutePath;
+use crate::select::{
+    Selector,
+    container::{ContainerMatch, Labels, PodMatch},
+    file_id,
+    pattern::{Pattern, PatternError},
+    selector::{Executable, Object, User},
 };
 
 #[derive(Debug, Deserialize)]

@@ -13,7 +13,9 @@ use sha2::{Digest as _, Sha256};
 use super::{
     Agent, Collector, Config, ConfigError, Discover, Endpoint, Evidence, FileSink, Journal, Proof, Rings,
     Sensor, Settings, TlsFiles, containers, defaults,
-    file::{AgentFile, CollectorFile, DiscoverFile, EnabledFile, File, Identifier},
+    error::invalid,
+    file::{AgentFile, CollectorFile, DiscoverFile, EnabledFile, File},
+    scalar::Identifier,
     select,
 };
 
@@ -139,10 +141,6 @@ fn parse_yaml(path: &Path, text: &str) -> Result<File, ConfigError> {
     })
 }
 
-pub(super) fn invalid(path: &Path, at: serde_saphyr::Location, what: String) -> ConfigError {
-    ConfigError::Invalid { path: path.into(), line: at.line(), column: at.column(), what }
-}
-
 fn sensor_id(flags: &Flags, file: Option<Identifier>) -> Result<String, ConfigError> {
     let Some(value) = &flags.sensor_id else { return Ok(file.map_or_else(default_id, |id| id.0)) };
     let wrong = |what| ConfigError::Flag { flag: "--sensor-id", value: value.clone(), what };
@@ -152,7 +150,7 @@ fn sensor_id(flags: &Flags, file: Option<Identifier>) -> Result<String, ConfigEr
 fn place(
     name: &'static str,
     flag: &Option<PathBuf>,
-    file: Option<super::file::AbsolutePath>,
+    file: Option<super::scalar::AbsolutePath>,
     default: &str,
 ) -> Result<PathBuf, ConfigError> {
     match flag {

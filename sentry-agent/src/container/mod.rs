@@ -40,6 +40,8 @@ mod sandbox;
 
 mod storage;
 
+mod bundle;
+
 pub use facts::{Facts, Pod, Rung};
 pub use names::look_up;
 pub use path::{Engine, ID_LIMIT, Place, place};

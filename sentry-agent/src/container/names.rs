@@ -1,7 +1,7 @@
 //! The ladder: from a place to facts.
 
 use super::{
-    Engine, Facts, Place, Rung, Sandbox, docker, oci,
+    Engine, Facts, Place, Rung, Sandbox, bundle, docker,
     roots::{FileError, Roots},
 };
 
@@ -52,12 +52,12 @@ fn has_files_here(place: &Place) -> bool {
 fn add_files(facts: &mut Facts, place: &Place, id: &str, roots: &Roots) -> Result<bool, FileError> {
     match place.engine {
         Engine::Docker => docker::add(facts, id, roots),
-        Engine::Containerd => oci::of_containerd(facts, id, place.namespace.as_deref(), roots),
-        Engine::Crio | Engine::Podman => oci::of_storage(facts, id, roots),
+        Engine::Containerd => bundle::of_containerd(facts, id, place.namespace.as_deref(), roots),
+        Engine::Crio | Engine::Podman => bundle::of_storage(facts, id, roots),
         // Docker before containerd, which holds Docker's containers too, without their names.
         Engine::Unknown | Engine::Machined | Engine::Lxc => Ok(docker::add(facts, id, roots)?
-            || oci::of_containerd(facts, id, None, roots)?
-            || oci::of_storage(facts, id, roots)?),
+            || bundle::of_containerd(facts, id, None, roots)?
+            || bundle::of_storage(facts, id, roots)?),
     }
 }
 

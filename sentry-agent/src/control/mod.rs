@@ -2,6 +2,8 @@
 
 pub mod callers;
 
+mod refusal;
+
 mod listing;
 
 pub mod peer;

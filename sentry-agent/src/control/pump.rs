@@ -1,16 +1,26 @@
 //! Items from the journal to one reader: what is stored, then what comes.
 
-use sentry_proto::v1;
+use std::{collections::VecDeque, time::Duration};
+
+use sentry_proto::v1::{self, item::Item};
+use sentry_story::Search;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
+use super::refusal::stopping;
 use crate::journal::{Filter, JournalError, JournalHandle};
+
+/// Between two looks of a reader that follows.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// Most positions of matches that are remembered to find the newest; who asks for more gets all.
+const NEWEST: u64 = 100_000;
 
 /// Serves one `Items` call.
 pub struct Pump {
     pub journal: JournalHandle,
     pub filter: Filter,
+    pub search: Option<Search>,
     pub sender: mpsc::Sender<Result<v1::StoredItem, Status>>,
     /// Cancelled when the sensor begins to stop.
     pub stopping: CancellationToken,
@@ -18,10 +28,11 @@ pub struct Pump {
 
 impl Pump {
     /// Ends with the reader, with the journal, or (without `follow`) when all is served.
-    pub async fn run(self, newest: u64, follow: bool) {
+    pub async fn run(mut self, newest: u64, follow: bool) {
+        let sensor = self.stopping.clone();
         let served = tokio::select! {
             served = self.serve(newest, follow) => served.map_err(Status::from),
-            () = self.stopping.cancelled() => Err(super::service::stopping()),
+            () = sensor.cancelled() => Err(stopping()),
         };
         if let Err(status) = served {
             // The reader may be gone already, or be too slow to hear of it.
@@ -29,10 +40,10 @@ impl Pump {
         }
     }
 
-    async fn serve(&self, newest: u64, follow: bool) -> Result<(), JournalError> {
+    async fn serve(&mut self, newest: u64, follow: bool) -> Result<(), JournalError> {
         self.journal.flush().await?;
         let mut committed = self.journal.watch();
-        let mut from = self.journal.start_of(self.filter.clone(), newest).await?;
+        let mut from = self.start(newest).await?;
         loop {
             committed.mark_unchanged();
             let position = self.journal.position();
@@ -40,6 +51,9 @@ impl Pump {
             let page = self.journal.page(self.filter.clone(), from).await?;
             for (seq, item) in page.items {
                 from = seq + 1;
+                if !self.is_wanted(&item) {
+                    continue;
+                }
                 if self.sender.send(Ok(v1::StoredItem { seq, item: Some(item) })).await.is_err() {
                     return Ok(());
                 }
@@ -57,6 +71,43 @@ impl Pump {
                 () = self.sender.closed() => return Ok(()),
                 changed = committed.changed() => if changed.is_err() { return Ok(()) },
             }
+            // Every run has a reader that follows: commits of other runs are looked at together.
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
+    /// Where the newest `newest` items that are wanted begin; 0 asks for all.
+    async fn start(&mut self, newest: u64) -> Result<u64, JournalError> {
+        if self.search.is_none() {
+            return self.journal.start_of(self.filter.clone(), newest).await;
+        }
+        let first = self.journal.start_of(self.filter.clone(), 0).await?;
+        if newest == 0 || newest > NEWEST {
+            return Ok(first);
+        }
+        let mut wanted = VecDeque::new();
+        let mut from = Some(first);
+        while let Some(at) = from {
+            let page = self.journal.page(self.filter.clone(), at).await?;
+            for (seq, item) in page.items {
+                if self.is_wanted(&item) {
+                    wanted.push_back(seq);
+                }
+            }
+            let beyond = wanted.len().saturating_sub(usize::try_from(newest).unwrap_or(usize::MAX));
+            wanted.drain(..beyond);
+            if self.sender.is_closed() {
+                break;
+            }
+            from = page.next;
+        }
+        Ok(wanted.front().copied().unwrap_or(first))
+    }
+
+    fn is_wanted(&mut self, item: &v1::Item) -> bool {
+        match (&mut self.search, &item.item) {
+            (Some(search), Some(Item::Event(event))) => search.matches(event),
+            _ => true,
         }
     }
 }

@@ -3,28 +3,30 @@
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use sentry_detect::{
-    decision::{Action, Outcome},
+    decision::Action,
     run::{Mode, machine::Over},
 };
 use sentry_proto::v1::{self, control_server::Control};
 use sentry_service::error_chain;
+use sentry_story::Search;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
-use tonic::{Code, Request, Response, Status};
+use tonic::{Request, Response, Status};
 
 use super::{
     listing::PageToken,
     peer::{Peer, identify},
+    refusal::{blocking, stopping},
     report::Gather,
 };
 use crate::{
     AgentName,
-    app::status::StatusBoard,
     config::Current,
-    journal::{Filter, JournalError, JournalHandle},
-    runs::{self, Registry, Run, RunError, Start, bounded, name::named},
-    stage::act::Case,
+    journal::{Filter, JournalHandle},
+    runs::{self, Registry, Run, RunError, Start, name::named},
+    stage::{act::Case, by_hand::act_by_hand},
+    status::board::StatusBoard,
 };
 
 /// Most bytes of a request. More than `sentry` sends: it cuts the command before.
@@ -166,11 +168,13 @@ impl Control for ControlService {
             Some(target) => Some(self.resolve(target).await?.id),
             None => None,
         };
+        let search = request.search.as_ref().map(Search::new).transpose();
+        let search = search.map_err(|error| Status::invalid_argument(error_chain(&error)))?;
         let kinds = request.kinds().collect();
         let filter = Filter { run, agent: request.agent, kinds };
         let (sender, receiver) = mpsc::channel(STREAM_QUEUE);
         let stopping = self.stopping.clone();
-        let pump = super::pump::Pump { journal: self.journal.clone(), filter, sender, stopping };
+        let pump = super::pump::Pump { journal: self.journal.clone(), filter, search, sender, stopping };
         self.status.spawn(pump.run(request.limit, request.follow));
         Ok(Response::new(ReceiverStream::new(receiver)))
     }
@@ -311,68 +315,5 @@ impl ControlService {
             from = page.next;
         }
         Ok(gather.report(run, limits))
-    }
-}
-
-/// Decides by hand and waits for the verified outcome.
-///
-/// # Errors
-/// `UNAVAILABLE` while the sensor stops.
-pub async fn act_by_hand(
-    cases: &mpsc::Sender<Case>,
-    run: &Arc<Run>,
-    action: Action,
-    origin: String,
-    reason: String,
-) -> Result<(sentry_detect::decision::Decision, Outcome), Status> {
-    // Room first: a caller that goes away while it waits must not leave a decision that nobody acts
-    // on.
-    let room = cases.reserve().await.map_err(|_closed| stopping())?;
-    let (reply, outcome) = oneshot::channel();
-    let order = (action, origin, bounded::reason(reason));
-    let decision = run.order(order, |decision| {
-        let decisions = vec![decision];
-        room.send(Case::Decided { run: Arc::clone(run), finding: None, decisions, reply: Some(reply) });
-    });
-    let decision = decision.ok_or_else(stopping)?;
-    let outcome = outcome.await.map_err(|_closed| stopping())?;
-    Ok((decision, outcome))
-}
-
-pub(super) fn stopping() -> Status {
-    Status::unavailable("the sensor is stopping; try again when it is back")
-}
-
-/// Work that waits for the disk or the kernel.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Status> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .map_err(|error| Status::internal(format!("a worker failed: {error}")))
-}
-
-impl From<RunError> for Status {
-    fn from(error: RunError) -> Self {
-        let code = match &error {
-            RunError::NoSlot | RunError::Share { .. } | RunError::Awaited { .. } | RunError::Reserved => {
-                Code::ResourceExhausted
-            }
-            RunError::Tagged { .. } | RunError::Contains { .. } => Code::AlreadyExists,
-            RunError::Unknown { .. } => Code::NotFound,
-            RunError::Ambiguous { .. } => Code::InvalidArgument,
-            RunError::Ended { .. }
-            | RunError::Deserted { .. }
-            | RunError::Enter { .. }
-            | RunError::OfTheSensor { .. }
-            | RunError::Protected { .. }
-            | RunError::Cgroup(_) => Code::FailedPrecondition,
-            RunError::Kernel(_) => Code::Internal,
-        };
-        Status::new(code, error_chain(&error))
-    }
-}
-
-impl From<JournalError> for Status {
-    fn from(error: JournalError) -> Self {
-        Status::internal(error_chain(&error))
     }
 }

@@ -26,12 +26,10 @@ use sentry_detect::{
     decision::{Action, Decision, Outcome, OutcomeKind},
     run::{Mode, ProcessKey, RunId},
 };
-use sentry_kernel::{
-    cgroup::CgroupError,
-    clock::Clock,
-    kernel::{Group, Processes},
-};
+use sentry_kernel::{cgroup::CgroupError, clock::Clock, kernel::Processes};
 use sentry_service::error_chain;
+
+mod target;
 
 mod fence;
 
@@ -39,17 +37,7 @@ mod freeze;
 
 mod kill;
 
-/// Lineage members of a run as they are known at the moment of the call; they may be outside of its
-/// cgroup.
-pub type Members = Box<dyn Fn() -> Vec<ProcessKey> + Send + Sync>;
-
-/// What a decision is about.
-pub struct Target {
-    pub cgroup: Arc<dyn Group>,
-    pub members: Members,
-    /// Whether the run is tagged now; the enforcer touches nothing else.
-    pub tagged: bool,
-}
+pub use target::{Members, Target};
 
 /// How long an act may wait for the kernel's confirmation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -13,7 +13,7 @@ use sentry_detect::{
 };
 use sentry_kernel::decode::text;
 
-use super::event::{address, endpoint, file_key, named_file, no_path};
+use super::object::{address, endpoint, file_key, named_file, no_path};
 
 pub(super) fn file(act: FileAct, record: &FileRecord) -> EventKind {
     EventKind::File {

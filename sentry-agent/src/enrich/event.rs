@@ -1,21 +1,17 @@
 //! One record → one event.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-
 use sentry_common::{
     abi::{RecordHeader, ring},
     record::{
         cgroup::{AT_BIRTH, CgroupRecord, DESTINATION_IN_RUN, MEMBER_BEFORE},
-        file::{ATTEMPT, CREATED, EXCHANGE, FROM_ARGUMENT, FileRecord, NameRecord},
-        network::NetworkRecord,
-        process::{BY_THREAD, ExecRecord, FileKey as RawFileKey, SCRIPT},
+        file::{ATTEMPT, CREATED, EXCHANGE, FROM_ARGUMENT, FileRecord},
+        process::{BY_THREAD, ExecRecord, SCRIPT},
         text::TRUNCATED,
     },
-    table::FlowKey,
 };
 use sentry_detect::{
     act::FileAct,
-    event::{Endpoint, Event, EventKind, File, FileKey, OpenIntent, Path, PathSource, Process, Ring},
+    event::{Event, EventKind, File, OpenIntent, Path, PathSource, Process, Ring},
     run::{AgentIdentity, ProcessKey, RunId},
 };
 use sentry_kernel::{
@@ -25,6 +21,7 @@ use sentry_kernel::{
 
 use super::{
     act,
+    object::{endpoint, file_key, named_file, no_path},
     process_table::{ProcessTable, unknown},
     seed,
 };
@@ -226,27 +223,6 @@ fn cgroup_move(moved: &CgroupRecord) -> EventKind {
     }
 }
 
-pub(super) fn endpoint(record: &NetworkRecord) -> Endpoint {
-    address(record.family, record.address, record.port, record.protocol)
-}
-
-/// The other side of a flow.
-pub fn of_flow(key: &FlowKey) -> Endpoint {
-    address(key.family, key.address, key.port, key.protocol)
-}
-
-pub(super) fn address(family: u16, bytes: [u8; 16], port: u16, protocol: u16) -> Endpoint {
-    const AF_INET: u16 = 2;
-    let address = if family == AF_INET {
-        let [a, b, c, d, ..] = bytes;
-        IpAddr::V4(Ipv4Addr::new(a, b, c, d))
-    } else {
-        // An IPv4-mapped destination is the IPv4 one.
-        IpAddr::V6(Ipv6Addr::from(bytes)).to_canonical()
-    };
-    Endpoint { address, port, protocol }
-}
-
 fn opened(open: &FileRecord) -> EventKind {
     const O_WRONLY: u32 = 0o1;
     const O_RDWR: u32 = 0o2;
@@ -270,30 +246,6 @@ fn opened(open: &FileRecord) -> EventKind {
         created: open.flags & CREATED != 0,
         attempt: open.flags & ATTEMPT != 0,
     }
-}
-
-pub(super) fn named_file(record: &NameRecord) -> File {
-    if record.source == FROM_ARGUMENT {
-        File { path: text::argument(&record.path, &record.argument), key: file_key(&record.file) }
-    } else {
-        File { path: text::path(&record.path).unwrap_or_else(no_path), key: file_key(&record.file) }
-    }
-}
-
-/// The kernel could not be asked for the path.
-pub(super) fn no_path() -> Path {
-    Path { text: String::new(), source: PathSource::Kernel, truncated: true }
-}
-
-pub(super) fn file_key(key: &RawFileKey) -> Option<FileKey> {
-    (key.inode != 0).then_some(FileKey {
-        device_major: key.device >> 20,
-        device_minor: key.device & 0xf_ffff,
-        inode: key.inode,
-        generation: key.generation,
-        links: key.links,
-        mode: key.mode,
-    })
 }
 
 #[cfg(test)]

@@ -4,6 +4,8 @@ pub mod seed;
 
 pub mod process_table;
 
+pub mod object;
+
 pub mod event;
 
 mod act;

@@ -41,6 +41,8 @@
 //! never the work of a crash. A write that fails, for a full disk for example, is taken back: the
 //! ledger stays as it was.
 
+mod error;
+
 mod entry;
 
 mod key;
@@ -57,6 +59,8 @@ mod recover;
 
 mod record;
 
+mod note;
+
 pub mod pending;
 
 pub mod start;
@@ -68,7 +72,6 @@ mod tests;
 
 use std::{
     fs::File,
-    io,
     path::{Path, PathBuf},
 };
 
@@ -76,51 +79,18 @@ use ed25519_dalek::SigningKey;
 use serde_json::{Value, json};
 
 pub use entry::Entry;
+pub use error::{Flaw, LINE_LIMIT, LedgerError, VerifyError};
+pub use note::Note;
 pub use open_runs::{OpenRuns, open_runs};
 pub use start::kept_beside;
-pub use verify::{Flaw, SetAside, Verified, VerifyError, verify};
+pub use verify::{SetAside, Verified, verify};
 
 use head::Head;
 use recover::Recovered;
-use sentry_private::PrivateError;
 use store::Segment;
 
-/// Most bytes of one line.
-pub const LINE_LIMIT: u64 = 1 << 20;
 /// Bytes at which a segment is followed by the next, unless asked otherwise.
 pub const SEGMENT_LIMIT: u64 = 16 << 20;
-
-/// Why the ledger could not be opened or written.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum LedgerError {
-    #[error("{act} {path}: the file system refused")]
-    Io { act: &'static str, path: PathBuf, source: io::Error },
-    #[error(transparent)]
-    Private(#[from] PrivateError),
-    #[error("append to {path}: no space left; the entry was not written, free space and try again")]
-    NoSpace { path: PathBuf, source: io::Error },
-    #[error("open the ledger in {dir}: another process has it open; stop that sensor first")]
-    InUse { dir: PathBuf },
-    #[error("read {path}: {why}; restore the file, or move the ledger away to begin a new one")]
-    Key { path: PathBuf, why: &'static str },
-    #[error(
-        "open the ledger in {dir}: it was changed since it was written; keep it as evidence, move it away"
-    )]
-    Tampered {
-        dir: PathBuf,
-        #[source]
-        source: VerifyError,
-    },
-    #[error(
-        "append a {kind} entry: {bytes} bytes are more than a line may hold ({LINE_LIMIT}); shorten the body"
-    )]
-    TooLarge { kind: String, bytes: usize },
-    #[error(
-        "append a {kind} entry: its body has no canonical form; pass plain JSON, at most 100 levels deep"
-    )]
-    Body { kind: String },
-}
 
 /// The ledger, open for appending. One process has it at a time.
 #[derive(Debug)]

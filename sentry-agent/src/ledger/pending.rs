@@ -13,17 +13,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{
-    Entry, Ledger, LedgerError,
-    record::{DECISION, FINDING, GIVEN_UP, OUTCOME, RUN_END, RUN_START},
-};
 use parking_lot::{Condvar, Mutex, MutexGuard};
-use sentry_detect::{
-    decision::{Decision, Outcome},
-    finding::Finding,
-};
-use sentry_proto::v1;
 use sentry_service::error_chain;
+
+use super::{Entry, Ledger, LedgerError, note::Note, record::GivenUp};
 
 /// Entries that wait for the disk. Beyond it the oldest is given up and counted; an entry says how
 /// many as soon as the disk takes one.
@@ -32,41 +25,6 @@ const CAPACITY: usize = 4_096;
 pub const PATIENCE: Duration = Duration::from_millis(100);
 /// Between two tries on a disk that refuses.
 const RETRY: Duration = Duration::from_secs(1);
-
-/// Something for the ledger.
-pub enum Note {
-    RunStarted(v1::Run),
-    RunEnded(v1::Run),
-    Finding(Finding),
-    Decision(Decision),
-    Outcome(Outcome),
-    GivenUp(GivenUp),
-}
-
-/// Stands for entries that could not be written.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct GivenUp {
-    /// Kind of the entry; `None` where they were several.
-    pub kind: Option<&'static str>,
-    pub run: Option<String>,
-    pub count: u64,
-    pub why: String,
-}
-
-impl Note {
-    /// What is written instead of it.
-    fn given_up(&self, why: String) -> GivenUp {
-        let (kind, run) = match self {
-            Self::RunStarted(run) => (RUN_START, Some(&run.id)),
-            Self::RunEnded(run) => (RUN_END, Some(&run.id)),
-            Self::Finding(finding) => (FINDING, Some(&finding.run.0)),
-            Self::Decision(decision) => (DECISION, Some(&decision.run.0)),
-            Self::Outcome(outcome) => (OUTCOME, Some(&outcome.run.0)),
-            Self::GivenUp(_) => (GIVEN_UP, None),
-        };
-        GivenUp { kind: Some(kind), run: run.cloned(), count: 1, why }
-    }
-}
 
 /// Hands notes to a thread that writes them in order, and keeps those the disk would not take until
 /// it does.
@@ -81,7 +39,7 @@ impl PendingLedger {
     /// # Errors
     /// When the thread cannot be made.
     pub fn start(mut ledger: Ledger) -> io::Result<Self> {
-        Self::with(move |note| write(&mut ledger, note))
+        Self::with(move |note| note.write(&mut ledger))
     }
 
     fn with(write: impl FnMut(&Note) -> Result<Entry, LedgerError> + Send + 'static) -> io::Result<Self> {
@@ -251,21 +209,12 @@ impl Desk {
     }
 }
 
-fn write(ledger: &mut Ledger, note: &Note) -> Result<Entry, LedgerError> {
-    match note {
-        Note::RunStarted(run) => ledger.run_started(run),
-        Note::RunEnded(run) => ledger.run_ended(run),
-        Note::Finding(finding) => ledger.finding(finding),
-        Note::Decision(decision) => ledger.decision(decision),
-        Note::Outcome(outcome) => ledger.outcome(outcome),
-        Note::GivenUp(given_up) => ledger.given_up(given_up),
-    }
-}
-
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]
 mod tests {
     use std::{path::PathBuf, sync::mpsc};
+
+    use sentry_proto::v1;
 
     use super::*;
 

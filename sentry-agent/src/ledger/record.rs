@@ -9,7 +9,7 @@ use sentry_view::{RunEnd, RunStart};
 use serde::Serialize;
 use serde_json::json;
 
-use super::{Entry, Ledger, LedgerError, now_unix_ns, pending::GivenUp};
+use super::{Entry, Ledger, LedgerError, now_unix_ns};
 
 pub(super) const RUN_START: &str = "run-start";
 pub(super) const RUN_END: &str = "run-end";
@@ -17,6 +17,16 @@ pub(super) const FINDING: &str = "finding";
 pub(super) const DECISION: &str = "decision";
 pub(super) const OUTCOME: &str = "outcome";
 pub(super) const GIVEN_UP: &str = "given-up";
+
+/// Stands for entries that could not be written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GivenUp {
+    /// Kind of the entry; `None` where they were several.
+    pub kind: Option<&'static str>,
+    pub run: Option<String>,
+    pub count: u64,
+    pub why: String,
+}
 
 impl Ledger {
     /// A run began, kind `run-start`.

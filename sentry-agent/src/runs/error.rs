@@ -2,8 +2,7 @@
 
 use sentry_kernel::{bpf::LoadError, cgroup::CgroupError};
 
-use super::lists::{AWAITED_OF_ONE, RUNS_OF_ONE, RUNS_OF_USERS};
-use crate::stage::watch::NEVER_ENTERED;
+use super::share::{AWAITED_OF_ONE, NEVER_ENTERED, RUNS_OF_ONE, RUNS_OF_USERS};
 
 /// What can go wrong with runs.
 #[derive(Debug, thiserror::Error)]

@@ -5,8 +5,7 @@ use std::collections::HashMap;
 use sentry_common::table::{self, FlowKey};
 use sentry_detect::event::Endpoint;
 
-use super::{Registry, Run};
-use crate::enrich::event;
+use crate::enrich::object;
 
 /// Rows kept for one run; the rest is one row without a remote side.
 const ROWS: usize = 200;
@@ -21,18 +20,10 @@ pub(super) struct Flow {
     pub(super) bytes_in: u64,
 }
 
-impl Registry {
-    /// Reads what the run exchanged, for a report while it lives.
-    pub fn read_flows(&self, run: &Run) {
-        let rows = self.tables().programs.flows(run.tag);
-        run.set_flows(of_kernel(rows));
-    }
-}
-
 /// The kernel's rows, the largest first.
 pub(super) fn of_kernel(rows: Vec<(FlowKey, table::Flow)>) -> Vec<Flow> {
     sum(rows.into_iter().map(|(key, flow)| Flow {
-        remote: Some(event::of_flow(&key)),
+        remote: Some(object::of_flow(&key)),
         packets_out: flow.packets_out,
         bytes_out: flow.bytes_out,
         packets_in: flow.packets_in,

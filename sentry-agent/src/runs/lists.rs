@@ -6,19 +6,16 @@ use lru::LruCache;
 use sentry_common::table::{RUN_SLOTS, RunTag};
 use sentry_detect::run::{AgentIdentity, RunId};
 
-use super::{error::RunError, run::Run};
+use super::{
+    error::RunError,
+    run::Run,
+    share::{AWAITED_OF_ONE, RUNS_OF_ONE, RUNS_OF_USERS},
+};
 use crate::enrich::event::Owner;
 
 /// Ended runs whose late records can still be told to be theirs: as many as can be live, for all
 /// can end at once.
 const ENDED: NonZeroUsize = NonZeroUsize::new(RUN_SLOTS as usize).unwrap();
-
-/// Most live runs of one user but root.
-pub(super) const RUNS_OF_ONE: usize = RUN_SLOTS as usize / 4;
-/// Most live runs of all users but root, who finds a slot in any case.
-pub(super) const RUNS_OF_USERS: usize = RUN_SLOTS as usize / 4 * 3;
-/// Most runs of one user but root that wait for their command.
-pub(super) const AWAITED_OF_ONE: usize = 16;
 
 /// All that is kept of a run that has ended: neither its control group nor what was learnt of it.
 pub struct Ended {

@@ -1,30 +1,41 @@
 //! Runs: their slots in the kernel's tables, their cgroups, their state.
+//!
+//! - `run`: one run. `before`, `executed`, `flows`, `moved`, `container`: what it knows.
+//! - `wire`: a run as others see it.
+//! - `lists`, `slots`, `candidates`, `canary`: what the registry keeps.
+//! - `registry`: all of them, with the kernel's tables; what can be asked of it.
+//! - `begin`, `end`: the life of a run. `adopted`, `found`: what an earlier sensor life left.
+//! - `reserve`: cgroups that may be an agent's. `rest`, `seed`, `unseen`, `flight`: upkeep.
 
-mod before;
+mod share;
+
+pub mod error;
+
+pub mod name;
+
+pub mod bounded;
 
 pub mod executed;
 
 mod flows;
 
-pub mod run;
+mod moved;
 
-pub mod slots;
-
-pub mod canary;
+mod before;
 
 mod container;
 
-pub mod error;
+pub mod run;
 
-pub mod bounded;
+mod wire;
 
-pub mod found;
+pub mod slots;
 
 mod lists;
 
-mod moved;
+pub mod canary;
 
-pub mod name;
+pub mod candidates;
 
 pub mod registry;
 
@@ -32,14 +43,24 @@ mod rest;
 
 mod seed;
 
+mod end;
+
+mod begin;
+
 mod adopted;
 
-pub mod candidates;
+pub mod found;
+
+mod reserve;
 
 mod unseen;
 
-pub use before::state;
+mod flight;
+
+pub use begin::Start;
 pub use error::RunError;
 pub use lists::Whose;
-pub use registry::{Registry, Start};
+pub use registry::Registry;
 pub use run::Run;
+pub use share::NEVER_ENTERED;
+pub use wire::state;

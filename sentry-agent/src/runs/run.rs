@@ -62,7 +62,7 @@ pub struct Run {
     life: Mutex<Life>,
     /// The run as the journal last got it. A lock of its own: it is held while the journal's queue
     /// is waited for, so that the newest state comes last, and nothing else may wait for that.
-    reported: Mutex<Option<v1::Run>>,
+    pub(super) reported: Mutex<Option<v1::Run>>,
     /// Its command has entered; true from the start where none is waited for. Outside of the lock:
     /// it is asked of every run while the lists are locked.
     entered: AtomicBool,
@@ -339,17 +339,6 @@ impl Run {
     #[must_use]
     pub fn is_ended(&self) -> bool {
         self.state() == State::Ended
-    }
-
-    /// Hands the run as it is now to `submit`, unless nothing has changed since that was last done.
-    /// One at a time, so that the newest state comes last.
-    pub fn report(&self, submit: impl FnOnce(v1::Run)) {
-        let mut reported = self.reported.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = self.wire();
-        if reported.as_ref() != Some(&now) {
-            *reported = Some(now.clone());
-            submit(now);
-        }
     }
 
     /// What it comes to, over all sensor lives.

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt};
 
-use super::{pattern::Pattern, selector::Answer};
+use super::{answer::Answer, pattern::Pattern};
 use crate::container::Facts;
 
 /// Of a container itself.

@@ -6,6 +6,7 @@
 //!   → stage::select asks Selection::decide → a run, or the slot is in reserve again
 //! ```
 //!
+//! - `answer`: whether a condition holds.
 //! - `pattern`: text with wildcards.
 //! - `selector`: conditions on cgroup, user and executable.
 //! - `container`: conditions on container and pod.
@@ -13,6 +14,8 @@
 //! - `known`: executables of well-known agents.
 
 use sentry_detect::run::Mode;
+
+mod answer;
 
 pub mod container;
 
@@ -24,10 +27,21 @@ pub mod rows;
 
 pub mod selector;
 
+pub use answer::Answer;
 pub use rows::rows;
-pub use selector::{Answer, Execution, Selector};
+pub use selector::{Execution, Selector, file_id};
 
 use crate::{AgentName, container::Facts};
+
+/// What to do about agents that nobody selected.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Discover {
+    Off,
+    #[default]
+    Report,
+    /// Watch the cgroup they are in.
+    Tag,
+}
 
 /// The label of a pod whose value names the agent that it is.
 pub const POD_LABEL: &str = "agentsentry.io/agent";

@@ -1,10 +1,11 @@
 //! One way for a cgroup to be an agent's: conditions that all have to hold.
 
-use std::fmt;
+use std::{fmt, fs};
 
 use sentry_common::table::FileId;
 
 use super::{
+    answer::Answer,
     container::{ContainerMatch, PodMatch},
     pattern::Pattern,
 };
@@ -52,6 +53,18 @@ pub struct Object {
     pub id: FileId,
 }
 
+/// A file's place as the kernel's tables have it. `None` where its number does not fit them.
+#[must_use]
+pub fn file_id(file: &fs::Metadata) -> Option<FileId> {
+    use std::os::unix::fs::MetadataExt as _;
+    let (major, minor) = (rustix::fs::major(file.dev()), rustix::fs::minor(file.dev()));
+    (major < 1 << 12 && minor < 1 << 20).then(|| FileId {
+        inode: file.ino(),
+        device: major << 20 | minor,
+        reserved: 0,
+    })
+}
+
 /// An execution.
 pub struct Execution<'a> {
     pub uid: u32,
@@ -61,15 +74,6 @@ pub struct Execution<'a> {
     pub files: &'a [FileId],
     /// Reads them.
     pub digests: &'a dyn Fn() -> Vec<[u8; 32]>,
-}
-
-/// Whether a selector holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Answer {
-    No,
-    Yes,
-    /// What is known of the container does not decide it, and more may become known.
-    Later,
 }
 
 impl Selector {
@@ -109,24 +113,6 @@ impl Executable {
         self.path.as_ref().is_none_or(|pattern| execution.paths.iter().any(|path| pattern.is_match(path)))
             && self.object.as_ref().is_none_or(|object| execution.files.contains(&object.id))
             && self.digest.as_ref().is_none_or(|digest| (execution.digests)().contains(digest))
-    }
-}
-
-impl Answer {
-    /// Both have to hold.
-    #[must_use]
-    pub fn and(self, other: Self) -> Self {
-        match (self, other) {
-            (Self::No, _) | (_, Self::No) => Self::No,
-            (Self::Yes, Self::Yes) => Self::Yes,
-            (Self::Later, _) | (_, Self::Later) => Self::Later,
-        }
-    }
-}
-
-impl From<bool> for Answer {
-    fn from(holds: bool) -> Self {
-        if holds { Self::Yes } else { Self::No }
     }
 }
 

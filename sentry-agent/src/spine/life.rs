@@ -4,7 +4,7 @@ use sentry_common::abi::ring;
 use sentry_detect::{decision::Action, run::machine::Over};
 
 use super::*;
-use crate::stage::watch::NEVER_ENTERED;
+use crate::runs::NEVER_ENTERED;
 
 #[test]
 fn a_run_begins_is_counted_and_ends_with_its_last_process() {

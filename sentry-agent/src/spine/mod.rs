@@ -27,7 +27,6 @@ use crate::{
     app::{books, recover::Life},
     config::{Config, Flags, Holder},
     container::Roots,
-    control::service::act_by_hand,
     enforce::{Enforcer, Limits},
     journal::{self, JournalHandle, JournalWriter},
     ledger::pending::PendingLedger,
@@ -35,6 +34,7 @@ use crate::{
     stage::{
         StageStats,
         act::{self, Actor, Case},
+        by_hand::act_by_hand,
         moved,
         reconcile::Sweep,
         watch,

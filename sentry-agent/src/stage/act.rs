@@ -19,7 +19,7 @@ use super::StageStats;
 use crate::{
     enforce::{Enforcer, Target},
     journal::JournalHandle,
-    ledger::pending::{Note, PendingLedger},
+    ledger::{Note, pending::PendingLedger},
     runs::{Registry, Run},
 };
 

@@ -25,6 +25,8 @@ pub mod watch;
 
 pub mod act;
 
+pub mod by_hand;
+
 pub mod reconcile;
 
 pub mod moved;

@@ -13,15 +13,13 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::{StageStats, act::Case};
-use crate::runs::{Registry, Run};
+use crate::runs::{NEVER_ENTERED, Registry, Run};
 
 /// Time between two readings of the counters.
 pub const PERIOD: Duration = Duration::from_millis(100);
 /// A reading that comes this much later than it should is told of: a run that ran away meanwhile
 /// was not stopped.
 const LATE: Duration = Duration::from_secs(1);
-/// A run nobody entered is given up after this time.
-pub const NEVER_ENTERED: Duration = Duration::from_secs(60);
 /// Longest wait for the last records of a run to come out of the rings; its books stay open beyond
 /// it, and say so.
 const DRAIN: Duration = Duration::from_secs(5);

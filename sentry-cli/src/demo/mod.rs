@@ -22,6 +22,8 @@ use super::{
     render::{BOLD, DIM, GREEN, RED, paint},
 };
 
+mod say;
+
 mod http;
 
 mod scene;
@@ -30,6 +32,7 @@ mod watch;
 
 mod worker;
 
+use say::{failure, say, step};
 use scene::Scene;
 use watch::Seen;
 
@@ -135,20 +138,4 @@ async fn collector_has(http: &str, seen: &Seen) -> Option<String> {
 fn ledger(scene: &Scene) -> Option<String> {
     let verified = sentry_agent::ledger::verify(&scene.ledger_dir()).ok()?;
     Some(format!("Ledger verified: {} entries in an unbroken chain", verified.entries))
-}
-
-/// Says that something happened, or that it did not.
-fn step(happened: Option<String>, otherwise: &str) -> Result<bool, CliError> {
-    match happened {
-        Some(text) => say(&format!("  {} {text}", paint(GREEN, "✓"))).map(|()| true),
-        None => say(&format!("  {} {otherwise}", paint(RED, "✗"))).map(|()| false),
-    }
-}
-
-fn say(line: &str) -> Result<(), CliError> {
-    out::print(&format!("{line}\n"))
-}
-
-fn failure(what: &str) -> CliError {
-    CliError::Other { what: format!("the demo failed: {what}"), exit: Exit::Failure }
 }

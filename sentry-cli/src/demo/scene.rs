@@ -25,7 +25,7 @@ use super::{
         out, query,
         render::{self, status},
     },
-    failure,
+    say::failure,
     worker::LIVES,
 };
 

@@ -17,7 +17,7 @@ use super::{
         error::CliError,
         render::{BOLD, paint, safe},
     },
-    say, step,
+    say::{say, step},
 };
 
 /// How often the CPU counter is read, and over how many readings a peak is taken.

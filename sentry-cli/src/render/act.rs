@@ -3,7 +3,7 @@
 use sentry_proto::{convert::endpoint_text as endpoint, v1};
 
 use super::{
-    event::{attempt, path, path_of},
+    part::{attempt, error, path, path_of},
     safe,
 };
 
@@ -62,14 +62,4 @@ pub(super) fn kernel(act: &v1::KernelAct) -> String {
         line.push_str(&format!(" {}", path(place)));
     }
     line + &error(act.error)
-}
-
-/// ` (refused: EACCES)`.
-pub(super) fn error(errno: Option<u32>) -> String {
-    let Some(errno) = errno else { return String::new() };
-    let name = i32::try_from(errno).map(nix::errno::Errno::from_raw);
-    match name {
-        Ok(name) if name != nix::errno::Errno::UnknownErrno => format!(" (refused: {name:?})"),
-        _ => format!(" (refused: errno {errno})"),
-    }
 }

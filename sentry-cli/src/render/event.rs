@@ -4,82 +4,131 @@ use sentry_proto::{
     convert::endpoint_text as endpoint,
     v1::{self, event::Kind},
 };
+use sentry_story::verb;
 use sentry_view::time;
 
-use super::{BOLD, DIM, act, command_line, paint, safe};
+use super::{
+    BOLD, DIM, act, command_line, paint,
+    part::{attempt, error, path, path_of},
+    safe,
+};
 
-/// `18:52:03.123  claude  1234  exec  /usr/bin/git: git status`
+/// `18:52:03.123  claude  git[1234]  exec  /usr/bin/git: git status`
 pub(crate) fn line(event: &v1::Event) -> String {
     let name = event.agent.as_ref().map_or("", |agent| agent.name.as_str());
-    let process = event.process.as_ref();
-    let pid = process.and_then(|process| process.key).map_or_else(|| "?".into(), |key| key.tgid.to_string());
-    let (verb, rest) = match &event.kind {
-        Some(kind) => what(kind, process),
-        None => ("unknown", "an event of a newer sensor".into()),
-    };
+    let Described { pid, program, verb, rest } = describe(event);
+    let who = format!("{}[{pid}]", safe(&program));
     let clock = paint(DIM, &time::clock(event.time_unix_ns));
-    format!("{clock}  {:<12}  {pid:>7}  {}  {rest}\n", safe(name), paint(BOLD, &format!("{verb:<8}")))
+    format!("{clock}  {:<12}  {who:<20}  {}  {rest}\n", safe(name), paint(BOLD, &format!("{verb:<8}")))
 }
 
-fn what(kind: &Kind, process: Option<&v1::Process>) -> (&'static str, String) {
+/// The same with date, run, user and parent.
+pub(crate) fn long(event: &v1::Event) -> String {
+    let name = event.agent.as_ref().map_or("", |agent| agent.name.as_str());
+    let Described { pid, program, verb, rest } = describe(event);
+    let process = event.process.as_ref();
+    let number = |number: Option<u32>| number.map_or_else(|| "?".into(), |number| number.to_string());
+    let uid = number(process.and_then(|process| process.uid));
+    let parent = number(process.and_then(|process| process.parent).map(|parent| parent.tgid));
+    let when = paint(DIM, &time::utc(event.time_unix_ns));
+    format!(
+        "{when}  {}  {}  uid {uid}  {}[{pid}] of {parent}  {}  {rest}\n",
+        safe(&event.run),
+        safe(name),
+        safe(&program),
+        paint(BOLD, verb),
+    )
+}
+
+/// The head of [`csv`].
+pub(crate) const CSV_HEAD: &str = "time,run,agent,uid,pid,program,type,what\r\n";
+
+/// One record of RFC 4180.
+pub(crate) fn csv(event: &v1::Event) -> String {
+    let Described { pid, verb, rest, .. } = describe(event);
+    let process = event.process.as_ref();
+    let program = path_of(process.and_then(|process| process.executable.as_ref()));
+    let uid = process.and_then(|process| process.uid).map(|uid| uid.to_string()).unwrap_or_default();
+    let name = event.agent.as_ref().map_or("", |agent| agent.name.as_str());
+    let fields = [&time::rfc3339(event.time_unix_ns), &event.run, name, &uid, &pid, &program, verb, &rest];
+    let quoted = fields.map(|field| format!("\"{}\"", safe(field).replace('"', "\"\"")));
+    quoted.join(",") + "\r\n"
+}
+
+/// What every form says of an event.
+struct Described {
+    pid: String,
+    /// Name of the program's file.
+    program: String,
+    verb: &'static str,
+    rest: String,
+}
+
+fn describe(event: &v1::Event) -> Described {
+    let process = event.process.as_ref();
+    let pid = process.and_then(|process| process.key).map_or_else(|| "?".into(), |key| key.tgid.to_string());
+    let path = process
+        .and_then(|process| process.executable.as_ref())
+        .and_then(|file| file.path.as_ref())
+        .map_or("?", |path| path.text.as_str());
+    let program = path.rsplit('/').next().unwrap_or(path).to_owned();
+    match &event.kind {
+        Some(kind) => Described { pid, program, verb: verb(kind), rest: what(kind, process) },
+        None => Described { pid, program, verb: "unknown", rest: "an event of a newer sensor".into() },
+    }
+}
+
+fn what(kind: &Kind, process: Option<&v1::Process>) -> String {
     match kind {
         Kind::Fork(fork) => {
             let child = fork.child.map_or_else(|| "?".into(), |child| child.tgid.to_string());
-            ("fork", format!("child {child}"))
+            format!("child {child}")
         }
-        Kind::Exec(_) => ("exec", image(process)),
-        Kind::Seed(_) => ("seed", image(process)),
+        Kind::Exec(_) | Kind::Seed(_) => image(process),
         Kind::StartedOutside(started) => {
             let asked = started.asked.map_or_else(|| "?".into(), |asked| asked.tgid.to_string());
-            ("outside", format!("{} (comes of process {asked}, which the run had asked)", image(process)))
+            format!(
+                "{} (started by process {asked}, which the run had contacted, or by its descendant)",
+                image(process)
+            )
         }
         Kind::Exit(exit) => match (exit.code, exit.signal) {
-            (_, Some(signal)) => ("exit", format!("by signal {signal}")),
-            (Some(code), None) => ("exit", format!("code {code}")),
-            (None, None) => ("exit", String::new()),
+            (_, Some(signal)) => format!("by signal {signal}"),
+            (Some(code), None) => format!("code {code}"),
+            (None, None) => String::new(),
         },
         Kind::CgroupMove(moved) => {
             let note = if moved.in_run { "within the run" } else { "out of the run's cgroup" };
-            ("move", format!("{} ({note})", safe(&moved.path)))
+            format!("{} ({note})", safe(&moved.path))
         }
-        Kind::CgroupMake(made) => ("mkcgroup", safe(&made.path)),
-        Kind::CgroupRemove(removed) => ("rmcgroup", safe(&removed.path)),
+        Kind::CgroupMake(made) => safe(&made.path),
+        Kind::CgroupRemove(removed) => safe(&removed.path),
         Kind::Completeness(state) => {
             let what =
                 if state.missing { "events are missing from here on" } else { "events are whole again" };
-            ("record", format!("{what}: {} lost, {} throttled so far", state.lost, state.throttled))
+            format!("{what}: {} lost, {} throttled so far", state.lost, state.throttled)
         }
-        Kind::Connect(connect) => ("connect", endpoint(connect.destination.as_ref())),
-        Kind::Send(send) => ("send", endpoint(send.destination.as_ref())),
-        Kind::Open(open) => {
-            let text = format!("{}{}", path_of(open.file.as_ref()), attempt(open.attempt));
-            let intent = open.intent.unwrap_or_default();
-            match (open.created, intent.write || intent.truncate || intent.append) {
-                (true, _) => ("create", text),
-                (false, true) => ("write", text),
-                (false, false) => ("read", text),
-            }
-        }
-        Kind::Unlink(unlink) => {
-            ("unlink", format!("{}{}", path_of(unlink.file.as_ref()), attempt(unlink.attempt)))
-        }
+        Kind::Connect(connect) => endpoint(connect.destination.as_ref()),
+        Kind::Send(send) => endpoint(send.destination.as_ref()),
+        Kind::Open(open) => format!("{}{}", path_of(open.file.as_ref()), attempt(open.attempt)),
+        Kind::Unlink(unlink) => format!("{}{}", path_of(unlink.file.as_ref()), attempt(unlink.attempt)),
         Kind::Rename(rename) => {
             let new = rename.new_path.as_ref().map_or_else(|| "?".into(), path);
-            ("rename", format!("{} → {new}{}", path_of(rename.file.as_ref()), attempt(rename.attempt)))
+            format!("{} → {new}{}", path_of(rename.file.as_ref()), attempt(rename.attempt))
         }
         Kind::ExecFailed(failed) => {
             let asked = failed.path.as_ref().map_or_else(|| "?".into(), path);
-            ("exec", format!("{asked}{}", act::error(Some(failed.error))))
+            format!("{asked}{}", error(Some(failed.error)))
         }
-        Kind::File(file) => ("file", act::file(file)),
-        Kind::Socket(socket) => ("socket", act::socket(socket)),
-        Kind::Unix(unix) => ("unix", act::unix(unix)),
-        Kind::Dns(dns) => ("dns", act::dns(dns)),
+        Kind::File(file) => act::file(file),
+        Kind::Socket(socket) => act::socket(socket),
+        Kind::Unix(unix) => act::unix(unix),
+        Kind::Dns(dns) => act::dns(dns),
         Kind::TlsHello(hello) => {
-            ("tls", format!("{} {}", safe(&hello.server_name), endpoint(hello.destination.as_ref())))
+            format!("{} {}", safe(&hello.server_name), endpoint(hello.destination.as_ref()))
         }
-        Kind::Target(target) => ("process", act::target(target)),
-        Kind::Kernel(kernel) => ("kernel", act::kernel(kernel)),
+        Kind::Target(target) => act::target(target),
+        Kind::Kernel(kernel) => act::kernel(kernel),
     }
 }
 
@@ -94,21 +143,6 @@ fn image(process: Option<&v1::Process>) -> String {
         }
         None => program,
     }
-}
-
-pub(super) fn path_of(file: Option<&v1::File>) -> String {
-    file.and_then(|file| file.path.as_ref()).map_or_else(|| "?".into(), path)
-}
-
-/// A path that is only the program's own word is marked.
-pub(super) fn path(path: &v1::Path) -> String {
-    let cut = if path.truncated { "…" } else { "" };
-    let mark = if path.source() == v1::path::Source::Argument { " (as given)" } else { "" };
-    format!("{cut}{}{mark}", safe(&path.text))
-}
-
-pub(super) fn attempt(attempt: bool) -> &'static str {
-    if attempt { " (attempt)" } else { "" }
 }
 
 #[cfg(test)]
@@ -135,6 +169,26 @@ mod tests {
             kind: Some(kind),
             ..v1::Event::default()
         }
+    }
+
+    #[test]
+    fn a_record_of_csv_is_quoted_whatever_an_agent_wrote() {
+        let mut event = event(Kind::Exec(v1::Exec::default()));
+        event.run = "r".into();
+        event.process.as_mut().unwrap().argv.as_mut().unwrap().arguments =
+            vec!["a\"b".into(), "c,d\n".into()];
+        let expected = "\"2025-11-20T18:52:03.123Z\",\"r\",\"claude\",\"\",\"1234\",\"/usr/bin/git\",\"exec\",\
+                        \"/usr/bin/git: 'a\"\"b' 'c,d\\u{a}' …\"\r\n";
+        assert_eq!(csv(&event), expected);
+    }
+
+    #[test]
+    fn the_long_form_has_date_run_user_and_parent() {
+        let mut event = event(Kind::Exit(v1::Exit { code: Some(3), signal: None }));
+        event.run = "r".into();
+        event.process.as_mut().unwrap().uid = Some(7);
+        let text = plain(&long(&event)).unwrap();
+        assert_eq!(text, "2025-11-20 18:52:03.123Z  r  claude  uid 7  git[1234] of ?  exit  code 3\n");
     }
 
     #[test]
@@ -192,11 +246,11 @@ mod tests {
         ];
         for (kind, expected) in golden {
             let text = plain(&line(&event(kind))).unwrap();
-            assert_eq!(text, format!("18:52:03.123  claude           1234  {expected}\n"));
+            assert_eq!(text, format!("18:52:03.123  claude        git[1234]             {expected}\n"));
         }
         assert_eq!(
             plain(&line(&v1::Event::default())).unwrap(),
-            "00:00:00.000                      ?  unknown   an event of a newer sensor\n"
+            "00:00:00.000                ?[?]                  unknown   an event of a newer sensor\n"
         );
     }
 }

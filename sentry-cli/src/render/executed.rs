@@ -2,7 +2,7 @@
 
 use sentry_view::{Executed, Unknown};
 
-use super::{BOLD, paint, report::LIST_ROWS, safe};
+use super::{BOLD, LIST_ROWS, paint, safe};
 
 /// Nothing where executed files are not read.
 pub(super) fn text(executed: &[Executed], unlisted: u64) -> String {

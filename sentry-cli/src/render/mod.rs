@@ -3,6 +3,10 @@
 //! What an agent can choose (names, paths, arguments) is escaped before it reaches a terminal:
 //! control characters and those that reorder text are shown, not obeyed.
 
+mod part;
+
+pub(crate) mod who;
+
 mod act;
 
 pub(crate) mod event;
@@ -14,6 +18,8 @@ pub(crate) mod finding;
 pub(crate) mod json;
 
 pub(crate) mod report;
+
+pub(crate) mod diff;
 
 pub(crate) mod run;
 
@@ -28,6 +34,9 @@ pub(crate) const DIM: Style = Style::new().dimmed();
 pub(crate) const RED: Style = AnsiColor::Red.on_default().bold();
 pub(crate) const YELLOW: Style = AnsiColor::Yellow.on_default();
 pub(crate) const GREEN: Style = AnsiColor::Green.on_default();
+
+/// Rows of a list before the rest is summed up; the JSON report has them all.
+const LIST_ROWS: usize = 12;
 
 /// `text` in a style. The reset is part of it.
 pub(crate) fn paint(style: Style, text: &str) -> String {

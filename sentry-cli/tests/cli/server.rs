@@ -22,7 +22,7 @@ pub(crate) enum Asked {
     /// Run, and the process that entered.
     Enter(String, u32),
     Finish(String),
-    Items(v1::ItemsRequest),
+    Items(Box<v1::ItemsRequest>),
     Act(v1::ActRequest),
 }
 
@@ -146,7 +146,7 @@ impl Control for Service {
     type ItemsStream = tokio_stream::Iter<std::vec::IntoIter<Result<v1::StoredItem, Status>>>;
 
     async fn items(&self, request: Request<v1::ItemsRequest>) -> Answer<Self::ItemsStream> {
-        self.note(Asked::Items(request.into_inner()))?;
+        self.note(Asked::Items(Box::new(request.into_inner())))?;
         let items = self.script.items.iter().cloned();
         let stored =
             items.map(|item| Ok(v1::StoredItem { seq: 1, item: Some(v1::Item { item: Some(item) }) }));

@@ -2,7 +2,6 @@
 
 use super::{limits::Section, past::Past};
 use crate::{
-    aggregate::acts::Sort,
     event::Event,
     evidence::Show,
     runaway::{RuleId, RunawaySignal},
@@ -78,13 +77,6 @@ pub(crate) struct Seen<'a> {
     pub(crate) event: &'a Event,
     /// Fingerprint of the command line, of an exec.
     pub(crate) command: Option<u64>,
-}
-
-/// An act that is counted by the kernel, and the fingerprint of its object.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Act {
-    pub(crate) sort: Sort,
-    pub(crate) object: u64,
 }
 
 /// A rule that holds.

@@ -21,6 +21,8 @@ mod exec_loop;
 
 pub mod left_control;
 
+pub mod secret_read;
+
 mod spawn_storm;
 
 mod table;
@@ -32,6 +34,6 @@ pub use limits::{Key, SettingsError};
 pub use settings::Settings;
 pub use table::{Limits, MOST_FINDINGS, RULES};
 
-pub(crate) use contract::{Act, Seen, Shown, Verdict};
-pub(crate) use past::Past;
+pub(crate) use contract::{Seen, Shown, Verdict};
+pub(crate) use past::{Act, Past};
 pub(crate) use table::Rules;

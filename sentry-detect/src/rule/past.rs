@@ -1,7 +1,17 @@
 //! What several rules look back on.
 
-use super::contract::Act;
-use crate::aggregate::{acts::Acts, counters::Counters, window::Readings};
+use crate::aggregate::{
+    acts::{Acts, Sort},
+    counters::Counters,
+    window::Readings,
+};
+
+/// An act that is counted by the kernel, and the fingerprint of its object.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Act {
+    pub(crate) sort: Sort,
+    pub(crate) object: u64,
+}
 
 /// The newest readings of a run, and what its acts met.
 #[derive(Debug)]

@@ -122,6 +122,7 @@ rules! {
     cpu_spin: CpuSpin,
     call_flood: CallFlood,
     left_control: LeftControl,
+    secret_read: SecretRead,
 }
 
 const COUNT: usize = {

@@ -8,6 +8,8 @@ mod properties;
 
 mod control;
 
+mod secret;
+
 mod fate;
 
 mod replay;

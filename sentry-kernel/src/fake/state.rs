@@ -12,7 +12,7 @@ use sentry_common::{
     table::{Flow, FlowKey, RUN_SLOTS, RunTag, SPARES},
 };
 
-use super::{Call, When, World};
+use super::{Call, When};
 use crate::{bpf::Rows, cgroup::Mark};
 
 /// The root of the hierarchy.
@@ -20,11 +20,8 @@ pub(super) const ROOT: u64 = 1;
 /// Process ids of a test begin here: above those of the sensor and of whatever runs the tests.
 const FIRST_PID: u32 = 5_000_000;
 
-pub(super) type Act = Box<dyn FnOnce(&World) + Send>;
-
 pub(super) struct State {
     pub(super) boot_ns: u64,
-    pub(super) later: Vec<(u64, Act)>,
     pub(super) calls: BTreeMap<Call, u64>,
     pub(super) failures: BTreeMap<Call, When>,
     pub(super) groups: BTreeMap<u64, GroupState>,
@@ -68,7 +65,6 @@ impl State {
     pub(super) fn new(boot_ns: u64) -> Self {
         let mut state = Self {
             boot_ns,
-            later: Vec::new(),
             calls: BTreeMap::new(),
             failures: BTreeMap::new(),
             groups: BTreeMap::new(),
@@ -99,17 +95,6 @@ impl State {
         self.spares.fill(None);
         self.rows = Rows::default();
         self.is_armed = false;
-    }
-
-    /// What is due next, up to `end`; the time becomes when that is.
-    pub(super) fn next_due(&mut self, end: u64) -> Option<Act> {
-        let next = (0..self.later.len()).min_by_key(|&index| self.later[index].0)?;
-        let due = self.later[next].0;
-        if due > end {
-            return None;
-        }
-        self.boot_ns = self.boot_ns.max(due);
-        Some(self.later.remove(next).1)
     }
 
     /// Counts a call; false where it is to fail.

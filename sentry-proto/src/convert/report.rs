@@ -39,6 +39,8 @@ pub fn report(report: &v1::Report, host: &HostContext<'_>) -> Report {
         limits: report.limits.clone(),
         run,
         found,
+        decisions: Vec::new(),
+        activity: None,
     }
 }
 

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{
     HostContext,
     base::{Activity, Class, exact},
-    event::{self, Body, path_trust},
+    body::{self, Body, path_trust},
     object,
 };
 use crate::v1;
@@ -41,7 +41,7 @@ pub(super) fn file(act: &v1::FileAct, process: Option<&v1::Process>, host: &Host
         _ => Activity(99, "Other"),
     };
     let mut body = if act.file.is_some() {
-        event::file(activity, &act.act, act.file.as_ref(), act.attempt)
+        body::file(activity, &act.act, act.file.as_ref(), act.attempt)
     } else {
         let activity =
             if act.act == "protect_exec" { Activity(2, "Modify Page") } else { Activity(9, "Map") };

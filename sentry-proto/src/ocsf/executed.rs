@@ -3,7 +3,7 @@
 use sentry_view::{Executed, Ocsf, Unknown};
 use serde_json::{Map, Value, json};
 
-use super::{event, object};
+use super::{body::file_unmapped, object};
 use crate::v1;
 
 impl From<&v1::Executed> for Executed {
@@ -23,7 +23,7 @@ impl From<&v1::Executed> for Executed {
             unknown,
             executions: executed.executions,
             file: Ocsf(members(rendered)),
-            unmapped: Ocsf(members(json!({ "file": event::file_unmapped(file) }))),
+            unmapped: Ocsf(members(json!({ "file": file_unmapped(file) }))),
         }
     }
 }

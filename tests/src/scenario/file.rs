@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use toml::Value;
 
+use super::member::is_member;
+
 include!(concat!(env!("OUT_DIR"), "/scenarios.rs"));
 
 /// One scenario.
@@ -66,7 +68,7 @@ impl Scenario {
             assert!(limits.chain(tiers).all(|tier| "ABC".contains(tier)), "{name}: a tier is A, B or C");
             assert!(see.limit.values().all(|reason| reason.contains(' ')), "{name}: a limit has a reason");
             for member in see.members.keys() {
-                assert!(super::pattern::is_member(member), "{name}: no member {member}");
+                assert!(is_member(member), "{name}: no member {member}");
             }
         }
         scenario

@@ -1,6 +1,7 @@
 //! Scenarios: what an agent does and what must be seen of it, as data in `tests/scenarios/*.toml`.
 //!
 //! - `file`: what such a file says.
+//! - `member`: the parts of an event that a file can ask for, by name.
 //! - `stage`: the places, ports and peers that a scenario's placeholders stand for.
 //! - `pattern`: whether an event is one that must be seen.
 //! - `play`: one scenario from its start to its verdict.
@@ -9,6 +10,7 @@
 //! A new scenario is a new file; `tests/scenarios/README.md` says how to write one.
 
 mod file;
+mod member;
 mod pattern;
 mod play;
 mod rows;

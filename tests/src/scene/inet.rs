@@ -132,7 +132,7 @@ fn udp_connected(words: &mut Words<'_>) -> Result<(), Failure> {
 /// Pairs of `IP PORT`, as many as there are.
 fn all(words: &mut Words<'_>) -> Result<Vec<SocketAddr>, Failure> {
     let mut found = Vec::new();
-    while words.0.len() > 0 {
+    while words.has_more() {
         found.push(address(words)?);
     }
     Ok(found)

@@ -24,18 +24,10 @@ mod ring;
 mod stand_in;
 mod tree;
 mod unix;
+mod words;
 
-use std::{
-    ffi::{OsStr, OsString},
-    os::unix::ffi::OsStrExt as _,
-    path::PathBuf,
-    str::FromStr,
-};
-
-use crate::work::Failure;
-
-type Act = fn(&mut Words<'_>) -> Result<(), Failure>;
-type Table = &'static [(&'static str, Act)];
+pub use words::Words;
+use words::{Act, Table};
 
 const FAMILIES: [Table; 15] = [
     change::ACTS,
@@ -59,41 +51,4 @@ const FAMILIES: [Table; 15] = [
 #[must_use]
 pub fn act(name: &str) -> Option<Act> {
     FAMILIES.iter().copied().flatten().find(|(own, _)| *own == name).map(|(_, act)| *act)
-}
-
-/// Arguments of one act.
-pub struct Words<'a>(std::slice::Iter<'a, OsString>);
-
-impl<'a> Words<'a> {
-    #[must_use]
-    pub fn new(words: &'a [OsString]) -> Self {
-        Self(words.iter())
-    }
-
-    fn word(&mut self) -> Result<&'a OsStr, Failure> {
-        Ok(self.0.next().ok_or("an argument is missing")?)
-    }
-
-    fn path(&mut self) -> Result<PathBuf, Failure> {
-        self.word().map(PathBuf::from)
-    }
-
-    /// As the kernel wants it.
-    fn c(&mut self) -> Result<std::ffi::CString, Failure> {
-        Ok(std::ffi::CString::new(self.word()?.as_bytes())?)
-    }
-
-    fn text(&mut self) -> Result<&'a str, Failure> {
-        Ok(self.word()?.to_str().ok_or("an argument is not text")?)
-    }
-
-    fn number<T: FromStr>(&mut self) -> Result<T, Failure> {
-        let text = self.text()?;
-        text.parse().map_err(|_error| format!("{text} is not a number or address").into())
-    }
-
-    /// Those that are left.
-    fn rest(&mut self) -> Vec<OsString> {
-        self.0.by_ref().cloned().collect()
-    }
 }

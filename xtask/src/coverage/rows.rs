@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::{Context as _, Result};
 
-use super::{Line, note};
+use super::line::{Line, note};
 use crate::paths;
 
 const FILE: &str = "tests/rows.toml";
@@ -93,7 +93,7 @@ fn verdict<'a>(here: &[&'a Line], all: usize, row: &Row, notes: &mut Vec<&'a str
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]
 mod tests {
     use super::{render, rows_in};
-    use crate::coverage::Line;
+    use crate::coverage::line::Line;
 
     #[test]
     fn a_row_shows_its_scenarios_and_the_worst_verdict() {

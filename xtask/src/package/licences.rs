@@ -10,7 +10,7 @@ use std::{
 use anyhow::{Context as _, Result};
 use serde_json::Value;
 
-use super::{Package, programs::TARGET};
+use super::{contents::Package, programs::TARGET};
 use crate::{cargo, paths, step};
 
 /// Crates that are built apart and carried inside.

@@ -5,13 +5,18 @@
 //! are not in the programs.
 
 mod changelog;
+mod contents;
 mod deb;
+mod files;
 mod licences;
+mod manifest;
 mod programs;
 mod rpm;
 mod sbom;
 mod stage;
 mod tarball;
+mod time;
+mod tool;
 
 use std::{
     fs,
@@ -21,61 +26,18 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 
-pub(crate) use self::{
-    programs::Programs,
-    stage::{empty, strip},
+pub(crate) use self::{contents::PACKAGES, files::empty, programs::Programs, stage::strip};
+use self::{
+    contents::{AREA, base},
+    manifest::version,
+    time::Time,
 };
 
 use crate::{
     args::{Args, Usage},
-    cargo,
-    host::Host,
     paths, setup,
     step::{self, say},
 };
-
-const AREA: &str = "package";
-
-/// A package: a program and what belongs to it.
-pub(crate) struct Package {
-    /// As package managers, systemd and the directories know it.
-    pub(crate) name: &'static str,
-    /// The crate with the program, whose manifest describes the package.
-    member: &'static str,
-    pub(crate) program: &'static str,
-    /// What it keeps; its file `format` is what a downgrade is refused by.
-    state: &'static str,
-    /// Files of the checkout, and the directory that they are installed to.
-    files: &'static [(&'static str, &'static str)],
-}
-
-pub(crate) const PACKAGES: [Package; 2] = [
-    Package {
-        name: "agentsentry",
-        member: "sentry-cli",
-        program: "sentry",
-        state: "/var/lib/agentsentry",
-        files: &[
-            ("deploy/systemd/agentsentry.service", "usr/lib/systemd/system"),
-            ("deploy/systemd/sysusers.d/agentsentry.conf", "usr/lib/sysusers.d"),
-            ("deploy/systemd/tmpfiles.d/agentsentry.conf", "usr/lib/tmpfiles.d"),
-            ("deploy/systemd/config.yaml", "etc/agentsentry"),
-            ("deploy/systemd/backoff.conf", "usr/share/doc/agentsentry/examples"),
-        ],
-    },
-    Package {
-        name: "agentsentry-collector",
-        member: "sentry-collector",
-        program: "sentry-collector",
-        state: "/var/lib/private/agentsentry-collector",
-        files: &[
-            ("deploy/systemd/agentsentry-collector.service", "usr/lib/systemd/system"),
-            ("deploy/systemd/sysusers.d/agentsentry-collector.conf", "usr/lib/sysusers.d"),
-            ("deploy/systemd/collector.yaml", "etc/agentsentry"),
-            ("deploy/systemd/backoff.conf", "usr/share/doc/agentsentry-collector/examples"),
-        ],
-    },
-];
 
 /// Kinds of packages that can be asked for; all of them if none is.
 const KINDS: [&str; 4] = ["deb", "rpm", "tarball", "sbom"];
@@ -122,7 +84,7 @@ pub(crate) fn dev() -> Result<Vec<PathBuf>> {
     empty(&out)?;
     fs::create_dir_all(&out)?;
     let mut files = debian(Programs::Dev, &time, &out)?;
-    files.push(tarball::make(Programs::Dev, &stage::version(&PACKAGES[0])?, &time, &out)?);
+    files.push(tarball::make(Programs::Dev, &version(&PACKAGES[0])?, &time, &out)?);
     sums(&files, &out)?;
     Ok(files)
 }
@@ -141,7 +103,7 @@ fn release(kinds: &[String]) -> Result<Vec<PathBuf>> {
     let (time, out) = (Time::of_commit()?, base().join("dist"));
     empty(&out)?;
     fs::create_dir_all(&out)?;
-    let version = stage::version(&PACKAGES[0])?;
+    let version = version(&PACKAGES[0])?;
     let mut files = Vec::new();
     if wants("deb") || wants("rpm") {
         Programs::Dynamic.build()?;
@@ -174,56 +136,4 @@ fn sums(files: &[PathBuf], out: &Path) -> Result<String> {
     let sums = out.join("SHA256SUMS");
     fs::write(&sums, &text).with_context(|| format!("cannot write {}", sums.display()))?;
     Ok(text)
-}
-
-/// A program of cargo's that is installed when it is needed for the first time.
-fn tool(name: &str, version: &str) -> Result<()> {
-    let installed = Host::this().which(name).is_some();
-    if installed {
-        return Ok(());
-    }
-    let mut command = cargo::workspace("install");
-    command.args([name, "--version", version, "--locked"]);
-    step::run(AREA, &format!("compile {name}, some minutes"), &format!("package-{name}"), &mut command)
-}
-
-/// In the checkout's own target folder, whatever cargo's is: manifests name the place.
-fn base() -> PathBuf {
-    paths::root().join("target/package")
-}
-
-impl Package {
-    /// Where its files are laid out.
-    fn stage(&self) -> PathBuf {
-        base().join(self.name)
-    }
-}
-
-/// The time that everything in a package has: that of the commit, or what `SOURCE_DATE_EPOCH` says.
-struct Time {
-    /// Unix seconds.
-    seconds: String,
-    /// As in a mail.
-    mail: String,
-}
-
-impl Time {
-    fn of_commit() -> Result<Self> {
-        let seconds = match std::env::var("SOURCE_DATE_EPOCH") {
-            Ok(seconds) => seconds,
-            Err(_unset) => {
-                let mut log = Command::new("git");
-                log.args(["log", "-1", "--format=%ct"]).current_dir(paths::root());
-                step::capture(&mut log)?.trim().to_owned()
-            }
-        };
-        let mut date = Command::new("date");
-        date.args(["--utc", "--rfc-email"]).arg(format!("--date=@{seconds}")).env("LC_ALL", "C");
-        let mail = step::capture(&mut date)?.trim().to_owned();
-        Ok(Self { seconds, mail })
-    }
-}
-
-fn read(path: &Path) -> Result<String> {
-    fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))
 }

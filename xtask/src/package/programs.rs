@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 
-use super::{AREA, PACKAGES, base};
+use super::contents::{AREA, PACKAGES, base};
 use crate::{
     bpf,
     build::{self, What},
@@ -41,8 +41,8 @@ impl Programs {
         if self == Self::Static {
             command.env("RUSTC_WORKSPACE_WRAPPER", paths::root().join("xtask/src/package/static.sh"));
         }
-        command.env("CARGO_ENCODED_RUSTFLAGS", paths::hidden("--remap-path-prefix=").join("\x1f"));
-        command.env("CFLAGS", paths::hidden("-ffile-prefix-map=").join(" "));
+        command.env("CARGO_ENCODED_RUSTFLAGS", cargo::hidden("--remap-path-prefix=").join("\x1f"));
+        command.env("CFLAGS", cargo::hidden("-ffile-prefix-map=").join(" "));
         let what = if self == Self::Static { "static programs" } else { "programs" };
         step::run(
             AREA,

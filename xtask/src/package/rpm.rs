@@ -5,7 +5,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
-use super::{AREA, Package, Time, tool};
+use super::{
+    contents::{AREA, Package},
+    time::Time,
+    tool::tool,
+};
 use crate::{cargo, paths, step};
 
 pub(super) fn make(package: &Package, version: &str, time: &Time, out: &Path) -> Result<PathBuf> {

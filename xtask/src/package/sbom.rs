@@ -7,7 +7,13 @@ use std::{
 
 use anyhow::{Context as _, Result};
 
-use super::{AREA, PACKAGES, Time, programs::TARGET, tool};
+use super::{
+    contents::{AREA, PACKAGES},
+    files::read,
+    programs::TARGET,
+    time::Time,
+    tool::tool,
+};
 use crate::{cargo, paths, step};
 
 pub(super) fn make(version: &str, time: &Time, out: &Path) -> Result<Vec<PathBuf>> {
@@ -21,7 +27,7 @@ pub(super) fn make(version: &str, time: &Time, out: &Path) -> Result<Vec<PathBuf
         // Beside each manifest, as cargo-cyclonedx puts it nowhere else.
         let made = dir.join("sbom.json");
         if let Some(package) = PACKAGES.iter().find(|package| package.member == member) {
-            let text = super::read(&made)?.replace(&paths::root().display().to_string(), "/agentsentry");
+            let text = read(&made)?.replace(&paths::root().display().to_string(), "/agentsentry");
             let file = out.join(format!("{}-{version}.cdx.json", package.name));
             fs::write(&file, text).with_context(|| format!("cannot write {}", file.display()))?;
             files.push(file);

@@ -9,8 +9,15 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 
-use super::{AREA, Package, Programs, Time, changelog, deb, licences, read};
-use crate::{cargo, paths, step};
+use super::{
+    Programs, changelog,
+    contents::{AREA, Package},
+    files::{empty, make_above, read},
+    licences,
+    manifest::{maintainer, version},
+    time::Time,
+};
+use crate::{paths, step};
 
 /// Where completions belong: the file that the program writes, and its place.
 const COMPLETIONS: [(&str, &str); 3] = [
@@ -61,7 +68,7 @@ pub(super) fn stage(package: &Package, programs: Programs, time: &Time) -> Resul
         &read(&paths::root().join("CHANGELOG.md"))?,
         package.name,
         &version(package)?,
-        &deb::maintainer(package)?,
+        &maintainer(package)?,
         &time.mail,
     );
     compress(history.as_bytes(), &dir.join("changelog.gz"))
@@ -94,23 +101,6 @@ fn scripts(package: &Package, dir: &Path, format: &str) -> Result<()> {
     Ok(())
 }
 
-/// The version in the package's manifest.
-pub(super) fn version(package: &Package) -> Result<String> {
-    let metadata = cargo::metadata()?;
-    let mut packages = metadata["packages"].as_array().into_iter().flatten();
-    let found = packages.find(|found| found["name"] == package.member);
-    let version = found.and_then(|found| found["version"].as_str());
-    Ok(version.with_context(|| format!("cargo knows no version of {}", package.member))?.to_owned())
-}
-
-/// Removes the directory with all that is in it.
-pub(crate) fn empty(dir: &Path) -> Result<()> {
-    if dir.exists() {
-        fs::remove_dir_all(dir).with_context(|| format!("cannot remove {}", dir.display()))?;
-    }
-    Ok(())
-}
-
 /// Copies a program without what only debuggers read.
 pub(crate) fn strip(from: &Path, to: &Path) -> Result<()> {
     if !from.is_file() {
@@ -132,11 +122,6 @@ fn compress(content: &[u8], to: &Path) -> Result<()> {
     let plain = to.with_extension("");
     fs::write(&plain, content).with_context(|| format!("cannot write {}", plain.display()))?;
     step::capture(Command::new("gzip").args(["-9", "--no-name"]).arg(&plain)).map(drop)
-}
-
-fn make_above(path: &Path) -> Result<()> {
-    let above = path.parent().context("a path without a directory")?;
-    fs::create_dir_all(above).with_context(|| format!("cannot make {}", above.display()))
 }
 
 /// The files in a directory, by name.

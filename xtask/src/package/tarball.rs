@@ -9,7 +9,12 @@ use std::{
 
 use anyhow::Result;
 
-use super::{AREA, PACKAGES, Programs, Time, base, stage};
+use super::{
+    Programs,
+    contents::{AREA, PACKAGES, base},
+    files::empty,
+    time::Time,
+};
 use crate::{paths, step};
 
 const LICENCES: [&str; 3] = ["LICENSE-APACHE", "LICENSE-MIT", "sentry-ebpf/LICENSE-GPL-2.0"];
@@ -18,7 +23,7 @@ const LICENCES: [&str; 3] = ["LICENSE-APACHE", "LICENSE-MIT", "sentry-ebpf/LICEN
 pub(super) fn make(programs: Programs, version: &str, time: &Time, out: &Path) -> Result<PathBuf> {
     let name = format!("agentsentry-{version}-{}-linux", std::env::consts::ARCH);
     let dir = base().join("tarball");
-    stage::empty(&dir)?;
+    empty(&dir)?;
     let top = dir.join(&name);
     fs::create_dir_all(&top)?;
     for package in &PACKAGES {

@@ -22,11 +22,12 @@ const TREES: [(&str, &[&str]); 4] = [
 ];
 
 /// A member, and the members it may depend on.
-const OWN: [(&str, &[&str]); 10] = [
+const OWN: [(&str, &[&str]); 11] = [
     ("sentry-common", &[]),
     ("sentry-detect", &["sentry-common"]),
     ("sentry-proto", &["sentry-common", "sentry-detect", "sentry-view"]),
     ("sentry-private", &[]),
+    ("sentry-story", &["sentry-detect", "sentry-proto", "sentry-view"]),
     ("sentry-view", &[]),
     ("sentry-service", &[]),
     ("sentry-kernel", &["sentry-common", "sentry-detect", "sentry-service"]),
@@ -39,12 +40,21 @@ const OWN: [(&str, &[&str]); 10] = [
             "sentry-private",
             "sentry-proto",
             "sentry-service",
+            "sentry-story",
             "sentry-view",
         ],
     ),
     (
         "sentry-cli",
-        &["sentry-agent", "sentry-kernel", "sentry-private", "sentry-proto", "sentry-service", "sentry-view"],
+        &[
+            "sentry-agent",
+            "sentry-kernel",
+            "sentry-private",
+            "sentry-proto",
+            "sentry-service",
+            "sentry-story",
+            "sentry-view",
+        ],
     ),
     (
         "sentry-collector",

@@ -166,25 +166,25 @@ impl Tree {
             uses.keys().map(|start| (*start, reach(*start, uses))).collect();
         let mut circles = BTreeSet::new();
         for (start, reached_from) in &reached {
-            let circle: BTreeSet<&str> = reached_from
-                .iter()
-                .filter(|other| reached[*other].contains(start))
-                .map(|other| self.0[*other].file.as_str())
-                .collect();
+            let circle: BTreeSet<usize> =
+                reached_from.iter().copied().filter(|other| reached[other].contains(start)).collect();
             if circle.len() > 1 {
                 circles.insert(circle);
             }
         }
-        let finding = |circle: BTreeSet<&str>| Finding {
-            rule: "circle",
-            place: circle.first().copied().unwrap_or_default().to_owned(),
-            line: None,
-            what: format!(
-                "these files use each other: {}",
-                circle.into_iter().collect::<Vec<_>>().join(", ")
-            ),
+        circles.into_iter().map(|circle| self.circle(&circle, uses)).collect()
+    }
+
+    /// Names each file of a circle with those of the circle that it uses.
+    fn circle(&self, circle: &BTreeSet<usize>, uses: &Uses) -> Finding {
+        let file = |module: usize| self.0[module].file.as_str();
+        let place = circle.iter().copied().map(file).min().unwrap_or_default().to_owned();
+        let within = |user: &usize| {
+            let used: Vec<&str> = uses[user].intersection(circle).copied().map(file).collect();
+            format!("{} uses {}", file(*user), used.join(", "))
         };
-        circles.into_iter().map(finding).collect()
+        let what = circle.iter().map(within).collect::<Vec<_>>().join("; ");
+        Finding { rule: "circle", place, line: None, what }
     }
 }
 
@@ -235,7 +235,7 @@ mod tests {
         ];
         assert_eq!(wrong(&files), Vec::<String>::new());
         let files = [files[0], files[1], files[2], ("/a/c.rs", "impl super::B {}")];
-        assert_eq!(wrong(&files), ["/a/b.rs: these files use each other: /a/b.rs, /a/c.rs"]);
+        assert_eq!(wrong(&files), ["/a/b.rs: /a/b.rs uses /a/c.rs; /a/c.rs uses /a/b.rs"]);
     }
 
     #[test]

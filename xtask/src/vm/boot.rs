@@ -17,9 +17,9 @@ use std::{
 use anyhow::{Context as _, Result};
 
 use crate::{
+    long::long,
     step::{self, say},
     tally::Tally,
-    test,
     vm::matrix::Kernel,
 };
 
@@ -161,7 +161,7 @@ impl Console {
 }
 
 fn timeout(kernel: &Kernel) -> Duration {
-    if test::long() { kernel.timeout * LONG_TIMEOUTS } else { kernel.timeout }
+    if long() { kernel.timeout * LONG_TIMEOUTS } else { kernel.timeout }
 }
 
 /// Kernel messages start with a time in brackets; what a test prints does not count.
@@ -197,9 +197,9 @@ fn command(kernel: &Kernel, image: &Path, initrd: &Path, filter: &[String]) -> C
         filter.join(","),
         std::env::var("AGENTSENTRY_SCENARIO").unwrap_or_default(),
         std::env::var("AGENTSENTRY_ROUNDS").unwrap_or_default(),
-        u8::from(test::long())
+        u8::from(long())
     );
-    let memory = if test::long() { LONG_MEMORY_MIB } else { MEMORY_MIB };
+    let memory = if long() { LONG_MEMORY_MIB } else { MEMORY_MIB };
     let mut qemu = Command::new("qemu-system-x86_64");
     // Where time is counted, one nanosecond is one instruction, and sleeping takes none of ours.
     let way: &[&str] = if kernel.counted {

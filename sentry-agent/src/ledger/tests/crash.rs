@@ -9,7 +9,7 @@ use std::{
 use serde_json::{Value, json};
 
 use super::{
-    super::{Entry, Flaw, Ledger, LedgerError, entry, head, store, verify::VerifyError},
+    super::{Entry, Flaw, Ledger, LedgerError, VerifyError, entry, head, store},
     Files, body, filled, verify,
 };
 

@@ -14,8 +14,8 @@ use sentry_proto::v1;
 use serde_json::{Value, json};
 
 use super::{
-    Entry, LINE_LIMIT, Ledger, LedgerError, entry, head, key, store,
-    verify::{Verified, VerifyError, verify, verify_bytes},
+    Entry, LINE_LIMIT, Ledger, LedgerError, VerifyError, entry, head, key, store,
+    verify::{Verified, verify, verify_bytes},
 };
 
 /// A ledger's files in memory.

@@ -32,7 +32,7 @@ use crate::{
     container::{self, Facts},
     digest::{self, Readers},
     runs::{Registry, Run, RunError, Start, candidates::Standing},
-    select::{Decision, Execution, Selection},
+    select::{Decision, Discover, Execution, Selection},
 };
 
 pub mod asked;
@@ -43,7 +43,6 @@ mod tree;
 
 pub use asked::Asked;
 use asked::{Executed, Why};
-pub use tree::file_id;
 
 /// Questions that may wait.
 pub const QUEUE_ASKED: usize = 1_024;
@@ -55,16 +54,6 @@ const SCAN: Duration = Duration::from_secs(10);
 const PATIENCE: Duration = Duration::from_secs(10);
 /// A candidate that nobody asked about for so long: its record was lost.
 const FORGOTTEN: Duration = Duration::from_secs(15);
-
-/// What to do about agents that nobody selected.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Discover {
-    Off,
-    #[default]
-    Report,
-    /// Watch the cgroup they are in.
-    Tag,
-}
 
 /// A running agent that nobody selected, by the name of its executable.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -12,7 +12,7 @@ use sentry_detect::{event, run::ProcessKey};
 use sentry_kernel::decode::text::escape;
 
 use super::asked::Executed;
-use crate::enrich::process_table;
+use crate::{enrich::process_table, select::file_id};
 
 /// Most cgroups that are looked at in one pass; a host has some hundred.
 const MOST_CGROUPS: usize = 100_000;
@@ -109,17 +109,5 @@ fn running(process: &Proc) -> Option<Running> {
         executable: process.exe().ok(),
         // A task of the kernel has none.
         argv: process.cmdline().ok().filter(|argv| !argv.is_empty())?,
-    })
-}
-
-/// A file's place as the kernel's tables have it. `None` where its number does not fit them.
-#[must_use]
-pub fn file_id(file: &fs::Metadata) -> Option<FileId> {
-    use std::os::unix::fs::MetadataExt as _;
-    let (major, minor) = (rustix::fs::major(file.dev()), rustix::fs::minor(file.dev()));
-    (major < 1 << 12 && minor < 1 << 20).then(|| FileId {
-        inode: file.ino(),
-        device: major << 20 | minor,
-        reserved: 0,
     })
 }

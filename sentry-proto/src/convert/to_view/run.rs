@@ -1,17 +1,13 @@
-//! Wire → view. Total: a number that this version does not know is `unknown`.
-
-use std::net::IpAddr;
+//! A run: what is shown of it while it lives and at its ends, and what may be missing.
 
 use sentry_detect::completeness::{Books, Record};
 use sentry_view::{
-    Action, Agent, Cgroup, Completeness, Container, Counters, Decision, DecisionType, Exact, Finding,
-    FindingType, Flow, Mode, Outcome, OutcomeResult, OutcomeType, Pod, RingBooks, Rings, Run, RunEnd,
-    RunStart, RunState, RunType, Severity, Tally, Term, time::rfc3339,
+    Agent, Cgroup, Completeness, Container, Counters, Exact, Flow, Pod, RingBooks, Rings, Run, RunEnd,
+    RunStart, RunType, time::rfc3339,
 };
 
+use super::{NS_PER_MS, endpoint::endpoint_text};
 use crate::v1;
-
-const NS_PER_MS: u64 = 1_000_000;
 
 impl From<&v1::Run> for Run {
     fn from(run: &v1::Run) -> Self {
@@ -150,12 +146,6 @@ impl From<v1::RingBooks> for RingBooks {
     }
 }
 
-impl From<&v1::Agent> for Agent {
-    fn from(agent: &v1::Agent) -> Self {
-        Self { id: agent.id.clone(), name: agent.name.clone() }
-    }
-}
-
 impl From<&v1::Container> for Container {
     fn from(container: &v1::Container) -> Self {
         let v1::Container { engine, id, name, image, image_digest, pod, node, runtime, rung, sandboxed } =
@@ -196,178 +186,12 @@ impl From<&v1::Flow> for Flow {
     }
 }
 
-impl From<&v1::Finding> for Finding {
-    fn from(finding: &v1::Finding) -> Self {
-        Self {
-            of: FindingType::Finding,
-            id: finding.id.clone(),
-            run: finding.run.clone(),
-            agent: finding.agent.as_ref().map(Agent::from),
-            time: rfc3339(finding.time_unix_ns),
-            time_unix_ns: Exact(finding.time_unix_ns),
-            time_ms: finding.time_unix_ns / NS_PER_MS,
-            since_unix_ns: Exact(finding.since_unix_ns),
-            rule: finding.rule.clone(),
-            severity: finding.severity().into(),
-            confidence: finding.confidence,
-            summary: finding.summary.clone(),
-            arithmetic: finding.arithmetic.iter().map(Term::from).collect(),
-            evidence: finding.evidence.clone(),
-            tags: finding.tags.clone(),
-            complete: finding.complete,
-        }
-    }
-}
-
-impl From<&v1::Term> for Term {
-    fn from(term: &v1::Term) -> Self {
-        Self { name: term.name.clone(), value: term.value, unit: term.unit.clone(), limit: term.limit }
-    }
-}
-
-impl From<&v1::Decision> for Decision {
-    fn from(decision: &v1::Decision) -> Self {
-        Self {
-            of: DecisionType::Decision,
-            id: decision.id.clone(),
-            run: decision.run.clone(),
-            action: decision.action().into(),
-            mode: decision.mode().into(),
-            finding: decision.finding.clone(),
-            origin: decision.origin.clone(),
-            reason: decision.reason.clone(),
-            time: rfc3339(decision.time_unix_ns),
-            time_unix_ns: Exact(decision.time_unix_ns),
-            time_ms: decision.time_unix_ns / NS_PER_MS,
-        }
-    }
-}
-
-impl From<&v1::Outcome> for Outcome {
-    fn from(outcome: &v1::Outcome) -> Self {
-        Self {
-            of: OutcomeType::Outcome,
-            decision: outcome.decision.clone(),
-            run: outcome.run.clone(),
-            action: outcome.action().into(),
-            result: outcome.result().into(),
-            why: outcome.why.clone(),
-            time: rfc3339(outcome.time_unix_ns),
-            time_unix_ns: Exact(outcome.time_unix_ns),
-            time_ms: outcome.time_unix_ns / NS_PER_MS,
-            took_ns: outcome.took_ns,
-            processes: outcome.processes,
-            survivors: outcome.survivors,
-        }
-    }
-}
-
-impl From<&v1::Tally> for Tally {
-    fn from(tally: &v1::Tally) -> Self {
-        Self { what: tally.what.clone(), count: tally.count }
-    }
-}
-
-impl From<v1::RunState> for RunState {
-    fn from(state: v1::RunState) -> Self {
-        match state {
-            v1::RunState::Unspecified => Self::Unknown,
-            v1::RunState::Running => Self::Running,
-            v1::RunState::Frozen => Self::Frozen,
-            v1::RunState::Ended => Self::Ended,
-        }
-    }
-}
-
-impl From<v1::Mode> for Mode {
-    fn from(mode: v1::Mode) -> Self {
-        match mode {
-            v1::Mode::Unspecified => Self::Unknown,
-            v1::Mode::Observe => Self::Observe,
-            v1::Mode::Enforce => Self::Enforce,
-        }
-    }
-}
-
-impl From<v1::Action> for Action {
-    fn from(action: v1::Action) -> Self {
-        match action {
-            v1::Action::Unspecified => Self::Unknown,
-            v1::Action::Observe => Self::Observe,
-            v1::Action::Freeze => Self::Freeze,
-            v1::Action::Thaw => Self::Thaw,
-            v1::Action::Kill => Self::Kill,
-            v1::Action::Restart => Self::Restart,
-        }
-    }
-}
-
-impl From<v1::outcome::Result> for OutcomeResult {
-    fn from(result: v1::outcome::Result) -> Self {
-        match result {
-            v1::outcome::Result::Unspecified => Self::Unknown,
-            v1::outcome::Result::Applied => Self::Applied,
-            v1::outcome::Result::WouldApply => Self::WouldApply,
-            v1::outcome::Result::Refused => Self::Refused,
-            v1::outcome::Result::Failed => Self::Failed,
-        }
-    }
-}
-
-impl From<v1::Severity> for Severity {
-    fn from(severity: v1::Severity) -> Self {
-        match severity {
-            v1::Severity::Unspecified => Self::Unknown,
-            v1::Severity::Informational => Self::Informational,
-            v1::Severity::Low => Self::Low,
-            v1::Severity::Medium => Self::Medium,
-            v1::Severity::High => Self::High,
-            v1::Severity::Critical => Self::Critical,
-        }
-    }
-}
-
-/// `192.0.2.1:443 tcp`; `?` for what is not known.
-#[must_use]
-pub fn endpoint_text(endpoint: Option<&v1::Endpoint>) -> String {
-    let Some(endpoint) = endpoint else { return "?".into() };
-    let address = if let Ok(v4) = <[u8; 4]>::try_from(endpoint.address.as_slice()) {
-        IpAddr::from(v4).to_string()
-    } else if let Ok(v6) = <[u8; 16]>::try_from(endpoint.address.as_slice()) {
-        format!("[{}]", IpAddr::from(v6))
-    } else {
-        "?".into()
-    };
-    let protocol = match endpoint.protocol {
-        1 => "icmp".into(),
-        6 => "tcp".into(),
-        17 => "udp".into(),
-        58 => "ipv6-icmp".into(),
-        other => format!("protocol {other}"),
-    };
-    // Few protocols have ports.
-    let port = if endpoint.port == 0 { String::new() } else { format!(":{}", endpoint.port) };
-    format!("{address}{port} {protocol}")
-}
-
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]
 mod tests {
     use serde_json::json;
 
     use super::*;
-
-    #[test]
-    fn empty_messages_are_views_of_their_type() {
-        let types = [
-            serde_json::to_value(Run::from(&v1::Run::default())).unwrap(),
-            serde_json::to_value(Finding::from(&v1::Finding::default())).unwrap(),
-            serde_json::to_value(Decision::from(&v1::Decision::default())).unwrap(),
-            serde_json::to_value(Outcome::from(&v1::Outcome::default())).unwrap(),
-        ]
-        .map(|view| view["type"].clone());
-        assert_eq!(types, ["run", "finding", "decision", "outcome"].map(|name| json!(name)));
-    }
 
     #[test]
     fn a_run_that_ended_has_its_books_and_what_is_missing_in_the_ledger() {
@@ -411,17 +235,5 @@ mod tests {
         assert_eq!(view["rings"]["bulk"], json!(null));
         assert_eq!(view["completeness"]["rings"]["bulk"], zero);
         assert_eq!(view["counters"]["findings"], 2);
-    }
-
-    #[test]
-    fn an_endpoint_has_a_port_where_its_protocol_has() {
-        let endpoint = |address: &[u8], port, protocol| {
-            endpoint_text(Some(&v1::Endpoint { address: address.to_vec(), port, protocol }))
-        };
-        assert_eq!(endpoint(&[192, 0, 2, 1], 443, 6), "192.0.2.1:443 tcp");
-        assert_eq!(endpoint(&[192, 0, 2, 1], 0, 1), "192.0.2.1 icmp");
-        assert_eq!(endpoint(&[0; 16], 53, 17), "[::]:53 udp");
-        assert_eq!(endpoint(&[1], 1, 132), "?:1 protocol 132");
-        assert_eq!(endpoint_text(None), "?");
     }
 }

@@ -13,9 +13,9 @@ use super::canary::CanaryState;
 use crate::{journal::JournalHandle, stage::StageStats};
 
 /// The stage that everything else's fate passes through; the last to be started and to end.
-pub(super) const ACT: &str = "act";
-pub(super) const ANALYSE: &str = "analyse";
-pub(super) const SELECT: &str = "select";
+pub(crate) const ACT: &str = "act";
+pub(crate) const ANALYSE: &str = "analyse";
+pub(crate) const SELECT: &str = "select";
 /// The stages that wait while the journal's queue is full; `select` waits for `act`.
 const INTO_JOURNAL: [&str; 3] = [ACT, ANALYSE, SELECT];
 
@@ -29,7 +29,7 @@ const CANARY: Duration = Duration::from_secs(120);
 
 /// All that has to make progress. Who hands items to the journal waits while its queue is full:
 /// that is the disk's fault.
-pub(super) fn parts(
+pub(crate) fn parts(
     stages: &[(&'static str, Arc<StageStats>)],
     canary: &CanaryState,
     journal: &JournalHandle,

@@ -1,0 +1,97 @@
+//! Whole reports: of a run that was made up, and of real agents as the sensor recorded them. After
+//! a wanted change: `UPDATE_GOLDEN=1`.
+
+use std::{fs, path::PathBuf};
+
+use prost::Message as _;
+use sentry_proto::v1::{self, item::Item, outcome::Result as OutcomeResult};
+use sentry_story::{Knowledge, Story};
+use sentry_view::Report;
+
+use super::*;
+use crate::{
+    out::plain,
+    render::{finding::tests as samples, json::Origin},
+};
+
+pub(crate) fn wire() -> v1::Report {
+    let tally = |what: &str, count| v1::Tally { what: what.into(), count };
+    v1::Report {
+        run: Some(v1::Run {
+            id: "0199aa".into(),
+            agent: Some(v1::Agent { id: "demo".into(), name: "demo".into() }),
+            state: v1::RunState::Ended.into(),
+            started_unix_ns: 1_000_000_000,
+            ended_unix_ns: Some(3_500_000_000),
+            critical: Some(v1::RingBooks { generated: 10, delivered: 10, lost: 0, throttled: 0 }),
+            bulk: Some(v1::RingBooks { generated: 90, delivered: 88, lost: 2, throttled: 0 }),
+            execs: 3,
+            processes_born: 4,
+            processes_entered: 1,
+            connects: 1,
+            sends: 1,
+            opens: 20,
+            opens_for_write: 2,
+            command: vec!["./agent.sh".into(), "a b".into()],
+            ..v1::Run::default()
+        }),
+        programs: vec![tally("/bin/sh", 2), tally("/bin/\x1b[31mls", 1)],
+        destinations: Vec::new(),
+        files_changed: (0..14).map(|n| tally(&format!("/tmp/{n}"), 1)).collect(),
+        findings: vec![samples::finding()],
+        outcomes: vec![samples::kill(OutcomeResult::Applied)],
+        complete: false,
+        limits: vec!["file paths of failed calls".into()],
+    }
+}
+
+#[test]
+fn a_killed_run_says_so_first() {
+    let text = plain(&text(&Origin::default().report(&wire()), Form::default())).unwrap();
+    golden("killed", &text);
+}
+
+#[test]
+fn an_empty_report_still_reads() {
+    let text = plain(&super::text(&Report::default(), Form::default())).unwrap();
+    assert!(text.contains("Findings  none") && text.contains("not complete"), "{text}");
+}
+
+#[test]
+fn the_reports_of_real_agents_name_calls_files_secrets_and_what_was_left() {
+    for agent in ["claude-code", "codex", "gemini"] {
+        let report = recorded(agent);
+        golden(agent, &plain(&text(&report, Form::default())).unwrap());
+        let form = Form { calls: true, width: 120, ..Form::default() };
+        golden(&format!("{agent}-calls"), &plain(&text(&report, form)).unwrap());
+    }
+}
+
+/// A run as `sentry-story/tests/recorded` has it: its items, each behind its length.
+fn recorded(agent: &str) -> Report {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../sentry-story/tests/recorded");
+    let bytes = zstd::decode_all(fs::File::open(folder.join(format!("{agent}.zst"))).unwrap()).unwrap();
+    let mut rest = bytes.as_slice();
+    let knowledge = Knowledge::built_in().unwrap();
+    let mut story = Story::new(&knowledge, &[]);
+    let mut run = v1::Run::default();
+    while !rest.is_empty() {
+        match v1::Item::decode_length_delimited(&mut rest).unwrap().item {
+            Some(Item::Event(event)) => story.event(&event),
+            Some(Item::Run(newer)) => run = newer,
+            _ => {}
+        }
+    }
+    let wire = v1::Report { run: Some(run.clone()), complete: true, ..v1::Report::default() };
+    Report { activity: Some(story.finish(&run.flows)), ..Origin::default().report(&wire) }
+}
+
+fn golden(name: &str, text: &str) {
+    let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("src/render/report/golden/{name}.txt"));
+    if std::env::var_os("UPDATE_GOLDEN").is_some_and(|value| value == "1") {
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(&file, text).unwrap();
+    }
+    let expected = fs::read_to_string(&file).unwrap();
+    assert!(text == expected, "{name} differs; UPDATE_GOLDEN=1 writes it:\n{text}");
+}

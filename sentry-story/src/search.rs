@@ -1,0 +1,465 @@
+//! Which events a person is looking for.
+//!
+//! All conditions that are given have to hold; of several values of one condition, one. The sensor
+//! evaluates them for the command line, so that they come from a request: every part is checked and
+//! bounded.
+
+use std::{collections::HashSet, net::IpAddr};
+
+use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
+use ipnet::IpNet;
+use sentry_detect::act::{FileAct, KernelAct, SocketAct, TargetAct};
+use sentry_proto::v1::{self, event::Kind};
+
+use crate::{error::DataError, places::Places, text::path_of};
+
+/// Values of one condition.
+const VALUES: usize = 100;
+/// Addresses of the names that are looked for.
+const RESOLVED: usize = 10_000;
+/// Bytes of one value.
+const VALUE_BYTES: usize = 4 << 10;
+
+/// What an event is called, as lists of events show it.
+#[must_use]
+pub fn verb(kind: &Kind) -> &'static str {
+    match kind {
+        Kind::Fork(_) => "fork",
+        Kind::Exec(_) | Kind::ExecFailed(_) => "exec",
+        Kind::Seed(_) => "seed",
+        Kind::StartedOutside(_) => "outside",
+        Kind::Exit(_) => "exit",
+        Kind::CgroupMove(_) => "move",
+        Kind::CgroupMake(_) => "mkcgroup",
+        Kind::CgroupRemove(_) => "rmcgroup",
+        Kind::Completeness(_) => "record",
+        Kind::Connect(_) => "connect",
+        Kind::Send(_) => "send",
+        Kind::Open(open) => {
+            let intent = open.intent.unwrap_or_default();
+            match (open.created, intent.write || intent.truncate || intent.append) {
+                (true, _) => "create",
+                (false, true) => "write",
+                (false, false) => "read",
+            }
+        }
+        Kind::Unlink(_) => "unlink",
+        Kind::Rename(_) => "rename",
+        Kind::File(_) => "file",
+        Kind::Socket(_) => "socket",
+        Kind::Unix(_) => "unix",
+        Kind::Dns(_) => "dns",
+        Kind::TlsHello(_) => "tls",
+        Kind::Target(_) => "process",
+        Kind::Kernel(_) => "kernel",
+    }
+}
+
+/// Every name that [`verb`] gives.
+const VERBS: [&str; 23] = [
+    "fork", "exec", "seed", "outside", "exit", "move", "mkcgroup", "rmcgroup", "record", "connect", "send",
+    "create", "write", "read", "unlink", "rename", "file", "socket", "unix", "dns", "tls", "process",
+    "kernel",
+];
+
+/// Why a search cannot be made.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SearchError {
+    #[error("there is no type `{name}`; types are {known}")]
+    Type { name: String, known: String },
+    #[error("`{glob}` is no path pattern")]
+    Glob { glob: String, source: globset::Error },
+    #[error("a search has more than {VALUES} values of one kind, or one of more than {VALUE_BYTES} bytes")]
+    TooLarge,
+    #[error(transparent)]
+    Data(#[from] DataError),
+}
+
+/// A search, ready to be asked about events.
+#[derive(Clone, Debug)]
+pub struct Search {
+    since_unix_ns: u64,
+    until_unix_ns: u64,
+    types: Vec<String>,
+    paths: Option<GlobSet>,
+    programs: Option<GlobSet>,
+    destinations: Vec<Destination>,
+    pids: Vec<u32>,
+    uids: Vec<u32>,
+    /// Addresses that names which are looked for led to, as far as the events went.
+    resolved: HashSet<IpAddr>,
+    /// Where libraries and what programs read to start are left out.
+    without: Option<Places>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Destination {
+    Network(IpNet),
+    Endpoint(IpAddr, u32),
+    Port(u32),
+    /// A name, or the end of one behind a dot.
+    Name(String),
+}
+
+impl Search {
+    /// # Errors
+    ///
+    /// A type does not exist, a pattern is broken, or there are too many values.
+    pub fn new(asked: &v1::Search) -> Result<Self, SearchError> {
+        let texts = [&asked.types, &asked.paths, &asked.programs, &asked.destinations];
+        let is_too_large = texts
+            .into_iter()
+            .any(|texts| texts.len() > VALUES || texts.iter().any(|text| text.len() > VALUE_BYTES));
+        if is_too_large || asked.pids.len() > VALUES || asked.uids.len() > VALUES {
+            return Err(SearchError::TooLarge);
+        }
+        if let Some(unknown) = asked.types.iter().find(|name| !is_type(name)) {
+            return Err(SearchError::Type { name: unknown.clone(), known: VERBS.join(", ") });
+        }
+        Ok(Self {
+            since_unix_ns: asked.since_unix_ns.unwrap_or(0),
+            until_unix_ns: asked.until_unix_ns.unwrap_or(u64::MAX),
+            types: asked.types.clone(),
+            paths: globs(&asked.paths)?,
+            programs: globs(&asked.programs)?,
+            destinations: asked.destinations.iter().map(|text| destination(text)).collect(),
+            pids: asked.pids.clone(),
+            uids: asked.uids.clone(),
+            resolved: HashSet::new(),
+            without: if asked.without_libraries { Some(Places::built_in()?) } else { None },
+        })
+    }
+
+    /// Whether the event is one of those that are looked for. Events come in their order: a name
+    /// that was looked up stands for its addresses from then on.
+    pub fn matches(&mut self, event: &v1::Event) -> bool {
+        if let Some(Kind::Dns(dns)) = &event.kind {
+            self.learn(dns);
+        }
+        let process = event.process.as_ref();
+        let pid = process.and_then(|process| process.key).map(|key| key.tgid);
+        let program = process.and_then(|process| path_of(process.executable.as_ref()));
+        let is_in_time = (self.since_unix_ns..=self.until_unix_ns).contains(&event.time_unix_ns);
+        let holds = |values: &[u32], value: Option<u32>| {
+            values.is_empty() || value.is_some_and(|value| values.contains(&value))
+        };
+        is_in_time
+            && holds(&self.pids, pid)
+            && holds(&self.uids, process.and_then(|process| process.uid))
+            && self.programs.as_ref().is_none_or(|globs| program.is_some_and(|path| globs.is_match(path)))
+            && self.is_of_type(event.kind.as_ref())
+            && self.is_at_path(event)
+            && self.is_to(event.kind.as_ref())
+            && !self.is_left_out(event.kind.as_ref())
+    }
+
+    fn is_of_type(&self, kind: Option<&Kind>) -> bool {
+        self.types.is_empty()
+            || kind.is_some_and(|kind| {
+                let names = [Some(verb(kind)), act(kind)];
+                self.types.iter().any(|name| names.contains(&Some(name.as_str())))
+            })
+    }
+
+    fn is_at_path(&self, event: &v1::Event) -> bool {
+        self.paths.as_ref().is_none_or(|globs| {
+            let is_program = matches!(event.kind, Some(Kind::Exec(_)));
+            let executed = event.process.as_ref().filter(|_process| is_program);
+            let executed = executed.and_then(|process| path_of(process.executable.as_ref()));
+            event.kind.iter().flat_map(paths).chain(executed).any(|path| globs.is_match(path))
+        })
+    }
+
+    fn is_to(&self, kind: Option<&Kind>) -> bool {
+        self.destinations.is_empty()
+            || kind.is_some_and(|kind| {
+                let (endpoint, name) = side(kind);
+                let is_resolved = || {
+                    let address = endpoint.and_then(crate::network::address_of);
+                    address.is_some_and(|address| self.resolved.contains(&address))
+                };
+                self.destinations.iter().any(|wanted| wanted.is(endpoint, name)) || is_resolved()
+            })
+    }
+
+    fn learn(&mut self, dns: &v1::Dns) {
+        let is_wanted = self.destinations.iter().any(|wanted| wanted.is(None, Some(&dns.name)));
+        if is_wanted && self.resolved.len() < RESOLVED {
+            self.resolved.extend(dns.answers.iter().filter_map(|answer| answer.parse::<IpAddr>().ok()));
+        }
+    }
+
+    fn is_left_out(&self, kind: Option<&Kind>) -> bool {
+        let (Some(places), Some(Kind::Open(open))) = (&self.without, kind) else {
+            return matches!((&self.without, kind), (Some(_), Some(Kind::File(act)))
+                if act.act == FileAct::MapExecute.name());
+        };
+        let writes = open.created || open.intent.is_some_and(|intent| intent.write);
+        !writes && path_of(open.file.as_ref()).is_some_and(|path| places.is_system(path))
+    }
+}
+
+impl Destination {
+    fn is(&self, endpoint: Option<&v1::Endpoint>, name: Option<&str>) -> bool {
+        let address = endpoint.and_then(crate::network::address_of);
+        match self {
+            Self::Network(net) => address.is_some_and(|address| net.contains(&address)),
+            Self::Endpoint(wanted, port) => {
+                address == Some(*wanted) && endpoint.is_some_and(|endpoint| endpoint.port == *port)
+            }
+            Self::Port(port) => endpoint.is_some_and(|endpoint| endpoint.port == *port),
+            Self::Name(wanted) => name.is_some_and(|name| {
+                let name = name.trim_end_matches('.').to_ascii_lowercase();
+                name.strip_suffix(wanted.as_str()).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+            }),
+        }
+    }
+}
+
+/// `192.0.2.0/24`, `192.0.2.1`, `192.0.2.1:443`, `[::1]:443`, `:443`, `443`, or a name.
+fn destination(text: &str) -> Destination {
+    if let Ok(net) = text.parse::<IpNet>() {
+        return Destination::Network(net);
+    }
+    if let Ok(address) = text.trim_matches(['[', ']']).parse::<IpAddr>() {
+        return Destination::Network(IpNet::from(address));
+    }
+    if let Ok(endpoint) = text.parse::<std::net::SocketAddr>() {
+        return Destination::Endpoint(endpoint.ip(), u32::from(endpoint.port()));
+    }
+    if let Ok(port) = text.trim_start_matches(':').parse::<u16>() {
+        return Destination::Port(u32::from(port));
+    }
+    Destination::Name(text.trim_end_matches('.').trim_start_matches("*.").to_ascii_lowercase())
+}
+
+fn is_type(name: &str) -> bool {
+    VERBS.contains(&name)
+        || FileAct::from_name(name).is_some()
+        || SocketAct::from_name(name).is_some()
+        || TargetAct::from_name(name).is_some()
+        || KernelAct::from_name(name).is_some()
+}
+
+/// The act of a kind that is a family of acts.
+fn act(kind: &Kind) -> Option<&str> {
+    match kind {
+        Kind::File(act) => Some(&act.act),
+        Kind::Socket(act) => Some(&act.act),
+        Kind::Target(act) => Some(&act.act),
+        Kind::Kernel(act) => Some(&act.act),
+        _ => None,
+    }
+}
+
+/// The paths that an event is about.
+fn paths(kind: &Kind) -> impl Iterator<Item = &str> {
+    let [one, other] = match kind {
+        Kind::Open(open) => [path_of(open.file.as_ref()), None],
+        Kind::Unlink(unlink) => [path_of(unlink.file.as_ref()), None],
+        Kind::Rename(rename) => {
+            [path_of(rename.file.as_ref()), rename.new_path.as_ref().map(|path| path.text.as_str())]
+        }
+        Kind::File(act) => [path_of(act.file.as_ref()), act.new_path.as_ref().map(|path| path.text.as_str())],
+        Kind::Kernel(act) => [act.path.as_ref().map(|path| path.text.as_str()), None],
+        Kind::Exec(exec) => {
+            [exec.requested.as_ref().map(|path| path.text.as_str()), path_of(exec.script.as_ref())]
+        }
+        Kind::ExecFailed(failed) => [failed.path.as_ref().map(|path| path.text.as_str()), None],
+        Kind::Unix(unix) => [Some(unix.name.as_str()), None],
+        _ => [None, None],
+    };
+    [one, other].into_iter().flatten()
+}
+
+/// The other side, and the name that the event itself has.
+fn side(kind: &Kind) -> (Option<&v1::Endpoint>, Option<&str>) {
+    match kind {
+        Kind::Connect(connect) => (connect.destination.as_ref(), None),
+        Kind::Send(send) => (send.destination.as_ref(), None),
+        Kind::Socket(act) => (act.remote.as_ref().or(act.local.as_ref()), None),
+        Kind::Dns(dns) => (dns.server.as_ref(), Some(&dns.name)),
+        Kind::TlsHello(hello) => (hello.destination.as_ref(), Some(&hello.server_name)),
+        _ => (None, None),
+    }
+}
+
+/// `None` where there are none. `*` stays within a component, `~` is any folder, and a pattern
+/// without a slash is a name in any folder.
+fn globs(texts: &[String]) -> Result<Option<GlobSet>, SearchError> {
+    if texts.is_empty() {
+        return Ok(None);
+    }
+    let mut set = GlobSetBuilder::new();
+    for text in texts {
+        let error = |source| SearchError::Glob { glob: text.clone(), source };
+        let glob = if text.contains('/') { crate::text::anywhere(text) } else { format!("**/{text}") };
+        // A folder stands for all that is in it.
+        let glob = if glob.ends_with('/') { format!("{glob}**") } else { glob };
+        set.add(
+            GlobBuilder::new(&glob).literal_separator(true).empty_alternates(true).build().map_err(error)?,
+        );
+    }
+    let error = |source| SearchError::Glob { glob: texts.join(" "), source };
+    set.build().map(Some).map_err(error)
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+mod tests {
+    use super::*;
+
+    fn event(kind: Kind) -> v1::Event {
+        let key = Some(v1::ProcessKey { tgid: 7, start_boot_ns: 1 });
+        let executable = file("/usr/bin/cat");
+        let process = v1::Process { key, executable, uid: Some(1000), ..v1::Process::default() };
+        v1::Event { time_unix_ns: 50, process: Some(process), kind: Some(kind), ..v1::Event::default() }
+    }
+
+    fn file(path: &str) -> Option<v1::File> {
+        Some(v1::File { path: Some(v1::Path { text: path.into(), ..v1::Path::default() }), key: None })
+    }
+
+    fn read(path: &str) -> v1::Event {
+        let intent = Some(v1::OpenIntent { read: true, ..v1::OpenIntent::default() });
+        event(Kind::Open(v1::Open { file: file(path), intent, ..v1::Open::default() }))
+    }
+
+    fn connect(address: [u8; 4], port: u32) -> v1::Event {
+        let destination = Some(v1::Endpoint { address: address.to_vec(), port, protocol: 6 });
+        event(Kind::Connect(v1::Connect { destination }))
+    }
+
+    fn matches(asked: v1::Search, event: &v1::Event) -> bool {
+        Search::new(&asked).unwrap().matches(event)
+    }
+
+    fn words(texts: &[&str]) -> Vec<String> {
+        texts.iter().map(|&text| text.to_owned()).collect()
+    }
+
+    #[test]
+    fn a_search_for_nothing_finds_everything() {
+        assert!(matches(v1::Search::default(), &read("/a")));
+        assert!(matches(v1::Search::default(), &v1::Event::default()));
+    }
+
+    #[test]
+    fn paths_are_globs() {
+        let at = |glob: &str, path| {
+            matches(v1::Search { paths: words(&[glob]), ..v1::Search::default() }, &read(path))
+        };
+        for (glob, path, expected) in [
+            ("~/.aws/*", "/home/u/.aws/credentials", true),
+            ("~/.aws/*", "/home/u/.awsome/credentials", false),
+            ("*.rs", "/srv/p/src/main.rs", true),
+            ("/srv/", "/srv/p/a", true),
+            ("/srv/*", "/srv/p/a", false),
+            ("/srv/**", "/srv/p/a", true),
+        ] {
+            assert_eq!(at(glob, path), expected, "{glob} {path}");
+        }
+        assert!(!matches(
+            v1::Search { paths: words(&["*"]), ..v1::Search::default() },
+            &connect([1, 2, 3, 4], 1)
+        ));
+    }
+
+    #[test]
+    fn destinations_are_addresses_networks_ports_and_names() {
+        let to = |text: &str, event: &v1::Event| {
+            matches(v1::Search { destinations: words(&[text]), ..v1::Search::default() }, event)
+        };
+        let connect = connect([192, 0, 2, 7], 443);
+        for (text, expected) in [
+            ("192.0.2.7", true),
+            ("192.0.2.8", false),
+            ("192.0.2.0/24", true),
+            ("10.0.0.0/8", false),
+            ("192.0.2.7:443", true),
+            ("192.0.2.7:80", false),
+            (":443", true),
+            ("443", true),
+            ("80", false),
+            ("example.org", false),
+        ] {
+            assert_eq!(to(text, &connect), expected, "{text}");
+        }
+        let name = "www.Example.org".to_owned();
+        let hello = event(Kind::TlsHello(v1::TlsHello { server_name: name, ..v1::TlsHello::default() }));
+        assert!(to("example.org", &hello) && to("*.example.org", &hello) && to("www.example.org", &hello));
+        assert!(!to("ample.org", &hello) && !to("org.example", &hello));
+    }
+
+    #[test]
+    fn a_name_that_was_looked_up_stands_for_its_addresses() {
+        let asked = v1::Search { destinations: words(&["example.org"]), ..v1::Search::default() };
+        let mut search = Search::new(&asked).unwrap();
+        let connect = connect([192, 0, 2, 7], 443);
+        assert!(!search.matches(&connect));
+        let dns = v1::Dns {
+            answer: true,
+            name: "www.example.org".into(),
+            answers: words(&["192.0.2.7", "not an address"]),
+            ..v1::Dns::default()
+        };
+        assert!(search.matches(&event(Kind::Dns(dns))));
+        assert!(search.matches(&connect));
+    }
+
+    #[test]
+    fn types_are_the_words_of_the_list_and_the_acts() {
+        let of = |name: &str, event: &v1::Event| {
+            matches(v1::Search { types: words(&[name]), ..v1::Search::default() }, event)
+        };
+        assert!(of("read", &read("/a")) && !of("write", &read("/a")));
+        let chmod = event(Kind::File(v1::FileAct { act: "chmod".into(), ..v1::FileAct::default() }));
+        assert!(of("file", &chmod) && of("chmod", &chmod) && !of("mkdir", &chmod));
+        let unknown = Search::new(&v1::Search { types: words(&["reed"]), ..v1::Search::default() });
+        assert!(matches!(unknown, Err(SearchError::Type { name, .. }) if name == "reed"));
+    }
+
+    #[test]
+    fn every_condition_has_to_hold() {
+        let asked = || v1::Search {
+            since_unix_ns: Some(50),
+            until_unix_ns: Some(50),
+            pids: vec![7],
+            uids: vec![1000],
+            programs: words(&["cat"]),
+            types: words(&["read"]),
+            ..v1::Search::default()
+        };
+        assert!(matches(asked(), &read("/a")));
+        for other in [
+            v1::Search { since_unix_ns: Some(51), ..asked() },
+            v1::Search { until_unix_ns: Some(49), ..asked() },
+            v1::Search { pids: vec![8], ..asked() },
+            v1::Search { uids: vec![0], ..asked() },
+            v1::Search { programs: words(&["dog"]), ..asked() },
+        ] {
+            assert!(!matches(other.clone(), &read("/a")), "{other:?}");
+        }
+    }
+
+    #[test]
+    fn libraries_can_be_left_out() {
+        let asked = v1::Search { without_libraries: true, ..v1::Search::default() };
+        assert!(!matches(asked.clone(), &read("/usr/lib/x86_64-linux-gnu/libc.so.6")));
+        assert!(matches(asked.clone(), &read("/srv/a")));
+        let map = v1::FileAct { act: "map_exec".into(), ..v1::FileAct::default() };
+        assert!(!matches(asked, &event(Kind::File(map))));
+    }
+
+    #[test]
+    fn a_search_is_bounded() {
+        let many = v1::Search { pids: vec![1; VALUES + 1], ..v1::Search::default() };
+        let long = v1::Search { paths: vec!["x".repeat(VALUE_BYTES + 1)], ..v1::Search::default() };
+        for asked in [many, long] {
+            assert!(matches!(Search::new(&asked), Err(SearchError::TooLarge)));
+        }
+        let broken = v1::Search { paths: words(&["[a"]), ..v1::Search::default() };
+        assert!(matches!(Search::new(&broken), Err(SearchError::Glob { .. })));
+    }
+}
