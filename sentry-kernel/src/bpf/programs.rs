@@ -260,7 +260,7 @@ pub(super) fn load_object(
     };
     let (mut loaded, mut results) = load(true)?;
     if loader.can_be_typed()
-        && results.iter().flat_map(|result| result.as_ref().err()).any(LoadError::is_by_verifier)
+        && results.iter().filter_map(|result| result.as_ref().err()).any(LoadError::is_by_verifier)
     {
         // It may be a load that this verifier has another rule for.
         tracing::debug!(object = object.name(), "programs are refused; once more without typed loads");
