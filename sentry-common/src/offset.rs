@@ -5,13 +5,27 @@
 /// Marks a field that this kernel does not have. Programs that need it are not loaded.
 pub const ABSENT: u32 = u32::MAX;
 
-/// Name of the global array in the BPF objects.
+/// Name of the global array in the BPF objects: of each field the offset, and the kernel's number
+/// for the structure that it is in.
 pub const GLOBAL: &str = "OFFSETS";
+
+/// No number of any structure: the field is read by a helper.
+pub const UNTYPED: u32 = 0;
+
+/// Stands in the programs where a call of `bpf_rdonly_cast` has the function's number: the loader
+/// replaces it. Aligned to eight bytes, behind [`CALL`].
+pub const CAST: u32 = 0x5ca5_7a7e;
+
+/// The first half of the instruction that calls a function of the kernel by its number.
+pub const CALL: u32 = 0x0000_2085;
 
 /// Structures of features that a kernel may be built without (modules, io_uring). Their fields stay
 /// [`ABSENT`] there, and the programs that read them have no hook to run on.
 pub const OF_OPTIONAL_FEATURES: [&str; 6] =
     ["module", "io_kiocb", "io_open", "io_unlink", "io_rename", "io_mkdir"];
+
+/// What a field was called before (until 6.13).
+pub const EARLIER_NAMES: [(usize, &str); 1] = [(DENTRY_INLINE_NAME, "d_iname")];
 
 macro_rules! offsets {
     ($($name:ident = $type:literal . $($field:literal).+ ;)+) => {
@@ -57,16 +71,18 @@ offsets! {
     FILES_FDT = "files_struct"."fdt";
     FDT_FD = "fdtable"."fd";
     FDT_MAX_FDS = "fdtable"."max_fds";
+    KIOCB_FILE = "kiocb"."ki_filp";
     FILE_PATH = "file"."f_path";
     FILE_INODE = "file"."f_inode";
     FILE_FLAGS = "file"."f_flags";
     FILE_MODE = "file"."f_mode";
     PATH_MNT = "path"."mnt";
     PATH_DENTRY = "path"."dentry";
-    DENTRY_NAME = "dentry"."d_name";
+    DENTRY_NAME = "dentry"."d_name"."name";
+    DENTRY_LENGTH = "dentry"."d_name"."len";
+    DENTRY_INLINE_NAME = "dentry"."d_shortname";
     DENTRY_PARENT = "dentry"."d_parent";
     DENTRY_INODE = "dentry"."d_inode";
-    QSTR_NAME = "qstr"."name";
     INODE_NUMBER = "inode"."i_ino";
     INODE_SB = "inode"."i_sb";
     INODE_GENERATION = "inode"."i_generation";

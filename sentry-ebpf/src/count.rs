@@ -13,8 +13,8 @@ use sentry_common::{
 };
 
 use crate::{
-    gate::Run,
     maps::{FAULTS, FLOWS},
+    subject::Run,
 };
 
 /// Adds one to a counter of the run.

@@ -12,36 +12,20 @@
 //! that access it" (5.15.217 and its like). Members are in [`PROCESS_TAGS`] too, and once a tag may
 //! be missing a task without one is looked up there.
 
-use aya_ebpf::{
-    bindings::{BPF_ANY, BPF_NOEXIST},
-    helpers::generated::bpf_get_current_task_btf,
-};
+use aya_ebpf::bindings::{BPF_ANY, BPF_NOEXIST};
 use sentry_common::{
-    counter::RunBlock,
     fault,
     table::{ProcessTag, RunTag, SocketTag},
 };
 
 use crate::{
     count,
-    emit::Actor,
     kernel::task,
     maps::{PROCESS_TAGS, RUN_CGROUPS, RUNS, SOCKETS, TAGS_MISSING, TASK_TAGS},
+    subject::Actor,
 };
 
-/// A run that the acting task belongs to.
-#[derive(Clone, Copy)]
-pub struct Run {
-    pub tag: RunTag,
-    pub(crate) block: *mut RunBlock,
-}
-
-/// The current task, as a pointer the verifier trusts.
-#[inline(always)]
-pub fn current_task() -> *const u8 {
-    // SAFETY: no preconditions.
-    unsafe { bpf_get_current_task_btf() }.cast_const().cast()
-}
+pub use crate::{kernel::task::current as current_task, subject::Run};
 
 /// The run of the current task.
 #[inline(always)]
@@ -83,12 +67,26 @@ pub fn of_member(task: *const u8) -> Option<Run> {
     find(task, true)
 }
 
+/// Whether `task` can be in a run, without looking for its tag. Cost: a read of one field and,
+/// where no program keeps anything for the task, of one row.
+#[inline(always)]
+pub fn may_be_member(task: *const u8) -> bool {
+    // SAFETY: callers pass trusted task pointers.
+    let has_storage = unsafe { task::has_storage(task) };
+    has_storage || tags_are_missing()
+}
+
+#[inline(always)]
+fn tags_are_missing() -> bool {
+    TAGS_MISSING.get(0).copied().unwrap_or(0) != 0
+}
+
 #[inline(always)]
 fn find(task: *const u8, thorough: bool) -> Option<Run> {
     if let Some(run) = tag_of(task).and_then(resolve) {
         return Some(run);
     }
-    if !thorough && TAGS_MISSING.get(0).copied()? == 0 {
+    if !thorough && !tags_are_missing() {
         return None;
     }
     // Most are in no run: nothing else is read of them.

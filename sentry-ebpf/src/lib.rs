@@ -1,25 +1,29 @@
-//! Kernel side. The modules stand in the order of an event: gate → kernel facts → emit; `probes`
-//! holds one hook family per file, `bin/*` only attaches them, one object per capability.
+//! Kernel side. A module uses those above it: kernel facts → who acts → gate → record → emit;
+//! `probes` holds one hook family per file, `bin/*` only attaches them, one object per capability.
 //!
 //! Kernel memory arrives in `probes` through `kernel`, the rings through `emit`; unsafe there is
-//! for maps of their own and the clock.
+//! for maps of their own.
 #![no_std]
-#![feature(core_intrinsics)]
+#![feature(asm_experimental_arch, core_intrinsics)]
 #![expect(internal_features, reason = "atomics that give the old value: see `count`")]
 
 pub mod maps;
 
 pub mod offsets;
 
-pub mod gate;
-
 pub mod kernel;
 
-pub mod emit;
+pub mod subject;
+
+pub mod count;
+
+pub mod gate;
+
+mod record;
 
 mod share;
 
-pub mod count;
+pub mod emit;
 
 pub mod probes;
 

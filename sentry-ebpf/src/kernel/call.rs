@@ -7,8 +7,7 @@ use aya_ebpf::{
 };
 use sentry_common::offset as o;
 
-use super::read;
-use crate::{gate, offsets::of};
+use super::{read, task};
 
 /// Syscall numbers of this architecture.
 #[cfg(bpf_target_arch = "aarch64")]
@@ -35,14 +34,13 @@ mod number {
     pub(super) const PIDFD_SEND_SIGNAL: u64 = 424;
 }
 
-/// Number of the current task's call, `u64::MAX` outside of one. A 32-bit program's numbers mean
+/// Number of the current task's call, all ones outside of one. A 32-bit program's numbers mean
 /// other calls. `bpf_task_pt_regs`: 5.15+.
 #[inline(always)]
 fn current() -> u64 {
-    // SAFETY: the argument is the trusted current task; the result is only read through probe
-    // reads.
-    let regs = unsafe { bpf_task_pt_regs(gate::current_task().cast_mut().cast()) } as *const u8;
-    read(regs, of(o::REGS_ORIG_AX)).unwrap_or(u64::MAX)
+    // SAFETY: the argument is the trusted current task.
+    let regs = unsafe { bpf_task_pt_regs(task::current().cast_mut().cast()) } as *const u8;
+    read(regs, o::REGS_ORIG_AX)
 }
 
 /// ptrace(2).

@@ -2,7 +2,7 @@
 
 use sentry_common::{offset as o, record::process::FileKey};
 
-use super::{read, read_pointer, socket};
+use super::{read, read_pointer};
 use crate::offsets::of;
 
 /// `FMODE_CREATED`: the open made the file (same bit on 5.10–6.18).
@@ -20,31 +20,18 @@ pub fn path(file: *const u8) -> *const u8 {
 
 #[inline(always)]
 pub fn flags(file: *const u8) -> u32 {
-    read(file, of(o::FILE_FLAGS)).unwrap_or(0)
+    read(file, o::FILE_FLAGS)
 }
 
 #[inline(always)]
 pub fn mode(file: *const u8) -> u32 {
-    read(file, of(o::FILE_MODE)).unwrap_or(0)
-}
-
-/// The IPv4 or IPv6 `struct sock` behind an open file; null when it is something else.
-#[inline(always)]
-pub fn inet_sock(file: *const u8) -> *const u8 {
-    /// `S_IFMT`, `S_IFSOCK`.
-    const TYPE: u32 = 0o170_000;
-    const SOCKET: u32 = 0o140_000;
-    if key(file).mode & TYPE != SOCKET {
-        return core::ptr::null();
-    }
-    let sock = socket::of_socket(read(file, of(o::FILE_PRIVATE)).unwrap_or(core::ptr::null()));
-    if socket::is_inet(sock) { sock } else { core::ptr::null() }
+    read(file, o::FILE_MODE)
 }
 
 /// Identity of an open file.
 #[inline(always)]
 pub fn key(file: *const u8) -> FileKey {
-    match read_pointer(file, of(o::FILE_INODE)) {
+    match read_pointer(file, o::FILE_INODE) {
         Some(inode) => inode_key(inode),
         None => FileKey::default(),
     }
@@ -53,7 +40,7 @@ pub fn key(file: *const u8) -> FileKey {
 /// Identity of the file behind a name; zeroes for a negative dentry.
 #[inline(always)]
 pub fn dentry_key(dentry: *const u8) -> FileKey {
-    match read_pointer(dentry, of(o::DENTRY_INODE)) {
+    match read_pointer(dentry, o::DENTRY_INODE) {
         Some(inode) => inode_key(inode),
         None => FileKey::default(),
     }
@@ -62,14 +49,14 @@ pub fn dentry_key(dentry: *const u8) -> FileKey {
 /// Address of the inode of an open file, or 0.
 #[inline(always)]
 pub fn inode(file: *const u8) -> u64 {
-    read(file, of(o::FILE_INODE)).unwrap_or(0)
+    read(file, o::FILE_INODE)
 }
 
 /// Address of the inode behind a `struct path`, or 0.
 #[inline(always)]
 pub fn inode_at(path: *const u8) -> u64 {
-    let dentry = read::<u64>(path, of(o::PATH_DENTRY)).unwrap_or(0);
-    read(dentry as *const u8, of(o::DENTRY_INODE)).unwrap_or(0)
+    let dentry = read::<u64>(path, o::PATH_DENTRY);
+    read(dentry as *const u8, o::DENTRY_INODE)
 }
 
 /// True for a file that a file system opened below another one, under that one's name
@@ -84,28 +71,28 @@ pub fn is_below(file: *const u8) -> bool {
 /// Bytes that a file has.
 #[inline(always)]
 pub fn size(inode: u64) -> u64 {
-    read(inode as *const u8, of(o::INODE_SIZE)).unwrap_or(0)
+    read(inode as *const u8, o::INODE_SIZE)
 }
 
 /// True for an address of a plain file's inode.
 #[inline(always)]
 pub fn is_regular(inode: u64) -> bool {
-    read::<u16>(inode as *const u8, of(o::INODE_MODE)).unwrap_or(0) & 0o170_000 == 0o100_000
+    read::<u16>(inode as *const u8, o::INODE_MODE) & 0o170_000 == 0o100_000
 }
 
 /// Identity of the file of an inode.
 #[inline(always)]
 pub fn inode_key(inode: *const u8) -> FileKey {
-    let device = match read_pointer(inode, of(o::INODE_SB)) {
-        Some(sb) => read(sb, of(o::SB_DEVICE)).unwrap_or(0),
+    let device = match read_pointer(inode, o::INODE_SB) {
+        Some(sb) => read(sb, o::SB_DEVICE),
         None => 0,
     };
     FileKey {
-        inode: read(inode, of(o::INODE_NUMBER)).unwrap_or(0),
+        inode: read(inode, o::INODE_NUMBER),
         device,
-        generation: read(inode, of(o::INODE_GENERATION)).unwrap_or(0),
-        links: read(inode, of(o::INODE_LINKS)).unwrap_or(0),
-        mode: u32::from(read::<u16>(inode, of(o::INODE_MODE)).unwrap_or(0)),
+        generation: read(inode, o::INODE_GENERATION),
+        links: read(inode, o::INODE_LINKS),
+        mode: u32::from(read::<u16>(inode, o::INODE_MODE)),
     }
 }
 

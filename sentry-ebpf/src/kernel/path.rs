@@ -6,7 +6,7 @@ use sentry_common::{
     record::text::{DETACHED, PATH_CAPACITY, PATH_SLACK, PathText, TRUNCATED, UNREADABLE},
 };
 
-use super::{read, read_pointer};
+use super::{copy, is_typed, read, read_behind, read_pointer, store};
 use crate::offsets::of;
 
 /// Most components and mount crossings of one walk; beyond it the path is marked truncated.
@@ -16,7 +16,7 @@ const STEPS: usize = 48;
 /// Writes the path of a `struct path` (mount, dentry).
 #[inline(always)]
 pub fn write(path: *const u8, out: &mut PathText) {
-    write_child(path, read_pointer(path, of(o::PATH_DENTRY)), out);
+    write_child(path, read_pointer(path, o::PATH_DENTRY), out);
 }
 
 /// The same, with the dentry as a plain number: a null one makes the walk end at once.
@@ -24,7 +24,7 @@ pub fn write(path: *const u8, out: &mut PathText) {
 /// VERIFIER: 6.1 needs ten times fewer steps than for [`write`].
 #[inline(always)]
 pub fn write_plain(path: *const u8, out: &mut PathText) {
-    let dentry = read::<u64>(path, of(o::PATH_DENTRY)).unwrap_or(0);
+    let dentry = read::<u64>(path, o::PATH_DENTRY);
     write_child(path, Some(dentry as *const u8), out);
 }
 
@@ -32,7 +32,7 @@ pub fn write_plain(path: *const u8, out: &mut PathText) {
 #[inline(always)]
 pub fn write_child(directory: *const u8, dentry: Option<*const u8>, out: &mut PathText) {
     out.length = 0;
-    out.flags = match (read_pointer(directory, of(o::PATH_MNT)), dentry) {
+    out.flags = match (read_pointer(directory, o::PATH_MNT), dentry) {
         (Some(mount), Some(dentry)) => walk(mount, dentry, out),
         _ => UNREADABLE,
     };
@@ -47,7 +47,7 @@ pub fn write_below_mount(mut dentry: *const u8, out: &mut PathText) {
     for _ in 0..STEPS {
         let Some((parent, name)) = parent_and_name(dentry) else { return };
         // The root is called "/" and ends the path.
-        if append(name, out).is_err() || parent == dentry {
+        if append(dentry, name, out).is_err() || parent == dentry {
             return;
         }
         dentry = parent;
@@ -58,7 +58,7 @@ pub fn write_below_mount(mut dentry: *const u8, out: &mut PathText) {
 #[inline(always)]
 pub fn write_mount(mount: *const u8, out: &mut PathText) {
     out.length = 0;
-    out.flags = match read_pointer(mount, of(o::VFSMOUNT_ROOT)) {
+    out.flags = match read_pointer(mount, o::VFSMOUNT_ROOT) {
         Some(root) => walk(mount, root, out),
         None => UNREADABLE,
     };
@@ -74,23 +74,23 @@ pub fn write_none(out: &mut PathText) {
 /// Appends components until the root; returns the path's flags.
 #[inline(always)]
 fn walk(mut mount: *const u8, mut dentry: *const u8, out: &mut PathText) -> u32 {
-    let Some(mut root) = read_pointer(mount, of(o::VFSMOUNT_ROOT)) else { return UNREADABLE };
+    let Some(mut root) = read_pointer(mount, o::VFSMOUNT_ROOT) else { return UNREADABLE };
     for _ in 0..STEPS {
         if root == dentry {
             let this = mount.wrapping_sub(of(o::MOUNT_MNT));
-            let Some(parent) = read_pointer(this, of(o::MOUNT_PARENT)) else { return UNREADABLE };
+            let Some(parent) = read_pointer(this, o::MOUNT_PARENT) else { return UNREADABLE };
             if parent == this {
                 return 0;
             }
-            let Some(mountpoint) = read_pointer(this, of(o::MOUNT_MOUNTPOINT)) else { return UNREADABLE };
+            let Some(mountpoint) = read_pointer(this, o::MOUNT_MOUNTPOINT) else { return UNREADABLE };
             dentry = mountpoint;
             mount = parent.wrapping_add(of(o::MOUNT_MNT));
-            let Some(next) = read_pointer(mount, of(o::VFSMOUNT_ROOT)) else { return UNREADABLE };
+            let Some(next) = read_pointer(mount, o::VFSMOUNT_ROOT) else { return UNREADABLE };
             root = next;
             continue;
         }
         let Some((parent, name)) = parent_and_name(dentry) else { return UNREADABLE };
-        if let Err(flags) = append(name, out) {
+        if let Err(flags) = append(dentry, name, out) {
             return flags;
         }
         if parent == dentry {
@@ -101,21 +101,24 @@ fn walk(mut mount: *const u8, mut dentry: *const u8, out: &mut PathText) -> u32 
     TRUNCATED
 }
 
-/// Where a dentry's parent and name are: by one read where the parent stands before the name, hash
-/// and length between them, as it does in every kernel seen (6.1 to 7.2). The verifier knows the
-/// offsets and leaves the other way out.
+/// Where a dentry's parent and name are: without typed loads by one read where the parent stands
+/// before the name, hash and length between them, as it does in every kernel seen (6.1 to 7.2).
+/// The verifier knows the constants and leaves the other ways out.
 #[inline(always)]
 fn parent_and_name(dentry: *const u8) -> Option<(*const u8, *const u8)> {
-    let (parent, name) = (of(o::DENTRY_PARENT), of(o::DENTRY_NAME) + of(o::QSTR_NAME));
-    if name != parent + 16 {
-        return Some((read_pointer(dentry, parent)?, read_pointer(dentry, name)?));
-    }
-    let [parent, _hash_and_length, name]: [*const u8; 3] = read(dentry, parent)?;
+    let offset = of(o::DENTRY_PARENT);
+    let (parent, name) = if is_typed(o::DENTRY_PARENT) || of(o::DENTRY_NAME) != offset + 16 {
+        (read(dentry, o::DENTRY_PARENT), read(dentry, o::DENTRY_NAME))
+    } else {
+        let [parent, _hash_and_length, name]: [*const u8; 3] = copy(dentry.wrapping_add(offset));
+        (parent, name)
+    };
     if parent.is_null() || name.is_null() { None } else { Some((parent, name)) }
 }
 
+/// Appends the name of `dentry`, which stands at `name`.
 #[inline(always)]
-fn append(name: *const u8, out: &mut PathText) -> Result<(), u32> {
+fn append(dentry: *const u8, name: *const u8, out: &mut PathText) -> Result<(), u32> {
     // VERIFIER: the running length is read back from the record at each step, as an unknown number.
     // Kept in a register its range differs on every path through the loop, and 6.18 gives up after
     // a million instructions. SAFETY: a reference is readable.
@@ -124,17 +127,46 @@ fn append(name: *const u8, out: &mut PathText) -> Result<(), u32> {
         return Err(TRUNCATED);
     }
     // SAFETY: length < PATH_CAPACITY, and PATH_SLACK bytes stand behind it.
-    let read = unsafe {
-        bpf_probe_read_kernel_str(
-            out.bytes.as_mut_ptr().add(length).cast(),
-            PATH_SLACK as u32,
-            name.cast_mut().cast(),
-        )
+    let room = unsafe { out.bytes.as_mut_ptr().add(length) };
+    let added = match short_name(dentry, name, room) {
+        0 => text(name, room)?,
+        added => added,
     };
-    if read <= 0 {
-        return Err(UNREADABLE);
-    }
     // SAFETY: as above.
-    unsafe { (&raw mut out.length).write_volatile((length + read as usize) as u32) };
+    unsafe { (&raw mut out.length).write_volatile((length + added) as u32) };
     Ok(())
+}
+
+/// Copies a name that stands in its dentry, as most do, by loads. Bytes written with the NUL
+/// behind it; 0 for a name that stands elsewhere or is not read by loads.
+#[inline(always)]
+fn short_name(dentry: *const u8, name: *const u8, room: *mut u8) -> usize {
+    /// Of the 32 to 40 bytes in a dentry those that every kernel has.
+    const WORDS: usize = 4;
+    const WORD: usize = size_of::<u64>();
+    if !is_typed(o::DENTRY_INLINE_NAME) || name != dentry.wrapping_add(of(o::DENTRY_INLINE_NAME)) {
+        return 0;
+    }
+    let length = read::<u32>(dentry, o::DENTRY_LENGTH) as usize;
+    if length == 0 || length >= WORDS * WORD {
+        return 0;
+    }
+    // All of them: a branch at each would treble what the verifier goes through.
+    for index in 0..WORDS {
+        let word = read_behind(dentry, o::DENTRY_INLINE_NAME, index * WORD);
+        // SAFETY: PATH_SLACK bytes stand at `room`.
+        unsafe { store(room.add(index * WORD), word) };
+    }
+    // A name that was being changed has its NUL elsewhere.
+    // SAFETY: as above.
+    unsafe { room.add(length).write_volatile(0) };
+    length + 1
+}
+
+/// Copies a name that ends with NUL; bytes written with it.
+#[inline(always)]
+fn text(name: *const u8, room: *mut u8) -> Result<usize, u32> {
+    // SAFETY: PATH_SLACK bytes stand at `room`; the helper checks the source.
+    let read = unsafe { bpf_probe_read_kernel_str(room.cast(), PATH_SLACK as u32, name.cast_mut().cast()) };
+    if read > 0 { Ok(read as usize) } else { Err(UNREADABLE) }
 }

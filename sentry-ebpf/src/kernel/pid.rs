@@ -2,14 +2,14 @@
 
 use sentry_common::offset as o;
 
-use super::{cgroup, read, read_pointer, task};
+use super::{cgroup, read, read_behind, read_pointer, task};
 use crate::offsets::of;
 
 /// Its number in the initial namespace; 0 = none.
 #[inline(always)]
 pub fn number(pid: *const u8) -> u32 {
     // `numbers[0].nr` is the first field of the first element.
-    if pid.is_null() { 0 } else { read(pid, of(o::PID_NUMBERS)).unwrap_or(0) }
+    if pid.is_null() { 0 } else { read(pid, o::PID_NUMBERS) }
 }
 
 /// The leader of the process with this id, while it lives.
@@ -21,7 +21,10 @@ pub fn leader(pid: *const u8) -> Option<*const u8> {
         return None;
     }
     // A list head is one pointer, a node in it two.
-    let node = read_pointer(pid, of(o::PID_TASKS) + TGID * 8)?;
+    let node: *const u8 = read_behind(pid, o::PID_TASKS, TGID * 8);
+    if node.is_null() {
+        return None;
+    }
     Some(node.wrapping_sub(of(o::TASK_PID_LINKS) + TGID * 16))
 }
 
@@ -46,8 +49,8 @@ pub fn cgroup(pid: *const u8) -> u64 {
 /// Whether the process ids that `task` passes are those of the host.
 #[inline(always)]
 pub fn is_in_initial_namespace(task: *const u8) -> bool {
-    match read_pointer(task, of(o::TASK_THREAD_PID)) {
-        Some(pid) => read::<u32>(pid, of(o::PID_LEVEL)).unwrap_or(1) == 0,
+    match read_pointer(task, o::TASK_THREAD_PID) {
+        Some(pid) => read::<u32>(pid, o::PID_LEVEL) == 0,
         None => false,
     }
 }
@@ -56,12 +59,12 @@ pub fn is_in_initial_namespace(task: *const u8) -> bool {
 /// before.
 #[inline(always)]
 pub fn of_file(file: *const u8) -> *const u8 {
-    if let Some(inode) = read_pointer(file, of(o::FILE_INODE))
-        && let Some(pid) = read_pointer(inode, of(o::INODE_PRIVATE))
+    if let Some(inode) = read_pointer(file, o::FILE_INODE)
+        && let Some(pid) = read_pointer(inode, o::INODE_PRIVATE)
     {
         return pid;
     }
-    match read_pointer(file, of(o::FILE_PRIVATE)) {
+    match read_pointer(file, o::FILE_PRIVATE) {
         Some(pid) => pid,
         None => core::ptr::null(),
     }

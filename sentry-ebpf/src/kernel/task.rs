@@ -1,20 +1,28 @@
 //! `task_struct` and what hangs on it.
 
+use aya_ebpf::helpers::generated::bpf_get_current_task_btf;
 use sentry_common::{offset as o, table::COMM_BYTES};
 
-use super::{read, read_pointer};
+use super::{copy, read, read_pointer};
 use crate::offsets::of;
+
+/// The current task, as a pointer the verifier trusts.
+#[inline(always)]
+pub fn current() -> *const u8 {
+    // SAFETY: no preconditions.
+    unsafe { bpf_get_current_task_btf() }.cast_const().cast()
+}
 
 /// Thread id in the initial pid namespace.
 #[inline(always)]
 pub fn pid(task: *const u8) -> u32 {
-    read(task, of(o::TASK_PID)).unwrap_or(0)
+    read(task, o::TASK_PID)
 }
 
 /// Thread-group id in the initial pid namespace.
 #[inline(always)]
 pub fn tgid(task: *const u8) -> u32 {
-    read(task, of(o::TASK_TGID)).unwrap_or(0)
+    read(task, o::TASK_TGID)
 }
 
 /// Whether any program keeps something for the task (`bpf_storage`, 5.11+).
@@ -31,7 +39,7 @@ pub unsafe fn has_storage(task: *const u8) -> bool {
 /// Start of the process (its leader), `CLOCK_BOOTTIME` ns.
 #[inline(always)]
 pub fn process_start(task: *const u8) -> u64 {
-    match read_pointer(task, of(o::TASK_GROUP_LEADER)) {
+    match read_pointer(task, o::TASK_GROUP_LEADER) {
         Some(leader) => start(leader),
         None => 0,
     }
@@ -43,19 +51,19 @@ pub fn process_start(task: *const u8) -> u64 {
 pub fn is_newborn(task: *const u8) -> bool {
     /// `TASK_NEW`, the same bit on 5.14–6.18.
     const NEW: u32 = 0x800;
-    read::<u32>(task, of(o::TASK_STATE)).unwrap_or(0) & NEW != 0
+    read::<u32>(task, o::TASK_STATE) & NEW != 0
 }
 
 /// Start of the task itself, `CLOCK_BOOTTIME` ns.
 #[inline(always)]
 pub fn start(task: *const u8) -> u64 {
-    read(task, of(o::TASK_START_BOOT)).unwrap_or(0)
+    read(task, o::TASK_START_BOOT)
 }
 
 /// The parent process: tgid and start.
 #[inline(always)]
 pub fn parent(task: *const u8) -> (u32, u64) {
-    match read_pointer(task, of(o::TASK_REAL_PARENT)) {
+    match read_pointer(task, o::TASK_REAL_PARENT) {
         Some(parent) => (tgid(parent), process_start(parent)),
         None => (0, 0),
     }
@@ -64,7 +72,7 @@ pub fn parent(task: *const u8) -> (u32, u64) {
 /// uid, gid, euid in the initial user namespace.
 #[inline(always)]
 pub fn credentials(task: *const u8) -> (u32, u32, u32) {
-    match read_pointer(task, of(o::TASK_CRED)) {
+    match read_pointer(task, o::TASK_CRED) {
         Some(cred) => ids(cred),
         None => (u32::MAX, u32::MAX, u32::MAX),
     }
@@ -72,25 +80,21 @@ pub fn credentials(task: *const u8) -> (u32, u32, u32) {
 
 /// The task's name: after an execve the name of the file that was asked for, cut.
 #[inline(always)]
-pub fn comm(task: *const u8) -> Option<[u8; COMM_BYTES]> {
-    read(task, of(o::TASK_COMM))
+pub fn comm(task: *const u8) -> [u8; COMM_BYTES] {
+    copy(task.wrapping_add(of(o::TASK_COMM)))
 }
 
 /// uid, gid, euid of a `struct cred`.
 #[inline(always)]
 pub fn ids(cred: *const u8) -> (u32, u32, u32) {
-    (
-        read(cred, of(o::CRED_UID)).unwrap_or(u32::MAX),
-        read(cred, of(o::CRED_GID)).unwrap_or(u32::MAX),
-        read(cred, of(o::CRED_EUID)).unwrap_or(u32::MAX),
-    )
+    (read(cred, o::CRED_UID), read(cred, o::CRED_GID), read(cred, o::CRED_EUID))
 }
 
 /// Address of the user namespace of a `struct cred`, and its effective capabilities (64 bits in
 /// all, as two words before 6.3).
 #[inline(always)]
 pub fn powers(cred: *const u8) -> (u64, u64) {
-    (read(cred, of(o::CRED_USER_NS)).unwrap_or(0), read(cred, of(o::CRED_CAP_EFFECTIVE)).unwrap_or(0))
+    (read(cred, o::CRED_USER_NS), read(cred, o::CRED_CAP_EFFECTIVE))
 }
 
 /// True when `task` leads its process.
@@ -103,8 +107,8 @@ pub fn is_leader(task: *const u8) -> bool {
 /// exiting thread is already subtracted (seen on 6.1–6.18), so 0 means the process ends.
 #[inline(always)]
 pub fn live_threads(task: *const u8) -> i32 {
-    match read_pointer(task, of(o::TASK_SIGNAL)) {
-        Some(signal) => read(signal, of(o::SIGNAL_LIVE)).unwrap_or(0),
+    match read_pointer(task, o::TASK_SIGNAL) {
+        Some(signal) => read(signal, o::SIGNAL_LIVE),
         None => 0,
     }
 }
@@ -114,44 +118,47 @@ pub fn live_threads(task: *const u8) -> i32 {
 pub fn exit_status(task: *const u8) -> u32 {
     /// `SIGNAL_GROUP_EXIT`: somebody ended the whole group; its code is the process's.
     const GROUP_EXIT: u32 = 4;
-    if let Some(signal) = read_pointer(task, of(o::TASK_SIGNAL)) {
-        let flags: u32 = read(signal, of(o::SIGNAL_FLAGS)).unwrap_or(0);
+    if let Some(signal) = read_pointer(task, o::TASK_SIGNAL) {
+        let flags: u32 = read(signal, o::SIGNAL_FLAGS);
         if flags & GROUP_EXIT != 0 {
-            return read(signal, of(o::SIGNAL_GROUP_EXIT_CODE)).unwrap_or(0);
+            return read(signal, o::SIGNAL_GROUP_EXIT_CODE);
         }
     }
-    read(task, of(o::TASK_EXIT_CODE)).unwrap_or(0)
+    read(task, o::TASK_EXIT_CODE)
 }
 
 /// `mm->exe_file`.
 #[inline(always)]
 pub fn exe_file(task: *const u8) -> Option<*const u8> {
-    read_pointer(read_pointer(task, of(o::TASK_MM))?, of(o::MM_EXE_FILE))
+    read_pointer(read_pointer(task, o::TASK_MM)?, o::MM_EXE_FILE)
 }
 
 /// Start and end of the argument vector in the task's memory.
 #[inline(always)]
 pub fn argv_range(task: *const u8) -> Option<(u64, u64)> {
-    let mm = read_pointer(task, of(o::TASK_MM))?;
-    Some((read(mm, of(o::MM_ARG_START))?, read(mm, of(o::MM_ARG_END))?))
+    let mm = read_pointer(task, o::TASK_MM)?;
+    Some((read(mm, o::MM_ARG_START), read(mm, o::MM_ARG_END)))
 }
 
 /// The working directory's `struct path`.
 #[inline(always)]
 pub fn working_directory(task: *const u8) -> Option<*const u8> {
-    let fs = read_pointer(task, of(o::TASK_FS))?;
+    let fs = read_pointer(task, o::TASK_FS)?;
     Some(fs.wrapping_add(of(o::FS_PWD)))
 }
 
 /// The open file behind a descriptor of the current task.
 #[inline(always)]
 pub fn open_file(task: *const u8, fd: u32) -> Option<*const u8> {
-    let files = read_pointer(task, of(o::TASK_FILES))?;
-    let table = read_pointer(files, of(o::FILES_FDT))?;
-    let max: u32 = read(table, of(o::FDT_MAX_FDS))?;
+    let files = read_pointer(task, o::TASK_FILES)?;
+    let table = read_pointer(files, o::FILES_FDT)?;
+    let max: u32 = read(table, o::FDT_MAX_FDS);
     if fd >= max {
         return None;
     }
-    let array = read_pointer(table, of(o::FDT_FD))?;
-    read_pointer(array, fd as usize * size_of::<usize>())
+    let array = read_pointer(table, o::FDT_FD)?;
+    // An element of the array has no structure of its own; a structure with such a pointer in it
+    // does.
+    let element = array.wrapping_add(fd as usize * size_of::<usize>());
+    read_pointer(element.wrapping_sub(of(o::KIOCB_FILE)), o::KIOCB_FILE)
 }

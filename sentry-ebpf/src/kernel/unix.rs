@@ -4,16 +4,13 @@ use aya_ebpf::helpers::generated::bpf_probe_read_kernel;
 use sentry_common::{
     offset as o,
     record::{
-        network::{ABSTRACT, PEER_IN_RUN, UnixRecord},
+        network::{ABSTRACT, UnixRecord},
         text::{ArgumentText, UNREADABLE},
     },
 };
 
-use super::{cgroup, read, task};
-use crate::{
-    gate::{self, Run},
-    offsets::of,
-};
+use super::{cgroup, copy, read, read_behind, read_pointer, task};
+use crate::offsets::of;
 
 /// `sizeof(sa_family_t)`: where `sun_path` begins.
 const FAMILY: u32 = 2;
@@ -30,29 +27,30 @@ pub fn peer(sock: *const u8) -> *const u8 {
     pointer(sock, o::UNIX_PEER)
 }
 
-/// Fills everything of the record but `socket_type` and `error`: the name that the peer's `struct
-/// sock` was bound to, and the process that called listen(2) on it. The kernel keeps no process for
-/// a datagram socket that was only bound; its maker's uid is known.
+/// Fills everything of the record but `socket_type`, `error` and whether the peer is in the run:
+/// the name that the peer's `struct sock` was bound to, and the process that called listen(2) on
+/// it. The kernel keeps no process for a datagram socket that was only bound; its maker's uid is
+/// known.
 #[inline(always)]
-pub fn write_peer(run: &Run, peer: *const u8, fields: &mut UnixRecord) {
+pub fn write_peer(peer: *const u8, fields: &mut UnixRecord) {
     fields.reserved = 0;
     fields.reserved2 = 0;
     fields.flags = write_name(pointer(peer, o::UNIX_ADDRESS), &mut fields.name);
     let credentials = pointer(peer, o::SK_PEER_CRED);
-    let maker: u32 = read(peer, of(o::SK_UID)).unwrap_or(u32::MAX);
-    fields.peer_uid = read(credentials, of(o::CRED_EUID)).unwrap_or(maker);
+    fields.peer_uid = match (peer.is_null(), credentials.is_null()) {
+        (_, false) => read(credentials, o::CRED_EUID),
+        (false, true) => read(peer, o::SK_UID),
+        (true, true) => u32::MAX,
+    };
     let pid = pointer(peer, o::SK_PEER_PID);
-    fields.peer_tgid = read(pid, of(o::PID_NUMBERS)).unwrap_or(0);
+    fields.peer_tgid = read(pid, o::PID_NUMBERS);
     fields.peer_start_boot_ns = 0;
     fields.peer_cgroup = 0;
-    let link: u64 = read(pid, of(o::PID_TASKS) + TGID * size_of::<u64>()).unwrap_or(0);
+    let link: u64 = read_behind(pid, o::PID_TASKS, TGID * size_of::<u64>());
     if link != 0 {
         let leader = (link as *const u8).wrapping_sub(of(o::TASK_PID_LINKS) + TGID * LINK);
         fields.peer_start_boot_ns = task::start(leader);
         fields.peer_cgroup = cgroup::of_task(leader);
-        if gate::owns_process(run, fields.peer_tgid, fields.peer_start_boot_ns) {
-            fields.flags |= PEER_IN_RUN;
-        }
     }
 }
 
@@ -66,7 +64,10 @@ pub fn other_end(sock: *const u8) -> *const u8 {
 /// Its uid, or `u32::MAX`.
 #[inline(always)]
 pub fn other_end_uid(sock: *const u8) -> u32 {
-    read(pointer(sock, o::SK_PEER_CRED), of(o::CRED_UID)).unwrap_or(u32::MAX)
+    match read_pointer(sock, o::SK_PEER_CRED) {
+        Some(credentials) => read(credentials, o::CRED_UID),
+        None => u32::MAX,
+    }
 }
 
 /// Copies the name that a socket was bound to; the flags of the record.
@@ -86,7 +87,7 @@ pub fn is_systemds_own(sock: *const u8) -> bool {
     /// The name ends with a NUL in its third word.
     const USED: u64 = u64::from_ne_bytes([255, 255, 255, 255, 255, 0, 0, 0]);
     let path = pointer(sock, o::UNIX_ADDRESS).wrapping_add(of(o::ADDRESS_NAME) + FAMILY as usize);
-    let word = |index: usize| read::<u64>(path, index * size_of::<u64>()).unwrap_or(0);
+    let word = |index: usize| copy::<u64>(path.wrapping_add(index * size_of::<u64>()));
     word(0) == WORDS[0] && word(1) == WORDS[1] && word(2) & USED == WORDS[2]
 }
 
@@ -94,7 +95,7 @@ pub fn is_systemds_own(sock: *const u8) -> bool {
 /// become a register that the verifier takes for unset.
 #[inline(always)]
 fn pointer(base: *const u8, field: usize) -> *const u8 {
-    read(base, of(field)).unwrap_or(core::ptr::null())
+    read(base, field)
 }
 
 /// Copies `struct unix_address`: a path ended by NUL, or an abstract name, which begins with NUL.
@@ -103,12 +104,12 @@ fn pointer(base: *const u8, field: usize) -> *const u8 {
 fn write_name(address: *const u8, out: &mut ArgumentText) -> u32 {
     out.length = 0;
     out.flags = 0;
-    let length: u32 = read(address, of(o::ADDRESS_LENGTH)).unwrap_or(0);
+    let length: u32 = read(address, o::ADDRESS_LENGTH);
     if length <= FAMILY {
         return 0;
     }
     let path = address.wrapping_add(of(o::ADDRESS_NAME) + FAMILY as usize);
-    let first: u8 = read(path, 0).unwrap_or(0);
+    let first: u8 = copy(path);
     // The length counts the family, and the NUL after a path or before an abstract name.
     let used = length - FAMILY - 1;
     let used = if used > NAME_CAPACITY { NAME_CAPACITY } else { used };

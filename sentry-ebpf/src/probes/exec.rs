@@ -12,7 +12,6 @@ use crate::{
     gate,
     kernel::{cgroup, file, path, read, task, user},
     maps::EXEC_FILES,
-    offsets::of,
     probes::{fork, outside, select},
 };
 
@@ -44,13 +43,13 @@ pub fn sched_process_exec(current: *const u8, old_tid: u32, bprm: *const u8) {
 
 #[inline(always)]
 fn image(current: *const u8, old_tid: u32, bprm: *const u8, fields: &mut ExecRecord) {
-    // Plain addresses, 0 when unreadable: an absent `Option<*const u8>` is a register that was
-    // never written, and the verifier (6.18) refuses to store it.
-    let address = |offset| read::<u64>(bprm, offset).unwrap_or(0);
-    fill(current, address(of(o::BPRM_FILE)), fields);
-    let asked = address(of(o::BPRM_FILENAME));
+    // Plain addresses: an absent `Option<*const u8>` is a register that was never written, and the
+    // verifier (6.18) refuses to store it.
+    let address = |field| read::<u64>(bprm, field);
+    fill(current, address(o::BPRM_FILE), fields);
+    let asked = address(o::BPRM_FILENAME);
     // Each interpreter on the way replaces `interp`; what was asked for stays in `filename`.
-    let script = if asked == address(of(o::BPRM_INTERP)) { 0 } else { SCRIPT };
+    let script = if asked == address(o::BPRM_INTERP) { 0 } else { SCRIPT };
     if script != 0 {
         // SAFETY: the tracepoint's argument.
         let stored = unsafe { EXEC_FILES.get(current) };
@@ -73,11 +72,11 @@ pub fn bprm_check(bprm: *const u8) {
     if gate::current().is_none() {
         return;
     }
-    let address = |offset| read::<u64>(bprm, offset).unwrap_or(0);
-    if address(of(o::BPRM_FILENAME)) != address(of(o::BPRM_INTERP)) {
+    let address = |field| read::<u64>(bprm, field);
+    if address(o::BPRM_FILENAME) != address(o::BPRM_INTERP) {
         return;
     }
-    let mut key = file::key(address(of(o::BPRM_FILE)) as *const u8);
+    let mut key = file::key(address(o::BPRM_FILE) as *const u8);
     // SAFETY: the current task is trusted.
     let stored = unsafe { EXEC_FILES.get_or_insert(gate::current_task(), &mut key) };
     if stored.is_null() {

@@ -9,7 +9,6 @@ use crate::{
     emit::{self, Actor},
     gate,
     kernel::{call::refusal, file, path, read, task, user},
-    offsets::of,
 };
 
 /// `AT_FDCWD`.
@@ -81,5 +80,5 @@ fn start(current: *const u8, descriptor: i32) -> u64 {
 
 #[inline(always)]
 fn register(regs: *const u8, register: usize) -> u64 {
-    read(regs, of(register)).unwrap_or(0)
+    read(regs, register)
 }

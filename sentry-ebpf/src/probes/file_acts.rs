@@ -13,7 +13,6 @@ use crate::{
     emit::{self, Actor},
     gate::{self, Run},
     kernel::{call::refusal, file, path, read},
-    offsets::of,
 };
 
 const PROT_WRITE: u64 = 2;
@@ -100,8 +99,8 @@ pub fn mmap_file(mapped: *const u8, protection: u64, flags: u64, result: i32) {
 /// The file that the process was executed from.
 #[inline(always)]
 fn is_program(mapped: *const u8) -> bool {
-    let Some(mm) = read::<u64>(gate::current_task(), of(o::TASK_MM)) else { return false };
-    let program = read::<u64>(mm as *const u8, of(o::MM_EXE_FILE)).unwrap_or(0);
+    let mm: *const u8 = read(gate::current_task(), o::TASK_MM);
+    let program: u64 = read(mm, o::MM_EXE_FILE);
     program != 0 && program == mapped as u64
 }
 
@@ -114,9 +113,9 @@ pub fn file_mprotect(vma: *const u8, protection: u64, result: i32) {
         return;
     }
     let Some(run) = gate::current() else { return };
-    let mapped = read::<u64>(vma, of(o::VMA_FILE)).unwrap_or(0) as *const u8;
+    let mapped = read::<u64>(vma, o::VMA_FILE) as *const u8;
     let inode = file::inode(mapped);
-    let is_shared = read::<u64>(vma, of(o::VMA_FLAGS)).unwrap_or(0) & SHARED != 0;
+    let is_shared = read::<u64>(vma, o::VMA_FLAGS) & SHARED != 0;
     let kind = if protection & PROT_EXEC != 0 {
         kind::PROTECT_EXECUTE
     } else if is_shared && inode != 0 {

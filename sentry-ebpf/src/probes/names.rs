@@ -12,7 +12,6 @@ use crate::{
     emit::{self, Actor},
     gate::{self, Run},
     kernel::{call::refusal, file, path, read, user},
-    offsets::of,
 };
 
 /// Hooks: LSM `path_unlink(dir, dentry)` and `path_rmdir`, fentry on `security_path_unlink` and
@@ -107,7 +106,7 @@ fn calls_mknod() -> bool {
     // SAFETY: the current task is trusted; the result is only read through probe reads.
     let regs =
         unsafe { bpf_task_pt_regs(gate::current_task().cast_mut().cast::<task_struct>()) } as *const u8;
-    matches!(read::<u64>(regs, of(o::REGS_ORIG_AX)), Some(MKNOD | MKNODAT))
+    matches!(read::<u64>(regs, o::REGS_ORIG_AX), MKNOD | MKNODAT)
 }
 
 /// `name` is a directory's `struct path` and a dentry, `text` null or a kernel string.

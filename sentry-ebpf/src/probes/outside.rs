@@ -4,13 +4,13 @@
 //! started it within [`WINDOW_NS`]; from then on its descendants are told of too, while the run has
 //! members. They are none.
 
-use aya_ebpf::{bindings::BPF_ANY, helpers::generated::bpf_ktime_get_boot_ns};
+use aya_ebpf::bindings::BPF_ANY;
 use sentry_common::{fault, table::Asked};
 
 use crate::{
     count, emit,
     gate::{self, Run},
-    kernel::{pid, task, unix},
+    kernel::{clock, pid, task, unix},
     maps::{ASKED, STARTED_TASKS},
 };
 
@@ -30,8 +30,7 @@ pub fn asked(run: &Run, listener: *const u8, named: *const u8) {
     if tgid == 1 && !unix::is_systemds_own(named) {
         return;
     }
-    // SAFETY: no preconditions.
-    let until_boot_ns = unsafe { bpf_ktime_get_boot_ns() } + WINDOW_NS;
+    let until_boot_ns = clock::now_boot_ns() + WINDOW_NS;
     let row = Asked { tag: run.tag, start_boot_ns, until_boot_ns, tgid, reserved: 0 };
     if ASKED.insert(tgid, row, BPF_ANY.into()).is_err() {
         count::untold(run, fault::ASKED_FULL);
@@ -86,8 +85,7 @@ fn asked_lately(parent: *const u8, row: &mut Asked) -> bool {
     // SAFETY: the row is copied at once.
     let Some(known) = (unsafe { ASKED.get(emit::current_tgid()) }) else { return false };
     *row = *known;
-    // SAFETY: no preconditions.
     row.start_boot_ns == task::process_start(parent)
-        && unsafe { bpf_ktime_get_boot_ns() } <= row.until_boot_ns
+        && clock::now_boot_ns() <= row.until_boot_ns
         && gate::resolve(row.tag).is_some()
 }

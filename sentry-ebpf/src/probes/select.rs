@@ -17,7 +17,6 @@ use crate::{
     maps::{
         RUN_CGROUPS, SELECTED_COMMS, SELECTED_FILES, SELECTED_NAMES, SELECTED_USERS, SPARES, SPARES_ASKED,
     },
-    offsets::of,
 };
 
 /// `-EEXIST`, by the kernel's ABI.
@@ -56,18 +55,16 @@ pub fn executed(current: *const u8, bprm: *const u8) -> Option<Run> {
 
 #[inline(always)]
 fn is_selected(current: *const u8, bprm: *const u8) -> bool {
-    if let Some(comm) = task::comm(current) {
-        // SAFETY: whether there is a row; its value is not read.
-        if unsafe { SELECTED_COMMS.get(comm) }.is_some() {
-            return true;
-        }
+    // SAFETY: whether there is a row; its value is not read.
+    if unsafe { SELECTED_COMMS.get(task::comm(current)) }.is_some() {
+        return true;
     }
     let (uid, _, _) = task::credentials(current);
     // SAFETY: as above.
     if unsafe { SELECTED_USERS.get(uid) }.is_some() {
         return true;
     }
-    let Some(opened) = read_pointer(bprm, of(o::BPRM_FILE)) else { return false };
+    let Some(opened) = read_pointer(bprm, o::BPRM_FILE) else { return false };
     let key = file::key(opened);
     // SAFETY: as above.
     unsafe { SELECTED_FILES.get(FileId { inode: key.inode, device: key.device, reserved: 0 }) }.is_some()

@@ -4,7 +4,7 @@ use sentry_common::{
     kind,
     record::{
         file::FileRecord,
-        network::{NetworkRecord, UnixRecord},
+        network::{NetworkRecord, PEER_IN_RUN, UnixRecord},
     },
 };
 
@@ -77,7 +77,10 @@ pub fn unix_sent(other: *const u8, result: i32) {
 fn unix(run: &Run, kind: u16, peer: *const u8, result: i32) {
     let Some(mut record) = record::<UnixRecord>(run, kind) else { return };
     let fields = record.fields();
-    unix::write_peer(run, peer, fields);
+    unix::write_peer(peer, fields);
+    if gate::owns_process(run, fields.peer_tgid, fields.peer_start_boot_ns) {
+        fields.flags |= PEER_IN_RUN;
+    }
     fields.socket_type = socket::socket_type(peer);
     fields.error = refusal(result.into());
     record.submit();
@@ -88,7 +91,7 @@ fn unix(run: &Run, kind: u16, peer: *const u8, result: i32) {
 #[inline(always)]
 pub fn received(opened: *const u8, result: i32) {
     let Some(run) = gate::current() else { return };
-    let sock = file::inet_sock(opened);
+    let sock = socket::of_file(opened);
     if sock.is_null() {
         received_file(&run, opened, result);
     } else {

@@ -6,7 +6,6 @@ use crate::{
     emit::{self, Actor},
     gate::{self, Run},
     kernel::{call, read, task},
-    offsets::of,
     probes::system,
 };
 
@@ -43,7 +42,7 @@ pub fn unshare(flags: u64, result: i32) {
 #[inline(always)]
 pub fn setns(regs: *const u8, result: i64) {
     let Some(run) = gate::current() else { return };
-    let wanted: u64 = read(regs, of(o::REGS_SI)).unwrap_or(0);
+    let wanted: u64 = read(regs, o::REGS_SI);
     namespaces(&run, (wanted & NAMESPACES) as u32, call::refusal(result));
 }
 
@@ -59,7 +58,7 @@ fn namespaces(run: &Run, bits: u32, error: u32) {
 pub fn commit_creds(new: *const u8) {
     let Some(run) = gate::current() else { return };
     let current = gate::current_task();
-    let Some(old) = crate::kernel::read_pointer(current, of(o::TASK_CRED)) else { return };
+    let Some(old) = crate::kernel::read_pointer(current, o::TASK_CRED) else { return };
     let (before, after) = (task::ids(old), task::ids(new));
     let ((old_space, old_powers), (new_space, new_powers)) = (task::powers(old), task::powers(new));
     let grows = old_space == new_space && new_powers & !old_powers != 0;

@@ -60,7 +60,7 @@ pub fn perf_open(regs: *const u8, result: i64) {
     /// `perf_event_attr.config`, behind `type` and `size`.
     const CONFIG: u64 = 8;
     let Some(run) = gate::current() else { return };
-    let attribute: u64 = read(regs, of(o::REGS_DI)).unwrap_or(0);
+    let attribute: u64 = read(regs, o::REGS_DI);
     let event_type = user::read(attribute).unwrap_or(u32::MAX);
     let config = user::read(attribute + CONFIG).unwrap_or(0);
     if let Some(record) = start(&run, kind::PERF_OPEN, event_type, config, call::refusal(result)) {

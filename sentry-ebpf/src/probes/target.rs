@@ -8,7 +8,7 @@ use sentry_common::{
 use crate::{
     emit::{self, Actor},
     gate::{self, Run},
-    kernel::{call, read, task},
+    kernel::{call, copy, task},
 };
 
 /// `SEND_SIG_PRIV`: the kernel itself sends. 0 is `SEND_SIG_NOINFO`, above are addresses of a
@@ -30,7 +30,7 @@ pub fn signal_generate(signal: i32, info: u64, target: *const u8) {
     if info <= BY_KERNEL {
         return;
     }
-    let code = read(info as *const u8, SI_CODE).unwrap_or(i32::MAX);
+    let code: i32 = copy((info as *const u8).wrapping_add(SI_CODE));
     if code > 0 || ((code == SI_TIMER || code == SI_ASYNCIO) && !call::queues_signal()) {
         return;
     }

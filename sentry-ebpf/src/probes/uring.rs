@@ -4,7 +4,7 @@ use sentry_common::{kind, offset as o, record::text::ArgumentText};
 
 use crate::{
     gate,
-    kernel::{read, read_pointer, user},
+    kernel::{copy, read, read_pointer, user},
     offsets::of,
     probes::{syscall, system},
 };
@@ -47,11 +47,11 @@ const fn bits(opcodes: &[u8]) -> u64 {
 #[inline(always)]
 pub fn submit(request: *const u8) {
     let Some(run) = gate::current() else { return };
-    let opcode = u32::from(read::<u8>(request, of(o::IO_OPCODE)).unwrap_or(u8::MAX));
+    let opcode = u32::from(read::<u8>(request, o::IO_OPCODE));
     if opcode < u64::BITS && QUIET & (1 << opcode) != 0 {
         return;
     }
-    let data = read(request, of(o::IO_USER_DATA)).unwrap_or(0);
+    let data = read(request, o::IO_USER_DATA);
     let Some(mut record) = system::start(&run, kind::IO_OPERATION, opcode, data, 0) else { return };
     // A request begins with what its opcode needs.
     let (start, name) = match opcode {
@@ -64,21 +64,17 @@ pub fn submit(request: *const u8) {
     if name != 0 && name != o::ABSENT as usize {
         let fields = record.fields();
         write_name(request, name, &mut fields.text);
-        let directory = read(request, start).unwrap_or(NO_DIRECTORY);
+        let directory = copy(request.wrapping_add(start));
         syscall::start_directory(directory, &mut fields.path);
     }
     record.submit();
 }
 
-/// No descriptor.
-const NO_DIRECTORY: i32 = -1;
-
 /// The kernel's copy of a path argument.
 #[inline(always)]
 fn write_name(request: *const u8, offset: usize, out: &mut ArgumentText) {
-    if let Some(name) = read_pointer(request, offset)
-        && let Some(text) = read_pointer(name, of(o::FILENAME_NAME))
-    {
+    let name: *const u8 = copy(request.wrapping_add(offset));
+    if let Some(text) = read_pointer(name, o::FILENAME_NAME) {
         user::write_kernel_text(text, out);
     }
 }

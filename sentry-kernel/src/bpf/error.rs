@@ -74,6 +74,12 @@ pub enum LoadError {
 }
 
 impl LoadError {
+    /// A program that the verifier went through and refused.
+    #[must_use]
+    pub(super) fn is_by_verifier(&self) -> bool {
+        matches!(self, Self::Program { log, .. } if !log.is_empty()) && !self.is_permission()
+    }
+
     /// A program or map that was refused for lack of privilege.
     #[must_use]
     pub fn is_permission(&self) -> bool {

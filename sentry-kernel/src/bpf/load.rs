@@ -8,8 +8,9 @@ use std::{
 
 use aya::{Btf, Ebpf, EbpfLoader};
 use nix::mount::{MsFlags, mount};
+use sentry_common::offset;
 
-use super::{LoadError, offsets::Offsets};
+use super::{LoadError, offsets::Offsets, typed};
 
 /// Bytes of the rings; powers of two and multiples of the page size.
 #[derive(Clone, Copy, Debug)]
@@ -75,21 +76,34 @@ impl<'a> Loader<'a> {
         Ok(Self { btf, offsets, rings, pins })
     }
 
-    pub(super) fn load(&self, object: &'static str, bytes: &[u8]) -> Result<Ebpf, LoadError> {
+    /// Whether this kernel offers reading by loads.
+    pub(super) fn can_be_typed(&self) -> bool {
+        self.offsets.ids.is_some()
+    }
+
+    /// `typed`: reading by loads where the kernel offers it.
+    pub(super) fn load(&self, object: &'static str, bytes: &[u8], typed: bool) -> Result<Ebpf, LoadError> {
         if bytes.is_empty() {
             return Err(LoadError::NoPrograms);
         }
+        let ids = self.offsets.ids.as_ref().filter(|_| typed);
+        let types = ids.map_or([offset::UNTYPED; offset::COUNT], |ids| ids.of_fields);
+        let values = self.offsets.values.into_iter().zip(types);
+        let fields: Vec<u32> = values.flat_map(|(offset, structure)| [offset, structure]).collect();
+        let bulk_bytes = u64::from(self.rings.bulk_bytes);
         let mut loader = EbpfLoader::new();
         loader
             .btf(Some(self.btf))
             .allow_unsupported_maps()
-            .override_global("OFFSETS", &self.offsets.values[..], true)
+            .override_global(offset::GLOBAL, &fields[..], true)
+            .override_global("BULK_BYTES", &bulk_bytes, true)
             .map_max_entries("CRITICAL", self.rings.critical_bytes)
             .map_max_entries("BULK", self.rings.bulk_bytes);
         for name in SHARED {
             loader.map_pin_path(name, Cow::Owned(self.pins.join(name)));
         }
-        loader.load(bytes).map_err(|source| LoadError::Object { object, source: Box::new(source) })
+        let bytes = typed::link(bytes, ids);
+        loader.load(&bytes).map_err(|source| LoadError::Object { object, source: Box::new(source) })
     }
 }
 

@@ -5,6 +5,8 @@ mod error;
 
 pub mod objects;
 
+mod typed;
+
 mod offset_cache;
 
 pub mod offsets;

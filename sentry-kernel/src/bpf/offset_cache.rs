@@ -18,7 +18,7 @@ use sentry_common::offset;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::prototypes;
+use super::{prototypes, typed::TypeIds};
 
 /// Where it is.
 pub(super) const PATH: &str = "/run/agentsentry/kernel-offsets.json";
@@ -33,11 +33,19 @@ struct Cached {
     /// SHA-256 over the fields and prototypes asked for, so that another build's file is not taken.
     fields: String,
     values: Vec<u32>,
+    /// Of the function that declares types, and of the fields' structures.
+    ids: Option<(u32, Vec<u32>)>,
     misfits: Vec<(String, String)>,
 }
 
-/// Offsets, and the hooks that do not fit with the difference.
-type Kept = ([u32; offset::COUNT], Vec<(String, String)>);
+/// What is kept.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Kept {
+    pub(super) values: [u32; offset::COUNT],
+    pub(super) ids: Option<TypeIds>,
+    /// Hooks that do not fit, with the difference.
+    pub(super) misfits: Vec<(String, String)>,
+}
 
 /// What was kept, if it can be believed.
 pub(super) fn read(path: &Path) -> Option<Kept> {
@@ -52,23 +60,28 @@ pub(super) fn read(path: &Path) -> Option<Kept> {
     if cached.boot_id != boot_id()? || cached.fields != fields() {
         return None;
     }
-    Some((cached.values.try_into().ok()?, cached.misfits))
+    let ids = match cached.ids {
+        Some((function, of_fields)) => Some(TypeIds { function, of_fields: of_fields.try_into().ok()? }),
+        None => None,
+    };
+    Some(Kept { values: cached.values.try_into().ok()?, ids, misfits: cached.misfits })
 }
 
 /// Keeps it for this boot.
-pub(super) fn write(path: &Path, values: &[u32; offset::COUNT], misfits: &[(String, String)]) {
-    if let Err(error) = try_write(path, values, misfits) {
+pub(super) fn write(path: &Path, kept: &Kept) {
+    if let Err(error) = try_write(path, kept) {
         tracing::debug!(%error, path = %path.display(), "cannot keep kernel offsets");
     }
 }
 
-fn try_write(
-    path: &Path,
-    values: &[u32; offset::COUNT],
-    misfits: &[(String, String)],
-) -> std::io::Result<()> {
-    let boot_id = boot_id().ok_or(std::io::ErrorKind::NotFound)?;
-    let cached = Cached { boot_id, fields: fields(), values: values.to_vec(), misfits: misfits.to_vec() };
+fn try_write(path: &Path, kept: &Kept) -> std::io::Result<()> {
+    let cached = Cached {
+        boot_id: boot_id().ok_or(std::io::ErrorKind::NotFound)?,
+        fields: fields(),
+        values: kept.values.to_vec(),
+        ids: kept.ids.as_ref().map(|ids| (ids.function, ids.of_fields.to_vec())),
+        misfits: kept.misfits.clone(),
+    };
     if let Some(parent) = path.parent() {
         fs::create_dir_all(parent)?;
     }
@@ -103,16 +116,18 @@ mod tests {
 
     use super::*;
 
-    const VALUES: [u32; offset::COUNT] = [7; offset::COUNT];
-
     #[test]
     fn what_was_kept_is_read_until_anything_about_it_changes() {
         let home = tempfile::tempdir().unwrap();
         let path = home.path().join("offsets.json");
         assert_eq!(read(&path), None);
-        let misfits = vec![("fexit/f".to_owned(), "it has 2 parameters, not 3".to_owned())];
-        write(&path, &VALUES, &misfits);
-        let believed = nix::unistd::geteuid().is_root().then_some((VALUES, misfits));
+        let kept = Kept {
+            values: [7; offset::COUNT],
+            ids: Some(TypeIds { function: 3, of_fields: [5; offset::COUNT] }),
+            misfits: vec![("fexit/f".to_owned(), "it has 2 parameters, not 3".to_owned())],
+        };
+        write(&path, &kept);
+        let believed = nix::unistd::geteuid().is_root().then_some(kept);
         assert_eq!(read(&path), believed);
 
         let text = fs::read_to_string(&path).unwrap();
@@ -120,6 +135,7 @@ mod tests {
             text.replace(&boot_id().unwrap(), "another boot"),
             text.replace(&fields(), "another build"),
             text.replace("[7,", "["),
+            text.replace("[5,", "["),
             text[..text.len() / 2].to_owned(),
         ] {
             fs::write(&path, spoiled).unwrap();

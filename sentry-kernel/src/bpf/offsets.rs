@@ -6,7 +6,13 @@ use std::{collections::HashMap, path::Path};
 use btfparse::{Offset, Readable, TypeInformation, TypeVariant};
 use sentry_common::offset;
 
-use super::{LoadError, hooks::Hook, offset_cache, prototypes};
+use super::{
+    LoadError,
+    hooks::Hook,
+    offset_cache::{self, Kept},
+    prototypes,
+    typed::{self, TypeIds},
+};
 
 /// Offsets for the programs, and the fields this kernel lacks ("struct.field"): a program that
 /// reads one is refused by the verifier or reads nothing, so a missing field must be named, never
@@ -14,6 +20,8 @@ use super::{LoadError, hooks::Hook, offset_cache, prototypes};
 #[derive(Clone, Debug)]
 pub struct Offsets {
     pub values: [u32; offset::COUNT],
+    /// For reading by loads; nothing where this kernel does not have that.
+    pub ids: Option<TypeIds>,
     pub missing: Vec<String>,
     /// Names of hooks that do not pass what the programs read, and how they differ.
     pub misfits: Vec<(String, String)>,
@@ -44,12 +52,21 @@ impl Offsets {
 pub fn of_this_kernel(btf: &Path) -> Result<Offsets, LoadError> {
     let keep = Path::new(offset_cache::PATH);
     let is_running_kernel = btf == Path::new("/sys/kernel/btf/vmlinux");
-    if is_running_kernel && let Some((values, misfits)) = offset_cache::read(keep) {
-        return Ok(Offsets { values, missing: Vec::new(), misfits });
-    }
-    let offsets = resolve(btf)?;
-    if is_running_kernel && offsets.missing.is_empty() {
-        offset_cache::write(keep, &offsets.values, &offsets.misfits);
+    let kept = if is_running_kernel { offset_cache::read(keep) } else { None };
+    let mut offsets = match kept {
+        Some(Kept { values, ids, misfits }) => Offsets { values, ids, missing: Vec::new(), misfits },
+        None => {
+            let found = resolve(btf)?;
+            if is_running_kernel && found.missing.is_empty() {
+                let (values, ids, misfits) = (found.values, found.ids.clone(), found.misfits.clone());
+                offset_cache::write(keep, &Kept { values, ids, misfits });
+            }
+            found
+        }
+    };
+    // A setting, which can be another one at the next start.
+    if !typed::programs_are_compiled() {
+        offsets.ids = None;
     }
     Ok(offsets)
 }
@@ -69,26 +86,43 @@ fn resolve(btf: &Path) -> Result<Offsets, LoadError> {
     // not do.
     let wanted: std::collections::HashSet<&str> = offset::FIELDS.iter().map(|(name, ..)| *name).collect();
     let mut ids = HashMap::new();
+    let mut function = None;
     for (id, variant) in types.get() {
-        if let TypeVariant::Struct(definition) = variant
-            && let Some(name) = definition.name()
-            && wanted.contains(name.as_str())
-            && *definition.size() > 0
-        {
-            ids.entry(name.as_str()).or_insert(*id);
+        match variant {
+            TypeVariant::Struct(definition) => {
+                if let Some(name) = definition.name()
+                    && wanted.contains(name.as_str())
+                    && *definition.size() > 0
+                {
+                    ids.entry(name.as_str()).or_insert(*id);
+                }
+            }
+            TypeVariant::Func(named) if named.name().as_deref() == Some(typed::FUNCTION) => {
+                function = Some(*id);
+            }
+            _ => {}
         }
     }
     let misfits = prototypes::misfits(&types);
-    let mut offsets = Offsets { values: [offset::ABSENT; offset::COUNT], missing: Vec::new(), misfits };
+    let mut of_fields = [offset::UNTYPED; offset::COUNT];
+    let mut offsets =
+        Offsets { values: [offset::ABSENT; offset::COUNT], ids: None, missing: Vec::new(), misfits };
     for (index, (name, fields)) in offset::FIELDS.iter().enumerate() {
         let path = fields.join(".");
-        let found = ids.get(*name).and_then(|id| types.offset_of(*id, &path).ok());
-        match found {
-            Some((_, Offset::ByteOffset(bytes))) => offsets.values[index] = bytes,
+        let earlier = offset::EARLIER_NAMES.iter().find(|(of, _)| *of == index).map(|(_, name)| *name);
+        let id = ids.get(*name).copied();
+        let find = |path: &str| types.offset_of(id?, path).ok();
+        let found = find(&path).or_else(|| find(earlier?));
+        match id.zip(found) {
+            Some((id, (_, Offset::ByteOffset(bytes)))) => {
+                offsets.values[index] = bytes;
+                of_fields[index] = id;
+            }
             _ if offset::OF_OPTIONAL_FEATURES.contains(name) => {}
             _ => offsets.missing.push(format!("{name}.{path}")),
         }
     }
+    offsets.ids = function.map(|function| TypeIds { function, of_fields });
     Ok(offsets)
 }
 

@@ -251,10 +251,21 @@ pub(super) fn load_object(
     on: Option<Tier>,
     missing: &mut Missing,
 ) -> Result<Ebpf, LoadError> {
-    let mut loaded = loader.load(object.name(), object.bytes())?;
     let wanted = |hook: &&Hook| hook.object == object && on.is_none_or(|tier| hook.is_on(tier));
     let hooks: Vec<&'static Hook> = HOOKS.iter().filter(wanted).collect();
-    let results = load_programs(&mut loaded, &hooks, btf, |hook| loader.offsets.check(hook));
+    let load = |typed| -> Result<_, LoadError> {
+        let mut loaded = loader.load(object.name(), object.bytes(), typed)?;
+        let results = load_programs(&mut loaded, &hooks, btf, |hook| loader.offsets.check(hook));
+        Ok((loaded, results))
+    };
+    let (mut loaded, mut results) = load(true)?;
+    if loader.can_be_typed()
+        && results.iter().filter_map(|result| result.as_ref().err()).any(LoadError::is_by_verifier)
+    {
+        // It may be a load that this verifier has another rule for.
+        tracing::debug!(object = object.name(), "programs are refused; once more without typed loads");
+        (loaded, results) = load(false)?;
+    }
     for (hook, result) in hooks.into_iter().zip(results) {
         match result {
             Ok(()) => {}

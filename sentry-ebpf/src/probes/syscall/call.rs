@@ -6,7 +6,6 @@ use super::table::{self, NOTHING, OLD_MMAP, SOCKET_CALL};
 use crate::{
     gate,
     kernel::{read, user},
-    offsets::of,
 };
 
 /// `TS_COMPAT` in `thread_info.status`: the call came in by a 32-bit entry. Still set at `sys_exit`
@@ -28,8 +27,8 @@ pub(super) struct Call {
 impl Call {
     #[inline(always)]
     pub(super) fn read(regs: *const u8, result: i64) -> Self {
-        let compat = read::<u32>(gate::current_task(), of(o::THREAD_STATUS)).unwrap_or(0) & COMPAT != 0;
-        let number = read::<u64>(regs, of(o::REGS_ORIG_AX)).unwrap_or(u64::MAX);
+        let compat = read::<u32>(gate::current_task(), o::THREAD_STATUS) & COMPAT != 0;
+        let number = read::<u64>(regs, o::REGS_ORIG_AX);
         let mut call = Self { act: table::act(number, compat), result, regs, compat, block: 0 };
         if call.act == SOCKET_CALL {
             call.act = socket_call(call.argument::<0>());
@@ -60,11 +59,7 @@ impl Call {
             4 => (o::REGS_R8, o::REGS_DI),
             _ => (o::REGS_R9, o::REGS_BP),
         };
-        if self.compat {
-            read::<u32>(self.regs, of(compat)).unwrap_or(0).into()
-        } else {
-            read(self.regs, of(native)).unwrap_or(0)
-        }
+        if self.compat { read::<u32>(self.regs, compat).into() } else { read(self.regs, native) }
     }
 
     /// Argument number `N`, a descriptor.

@@ -2,8 +2,9 @@
 //!
 //! Hook: `tp_btf/sys_exit(regs, ret)`. Attached only while a run exists, because any syscall
 //! tracepoint puts every syscall of every process on the slow path (6.18: about 30 ns). One program
-//! is attached; it asks the gate and goes on to the program of the call's family, each small enough
-//! for the verifier. A family whose program did not load ends there.
+//! is attached. Of a task that no program keeps anything for it reads one field. For others it
+//! looks the call's number up and goes on to the program of its family, which asks the gate; each
+//! is small enough for the verifier. A family whose program did not load ends there.
 
 mod call;
 
@@ -36,10 +37,12 @@ use crate::{
     probes::{fork, open},
 };
 
-/// The index in the jump table where the call's story is told.
+/// The index in the jump table where the call's story is told, if the task is in a run.
 #[inline(always)]
 pub fn sys_exit(regs: *const u8, result: i64) -> Option<u32> {
-    gate::current()?;
+    if !gate::may_be_member(gate::current_task()) {
+        return None;
+    }
     let call = Call::read(regs, result);
     if call.act == table::BIRTH {
         fork::refused(refusal(result));
