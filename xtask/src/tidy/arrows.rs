@@ -27,7 +27,7 @@ const OWN: [(&str, &[&str]); 10] = [
     ("sentry-detect", &["sentry-common"]),
     ("sentry-proto", &["sentry-common", "sentry-detect", "sentry-view"]),
     ("sentry-private", &[]),
-    ("sentry-view", &[]),
+    ("sentry-view", &["sentry-common"]),
     ("sentry-service", &[]),
     ("sentry-kernel", &["sentry-common", "sentry-detect", "sentry-service"]),
     (
