@@ -35,7 +35,13 @@ fn what(kind: &Kind, process: Option<&v1::Process>) -> (&'static str, String) {
         Kind::Seed(_) => ("seed", image(process)),
         Kind::StartedOutside(started) => {
             let asked = started.asked.map_or_else(|| "?".into(), |asked| asked.tgid.to_string());
-            ("outside", format!("{} (comes of process {asked}, which the run had asked)", image(process)))
+            (
+                "outside",
+                format!(
+                    "{} (started by process {asked}, which the run had contacted, or by its descendant)",
+                    image(process)
+                ),
+            )
         }
         Kind::Exit(exit) => match (exit.code, exit.signal) {
             (_, Some(signal)) => ("exit", format!("by signal {signal}")),

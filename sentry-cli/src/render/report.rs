@@ -6,7 +6,7 @@ use super::{
     BOLD, DIM, GREEN, LIST_ROWS, RED, YELLOW, command_line, duration, executed, finding, paint, run, safe,
 };
 
-/// Limits before only their number is told.
+/// Limits before only their number is shown.
 const LIMIT_ROWS: usize = 4;
 
 pub(crate) fn text(report: &Report) -> String {
@@ -139,7 +139,7 @@ fn books(report: &Report) -> String {
     let more: String = [
         (critical.throttled + bulk.throttled, "throttled"),
         (u64::from(run.interruptions), "times the sensor was away"),
-        (run.untold, "acts not told"),
+        (run.untold, "acts without a record"),
         (run.skipped, "calls of programs left out by the kernel"),
     ]
     .into_iter()
