@@ -1,10 +1,10 @@
-//! Commands that change something at the sensor: tag, untag, freeze, thaw, kill.
+//! Commands that change something at the sensor: tag, untag, freeze, thaw, kill, config reload.
 
 use sentry_proto::v1;
-use sentry_view::{Decision, Outcome, OutcomeResult, Run};
+use sentry_view::{ConfigReload, Decision, Outcome, OutcomeResult, Run};
 
 use super::{
-    args::{ActArgs, TagArgs, TargetArgs},
+    args::{ActArgs, SocketArgs, TagArgs, TargetArgs},
     client::{block_on, connect},
     error::CliError,
     exit::Exit,
@@ -51,6 +51,20 @@ pub(super) fn untag(args: &TargetArgs) -> Result<Exit, CliError> {
     let form = Form { width: out::width(), ..Form::default() };
     out::print(&if args.json { json::line(&report) } else { report::text(&report, form) })?;
     Ok(Exit::Ok)
+}
+
+pub(super) fn config_reload(socket: &SocketArgs, as_json: bool) -> Result<Exit, CliError> {
+    let reply = block_on(async {
+        let mut client = connect(&socket.socket).await?;
+        Ok(client.reload(v1::ReloadRequest {}).await?.into_inner())
+    })?;
+    let reload = ConfigReload::from(reply);
+    let exit = if reload.errors.is_empty() { Exit::Ok } else { Exit::Config };
+    if !as_json && exit != Exit::Ok {
+        return Err(CliError::Other { what: render::config::refused(&reload.errors), exit });
+    }
+    out::print(&if as_json { json::line(&reload) } else { render::config::reload(&reload) })?;
+    Ok(exit)
 }
 
 pub(super) fn act(args: &ActArgs, action: v1::Action) -> Result<Exit, CliError> {

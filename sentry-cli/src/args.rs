@@ -331,6 +331,16 @@ pub(crate) enum ConfigCommand {
     },
     /// Prints a complete file with every default.
     Example,
+    /// Has the sensor read its configuration again, and prints what that changed: agents, modes and
+    /// thresholds, also for runs that are under way. One that is not valid changes nothing.
+    #[command(after_help = "Needs root. Ends with 78 where the configuration is not valid.")]
+    Reload {
+        #[command(flatten)]
+        socket: SocketArgs,
+        /// JSON on standard output.
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 #[derive(Debug, Args)]

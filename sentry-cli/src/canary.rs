@@ -33,7 +33,7 @@ fn act() -> io::Result<()> {
     io::stdin().read_exact(&mut [0])?;
     let place = PathBuf::from(format!(".agentsentry-canary-{}", std::process::id()));
     let files = files(&place);
-    // Whatever came of it.
+    // Whatever the result.
     let _gone_already = fs::remove_dir_all(&place);
     files?;
     tcp()?;

@@ -22,7 +22,7 @@ pub(super) fn run(args: &EnterArgs) -> Result<Exit, CliError> {
     match enter(args) {
         Ok(never) => match never {},
         Err(error @ CliError::Exec { .. }) => Err(error),
-        // The connection is told about here: the caller only sees the code.
+        // A failed connection is reported here: the caller only sees the code.
         Err(error) => {
             out::note(&format!(
                 "sentry: {}; the command was not started\n",

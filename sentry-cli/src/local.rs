@@ -149,7 +149,7 @@ pub(super) fn config_check(file: Option<PathBuf>, as_json: bool) -> Result<Exit,
         Collector::Disabled => "disabled".to_owned(),
         Collector::Enabled { endpoint, .. } => endpoint.to_string(),
     };
-    let agents: Vec<&str> = config.agents.iter().map(|agent| agent.name.as_str()).collect();
+    let agents: Vec<&str> = config.policy.agents.iter().map(|agent| agent.name.as_str()).collect();
     let text = if as_json {
         let value = json!({
             "type": "config", "valid": true, "file": name, "sensor": config.sensor.id,

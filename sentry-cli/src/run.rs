@@ -55,8 +55,8 @@ const RUN_VARIABLE: &str = "AGENTSENTRY_RUN";
 
 pub(super) fn run(args: &RunArgs) -> Result<ExitCode, CliError> {
     block_on(supervise(args)).map_err(|error| {
-        // The command's own codes reach up to 255; whatever fails on our side is told and has one
-        // code.
+        // The command's own codes reach up to 255; whatever fails on our side is printed and has
+        // one code.
         CliError::Other { what: sentry_service::error_chain(&error), exit: Exit::RunFailed }
     })
 }
@@ -70,7 +70,7 @@ async fn supervise(args: &RunArgs) -> Result<ExitCode, CliError> {
         let mut child = match spawn(&run, args) {
             Ok(child) => child,
             Err(error) => {
-                // An empty run must not stay open; the failure to start is what is told.
+                // An empty run must not stay open; the failure to start is what is reported.
                 drop(client.finish(v1::FinishRequest { run }).await);
                 return Err(error);
             }
@@ -85,7 +85,7 @@ async fn supervise(args: &RunArgs) -> Result<ExitCode, CliError> {
         let code = code_of(status);
         let finished = finish_when_back(&mut client, &mut signals, &run, args).await;
         match finished {
-            // The command has run and its code stands, whatever became of the report.
+            // The command has run and its code stands, whether or not there is a report.
             Err(error) => {
                 let why = match &error {
                     error if is_away(error) => {
@@ -127,7 +127,7 @@ async fn start(client: &mut Client, args: &RunArgs) -> Result<String, CliError> 
     Ok(reply.run.ok_or(CliError::Incomplete { field: "run" })?.id)
 }
 
-/// Says what becomes of the run where the sensor stops before it.
+/// Says what happens to the run if the sensor stops before it.
 async fn attend(mut client: Client, run: String) {
     // A sensor that was killed answers nothing, an older one does not know the call.
     let Ok(reply) = client.attend(v1::AttendRequest { run: run.clone() }).await else { return };

@@ -14,7 +14,7 @@ pub const WINDOW_SHIFT: u32 = 27;
 pub const FAIR_SHIFT: u32 = 14;
 /// The same once the ring is three quarters full: its reader is behind.
 pub const SCARCE_SHIFT: u32 = 18;
-/// A run is told to be whole again when nothing was missing for this long.
+/// A run counts as whole again when nothing was missing for this long.
 pub const WHOLE_AFTER_NS: u64 = 1_000_000_000;
 
 /// Gives every counter to the macro `$then`, which makes something of each: `reported` ones are

@@ -8,7 +8,7 @@ pub const PROCESS_TAGS_FULL: u32 = 1;
 pub const RUN_CGROUPS_FULL: u32 = 2;
 /// A returned file descriptor had no file any more.
 pub const FD_GONE: u32 = 3;
-/// A socket could not be remembered: its packets and the outcome of its connect are not told.
+/// A socket could not be remembered: its packets and the outcome of its connect are not reported.
 pub const SOCKETS_FULL: u32 = 4;
 /// `FLOWS` is full: a packet was not counted to its destination.
 pub const FLOWS_FULL: u32 = 5;

@@ -30,7 +30,7 @@ pub struct Books {
     pub throttled: u64,
 }
 
-/// What became of the records in the store that is asked: the sensor's or a collector's.
+/// The records in the store that is asked: the sensor's or a collector's.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Kept {
     /// Events that the store holds, where it has counted them.

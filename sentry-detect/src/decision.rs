@@ -1,4 +1,4 @@
-//! What to do about a finding, and what became of it, as values; the act is the sensor's. Which
+//! What to do about a finding, and the outcome, as values; the act is the sensor's. Which
 //! decisions a run gets is for [`crate::run::fate`] to say.
 
 use serde::{Deserialize, Serialize};

@@ -54,7 +54,7 @@ fn main() -> Result<(), Failure> {
     }
 }
 
-/// Says so, and waits until the input ends.
+/// Prints that, and waits until the input ends.
 fn ready() -> Result<(), Failure> {
     println!("ready");
     std::io::stdout().flush()?;
@@ -170,7 +170,7 @@ fn stats(socket: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The process that was told to listen there; others on this machine are not what is measured.
+/// The process that was started to listen there; others on this machine are not what is measured.
 fn sensor(socket: &str) -> Result<PathBuf, Failure> {
     for process in fs::read_dir("/proc")?.flatten().map(|entry| entry.path()) {
         let comm = fs::read_to_string(process.join("comm")).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! What was decided about a run, and what came of it.
+//! What was decided about a run, and the outcome.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -68,7 +68,7 @@ pub struct Decision {
     pub time_ms: u64,
 }
 
-/// What came of a decision, as the sensor verified it.
+/// The outcome of a decision, as the sensor verified it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Outcome {

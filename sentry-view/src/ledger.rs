@@ -1,4 +1,4 @@
-//! Bodies of ledger entries about runs.
+//! Bodies of ledger entries about runs, and about the configuration that holds for them.
 //!
 //! They have names of their own, because entries are signed and stay as they were written. A line
 //! of the ledger holds 1 MiB: lists that can be longer, as the executed files, are not in it.
@@ -6,7 +6,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Agent, Container, Counters, Flow, Mode, RingBooks, number::number_or_text};
+use crate::{Agent, Container, Counters, Flow, KeyChange, Mode, RingBooks, number::number_or_text};
 
 /// Body of a `run-start` entry.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -48,6 +48,16 @@ pub struct RunEnd {
     pub missing: Vec<String>,
     pub flows: Vec<Flow>,
     pub executed_unlisted: u64,
+}
+
+/// Body of a `config-changed` entry.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct ConfigChanged {
+    /// What holds from then on, also for runs that were under way.
+    pub changed: Vec<KeyChange>,
+    /// Keys that differ from those of the start, and hold only after a restart.
+    pub needs_restart: Vec<String>,
 }
 
 #[cfg(test)]

@@ -41,6 +41,8 @@ mod difference;
 
 mod collected;
 
+mod config;
+
 mod ledger;
 
 pub mod time;
@@ -51,12 +53,13 @@ pub use activity::{
 };
 pub use collected::{CollectedDecision, CollectedOutcome, CollectedRun};
 pub use completeness::{Completeness, Stored};
+pub use config::{ConfigReload, ConfigReloadType, KeyChange};
 pub use container::{Container, Pod};
 pub use decision::{Action, Decision, DecisionType, Outcome, OutcomeResult, OutcomeType};
 pub use difference::{Difference, DifferenceType};
 pub use file::{Executed, Unknown};
 pub use finding::{Finding, FindingType, Severity, Term};
-pub use ledger::{RunEnd, RunStart};
+pub use ledger::{ConfigChanged, RunEnd, RunStart};
 pub use number::Exact;
 pub use ocsf::Ocsf;
 pub use report::{Report, ReportType};

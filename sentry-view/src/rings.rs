@@ -1,4 +1,4 @@
-//! What became of the records of each ring.
+//! How many records of each ring were delivered, lost or throttled.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

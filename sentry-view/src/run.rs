@@ -1,6 +1,7 @@
 //! A run, as it stands or stood.
 
 use schemars::JsonSchema;
+use sentry_common::counter::Counts;
 use serde::{Deserialize, Serialize};
 
 use crate::{Completeness, Container, Exact, Executed, RingBooks, Rings, type_of::type_of};
@@ -119,25 +120,30 @@ pub struct Cgroup {
     pub id: Exact,
 }
 
-/// Totals of what the run did, by the kernel's counters.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(default)]
-pub struct Counters {
-    pub execs: u64,
-    pub processes_born: u64,
-    pub processes_entered: u64,
-    pub processes_ended: u64,
-    pub connects: u64,
-    pub sends: u64,
-    pub opens: u64,
-    pub opens_for_write: u64,
-    pub creates: u64,
-    pub unlinks: u64,
-    pub renames: u64,
-    pub cgroup_moves: u64,
-    pub findings: u64,
+macro_rules! totals {
+    (
+        reported { $($(#[$reported_doc:meta])+ $reported:ident,)+ }
+        kept { $($(#[$kept_doc:meta])+ $kept:ident,)+ }
+    ) => {
+        /// Totals of what the run did, by the kernel's counters.
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+        #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+        #[serde(default)]
+        pub struct Counters {
+            $(pub $reported: u64,)+
+            pub findings: u64,
+        }
+
+        impl Counters {
+            /// The reported ones of `counts`.
+            #[must_use]
+            pub fn new(counts: &Counts, findings: u64) -> Self {
+                Self { $($reported: counts.$reported,)+ findings }
+            }
+        }
+    };
 }
+sentry_common::counters!(totals);
 
 /// Packets, and bytes of their payload, of TCP and UDP.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

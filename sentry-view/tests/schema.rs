@@ -6,8 +6,8 @@ use std::{collections::BTreeMap, fs, path::Path};
 
 use schemars::{JsonSchema, schema_for};
 use sentry_view::{
-    CollectedDecision, CollectedOutcome, CollectedRun, Decision, Difference, Finding, Outcome, Report, Run,
-    RunEnd, RunStart,
+    CollectedDecision, CollectedOutcome, CollectedRun, ConfigChanged, ConfigReload, Decision, Difference,
+    Finding, Outcome, Report, Run, RunEnd, RunStart,
 };
 
 fn text<T: JsonSchema>() -> String {
@@ -28,6 +28,8 @@ fn the_committed_schemas_are_those_of_the_types() {
         ("collected-outcome.json", text::<CollectedOutcome>()),
         ("ledger-run-start.json", text::<RunStart>()),
         ("ledger-run-end.json", text::<RunEnd>()),
+        ("ledger-config-changed.json", text::<ConfigChanged>()),
+        ("config-reload.json", text::<ConfigReload>()),
     ]);
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/schema");
     if std::env::var_os("UPDATE_DOCS").is_some() {

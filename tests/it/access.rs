@@ -99,6 +99,8 @@ fn a_member_of_the_group_cannot_touch_the_runs_of_others() {
     let path = group.path().display().to_string();
     let output = as_user(&sensor, &[GROUP.1], &["tag", &path, "--name", "stolen"]);
     assert_eq!(output.status.code(), Some(77), "{}", programs::text(&output));
+    let output = as_user(&sensor, &[GROUP.1], &["config", "reload"]);
+    assert_eq!(output.status.code(), Some(77), "{}", programs::text(&output));
     assert!(sentry_tests::procs::is_alive(pid));
     assert_eq!(sensor.cli(&["kill", &id]).status.code(), Some(0));
     assert_eq!(run.wait().code(), Some(137));

@@ -1,4 +1,4 @@
-//! What a run does is told act by act.
+//! What a run does is reported act by act.
 
 use std::{
     fs,
@@ -60,7 +60,7 @@ fn stories_match(v6: &[String; 2]) {
     let original = fs::canonicalize("/bin/true").unwrap();
     let acts = programs::path("workload_acts").canonicalize().unwrap();
     let told = story::of(&events, "acts", &ended.run, &[&dir, &original]);
-    // Sockets are told where they are made only on some tiers; `network.rs` asks for them.
+    // Sockets are reported where they are made only on some tiers; `network.rs` asks for them.
     let told = told.into_iter().filter(|line| !line.starts_with("socket "));
     // The kernel chose the port of the UDP socket.
     let told: Vec<String> = told

@@ -141,7 +141,7 @@ fn a_tagged_cgroup_is_watched_with_all_that_is_in_it() {
     counts_on(&here.number, count(&here.number));
     assert!(here.group.path().exists());
     assert_eq!(sensor.json(&["agents"]), [] as [serde_json::Value; 0]);
-    assert_eq!(sensor.events(id).len(), events.len(), "nothing is told of it any more");
+    assert_eq!(sensor.events(id).len(), events.len(), "nothing is reported of it any more");
 }
 
 /// The pass over the tasks that are there and the records of those just born meet in the same
@@ -171,10 +171,10 @@ fn a_process_born_while_its_cgroup_is_tagged_is_told_of_once() {
         known.sort_unstable();
         let told = known.len();
         known.dedup();
-        assert_eq!(told, known.len(), "round {round}: one is told of twice: {events:#?}");
+        assert_eq!(told, known.len(), "round {round}: one is reported twice: {events:#?}");
         for exit in story::only(&events, "exit") {
             let pid = u64::from(story::pid(exit));
-            assert!(known.contains(&pid), "round {round}: {pid} was never told of: {events:#?}");
+            assert!(known.contains(&pid), "round {round}: {pid} was never reported: {events:#?}");
         }
     }
 }

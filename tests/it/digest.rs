@@ -50,7 +50,7 @@ fn rows(report: &Value, path: impl AsRef<Path>) -> Vec<(String, u64)> {
     .collect()
 }
 
-/// Tier C is told of a script's name alone.
+/// Tier C gets a script's name alone.
 fn of_script(sensor: &Sensor, script: &Path) -> String {
     if sensor.health()["tier"] == "C" { "no_object".to_owned() } else { sha256(script) }
 }

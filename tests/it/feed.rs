@@ -16,7 +16,7 @@ use serde_json::Value;
 
 use crate::workload;
 
-/// A run that makes events until it is told to stop.
+/// A run that makes events until it is asked to stop.
 struct Load<'a> {
     run: Supervised<'a>,
     id: String,

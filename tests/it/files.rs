@@ -1,4 +1,4 @@
-//! Every act on a file is told, with the object that it was really done to.
+//! Every act on a file is reported, with the object that it was really done to.
 
 use std::{
     fs,

@@ -1,5 +1,5 @@
-//! A kernel that preempts programs leaves some out: a process whose birth or end nobody was told
-//! of.
+//! A kernel that preempts programs leaves some out: a process whose birth or end no program
+//! saw.
 
 use sentry_tests::{
     procs, require,
@@ -41,7 +41,7 @@ fn a_run_is_over_although_an_end_was_not_told() {
     let ended = run.wait();
     assert_eq!(ended.code(), Some(7));
     let report = ended.report();
-    // The third is the one that nobody was told of, and the record says that it is not whole.
+    // The third is the one that no program saw, and the record says that it is not whole.
     assert_eq!(counts(report), (2, 3), "{report:#}");
     assert_eq!((&report["run"]["untold"], &report["complete"]), (&1.into(), &false.into()), "{report:#}");
 }
@@ -52,7 +52,7 @@ fn told(events: &[Value], act: &str, pid: u32) -> Vec<Value> {
 }
 
 /// A run in which the inner shell's birth was not told: its events, and the process ids of both.
-fn untold_birth(name: &str, then: &str) -> (Vec<Value>, u32, u32) {
+fn unseen_birth(name: &str, then: &str) -> (Vec<Value>, u32, u32) {
     let sensor = Sensor::start();
     let (mut run, outer, inner) = waiting(&sensor, name, then);
     Members::of(sensor.pid()).forget(inner);
@@ -67,7 +67,7 @@ fn untold_birth(name: &str, then: &str) -> (Vec<Value>, u32, u32) {
 #[test]
 fn a_member_whose_birth_was_not_told_is_one_again_when_it_executes() {
     require!("root");
-    let (events, outer, inner) = untold_birth("unseen-birth", "exec /bin/true");
+    let (events, outer, inner) = unseen_birth("unseen-birth", "exec /bin/true");
     let execs = told(&events, "exec", inner);
     let last = execs.last().unwrap();
     assert_eq!(last["process"]["cmd_line"], "/bin/true", "{execs:#?}");
@@ -78,7 +78,7 @@ fn a_member_whose_birth_was_not_told_is_one_again_when_it_executes() {
 #[test]
 fn a_member_whose_birth_was_not_told_is_one_again_when_it_ends() {
     require!("root");
-    let (events, outer, inner) = untold_birth("unseen-life", "exit 3");
+    let (events, outer, inner) = unseen_birth("unseen-life", "exit 3");
     let births = told(&events, "fork", inner);
     assert_eq!(births.len(), 2, "{births:#?}");
     assert!(births.iter().all(|birth| story::pid(birth) == outer), "{births:#?}");

@@ -31,6 +31,9 @@ mod crowd;
 mod access;
 
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+mod reload;
+
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
 mod runaway;
 
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]

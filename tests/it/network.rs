@@ -1,5 +1,5 @@
-//! What a run's sockets do is told: who connects to whom and how it ends, who listens and accepts,
-//! and the names that the packets carry.
+//! What a run's sockets do is reported: who connects to whom and how it ends, who listens and
+//! accepts, and the names that the packets carry.
 
 use std::collections::HashMap;
 
@@ -62,7 +62,7 @@ fn connects_end_and_listeners_begin() {
         format!("connected tcp 127.0.0.1 {tls}"),
     ];
     assert_eq!(lines(&told, &["bind", "listen", "connect", "connected", "send"]), expected);
-    // The outcome comes when no process runs, and is told of the one that connected.
+    // The outcome comes when no process runs, and is reported for the one that connected.
     let actor = story::pid(story::only(&events, "connect")[0]);
     for end in story::only(&events, "connected") {
         assert_eq!(story::pid(end), actor, "{end:#}");

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::workload;
 
-/// What the workload reached, how often; and what was told, how often.
+/// What the workload reached, how often; and what was reported, how often.
 type Counts = BTreeMap<String, u64>;
 
 /// Rounds of one race, each in a sensor of its own. `told` counts the events by what they say was

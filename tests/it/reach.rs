@@ -126,7 +126,7 @@ fn acts_on_the_kernel_are_told_once_each() {
         .collect();
     mounts.sort();
     assert_eq!(mounts.len(), 3, "{mounts:?}");
-    // The third is at the root, which has no components: it is told without its place.
+    // The third is at the root, which has no components: it is reported without its place.
     for what in ["\"scratch\"", "null"] {
         assert!(mounts.contains(&format!("{what} at \"{dir}\"")), "{mounts:?}");
     }

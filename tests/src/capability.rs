@@ -1,5 +1,6 @@
-//! What this kernel can do. A test that needs more says so with [`require!`](crate::require), which
-//! is the only way to skip: it prints the reason, and fails where the capability was promised.
+//! What this kernel can do. A test that needs more asks for it with [`require!`](crate::require),
+//! which is the only way to skip: it prints the reason, and fails where the capability was
+//! promised.
 
 use std::{net::TcpListener, sync::OnceLock};
 
@@ -16,7 +17,7 @@ macro_rules! require {
     }};
 }
 
-/// Whether the capability is there; says so if it is not.
+/// Whether the capability is there; prints the reason if it is not.
 ///
 /// # Panics
 /// When it is missing and was promised.

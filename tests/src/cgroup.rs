@@ -94,7 +94,7 @@ impl Drop for TestCgroup {
     }
 }
 
-/// Kills what is in the group and removes it with all below. What cannot be removed is told.
+/// Kills what is in the group and removes it with all below. What cannot be removed is printed.
 pub fn remove(path: &Path) {
     if !path.exists() {
         return;

@@ -238,6 +238,14 @@ impl Sensor {
         self.daemon().log().unwrap()
     }
 
+    /// Writes other lines of configuration, without the version, where the sensor reads them.
+    ///
+    /// # Panics
+    /// When the file cannot be written.
+    pub fn configure(&self, lines: &str) {
+        fs::write(self.daemon().home.join("sensor.yaml"), format!("version: 1\n{lines}\n")).unwrap();
+    }
+
     /// A path in the scratch directory that no other call gets.
     #[must_use]
     pub fn place(&self, name: &str) -> PathBuf {

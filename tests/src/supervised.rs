@@ -33,7 +33,7 @@ pub struct Supervised<'a> {
     report: PathBuf,
 }
 
-/// What came of it.
+/// How it ended.
 pub struct Ended {
     pub output: Output,
     /// Id of the last run.

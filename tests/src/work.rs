@@ -7,7 +7,7 @@ use std::{
 
 use crate::wait;
 
-/// No workload lives longer, whatever becomes of the test that started it.
+/// No workload lives longer, whatever happens to the test that started it.
 const LIFE: Duration = Duration::from_secs(170);
 /// The same in the long form, and in an emulated machine, where one wait of a test may take longer
 /// than that.

@@ -19,7 +19,7 @@ use tonic::transport::Server;
 
 use super::recover;
 use crate::{
-    config::{Config, Current},
+    config::{Asked, Config},
     container::kubelet,
     control::{
         callers::callers,
@@ -43,7 +43,8 @@ type Failed = tonic::transport::Error;
 pub(super) struct Doors {
     /// As at the start, for what does not change.
     pub(super) config: Arc<Config>,
-    pub(super) current: Current,
+    /// Where the configuration is asked to be read again.
+    pub(super) asked: mpsc::Sender<Asked>,
     pub(super) registry: Arc<Registry>,
     pub(super) status: Arc<StatusBoard>,
     pub(super) journal: JournalHandle,
@@ -63,12 +64,12 @@ impl Doors {
         commands: Option<impl Future<Output = ()> + Send + 'static>,
         reload: impl Future<Output = ()> + Send + 'static,
     ) {
-        let Self { config, current, registry, status, journal, cases, serving } = self;
+        let Self { config, asked, registry, status, journal, cases, serving } = self;
         let service = ControlService {
             registry: Arc::clone(&registry),
             journal: journal.clone(),
             cases,
-            config: current,
+            reload: asked,
             status: Arc::clone(&status),
             runtime_dir: config.sensor.runtime_dir().to_owned(),
             reports: Arc::new(Semaphore::new(service::REPORTS_AT_ONCE)),

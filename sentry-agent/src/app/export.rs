@@ -22,7 +22,7 @@ use crate::{
     export::{self, CommandRequest, ExportConfig, ExportStatus},
     journal::JournalHandle,
     runs::Registry,
-    sink::{self, file::Origin},
+    sink::{self, Origin},
     stage::{act::Case, by_hand::act_by_hand},
 };
 
@@ -48,17 +48,8 @@ pub(super) fn start(
     let configured = config.collector != Collector::Disabled;
     let (status, watched) = watch::channel(ExportStatus { configured, ..ExportStatus::default() });
     let mut outlets = Stages::default();
-    if let Some(file) = config.export_file.clone() {
-        let token = CancellationToken::new();
-        let hello = hello(config, registry);
-        let origin =
-            Origin { sensor: hello.sensor, version: hello.version, host: hello.host, boot_id: hello.boot_id };
-        let sink = sink::file::run(file, journal.clone(), origin, token.clone());
-        outlets.task("file", cancel(&token), async {
-            sink.await;
-            Ok(())
-        });
-    }
+    let hello = hello(config, registry);
+    sink::start(&config.export, journal, &Origin::of(&hello), &mut outlets);
     let Collector::Enabled { endpoint, proof } = &config.collector else {
         drop(status);
         outlets.endless("release", keep_for_ourselves(journal.clone()));
@@ -74,7 +65,7 @@ pub(super) fn start(
             grace: GRACE,
         },
         journal.clone(),
-        hello(config, registry),
+        hello,
         sender,
         status,
         token.clone(),

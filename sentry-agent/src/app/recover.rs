@@ -29,7 +29,7 @@ pub(super) async fn keep_telling(registry: Arc<Registry>, journal: JournalHandle
     }
 }
 
-/// Tells the journal of every live run that has changed since it was last told of.
+/// Tells the journal of every live run that has changed since it was last reported.
 pub(crate) async fn tell(registry: &Arc<Registry>, journal: &JournalHandle) {
     let (registry, journal) = (Arc::clone(registry), journal.clone());
     // On a thread that may wait for room: a run must not be lost in a flood of its own events.

@@ -30,7 +30,7 @@ use super::{
     threads::{Threads, Work},
 };
 use crate::{
-    config::{Config, Current, Flags, Holder},
+    config::{Config, Flags, Holder},
     container::Roots,
     control::socket,
     digest,
@@ -52,6 +52,8 @@ const PRIORITY: i32 = -10;
 /// less than the service manager waits (`TimeoutStopSec=`).
 const STAGES: Bounds =
     Bounds { sides: Duration::ZERO, all: Duration::from_secs(15), last: Duration::from_millis(100) };
+/// Callers that may wait for the configuration to be read again.
+const QUEUE_RELOADS: usize = 8;
 /// Between two times that a start which takes long asks the service manager for more time, and how
 /// often: five minutes are enough for the slowest machine that is tested, an emulated one.
 const ASK_EVERY: Duration = Duration::from_secs(10);
@@ -79,15 +81,20 @@ pub fn run_sensor(config: Config, flags: Flags) -> Result<(), AppError> {
         // From here on it does not end the process.
         let hangups = signal(SignalKind::hangup())
             .map_err(|source| AppError::Start { what: "the signal handlers", source })?;
-        let holder = Holder::new(config);
-        let app = App::build(holder.current()).await?;
+        let holder = Holder::new(config.clone());
+        let app = App::build(config, &holder).await?;
         starting.shutdown().await;
-        // Told by a sensor that runs: one that cannot has something more important to say.
+        // Warn only after a successful start; otherwise the start error matters more.
         if let Err(errno) = raised {
             tracing::warn!(%errno, "cannot raise the sensor's priority");
         }
-        let reload =
-            Reload { holder, flags, registry: Arc::clone(&app.registry), status: Arc::clone(&app.status) };
+        let reload = Reload {
+            holder,
+            flags,
+            registry: Arc::clone(&app.registry),
+            status: Arc::clone(&app.status),
+            cases: app.cases.clone(),
+        };
         app.run(reload, hangups).await
     })
 }
@@ -101,7 +108,6 @@ async fn ask_for_time() {
 }
 
 struct App {
-    current: Current,
     /// As at the start, for what does not change.
     config: Arc<Config>,
     registry: Arc<Registry>,
@@ -118,8 +124,9 @@ struct App {
 
 impl App {
     #[expect(clippy::too_many_lines, reason = "a list: a part after the other")]
-    async fn build(current: Current) -> Result<Self, AppError> {
-        let config = current.get();
+    async fn build(config: Config, holder: &Holder) -> Result<Self, AppError> {
+        let current = holder.current();
+        let config = Arc::new(config);
         let state_dir = sentry_private::make_dir(&config.sensor.state_dir)?;
         sentry_private::claim_format(&state_dir, STATE_FORMAT)?;
         let root = CgroupRoot::find()?;
@@ -149,7 +156,7 @@ impl App {
             ledger: &ledger,
             ledger_dir: &books.ledger_dir,
             kept_ledger: books.kept_ledger.as_deref(),
-            strictest: config.strictest_mode(),
+            strictest: config.policy.strictest_mode(),
         };
         troubles.extend(life.take_up().await?);
         let state = StateStatus { troubles, given_up: ledger.given_up() };
@@ -159,7 +166,8 @@ impl App {
             held,
             registry: Arc::clone(&registry),
             journal: journal_handle.clone(),
-            current: current.clone(),
+            current,
+            hash_executed: config.evidence.hash_executed,
         };
         let Threads { stages, written, cases } = work.start()?;
 
@@ -178,7 +186,6 @@ impl App {
             doors.sides(),
         );
         Ok(Self {
-            current,
             reserve: Reserve::make(&config.sensor.state_dir),
             config,
             registry,
@@ -194,7 +201,6 @@ impl App {
 
     async fn run(self, reload: Reload, hangups: Signal) -> Result<(), AppError> {
         let Self {
-            current,
             config,
             registry,
             status,
@@ -210,16 +216,17 @@ impl App {
         let (mut outlets, export_status, commands) =
             export::start(&config, &registry, &journal_handle, cases.clone());
         status.export(export_status);
+        let (asked, requests) = mpsc::channel(QUEUE_RELOADS);
         let open = Doors {
             config: Arc::clone(&config),
-            current,
+            asked,
             registry: Arc::clone(&registry),
             status: Arc::clone(&status),
             journal: journal_handle.clone(),
             cases,
             serving: serving.clone(),
         };
-        open.open(&mut doors, listener, commands, reload.run(hangups)).await;
+        open.open(&mut doors, listener, commands, reload.run(hangups, requests)).await;
         tracing::info!(
             sensor.id = config.sensor.id,
             socket = %config.sensor.socket.display(),

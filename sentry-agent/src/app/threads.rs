@@ -48,6 +48,8 @@ pub(super) struct Work {
     pub(super) registry: Arc<Registry>,
     pub(super) journal: JournalHandle,
     pub(super) current: Current,
+    /// SHA-256 of each executed file is wanted.
+    pub(super) hash_executed: bool,
 }
 
 /// The running threads, and what they write of themselves.
@@ -70,8 +72,7 @@ impl Work {
     /// Starts a thread per stage.
     #[expect(clippy::too_many_lines, reason = "a list: a thread after the other")]
     pub(super) fn start(self) -> Result<Threads, AppError> {
-        let Self { ledger, rings, mut held, registry, journal, current } = self;
-        let config = current.get();
+        let Self { ledger, rings, mut held, registry, journal, current, hash_executed } = self;
         // Cancelled first: whoever reads something new ends, and whoever waits for it after that.
         let sources = CancellationToken::new();
         let lanes = Arc::new(Lanes::new(Box::new(move |tag, on| {
@@ -92,7 +93,7 @@ impl Work {
         })?;
 
         let enricher = Enricher::new(ProcessTable::new(process_table::CAPACITY), Clock::real());
-        let (hash, files) = config.evidence.hash_executed.then(hash_queue::queue).unzip();
+        let (hash, files) = hash_executed.then(hash_queue::queue).unzip();
         let (asked, questions) = select::queue();
         let to = Analyse { registry: Arc::clone(&registry), journal: journal.clone(), hash, asked };
         let for_analyse = Arc::clone(&lanes);
@@ -100,14 +101,14 @@ impl Work {
             analyse::run(&for_analyse, enricher, &to, stats);
         })?;
         // Before anybody is answered: what is made from then on is selected.
-        registry.select(&config.selection())?;
+        registry.select(&current.get().selection)?;
         let selecting = Arc::new(Selecting::default());
         let select = Select {
             registry: Arc::clone(&registry),
             lanes,
             cases: cases.clone(),
             selecting: Arc::clone(&selecting),
-            config: current.clone(),
+            policy: current,
         };
         let token = sources.clone();
         threads.start(watchdog::SELECT, cancel(&sources), move |stats| {
@@ -154,7 +155,7 @@ impl Work {
     }
 }
 
-/// Raises the calling thread alone. That it may not was told at the start.
+/// Raises the calling thread alone. That it may not was logged at the start.
 fn come_first() {
     let _refused = rustix::process::setpriority_process(None, FIRST);
 }

@@ -1,40 +1,42 @@
-//! The configuration that holds now, and what of it can change while the sensor runs.
+//! The policy that holds now, and how a configuration that is read again replaces it.
 
 use std::sync::Arc;
 
-use tokio::sync::watch;
+use sentry_view::KeyChange;
+use tokio::sync::{oneshot, watch};
 
-use super::{Config, Sensor};
+use super::{Config, Policy, Sensor};
 
-/// The configuration that holds now. Whoever depends on a part that can change asks for it each
-/// time, or waits for a change.
+/// The policy that holds now. Whoever depends on it asks for it each time.
 #[derive(Clone, Debug)]
-pub struct Current(watch::Receiver<Arc<Config>>);
+pub struct Current(watch::Receiver<Arc<Policy>>);
 
-/// Where the configuration is replaced.
+/// Where the policy is replaced.
 #[derive(Debug)]
-pub struct Holder(watch::Sender<Arc<Config>>);
+pub struct Holder {
+    policy: watch::Sender<Arc<Policy>>,
+    /// As at the start: what of it is no policy is opened, or started with its size, then.
+    start: Config,
+}
 
-/// What a new configuration changes, by keys.
+/// What a new configuration changes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Change {
     /// Holds from now on.
-    pub applied: Vec<&'static str>,
-    /// Differs, and holds only after a restart.
+    pub changed: Vec<KeyChange>,
+    /// Keys that differ from those of the start, and hold only after a restart.
     pub needs_restart: Vec<&'static str>,
 }
 
-impl Current {
-    /// The configuration, as it is at this moment.
-    #[must_use]
-    pub fn get(&self) -> Arc<Config> {
-        Arc::clone(&self.0.borrow())
-    }
+/// Somebody asks for the configuration to be read again, and waits for what that changed, or for
+/// all that is wrong with it.
+pub type Asked = oneshot::Sender<Result<Change, Vec<String>>>;
 
-    /// Waits until the configuration is another one than this value knows. `false`: there will be
-    /// no other one.
-    pub async fn changed(&mut self) -> bool {
-        self.0.changed().await.is_ok()
+impl Current {
+    /// The policy, as it is at this moment.
+    #[must_use]
+    pub fn get(&self) -> Arc<Policy> {
+        Arc::clone(&self.0.borrow())
     }
 }
 
@@ -42,83 +44,49 @@ impl Holder {
     /// Holds the configuration that the sensor starts with.
     #[must_use]
     pub fn new(config: Config) -> Self {
-        Self(watch::Sender::new(Arc::new(config)))
+        Self { policy: watch::Sender::new(Arc::new(config.policy.clone())), start: config }
     }
 
     #[must_use]
     pub fn current(&self) -> Current {
-        Current(self.0.subscribe())
+        Current(self.policy.subscribe())
     }
 
-    /// Applies what of `new` can change.
+    /// Has the policy of `new` hold from now on.
     pub fn replace(&self, new: Config) -> Change {
-        let old = Arc::clone(&self.0.borrow());
-        let (merged, change) = apply(&old, new);
-        if !change.applied.is_empty() {
-            self.0.send_replace(Arc::new(merged));
-        }
-        change
+        let needs_restart = left_for_a_restart(&self.start, &new);
+        let old = self.policy.send_replace(Arc::new(new.policy));
+        let changed = self.policy.borrow().changes_since(&old);
+        Change { changed, needs_restart }
     }
 }
 
-/// What holds after a change from `old` to `new`, and which keys it is about. The agents' modes and
-/// the thresholds hold for runs that start from now on; everything else is opened, or started with
-/// its size, when the sensor starts.
-#[must_use]
-fn apply(old: &Config, new: Config) -> (Config, Change) {
+/// Keys outside of the policy that differ.
+fn left_for_a_restart(start: &Config, new: &Config) -> Vec<&'static str> {
     // Without `..`: whoever adds a key decides here what a change of it means.
     let Config {
-        sensor,
+        sensor: Sensor { id, state_dir, socket, group },
         journal,
         rings,
         evidence,
         collector,
-        export_file,
-        detect,
+        export,
         containers,
-        agents,
-        labelled_pods,
-        discover,
+        policy: _,
     } = new;
-    let Sensor { id, state_dir, socket, group } = sensor;
-    let differs = |parts: &[(&'static str, bool)]| {
-        parts.iter().filter(|(_, differs)| *differs).map(|(key, _)| *key).collect()
-    };
-    let change = Change {
-        applied: differs(&[
-            ("detect", detect != old.detect),
-            ("agents", agents != old.agents),
-            ("pods.labelled", labelled_pods != old.labelled_pods),
-            ("discover", discover != old.discover),
-        ]),
-        needs_restart: differs(&[
-            ("sensor.id", id != old.sensor.id),
-            ("sensor.state_dir", state_dir != old.sensor.state_dir),
-            ("sensor.socket", socket != old.sensor.socket),
-            ("sensor.group", group != old.sensor.group),
-            ("journal", journal != old.journal),
-            ("rings", rings != old.rings),
-            ("evidence", evidence != old.evidence),
-            ("collector", collector != old.collector),
-            ("export.file", export_file != old.export_file),
-            ("containers", containers != old.containers),
-        ]),
-    };
-    let old = old.clone();
-    let merged = Config {
-        sensor: old.sensor,
-        journal: old.journal,
-        rings: old.rings,
-        evidence: old.evidence,
-        collector: old.collector,
-        export_file: old.export_file,
-        containers: old.containers,
-        detect,
-        agents,
-        labelled_pods,
-        discover,
-    };
-    (merged, change)
+    let keys = [
+        ("sensor.id", *id != start.sensor.id),
+        ("sensor.state_dir", *state_dir != start.sensor.state_dir),
+        ("sensor.socket", *socket != start.sensor.socket),
+        ("sensor.group", *group != start.sensor.group),
+        ("journal", *journal != start.journal),
+        ("rings", *rings != start.rings),
+        ("evidence", *evidence != start.evidence),
+        ("collector", *collector != start.collector),
+        ("export", *export != start.export),
+        ("containers", *containers != start.containers),
+    ];
+    keys.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| key).collect()
 }
 
 #[cfg(test)]
@@ -134,18 +102,25 @@ mod tests {
         Config::parse(Path::new("c.yaml"), Some(&text), &Flags::default()).unwrap()
     }
 
+    /// `key: before → after`, `-` where there is none.
+    fn changes(change: &Change) -> Vec<String> {
+        let or_none = |value: &Option<String>| value.clone().unwrap_or_else(|| "-".into());
+        let line = |KeyChange { key, before, after }: &KeyChange| {
+            format!("{key}: {} → {}", or_none(before), or_none(after))
+        };
+        change.changed.iter().map(line).collect()
+    }
+
     #[test]
     fn the_same_file_changes_nothing() {
         let holder = Holder::new(config("agents: [{name: claude, mode: enforce}]"));
         let change = holder.replace(config("agents: [{name: claude, mode: enforce}]"));
         assert_eq!(change, Change::default());
-        assert!(!holder.current().0.has_changed().unwrap());
     }
 
     #[test]
     fn agents_and_thresholds_change_and_the_rest_is_kept_until_a_restart() {
-        let old = config("sensor: {id: old}\ndetect: {cpu_min_cores: 2}");
-        let holder = Holder::new(old.clone());
+        let holder = Holder::new(config("sensor: {id: old}\ndetect: {cpu_min_cores: 2}"));
         let current = holder.current();
         let new = config(
             "sensor: {id: new, state_dir: /s, socket: /s/x, group: g}
@@ -157,10 +132,43 @@ detect: {cpu_min_cores: 3}
 agents: [{name: codex}]",
         );
         let change = holder.replace(new.clone());
-        assert_eq!(change.applied, ["detect", "agents"]);
+        assert_eq!(changes(&change), ["detect.cpu_min_cores: 2.0 → 3.0", "agents.codex: - → observe"]);
         let kept = ["id", "state_dir", "socket", "group"].map(|key| format!("sensor.{key}"));
         let kept: Vec<_> = kept.iter().map(String::as_str).collect();
         assert_eq!(change.needs_restart, [kept, vec!["journal", "rings", "evidence", "collector"]].concat());
-        assert_eq!(*current.get(), Config { detect: new.detect, agents: new.agents, ..old });
+        assert_eq!(*current.get(), new.policy);
+    }
+
+    #[test]
+    fn each_value_of_the_policy_that_is_another_one_is_named() {
+        let holder = Holder::new(config(
+            "detect: {cool_down_ms: 2000}
+agents: [{name: a, limits: {exec_loop_hold_ms: 3000}}, {name: gone, mode: enforce}]",
+        ));
+        let change = holder.replace(config(
+            "detect: {cool_down_ms: 3000}
+agents: [{name: a, mode: enforce, limits: {exec_loop_hold_ms: 4000}, match: [{unit: a.service}]}]
+pods: {labelled: true}
+discover: tag",
+        ));
+        let expected = [
+            "detect.cool_down_ms: 2000 → 3000",
+            "agents.a.mode: observe → enforce",
+            "agents.a.limits.exec_loop_hold_ms: 3000 → 4000",
+            "agents.a.match:  → unit a.service",
+            "agents.gone: enforce → -",
+            "pods.labelled: false → true",
+            "discover: report → tag",
+        ];
+        assert_eq!(changes(&change), expected);
+    }
+
+    #[test]
+    fn what_a_restart_is_needed_for_is_named_until_it_is_taken_back() {
+        let holder = Holder::new(config(""));
+        for _ in 0..2 {
+            assert_eq!(holder.replace(config("rings: {bulk_bytes: 1 MiB}")).needs_restart, ["rings"]);
+        }
+        assert_eq!(holder.replace(config("")), Change::default());
     }
 }

@@ -12,8 +12,6 @@ pub(super) const SPOOL_BYTES: u64 = 256 << 20;
 pub(super) const KEEP_BYTES: u64 = 1 << 30;
 pub(super) const CRITICAL_BYTES: u32 = 4 << 20;
 pub(super) const BULK_BYTES: u32 = 16 << 20;
-pub(super) const EXPORT_FILE_BYTES: u64 = 64 << 20;
-pub(super) const EXPORT_FILES_KEPT: u8 = 5;
 pub(super) const HASH_EXECUTED: bool = false;
 pub(super) const LABELLED_PODS: bool = false;
 
@@ -31,7 +29,7 @@ pub fn example() -> String {
         let space = if value.is_empty() { "" } else { " " };
         out.push_str(&format!("{indent}{mark}{}:{space}{value}\n", row.key));
     }
-    out.push_str(EXPORT);
+    out.push_str(&super::export::example());
     out.push_str(&detect());
     out.push_str(CONTAINERS);
     out.push_str(AGENTS);
@@ -103,7 +101,7 @@ const TABLE: &[Row] = &[
     row(0, "rings", String::new, "Buffers between the kernel and the sensor: powers of two."),
     row(1, "critical_bytes", || mib(CRITICAL_BYTES.into()), "Process life and cgroup changes."),
     row(1, "bulk_bytes", || mib(BULK_BYTES.into()), "Files and network."),
-    row(0, "evidence", String::new, "What is recorded beyond what the kernel tells."),
+    row(0, "evidence", String::new, "What is recorded beyond what the kernel reports."),
     row(
         1,
         "hash_executed",
@@ -127,13 +125,6 @@ const TABLE: &[Row] = &[
            allow_plaintext_remote: false              # http to another host needs this",
     ),
 ];
-
-const EXPORT: &str = "
-# Beside the collector: events and findings as lines of OCSF in a file.
-# export:
-#   file: {path: /var/log/agentsentry/events.jsonl, max_bytes: 64 MiB, keep: 5}
-export: {}
-";
 
 const CONTAINERS: &str = "
 # Runs in containers are named by the engines' own files. Labels of pods, and names where those files

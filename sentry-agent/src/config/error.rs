@@ -20,6 +20,28 @@ pub enum ConfigError {
     Invalid { path: PathBuf, line: u64, column: u64, what: String },
     #[error("invalid value {value:?} for {flag}: {what}")]
     Flag { flag: &'static str, value: String, what: String },
+    #[error("{}", in_one(.0))]
+    Several(Vec<Self>),
+}
+
+impl ConfigError {
+    pub(super) fn of(mut errors: Vec<Self>) -> Self {
+        if errors.len() == 1 { errors.swap_remove(0) } else { Self::Several(errors) }
+    }
+
+    /// Each thing that is wrong.
+    #[must_use]
+    pub fn all(&self) -> &[Self] {
+        match self {
+            Self::Several(errors) => errors,
+            one => std::slice::from_ref(one),
+        }
+    }
+}
+
+fn in_one(errors: &[ConfigError]) -> String {
+    let texts: Vec<String> = errors.iter().map(|error| sentry_service::error_chain(error)).collect();
+    texts.join("; ")
 }
 
 pub(super) fn invalid(path: &Path, at: serde_saphyr::Location, what: String) -> ConfigError {

@@ -12,7 +12,7 @@ use serde::{
 use serde_saphyr::Spanned;
 
 use super::{
-    Endpoint, defaults,
+    Endpoint, Export, defaults,
     scalar::{AbsolutePath, Identifier, MAX_IDENTIFIER, RingBytes, StoreBytes},
     select::MatchFile,
 };
@@ -28,10 +28,7 @@ keys! {
         collector: Option<CollectorFile>,
             || "`disabled`".into(),
             || "or `endpoint` and [what proves who is who](#who-is-who-on-the-feed)".into();
-        export: ExportFile,
-            || "none".into(),
-            || "beside the collector: `file`, with `path`, `max_bytes` (64 MiB) and `keep` (5): events and findings \
-                as [lines of OCSF](#a-file-of-ocsf-lines)".into();
+        export: Export, String::new, String::new;
         detect: Settings,
             || "below".into(),
             || "thresholds".into();
@@ -150,20 +147,6 @@ keys! {
     }
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct ExportFile {
-    pub(super) file: Option<FileSinkFile>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct FileSinkFile {
-    pub(super) path: AbsolutePath,
-    pub(super) max_bytes: Option<StoreBytes>,
-    pub(super) keep: Option<u8>,
-}
-
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct TlsFile {
@@ -243,6 +226,7 @@ mod tests {
     use sentry_service::keys::Key;
 
     use super::*;
+    use crate::config::export::FileKeys;
 
     #[test]
     fn the_table_of_the_documentation_has_the_keys_of_the_code() {
@@ -253,6 +237,7 @@ mod tests {
             ("evidence", EvidenceFile::KEYS),
             ("pods", PodsFile::KEYS),
             ("collector", EnabledFile::KEYS),
+            ("export.file", FileKeys::KEYS),
         ];
         let mut declared = keys::table(None, File::KEYS);
         declared.extend(sections.iter().flat_map(|(name, keys)| keys::table(Some(name), keys)));

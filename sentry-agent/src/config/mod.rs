@@ -5,7 +5,7 @@
 //! - `defaults`: the one table of defaults; the example file is printed from it.
 //! - `select`: which cgroups are agents.
 //! - `validate`: the layers put together and checked against each other.
-//! - `current`: the configuration that holds now, and what of it can change meanwhile.
+//! - `policy`: what holds for runs; `current`: the one that holds now, and how it is replaced.
 //! - `check`: the files that it names, for `sentry config check`.
 //!
 //! Limits: the file may have 1 MiB. A key that is not known is an error, so that a mistyped rule is
@@ -21,10 +21,14 @@ use sentry_detect::{rule::settings::Settings, run::Mode};
 use crate::{
     AgentName,
     container::{Engines, kubelet::Kubelet},
-    select::{Discover, Selected, Selection, Selector},
+    select::Selector,
 };
 
 mod error;
+
+mod export;
+
+mod policy;
 
 mod scalar;
 
@@ -42,8 +46,10 @@ mod select;
 
 mod validate;
 
-pub use current::{Change, Current, Holder};
+pub use current::{Asked, Change, Current, Holder};
 pub use error::ConfigError;
+pub use export::{Export, FileSink};
+pub use policy::Policy;
 pub use validate::Flags;
 
 /// A valid configuration.
@@ -55,13 +61,10 @@ pub struct Config {
     pub evidence: Evidence,
     pub collector: Collector,
     /// Where events and findings are written beside that.
-    pub export_file: Option<FileSink>,
-    pub detect: Settings,
+    pub export: Export,
     pub containers: Containers,
-    pub agents: Vec<Agent>,
-    /// A pod with the label [`crate::select::POD_LABEL`] is the agent that its value names.
-    pub labelled_pods: bool,
-    pub discover: Discover,
+    /// What can change while the sensor runs.
+    pub policy: Policy,
 }
 
 /// This sensor and its places.
@@ -91,7 +94,7 @@ pub struct Rings {
     pub bulk_bytes: u32,
 }
 
-/// What is recorded beyond what the kernel tells.
+/// What is recorded beyond what the kernel reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Evidence {
     /// SHA-256 of each executed file.
@@ -103,16 +106,6 @@ pub struct Evidence {
 pub enum Collector {
     Disabled,
     Enabled { endpoint: Endpoint, proof: Proof },
-}
-
-/// A file of OCSF lines.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FileSink {
-    pub path: PathBuf,
-    /// A file that would be larger becomes the first of the older ones.
-    pub max_bytes: u64,
-    /// Older files that are kept.
-    pub keep: u8,
 }
 
 /// How sensor and collector prove to each other who they are; each endpoint has its own way.
@@ -178,40 +171,6 @@ impl Sensor {
     #[must_use]
     pub fn runtime_dir(&self) -> &Path {
         self.socket.parent().unwrap_or(Path::new("/"))
-    }
-}
-
-// === impl Config ===
-
-impl Config {
-    /// What holds for an agent of this name.
-    #[must_use]
-    pub fn agent(&self, name: &str) -> Option<&Agent> {
-        self.agents.iter().find(|agent| agent.name.as_str() == name)
-    }
-
-    /// Thresholds for the runs of an agent.
-    #[must_use]
-    pub fn settings_of(&self, agent: &str) -> &Settings {
-        self.agent(agent).map_or(&self.detect, |agent| &agent.settings)
-    }
-
-    /// Which cgroups are agents.
-    #[must_use]
-    pub fn selection(&self) -> Selection {
-        let agents = self.agents.iter().map(|agent| Selected {
-            agent: agent.name.clone().into(),
-            mode: agent.mode,
-            selectors: agent.selectors.clone(),
-        });
-        Selection { agents: agents.collect(), labelled_pods: self.labelled_pods }
-    }
-
-    /// What holds for a run whose agent is not known: any of the configured ones may be meant.
-    #[must_use]
-    pub fn strictest_mode(&self) -> Mode {
-        let enforced = self.agents.iter().any(|agent| agent.mode == Mode::Enforce);
-        if enforced { Mode::Enforce } else { Mode::Observe }
     }
 }
 

@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use super::*;
+use crate::select::Discover;
 
 fn parse_with(text: &str, flags: &Flags) -> Result<Config, String> {
     Config::parse(Path::new("c.yaml"), Some(text), flags).map_err(|error| error.to_string())
@@ -25,7 +26,7 @@ fn the_example_is_the_defaults() {
     let agents =
         example.replace("agents: []\n", "").replace("# agents:", "agents:").replace("#   - ", "  - ");
     let agents = agents.replace("#     ", "    ");
-    assert_eq!(parse(&agents).unwrap().agent("claude").unwrap().mode, Mode::Enforce);
+    assert_eq!(parse(&agents).unwrap().policy.agent("claude").unwrap().mode, Mode::Enforce);
 }
 
 #[test]
@@ -33,9 +34,9 @@ fn a_file_of_lines_has_a_path_and_takes_the_rest_from_the_defaults() {
     let file = |rest: &str| parse(&format!("version: 1\nexport: {{file: {{path: /l/e.jsonl{rest}}}}}\n"));
     let path = std::path::PathBuf::from("/l/e.jsonl");
     let default = FileSink { path: path.clone(), max_bytes: 64 << 20, keep: 5 };
-    assert_eq!(file("").unwrap().export_file, Some(default));
+    assert_eq!(file("").unwrap().export.file, Some(default));
     let own = FileSink { path, max_bytes: 2 << 20, keep: 0 };
-    assert_eq!(file(", max_bytes: 2 MiB, keep: 0").unwrap().export_file, Some(own));
+    assert_eq!(file(", max_bytes: 2 MiB, keep: 0").unwrap().export.file, Some(own));
     assert!(file(", keep: 256").unwrap_err().starts_with("c.yaml:2:"));
     assert!(parse("version: 1\nexport: {file: {path: e.jsonl}}\n").unwrap_err().contains("relative"));
 }
@@ -80,13 +81,13 @@ agents:
     assert_eq!(config.journal, Journal { spool_bytes: 2 << 20, keep_bytes: 4 << 20 });
     assert_eq!(config.rings, Rings { critical_bytes: 1 << 16, bulk_bytes: 1 << 20 });
     assert_eq!(config.evidence, Evidence { hash_executed: true });
-    assert!((config.detect.limits().cpu_spin.min_cores - 2.0).abs() < 1e-9);
+    assert!((config.policy.detect.limits().cpu_spin.min_cores - 2.0).abs() < 1e-9);
     let endpoint = Endpoint::Https { host: "collector.example".into(), port: 4319 };
     let files = TlsFiles { ca: "/ca".into(), cert: "/cert".into(), key: "/key".into() };
     assert_eq!(config.collector, Collector::Enabled { endpoint, proof: Proof::Tls(files) });
-    assert_eq!(config.agent("claude").map(|agent| agent.mode), Some(Mode::Enforce));
-    assert_eq!(config.agent("codex").map(|agent| agent.mode), Some(Mode::Observe));
-    assert_eq!(config.agent("other"), None);
+    assert_eq!(config.policy.agent("claude").map(|agent| agent.mode), Some(Mode::Enforce));
+    assert_eq!(config.policy.agent("codex").map(|agent| agent.mode), Some(Mode::Observe));
+    assert_eq!(config.policy.agent("other"), None);
 }
 
 #[test]
@@ -256,7 +257,7 @@ agents:
     );
     let config = config.unwrap();
     let of = |name| {
-        let limits = config.agent(name).unwrap().settings.limits();
+        let limits = config.policy.agent(name).unwrap().settings.limits();
         (limits.spawn_storm.net_processes, limits.common.cool_down_ms)
     };
     assert_eq!((of("builder"), of("other")), ((500, 2000), (100, 2000)));
@@ -282,7 +283,7 @@ discover: tag
 ",
     );
     let config = config.unwrap();
-    let selectors = &config.agent("claude").unwrap().selectors;
+    let selectors = &config.policy.agent("claude").unwrap().selectors;
     let texts: Vec<_> = selectors.iter().map(ToString::to_string).collect();
     let expected = [
         "unit claude@*.service",
@@ -292,8 +293,8 @@ discover: tag
         "namespace agents, pod annotation team=a*",
     ];
     assert_eq!(texts, expected);
-    assert!(config.labelled_pods);
-    assert_eq!(config.discover, Discover::Tag);
+    assert!(config.policy.labelled_pods);
+    assert_eq!(config.policy.discover, Discover::Tag);
 }
 
 #[test]
@@ -331,4 +332,20 @@ fn a_selector_that_cannot_hold_is_refused_in_words() {
     for (text, expected) in cases {
         assert_eq!(wrong(text), expected, "{text}");
     }
+}
+
+#[test]
+fn all_that_is_wrong_is_said_at_once() {
+    let error = parse(
+        "version: 1
+collector: {endpoint: 'https://c.example:4319'}
+agents:
+  - {name: a, limits: {cool_down_ms: 1}}
+  - {name: a}
+",
+    )
+    .unwrap_err();
+    let places: Vec<&str> =
+        error.split("c.yaml:").skip(1).map(|rest| rest.split(':').next().unwrap()).collect();
+    assert_eq!(places, ["2", "4", "5"], "{error}");
 }

@@ -11,13 +11,14 @@ use std::{
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    Agent, Collector, Config, ConfigError, Discover, Endpoint, Evidence, FileSink, Journal, Proof, Rings,
-    Sensor, Settings, TlsFiles, containers, defaults,
+    Agent, Collector, Config, ConfigError, Endpoint, Evidence, Journal, Policy, Proof, Rings, Sensor,
+    Settings, TlsFiles, containers, defaults,
     error::invalid,
     file::{AgentFile, CollectorFile, DiscoverFile, EnabledFile, File},
     scalar::Identifier,
     select,
 };
+use crate::select::Discover;
 
 const MAX_FILE_BYTES: u64 = 1 << 20;
 
@@ -53,23 +54,37 @@ impl Config {
     pub(crate) fn parse(path: &Path, text: Option<&str>, flags: &Flags) -> Result<Self, ConfigError> {
         // An absent file says the same as one that has only its version.
         let file = parse_yaml(path, text.unwrap_or("version: 1\n"))?;
-        let collector = match &flags.collector {
-            Some(value) => collector_flag(value, file.collector)?,
-            None => collector_file(path, file.collector)?,
-        };
         let group = flags.group.clone().or(file.sensor.group).unwrap_or_else(|| defaults::GROUP.into());
-        Ok(Self {
-            sensor: Sensor {
-                id: sensor_id(flags, file.sensor.id)?,
-                state_dir: place(
-                    "--state-dir",
-                    &flags.state_dir,
-                    file.sensor.state_dir,
-                    defaults::STATE_DIR,
-                )?,
-                socket: place("--socket", &flags.socket, file.sensor.socket, defaults::SOCKET)?,
-                group: (!group.is_empty()).then_some(group),
+        let discover = match file.discover {
+            None => Discover::default(),
+            Some(DiscoverFile::Off) => Discover::Off,
+            Some(DiscoverFile::Report) => Discover::Report,
+            Some(DiscoverFile::Tag) => Discover::Tag,
+        };
+        // All that is wrong is said at once.
+        let parts = (
+            sensor_id(flags, file.sensor.id),
+            place("--state-dir", &flags.state_dir, file.sensor.state_dir, defaults::STATE_DIR),
+            place("--socket", &flags.socket, file.sensor.socket, defaults::SOCKET),
+            match &flags.collector {
+                Some(value) => collector_flag(value, file.collector),
+                None => collector_file(path, file.collector),
             },
+            containers::containers(path, flags.node.clone(), file.containers),
+            agents(path, file.agents, &file.detect),
+        );
+        let (id, state_dir, socket, collector, containers, agents) = match parts {
+            (Ok(id), Ok(state_dir), Ok(socket), Ok(collector), Ok(containers), Ok(agents)) => {
+                (id, state_dir, socket, collector, containers, agents)
+            }
+            (id, state_dir, socket, collector, containers, agents) => {
+                let places = [id.err(), state_dir.err(), socket.err()];
+                let errors = places.into_iter().chain([collector.err(), containers.err()]).flatten();
+                return Err(ConfigError::of(errors.chain(agents.err().into_iter().flatten()).collect()));
+            }
+        };
+        Ok(Self {
+            sensor: Sensor { id, state_dir, socket, group: (!group.is_empty()).then_some(group) },
             journal: Journal {
                 spool_bytes: file.journal.spool_bytes.map_or(defaults::SPOOL_BYTES, |bytes| bytes.0),
                 keep_bytes: file.journal.keep_bytes.map_or(defaults::KEEP_BYTES, |bytes| bytes.0),
@@ -82,21 +97,14 @@ impl Config {
                 hash_executed: file.evidence.hash_executed.unwrap_or(defaults::HASH_EXECUTED),
             },
             collector,
-            export_file: file.export.file.map(|file| FileSink {
-                path: file.path.0,
-                max_bytes: file.max_bytes.map_or(defaults::EXPORT_FILE_BYTES, |bytes| bytes.0),
-                keep: file.keep.unwrap_or(defaults::EXPORT_FILES_KEPT),
-            }),
-            agents: agents(path, file.agents, &file.detect)?,
-            detect: file.detect,
-            containers: containers::containers(path, flags.node.clone(), file.containers)?,
-            labelled_pods: file.pods.labelled.unwrap_or(defaults::LABELLED_PODS),
-            discover: match file.discover {
-                None => Discover::default(),
-                Some(DiscoverFile::Off) => Discover::Off,
-                Some(DiscoverFile::Report) => Discover::Report,
-                Some(DiscoverFile::Tag) => Discover::Tag,
-            },
+            export: file.export,
+            containers,
+            policy: Policy::new(
+                file.detect,
+                agents,
+                file.pods.labelled.unwrap_or(defaults::LABELLED_PODS),
+                discover,
+            ),
         })
     }
 }
@@ -233,33 +241,36 @@ fn is_loopback(host: &str) -> bool {
         || bare.parse::<IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback())
 }
 
-fn agents(path: &Path, files: Vec<AgentFile>, detect: &Settings) -> Result<Vec<Agent>, ConfigError> {
-    let mut agents: Vec<Agent> = Vec::with_capacity(files.len());
+/// Every agent, or all that is wrong with them.
+fn agents(path: &Path, files: Vec<AgentFile>, detect: &Settings) -> Result<Vec<Agent>, Vec<ConfigError>> {
+    let (mut agents, mut errors): (Vec<Agent>, Vec<ConfigError>) =
+        (Vec::with_capacity(files.len()), Vec::new());
     for file in files {
-        let name = file.name.value;
+        let (name, at) = (file.name.value, file.name.referenced);
         if agents.iter().any(|agent| agent.name == name) {
-            let name = name.as_str();
-            let what = format!("the agent `{name}` is listed twice; keep one of the two");
-            return Err(invalid(path, file.name.referenced, what));
+            let what = format!("the agent `{}` is listed twice; keep one of the two", name.as_str());
+            errors.push(invalid(path, at, what));
         }
         let settings = match file.limits {
-            None => detect.clone(),
+            None => Ok(detect.clone()),
             Some(limits) => {
-                with_limits(detect, limits.value).map_err(|what| invalid(path, limits.referenced, what))?
+                with_limits(detect, limits.value).map_err(|what| invalid(path, limits.referenced, what))
             }
         };
-        let selectors = file.matches.into_iter().map(|wanted| {
-            let at = wanted.referenced;
-            select::selector(wanted.value).map_err(|what| invalid(path, at, what))
+        let settings = settings.unwrap_or_else(|error| {
+            errors.push(error);
+            detect.clone()
         });
-        agents.push(Agent {
-            name,
-            mode: file.mode,
-            settings,
-            selectors: selectors.collect::<Result<_, _>>()?,
-        });
+        let mut selectors = Vec::new();
+        for wanted in file.matches {
+            match select::selector(wanted.value) {
+                Ok(selector) => selectors.push(selector),
+                Err(what) => errors.push(invalid(path, wanted.referenced, what)),
+            }
+        }
+        agents.push(Agent { name, mode: file.mode, settings, selectors });
     }
-    Ok(agents)
+    if errors.is_empty() { Ok(agents) } else { Err(errors) }
 }
 
 /// The thresholds for all, with an agent's own in their place.

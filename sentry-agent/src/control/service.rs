@@ -9,6 +9,7 @@ use sentry_detect::{
 use sentry_proto::v1::{self, control_server::Control};
 use sentry_service::error_chain;
 use sentry_story::Search;
+use sentry_view::KeyChange;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
@@ -22,7 +23,7 @@ use super::{
 };
 use crate::{
     AgentName,
-    config::Current,
+    config::{Asked, Change},
     journal::{Filter, JournalHandle},
     runs::{self, Registry, Run, RunError, Start, name::named},
     stage::{act::Case, by_hand::act_by_hand},
@@ -50,7 +51,8 @@ pub struct ControlService {
     pub registry: Arc<Registry>,
     pub journal: JournalHandle,
     pub cases: mpsc::Sender<Case>,
-    pub config: Current,
+    /// Where the configuration is asked to be read again.
+    pub reload: mpsc::Sender<Asked>,
     pub status: Arc<StatusBoard>,
     /// For the files of a canary.
     pub runtime_dir: PathBuf,
@@ -64,7 +66,7 @@ impl Control for ControlService {
     async fn start(&self, request: Request<v1::StartRequest>) -> Result<Response<v1::StartReply>, Status> {
         let peer = identify(&request, &self.registry)?;
         let request = request.into_inner();
-        let start = self.start_of(request.name, request.mode, peer, request.command)?;
+        let start = start_of(request.name, request.mode, peer, request.command)?;
         let registry = Arc::clone(&self.registry);
         let run = blocking(move || registry.start(start)).await??;
         self.note_start(&run).await?;
@@ -118,7 +120,7 @@ impl Control for ControlService {
         let peer = identify(&request, &self.registry)?;
         peer.must_be_root("tag a cgroup, which takes the processes of others under watch")?;
         let request = request.into_inner();
-        let start = self.start_of(request.name, request.mode, peer, Vec::new())?;
+        let start = start_of(request.name, request.mode, peer, Vec::new())?;
         let registry = Arc::clone(&self.registry);
         let path = PathBuf::from(request.cgroup);
         let run = blocking(move || registry.tag(&path, start)).await??;
@@ -212,6 +214,18 @@ impl Control for ControlService {
         }))
     }
 
+    async fn reload(&self, request: Request<v1::ReloadRequest>) -> Result<Response<v1::ReloadReply>, Status> {
+        let peer = identify(&request, &self.registry)?;
+        peer.must_be_root("have the configuration read again, which holds for the runs of others")?;
+        let (asked, answer) = oneshot::channel();
+        self.reload.send(asked).await.map_err(|_closed| stopping())?;
+        let reply = match answer.await.map_err(|_closed| stopping())? {
+            Ok(change) => reply_of(change),
+            Err(errors) => v1::ReloadReply { errors, ..v1::ReloadReply::default() },
+        };
+        Ok(Response::new(reply))
+    }
+
     async fn status(&self, request: Request<v1::StatusRequest>) -> Result<Response<v1::StatusReply>, Status> {
         identify(&request, &self.registry)?;
         if request.get_ref().canary {
@@ -222,23 +236,6 @@ impl Control for ControlService {
 }
 
 impl ControlService {
-    fn start_of(&self, name: String, mode: i32, peer: Peer, command: Vec<String>) -> Result<Start, Status> {
-        let name: String =
-            AgentName::try_from(name).map_err(|error| Status::invalid_argument(error.to_string()))?.into();
-        let configured = self.config.get().agent(&name).map(|agent| agent.mode);
-        let asked = match v1::Mode::try_from(mode) {
-            Ok(v1::Mode::Enforce) => Some(Mode::Enforce),
-            Ok(v1::Mode::Observe) => Some(Mode::Observe),
-            _ => None,
-        };
-        // What the administrator configured to be enforced cannot be relaxed by the caller.
-        let mode = match (configured, asked) {
-            (Some(Mode::Enforce), _) | (_, Some(Mode::Enforce)) => Mode::Enforce,
-            _ => Mode::Observe,
-        };
-        Ok(Start { name, mode, uid: peer.uid, command, selected_by: String::new() })
-    }
-
     async fn note_start(&self, run: &Arc<Run>) -> Result<(), Status> {
         let (noted, done) = oneshot::channel();
         self.send(Case::Started { run: Arc::clone(run), noted }).await?;
@@ -317,5 +314,26 @@ impl ControlService {
             from = page.next;
         }
         Ok(gather.report(run, limits))
+    }
+}
+
+/// What a caller asks to be watched.
+fn start_of(name: String, mode: i32, peer: Peer, command: Vec<String>) -> Result<Start, Status> {
+    let name: String =
+        AgentName::try_from(name).map_err(|error| Status::invalid_argument(error.to_string()))?.into();
+    let mode = match v1::Mode::try_from(mode) {
+        Ok(v1::Mode::Enforce) => Mode::Enforce,
+        Ok(v1::Mode::Observe | v1::Mode::Unspecified) | Err(_) => Mode::Observe,
+    };
+    Ok(Start { name, mode, uid: peer.uid, command, selected_by: String::new() })
+}
+
+fn reply_of(change: Change) -> v1::ReloadReply {
+    let Change { changed, needs_restart } = change;
+    let of_key = |KeyChange { key, before, after }| v1::KeyChange { key, before, after };
+    v1::ReloadReply {
+        changed: changed.into_iter().map(of_key).collect(),
+        needs_restart: needs_restart.into_iter().map(str::to_owned).collect(),
+        errors: Vec::new(),
     }
 }

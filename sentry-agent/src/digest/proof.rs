@@ -28,7 +28,7 @@ pub(super) enum Storage {
     Layered,
     /// Changes through a mapping are not stamped.
     Memory,
-    /// Whoever serves it may change it untold.
+    /// Its server may change it without a trace.
     Foreign,
 }
 

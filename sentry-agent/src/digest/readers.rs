@@ -57,7 +57,7 @@ impl Readers {
                 self.left_behind.push(current.thread);
                 Some(Err(Unknown::Unreadable))
             }
-            // It panicked; the log says so.
+            // It panicked, which is in the log.
             Err(RecvTimeoutError::Disconnected) => None,
         }
     }

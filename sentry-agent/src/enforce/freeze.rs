@@ -11,7 +11,7 @@ use sentry_kernel::{
 
 use super::{ActError, Enforcer, Reach, Target, count, fence, millis};
 
-/// Between two looks at members that were told to stop.
+/// Between two looks at members that were asked to stop.
 const LOOK_EVERY: Duration = Duration::from_millis(1);
 
 /// Live members outside of the cgroup that may be signalled, and how many may not.

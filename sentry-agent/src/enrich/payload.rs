@@ -11,7 +11,7 @@ const TCP: u16 = 6;
 /// Where DNS is spoken.
 const DNS_PORT: u16 = 53;
 
-/// Total: bytes that are neither are told as what their port promises, without a name.
+/// Total: bytes that are neither are reported as what their port promises, without a name.
 #[must_use]
 pub fn kind(side: Endpoint, outbound: bool, bytes: &[u8]) -> EventKind {
     if side.port == DNS_PORT {

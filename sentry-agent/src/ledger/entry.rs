@@ -8,11 +8,11 @@ use super::{Flaw, LINE_LIMIT, LedgerError};
 
 /// Kind of the first entry of every chain.
 pub(super) const GENESIS: &str = "chain-start";
-/// Kind of the entry that tells of a repair.
+/// Kind of the entry that records a repair.
 pub(super) const RECOVERED: &str = "recovered";
-/// Kind of the entry that tells of a ledger that was changed and is kept beside this one.
+/// Kind of the entry that records a ledger that was changed and is kept beside this one.
 pub(super) const SET_ASIDE: &str = "predecessor-tampered";
-/// Kind of the entry that tells of a ledger that was not there any more.
+/// Kind of the entry that records a ledger that was not there any more.
 pub(super) const MISSING: &str = "predecessor-missing";
 /// `prev` of the first entry.
 pub(super) const NO_PREVIOUS: &str = "0000000000000000000000000000000000000000000000000000000000000000";

@@ -1,4 +1,4 @@
-//! The ledger: an append-only proof of what the sensor decided and what came of it.
+//! The ledger: an append-only proof of what the sensor decided and of the outcomes.
 //!
 //! # Files
 //!
@@ -112,7 +112,7 @@ impl Ledger {
     /// Opens the ledger in `dir`, or begins one there.
     ///
     /// The newest segments are verified against HEAD; [`verify()`] proves the whole. What a crash
-    /// left behind is repaired and told by an entry.
+    /// left behind is repaired and recorded by an entry.
     ///
     /// # Errors
     ///

@@ -5,10 +5,11 @@ use sentry_detect::{
     finding::Finding,
 };
 use sentry_proto::v1;
+use sentry_view::ConfigChanged;
 
 use super::{
     Entry, Ledger, LedgerError,
-    record::{DECISION, FINDING, GIVEN_UP, GivenUp, OUTCOME, RUN_END, RUN_START},
+    record::{CONFIG_CHANGED, DECISION, FINDING, GIVEN_UP, GivenUp, OUTCOME, RUN_END, RUN_START},
 };
 
 /// Something for the ledger.
@@ -18,6 +19,7 @@ pub enum Note {
     Finding(Finding),
     Decision(Decision),
     Outcome(Outcome),
+    ConfigChanged(ConfigChanged),
     GivenUp(GivenUp),
 }
 
@@ -30,6 +32,7 @@ impl Note {
             Self::Finding(finding) => (FINDING, Some(&finding.run.0)),
             Self::Decision(decision) => (DECISION, Some(&decision.run.0)),
             Self::Outcome(outcome) => (OUTCOME, Some(&outcome.run.0)),
+            Self::ConfigChanged(_) => (CONFIG_CHANGED, None),
             Self::GivenUp(_) => (GIVEN_UP, None),
         };
         GivenUp { kind: Some(kind), run: run.cloned(), count: 1, why }
@@ -43,6 +46,7 @@ impl Note {
             Self::Finding(finding) => ledger.finding(finding),
             Self::Decision(decision) => ledger.decision(decision),
             Self::Outcome(outcome) => ledger.outcome(outcome),
+            Self::ConfigChanged(change) => ledger.config_changed(change),
             Self::GivenUp(given_up) => ledger.given_up(given_up),
         }
     }

@@ -5,7 +5,7 @@ use sentry_detect::{
     finding::Finding,
 };
 use sentry_proto::v1;
-use sentry_view::{RunEnd, RunStart};
+use sentry_view::{ConfigChanged, RunEnd, RunStart};
 use serde::Serialize;
 use serde_json::json;
 
@@ -16,6 +16,7 @@ pub(super) const RUN_END: &str = "run-end";
 pub(super) const FINDING: &str = "finding";
 pub(super) const DECISION: &str = "decision";
 pub(super) const OUTCOME: &str = "outcome";
+pub(super) const CONFIG_CHANGED: &str = "config-changed";
 pub(super) const GIVEN_UP: &str = "given-up";
 
 /// Stands for entries that could not be written.
@@ -65,13 +66,22 @@ impl Ledger {
         self.append_value(DECISION, decision, decision.time_unix_ns)
     }
 
-    /// What came of a decision, kind `outcome`.
+    /// The outcome of a decision, kind `outcome`.
     ///
     /// # Errors
     ///
     /// See [`Ledger::append`].
     pub fn outcome(&mut self, outcome: &Outcome) -> Result<Entry, LedgerError> {
         self.append_value(OUTCOME, outcome, outcome.time_unix_ns)
+    }
+
+    /// The configuration was read again and something of it changed, kind `config-changed`.
+    ///
+    /// # Errors
+    ///
+    /// See [`Ledger::append`].
+    pub fn config_changed(&mut self, change: &ConfigChanged) -> Result<Entry, LedgerError> {
+        self.append_value(CONFIG_CHANGED, change, now_unix_ns())
     }
 
     /// Stands for entries that could not be written, kind `given-up`.

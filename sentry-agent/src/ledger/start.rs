@@ -15,7 +15,7 @@ use super::{
     now_unix_ns,
 };
 
-/// Kind of the entry that tells of entries that are not there any more.
+/// Kind of the entry that records entries that are not there any more.
 const OLDER: &str = "entries-missing";
 
 /// The ledger at the start of a sensor's life.

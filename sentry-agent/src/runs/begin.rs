@@ -21,6 +21,7 @@ use super::{
 #[derive(Clone, Debug)]
 pub struct Start {
     pub name: String,
+    /// What it is asked to be watched in; the configuration may have it stricter.
     pub mode: Mode,
     pub uid: u32,
     pub command: Vec<String>,
@@ -176,11 +177,12 @@ impl Registry {
         let New { id, cgroup, owned, start, before } = new;
         let (command, cut) = bounded::command(start.command);
         let container = container::of_run(&*cgroup, before.as_ref(), &self.roots);
+        let policy = self.policy.get();
         let run = Arc::new(Run::new(NewRun {
             id,
-            settings: self.config.get().settings_of(&start.name).clone(),
+            policy: &policy,
             agent: AgentIdentity { id: start.name.clone(), name: start.name },
-            mode: start.mode,
+            asked: start.mode,
             cgroup,
             owned,
             tag,
@@ -196,13 +198,18 @@ impl Registry {
             skipped: self.skipped(),
             clock: self.clock.clone(),
         }));
-        self.mark(&run, Some(run.mode));
+        self.mark(&run, Some(run.mode()));
         let entered = self.lists().enter(&run);
         if let Err(error) = entered {
             if owned && let Err(error) = run.cgroup.remove() {
                 tracing::warn!(error = %sentry_service::error_chain(&error), run.id = %run.id, "cannot remove run cgroup");
             }
             return Err(error);
+        }
+        // One that has replaced it before the run was on the list has gone past it.
+        let now = self.policy.get();
+        if !Arc::ptr_eq(&policy, &now) {
+            self.have_follow(&run, &now);
         }
         Ok(run)
     }

@@ -1,4 +1,4 @@
-//! Cgroups that may be an agent's, and what became of them.
+//! Cgroups that may be an agent's, and what was decided about them.
 
 use std::{collections::HashMap, num::NonZeroUsize, time::Instant};
 
@@ -17,7 +17,7 @@ pub enum Standing {
     Refused,
 }
 
-/// The slots in reserve, and what became of them.
+/// The slots in reserve, and what was decided about those that were taken.
 pub(super) struct Candidates {
     /// By place in the kernel's table.
     pub(super) reserve: Vec<Option<RunTag>>,

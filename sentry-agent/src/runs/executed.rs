@@ -55,7 +55,7 @@ impl ExecutedFiles {
         self.processes.get(&executed.process).is_some_and(|(last, _)| *last == executed.time_boot_ns)
     }
 
-    /// What came of an awaited one.
+    /// The result for an awaited one.
     pub fn came(&mut self, executed: &Executed, content: Result<Content, Unknown>) {
         self.no_longer_awaits(executed);
         let file = Some(executed.file.clone());

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::enrich::event::Owner;
 
-/// Ended runs whose late records can still be told to be theirs: as many as can be live, for all
+/// Ended runs whose late records can still be attributed to them: as many as can be live, for all
 /// can end at once.
 const ENDED: NonZeroUsize = NonZeroUsize::new(RUN_SLOTS as usize).unwrap();
 

@@ -1,10 +1,12 @@
 //! Runs: their slots in the kernel's tables, their cgroups, their state.
 //!
-//! - `run`: one run. `before`, `executed`, `flows`, `moved`, `container`: what it knows.
+//! - `run`: one run. `before`, `executed`, `flows`, `mode`, `moved`, `reading`, `container`: what it
+//!   knows.
 //! - `wire`: a run as others see it.
 //! - `lists`, `slots`, `candidates`, `canary`: what the registry keeps.
 //! - `registry`: all of them, with the kernel's tables; what can be asked of it.
-//! - `begin`, `end`: the life of a run. `adopted`, `found`: what an earlier sensor life left.
+//! - `begin`, `follow`, `end`: the life of a run. `adopted`, `found`: what an earlier sensor life
+//!   left.
 //! - `reserve`: cgroups that may be an agent's. `rest`, `seed`, `unseen`, `flight`: upkeep.
 
 mod share;
@@ -18,6 +20,10 @@ pub mod bounded;
 pub mod executed;
 
 mod flows;
+
+mod mode;
+
+mod reading;
 
 mod moved;
 
@@ -45,6 +51,8 @@ mod seed;
 
 mod end;
 
+mod follow;
+
 mod begin;
 
 mod adopted;
@@ -60,6 +68,7 @@ mod flight;
 pub use begin::Start;
 pub use error::RunError;
 pub use lists::Whose;
+pub use mode::DISCOVERED;
 pub use registry::Registry;
 pub use run::Run;
 pub use share::NEVER_ENTERED;

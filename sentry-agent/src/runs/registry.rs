@@ -43,8 +43,8 @@ pub struct Registry {
     pub(super) clock: Clock,
     /// What the groups of runs are marked with.
     pub(super) state_dir: PathBuf,
-    /// For the thresholds of runs that start.
-    pub(super) config: Current,
+    /// What holds for runs.
+    pub(super) policy: Current,
     /// Where names of containers are found.
     pub(super) roots: Roots,
     pub(super) seed_wanted: AtomicBool,
@@ -59,7 +59,7 @@ pub(super) struct Tables {
 
 impl Registry {
     #[must_use]
-    pub fn new(kernel: Kernel, config: Current, state_dir: PathBuf, roots: Roots) -> Self {
+    pub fn new(kernel: Kernel, policy: Current, state_dir: PathBuf, roots: Roots) -> Self {
         let Kernel { programs, groups, processes, clock } = kernel;
         Self {
             tables: Mutex::new(Tables { programs, slots: Slots::new(), last_end: None }),
@@ -71,7 +71,7 @@ impl Registry {
             processes,
             clock,
             state_dir,
-            config,
+            policy,
             roots,
             seed_wanted: AtomicBool::new(false),
         }

@@ -12,11 +12,7 @@ use sentry_common::{abi::ring, counter::RunBlock, table::RunTag};
 use sentry_detect::{
     decision::{Action, Decision},
     event::Event,
-    rule::Settings,
-    run::{
-        Account, AgentIdentity, Counted, Input, Mode, Output, RingBooks, RunId, RunMachine, Setup, State,
-        Usage,
-    },
+    run::{Account, AgentIdentity, Input, Mode, Output, RingBooks, RunId, RunMachine, Setup, State, Usage},
 };
 use sentry_kernel::{cgroup::CpuTime, clock::Clock, kernel::Group};
 use sentry_proto::v1;
@@ -26,14 +22,18 @@ use super::{
     before::Before,
     executed::{self, ExecutedFile, ExecutedFiles},
     flows::{self, Flow},
+    mode::mode_in,
     moved::Moved,
+    reading,
 };
+use crate::config::Policy;
 
 /// A live or just ended run.
 pub struct Run {
     pub id: RunId,
     pub agent: AgentIdentity,
-    pub mode: Mode,
+    /// What it was asked to be watched in; the configuration may have it stricter.
+    asked: Mode,
     pub cgroup: Arc<dyn Group>,
     /// The sensor made the cgroup and removes it.
     pub owned: bool,
@@ -85,10 +85,11 @@ struct Life {
 }
 
 /// What [`Run::new`] needs.
-pub(super) struct NewRun {
+pub(super) struct NewRun<'a> {
     pub id: RunId,
     pub agent: AgentIdentity,
-    pub mode: Mode,
+    /// What it was asked to be watched in.
+    pub asked: Mode,
     pub cgroup: Arc<dyn Group>,
     pub owned: bool,
     pub tag: RunTag,
@@ -97,7 +98,7 @@ pub(super) struct NewRun {
     pub command: Vec<String>,
     pub selected_by: String,
     pub command_truncated: bool,
-    pub settings: Settings,
+    pub policy: &'a Policy,
     pub before: Option<Before>,
     pub container: Option<v1::Container>,
     /// Calls of programs that the kernel has left out so far.
@@ -106,7 +107,7 @@ pub(super) struct NewRun {
 }
 
 impl Run {
-    pub(super) fn new(new: NewRun) -> Self {
+    pub(super) fn new(new: NewRun<'_>) -> Self {
         let now = new.clock.unix_ns();
         let event_prefix = match &new.before {
             None => new.id.0.clone(),
@@ -116,14 +117,14 @@ impl Run {
             id: new.id.clone(),
             id_prefix: event_prefix.clone(),
             agent: new.agent.clone(),
-            mode: new.mode,
+            mode: mode_in(new.policy, &new.agent, &new.selected_by, new.asked),
             owned: new.owned,
-            settings: new.settings,
+            settings: new.policy.settings_of(&new.agent.name).clone(),
             before: new.before.as_ref().map(|before| before.account.clone()),
         };
         // What it uses from now on is the run's doing, also where an earlier life, by another
         // clock, began it.
-        let usage = usage(new.cgroup.cpu_time().unwrap_or_default(), 0);
+        let usage = reading::usage(new.cgroup.cpu_time().unwrap_or_default(), 0);
         let entered = !new.owned || new.before.is_some();
         Self {
             event_prefix,
@@ -133,7 +134,7 @@ impl Run {
             skipped_before: new.skipped.unwrap_or(0),
             id: new.id,
             agent: new.agent,
-            mode: new.mode,
+            asked: new.asked,
             cgroup: new.cgroup,
             owned: new.owned,
             tag: new.tag,
@@ -167,6 +168,23 @@ impl Run {
     #[must_use]
     pub fn clock(&self) -> &Clock {
         &self.clock
+    }
+
+    /// The mode of what is decided from now on.
+    #[must_use]
+    pub fn mode(&self) -> Mode {
+        self.life().machine.mode()
+    }
+
+    /// Has the policy hold from now on; true where that changes its mode.
+    pub(super) fn follow(&self, policy: &Policy) -> bool {
+        let mode = mode_in(policy, &self.agent, &self.selected_by, self.asked);
+        let settings = policy.settings_of(&self.agent.name).clone();
+        let now_unix_ns = self.clock.unix_ns();
+        let mut life = self.life();
+        let is_other = life.machine.mode() != mode;
+        life.machine.step(Input::Settings { settings, mode }, now_unix_ns);
+        is_other
     }
 
     /// Takes one input.
@@ -215,12 +233,12 @@ impl Run {
 
     /// Takes the kernel's counters, read after `began_boot_ns`.
     pub(super) fn counted(&self, block: &RunBlock, began_boot_ns: u64) {
-        self.step(Input::Counted { counted: counted(block), began_boot_ns });
+        self.step(Input::Counted { counted: reading::counted(block), began_boot_ns });
     }
 
     /// What it uses, where that is all of its CPU time. Bytes are asked for where it is busy.
     pub fn usage(&self, cpu: CpuTime) -> Usage {
-        usage(cpu, self.life().moved.reading(cpu.usage_usec))
+        reading::usage(cpu, self.life().moved.reading(cpu.usage_usec))
     }
 
     /// Whether the bytes that it moves are to be looked at.
@@ -361,22 +379,5 @@ impl Run {
                 executed::sum(executed, &before.executed),
             ),
         }
-    }
-}
-
-fn usage(cpu: CpuTime, moved_bytes: u64) -> Usage {
-    Usage { cpu_usec: cpu.usage_usec, cpu_wait_usec: cpu.wait_usec, moved_bytes }
-}
-
-/// The kernel's counters as the core has them.
-fn counted(block: &RunBlock) -> Counted {
-    Counted {
-        counts: block.counts,
-        rings: std::array::from_fn(|ring| RingBooks {
-            generated: block.generated[ring],
-            delivered: 0,
-            lost: block.lost[ring],
-            throttled: block.throttled[ring],
-        }),
     }
 }

@@ -12,7 +12,7 @@ const BETWEEN_PASSES: Duration = Duration::from_millis(1);
 
 impl Registry {
     /// Asks for a pass over all tasks: a process with several threads entered a run, and the kernel
-    /// told of its leader alone; or programs were left out.
+    /// reported its leader alone; or programs were left out.
     pub fn want_seed(&self) {
         self.seed_wanted.store(true, Ordering::Release);
     }

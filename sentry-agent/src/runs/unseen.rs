@@ -45,7 +45,7 @@ impl Registry {
             && let Some(run) = self.by_tag(tag)
         {
             run.step(Input::UnseenEnd);
-            tracing::debug!(run.id = %run.id, process.id = process.tgid, "the kernel did not tell of the end of a process");
+            tracing::debug!(run.id = %run.id, process.id = process.tgid, "the kernel did not report the end of a process");
         }
         true
     }

@@ -36,7 +36,7 @@ impl Run {
             id: self.id.0.clone(),
             agent: Some(v1::Agent { id: self.agent.id.clone(), name: self.agent.name.clone() }),
             state: state(account.state).into(),
-            mode: match self.mode {
+            mode: match self.mode() {
                 Mode::Observe => v1::Mode::Observe,
                 Mode::Enforce => v1::Mode::Enforce,
             }

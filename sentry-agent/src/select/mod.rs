@@ -13,8 +13,6 @@
 //! - `rows`: what the kernel compares before it asks.
 //! - `known`: executables of well-known agents.
 
-use sentry_detect::run::Mode;
-
 mod answer;
 
 pub mod container;
@@ -43,6 +41,18 @@ pub enum Discover {
     Tag,
 }
 
+impl Discover {
+    /// As the configuration has it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Report => "report",
+            Self::Tag => "tag",
+        }
+    }
+}
+
 /// The label of a pod whose value names the agent that it is.
 pub const POD_LABEL: &str = "agentsentry.io/agent";
 
@@ -50,7 +60,6 @@ pub const POD_LABEL: &str = "agentsentry.io/agent";
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Selected {
     pub agent: String,
-    pub mode: Mode,
     pub selectors: Vec<Selector>,
 }
 
@@ -69,7 +78,6 @@ pub enum Decision {
     Unselected,
     Selected {
         agent: String,
-        mode: Mode,
         /// For a person.
         why: String,
     },
@@ -94,14 +102,14 @@ impl Selection {
     /// selector that holds decides; one that may hold later stops those behind it from deciding.
     #[must_use]
     pub fn decide(&self, path: &str, execution: Option<&Execution<'_>>, container: &Facts) -> Decision {
-        for Selected { agent, mode, selectors } in &self.agents {
+        for Selected { agent, selectors } in &self.agents {
             for selector in selectors {
                 match selector.holds(path, execution, container) {
                     Answer::No => {}
                     Answer::Later => return Decision::Later,
                     Answer::Yes => {
                         let why = selector.to_string();
-                        return Decision::Selected { agent: agent.clone(), mode: *mode, why };
+                        return Decision::Selected { agent: agent.clone(), why };
                     }
                 }
             }
@@ -121,13 +129,7 @@ impl Selection {
         }
         match pod.labels.get(POD_LABEL) {
             Some(agent) if AgentName::try_from(agent.clone()).is_ok() => {
-                let known = self.agents.iter().find(|known| known.agent == *agent);
-                let mode = known.map_or(Mode::Observe, |known| known.mode);
-                Decision::Selected {
-                    agent: agent.clone(),
-                    mode,
-                    why: format!("pod label {POD_LABEL}={agent}"),
-                }
+                Decision::Selected { agent: agent.clone(), why: format!("pod label {POD_LABEL}={agent}") }
             }
             Some(_no_name) => Decision::Unselected,
             None if container.complete => Decision::Unselected,
@@ -147,11 +149,9 @@ mod tests {
     }
 
     fn selection(agents: &[(&str, &str)]) -> Selection {
-        let agents = agents.iter().map(|(agent, text)| Selected {
-            agent: (*agent).into(),
-            mode: Mode::Enforce,
-            selectors: vec![unit(text)],
-        });
+        let agents = agents
+            .iter()
+            .map(|(agent, text)| Selected { agent: (*agent).into(), selectors: vec![unit(text)] });
         Selection { agents: agents.collect(), labelled_pods: false }
     }
 
@@ -159,18 +159,14 @@ mod tests {
     fn the_first_selector_that_holds_decides() {
         let selection = selection(&[("a", "x*.service"), ("b", "xy.service"), ("c", "z.service")]);
         let of = |path| selection.decide(path, None, &Facts::default());
-        let selected = |agent: &str, why: &str| Decision::Selected {
-            agent: agent.into(),
-            mode: Mode::Enforce,
-            why: why.into(),
-        };
+        let selected = |agent: &str, why: &str| Decision::Selected { agent: agent.into(), why: why.into() };
         assert_eq!(of("/s/xy.service"), selected("a", "unit x*.service"));
         assert_eq!(of("/s/z.service"), selected("c", "unit z.service"));
         assert_eq!(of("/s/y.service"), Decision::Unselected);
     }
 
     #[test]
-    fn a_pod_may_name_its_agent_and_gets_what_is_configured_for_it() {
+    fn a_pod_may_name_its_agent() {
         let labelled = Selection { labelled_pods: true, ..selection(&[("claude", "x.service")]) };
         let facts = |agent: Option<&str>, complete| Facts {
             container_id: Some("c1".into()),
@@ -183,7 +179,7 @@ mod tests {
         };
         let of = |facts: &Facts| labelled.decide("/kubepods/pod1/c1", None, facts);
         let why = "pod label agentsentry.io/agent=claude".to_owned();
-        let selected = Decision::Selected { agent: "claude".into(), mode: Mode::Enforce, why };
+        let selected = Decision::Selected { agent: "claude".into(), why };
         assert_eq!(of(&facts(Some("claude"), true)), selected);
         assert_eq!(of(&facts(Some("not\ta name"), true)), Decision::Unselected);
         assert_eq!(of(&facts(None, true)), Decision::Unselected);

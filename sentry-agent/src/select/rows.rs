@@ -89,10 +89,6 @@ fn last_component(pattern: &str) -> Option<&str> {
 mod tests {
     use std::collections::BTreeSet;
 
-    use proptest::prelude::*;
-    use sentry_common::table::NAME_BYTES;
-    use sentry_detect::run::Mode;
-
     use super::*;
     use crate::{
         container::Facts,
@@ -101,9 +97,11 @@ mod tests {
             selector::{Executable, User},
         },
     };
+    use proptest::prelude::*;
+    use sentry_common::table::NAME_BYTES;
 
     fn rows_of(selector: Selector) -> Rows {
-        let agent = Selected { agent: "a".into(), mode: Mode::Observe, selectors: vec![selector] };
+        let agent = Selected { agent: "a".into(), selectors: vec![selector] };
         rows(&Selection { agents: vec![agent], labelled_pods: false })
     }
 

@@ -27,6 +27,7 @@ use serde::{Deserialize, Serialize};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
+use super::Origin;
 use crate::{
     config::FileSink,
     journal::{JournalError, JournalHandle},
@@ -41,15 +42,6 @@ const RUNS: NonZeroUsize = NonZeroUsize::new(4_096).unwrap();
 /// Who may read: the owner, and the group of the directory's service.
 const MODE: u32 = 0o640;
 const NO_FOLLOW: i32 = nix::libc::O_NOFOLLOW;
-
-/// What stands in each line about the host.
-#[derive(Clone, Debug)]
-pub struct Origin {
-    pub sensor: String,
-    pub version: String,
-    pub host: String,
-    pub boot_id: String,
-}
 
 /// Why nothing is written.
 #[derive(Debug, thiserror::Error)]

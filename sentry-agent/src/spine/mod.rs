@@ -42,6 +42,7 @@ use crate::{
 };
 
 mod by_hand;
+mod configured;
 mod faults;
 mod life;
 mod members;
@@ -54,6 +55,7 @@ const TICK: Duration = Duration::from_millis(100);
 /// One sensor life on a machine.
 struct Sensor {
     world: World,
+    holder: Holder,
     registry: Arc<Registry>,
     actor: Actor,
     cases: mpsc::Sender<Case>,
@@ -112,6 +114,7 @@ impl Sensor {
         let sweep = Sweep::new(&registry);
         Self {
             world: world.clone(),
+            holder,
             registry,
             actor,
             cases,
@@ -124,6 +127,14 @@ impl Sensor {
             troubles,
             dir,
         }
+    }
+
+    /// What is read again is this, without the version.
+    fn configure(&self, lines: &str) {
+        let text = format!("version: 1\n{lines}\n");
+        let config = Config::parse(Path::new("c.yaml"), Some(&text), &Flags::default()).unwrap();
+        self.holder.replace(config);
+        self.registry.follow_policy();
     }
 
     /// The sensor is killed, and another one starts. What was in the journal's queue is written,
@@ -325,7 +336,7 @@ fn result(outcome: &v1::Outcome) -> &'static str {
     }
 }
 
-/// What came of a record that says nothing to detection.
+/// The event of a record that detection ignores.
 fn record(run: &Run, ring: event::Ring) -> event::Event {
     event::Event {
         id: String::new(),

@@ -12,7 +12,7 @@ fn a_run_is_watched_again() {
     let mut sensor = sensor.killed_and_started();
     let live = sensor.registry.live();
     assert_eq!(live.len(), 1);
-    assert_eq!((&live[0].id, live[0].mode), (&before.id, Mode::Enforce));
+    assert_eq!((&live[0].id, live[0].mode()), (&before.id, Mode::Enforce));
     assert_eq!(sensor.registry.of_process(pid).unwrap().id, before.id);
     assert_eq!(sensor.troubles, Vec::<String>::new());
     // And what it does from now on leads to acts.
@@ -110,7 +110,7 @@ fn a_run_that_only_its_group_shows_is_watched_as_unknown() {
     world.unload();
     let mut sensor = Sensor::on(&world);
     let run = sensor.registry.find("unknown").unwrap();
-    assert_eq!((&run.id, run.mode), (&before.id, Mode::Enforce), "its mark has the mode");
+    assert_eq!((&run.id, run.mode()), (&before.id, Mode::Enforce), "its mark has the mode");
     assert_eq!(sensor.troubles.len(), 1, "{:?}", sensor.troubles);
     assert_eq!(sensor.findings(), ["unknown-run"]);
     world.exit(pid);

@@ -13,6 +13,7 @@ use sentry_detect::{
     run::{Input, Output, machine::Over},
 };
 use sentry_proto::v1::{self, item::Item as Kind};
+use sentry_view::ConfigChanged;
 use tokio::sync::{mpsc, oneshot};
 
 use super::StageStats;
@@ -40,6 +41,8 @@ pub enum Case {
         /// The outcome of the last decision.
         reply: Option<oneshot::Sender<Outcome>>,
     },
+    /// Another policy holds.
+    Configured { change: ConfigChanged, noted: oneshot::Sender<()> },
     /// It ends, and its records are in: close the books.
     Over { run: Arc<Run>, over: Over },
 }
@@ -80,6 +83,11 @@ impl Actor {
                 if let (Some(reply), Some(outcome)) = (reply, outcome) {
                     let _gone = reply.send(outcome);
                 }
+            }
+            Case::Configured { change, noted } => {
+                self.ledger.note(Note::ConfigChanged(change));
+                self.ledger.settle();
+                let _gone = noted.send(());
             }
             Case::Over { run, over } => self.over(&run, over),
         }

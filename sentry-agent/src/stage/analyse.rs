@@ -95,8 +95,8 @@ fn analyse(turn: &Turn, whose: &Whose, enricher: &mut Enricher, to: &Analyse, st
                 if delivered { stats.handled(1) } else { stats.lost(1) }
             }
             Err(error) => {
-                // Not booked as delivered: the run's books stay open by one, and its report says
-                // so.
+                // Not booked as delivered: the run's books stay open by one, and its report shows
+                // that.
                 tracing::error!(%error, run.id = %whose.owner().run, "undecodable record");
                 stats.lost(1);
             }

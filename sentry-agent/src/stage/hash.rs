@@ -45,7 +45,7 @@ pub fn run(requests: &Requests, registry: &Registry, stats: &StageStats, token: 
 }
 
 /// A process that has executed something since may have executed the same file again, changed in
-/// between: so all that the kernel told of the run so far has to be known first.
+/// between: so everything that the kernel has recorded of the run has to be known first.
 fn confirmed(
     proven: Proven,
     executed: &Executed,

@@ -17,7 +17,7 @@ use crate::runs::Registry;
 
 /// Time between two looks at what is wanted.
 const PERIOD: Duration = Duration::from_millis(100);
-/// Time between two looks for members whose birth or end was not told.
+/// Time between two looks for members whose birth or end was not reported.
 const SWEEP: Duration = Duration::from_secs(10);
 /// Members looked at before the next look at what is wanted.
 const SWEEP_PART: usize = 256;
@@ -64,7 +64,7 @@ impl Sweep {
         if now >= self.due && !registry.live().is_empty() {
             self.due = now + SWEEP;
             self.members = registry.all_members();
-            // Who was born untold sits in a run's cgroup without a tag.
+            // A process whose birth was not reported sits in a run's cgroup without a tag.
             let skipped = registry.skipped();
             if skipped != self.skipped {
                 self.skipped = skipped;

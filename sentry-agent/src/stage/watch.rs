@@ -17,11 +17,11 @@ use crate::runs::{NEVER_ENTERED, Registry, Run};
 
 /// Time between two readings of the counters.
 pub const PERIOD: Duration = Duration::from_millis(100);
-/// A reading that comes this much later than it should is told of: a run that ran away meanwhile
-/// was not stopped.
+/// A reading that comes this much later than it should is logged: a run that ran away meanwhile was
+/// not stopped.
 const LATE: Duration = Duration::from_secs(1);
 /// Longest wait for the last records of a run to come out of the rings; its books stay open beyond
-/// it, and say so.
+/// it, which its report shows.
 const DRAIN: Duration = Duration::from_secs(5);
 
 /// Runs until cancelled.

@@ -1,4 +1,4 @@
-//! Inputs: good ones, and what becomes of them. The same seed gives the same inputs.
+//! Inputs: good ones, and mutations of them. The same seed gives the same inputs.
 
 use sentry_common::{
     abi::{RecordHeader, SCHEMA_VERSION},

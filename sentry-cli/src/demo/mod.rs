@@ -72,7 +72,7 @@ pub(super) fn agent(args: &DemoAgentArgs) -> Result<Exit, CliError> {
     worker::run(args)
 }
 
-/// Resolves when this process is told to end.
+/// Resolves when this process is asked to end.
 fn stop_signal() -> Result<impl Future<Output = ()>, CliError> {
     let listen =
         |kind| signal(kind).map_err(|source| CliError::System { what: "listen for signals", source });

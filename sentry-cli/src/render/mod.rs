@@ -25,6 +25,8 @@ pub(crate) mod run;
 
 pub(crate) mod status;
 
+pub(crate) mod config;
+
 pub(crate) mod table;
 
 use anstyle::{AnsiColor, Style};

@@ -4,6 +4,8 @@
 
 mod answers;
 
+mod config;
+
 mod query;
 
 mod run;

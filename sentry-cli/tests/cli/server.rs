@@ -35,6 +35,7 @@ pub(crate) struct Script {
     pub(crate) runs: Vec<v1::Run>,
     pub(crate) act: v1::ActReply,
     pub(crate) status: v1::StatusReply,
+    pub(crate) reload: v1::ReloadReply,
     /// Refuses every call with this message.
     pub(crate) refuse: Option<&'static str>,
 }
@@ -164,5 +165,9 @@ impl Control for Service {
 
     async fn status(&self, _request: Request<v1::StatusRequest>) -> Answer<v1::StatusReply> {
         Ok(Response::new(self.script.status.clone()))
+    }
+
+    async fn reload(&self, _request: Request<v1::ReloadRequest>) -> Answer<v1::ReloadReply> {
+        Ok(Response::new(self.script.reload.clone()))
     }
 }

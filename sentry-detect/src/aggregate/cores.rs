@@ -4,7 +4,7 @@ use hdrhistogram::Histogram;
 
 use super::window::{CAPACITY, Readings};
 
-/// Most that is told apart, in hundredths of a core: 1024 cores.
+/// Most that is distinguished, in hundredths of a core: 1024 cores.
 const HIGHEST: u64 = 102_400;
 const DIGITS: u8 = 2;
 // A count fits the histogram's cells.

@@ -107,6 +107,26 @@ impl Fate {
         }
     }
 
+    /// The mode of decisions from now on.
+    #[must_use]
+    pub fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    /// Has another mode hold for decisions from now on. What only would have been done in observe
+    /// mode counts for nothing then: the next finding has to reckon with what is.
+    pub fn set_mode(&mut self, mode: Mode) {
+        if mode == Mode::Enforce && self.mode == Mode::Observe {
+            self.in_flight.retain(|act| act.mode == Mode::Enforce);
+            self.standing = match self.still {
+                _ if self.life_before_kill.is_some() => Standing::Killed,
+                Stillness::Frozen => Standing::Frozen,
+                Stillness::Moving | Stillness::Unsure => Standing::Running,
+            };
+        }
+        self.mode = mode;
+    }
+
     /// An earlier sensor life has left it frozen.
     pub fn found_frozen(&mut self) {
         self.still = Stillness::Frozen;
@@ -168,7 +188,7 @@ impl Fate {
         self.decide(action, Mode::Enforce, None, origin, reason, now_unix_ns)
     }
 
-    /// Takes what became of a decision; true where the run was acted on. `signs`: how many signs of
+    /// Takes the outcome of a decision; true where the run was acted on. `signs`: how many signs of
     /// life there were by then.
     pub fn outcome(&mut self, outcome: &Outcome, signs: u64) -> bool {
         let Some(at) = self.in_flight.iter().position(|act| act.decision == outcome.decision) else {

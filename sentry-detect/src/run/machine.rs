@@ -48,10 +48,10 @@ pub enum Input<'a> {
     Found,
     /// Somebody decided: a person here or at the collector.
     Order { action: Action, origin: String, reason: String },
-    /// What became of a decision, and the members outside of the cgroup that stand still since.
+    /// The outcome of a decision, and the members outside of the cgroup that stand still since.
     Outcome { outcome: &'a Outcome, stopped: Vec<ProcessKey> },
-    /// Other thresholds hold from now on.
-    Settings(Settings),
+    /// Other thresholds, or another mode, hold from now on.
+    Settings { settings: Settings, mode: Mode },
     /// It was taken up from an earlier sensor life.
     Recovered(Recovered),
     /// Nobody is left in it, or its watch ends on purpose.
@@ -172,9 +172,12 @@ impl RunMachine {
                 return vec![Output::Decided(self.fate.by_hand(action, origin, reason, now_unix_ns))];
             }
             Input::Outcome { outcome, stopped } => return self.outcome(outcome, stopped),
-            Input::Settings(settings) => {
-                self.detector.set(settings.clone(), now_unix_ns);
-                self.settings = settings;
+            Input::Settings { settings, mode } => {
+                if settings != self.settings {
+                    self.detector.set(settings.clone(), now_unix_ns);
+                    self.settings = settings;
+                }
+                self.fate.set_mode(mode);
             }
             Input::Recovered(recovered) => self.recovered(recovered),
             Input::Over(over) => return self.over(over, now_unix_ns),
@@ -185,6 +188,18 @@ impl RunMachine {
             }
         }
         Vec::new()
+    }
+
+    /// The mode of decisions from now on.
+    #[must_use]
+    pub fn mode(&self) -> Mode {
+        self.fate.mode()
+    }
+
+    /// Its thresholds.
+    #[must_use]
+    pub fn settings(&self) -> &Settings {
+        &self.settings
     }
 
     #[must_use]

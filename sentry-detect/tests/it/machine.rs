@@ -156,10 +156,53 @@ fn a_run_that_is_let_go_is_thawed_first() {
 #[test]
 fn other_thresholds_hold_at_once() {
     let mut run = machine(Mode::Enforce, true, None);
-    run.step(Input::Settings(settings(|limits| limits.spawn_storm.net_processes = 600)), START);
+    let mode = Mode::Enforce;
+    let settings_of = |settings| Input::Settings { settings, mode };
+    run.step(settings_of(settings(|limits| limits.spawn_storm.net_processes = 600)), START);
     assert_eq!(storm(&mut run, 100, 500), []);
-    run.step(Input::Settings(settings(|limits| limits.exec_loop.hold_ms = 500)), START + 200 * MS);
+    run.step(settings_of(settings(|limits| limits.exec_loop.hold_ms = 500)), START + 200 * MS);
     assert_eq!(actions(&decided(storm(&mut run, 300, 500))), [Action::Freeze, Action::Kill]);
+}
+
+#[test]
+fn a_stricter_mode_reckons_with_what_is_and_not_with_what_would_have_been() {
+    let enforce = |run: &mut RunMachine| {
+        let settings = run.settings().clone();
+        run.step(Input::Settings { settings, mode: Mode::Enforce }, START)
+    };
+    // The ladder has outcomes, or is still in flight.
+    for has_outcomes in [true, false] {
+        let mut run = machine(Mode::Observe, true, None);
+        let would = decided(storm(&mut run, 100, 500));
+        assert_eq!(actions(&would), [Action::Freeze, Action::Kill]);
+        if has_outcomes {
+            would.iter().for_each(|decision| drop(end(&mut run, decision, OutcomeKind::WouldApply)));
+        }
+        assert_eq!(enforce(&mut run), []);
+        would.iter().for_each(|decision| drop(end(&mut run, decision, OutcomeKind::WouldApply)));
+        let does = decided(storm(&mut run, 2_000, 1_500));
+        assert_eq!(actions(&does), [Action::Freeze, Action::Kill], "{has_outcomes}");
+        assert!(does.iter().all(|decision| decision.mode == Mode::Enforce));
+    }
+    let mut run = machine(Mode::Observe, true, None);
+    let freeze = order(&mut run, Action::Freeze);
+    end(&mut run, &freeze, OutcomeKind::Applied);
+    enforce(&mut run);
+    storm(&mut run, 100, 0);
+    assert_eq!(actions(&decided(storm(&mut run, 200, 500))), [Action::Kill], "it stands still already");
+}
+
+#[test]
+fn a_milder_mode_leaves_what_was_done() {
+    let mut run = machine(Mode::Enforce, true, None);
+    let ladder = decided(storm(&mut run, 100, 500));
+    end(&mut run, &ladder[0], OutcomeKind::Applied);
+    let settings = run.settings().clone();
+    run.step(Input::Settings { settings, mode: Mode::Observe }, START);
+    assert_eq!((run.mode(), run.state()), (Mode::Observe, State::Frozen));
+    end(&mut run, &ladder[1], OutcomeKind::Failed { why: "busy".to_owned() });
+    let next = decided(storm(&mut run, 2_000, 1_500));
+    assert!(next.iter().all(|decision| decision.mode == Mode::Observe), "{next:?}");
 }
 
 #[test]

@@ -30,6 +30,8 @@ enum Happens {
     Enter,
     /// The watch is ended on purpose.
     Untag,
+    /// Another mode holds.
+    Mode(Mode),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -75,7 +77,7 @@ struct World {
     alive: u64,
     /// At least one of them stands still because of an act.
     frozen: bool,
-    /// Somebody was told that nobody thaws it.
+    /// It was reported that nobody thaws it.
     left_frozen: bool,
     released: bool,
     /// Everything that came out.
@@ -168,6 +170,10 @@ impl World {
                 Some(Case::Over(over)) => self.over(over, ends),
                 None => {}
             },
+            Happens::Mode(mode) => {
+                let settings = self.machine.settings().clone();
+                self.step(Input::Settings { settings, mode });
+            }
             Happens::Exit => self.alive = 0,
             Happens::Enter if !self.is_ended() => {
                 self.alive += 1;
@@ -278,6 +284,10 @@ fn modes() -> impl Strategy<Value = Mode> {
     prop_oneof![Just(Mode::Enforce), Just(Mode::Observe)]
 }
 
+fn happens_in_changing_modes() -> impl Strategy<Value = Happens> {
+    prop_oneof![8 => happens(), 1 => modes().prop_map(Happens::Mode)]
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 512, ..ProptestConfig::default() })]
 
@@ -296,6 +306,26 @@ proptest! {
             }
             // A ladder that is in flight is not decided again.
             let kills = |decision: &Decision| decision.action == Action::Kill && decision.finding.is_some();
+            prop_assert!(world.in_flight(kills) <= 1, "{what:?}");
+        }
+    }
+
+    #[test]
+    fn the_same_holds_while_the_mode_changes(
+        mode in modes(), owned in any::<bool>(), all in prop::collection::vec(happens_in_changing_modes(), 0..60),
+    ) {
+        let mut world = World::new(mode, owned);
+        for what in all {
+            world.happens(what);
+            let phase = world.machine.phase();
+            prop_assert!(!world.frozen || world.alive == 0 || world.has_owner(), "{what:?}: {phase:?}");
+            let acts = |decision: &Decision| decision.mode == Mode::Enforce && decision.action != Action::Observe;
+            if world.in_flight(acts) == 0 && phase != Phase::Ended {
+                prop_assert!(world.justified().contains(&phase), "{what:?}: {phase:?} after {:?}", world.last);
+            }
+            let kills = |decision: &Decision| {
+                acts(decision) && decision.action == Action::Kill && decision.finding.is_some()
+            };
             prop_assert!(world.in_flight(kills) <= 1, "{what:?}");
         }
     }

@@ -62,7 +62,7 @@ fn load_program(program: &mut Program, hook: &Hook, btf: &Btf) -> Result<(), Pro
 
 /// Loads the programs of these hooks, which are all of one object, as many at a time as there are
 /// processors: the kernel verifies each within the call, and that is most of a sensor's start. What
-/// became of each, in the same order.
+/// happened to each, in the same order.
 pub(super) fn load_programs(
     ebpf: &mut Ebpf,
     hooks: &[&'static Hook],

@@ -1,4 +1,4 @@
-//! What the hooks of each fact do not tell. `sentry doctor`, every report and `docs/hooks.md` say
+//! What the hooks of each fact do not report. `sentry doctor`, every report and `docs/hooks.md` say
 //! it.
 
 use sentry_common::fact::Fact;
@@ -138,7 +138,7 @@ pub const fn lost(fact: Fact, tier: Tier) -> Lost {
         Fact::IoRing => Some("refused rings"),
         Fact::IoOperation => split(
             tier,
-            Some("the request itself: what it does is told like any other act"),
+            Some("the request itself: what it does is reported like any other act"),
             Some(
                 "its result; the object: only the path that the program passed, of a rename the old one; requests that \
              move data",

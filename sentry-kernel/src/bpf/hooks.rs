@@ -253,7 +253,7 @@ mod tests {
                     || ALONG.iter().any(|(on, along, _)| *on == tier && along == fact);
                 assert!(
                     seen || lost(*fact, tier).is_some(),
-                    "{} is not seen on tier {}, and nothing says so",
+                    "{} is not seen on tier {}, and no limit names it",
                     fact.name(),
                     tier.letter()
                 );

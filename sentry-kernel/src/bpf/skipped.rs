@@ -2,8 +2,8 @@
 //!
 //! A tracing program is not called on a processor where it has been interrupted: by a tracepoint or
 //! trampoline within itself, or, where the kernel preempts it, by another task that comes to the
-//! same hook meanwhile (`bpf_prog_inc_misses_counter`, 5.12+). The act is then not told, and only
-//! this count says so.
+//! same hook meanwhile (`bpf_prog_inc_misses_counter`, 5.12+). The act is then not recorded, and
+//! only this count shows it.
 
 use super::fdinfo;
 

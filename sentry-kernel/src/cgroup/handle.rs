@@ -252,7 +252,7 @@ impl Cgroup {
         CgroupError::Format { path: self.path().join(name), field }
     }
 
-    /// `what` failed on `below`; a group that was removed is told apart from a file this kernel
+    /// `what` failed on `below`; a group that was removed is distinguished from a file this kernel
     /// does not have.
     pub(super) fn file_error(&self, what: &'static str, below: &Path, source: io::Error) -> CgroupError {
         let names_this = below.as_os_str().as_bytes().iter().filter(|byte| **byte == b'/').count() == 0;

@@ -1,5 +1,5 @@
 //! Whose a run's group is, written on the group itself: an extended attribute that lives as long as
-//! the group does, whatever becomes of the sensor's files. Only who may write to the group's
+//! the group does, whatever happens to the sensor's files. Only who may write to the group's
 //! directory can set it, which is root.
 //!
 //! `user.agentsentry` = `<word> <state directory>`; the word is the run's mode, `observe` or

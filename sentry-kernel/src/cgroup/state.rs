@@ -18,7 +18,7 @@ use super::{Cgroup, CgroupError, CgroupEvents, files, handle::is_unsupported};
 const FIRST_PAUSE: Duration = Duration::from_micros(100);
 
 /// The kernel announces changes of `cgroup.events` at most every 10 ms, so a wait re-reads sooner
-/// than it is told.
+/// than that.
 const LONGEST_PAUSE: Duration = Duration::from_millis(4);
 
 /// Processes that are signalled per turn where `cgroup.kill` is missing; bounds the descriptors in

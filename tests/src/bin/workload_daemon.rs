@@ -1,5 +1,5 @@
 //! `workload_daemon serve SOCKET`: listens, starts `workload_daemon branch` once the file SOCKET.go
-//! is there and says so in SOCKET.gone, then starts it for each connection, which it holds until
+//! is there, makes SOCKET.gone, then starts it for each connection, which it holds until
 //! that has ended. `workload_daemon ask SOCKET`: makes SOCKET.go, waits for SOCKET.gone, connects,
 //! and waits until the other side is done. `workload_daemon branch`: starts `workload_daemon leaf`,
 //! which does nothing.

@@ -2,7 +2,7 @@
 //! `workload_forkbomb UID idle FILE`: the same program and user doing nothing; its pid is in FILE.
 //!
 //! Fenced before it starts: it becomes an unprivileged user of its own that may have LIMIT
-//! processes, and every one of them ends by SIGALRM when the seconds are over, whatever becomes of
+//! processes, and every one of them ends by SIGALRM when the seconds are over, whatever happens to
 //! the test.
 #![expect(unsafe_code, reason = "it does by system call what agents do")]
 

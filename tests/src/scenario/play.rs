@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{capability, programs, sensor::Sensor, supervised::Order, wait};
 
-/// What came of a scenario.
+/// The result of a scenario.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
     Seen,

@@ -136,7 +136,7 @@ fn with_variable(words: &mut Words<'_>) -> Result<(), Failure> {
     Ok(())
 }
 
-/// `COPY PROGRAM`: with a copy of a library of this program, which the linker is told to load
+/// `COPY PROGRAM`: with a copy of a library of this program, which the linker has to load
 /// first.
 fn preloaded(words: &mut Words<'_>) -> Result<(), Failure> {
     let (copy, program) = (words.path()?, words.path()?);

@@ -149,7 +149,7 @@ fn watch(words: &mut Words<'_>) -> Result<(), Failure> {
     Ok(())
 }
 
-/// `COMMAND`: one that gives no descriptor, with zeroes for attributes; what comes of it does not
+/// `COMMAND`: one that gives no descriptor, with zeroes for attributes; its result does not
 /// matter.
 fn bpf(words: &mut Words<'_>) -> Result<(), Failure> {
     let attributes = [0_u64; 16];
@@ -173,7 +173,7 @@ fn perf_open(_words: &mut Words<'_>) -> Result<(), Failure> {
     Ok(())
 }
 
-/// `FILE`: which is no module, so that the kernel refuses it.
+/// `FILE`: not a module, so that the kernel refuses it.
 fn load_module(words: &mut Words<'_>) -> Result<(), Failure> {
     use std::os::fd::AsRawFd as _;
     let file = std::fs::File::open(words.path()?)?;

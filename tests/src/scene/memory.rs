@@ -85,7 +85,7 @@ fn unlink_from_fault(words: &mut Words<'_>) -> Result<(), Failure> {
         std::thread::scope(|scope| -> Result<(), Failure> {
             let filled = scope.spawn(|| -> std::io::Result<usize> {
                 std::io::Read::read_exact(&mut &faults, &mut [0; 32])?;
-                // Where to, where from, how much, how, and what came of it.
+                // Where to, where from, how much, how, and the result.
                 let mut copy = [place, content.as_ptr() as u64, length, 0, 0];
                 // SAFETY: the content and the list live until the call is over.
                 unsafe { raw::call(libc::SYS_ioctl, &[number, COPY, copy.as_mut_ptr() as usize]) }

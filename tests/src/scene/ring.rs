@@ -112,7 +112,7 @@ impl Ring {
 
     /// One operation, to its end; its result.
     fn run(&self, entry: Entry) -> IoResult<usize> {
-        // SAFETY: the mapping has room for the one entry, and the kernel has not been told of it
+        // SAFETY: the mapping has room for the one entry, and the kernel does not know of it
         // yet.
         unsafe { self.entries.write(entry) };
         self.at(self.parameters.sq[6]).store(0, Ordering::Relaxed);

@@ -27,7 +27,7 @@ pub(super) fn command(mut kernels: Vec<String>, as_json: bool) -> Result<ExitCod
         }
     }
     if rows.is_empty() {
-        bail!("no cost was told; see the logs of the kernels");
+        bail!("no cost was printed; see the logs of the kernels");
     }
     if as_json {
         let rows: Vec<Value> =

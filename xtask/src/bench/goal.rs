@@ -1,4 +1,4 @@
-//! The goals and what became of them.
+//! The goals, and whether they were reached.
 
 use std::fmt;
 

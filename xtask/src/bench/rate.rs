@@ -30,7 +30,7 @@ const FLOOD: u64 = 300_000;
 /// Rate at which wake-ups are counted.
 const BUSY: u64 = 100_000;
 
-/// What became of one run.
+/// The result of one run.
 struct Outcome {
     per_second: f64,
     delivered: f64,

@@ -28,7 +28,7 @@ const OWN: [(&str, &[&str]); 11] = [
     ("sentry-proto", &["sentry-common", "sentry-detect", "sentry-view"]),
     ("sentry-private", &[]),
     ("sentry-story", &["sentry-detect", "sentry-proto", "sentry-view"]),
-    ("sentry-view", &[]),
+    ("sentry-view", &["sentry-common"]),
     ("sentry-service", &[]),
     ("sentry-kernel", &["sentry-common", "sentry-detect", "sentry-service"]),
     (

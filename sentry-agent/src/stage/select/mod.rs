@@ -28,7 +28,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{StageStats, act::Case};
 use crate::{
-    config::{Config, Current},
+    config::{Current, Policy},
     container::{self, Facts},
     digest::{self, Readers},
     runs::{Registry, Run, RunError, Start, candidates::Standing},
@@ -80,7 +80,7 @@ pub struct Select {
     pub cases: mpsc::Sender<Case>,
     pub selecting: Arc<Selecting>,
     /// For the selectors, which can change.
-    pub config: Current,
+    pub policy: Current,
 }
 
 /// A queue of questions.
@@ -131,7 +131,7 @@ impl Select {
 struct Turn {
     stage: Select,
     /// Whose selectors are in the kernel; `None` at first.
-    config: Option<Arc<Config>>,
+    policy: Option<Arc<Policy>>,
     selection: Arc<Selection>,
     discover: Discover,
     /// Undecided, and since when.
@@ -149,7 +149,7 @@ impl Turn {
     fn new(stage: Select) -> Self {
         Self {
             stage,
-            config: None,
+            policy: None,
             selection: Arc::default(),
             discover: Discover::Off,
             later: Vec::new(),
@@ -163,11 +163,11 @@ impl Turn {
 
     /// What is due beside the questions.
     fn go_on(&mut self) {
-        let config = self.stage.config.get();
-        if !self.config.as_ref().is_some_and(|known| Arc::ptr_eq(known, &config)) {
-            self.selection = Arc::new(config.selection());
-            self.discover = config.discover;
-            self.config = Some(config);
+        let policy = self.stage.policy.get();
+        if !self.policy.as_ref().is_some_and(|known| Arc::ptr_eq(known, &policy)) {
+            self.selection = Arc::clone(&policy.selection);
+            self.discover = policy.discover;
+            self.policy = Some(policy);
             self.scan_due = Instant::now();
             self.refused.clear();
             if let Err(error) = self.stage.registry.select(&self.selection) {
@@ -240,12 +240,12 @@ impl Turn {
                 None => self.let_go(asked.tag),
             },
             Decision::Later => self.later.push((asked, since)),
-            Decision::Selected { agent, mode, why } => {
+            Decision::Selected { agent, why } => {
                 let command = match &asked.why {
                     Why::Made(_) => Vec::new(),
                     Why::Executed(executed) => executed.command(),
                 };
-                let start = Start { name: agent, mode, uid: 0, command, selected_by: why };
+                let start = Start { name: agent, mode: Mode::Observe, uid: 0, command, selected_by: why };
                 self.admit(&asked, &below, start);
             }
         }
@@ -281,9 +281,9 @@ impl Turn {
         let path = below.map(|below| path_of(&below)).unwrap_or_default();
         let selection = Arc::clone(&self.selection);
         match decide_execution(&selection, &path, executed, &facts, &mut self.readers) {
-            Decision::Selected { agent, mode, why } => {
+            Decision::Selected { agent, why } => {
                 let command = executed.command();
-                Some(Start { name: agent, mode, uid: 0, command, selected_by: why })
+                Some(Start { name: agent, mode: Mode::Observe, uid: 0, command, selected_by: why })
             }
             Decision::Unselected | Decision::Later => None,
         }

@@ -2,7 +2,10 @@
 //! nobody selected.
 
 use super::*;
-use crate::select::{Selector, known};
+use crate::{
+    runs::DISCOVERED,
+    select::{Selector, known},
+};
 
 impl Turn {
     /// Watches what is selected and not watched; looks for agents that nobody selected.
@@ -29,11 +32,11 @@ impl Turn {
             let mut facts = self.facts(&below);
             facts.complete = true;
             let decision = self.selection.decide(&path_of(&below), None, &facts);
-            if let Decision::Selected { agent, mode, why } = decision
+            if let Decision::Selected { agent, why } = decision
                 && self.tag(
                     id,
                     &below,
-                    Start { name: agent, mode, uid: 0, command: Vec::new(), selected_by: why },
+                    Start { name: agent, mode: Mode::Observe, uid: 0, command: Vec::new(), selected_by: why },
                 )
             {
                 watched.insert(id);
@@ -76,7 +79,7 @@ impl Turn {
                         mode: Mode::Observe,
                         uid: 0,
                         command: process.argv.clone(),
-                        selected_by: format!("discovered: {executable} is known as {agent}"),
+                        selected_by: format!("{DISCOVERED}{executable} is known as {agent}"),
                     };
                     if self.tag(id, &process.cgroup, start) {
                         watched.insert(id);
@@ -102,9 +105,13 @@ impl Turn {
         let path = path_of(&process.cgroup);
         let selection = Arc::clone(&self.selection);
         match decide_execution(&selection, &path, &executed, &facts, &mut self.readers) {
-            Decision::Selected { agent, mode, why } => {
-                Some(Start { name: agent, mode, uid: 0, command: process.argv.clone(), selected_by: why })
-            }
+            Decision::Selected { agent, why } => Some(Start {
+                name: agent,
+                mode: Mode::Observe,
+                uid: 0,
+                command: process.argv.clone(),
+                selected_by: why,
+            }),
             Decision::Unselected | Decision::Later => None,
         }
     }

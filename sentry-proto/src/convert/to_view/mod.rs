@@ -7,8 +7,8 @@ mod number;
 mod run;
 
 use sentry_view::{
-    Agent, Decision, DecisionType, Exact, Finding, FindingType, Outcome, OutcomeType, Tally, Term,
-    time::rfc3339,
+    Agent, ConfigReload, ConfigReloadType, Decision, DecisionType, Exact, Finding, FindingType, KeyChange,
+    Outcome, OutcomeType, Tally, Term, time::rfc3339,
 };
 
 pub use endpoint::endpoint_text;
@@ -93,6 +93,21 @@ impl From<&v1::Outcome> for Outcome {
 impl From<&v1::Tally> for Tally {
     fn from(tally: &v1::Tally) -> Self {
         Self { what: tally.what.clone(), count: tally.count }
+    }
+}
+
+impl From<v1::ReloadReply> for ConfigReload {
+    fn from(reply: v1::ReloadReply) -> Self {
+        let v1::ReloadReply { changed, needs_restart, errors } = reply;
+        let changed = changed.into_iter().map(KeyChange::from).collect();
+        Self { of: ConfigReloadType::ConfigReload, changed, needs_restart, errors }
+    }
+}
+
+impl From<v1::KeyChange> for KeyChange {
+    fn from(change: v1::KeyChange) -> Self {
+        let v1::KeyChange { key, before, after } = change;
+        Self { key, before, after }
     }
 }
 

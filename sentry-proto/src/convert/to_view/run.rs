@@ -83,25 +83,11 @@ impl From<&v1::Run> for RunEnd {
 
 impl From<&v1::Run> for Counters {
     fn from(run: &v1::Run) -> Self {
-        Self {
-            execs: run.execs,
-            processes_born: run.processes_born,
-            processes_entered: run.processes_entered,
-            processes_ended: run.processes_ended,
-            connects: run.connects,
-            sends: run.sends,
-            opens: run.opens,
-            opens_for_write: run.opens_for_write,
-            creates: run.creates,
-            unlinks: run.unlinks,
-            renames: run.renames,
-            cgroup_moves: run.cgroup_moves,
-            findings: run.findings,
-        }
+        Self::new(&run.counts(), run.findings)
     }
 }
 
-/// What a run's message says of its record; what became of it in a store is not in there.
+/// What a run's message says about its record; what a store has of it is not in there.
 impl From<&v1::Run> for Record {
     fn from(run: &v1::Run) -> Self {
         Self {
