@@ -47,6 +47,9 @@ use sentry_agent::runs::bounded;
 const BACK_WITHIN: Duration = Duration::from_secs(30);
 /// How long a run that finds no room waits for some.
 const ROOM_WITHIN: Duration = Duration::from_secs(3);
+/// Events that are read for the report while a person waits for the prompt; of more, `sentry report`
+/// tells.
+const READ_AT_END: u64 = 100_000;
 /// Between two times that it asks.
 const ASK_EVERY: Duration = Duration::from_millis(100);
 
@@ -200,7 +203,12 @@ async fn finish(client: &mut Client, run: &str, args: &RunArgs) -> Result<bool, 
     } else {
         Origin::default()
     };
-    show(&story::told(client, &report, &origin, false).await?, args)?;
+    let view = if events(&report) > READ_AT_END {
+        origin.report(&report)
+    } else {
+        story::told(client, &report, &origin, false).await?
+    };
+    show(&view, args)?;
     let kills: Vec<&str> = report
         .outcomes
         .iter()
@@ -216,6 +224,13 @@ async fn finish(client: &mut Client, run: &str, args: &RunArgs) -> Result<bool, 
         matches!(item, Item::Decision(decision)
             if decision.origin.starts_with("detector:") && kills.contains(&decision.id.as_str()))
     }))
+}
+
+/// How many events the sensor has of the run.
+fn events(report: &v1::Report) -> u64 {
+    let run = report.run.as_ref();
+    let rings = run.map(|run| [&run.critical, &run.bulk]).into_iter().flatten();
+    rings.flatten().map(|ring| ring.delivered).sum()
 }
 
 fn show(report: &Report, args: &RunArgs) -> Result<(), CliError> {

@@ -1,7 +1,7 @@
 //! Where the journal goes beside the collector's stream: one file a sink.
 //!
-//! A sink reads the journal from a position of its own and ends when its token is cancelled and what
-//! was committed by then is written.
+//! A sink reads the journal from a position of its own and ends when its token is cancelled and
+//! what was committed by then is written.
 
 pub mod file;
 

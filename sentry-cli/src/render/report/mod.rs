@@ -32,15 +32,21 @@ pub(super) use record::limits;
 
 pub(crate) fn text(report: &Report, form: Form) -> String {
     let nothing = Activity::default();
-    let activity = report.activity.as_ref().unwrap_or(&nothing);
+    let known = report.activity.as_ref();
+    let activity = known.unwrap_or(&nothing);
     let mut out = head::text(report, activity, form);
     out.push_str(&record::books(report));
     out.push_str(&findings(report));
-    out.push_str(&changes::text(activity, form));
-    out.push_str(&calls::text(activity, form));
-    out.push_str(&executed::text(&report.executed, report.executed_unlisted));
-    out.push_str(&network::sensitive(activity, form));
-    out.push_str(&network::text(activity, form));
+    if known.is_some() {
+        out.push_str(&changes::text(activity, form));
+        out.push_str(&calls::text(activity, form));
+        out.push_str(&executed::text(&report.executed, report.executed_unlisted));
+        out.push_str(&network::sensitive(activity, form));
+        out.push_str(&network::text(activity, form));
+    } else {
+        out.push_str(&executed::text(&report.executed, report.executed_unlisted));
+        out.push_str(&unread(report));
+    }
     out.push_str(&acts(report));
     out.push_str(&calls::left(activity, form));
     out.push_str(&calls::own(activity, form));
@@ -48,6 +54,14 @@ pub(crate) fn text(report: &Report, form: Form) -> String {
     out.push_str(&record::limits(&report.limits));
     out.push_str(&next(report, activity, form));
     out
+}
+
+/// Where nobody read the events of the run.
+fn unread(report: &Report) -> String {
+    let Some(run) = &report.run else { return String::new() };
+    let id = short(&run.id);
+    let text = format!("too many events to read here; `sentry report {id}` shows calls, files and network");
+    format!("{}  {text}\n", paint(BOLD, "Not shown"))
 }
 
 /// Only the tree of processes, below a head that says whose it is.
