@@ -47,8 +47,8 @@ use sentry_agent::runs::bounded;
 const BACK_WITHIN: Duration = Duration::from_secs(30);
 /// How long a run that finds no room waits for some.
 const ROOM_WITHIN: Duration = Duration::from_secs(3);
-/// Events that are read for the report while a person waits for the prompt; of more, `sentry report`
-/// tells.
+/// Events that are read for the report while a person waits for the prompt; `sentry report` reads
+/// any number.
 const READ_AT_END: u64 = 100_000;
 /// Between two times that it asks.
 const ASK_EVERY: Duration = Duration::from_millis(100);

@@ -166,7 +166,8 @@ fn a_flood_costs_the_run_that_makes_it() {
 
 #[test]
 fn a_quiet_run_is_read_while_another_floods() {
-    /// Records of the flood while the quiet run is looked at; a queue for all would be full of them.
+    /// Records of the flood while the quiet run is looked at: a queue for all would be full of
+    /// them.
     const FLOOD: u64 = 100_000;
     const QUIET: usize = 500;
     require!("root");

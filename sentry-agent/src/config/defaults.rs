@@ -2,6 +2,8 @@
 
 use sentry_detect::rule::settings::Limits;
 
+use super::scalar::mib;
+
 /// Read when no file is named; it may be missing.
 pub const CONFIG_FILE: &str = "/etc/agentsentry/config.yaml";
 pub const STATE_DIR: &str = "/var/lib/agentsentry";
@@ -62,10 +64,6 @@ const fn row(depth: usize, key: &'static str, value: fn() -> String, comment: &'
 
 const fn optional(depth: usize, key: &'static str, value: fn() -> String, comment: &'static str) -> Row {
     Row { depth, key, value, comment, optional: true }
-}
-
-pub(super) fn mib(bytes: u64) -> String {
-    format!("{} MiB", bytes >> 20)
 }
 
 const TABLE: &[Row] = &[

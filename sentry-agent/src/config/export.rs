@@ -6,10 +6,7 @@ use std::path::PathBuf;
 use sentry_service::keys;
 use serde::Deserialize;
 
-use super::{
-    defaults,
-    scalar::{AbsolutePath, StoreBytes},
-};
+use super::scalar::{AbsolutePath, StoreBytes, mib};
 
 /// Where items go beside the collector.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -38,7 +35,7 @@ keys! {
             || "where events and findings are written as [lines of OCSF](#a-file-of-ocsf-lines), beside the collector"
                 .into()]
         max_bytes: Option<StoreBytes>,
-            || defaults::mib(FILE_BYTES),
+            || mib(FILE_BYTES),
             || "a file that would be larger becomes the first of the older ones".into();
         keep: Option<u8>,
             || format!("`{FILES_KEPT}`"),
@@ -59,7 +56,7 @@ impl From<FileKeys> for FileSink {
 
 /// As it stands in the example.
 pub(super) fn example() -> String {
-    let max_bytes = defaults::mib(FILE_BYTES);
+    let max_bytes = mib(FILE_BYTES);
     format!(
         "
 # Beside the collector: events and findings as lines of OCSF in a file.

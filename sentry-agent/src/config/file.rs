@@ -13,7 +13,7 @@ use serde_saphyr::Spanned;
 
 use super::{
     Endpoint, Export, defaults,
-    scalar::{AbsolutePath, Identifier, MAX_IDENTIFIER, RingBytes, StoreBytes},
+    scalar::{AbsolutePath, Identifier, MAX_IDENTIFIER, RingBytes, StoreBytes, mib},
     select::MatchFile,
 };
 use crate::AgentName;
@@ -77,11 +77,11 @@ keys! {
     #[derive(Default)]
     pub(super) struct JournalFile {
         spool_bytes: Option<StoreBytes>,
-            || defaults::mib(defaults::SPOOL_BYTES),
+            || mib(defaults::SPOOL_BYTES),
             || "items that wait for the collector, or all without one; what does not fit becomes a Gap, first of the run \
                 that has most, while that is more than an eighth, then the oldest".into();
         keep_bytes: Option<StoreBytes>,
-            || defaults::mib(defaults::KEEP_BYTES),
+            || mib(defaults::KEEP_BYTES),
             || "history for `events`, `findings`, `report`; the oldest goes first, of a run that has more than an eighth \
                 before all others".into();
     }
@@ -91,10 +91,10 @@ keys! {
     #[derive(Default)]
     pub(super) struct RingsFile {
         critical_bytes: Option<RingBytes>,
-            || defaults::mib(defaults::CRITICAL_BYTES.into()),
+            || mib(defaults::CRITICAL_BYTES.into()),
             || "process and cgroup records; a power of two".into();
         bulk_bytes: Option<RingBytes>,
-            || defaults::mib(defaults::BULK_BYTES.into()),
+            || mib(defaults::BULK_BYTES.into()),
             || "file and network records; a power of two".into();
     }
 }

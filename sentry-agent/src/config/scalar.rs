@@ -149,3 +149,8 @@ impl<'de> Deserialize<'de> for Bytes {
         })
     }
 }
+
+/// A size as a person writes it.
+pub(super) fn mib(bytes: u64) -> String {
+    format!("{} MiB", bytes >> 20)
+}
