@@ -74,6 +74,7 @@ pub(crate) fn copy<T: Copy>(address: *const u8) -> T {
 /// Declares what `address` points to: `bpf_rdonly_cast(address, type_id)`, which the verifier
 /// replaces by a move. The loader writes the function's number into the instruction ([`CAST`]).
 #[inline(always)]
+#[expect(clippy::pointers_in_nomem_asm_block, reason = "the address gets a type; nothing is read from it")]
 fn cast(address: *const u8, type_id: u32) -> *const u8 {
     let typed: *const u8;
     // SAFETY: a call as any helper's: arguments in r1 and r2, the result in r0, r1 to r5 are lost.
