@@ -139,7 +139,7 @@ pub struct Call {
     pub read: Vec<String>,
     /// Paths that it read beyond those listed.
     pub read_unlisted: u64,
-    /// Numbers of its findings are in the findings themselves; here are their ids.
+    /// Ids of the findings whose evidence is of this call.
     pub findings: Vec<String>,
 }
 
