@@ -80,7 +80,7 @@ fn installed_packages_serve_members_of_the_group_and_leave_nothing_when_purged()
     assert_eq!(ran.succeeded("enabled"), "enabled\nenabled");
     assert_eq!(ran.succeeded("verify"), "");
     let ada = ran.succeeded("ada");
-    assert!(ada.starts_with("ada\n") && ada.contains("Agent hers ran"), "{ada}");
+    assert!(ada.starts_with("ada\n") && ada.contains("hers ended 0 after"), "{ada}");
     assert_eq!(ran.succeeded("reload"), "");
     let (code, runaway) = ran.step("runaway");
     assert!(
@@ -203,7 +203,7 @@ fn an_upgrade_keeps_runs_watched_and_what_was_configured() {
     assert_eq!((state("killed", "long"), state("killed", "short")), (vec!["running"], vec!["ended"]));
     for run in ["long", "short"] {
         let report = ran.succeeded(run);
-        assert!(report.contains(&format!("Agent {run} ran")), "{report}");
+        assert!(report.contains(&format!("{run} ended")), "{report}");
     }
     assert!(ran.succeeded("ledger").contains("verified"));
 }

@@ -49,8 +49,8 @@ fn the_units_start_and_ordinary_users_and_root_run_agents() {
     assert_eq!(ran.succeeded("active"), "active\nactive");
     assert_eq!(ran.succeeded("restarts"), "NRestarts=0\n\nNRestarts=0");
     let (root, ada) = (ran.succeeded("root"), ran.succeeded("ada"));
-    assert!(root.starts_with("root\n") && root.contains("Agent rooted ran"), "{root}");
-    assert!(ada.starts_with("ada\n") && ada.contains("Agent hers ran"), "{ada}");
+    assert!(root.starts_with("root\n") && root.contains("rooted ended 0 after"), "{root}");
+    assert!(ada.starts_with("ada\n") && ada.contains("hers ended 0 after"), "{ada}");
     assert!(ran.succeeded("health").starts_with("Sensor serving"), "{}", ran.succeeded("health"));
     let collected = ran.succeeded("collected");
     assert!(collected.contains("rooted") && collected.contains("hers"), "{collected}");
@@ -138,7 +138,7 @@ fn a_sensor_and_a_collector_that_stand_still_are_restarted_and_frozen_runs_stay_
     assert!(acts.iter().all(|(code, _)| *code == 0), "{acts:?}");
     assert_eq!(ran.succeeded("beats"), "0\n\n0");
     let (code, ends) = ran.step("ends");
-    assert!(code == 7 && ends.contains("Agent ends ran"), "{ends}");
+    assert!(code == 7 && ends.contains("ends ended"), "{ends}");
     let why = ran.succeeded("why");
     assert_eq!(why.matches("Watchdog timeout").count(), 2, "{why}");
     let agents = ran.succeeded("agents");
@@ -223,7 +223,7 @@ fn a_run_that_ends_while_the_sensor_is_away_is_reported_when_it_is_back() {
     assert_eq!(is_frozen.split_whitespace().collect::<Vec<_>>(), ["1", "0", "1", "1"]);
     let (code, long) = ran.step("long");
     assert_eq!(code, 7);
-    assert!(long.contains("Agent long ran") && long.contains("it ended while the sensor was away"), "{long}");
+    assert!(long.contains("long ended while the sensor was away"), "{long}");
     let agents = ran.succeeded("agents");
     let state = |name: &str| agents.lines().find(|line| line.contains(name)).unwrap_or_default();
     assert!(state("long").contains("ended") && state("still").contains("frozen"), "{agents}");
@@ -232,7 +232,7 @@ fn a_run_that_ends_while_the_sensor_is_away_is_reported_when_it_is_back() {
     let (code, still) = ran.step("still");
     assert_eq!(code, 137);
     let said = "the sensor stops and run";
-    assert!(still.contains(said) && still.contains("Agent still ran"), "{still}");
+    assert!(still.contains(said) && still.contains("still KILLED after"), "{still}");
     let health = ran.succeeded("health");
     assert!(health.starts_with("Sensor serving"), "{health}");
 }
