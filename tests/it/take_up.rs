@@ -42,13 +42,13 @@ pub(crate) fn lasting(sensor: &Sensor, name: &str, flags: &[&str]) -> String {
 fn until_the_command_runs(run: &str) {
     wait::until("its command runs", || {
         let members = fs::read_to_string(group(run).join("cgroup.procs")).unwrap();
-        let name = |pid: &str| fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
-        let names: Vec<String> = members.lines().map(name).collect();
-        let is_command = |name: &String| !matches!(name.trim_end(), "" | "sentry");
-        if !names.is_empty() && names.iter().all(is_command) {
+        let image = |pid: &str| fs::read_link(format!("/proc/{pid}/exe")).unwrap_or_default();
+        let images: Vec<PathBuf> = members.lines().map(image).collect();
+        let is_command = |image: &PathBuf| image.file_name().is_some_and(|name| name != "sentry");
+        if !images.is_empty() && images.iter().all(is_command) {
             Ok(())
         } else {
-            Err(format!("its members are {names:?}"))
+            Err(format!("its members are {images:?}"))
         }
     });
 }
