@@ -74,7 +74,7 @@ fn on_path(target: *const u8, act: Act) {
 }
 
 /// Hook: fexit on `security_mmap_file(file, prot, flags)`; no file for anonymous memory. The image
-/// that execve maps is the exec record's; its dynamic linker and every library are told.
+/// that execve maps is the exec record's; its dynamic linker and every library are reported.
 #[inline(always)]
 pub fn mmap_file(mapped: *const u8, protection: u64, flags: u64, result: i32) {
     /// Of the four bits that say what sort of mapping it is; both `MAP_SHARED` and

@@ -89,9 +89,9 @@ fn report(run: &Run, parent: Actor, child: Actor, child_cgroup: u64) {
     }
 }
 
-/// Makes `leader`, which is no member, one if its parent is and it sits in the run's cgroup: no
-/// program was called for its birth. A kernel that preempts programs leaves them out (7.2). The
-/// birth is told late.
+/// Adds `leader` to the run if its parent is a member and it sits in the run's cgroup: the kernel
+/// skipped the program for its birth, as one that preempts programs does (7.2). The birth is
+/// reported late.
 ///
 /// Cost for tasks that lead no process: two reads; for others outside of every run: one look-up
 /// more.
