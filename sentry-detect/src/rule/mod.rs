@@ -21,6 +21,8 @@ mod exec_loop;
 
 pub mod left_control;
 
+mod metadata_service;
+
 pub mod secret_read;
 
 mod spawn_storm;
@@ -36,6 +38,7 @@ macro_rules! rules {
             call_flood: CallFlood,
             left_control: LeftControl,
             secret_read: SecretRead,
+            metadata_service: MetadataService,
         }
     };
 }
