@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// It has no thresholds.
-pub type Limits = NoLimits;
+pub(super) type Limits = NoLimits;
 
 const METADATA_SERVICE: RuleId = RuleId::new("metadata-service");
 /// Cloud Instance Metadata API.
