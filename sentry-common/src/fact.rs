@@ -175,9 +175,6 @@ macro_rules! facts {
                 KernelModule = "kernel module" {
                     MODULE = 162 Module: bulk, Kernel(Module) KernelRecord;
                 }
-                Keyring = "kernel keyring" {
-                    KEYRING = 169 Keyring: bulk, Kernel(Keyring) KernelRecord;
-                }
                 IoRing = "io_uring" {
                     IO_RING = 166 IoRing: bulk, Kernel(IoRing) KernelRecord;
                 }

@@ -93,8 +93,6 @@ acts! {
         Namespaces = "namespaces",
         Bpf = "bpf",
         PerfOpen = "perf_open",
-        /// keyctl(2): keys and keyrings that the kernel keeps.
-        Keyring = "keyring",
         Module = "module",
         Mount = "mount",
         Unmount = "unmount",

@@ -60,12 +60,6 @@ pub fn perf_open(ctx: FExitContext) -> i32 {
     0
 }
 
-#[fexit(function = "__x64_sys_keyctl")]
-pub fn keyring(ctx: FExitContext) -> i32 {
-    system::keyring(ctx.arg(0), call::result(&ctx));
-    0
-}
-
 #[fexit(function = "security_sb_mount")]
 pub fn mount(ctx: FExitContext) -> i32 {
     system::mount(ctx.arg(0), ctx.arg(1), ctx.arg(2), ctx.arg(3), error(&ctx));

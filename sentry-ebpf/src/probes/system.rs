@@ -68,18 +68,6 @@ pub fn perf_open(regs: *const u8, result: i64) {
     }
 }
 
-/// Hook: fexit `__x64_sys_keyctl(regs)`: operation and key.
-#[inline(always)]
-pub fn keyring(regs: *const u8, result: i64) {
-    let Some(run) = gate::current() else { return };
-    let operation: u64 = read(regs, o::REGS_DI);
-    let key: u64 = read(regs, o::REGS_SI);
-    let refusal = call::refusal(result);
-    if let Some(record) = start(&run, kind::KEYRING, operation as u32, key, refusal) {
-        record.submit();
-    }
-}
-
 /// Hook: fexit `security_sb_mount(device, path, type, flags, data)`: mount(2), also bind mounts and
 /// remounts. `device` is the kernel's copy of the source, null if there is none; then the type of
 /// file system is told.

@@ -132,7 +132,6 @@ pub const fn lost(fact: Fact, tier: Tier) -> Lost {
         ),
         Fact::Bpf => split(tier, UNFINISHED, Some("what a bpf call was about")),
         Fact::PerfOpen => split(tier, Some("32-bit calls"), None),
-        Fact::Keyring => split(tier, Some("32-bit calls"), None),
         Fact::KernelModule => {
             Some("refused loads; modules that the kernel loads by itself for an act of the run")
         }

@@ -118,7 +118,6 @@ pub(super) static PROTOTYPES: &[Prototype] = &[
     reads("security_ptrace_traceme", &[TASK], Asked(INT)),
     reads("security_bpf", &[INT], Asked(INT)),
     reads("__x64_sys_perf_event_open", &[REGISTERS], Asked(LONG)),
-    reads("__x64_sys_keyctl", &[REGISTERS], Asked(LONG)),
     reads("security_sb_mount", &[Text, PATH, Text, LONG], Asked(INT)),
     reads("security_move_mount", &[Any, PATH], Asked(INT)),
     reads("security_sb_umount", &[Pointer("vfsmount"), INT], Asked(INT)),

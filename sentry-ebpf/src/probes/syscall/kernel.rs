@@ -25,7 +25,6 @@ pub fn called(regs: *const u8, result: i64) {
             user::read::<u32>(first).unwrap_or(0).into(),
             user::read::<u64>(first + 8).unwrap_or(0),
         ),
-        table::KEYCTL => (kind::KEYRING, first, call.argument::<1>()),
         table::CREDENTIALS => {
             let (uid, gid, _) = task::credentials(current);
             (kind::CREDENTIALS, 0, u64::from(uid) << 32 | u64::from(gid))

@@ -65,7 +65,6 @@ pub(super) const PERF_OPEN: u16 = family::KERNEL << 8 | 1;
 pub(super) const CREDENTIALS: u16 = family::KERNEL << 8 | 2;
 pub(super) const UNSHARE: u16 = family::KERNEL << 8 | 3;
 pub(super) const SETNS: u16 = family::KERNEL << 8 | 4;
-pub(super) const KEYCTL: u16 = family::KERNEL << 8 | 5;
 pub(super) const MOUNT: u16 = family::MOUNT << 8 | 0;
 pub(super) const MOVE_MOUNT: u16 = family::MOUNT << 8 | 1;
 pub(super) const UMOUNT: u16 = family::MOUNT << 8 | 2;
@@ -147,7 +146,6 @@ static NATIVE: [u16; NUMBERS] = table(&[
     (TAKE_DESCRIPTOR, &[438]),
     (BPF, &[321]),
     (PERF_OPEN, &[298]),
-    (KEYCTL, &[250]),
     (CREDENTIALS, &[105, 106, 113, 114, 116, 117, 119]),
     (UNSHARE, &[272]),
     (SETNS, &[308]),
@@ -213,7 +211,6 @@ static COMPAT: [u16; NUMBERS] = table(&[
     (TAKE_DESCRIPTOR, &[438]),
     (BPF, &[357]),
     (PERF_OPEN, &[336]),
-    (KEYCTL, &[288]),
     (CREDENTIALS, &[23, 46, 70, 71, 81, 164, 170, 203, 204, 206, 208, 210, 213, 214]),
     (UNSHARE, &[310]),
     (SETNS, &[346]),
