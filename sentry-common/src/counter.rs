@@ -54,8 +54,6 @@ macro_rules! counters {
                 tasks_born,
                 /// Cgroups made.
                 cgroups_made,
-                /// Cgroups removed.
-                cgroups_removed,
                 /// Processes that could not be tagged in `PROCESS_TAGS` (table full): their network
                 /// acts go unseen.
                 untagged_processes,

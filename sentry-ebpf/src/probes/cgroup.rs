@@ -71,7 +71,6 @@ pub fn cgroup_rmdir(removed: *const u8, path: *const u8) {
     let Some(run) = gate::of_cgroup(id) else { return };
     // Absent is fine: the sensor may have removed the row.
     let _absent_is_fine = RUN_CGROUPS.remove(id);
-    count::add(&run, |block| &raw mut block.counts.cgroups_removed);
     report(&run, kind::CGROUP_REMOVE, Actor::current(gate::current_task()), id, DESTINATION_IN_RUN, path);
 }
 
