@@ -1,27 +1,27 @@
 //! Events: decoded, enriched, owned facts about what a run did.
 
 use serde::{Deserialize, Serialize};
-use std::net::IpAddr;
+use std::{net::IpAddr, sync::Arc};
 
 use crate::{
     act::{FileAct, KernelAct, SocketAct, TargetAct},
     identity::{AgentIdentity, ProcessKey, RunId},
 };
 
-/// One fact.
+/// One fact. What it shares with others of its run and process is held once.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Event {
     /// Unique and stable: `<run>-<ring>-<sequence>`, e.g. `0199…-c-17`.
     pub id: String,
-    pub run: RunId,
-    pub agent: AgentIdentity,
+    pub run: Arc<RunId>,
+    pub agent: Arc<AgentIdentity>,
     /// Which ring it came through, and its number there.
     pub ring: Ring,
     pub sequence: u64,
     /// Unix time, ns.
     pub time_unix_ns: u64,
     /// The acting process.
-    pub process: Process,
+    pub process: Arc<Process>,
     pub kind: EventKind,
 }
 

@@ -4,6 +4,8 @@ use std::collections::HashMap;
 
 use sentry_proto::v1::{self, item};
 
+use super::entry::Written;
+
 /// Runs that a Gap counts by name; the rest is under [`OTHERS`].
 const RUNS_NAMED: usize = 64;
 /// Bytes of a run's id that are believed.
@@ -23,12 +25,15 @@ impl Lost {
         self.items == 0
     }
 
-    /// Counts one item.
-    pub(super) fn count(&mut self, item: &v1::Item, reason: &'static str) {
-        match &item.item {
-            // A Gap stands for others already.
-            Some(item::Item::Gap(gap)) => self.absorb(gap),
-            _ => self.count_by_run(run_of(item), 1),
+    /// Counts what is one item.
+    pub(super) fn count(&mut self, written: &impl Written, reason: &'static str) {
+        if written.event().is_none()
+            && let Some(item::Item::Gap(gap)) = &written.item().item
+        {
+            // It stands for others already.
+            self.absorb(gap);
+        } else {
+            self.count_by_run(written.run(), 1);
         }
         self.reason(reason);
     }

@@ -57,6 +57,8 @@ mod schema;
 
 mod gap;
 
+mod entry;
+
 mod row;
 
 mod share;
@@ -90,7 +92,7 @@ mod worker;
 mod writer;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::{io, path::PathBuf};
 

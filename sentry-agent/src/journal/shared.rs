@@ -11,6 +11,7 @@ use std::{
 
 use parking_lot::Mutex;
 use rusqlite::Connection;
+use sentry_detect::event::Event;
 use sentry_proto::v1;
 use sentry_service::progress::Progress;
 use tokio::sync::oneshot;
@@ -35,8 +36,8 @@ pub struct Position {
 #[derive(Debug)]
 pub(super) enum Request {
     Item(Box<v1::Item>),
-    /// An item that holds a place.
-    Event(Box<v1::Item>),
+    /// Of one run; they hold a place together.
+    Events(Vec<Arc<Event>>),
     /// Look for acknowledgements.
     Wake,
     /// A reader met damage.

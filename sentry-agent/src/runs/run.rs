@@ -217,11 +217,14 @@ impl Run {
         })
     }
 
-    /// Takes an event, and whether its record has reached the journal's queue.
-    pub fn event(&self, event: &Event, delivered: bool) {
-        // No clock is asked on this path: an event belongs to the window that the next reading
-        // closes.
-        self.life().machine.step(Input::Event { event, delivered }, event.time_unix_ns);
+    /// Takes events, and whether their records have reached the journal's queue.
+    pub fn events(&self, events: &[Arc<Event>], delivered: bool) {
+        let mut life = self.life();
+        for event in events {
+            // No clock is asked on this path: an event belongs to the window that the next reading
+            // closes.
+            life.machine.step(Input::Event { event, delivered }, event.time_unix_ns);
+        }
     }
 
     /// Books records that the run's queue behind the ring had no room for, as throttled.

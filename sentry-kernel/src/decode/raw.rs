@@ -5,12 +5,17 @@ use sentry_common::{
     table::RunTag,
 };
 
+use zerocopy::IntoBytes as _;
+
 use super::{DecodeError, Record, behind};
 
-/// The bytes of a record. Its header is read once; the rest is not looked at before it is decoded.
+/// The bytes of a record. Its header is read once; the rest is not looked at before it is decoded,
+/// and then where it is.
 pub struct Raw {
     header: RecordHeader,
-    bytes: Box<[u8]>,
+    /// Aligned as records are.
+    words: Box<[u64]>,
+    length: usize,
 }
 
 impl Raw {
@@ -19,7 +24,11 @@ impl Raw {
     /// # Errors
     /// When it has no header of this schema.
     pub fn read(bytes: &[u8]) -> Result<Self, DecodeError> {
-        Ok(Self { header: super::header(bytes)?, bytes: bytes.into() })
+        let header = super::header(bytes)?;
+        let mut words = vec![0; bytes.len().div_ceil(size_of::<u64>())].into_boxed_slice();
+        let whole: &mut [u8] = words.as_mut_bytes();
+        whole[..bytes.len()].copy_from_slice(bytes);
+        Ok(Self { header, words, length: bytes.len() })
     }
 
     #[must_use]
@@ -43,14 +52,14 @@ impl Raw {
     /// What it takes of memory.
     #[must_use]
     pub fn size_bytes(&self) -> usize {
-        size_of::<Self>() + self.bytes.len()
+        size_of::<Self>() + size_of_val(&*self.words)
     }
 
     /// Reads what is behind the header.
     ///
     /// # Errors
     /// See [`DecodeError`].
-    pub fn decode(&self) -> Result<Record, DecodeError> {
-        behind(&self.header, &self.bytes)
+    pub fn decode(&self) -> Result<Record<'_>, DecodeError> {
+        behind(&self.header, &self.words.as_bytes()[..self.length])
     }
 }

@@ -22,7 +22,7 @@ const CAPACITY_BYTES: usize = 96 << 20;
 /// What a record takes beside its own size: the allocator's part.
 const OVERHEAD_BYTES: usize = 16;
 /// Records of one run that are analysed before another run has its turn.
-const TURN_RECORDS: usize = 64;
+pub const TURN_RECORDS: usize = 64;
 
 /// Tells the kernel whether to leave out the bulk records of a run.
 pub type Hold = Box<dyn FnMut(RunTag, bool) + Send>;

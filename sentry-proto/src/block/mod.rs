@@ -38,6 +38,8 @@ mod fact;
 
 mod filter;
 
+mod packable;
+
 mod pack;
 
 mod open;
@@ -48,6 +50,7 @@ mod tests;
 pub use fact::{Fact, kind_bit};
 pub use open::{BlockError, Checked, Events};
 pub use pack::{PackError, Packed, Packer, with_body};
+pub use packable::Packable;
 
 /// Most events of a block.
 pub const EVENTS: usize = 4_096;

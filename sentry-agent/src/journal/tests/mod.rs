@@ -13,6 +13,10 @@ use std::{
     sync::atomic::{AtomicBool, Ordering},
 };
 
+use sentry_detect::{
+    event::{Event, EventKind, Process, Ring},
+    run::{AgentIdentity, ProcessKey, RunId},
+};
 use sentry_proto::v1::{self, ItemKind, item};
 
 use crate::ledger::start::Remembered;
@@ -53,6 +57,32 @@ pub(super) fn event(run: &str, n: u64, bytes: usize) -> v1::Item {
             kind: Some(kind),
             ..v1::Event::default()
         })),
+    }
+}
+
+/// An event as the sensor has it.
+pub(crate) fn seed(run: &str) -> Event {
+    let process = Process {
+        key: ProcessKey { tgid: 1, start_boot_ns: 1 },
+        tid: 1,
+        parent: None,
+        executable: None,
+        argv: None,
+        cwd: None,
+        uid: None,
+        gid: None,
+        euid: None,
+        pre_existing: false,
+    };
+    Event {
+        id: String::new(),
+        run: RunId(run.to_owned()).into(),
+        agent: AgentIdentity { id: format!("agent-of-{run}"), name: String::new() }.into(),
+        ring: Ring::Bulk,
+        sequence: 1,
+        time_unix_ns: 1,
+        process: process.into(),
+        kind: EventKind::Seed,
     }
 }
 
