@@ -33,6 +33,8 @@ mod tree;
 
 mod search;
 
+mod question;
+
 mod lineage;
 
 mod story;
@@ -43,6 +45,7 @@ pub use difference::difference;
 pub use error::DataError;
 pub use lineage::Lineage;
 pub use places::Places;
+pub use question::question;
 pub use search::{Search, SearchError, verb};
 pub use shapes::Shapes;
 pub use story::{Knowledge, Story};

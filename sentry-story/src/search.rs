@@ -11,7 +11,11 @@ use ipnet::IpNet;
 use sentry_detect::act::{FileAct, KernelAct, SocketAct, TargetAct};
 use sentry_proto::v1::{self, event::Kind};
 
-use crate::{error::DataError, places::Places, text::path_of};
+use crate::{
+    error::DataError,
+    places::Places,
+    text::{path_of, pattern},
+};
 
 /// Values of one condition.
 const VALUES: usize = 100;
@@ -56,7 +60,7 @@ pub fn verb(kind: &Kind) -> &'static str {
 }
 
 /// Every name that [`verb`] gives.
-const VERBS: [&str; 23] = [
+pub(crate) const VERBS: [&str; 23] = [
     "fork", "exec", "seed", "outside", "exit", "move", "mkcgroup", "rmcgroup", "record", "connect", "send",
     "create", "write", "read", "unlink", "rename", "file", "socket", "unix", "dns", "tls", "process",
     "kernel",
@@ -94,7 +98,7 @@ pub struct Search {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Destination {
+pub(crate) enum Destination {
     Network(IpNet),
     Endpoint(IpAddr, u32),
     Port(u32),
@@ -218,7 +222,7 @@ impl Destination {
 }
 
 /// `192.0.2.0/24`, `192.0.2.1`, `192.0.2.1:443`, `[::1]:443`, `:443`, `443`, or a name.
-fn destination(text: &str) -> Destination {
+pub(crate) fn destination(text: &str) -> Destination {
     if let Ok(net) = text.parse::<IpNet>() {
         return Destination::Network(net);
     }
@@ -285,8 +289,7 @@ fn side(kind: &Kind) -> (Option<&v1::Endpoint>, Option<&str>) {
     }
 }
 
-/// `None` where there are none. `*` stays within a component, `~` is any folder, and a pattern
-/// without a slash is a name in any folder.
+/// `None` where there are none.
 fn globs(texts: &[String]) -> Result<Option<GlobSet>, SearchError> {
     if texts.is_empty() {
         return Ok(None);
@@ -294,11 +297,12 @@ fn globs(texts: &[String]) -> Result<Option<GlobSet>, SearchError> {
     let mut set = GlobSetBuilder::new();
     for text in texts {
         let error = |source| SearchError::Glob { glob: text.clone(), source };
-        let glob = if text.contains('/') { crate::text::anywhere(text) } else { format!("**/{text}") };
-        // A folder stands for all that is in it.
-        let glob = if glob.ends_with('/') { format!("{glob}**") } else { glob };
         set.add(
-            GlobBuilder::new(&glob).literal_separator(true).empty_alternates(true).build().map_err(error)?,
+            GlobBuilder::new(&pattern(text))
+                .literal_separator(true)
+                .empty_alternates(true)
+                .build()
+                .map_err(error)?,
         );
     }
     let error = |source| SearchError::Glob { glob: texts.join(" "), source };

@@ -7,6 +7,13 @@ pub(crate) fn anywhere(glob: &str) -> String {
     glob.strip_prefix("~/").map_or_else(|| glob.to_owned(), |rest| format!("**/{rest}"))
 }
 
+/// The glob that a person's pattern of paths is: `*` stays within a component, `~` is any folder, a
+/// pattern without a slash is a name in any folder, and a folder stands for all that is in it.
+pub(crate) fn pattern(text: &str) -> String {
+    let glob = if text.contains('/') { anywhere(text) } else { format!("**/{text}") };
+    if glob.ends_with('/') { format!("{glob}**") } else { glob }
+}
+
 /// The path's text, where there is one.
 pub(crate) fn path_of(file: Option<&v1::File>) -> Option<&str> {
     let path = file?.path.as_ref()?;

@@ -8,7 +8,7 @@ use sentry_detect::{
 };
 use sentry_proto::v1::{self, control_server::Control};
 use sentry_service::error_chain;
-use sentry_story::Search;
+use sentry_story::{Search, question};
 use sentry_view::KeyChange;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio_stream::wrappers::ReceiverStream;
@@ -171,11 +171,11 @@ impl Control for ControlService {
             None => None,
         };
         // To look for nothing in particular must not cost a look at everything.
-        let search = request.search.as_ref().filter(|search| **search != v1::Search::default());
-        let search = search.map(Search::new).transpose();
+        let asked = request.search.as_ref().filter(|search| **search != v1::Search::default());
+        let search = asked.map(Search::new).transpose();
         let search = search.map_err(|error| Status::invalid_argument(error_chain(&error)))?;
         let kinds = request.kinds().collect();
-        let filter = Filter { run, agent: request.agent, kinds };
+        let filter = Filter { run, agent: request.agent, kinds, question: asked.map(question) };
         let (sender, receiver) = mpsc::channel(STREAM_QUEUE);
         let stopping = self.stopping.clone();
         let pump = super::pump::Pump { journal: self.journal.clone(), filter, search, sender, stopping };

@@ -44,6 +44,8 @@ mod pack;
 
 mod open;
 
+mod question;
+
 #[cfg(test)]
 mod tests;
 
@@ -51,6 +53,7 @@ pub use fact::{Fact, kind_bit};
 pub use open::{BlockError, Checked, Events};
 pub use pack::{PackError, Packed, Packer, with_body};
 pub use packable::Packable;
+pub use question::Question;
 
 /// Most events of a block.
 pub const EVENTS: usize = 4_096;
