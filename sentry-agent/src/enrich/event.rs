@@ -56,7 +56,7 @@ impl Enricher {
             Ring::Bulk => 'b',
         };
         let mut process = match record {
-            // No member: its end is not told, so that it would stay in the table.
+            // Not a member: its end is not reported, so it would stay in the table for ever.
             Record::StartedOutside(exec) => process(actor, exec),
             _ => self.processes.get(actor).unwrap_or_else(|| unknown(actor)),
         };

@@ -1,5 +1,5 @@
-//! Bytes from the rings → [`Record`]. Total: any bytes give a record or an error, nothing is
-//! trusted but the length.
+//! Bytes from the rings → [`Record`]. Total: any bytes give a record or an error. Only the length
+//! is trusted.
 
 use sentry_common::{
     abi::{RecordHeader, SCHEMA_VERSION},
@@ -45,7 +45,7 @@ pub enum Record {
     /// Any other act on a name.
     Name(FileAct, Box<NameRecord>),
     Socket(SocketAct, Box<NetworkRecord>),
-    /// A connection; or, `true`, a datagram.
+    /// A connection, or a datagram (`true`).
     Unix(bool, Box<UnixRecord>),
     Payload(Box<PayloadRecord>),
     Target(TargetAct, Box<TargetRecord>),
@@ -54,8 +54,8 @@ pub enum Record {
     KernelArgument(KernelAct, Box<KernelArgumentRecord>),
 }
 
-/// Why bytes are no record. The header is kept where it could be read, so that the loss can be
-/// booked to its run.
+/// Why bytes are not a record. Keeps the header if it could be read, so that the loss counts for
+/// its run.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeError {
     #[error("record of {length} bytes is shorter than a header")]
@@ -73,7 +73,7 @@ pub enum DecodeError {
 /// Reads the header alone.
 ///
 /// # Errors
-/// When there is none of this schema.
+/// When the bytes have no header of this schema.
 pub fn header(bytes: &[u8]) -> Result<RecordHeader, DecodeError> {
     let (header, _) = RecordHeader::read_from_prefix(bytes)
         .map_err(|_too_short| DecodeError::NoHeader { length: bytes.len() })?;
@@ -91,7 +91,7 @@ pub fn record(bytes: &[u8]) -> Result<Record, DecodeError> {
     behind(&header(bytes)?, bytes)
 }
 
-/// Reads a record whose header is read.
+/// Reads a record whose header was read already.
 fn behind(header: &RecordHeader, bytes: &[u8]) -> Result<Record, DecodeError> {
     let number = header.kind;
     let kind = Kind::of(number).ok_or(DecodeError::Kind { kind: number })?;
@@ -101,8 +101,8 @@ fn behind(header: &RecordHeader, bytes: &[u8]) -> Result<Record, DecodeError> {
     of_kind(kind, number, bytes)
 }
 
-/// One row of the table of facts: by which variant a kind is decoded, from which struct, or, where
-/// there are two, from which by its length.
+/// One row of the table of facts: the variant and the struct by which a kind is decoded. Where
+/// there are two structs, the length decides.
 macro_rules! decoded {
     ($number:ident, $bytes:ident, File($act:ident) $record:ident) => {
         Record::File(FileAct::$act, body::<$record>($number, $bytes)?)

@@ -7,7 +7,7 @@ use sentry_common::{
 
 use super::{DecodeError, Record, behind};
 
-/// The bytes of a record. Its header is read once; the rest is not looked at before it is decoded.
+/// The bytes of a record. The header is read once, the rest when the record is decoded.
 pub struct Raw {
     header: RecordHeader,
     bytes: Box<[u8]>,
@@ -17,7 +17,7 @@ impl Raw {
     /// Copies a record out of its ring.
     ///
     /// # Errors
-    /// When it has no header of this schema.
+    /// When the bytes have no header of this schema.
     pub fn read(bytes: &[u8]) -> Result<Self, DecodeError> {
         Ok(Self { header: super::header(bytes)?, bytes: bytes.into() })
     }
@@ -27,20 +27,19 @@ impl Raw {
         &self.header
     }
 
-    /// Whose it is.
+    /// The record's run.
     #[must_use]
     pub fn tag(&self) -> RunTag {
         RunTag { slot: self.header.run_slot, generation: self.header.run_generation }
     }
 
-    /// The ring that it says it came through; whether that is its kind's ring is looked at when it
-    /// is decoded.
+    /// The ring that the header names. Decoding checks whether it is the ring of this kind.
     #[must_use]
     pub fn ring(&self) -> usize {
         if self.header.ring as usize == ring::CRITICAL { ring::CRITICAL } else { ring::BULK }
     }
 
-    /// What it takes of memory.
+    /// Bytes of memory that it takes.
     #[must_use]
     pub fn size_bytes(&self) -> usize {
         size_of::<Self>() + self.bytes.len()
