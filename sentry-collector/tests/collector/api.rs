@@ -262,6 +262,20 @@ async fn refuses_clearly() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_upgraded_sensor_is_another_session_and_a_new_connection_is_none() {
+    let collector = Collector::start();
+    for version in ["0.1.0", "0.1.0", "0.2.0"] {
+        let hello = v1::Hello { version: version.to_owned(), ..hello("s1", "e1") };
+        let (sensor, _) = Sensor::prove(&collector, hello).await.unwrap();
+        sensor.close().await;
+    }
+    let sessions = collector.items("/api/v1/sessions?order=asc&sensor=s1");
+    let versions: Vec<&Value> = sessions.iter().map(|session| &session["version"]).collect();
+    assert_eq!(versions, ["0.1.0", "0.2.0"]);
+    assert_eq!(sessions[1]["limits"], json!(["cannot refuse an open"]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn describes_itself_to_everybody() {
     let collector = Collector::start();
     let described = collector.read("/api/v1/openapi.json");
@@ -279,6 +293,7 @@ async fn describes_itself_to_everybody() {
         "/api/v1/runs",
         "/api/v1/runs/{run}/{action}",
         "/api/v1/sensors",
+        "/api/v1/sessions",
         "/healthz",
         "/metrics",
         "/readyz",

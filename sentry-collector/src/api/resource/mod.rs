@@ -11,6 +11,7 @@ pub(crate) mod openapi;
 pub(crate) mod outcomes;
 pub(crate) mod runs;
 pub(crate) mod sensors;
+pub(crate) mod sessions;
 
 use super::entry::Entry;
 
@@ -18,6 +19,7 @@ use super::entry::Entry;
 pub(crate) fn all() -> Vec<Entry> {
     vec![
         sensors::entry(),
+        sessions::entry(),
         agents::entry(),
         runs::entry(),
         events::entry(),
