@@ -122,9 +122,9 @@ pub enum EventKind {
     },
     /// Was there before the tag.
     Seed,
-    /// A process outside of the run became a new program, which `Event::process` describes. A
-    /// process that the run had asked within the ten seconds before started it, or an ancestor of
-    /// it.
+    /// A process outside of the run executed a program; `Event::process` describes it. The run
+    /// connected to a socket of `asked`, and within ten seconds `asked` started the process or an
+    /// ancestor of it.
     StartedOutside {
         asked: ProcessKey,
     },
@@ -149,7 +149,7 @@ pub enum EventKind {
     /// again.
     Completeness {
         missing: bool,
-        /// So far: for want of room, and by throttling.
+        /// So far: for lack of room, and by throttling.
         lost: u64,
         throttled: u64,
     },

@@ -31,6 +31,10 @@ mod network;
 
 mod tree;
 
+mod about;
+
+mod destination;
+
 mod search;
 
 mod question;
@@ -41,11 +45,12 @@ mod story;
 
 mod difference;
 
+pub use about::verb;
 pub use difference::difference;
 pub use error::DataError;
 pub use lineage::Lineage;
 pub use places::Places;
 pub use question::question;
-pub use search::{Search, SearchError, verb};
+pub use search::{Search, SearchError};
 pub use shapes::Shapes;
 pub use story::{Knowledge, Story};

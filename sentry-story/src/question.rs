@@ -8,16 +8,14 @@ use sentry_proto::{
     v1::{self, event::Kind},
 };
 
-use crate::{
-    search::{Destination, destination, verb},
-    text::pattern,
-};
+use crate::{about::about, destination::Destination, text::pattern};
 
 /// What every event that the search finds says, as far as a block's summary can tell. A block of
 /// which this does not hold needs no look.
 #[must_use]
 pub fn question(asked: &v1::Search) -> Question {
-    let destinations: Vec<Destination> = asked.destinations.iter().map(|text| destination(text)).collect();
+    let destinations: Vec<Destination> =
+        asked.destinations.iter().map(|text| Destination::read(text)).collect();
     if destinations.iter().any(|destination| matches!(destination, Destination::Name(_))) {
         // Any block may say which addresses a name has.
         return Question::default();
@@ -83,7 +81,7 @@ fn forms(address: &IpAddr) -> Vec<Vec<u8>> {
 
 /// The kinds, whatever they hold, of which some events have this type.
 fn kinds_of(name: &str) -> Vec<Kind> {
-    let mut kinds: Vec<Kind> = kinds().into_iter().filter(|kind| verb(kind) == name).collect();
+    let mut kinds: Vec<Kind> = kinds().into_iter().filter(|kind| about(kind).verb == name).collect();
     match name {
         "create" | "write" | "read" => kinds.push(Kind::Open(v1::Open::default())),
         _ if FileAct::from_name(name).is_some() => kinds.push(Kind::File(v1::FileAct::default())),
@@ -129,7 +127,7 @@ mod tests {
     use sentry_proto::block::{Checked, Packer};
 
     use super::*;
-    use crate::{Search, search::VERBS};
+    use crate::{Search, about::VERBS};
 
     fn file(path: &str) -> Option<v1::File> {
         let path = v1::Path { text: path.to_owned(), ..v1::Path::default() };

@@ -1,6 +1,7 @@
 //! Text of events: paths and command lines.
 
 use sentry_proto::v1;
+use sentry_view::path::base_name;
 
 /// `~` of a data file's glob: any folder.
 pub(crate) fn anywhere(glob: &str) -> String {
@@ -18,11 +19,6 @@ pub(crate) fn pattern(text: &str) -> String {
 pub(crate) fn path_of(file: Option<&v1::File>) -> Option<&str> {
     let path = file?.path.as_ref()?;
     (!path.text.is_empty()).then_some(path.text.as_str())
-}
-
-/// The last component.
-pub(crate) fn base_name(path: &str) -> &str {
-    path.rsplit('/').next().unwrap_or(path)
 }
 
 /// The script of `sh -c SCRIPT`, of any shell: the argument behind the one that has the `c` of its

@@ -51,7 +51,7 @@ pub struct ControlService {
     pub registry: Arc<Registry>,
     pub journal: JournalHandle,
     pub cases: mpsc::Sender<Case>,
-    /// Where the configuration is asked to be read again.
+    /// Requests to read the configuration again.
     pub reload: mpsc::Sender<Asked>,
     pub status: Arc<StatusBoard>,
     /// For the files of a canary.
@@ -103,13 +103,14 @@ impl Control for ControlService {
             let mut ended = run.wait_end(LINGER).await;
             let mut count = self.registry.members(&run).len();
             if !ended && count == 0 {
-                // Nobody is left, but its records are still coming in.
+                // No member is left, but records are still coming in.
                 ended = run.wait_end(SETTLE).await;
                 count = self.registry.members(&run).len();
             }
             if !ended {
                 left_over.push(format!(
-                    "{count} processes of the run outlived its command and are still watched; `sentry kill {id}` ends them"
+                    "{count} processes of the run outlived its command and are still watched; `sentry kill \
+                    {id}` ends them"
                 ));
             }
         }
@@ -266,11 +267,11 @@ impl ControlService {
         if let Some(run) = self.registry.live().into_iter().find(|run| run.id.0 == target) {
             return Ok(run.wire());
         }
-        // One that ends in between is found here.
+        // A run that ends in between is found here.
         if let Some(run) = self.journal.run(target.to_owned()).await? {
             return Ok(run);
         }
-        // One that has just ended is in the journal's queue.
+        // A run that has just ended is in the journal's queue.
         if uuid::Uuid::try_parse(target).is_ok()
             && self.journal.flush().await.is_ok()
             && let Some(run) = self.journal.run(target.to_owned()).await?

@@ -17,7 +17,7 @@ use super::{
     row::{Row, gap_row, put, sql},
 };
 
-/// What becomes one row.
+/// The content of one row.
 #[derive(Debug)]
 pub(super) enum Piece<'a> {
     Item(Cow<'a, v1::Item>),
@@ -102,7 +102,7 @@ fn insert_item(connection: &Connection, books: &mut Books, item: &v1::Item) -> r
         && let smaller = without_lists(run)
         && smaller.encoded_len() <= ITEM_LIMIT
     {
-        // Without its row nobody would take it up again.
+        // Without the row the next sensor life would not take the run up.
         insert_item(connection, books, &smaller)?;
         return Ok(true);
     }
@@ -110,7 +110,7 @@ fn insert_item(connection: &Connection, books: &mut Books, item: &v1::Item) -> r
         let mut lost = Lost::default();
         match &item.item {
             Some(item::Item::Gap(gap)) => lost.absorb(gap),
-            // Nobody hands a block in.
+            // Callers never pass blocks.
             Some(item::Item::Block(_)) | None => lost.count(item, "empty"),
             Some(_) => lost.count(item, "too-large"),
         }
@@ -201,7 +201,8 @@ fn upsert_run(connection: &Connection, seq: u64, run: &v1::Run) -> rusqlite::Res
     }
     // Ended ones only: nothing is said of a run that lives on while nothing happens in it.
     let mut forget = connection.prepare_cached(
-        "DELETE FROM runs WHERE run IN (SELECT run FROM runs WHERE state = ?2 ORDER BY seq DESC LIMIT -1 OFFSET ?1)",
+        "DELETE FROM runs WHERE run IN (SELECT run FROM runs WHERE state = ?2 ORDER BY seq DESC LIMIT -1 \
+        OFFSET ?1)",
     )?;
     forget.execute(params![sql(RUNS_KEPT), v1::RunState::Ended as i32]).map(drop)
 }

@@ -131,7 +131,8 @@ pub enum JournalError {
     #[error("open {path}: another process has it open; stop that sensor first")]
     InUse { path: PathBuf },
     #[error(
-        "open {path}: it has format {found}, this version writes {known}; use the newer sensor or move it away"
+        "open {path}: it has format {found}, this version writes {known}; use the newer sensor or move it \
+        away"
     )]
     Version { path: PathBuf, found: i64, known: i64 },
     #[error("{act}: no space left; nothing was written, free space")]

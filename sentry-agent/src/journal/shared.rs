@@ -18,7 +18,7 @@ use tokio::sync::oneshot;
 
 use super::{CommandState, JournalError, gap::Lost, schema};
 
-/// Where the journal stands, in positions of the epoch.
+/// The state of the journal, in positions of the epoch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Position {
     pub epoch: Arc<str>,
@@ -103,7 +103,7 @@ pub(super) struct Shared {
     query_reader: Mutex<Option<Reader>>,
 }
 
-/// Up to where nobody waits for items any more.
+/// The position up to which no one waits for items any more.
 #[derive(Debug)]
 pub(super) struct Acked {
     pub(super) epoch: Arc<str>,

@@ -312,7 +312,7 @@ impl Journal {
         Ok(())
     }
 
-    /// What was committed stays so, whatever comes of this.
+    /// What was committed stays committed, even if this fails.
     fn bound_log(&mut self) {
         let bytes = schema::log_bytes(&self.path);
         if bytes < self.log_limit {

@@ -48,7 +48,7 @@ pub(super) struct Worker {
     shared: Arc<Shared>,
     /// Waits for its commit.
     pending: Pending,
-    /// Waits to be told by a Gap.
+    /// Losses that the next Gap reports.
     lost: Lost,
     /// Goes before whatever is newer.
     waiting: Waiting,
@@ -99,7 +99,7 @@ impl Worker {
             self.shared.progress.rest();
         }
         self.shared.progress.begin();
-        // All handles are gone: the same orderly end, with nobody to tell.
+        // All handles are gone: the same orderly end, but no one waits for the result.
         let pending = self.pending.take_all();
         self.commit(pending);
         if let Err(error) = self.end() {
@@ -316,7 +316,7 @@ impl Worker {
         const ACT: &str = "write to the journal";
         let missing = || JournalError::Closed { act: ACT };
         let journal = self.journal.as_mut().ok_or_else(missing);
-        // Where the asker is gone nobody wants the answer.
+        // If the asker has gone, no one waits for the answer.
         match control {
             Control::Flush(reply) => drop(reply.send(self.position.borrow().clone())),
             Control::BeginEpoch(of, why, reply) => {

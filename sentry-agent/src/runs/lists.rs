@@ -24,7 +24,7 @@ pub struct Ended {
     agent: AgentIdentity,
 }
 
-/// Whose a record is.
+/// The owner of a record.
 pub enum Whose {
     Live(Arc<Run>),
     Ended(Arc<Ended>),

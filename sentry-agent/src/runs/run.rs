@@ -266,7 +266,7 @@ impl Run {
         !std::mem::replace(&mut self.life().end_asked, true)
     }
 
-    /// It was not put there, or is no end; another may try.
+    /// The end was not queued, or it was not the end: another attempt may follow.
     pub fn end_not_asked(&self) {
         self.life().end_asked = false;
     }
@@ -299,7 +299,7 @@ impl Run {
         self.entered.store(true, Ordering::Release);
     }
 
-    /// It was made for a command that has not come yet.
+    /// The run was made for a command that has not entered yet.
     #[must_use]
     pub fn is_awaited(&self) -> bool {
         !self.entered.load(Ordering::Acquire)
@@ -362,7 +362,7 @@ impl Run {
         self.state() == State::Ended
     }
 
-    /// What it comes to, over all sensor lives.
+    /// The totals over all sensor lives.
     #[must_use]
     pub fn account(&self) -> Account {
         self.life().machine.account()

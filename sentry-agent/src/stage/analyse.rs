@@ -51,7 +51,7 @@ fn ask(turn: Turn, lanes: &Lanes, to: &Analyse, stats: &StageStats) {
     // First: it may be decided, and released, at once.
     lanes.park(turn, Until::Released);
     if to.asked.try_send(asked).is_err() {
-        // It is looked for again among those that are not decided.
+        // Look for it again among the undecided ones.
         stats.lost(1);
     }
 }
@@ -69,7 +69,7 @@ fn let_go(turn: &Turn, to: &Analyse, stats: &StageStats) {
 fn of_canary(turn: &Turn, to: &Analyse, stats: &StageStats) {
     stats.lost(turn.refused.iter().sum());
     for record in &turn.records {
-        // Else it ended so long ago that it is forgotten.
+        // Otherwise it ended so long ago that it was forgotten.
         if !to.registry.of_canary(turn.tag, record.header().kind) {
             stats.lost(1);
         }

@@ -1,5 +1,5 @@
-//! Bytes from the rings → [`Record`]. Total: any bytes give a record or an error, nothing is
-//! trusted but the length.
+//! Bytes from the rings → [`Record`]. Total: any bytes give a record or an error. Only the length
+//! is trusted.
 
 use sentry_common::{
     abi::{RecordHeader, SCHEMA_VERSION},
@@ -54,8 +54,8 @@ pub enum Record<'a> {
     KernelArgument(KernelAct, &'a KernelArgumentRecord),
 }
 
-/// Why bytes are no record. The header is kept where it could be read, so that the loss can be
-/// booked to its run.
+/// Why bytes are not a record. Keeps the header if it could be read, so that the loss counts for
+/// its run.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeError {
     #[error("record of {length} bytes is shorter than a header")]
@@ -73,7 +73,7 @@ pub enum DecodeError {
 /// Reads the header alone.
 ///
 /// # Errors
-/// When there is none of this schema.
+/// When the bytes have no header of this schema.
 pub fn header(bytes: &[u8]) -> Result<RecordHeader, DecodeError> {
     let (header, _) = RecordHeader::read_from_prefix(bytes)
         .map_err(|_too_short| DecodeError::NoHeader { length: bytes.len() })?;
@@ -93,8 +93,8 @@ fn behind<'a>(header: &RecordHeader, bytes: &'a [u8]) -> Result<Record<'a>, Deco
     of_kind(kind, number, bytes)
 }
 
-/// One row of the table of facts: by which variant a kind is decoded, from which struct, or, where
-/// there are two, from which by its length.
+/// One row of the table of facts: the variant and the struct by which a kind is decoded. Where
+/// there are two structs, the length decides.
 macro_rules! decoded {
     ($number:ident, $bytes:ident, File($act:ident) $record:ident) => {
         Record::File(FileAct::$act, body::<$record>($number, $bytes)?)

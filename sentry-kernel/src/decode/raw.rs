@@ -22,7 +22,7 @@ impl Raw {
     /// Copies a record out of its ring.
     ///
     /// # Errors
-    /// When it has no header of this schema.
+    /// When the bytes have no header of this schema.
     pub fn read(bytes: &[u8]) -> Result<Self, DecodeError> {
         let header = super::header(bytes)?;
         let mut words = vec![0; bytes.len().div_ceil(size_of::<u64>())].into_boxed_slice();
@@ -36,20 +36,19 @@ impl Raw {
         &self.header
     }
 
-    /// Whose it is.
+    /// The record's run.
     #[must_use]
     pub fn tag(&self) -> RunTag {
         RunTag { slot: self.header.run_slot, generation: self.header.run_generation }
     }
 
-    /// The ring that it says it came through; whether that is its kind's ring is looked at when it
-    /// is decoded.
+    /// The ring that the header names. Decoding checks whether it is the ring of this kind.
     #[must_use]
     pub fn ring(&self) -> usize {
         if self.header.ring as usize == ring::CRITICAL { ring::CRITICAL } else { ring::BULK }
     }
 
-    /// What it takes of memory.
+    /// Bytes of memory that it takes.
     #[must_use]
     pub fn size_bytes(&self) -> usize {
         size_of::<Self>() + size_of_val(&*self.words)

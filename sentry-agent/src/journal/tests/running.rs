@@ -174,7 +174,7 @@ async fn a_file_that_turns_corrupt_is_replaced_while_running() {
     while handle.position().epoch == before.epoch {
         n += 1;
         handle.submit(event("b", n, 4_000));
-        // Reading meets the damage, too, and tells the writer.
+        // Reading finds the damage too, and reports it to the writer.
         drop(handle.read_from(1, 1 << 20).await);
         handle.flush().await.unwrap();
     }
