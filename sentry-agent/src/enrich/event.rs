@@ -58,7 +58,7 @@ impl Enricher {
             Ring::Bulk => 'b',
         };
         let process = match record {
-            // No member: its end is not told, so that it would stay in the table.
+            // Not a member: its end is not reported, so it would stay in the table for ever.
             Record::StartedOutside(exec) => Arc::new(Process { tid: header.tid, ..process(actor, exec) }),
             _ => self.processes.shown(actor, header.tid),
         };

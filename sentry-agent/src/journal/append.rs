@@ -13,7 +13,7 @@ use super::{
     ITEM_LIMIT, RUNS_KEPT,
     books::Books,
     entry::Written,
-    gap::{self, Lost},
+    gap::Lost,
     row::{Row, gap_row, put, sql},
 };
 
@@ -121,7 +121,7 @@ fn insert_item(connection: &Connection, books: &mut Books, item: &v1::Item) -> r
     let (kind, time_unix_ns) = kind_and_time(item);
     let row = Row {
         kind,
-        run: gap::run_of(item),
+        run: item.run(),
         agent: known_agent.as_deref(),
         time_unix_ns,
         body: item.encode_to_vec(),

@@ -8,8 +8,6 @@ use sentry_proto::{
     v1::{self, item::Item as Kind},
 };
 
-use super::gap;
-
 /// Something that waits to be written. An event is put into the wire's form when its block is made:
 /// most of what it shows stands in the block already by then.
 #[derive(Clone, Debug)]
@@ -52,7 +50,7 @@ impl Written for Entry {
     fn run(&self) -> Option<&str> {
         match self {
             Self::Event(event) => Some(&event.run.0),
-            Self::Item(item) => gap::run_of(item),
+            Self::Item(item) => run_of(item),
         }
     }
 }
@@ -72,6 +70,18 @@ impl Written for v1::Item {
     }
 
     fn run(&self) -> Option<&str> {
-        gap::run_of(self)
+        run_of(self)
+    }
+}
+
+/// The run that an item is about.
+fn run_of(item: &v1::Item) -> Option<&str> {
+    match item.item.as_ref()? {
+        Kind::Event(event) => Some(&event.run),
+        Kind::Finding(finding) => Some(&finding.run),
+        Kind::Decision(decision) => Some(&decision.run),
+        Kind::Outcome(outcome) => Some(&outcome.run),
+        Kind::Run(run) => Some(&run.id),
+        Kind::Gap(_) | Kind::Block(_) => None,
     }
 }

@@ -115,14 +115,3 @@ pub(super) fn item(gap: v1::Gap) -> v1::Item {
 pub(super) fn unknown(first: u64, last: u64, reason: &str) -> v1::Item {
     item(v1::Gap { first, last, reason: reason.to_owned(), items_by_run: HashMap::new() })
 }
-
-pub(super) fn run_of(item: &v1::Item) -> Option<&str> {
-    match item.item.as_ref()? {
-        item::Item::Event(event) => Some(&event.run),
-        item::Item::Finding(finding) => Some(&finding.run),
-        item::Item::Decision(decision) => Some(&decision.run),
-        item::Item::Outcome(outcome) => Some(&outcome.run),
-        item::Item::Run(run) => Some(&run.id),
-        item::Item::Gap(_) | item::Item::Block(_) => None,
-    }
-}

@@ -3,7 +3,7 @@
 use super::{Checked, Fact, fact::kind_bit, filter};
 use crate::v1::event::Kind;
 
-/// What an event that is looked for says, as far as a block's head can tell of it.
+/// What an event that is looked for says, as far as a block's head shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Question {
     from_unix_ns: u64,
