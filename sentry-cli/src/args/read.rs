@@ -1,5 +1,7 @@
 //! Arguments of the commands that only read what runs did.
 
+use std::path::PathBuf;
+
 use clap::Args;
 
 use super::socket::SocketArgs;
@@ -136,6 +138,35 @@ pub(crate) struct DiffArgs {
     pub(crate) base: String,
     /// Run that is looked at; by default the newest one.
     pub(crate) run: Option<String>,
+    /// JSON on standard output.
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) socket: SocketArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExportArgs {
+    /// Run id, a unique beginning of one, or an agent, of which the newest run is meant; by default
+    /// the newest run.
+    pub(crate) run: Option<String>,
+    /// File to write, such as run.tar.zst; - for standard output.
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) output: PathBuf,
+    /// What was written, as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) socket: SocketArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct VerifyArgs {
+    /// Archive that `sentry export` made; - for standard input.
+    pub(crate) file: PathBuf,
+    /// Ledger that has to have the archive, instead of that of the sensor on this host.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) ledger: Option<PathBuf>,
     /// JSON on standard output.
     #[arg(long)]
     pub(crate) json: bool,

@@ -29,6 +29,7 @@ use super::{
 
 pub(crate) use form::Form;
 pub(super) use record::limits;
+pub(super) use words::{bytes, many};
 
 pub(crate) fn text(report: &Report, form: Form) -> String {
     let nothing = Activity::default();
