@@ -20,7 +20,7 @@ pub enum ArchiveError {
     Seal,
     #[error("something stands behind its end: bytes were added")]
     Behind,
-    #[error("a file in it has a head that no export writes")]
+    #[error("a file in it has a head that no export writes: it was packed by something else")]
     Header,
     #[error("`{path}` in it is no file of an export")]
     Name { path: String },

@@ -45,7 +45,8 @@ const SETTLE: Duration = Duration::from_secs(30);
 const STREAM_QUEUE: usize = 16;
 /// Messages of the ledger that wait for a slow reader; each has at most 1.3 MiB.
 const PARTS_QUEUE: usize = 2;
-/// Reports that are made at one time: each may read all that a run has done.
+/// Reports that are made, and archives that are noted, at one time: a report may read all that a
+/// run has done.
 pub const REPORTS_AT_ONCE: usize = 2;
 
 /// The service; cheap to clone.
@@ -252,9 +253,16 @@ impl Control for ControlService {
         let manifest_sha256 = proof::sha256(manifest_sha256)?;
         let run = self.resolve(&run).await?.id;
         let exported = Exported { run, origin: format!("user:{}", peer.uid), manifest_sha256 };
-        let (noted, done) = oneshot::channel();
-        self.send(Case::Exported { exported, noted }).await?;
-        if done.await.map_err(|_closed| stopping())? {
+        let turn = Arc::clone(&self.reports).acquire_owned().await.map_err(|_closed| stopping())?;
+        let (service, (told, answer)) = (self.clone(), oneshot::channel());
+        // To the end, also when the caller goes away: an act must not wait behind as many entries
+        // as somebody cares to ask for.
+        self.status.spawn(async move {
+            let durable = service.note_exported(exported).await;
+            drop(turn);
+            let _gone = told.send(durable);
+        });
+        if answer.await.map_err(|_closed| stopping())?? {
             return Ok(Response::new(v1::NoteExportReply {}));
         }
         Err(Status::aborted(
@@ -275,6 +283,13 @@ impl ControlService {
     async fn note_start(&self, run: &Arc<Run>) -> Result<(), Status> {
         let (noted, done) = oneshot::channel();
         self.send(Case::Started { run: Arc::clone(run), noted }).await?;
+        done.await.map_err(|_closed| stopping())
+    }
+
+    /// Whether the ledger's disk has taken the entry.
+    async fn note_exported(&self, exported: Exported) -> Result<bool, Status> {
+        let (noted, done) = oneshot::channel();
+        self.send(Case::Exported { exported, noted }).await?;
         done.await.map_err(|_closed| stopping())
     }
 

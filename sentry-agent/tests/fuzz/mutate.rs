@@ -83,6 +83,7 @@ fn block() -> Vec<u8> {
 }
 
 /// An archive, and the tar in it.
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
 fn archive() -> [Vec<u8>; 2] {
     let run = "01a2f3c0-0000-7000-8000-000000000001";
     let header = |name: &str, size: usize| {

@@ -186,6 +186,22 @@ fn an_archive_is_proven_as_it_was_written() {
 }
 
 #[test]
+fn a_long_list_goes_on_in_more_files() {
+    let (_dir, mut files, _) = archive();
+    let (_, events) = files.iter_mut().find(|(name, _)| name == Kind::Events.name()).unwrap();
+    let agent = json!({ "instance_uid": ONE });
+    for n in 0..9 {
+        let event = json!({ "ai_agent": agent, "message": "x".repeat(1 << 20), "n": n });
+        events.extend(format!("{event}\n").bytes());
+    }
+    let checked = check(written(ONE, &files).as_slice(), PartProof::default()).unwrap();
+    assert_eq!(checked.counts.events, 12);
+    let names = checked.manifest.files.iter().map(|file| file.name.as_str());
+    let events: Vec<&str> = names.filter(|name| name.starts_with("events")).collect();
+    assert_eq!(events, ["events.jsonl", "events.2.jsonl"]);
+}
+
+#[test]
 fn every_flipped_byte_is_found() {
     let (_dir, _, mut archive) = archive();
     for at in 0..archive.len() {
@@ -281,7 +297,10 @@ fn every_extra_file_is_found() {
     assert_eq!(with("HEAD"), "HEAD is in it out of order, or more than once");
     assert_eq!(with("events.3.jsonl"), "events.3.jsonl is in it out of order, or more than once");
     assert_eq!(with("x"), format!("`agentsentry-{ONE}/x` in it is no file of an export"));
-    assert_eq!(with("../x"), "a file in it has a head that no export writes");
+    assert_eq!(
+        with("../x"),
+        "a file in it has a head that no export writes: it was packed by something else"
+    );
     let mut behind = files.clone();
     behind.push((Kind::Manifest.name().to_owned(), serde_json::to_vec(&of).unwrap()));
     assert!(matches!(of_plain(&plain(ONE, &behind, &of)), Err(ArchiveError::Order { .. })));
