@@ -28,6 +28,7 @@ pub(super) fn report(args: &ReportArgs) -> Result<Exit, CliError> {
     let text = match args {
         ReportArgs { json: true, .. } => json::line(&report),
         ReportArgs { html: true, .. } => report::html(&report),
+        ReportArgs { markdown: true, .. } => report::markdown(&report),
         _ => report::text(&report, form),
     };
     out::print(&text)?;

@@ -111,6 +111,9 @@ pub(crate) struct ReportArgs {
     /// One page for a browser, with everything in it.
     #[arg(long, conflicts_with = "json")]
     pub(crate) html: bool,
+    /// GitHub-flavoured Markdown, with everything in it.
+    #[arg(long, conflicts_with_all = ["json", "html"])]
+    pub(crate) markdown: bool,
     /// JSON on standard output.
     #[arg(long)]
     pub(crate) json: bool,
