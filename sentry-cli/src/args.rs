@@ -10,7 +10,8 @@ use clap::{Args, Parser, Subcommand, builder::styling};
 use sentry_service::log::Format;
 
 pub(crate) use read::{
-    AgentsArgs, DiffArgs, EventFormat, EventsArgs, ExplainArgs, HistoryArgs, ReportArgs, TreeArgs,
+    AgentsArgs, DiffArgs, EventFormat, EventsArgs, ExplainArgs, ExportArgs, HistoryArgs, ReportArgs,
+    TreeArgs, VerifyArgs,
 };
 pub(crate) use socket::{AskArgs, SocketArgs};
 
@@ -120,6 +121,33 @@ Examples:
   sentry diff 0199aa 0199bb         # what 0199bb did and 0199aa did not
   sentry diff 0199aa 0199bb --json")]
     Diff(DiffArgs),
+    /// Write all that is known of a run into one file, which the ledger vouches for.
+    #[command(after_help = "\
+Examples:
+  sentry export -o run.tar.zst                # of the newest run
+  sentry export 0199aa -o - | ssh host 'cat > run.tar.zst'
+  sentry verify run.tar.zst
+
+Report, events, findings, decisions and outcomes, the ledger from the run's first entry on, and the state of the
+sensor. The ledger's part names other runs too, where they began or ended meanwhile. The file is readable by you
+alone, and replaces one of that name only when all of it is written.")]
+    Export(ExportArgs),
+    /// Prove that an archive is as it was exported.
+    #[command(after_help = "\
+Examples:
+  sentry verify run.tar.zst
+  sentry verify run.tar.zst --ledger /var/lib/agentsentry/ledger
+  sentry verify - --json < run.tar.zst
+
+Needs no sensor. Where one is reachable, or --ledger names a ledger, it says too whether the archive is the one
+that was exported there; else anybody could have made it who has the run's data and a key.
+
+Exit codes:
+  0  as it was exported; where a ledger could be asked, it has the archive
+  1  as it was exported, but no ledger vouches for it: the one of --ledger is another one, or none of its
+     entries is about the run
+  2  not as it was exported, or the ledger does not have it")]
+    Verify(VerifyArgs),
     /// Verify the ledger.
     #[command(subcommand)]
     Ledger(LedgerCommand),

@@ -5,7 +5,11 @@ use std::{io, path::PathBuf};
 use tonic::{Code, Status};
 
 use super::exit::Exit;
-use sentry_agent::config::{ConfigError, check::CheckError};
+use sentry_agent::{
+    config::{ConfigError, check::CheckError},
+    ledger::{Flaw, VerifyError},
+};
+use sentry_archive::ArchiveError;
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
@@ -55,6 +59,21 @@ pub(crate) enum CliError {
         path.display()
     )]
     NoConfig { path: PathBuf },
+    #[error("cannot make the archive")]
+    Archive {
+        #[source]
+        source: ArchiveError,
+    },
+    #[error("cannot read {}", path.display())]
+    Read {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error(transparent)]
+    Ledger(#[from] VerifyError),
+    #[error("what the sensor hands out of its ledger is not as it was written")]
+    LedgerPart(#[from] Flaw),
     #[error("cannot write to standard output")]
     Output {
         #[source]
@@ -91,6 +110,14 @@ impl CliError {
             Self::Incomplete { .. } | Self::Knowledge(_) => Exit::Internal,
             Self::Search(_) => Exit::Usage,
             Self::NotKept { .. } | Self::Ambiguous { .. } | Self::Nothing { .. } => Exit::NoInput,
+            Self::Archive { source: ArchiveError::Ledger { .. } } | Self::LedgerPart(_) => Exit::Bad,
+            Self::Archive { .. } => Exit::Io,
+            Self::Ledger(error) => of_flaw(&error.what),
+            Self::Read { source, .. } => match source.kind() {
+                io::ErrorKind::NotFound => Exit::NoInput,
+                io::ErrorKind::PermissionDenied => Exit::NoPermission,
+                _ => Exit::Io,
+            },
             Self::Config(ConfigError::Unreadable { .. }) | Self::NoConfig { .. } => Exit::NoInput,
             Self::Check(error) if error.is_about_reading() => Exit::NoInput,
             Self::Check(_) => Exit::Config,
@@ -118,6 +145,16 @@ impl CliError {
 impl From<Status> for CliError {
     fn from(status: Status) -> Self {
         Self::Sensor(Box::new(status))
+    }
+}
+
+/// What a command ends with that was to prove a ledger.
+pub(crate) fn of_flaw(flaw: &Flaw) -> Exit {
+    match flaw {
+        Flaw::Absent => Exit::NoInput,
+        Flaw::Unreadable { source } if source.kind() == io::ErrorKind::PermissionDenied => Exit::NoPermission,
+        Flaw::Unreadable { .. } => Exit::Io,
+        _ => Exit::Bad,
     }
 }
 
@@ -164,6 +201,9 @@ mod tests {
             (CliError::Exec { command: "x".into(), source: io::ErrorKind::PermissionDenied.into() }, 126),
             (CliError::Output { source: io::ErrorKind::BrokenPipe.into() }, 0),
             (CliError::Output { source: io::ErrorKind::StorageFull.into() }, 74),
+            (CliError::Read { path: "x".into(), source: io::ErrorKind::NotFound.into() }, 66),
+            (CliError::Archive { source: ArchiveError::Cut }, 74),
+            (CliError::LedgerPart(Flaw::Link), 2),
         ];
         for (error, code) in cases {
             assert_eq!(error.exit() as u8, code, "{error}");

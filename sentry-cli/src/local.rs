@@ -6,43 +6,58 @@ use std::{
 };
 
 use clap::CommandFactory as _;
-use serde_json::json;
+use sentry_kernel::bpf::Capabilities;
+use serde_json::{Value, json};
 
 use super::{
     args::Cli,
-    error::CliError,
+    error::{CliError, of_flaw},
     exit::Exit,
     out,
     render::{GREEN, RED, YELLOW, json as lines, paint, safe, status},
 };
 use sentry_agent::{
     config::{Collector, Config, Flags, check, defaults},
-    container::Roots,
-    ledger::{self, Flaw, SetAside},
+    container::{Roots, Sources},
+    ledger::{self, SetAside},
 };
 
 /// The kernel's own type information.
 const BTF: &str = "/sys/kernel/btf/vmlinux";
 
 pub(super) fn doctor(as_json: bool) -> Result<Exit, CliError> {
-    let capabilities = sentry_kernel::bpf::doctor(Path::new(BTF)).map_err(|error| CliError::Other {
-        what: sentry_service::error_chain(&error),
-        exit: super::sensor::of_load(&error),
-    })?;
-    let sources = Roots::default().doctor();
+    let (capabilities, sources) = examined()?;
     let text = if as_json {
-        let mut value = serde_json::to_value(&capabilities)
-            .map_err(|error| CliError::Other { what: error.to_string(), exit: Exit::Internal })?;
-        value["containers"] = json!({
-            "rung": sources.rung().name(), "engines": sources.engines, "absent": sources.absent,
-            "kubelet": sources.kubelet,
-        });
-        lines::line(&value)
+        lines::line(&doctor_json(&capabilities, &sources)?)
     } else {
         status::doctor(&capabilities) + &status::containers(&sources)
     };
     out::print(&text)?;
     Ok(if capabilities.tier == "none" { Exit::Failure } else { Exit::Ok })
+}
+
+/// What `sentry doctor --json` prints.
+pub(super) fn doctor_value() -> Result<Value, CliError> {
+    let (capabilities, sources) = examined()?;
+    doctor_json(&capabilities, &sources)
+}
+
+fn examined() -> Result<(Capabilities, Sources), CliError> {
+    let capabilities = sentry_kernel::bpf::doctor(Path::new(BTF)).map_err(|error| CliError::Other {
+        what: sentry_service::error_chain(&error),
+        exit: super::sensor::of_load(&error),
+    })?;
+    Ok((capabilities, Roots::default().doctor()))
+}
+
+fn doctor_json(capabilities: &Capabilities, sources: &Sources) -> Result<Value, CliError> {
+    let mut value = serde_json::to_value(capabilities)
+        .map_err(|error| CliError::Other { what: error.to_string(), exit: Exit::Internal })?;
+    value["containers"] = json!({
+        "rung": sources.rung().name(), "engines": sources.engines, "absent": sources.absent,
+        "kubelet": sources.kubelet,
+    });
+    Ok(value)
 }
 
 pub(super) fn program_costs(as_json: bool) -> Result<Exit, CliError> {
@@ -96,14 +111,7 @@ pub(super) fn ledger_verify(dir: &Path, as_json: bool) -> Result<Exit, CliError>
             (text, Exit::Ok)
         }
         Err(error) => {
-            let exit = match &error.what {
-                Flaw::Absent => Exit::NoInput,
-                Flaw::Unreadable { source } if source.kind() == std::io::ErrorKind::PermissionDenied => {
-                    Exit::NoPermission
-                }
-                Flaw::Unreadable { .. } => Exit::Io,
-                _ => Exit::Bad,
-            };
+            let exit = of_flaw(&error.what);
             let text = if as_json {
                 let value = json!({
                     "type": "ledger", "verified": false, "segment": error.segment, "line": error.line,

@@ -45,6 +45,7 @@ mod config;
 
 mod ledger;
 
+mod export;
 pub mod path;
 
 pub mod time;
@@ -59,9 +60,10 @@ pub use config::{ConfigReload, ConfigReloadType, KeyChange};
 pub use container::{Container, Pod};
 pub use decision::{Action, Decision, DecisionType, Outcome, OutcomeResult, OutcomeType};
 pub use difference::{Difference, DifferenceType};
+pub use export::{ExportManifest, ExportManifestType, ExportedFile, LedgerPart};
 pub use file::{Executed, Unknown};
 pub use finding::{Finding, FindingType, Severity, Term};
-pub use ledger::{ConfigChanged, RunEnd, RunStart};
+pub use ledger::{ConfigChanged, Exported, RunEnd, RunStart};
 pub use number::Exact;
 pub use ocsf::Ocsf;
 pub use report::{Report, ReportType};

@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, fs, path::Path};
 use schemars::{JsonSchema, schema_for};
 use sentry_view::{
     CollectedDecision, CollectedOutcome, CollectedRun, ConfigChanged, ConfigReload, Decision, Difference,
-    Finding, Outcome, Report, Run, RunEnd, RunStart,
+    ExportManifest, Exported, Finding, Outcome, Report, Run, RunEnd, RunStart,
 };
 
 fn text<T: JsonSchema>() -> String {
@@ -29,6 +29,8 @@ fn the_committed_schemas_are_those_of_the_types() {
         ("ledger-run-start.json", text::<RunStart>()),
         ("ledger-run-end.json", text::<RunEnd>()),
         ("ledger-config-changed.json", text::<ConfigChanged>()),
+        ("ledger-exported.json", text::<Exported>()),
+        ("export-manifest.json", text::<ExportManifest>()),
         ("config-reload.json", text::<ConfigReload>()),
     ]);
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/schema");

@@ -17,7 +17,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
 
-use super::recover;
+use super::{books, recover};
 use crate::{
     config::{Asked, Config},
     container::kubelet,
@@ -72,6 +72,7 @@ impl Doors {
             reload: asked,
             status: Arc::clone(&status),
             runtime_dir: config.sensor.runtime_dir().to_owned(),
+            ledger_dir: books::ledger_dir(&config.sensor.state_dir),
             reports: Arc::new(Semaphore::new(service::REPORTS_AT_ONCE)),
             stopping: serving.clone(),
         };

@@ -1,5 +1,7 @@
 //! Arguments of the commands that only read what runs did.
 
+use std::path::PathBuf;
+
 use clap::Args;
 
 use super::socket::AskArgs;
@@ -106,6 +108,9 @@ pub(crate) struct ReportArgs {
     /// One page for a browser, with everything in it.
     #[arg(long, conflicts_with = "json")]
     pub(crate) html: bool,
+    /// GitHub-flavoured Markdown, with everything in it.
+    #[arg(long, conflicts_with_all = ["json", "html"])]
+    pub(crate) markdown: bool,
     #[command(flatten)]
     pub(crate) ask: AskArgs,
 }
@@ -128,6 +133,30 @@ pub(crate) struct DiffArgs {
     pub(crate) base: String,
     /// Run that is looked at; by default the newest one.
     pub(crate) run: Option<String>,
+    #[command(flatten)]
+    pub(crate) ask: AskArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(mut_arg("json", |json| json.help("What was written, as JSON")))]
+pub(crate) struct ExportArgs {
+    /// Run id, a unique beginning of one, or an agent, of which the newest run is meant; by default
+    /// the newest run.
+    pub(crate) run: Option<String>,
+    /// File to write, such as run.tar.zst; - for standard output.
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) output: PathBuf,
+    #[command(flatten)]
+    pub(crate) ask: AskArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct VerifyArgs {
+    /// Archive that `sentry export` made; - for standard input.
+    pub(crate) file: PathBuf,
+    /// Ledger that has to have the archive, instead of that of the sensor on this host.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) ledger: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) ask: AskArgs,
 }

@@ -1,5 +1,7 @@
 #![expect(clippy::unwrap_used, reason = "a failed test may panic")]
 
+mod archive;
+
 mod crash;
 
 mod tamper;

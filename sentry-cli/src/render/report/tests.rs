@@ -67,6 +67,11 @@ fn the_reports_of_real_agents_name_calls_files_secrets_and_what_was_left() {
     }
 }
 
+#[test]
+fn a_report_in_markdown_is_that_of_the_same_value() {
+    golden("claude-code-markdown", &markdown(&recorded("claude-code")));
+}
+
 /// A run as `sentry-story/tests/recorded` has it: its items, each behind its length.
 fn recorded(agent: &str) -> Report {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../sentry-story/tests/recorded");

@@ -13,8 +13,13 @@ pub(super) fn text(activity: &Activity, form: Form) -> String {
     if rows.is_empty() {
         return String::new();
     }
-    let mut out = format!("{} ({})\n", paint(BOLD, "Processes"), rows.len());
-    let mut at = 0;
+    format!("{} ({})\n", paint(BOLD, "Processes"), rows.len()) + &self::rows(activity, form)
+}
+
+/// Without the title.
+pub(super) fn rows(activity: &Activity, form: Form) -> String {
+    let rows = &activity.processes;
+    let (mut out, mut at) = (String::new(), 0);
     while let Some(row) = rows.get(at) {
         let equal = if form.all { 1 } else { equals(rows.get(at..).unwrap_or_default()) };
         out.push_str(&line(row, equal, form));

@@ -5,12 +5,12 @@ use sentry_view::{By, Exit, KnownAgent, path::base_name};
 use crate::render::safe;
 
 /// `1 file`, `2 files`.
-pub(super) fn many(count: u64, one: &str, more: &str) -> String {
+pub(in crate::render) fn many(count: u64, one: &str, more: &str) -> String {
     format!("{count} {}", if count == 1 { one } else { more })
 }
 
 /// Bytes, scaled by thousands.
-pub(super) fn bytes(count: u64) -> String {
+pub(in crate::render) fn bytes(count: u64) -> String {
     const UNITS: [&str; 5] = ["B", "kB", "MB", "GB", "TB"];
     let mut value = count as f64;
     let mut unit = UNITS[0];
