@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use sentry_proto::v1::{self, ItemKind, item::Item};
-use sentry_view::Run;
+use sentry_story::{Causes, Knowledge};
+use sentry_view::{Cause, Finding, Run};
 
 use super::{
     args::{AgentsArgs, ExplainArgs, HealthArgs, HistoryArgs, SocketArgs},
@@ -130,6 +131,7 @@ pub(super) fn explain(args: &ExplainArgs) -> Result<Exit, CliError> {
     let text = if args.ask.json {
         let mut text: String =
             explained.finding.iter().map(|finding| json::line(&origin.finding(finding))).collect();
+        text.extend(explained.cause.iter().map(json::line));
         text.extend(explained.events.iter().map(|event| json::line(&origin.event(event))));
         text.extend(explained.decisions.iter().map(json::line));
         text.extend(explained.outcomes.iter().map(json::line));
@@ -228,15 +230,37 @@ async fn gather(client: &mut Client, run: &str, id: &str) -> Result<Explained, C
     }
     let decided: Vec<&String> = explained.decisions.iter().map(|decision| &decision.id).collect();
     explained.outcomes.retain(|outcome| decided.contains(&&outcome.decision));
-    if let Some(finding) = explained.finding.as_ref().filter(|finding| !finding.evidence.is_empty()) {
-        let events = all(client, run, &[ItemKind::Event]).await?;
-        let evidence = |item| match item {
-            Item::Event(event) if finding.evidence.contains(&event.id) => Some(event),
-            _ => None,
-        };
-        explained.events = events.into_iter().filter_map(evidence).collect();
+    if let Some(finding) = &explained.finding {
+        (explained.cause, explained.events) = behind(client, run, finding).await?;
     }
     Ok(explained)
+}
+
+/// What stands behind a finding, and its evidence as far as it is kept.
+async fn behind(
+    client: &mut Client,
+    run: &str,
+    finding: &Finding,
+) -> Result<(Option<Cause>, Vec<v1::Event>), CliError> {
+    let knowledge = Knowledge::built_in()?;
+    let mut causes = Causes::behind(&knowledge, finding);
+    let mut evidence = Vec::new();
+    let until = Some(finding.time_unix_ns.0);
+    let request = v1::ItemsRequest {
+        run: Some(run.to_owned()),
+        kinds: vec![ItemKind::Event.into()],
+        search: Some(v1::Search { until_unix_ns: until, ..v1::Search::default() }),
+        ..v1::ItemsRequest::default()
+    };
+    let mut stream = client.items(request).await?.into_inner();
+    while let Some(stored) = stream.message().await? {
+        let Some(Item::Event(event)) = stored.item.and_then(|item| item.item) else { continue };
+        causes.event(&event);
+        if finding.evidence.contains(&event.id) {
+            evidence.push(event);
+        }
+    }
+    Ok((causes.finish(), evidence))
 }
 
 /// Everything that is kept of a run, of these kinds.

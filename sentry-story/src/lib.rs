@@ -45,7 +45,10 @@ mod story;
 
 mod difference;
 
+mod cause;
+
 pub use about::verb;
+pub use cause::Causes;
 pub use difference::difference;
 pub use error::DataError;
 pub use lineage::Lineage;

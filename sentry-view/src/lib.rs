@@ -39,6 +39,8 @@ mod report;
 
 mod difference;
 
+mod cause;
+
 mod collected;
 
 mod config;
@@ -46,6 +48,7 @@ mod config;
 mod ledger;
 
 mod export;
+
 pub mod path;
 
 pub mod time;
@@ -54,6 +57,7 @@ pub use activity::{
     Activity, ActivityType, By, Call, CallKind, CallSource, Change, ChangeKind, Destination, Exit,
     KnownAgent, Left, Listener, Lookup, Place, ProcessRow, Sensitive,
 };
+pub use cause::{Cause, CauseSort, CauseType, Doer};
 pub use collected::{CollectedDecision, CollectedOutcome, CollectedRun};
 pub use completeness::{Completeness, Stored};
 pub use config::{ConfigReload, ConfigReloadType, KeyChange};

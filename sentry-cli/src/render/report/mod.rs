@@ -31,7 +31,7 @@ use super::{
 
 pub(crate) use form::Form;
 pub(super) use record::limits;
-pub(super) use words::{bytes, many};
+pub(super) use words::{bytes, cut, many};
 
 pub(crate) fn text(report: &Report, form: Form) -> String {
     let nothing = Activity::default();

@@ -56,7 +56,7 @@ pub(super) fn below<'a>(path: &'a str, directory: Option<&str>) -> &'a str {
 }
 
 /// One line of `width` columns at most; a script of several lines becomes one.
-pub(super) fn cut(text: &str, width: usize) -> String {
+pub(in crate::render) fn cut(text: &str, width: usize) -> String {
     let line: String =
         text.split('\n').map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join("; ");
     let line = safe(&line);
