@@ -13,7 +13,7 @@ pub(crate) use read::{
     AgentsArgs, DiffArgs, EventFormat, EventsArgs, ExplainArgs, ExportArgs, HistoryArgs, ReportArgs,
     TreeArgs, VerifyArgs,
 };
-pub(crate) use socket::SocketArgs;
+pub(crate) use socket::{AskArgs, SocketArgs};
 
 use super::exit;
 use sentry_agent::config::Flags;
@@ -48,7 +48,8 @@ Examples:
   sentry run --enforce --name nightly codex exec 'fix the tests'
   sentry run --enforce --restart 2 --report=run.txt -- ./agent.sh -v
 
-Without --enforce the sensor decides and records, but does not act. Standard input, output, terminal and exit code
+Without --enforce the sensor decides and records, but does not act. Standard input, output, terminal and \
+exit code
 are the command's own; the report goes to standard error.")]
     Run(RunArgs),
     /// Enter a run and become the command.
@@ -154,7 +155,8 @@ Exit codes:
     Doctor(DoctorArgs),
     /// Show sensor health.
     #[command(after_help = "\
-A canary process acts under watch, and each of its acts has to come back through the kernel's hooks. A hook that is silent is
+A canary process acts under watch, and each of its acts has to come back through the kernel's hooks. A hook \
+that is silent is
 named, and the exit code is 1. While runs exist the sensor does the same every few seconds.")]
     Health(HealthArgs),
     /// Check the configuration, or print an example.
@@ -165,7 +167,8 @@ named, and the exit code is 1. While runs exist the sensor does the same every f
     Completions { shell: clap_complete::Shell },
     /// Run a demo on this host: a runaway is launched, found, frozen, killed and started again.
     #[command(after_help = "\
-Needs root. Starts a collector and a sensor of its own in a scratch directory, touches nothing else, and cleans up.")]
+Needs root. Starts a collector and a sensor of its own in a scratch directory, touches nothing else, and \
+cleans up.")]
     Demo,
     /// Write what packages have beside the program into a directory.
     #[command(hide = true)]
@@ -272,22 +275,16 @@ pub(crate) struct TagArgs {
     /// Let the sensor act on it.
     #[arg(long)]
     pub(crate) enforce: bool,
-    /// JSON on standard output.
-    #[arg(long)]
-    pub(crate) json: bool,
     #[command(flatten)]
-    pub(crate) socket: SocketArgs,
+    pub(crate) ask: AskArgs,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct TargetArgs {
     /// Run id, a unique beginning of one, or an agent with one live run.
     pub(crate) target: String,
-    /// JSON on standard output.
-    #[arg(long)]
-    pub(crate) json: bool,
     #[command(flatten)]
-    pub(crate) socket: SocketArgs,
+    pub(crate) ask: AskArgs,
 }
 
 #[derive(Debug, Args)]
@@ -297,11 +294,8 @@ pub(crate) struct ActArgs {
     /// Reason, recorded in the ledger.
     #[arg(long, default_value = "")]
     pub(crate) reason: String,
-    /// JSON on standard output.
-    #[arg(long)]
-    pub(crate) json: bool,
     #[command(flatten)]
-    pub(crate) socket: SocketArgs,
+    pub(crate) ask: AskArgs,
 }
 
 #[derive(Debug, Args)]
@@ -325,11 +319,8 @@ pub(crate) struct HealthArgs {
     /// none has. For a readiness probe; the collector has no part in it.
     #[arg(long)]
     pub(crate) ready: bool,
-    /// JSON on standard output.
-    #[arg(long)]
-    pub(crate) json: bool,
     #[command(flatten)]
-    pub(crate) socket: SocketArgs,
+    pub(crate) ask: AskArgs,
 }
 
 #[derive(Debug, Subcommand)]

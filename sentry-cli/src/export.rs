@@ -37,7 +37,7 @@ const STDOUT: &str = "-";
 pub(super) fn export(args: &ExportArgs) -> Result<Exit, CliError> {
     let output = Output::open(&args.output)?;
     let made = block_on(write(args, output))?;
-    let text = if args.json { json::line(&archive::made_json(&made)) } else { archive::made(&made) };
+    let text = if args.ask.json { json::line(&archive::made_json(&made)) } else { archive::made(&made) };
     if args.output == Path::new(STDOUT) {
         out::note(&text);
     } else {
@@ -47,7 +47,7 @@ pub(super) fn export(args: &ExportArgs) -> Result<Exit, CliError> {
 }
 
 async fn write(args: &ExportArgs, output: Output) -> Result<Made, CliError> {
-    let mut client = connect(&args.socket.socket).await?;
+    let mut client = connect(&args.ask.socket.socket).await?;
     let status = client.status(v1::StatusRequest { canary: true }).await?.into_inner();
     let mut origin = Origin::of(&status);
     origin.learn(query::runs(&mut client, true).await?, None);

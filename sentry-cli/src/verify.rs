@@ -30,7 +30,11 @@ pub(super) fn verify(args: &VerifyArgs) -> Result<Exit, CliError> {
         }
         Err(flaw) => {
             let why = sentry_service::error_chain(&flaw);
-            out::print(&if args.json { json::line(&archive::bad_json(&why)) } else { archive::bad(&why) })?;
+            out::print(&if args.ask.json {
+                json::line(&archive::bad_json(&why))
+            } else {
+                archive::bad(&why)
+            })?;
             return Ok(Exit::Bad);
         }
     };
@@ -38,7 +42,7 @@ pub(super) fn verify(args: &VerifyArgs) -> Result<Exit, CliError> {
         Some(dir) => standing(&checked, recorded::by_directory(dir, &checked.manifest_sha256)?),
         None => asked(args, &checked),
     };
-    let text = if args.json {
+    let text = if args.ask.json {
         json::line(&archive::checked_json(&checked, &standing))
     } else {
         archive::checked(&checked, &standing)
@@ -63,7 +67,7 @@ fn open(path: &Path) -> Result<Box<dyn BufRead>, CliError> {
 /// By the sensor of this host, if there is one.
 fn asked(args: &VerifyArgs, checked: &Checked) -> Standing {
     let recorded = block_on(async {
-        let mut client = connect(&args.socket.socket).await?;
+        let mut client = connect(&args.ask.socket.socket).await?;
         recorded::by_sensor(&mut client, &checked.manifest_sha256).await
     });
     match recorded {

@@ -47,6 +47,8 @@ mod ledger;
 
 mod export;
 
+pub mod path;
+
 pub mod time;
 
 pub use activity::{

@@ -45,7 +45,7 @@ pub enum Case {
     Configured { change: ConfigChanged, noted: oneshot::Sender<()> },
     /// An archive of a run was made. Answered with whether the ledger's disk has taken it.
     Exported { exported: Exported, noted: oneshot::Sender<bool> },
-    /// It ends, and its records are in: close the books.
+    /// The run ends and its records are in: close its counters.
     Over { run: Arc<Run>, over: Over },
 }
 
@@ -161,7 +161,7 @@ impl Actor {
             told.push(Kind::Outcome(v1::Outcome::from(&outcome)));
             last = Some(outcome);
         }
-        // What is answered is in the ledger.
+        // First into the ledger, then the answer.
         self.ledger.settle();
         self.tell(told, run);
         (last, follows)

@@ -8,7 +8,7 @@ use sentry_agent::{
 use sentry_archive::{check as check_archive, sealed};
 use sentry_common::record::text::{ArgumentText, ArgvText, PathText};
 use sentry_detect::event::Endpoint;
-use sentry_kernel::decode::{self, Record, text};
+use sentry_kernel::decode::{Raw, Record, text};
 use sentry_proto::{block, v1};
 use zerocopy::FromBytes as _;
 
@@ -26,7 +26,8 @@ pub(crate) const ALL: [(&str, Target); 7] = [
 
 /// A record as it comes out of a ring, and all the text in it.
 pub(crate) fn record(bytes: &[u8]) {
-    let Ok(record) = decode::record(bytes) else { return };
+    let Ok(raw) = Raw::read(bytes) else { return };
+    let Ok(record) = raw.decode() else { return };
     match record {
         Record::Exec(exec) | Record::Seed(exec) | Record::StartedOutside(exec) => {
             check(text::plain(&exec.requested));

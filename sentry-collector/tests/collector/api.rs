@@ -174,7 +174,8 @@ async fn runs_tell_no_finding_from_not_complete() {
                 "critical": {"generated": 5, "delivered": 5, "lost": 0, "throttled": 0},
                 "bulk": {"generated": 0, "delivered": 0, "lost": 0, "throttled": 0},
             },
-            "events_stored": 5, "findings_stored": 0, "lost_in_gaps": 0, "lost_in_unnamed_gaps": 0, "pruned": 0,
+            "events_stored": 5, "findings_stored": 0, "lost_in_gaps": 0, "lost_in_unnamed_gaps": 0,
+            "pruned": 0,
         })
     );
     assert_eq!(one("lossy")["completeness"]["missing"], json!(["the critical ring lost 3 records"]));

@@ -138,6 +138,8 @@ fn by(event: &Event) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::{
         aggregate::counters::Counters,
@@ -150,9 +152,9 @@ mod tests {
 
     /// The findings of a run whose `curl` did all of this.
     fn found(kinds: Vec<EventKind>) -> Vec<Finding> {
-        let run = RunId("r".to_owned());
-        let agent = AgentIdentity { id: "a".to_owned(), name: "a".to_owned() };
-        let mut detector = RunDetector::new(run.clone(), agent.clone(), Settings::default(), 1);
+        let run = Arc::new(RunId("r".to_owned()));
+        let agent = Arc::new(AgentIdentity { id: "a".to_owned(), name: "a".to_owned() });
+        let mut detector = RunDetector::new((*run).clone(), (*agent).clone(), Settings::default(), 1);
         let path = Path { text: "/usr/bin/curl".to_owned(), source: PathSource::Kernel, truncated: false };
         for (sequence, kind) in (1..).zip(kinds) {
             detector.event(&Event {
@@ -162,7 +164,7 @@ mod tests {
                 ring: Ring::Bulk,
                 sequence,
                 time_unix_ns: sequence,
-                process: Process {
+                process: Arc::new(Process {
                     key: ProcessKey { tgid: 7, start_boot_ns: 1 },
                     tid: 7,
                     parent: None,
@@ -173,7 +175,7 @@ mod tests {
                     gid: None,
                     euid: None,
                     pre_existing: false,
-                },
+                }),
                 kind,
             });
         }

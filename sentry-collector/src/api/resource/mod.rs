@@ -15,7 +15,7 @@ pub(crate) mod sessions;
 
 use super::entry::Entry;
 
-/// All of them; the router and the OpenAPI document are made of this.
+/// Every entry. The router and the OpenAPI document are made from this list.
 pub(crate) fn all() -> Vec<Entry> {
     vec![
         sensors::entry(),
