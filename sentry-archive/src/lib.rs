@@ -49,19 +49,19 @@
 //! before it is held.
 #![forbid(unsafe_code)]
 
-mod error;
-
 mod layout;
 
+mod error;
+
 mod header;
+
+mod line;
 
 mod seal;
 
 mod write;
 
 mod read;
-
-mod line;
 
 mod check;
 

@@ -14,8 +14,8 @@ pub enum Exit {
     Ok = 0,
     /// Something that has no code of its own.
     Failure = 1,
-    /// The answer itself is bad: a ledger or an archive that was changed, an act that was refused, a
-    /// demo that did not show it all.
+    /// The answer itself is bad: a ledger or an archive that was changed, an act that was refused,
+    /// a demo that did not show it all.
     Bad = 2,
     /// The command line is wrong.
     Usage = 64,

@@ -5,7 +5,7 @@ use sentry_story::{Knowledge, Story};
 use sentry_view::Report;
 
 use super::{
-    args::{DiffArgs, ReportArgs, TreeArgs},
+    args::{AskArgs, DiffArgs, ReportArgs, TreeArgs},
     client::{Client, block_on, connect},
     error::CliError,
     exit::Exit,
@@ -25,14 +25,11 @@ pub(super) fn report(args: &ReportArgs) -> Result<Exit, CliError> {
         of_target(&mut client, args.run.as_deref(), &origin, args.tree || args.html).await
     })?;
     let form = Form { width: out::width(), calls: args.calls, all: args.all };
-    let text = if args.ask.json {
-        json::line(&report)
-    } else if args.html {
-        report::html(&report)
-    } else if args.markdown {
-        report::markdown(&report)
-    } else {
-        report::text(&report, form)
+    let text = match args {
+        ReportArgs { ask: AskArgs { json: true, .. }, .. } => json::line(&report),
+        ReportArgs { html: true, .. } => report::html(&report),
+        ReportArgs { markdown: true, .. } => report::markdown(&report),
+        _ => report::text(&report, form),
     };
     out::print(&text)?;
     Ok(Exit::Ok)

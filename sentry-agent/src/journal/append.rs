@@ -1,7 +1,5 @@
 //! Items → rows at the end. The events of a run that follow each other become blocks.
 
-use std::borrow::Cow;
-
 use prost::Message as _;
 use rusqlite::{Connection, OptionalExtension as _, params};
 use sentry_proto::{
@@ -19,8 +17,8 @@ use super::{
 
 /// The content of one row.
 #[derive(Debug)]
-pub(super) enum Piece<'a> {
-    Item(Cow<'a, v1::Item>),
+pub(super) enum Piece<'a, W> {
+    Item(&'a W),
     /// So many events of a run, the first of which is this.
     Block(Row<'a>, u64),
 }
@@ -33,7 +31,7 @@ pub(super) enum Piece<'a> {
 pub(super) fn pieces<'a, W: Written>(
     packer: &mut Packer,
     items: &'a [W],
-) -> Result<Vec<Piece<'a>>, PackError> {
+) -> Result<Vec<Piece<'a, W>>, PackError> {
     let mut pieces = Vec::new();
     let mut rest = items;
     while let Some(first) = rest.first() {
@@ -45,7 +43,7 @@ pub(super) fn pieces<'a, W: Written>(
                 usize::try_from(count).unwrap_or(usize::MAX)
             }
             None => {
-                pieces.push(Piece::Item(first.item()));
+                pieces.push(Piece::Item(first));
                 1
             }
         };
@@ -83,10 +81,10 @@ pub(super) fn insert_gap(connection: &Connection, books: &mut Books, lost: &Lost
 pub(super) fn insert(
     connection: &Connection,
     books: &mut Books,
-    piece: &Piece<'_>,
+    piece: &Piece<'_, impl Written>,
 ) -> rusqlite::Result<bool> {
     match piece {
-        Piece::Item(item) => insert_item(connection, books, item),
+        Piece::Item(item) => insert_item(connection, books, &item.item()),
         Piece::Block(row, count) => {
             books.shares.add(row.run.unwrap_or_default(), books.next, row.bytes());
             insert_row(connection, books, row, *count)?;
