@@ -30,6 +30,8 @@ pub struct Causes<'a> {
     until_unix_ns: u64,
     /// The finding is about this event, and not about how much there was.
     only: Option<String>,
+    /// What the finding counts.
+    sorts: &'static [CauseSort],
     story: Story<'a>,
     lines: HashMap<Key, Line>,
     counts: HashMap<CauseSort, Counts>,
@@ -60,6 +62,7 @@ impl<'a> Causes<'a> {
             since_unix_ns: finding.since_unix_ns.0,
             until_unix_ns: finding.time_unix_ns.0,
             only,
+            sorts: sorts(&finding.rule),
             story: Story::new(knowledge, &[]),
             lines: HashMap::new(),
             counts: HashMap::new(),
@@ -122,10 +125,8 @@ impl<'a> Causes<'a> {
         if programs * 2 >= total(CauseSort::Births) && programs > 0 {
             self.counts.remove(&CauseSort::Births);
         }
-        let sorts =
-            [CauseSort::Programs, CauseSort::Births, CauseSort::Files, CauseSort::Network, CauseSort::Other];
         let total = |sort: &CauseSort| self.counts.get(sort).map_or(0, |counts| counts.total);
-        let sort = sorts.into_iter().rev().max_by_key(total)?;
+        let sort = self.sorts.iter().copied().rev().max_by_key(total)?;
         let Counts { total, acts, by } = self.counts.remove(&sort)?;
         let acts = top(acts).into_iter().map(|(what, count)| Tally { what, count }).collect();
         let lines = self.lines;
@@ -151,6 +152,17 @@ impl<'a> Causes<'a> {
         if self.lines.len() < PROCESSES || self.lines.contains_key(&process) {
             self.lines.insert(process, line);
         }
+    }
+}
+
+/// What a rule counts; anything, for one that is not known here.
+fn sorts(rule: &str) -> &'static [CauseSort] {
+    use CauseSort::{Births, Files, Network, Other, Programs};
+    match rule {
+        "exec-loop" => &[Programs],
+        "spawn-storm" => &[Programs, Births],
+        "call-flood" => &[Files, Network],
+        _ => &[Programs, Births, Files, Network, Other],
     }
 }
 

@@ -119,24 +119,31 @@ fn cause(cause: &Cause) -> String {
     out
 }
 
-/// Equal ones in a row are one line.
+/// Equal ones are one line, in the order of the first of them.
 fn evidence(events: &[v1::Event]) -> String {
-    let sort = |event: &v1::Event| {
-        let process = event.process.as_ref();
-        let program = process.and_then(|process| process.executable.clone());
-        let argv = process.and_then(|process| process.argv.clone());
-        (event.kind.as_ref().map(verb), program, argv)
+    // Which child was born does not make births different, what was opened makes opens so.
+    let is_equal = |one: &v1::Event, other: &v1::Event| {
+        let is_of_life = matches!(one.kind, Some(Kind::Fork(_) | Kind::Exec(_) | Kind::Exit(_)));
+        let about = |event: &v1::Event| {
+            let process = event.process.as_ref();
+            let program = process.and_then(|process| process.executable.clone());
+            (event.kind.as_ref().map(verb), program, process.and_then(|process| process.argv.clone()))
+        };
+        about(one) == about(other) && (is_of_life || one.kind == other.kind)
     };
+    let mut groups: Vec<Vec<&v1::Event>> = Vec::new();
+    for event in events {
+        match groups.iter_mut().find(|group| is_equal(group[0], event)) {
+            Some(group) => group.push(event),
+            None => groups.push(vec![event]),
+        }
+    }
     let mut out = String::new();
-    for equal in events.chunk_by(|one, other| {
-        // Which child was born does not make births different, what was opened makes opens so.
-        let is_of_life =
-            |event: &v1::Event| matches!(event.kind, Some(Kind::Fork(_) | Kind::Exec(_) | Kind::Exit(_)));
-        sort(one) == sort(other) && (is_of_life(one) || one.kind == other.kind)
-    }) {
-        let [first, more @ ..] = equal else { continue };
-        out.push_str(&format!("  {}", event::line(first)));
-        if let Some(last) = more.last() {
+    for group in &groups {
+        out.push_str(&format!("  {}", event::line(group[0])));
+        if let [_, more @ ..] = group.as_slice()
+            && let Some(last) = more.last()
+        {
             let until = time::clock(last.time_unix_ns);
             out.push_str(&paint(DIM, &format!("           and {} like it until {until}\n", more.len())));
         }

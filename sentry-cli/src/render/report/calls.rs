@@ -25,12 +25,27 @@ pub(super) fn text(activity: &Activity, form: Form) -> String {
         _ => "each program that the run's first process started".to_owned(),
     };
     let mut out = format!("{} ({}) {}\n", paint(BOLD, "Calls"), calls.len(), paint(DIM, &how));
-    let rows = if form.all || form.calls { calls.len() } else { CALL_ROWS };
-    for call in calls.iter().take(rows) {
+    let lists_all = form.all || form.calls;
+    let rows = if lists_all { calls.len() } else { CALL_ROWS };
+    let is_equal = |one: &Call, other: &Call| {
+        !lists_all
+            && (&one.command, one.exit) == (&other.command, other.exit)
+            && [one, other].iter().all(|call| effects(call, activity, form).is_empty())
+    };
+    let groups: Vec<&[Call]> = calls.chunk_by(is_equal).collect();
+    for equal in groups.iter().take(rows) {
+        let [call, again @ ..] = *equal else { continue };
         out.push_str(&row(call, form));
         out.push_str(&effects(call, activity, form));
+        if let Some(last) = again.last() {
+            let (times, until) = (again.len() as u64, time::clock(last.started_unix_ns.0));
+            let times = words::many(times, "time", "times");
+            let more = format!("again {times}, up to call {} at {until}", last.number);
+            out.push_str(&format!("        {}\n", paint(DIM, &more)));
+        }
     }
-    if let Some(more) = calls.len().checked_sub(rows).filter(|more| *more > 0) {
+    let more: usize = groups.iter().skip(rows).map(|equal| equal.len()).sum();
+    if more > 0 {
         out.push_str(&format!("  {}\n", paint(DIM, &format!("and {more} more; --calls lists them"))));
     }
     out

@@ -6,7 +6,7 @@ use std::{fs, path::PathBuf};
 use prost::Message as _;
 use sentry_proto::v1::{self, event::Kind, item::Item, outcome::Result as OutcomeResult};
 use sentry_story::{Causes, Knowledge, Story};
-use sentry_view::{Finding, Report};
+use sentry_view::{Activity, Call, Finding, Report};
 
 use super::*;
 use crate::{
@@ -73,6 +73,24 @@ fn the_reports_of_real_agents_name_calls_files_secrets_and_what_was_left() {
 #[test]
 fn a_report_in_markdown_is_that_of_the_same_value() {
     golden("claude-code-markdown", &markdown(&recorded("claude-code")));
+}
+
+#[test]
+fn equal_calls_in_a_row_are_one_row_unless_all_are_asked_for() {
+    let command = |number: u32| if number == 13 { "/bin/seq 1" } else { "/bin/true" };
+    let calls = (1..=20).map(|number| Call { number, command: command(number).into(), ..Call::default() });
+    let activity = Some(Activity { calls: calls.collect(), ..Activity::default() });
+    let report = Report { activity, ..Report::default() };
+    let rows = |form| {
+        let text = plain(&text(&report, form)).unwrap();
+        let rows = text.lines().filter(|line| line.contains("/bin/") || line.contains("again"));
+        rows.map(|row| row.trim_end().to_owned()).collect::<Vec<_>>()
+    };
+    let folded = rows(Form::default());
+    assert_eq!(folded.len(), 5, "{folded:?}");
+    assert!(folded[1].contains("again 11 times, up to call 12"), "{folded:?}");
+    assert!(folded[4].contains("again 6 times, up to call 20"), "{folded:?}");
+    assert_eq!(rows(Form { calls: true, ..Form::default() }).len(), 20);
 }
 
 #[test]
