@@ -31,7 +31,7 @@ impl Entry {
         Some(*header.as_bytes())
     }
 
-    /// Reads a header that [`Self::header`] made; `None` for any other.
+    /// Reads a header that `Self::header` made; `None` for any other.
     pub(crate) fn parse(block: &[u8; BLOCK]) -> Option<Self> {
         let found = Header::from_byte_slice(block);
         let path = String::from_utf8(found.path_bytes().into_owned()).ok()?;

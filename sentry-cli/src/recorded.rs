@@ -31,7 +31,7 @@ pub(super) async fn by_sensor(client: &mut Client, manifest_sha256: &str) -> Res
     Ok(look.finish(&ends.head, &ends.public_key)?)
 }
 
-/// As [`by_sensor`], in the ledger in a directory, which is proven as a whole.
+/// As `by_sensor`, in the ledger in a directory, which is proven as a whole.
 pub(super) fn by_directory(dir: &Path, manifest_sha256: &str) -> Result<Recorded, CliError> {
     ledger::verify(dir)?;
     let mut look = Look::new(manifest_sha256);

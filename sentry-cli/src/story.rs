@@ -93,7 +93,7 @@ pub(super) async fn told(
     folded(client, report, origin, with_tree, &[], |_item| Ok(())).await
 }
 
-/// As [`told`], and shows each item that it reads, also those of more kinds, in their order.
+/// As `told`, and shows each item that it reads, also those of more kinds, in their order.
 pub(super) async fn folded(
     client: &mut Client,
     report: &v1::Report,

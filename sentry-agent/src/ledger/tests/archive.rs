@@ -93,7 +93,7 @@ fn files(dir: &Path, run: &str) -> Files {
     files
 }
 
-fn content<'a>(files: &'a Files, kind: Kind) -> &'a [u8] {
+fn content(files: &Files, kind: Kind) -> &[u8] {
     &files.iter().find(|(name, _)| name == kind.name()).unwrap().1
 }
 
