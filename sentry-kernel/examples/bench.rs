@@ -228,12 +228,14 @@ fn raw(object: &str, count_time: bool, command: &[&str]) -> Result<(), Failure> 
     let (_, spent) = Spent::of(Path::new(&fdinfo)).ok_or("the kernel does not report run times")?;
     over.store(true, Ordering::Release);
     let (records, bytes) = drain.join().map_err(|_panic| "the drain ended early")?;
+    let drained = procfs::process::Process::myself()?.stat()?;
+    let cpu_seconds = (drained.utime + drained.stime) as f64 / procfs::ticks_per_second() as f64;
     let lost: u64 = lost.get(&0, 0)?.iter().sum();
     println!(
         "{}",
         json!({
             "records": records, "bytes": bytes, "lost": lost, "seconds": seconds,
-            "ns": spent.ns, "runs": spent.runs,
+            "ns": spent.ns, "runs": spent.runs, "cpu_seconds": cpu_seconds,
         })
     );
     Ok(())

@@ -81,6 +81,19 @@ impl Sensor {
         }
     }
 
+    /// Processor time of all its threads so far.
+    pub(crate) fn cpu_seconds(&self) -> Result<f64> {
+        /// Of the numbers in procfs, on every Linux.
+        const TICKS_PER_SECOND: f64 = 100.0;
+        let path = format!("/proc/{}/stat", self.child.id());
+        let text = fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))?;
+        // Behind the name, which may hold anything: state is field 3, utime 14, stime 15.
+        let fields: Vec<&str> = text.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+        let ticks = |field: usize| fields.get(field - 3).and_then(|ticks| ticks.parse::<f64>().ok());
+        let (user, system) = ticks(14).zip(ticks(15)).with_context(|| format!("{path} is cut"))?;
+        Ok((user + system) / TICKS_PER_SECOND)
+    }
+
     /// Asks it to end, and makes it end if it does not.
     pub(crate) fn stop(mut self) -> Result<()> {
         self.end()

@@ -71,8 +71,9 @@ pub(crate) fn command(mut args: Args) -> Result<ExitCode> {
     let machine = Machine::new()?;
     let pairs: Vec<_> = rounds::pairs().into_iter().filter(|pair| wanted(pair.goal.name)).collect();
     let mut rows: Vec<Row> = rounds::measure(&machine, &pairs, &size.rounds)?;
-    if wanted(goal::P7.name) {
-        rows.push(rate::without_loss(&machine, &size.rate)?);
+    if wanted(goal::P7.name) || wanted(goal::P9.name) {
+        let measured = rate::without_loss(&machine, &size.rate)?;
+        rows.extend(measured.into_iter().filter(|row| wanted(row.goal.name)));
     }
     if wanted(goal::P8.name) {
         rows.push(rate::wakeups(&machine, &size.rate)?);

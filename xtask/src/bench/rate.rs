@@ -51,17 +51,31 @@ fn run(machine: &Machine, numbers: &[u64]) -> Result<Outcome> {
     })
 }
 
-/// Records per second through a bare ring that is drained in batches, and how many found no room.
-fn bare(machine: &Machine, seconds: u64) -> Result<(f64, f64)> {
+/// A bare ring that is drained in batches.
+struct Bare {
+    per_second: f64,
+    /// Records that found no room.
+    lost: f64,
+    /// Processor time of the drain for a record.
+    ns: f64,
+}
+
+fn bare(machine: &Machine, seconds: u64) -> Result<Bare> {
     let side = machine.raw(&GETPID, false)?;
     thread::sleep(Duration::from_secs(seconds));
     let figures = side.finish()?;
     let figure = |name: &str| figures[name].as_f64().with_context(|| format!("no {name}"));
-    Ok((figure("records")? / figure("seconds")?, figure("lost")?))
+    let records = figure("records")?;
+    Ok(Bare {
+        per_second: records / figure("seconds")?,
+        lost: figure("lost")?,
+        ns: figure("cpu_seconds")? * 1e9 / records,
+    })
 }
 
-/// The highest of the tried rates at which nothing is lost for long.
-pub(super) fn without_loss(machine: &Machine, length: &Length) -> Result<Row> {
+/// The highest of the tried rates at which nothing is lost for long, and the sensor's processor
+/// time for an event at that rate.
+pub(super) fn without_loss(machine: &Machine, length: &Length) -> Result<[Row; 2]> {
     say("bench", "P7: the bare ring, a flood, then lower rates until nothing is lost");
     let before = bare(machine, length.trial_s)?;
     let sensor = machine.sensor()?;
@@ -77,20 +91,19 @@ pub(super) fn without_loss(machine: &Machine, length: &Length) -> Result<Row> {
         if trial(length.trial_s)?.missing > 0.0 {
             continue;
         }
+        let before = sensor.cpu_seconds()?;
         let outcome = trial(length.sustain_s)?;
         if outcome.missing == 0.0 {
-            best = Some(outcome);
+            best = Some((outcome, sensor.cpu_seconds()? - before));
             break;
         }
     }
     sensor.stop()?;
     let after = bare(machine, length.trial_s)?;
-    let Some(best) = best else { bail!("even the lowest of the rates was not without loss") };
-    let ratio = |bare: (f64, f64)| best.per_second / bare.0;
-    let (first, second) = (ratio(before), ratio(after));
-    let control = after.0 / before.0;
-    Ok(Row {
-        goal: goal::P7,
+    let Some((best, cpu)) = best else { bail!("even the lowest of the rates was not without loss") };
+    let ns = cpu * 1e9 / best.delivered;
+    let row = |goal, [first, second]: [f64; 2], control: f64, detail| Row {
+        goal,
         comparison: Comparison {
             ratio: f64::midpoint(first, second),
             low: first.min(second),
@@ -99,13 +112,19 @@ pub(super) fn without_loss(machine: &Machine, length: &Length) -> Result<Row> {
             noise: (control - 1.0).abs(),
         },
         rounds: 1,
-        detail: json!({
-            "events_per_second": best.per_second, "seconds": length.sustain_s,
-            "events": best.delivered, "lost": 0,
-            "flood_per_second": capacity, "bare_per_second": [before.0, after.0],
-            "bare_lost": [before.1, after.1],
-        }),
-    })
+        detail,
+    };
+    let rate = json!({
+        "events_per_second": best.per_second, "seconds": length.sustain_s, "events": best.delivered, "lost": 0,
+        "flood_per_second": capacity, "bare_per_second": [before.per_second, after.per_second],
+        "bare_lost": [before.lost, after.lost],
+    });
+    let ratios = [before.per_second, after.per_second].map(|bare| best.per_second / bare);
+    let time = json!({ "ns_per_event": ns, "bare_ns_per_record": [before.ns, after.ns] });
+    Ok([
+        row(goal::P7, ratios, after.per_second / before.per_second, rate),
+        row(goal::P9, [ns / before.ns, ns / after.ns], after.ns / before.ns, time),
+    ])
 }
 
 /// Events per wake-up while a run opens files at a high, steady rate.
