@@ -24,6 +24,8 @@ mod render;
 
 mod query;
 
+mod metrics;
+
 mod when;
 
 mod events;
@@ -92,6 +94,7 @@ fn dispatch(command: Command) -> Result<ExitCode, CliError> {
         Command::Tree(args) => story::tree(&args)?,
         Command::Diff(args) => story::diff(&args)?,
         Command::Health(args) => query::health(&args)?,
+        Command::Metrics(args) => metrics::metrics(&args)?,
         Command::Ledger(LedgerCommand::Verify { dir, json }) => local::ledger_verify(&dir, json)?,
         Command::Doctor(args) if args.programs => local::program_costs(args.json)?,
         Command::Doctor(args) => local::doctor(args.json)?,

@@ -31,6 +31,8 @@ mod session;
 
 mod commands;
 
+mod status;
+
 #[cfg(test)]
 mod tests;
 
@@ -50,6 +52,7 @@ use crate::journal::{JournalError, JournalHandle, Position};
 use backoff::Backoff;
 use commands::Desk;
 use session::{End, Session};
+pub use status::{BEHIND, ExportStatus};
 
 /// Most bytes of one message, unless a single item has more.
 pub const BATCH_BYTES: usize = 1 << 20;
@@ -77,21 +80,6 @@ pub struct CommandRequest {
     pub command: v1::Command,
     /// Takes the verified outcome.
     pub reply: oneshot::Sender<v1::Outcome>,
-}
-
-/// How the export is doing.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ExportStatus {
-    /// There is a collector to stream to.
-    pub configured: bool,
-    /// What the collector calls itself, while a stream is open.
-    pub connected: Option<String>,
-    /// Streams opened so far.
-    pub streams: u64,
-    /// Items sent, repeats included.
-    pub sent: u64,
-    /// Why the last stream ended or none could be opened; cleared by the next Welcome.
-    pub last_error: Option<String>,
 }
 
 /// Why a stream could not be opened, or ended.
@@ -143,8 +131,10 @@ pub async fn run(
         // Never ends by itself; beside the streams, so that a result is noted although there is
         // none.
         () = exporter.desk.note_results() => {}
+        // Nor does this.
+        () = status::watch(&exporter.status, &exporter.journal) => {}
     }
-    exporter.status.send_modify(|status| status.connected = None);
+    exporter.status.send_modify(|status| status.lost(None));
 }
 
 struct Exporter {
@@ -230,9 +220,6 @@ impl Exporter {
         if first {
             tracing::warn!(collector.uri = self.config.uri, error = text, "no stream to the collector");
         }
-        self.status.send_modify(|status| {
-            status.connected = None;
-            status.last_error = Some(text);
-        });
+        self.status.send_modify(|status| status.lost(Some(text)));
     }
 }

@@ -11,6 +11,7 @@ use std::{
     time::Duration,
 };
 
+use sentry_kernel::clock::Clock;
 use sentry_proto::{block::EVENTS, v1};
 use sentry_service::error_chain;
 use tokio::{
@@ -21,9 +22,10 @@ use tokio::{
 use super::{
     Journal, JournalError, Limits,
     gap::Lost,
+    lag::Lag,
     pending::{self, Pending},
     schema,
-    shared::{Acked, Control, Position, Refused, Request, Shared},
+    shared::{Acked, Control, Position, Refused, Request, Shared, Stored},
     waiting::Waiting,
 };
 
@@ -55,6 +57,9 @@ pub(super) struct Worker {
     acknowledge_at: Option<Instant>,
     /// Whether the history may have small blocks that can be merged.
     may_merge: bool,
+    /// What the collector has not acknowledged.
+    lag: Lag,
+    clock: Clock,
 }
 
 impl Worker {
@@ -65,7 +70,14 @@ impl Worker {
         position: watch::Sender<Position>,
         shared: Arc<Shared>,
     ) -> Self {
-        Self {
+        let clock = Clock::real();
+        let mut lag = Lag::default();
+        if journal.confirmed_seq() < journal.last_seq() {
+            // Of earlier lives only the first item says when that was.
+            let since = journal.oldest_unconfirmed().unwrap_or_else(|| clock.unix_ns());
+            lag.written(journal.last_seq(), since);
+        }
+        let mut worker = Self {
             path: journal.path().to_owned(),
             limits: journal.limits(),
             journal: Some(journal),
@@ -79,7 +91,11 @@ impl Worker {
             retry_at: None,
             acknowledge_at: None,
             may_merge: true,
-        }
+            lag,
+            clock,
+        };
+        worker.publish();
+        worker
     }
 
     pub(super) async fn run(mut self) {
@@ -347,6 +363,7 @@ impl Worker {
 
     fn replace(&mut self, error: &JournalError) {
         self.journal = None;
+        self.lag = Lag::default();
         self.shared.counters.files_replaced.fetch_add(1, Relaxed);
         tracing::error!(
             error = error as &dyn std::error::Error,
@@ -366,7 +383,12 @@ impl Worker {
 
     fn publish(&mut self) {
         if let Some(journal) = &self.journal {
-            let now = position_of(journal);
+            let now = journal.position();
+            self.lag.written(journal.last_seq(), self.clock.unix_ns());
+            self.lag.acknowledged(journal.confirmed_seq());
+            let (history_bytes, spool_bytes) = journal.bytes();
+            let oldest_unix_ns = self.lag.oldest();
+            *self.shared.stored.lock() = Stored { history_bytes, spool_bytes, oldest_unix_ns };
             self.may_merge |= self.position.borrow().acked != now.acked;
             self.position.send_if_modified(|known| {
                 let changed = *known != now;
@@ -374,16 +396,5 @@ impl Worker {
                 changed
             });
         }
-    }
-}
-
-pub(super) fn position_of(journal: &Journal) -> Position {
-    let base = journal.base_seq();
-    Position {
-        epoch: journal.epoch().into(),
-        last: journal.last_seq() - base,
-        acked: journal.acked_seq() - base,
-        confirmed: journal.confirmed_seq() - base,
-        base,
     }
 }
