@@ -12,7 +12,7 @@ use sentry_service::log::Format;
 pub(crate) use read::{
     AgentsArgs, DiffArgs, EventFormat, EventsArgs, ExplainArgs, HistoryArgs, ReportArgs, TreeArgs,
 };
-pub(crate) use socket::SocketArgs;
+pub(crate) use socket::{AskArgs, SocketArgs};
 
 use super::exit;
 use sentry_agent::config::Flags;
@@ -47,7 +47,8 @@ Examples:
   sentry run --enforce --name nightly codex exec 'fix the tests'
   sentry run --enforce --restart 2 --report=run.txt -- ./agent.sh -v
 
-Without --enforce the sensor decides and records, but does not act. Standard input, output, terminal and exit code
+Without --enforce the sensor decides and records, but does not act. Standard input, output, terminal and \
+exit code
 are the command's own; the report goes to standard error.")]
     Run(RunArgs),
     /// Enter a run and become the command.
@@ -126,11 +127,13 @@ Examples:
     Doctor(DoctorArgs),
     /// Show sensor health.
     #[command(after_help = "\
-A canary process acts under watch, and each of its acts has to come back through the kernel's hooks. A hook that is silent is
+A canary process acts under watch, and each of its acts has to come back through the kernel's hooks. A hook \
+that is silent is
 named, and the exit code is 1. While runs exist the sensor does the same every few seconds.
 
-The exit code is 1, too, where a collector is configured and there is no stream to it, or it has acknowledged nothing of
-what waits for more than ten seconds: since when, and why, is said.")]
+The exit code is 1, too, where a collector is configured and there is no stream to it, or an item has waited \
+for more than
+ten seconds for its acknowledgement: since when, and why, is shown.")]
     Health(HealthArgs),
     /// Show the sensor's metrics, in OpenMetrics text.
     #[command(after_help = "\
@@ -150,7 +153,8 @@ docs/metrics.md says what each means.")]
     Completions { shell: clap_complete::Shell },
     /// Run a demo on this host: a runaway is launched, found, frozen, killed and started again.
     #[command(after_help = "\
-Needs root. Starts a collector and a sensor of its own in a scratch directory, touches nothing else, and cleans up.")]
+Needs root. Starts a collector and a sensor of its own in a scratch directory, touches nothing else, and \
+cleans up.")]
     Demo,
     /// Write what packages have beside the program into a directory.
     #[command(hide = true)]
@@ -257,22 +261,16 @@ pub(crate) struct TagArgs {
     /// Let the sensor act on it.
     #[arg(long)]
     pub(crate) enforce: bool,
-    /// JSON on standard output.
-    #[arg(long)]
-    pub(crate) json: bool,
     #[command(flatten)]
-    pub(crate) socket: SocketArgs,
+    pub(crate) ask: AskArgs,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct TargetArgs {
     /// Run id, a unique beginning of one, or an agent with one live run.
     pub(crate) target: String,
-    /// JSON on standard output.
-    #[arg(long)]
-    pub(crate) json: bool,
     #[command(flatten)]
-    pub(crate) socket: SocketArgs,
+    pub(crate) ask: AskArgs,
 }
 
 #[derive(Debug, Args)]
@@ -282,11 +280,8 @@ pub(crate) struct ActArgs {
     /// Reason, recorded in the ledger.
     #[arg(long, default_value = "")]
     pub(crate) reason: String,
-    /// JSON on standard output.
-    #[arg(long)]
-    pub(crate) json: bool,
     #[command(flatten)]
-    pub(crate) socket: SocketArgs,
+    pub(crate) ask: AskArgs,
 }
 
 #[derive(Debug, Args)]
@@ -310,20 +305,14 @@ pub(crate) struct HealthArgs {
     /// none has. For a readiness probe; the collector has no part in it.
     #[arg(long)]
     pub(crate) ready: bool,
-    /// JSON on standard output.
-    #[arg(long)]
-    pub(crate) json: bool,
     #[command(flatten)]
-    pub(crate) socket: SocketArgs,
+    pub(crate) ask: AskArgs,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct MetricsArgs {
-    /// JSON on standard output.
-    #[arg(long)]
-    pub(crate) json: bool,
     #[command(flatten)]
-    pub(crate) socket: SocketArgs,
+    pub(crate) ask: AskArgs,
 }
 
 #[derive(Debug, Subcommand)]

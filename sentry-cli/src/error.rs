@@ -1,4 +1,4 @@
-//! What a command can fail with, what it tells the person, and with which exit code.
+//! Errors of commands: their text for people, and their exit code.
 
 use std::{io, path::PathBuf};
 
@@ -11,12 +11,13 @@ use sentry_agent::config::{ConfigError, check::CheckError};
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CliError {
     #[error(
-        "permission denied on {}: you are not in group agentsentry; ask an administrator for `usermod -aG agentsentry \
-         {user}`, then log in again", socket.display()
+        "permission denied on {}: you are not in group agentsentry; ask an administrator for `usermod -aG \
+        agentsentry {user}`, then log in again", socket.display()
     )]
     SocketDenied { socket: PathBuf, user: String },
     #[error(
-        "no sensor is listening on {}; start it with `sentry sensor` or `systemctl start agentsentry`", socket.display()
+        "no sensor is listening on {}; start it with `sentry sensor` or `systemctl start agentsentry`",
+        socket.display()
     )]
     NoSensor { socket: PathBuf },
     #[error("cannot connect to {}", socket.display())]
@@ -29,7 +30,8 @@ pub(crate) enum CliError {
     #[error("{}", answer(.0))]
     Sensor(Box<Status>),
     #[error(
-        "the sensor's answer has no `{field}`; sensor and command have different versions, update the older one"
+        "the sensor's answer has no `{field}`; sensor and command have different versions, update the older \
+        one"
     )]
     Incomplete { field: &'static str },
     #[error("no {what} `{id}` is kept; `sentry {list}` lists what is")]
@@ -107,7 +109,7 @@ impl CliError {
         }
     }
 
-    /// Whether a person has to be told.
+    /// Whether the error is printed.
     pub(crate) fn is_quiet(&self) -> bool {
         self.exit() == Exit::Ok
     }
@@ -178,8 +180,8 @@ mod tests {
         );
         assert_eq!(
             CliError::NoSensor { socket }.to_string(),
-            "no sensor is listening on /run/agentsentry/sensor.sock; start it with `sentry sensor` or `systemctl \
-             start agentsentry`"
+            "no sensor is listening on /run/agentsentry/sensor.sock; start it with `sentry sensor` or \
+            `systemctl start agentsentry`"
         );
         assert_eq!(CliError::from(Status::permission_denied("as is")).to_string(), "as is");
         assert!(CliError::from(Status::unavailable("")).to_string().contains("closed the connection"));

@@ -68,7 +68,8 @@ pub(super) fn ledger_verify(dir: &Path, as_json: bool) -> Result<Exit, CliError>
     let (text, exit) = match proof {
         Ok(verified) if as_json => {
             let value = json!({
-                "type": "ledger", "verified": true, "entries": verified.entries, "segments": verified.segments,
+                "type": "ledger", "verified": true, "entries": verified.entries,
+                "segments": verified.segments,
                 "chain_uid": verified.chain_uid, "head_seq": verified.head_seq,
                 "head_fingerprint": verified.head_fingerprint, "public_key": verified.public_key,
                 "set_aside": set_aside.iter().map(|(kept, why)| json!({"kept": kept, "why": why}))
@@ -153,13 +154,15 @@ pub(super) fn config_check(file: Option<PathBuf>, as_json: bool) -> Result<Exit,
     let text = if as_json {
         let value = json!({
             "type": "config", "valid": true, "file": name, "sensor": config.sensor.id,
-            "state_dir": config.sensor.state_dir, "socket": config.sensor.socket, "group": config.sensor.group,
+            "state_dir": config.sensor.state_dir, "socket": config.sensor.socket,
+            "group": config.sensor.group,
             "collector": collector, "agents": agents, "checked": checked,
         });
         lines::line(&value)
     } else {
         let mut text = format!(
-            "{} {}\n  sensor {}\n  state_dir {}\n  socket {}\n  group {}\n  collector {collector}\n  agents {}\n",
+            "{} {}\n  sensor {}\n  state_dir {}\n  socket {}\n  group {}\n  collector {collector}\n  agents \
+            {}\n",
             safe(&name.display().to_string()),
             paint(GREEN, "is valid"),
             config.sensor.id,

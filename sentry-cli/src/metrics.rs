@@ -14,12 +14,15 @@ use super::{
 
 pub(super) fn metrics(args: &MetricsArgs) -> Result<Exit, CliError> {
     let reply = block_on(async {
-        let mut client = connect(&args.socket.socket).await?;
+        let mut client = connect(&args.ask.socket.socket).await?;
         Ok(client.metrics(v1::MetricsRequest {}).await?.into_inner())
     })?;
     let families: Vec<Family> = reply.families.into_iter().filter_map(family).collect();
-    let shown =
-        if args.json { json::line(&json::metrics(&families)) } else { text(&families, Form::OpenMetrics) };
+    let shown = if args.ask.json {
+        json::line(&json::metrics(&families))
+    } else {
+        text(&families, Form::OpenMetrics)
+    };
     out::print(&shown)?;
     Ok(Exit::Ok)
 }

@@ -21,12 +21,12 @@ use super::{
 
 pub(super) fn agents(args: &AgentsArgs) -> Result<Exit, CliError> {
     let (runs, status) = block_on(async {
-        let mut client = connect(&args.socket.socket).await?;
+        let mut client = connect(&args.ask.socket.socket).await?;
         let runs: Vec<Run> = runs(&mut client, args.all).await?.iter().map(Run::from).collect();
         let status = client.status(v1::StatusRequest::default()).await?.into_inner();
         Ok::<_, CliError>((runs, status))
     })?;
-    let text = if args.json {
+    let text = if args.ask.json {
         runs.iter().map(json::line).collect()
     } else {
         render::run::table(&runs) + &render::run::unwatched(&status.unwatched)
@@ -53,8 +53,10 @@ pub(super) async fn runs(client: &mut Client, include_ended: bool) -> Result<Vec
 
 pub(super) fn findings(args: &HistoryArgs) -> Result<Exit, CliError> {
     let request = request(args, &[ItemKind::Finding]);
-    each(&args.socket, args.json, request, |origin, item| match item {
-        Item::Finding(finding) if args.json => out::print(&json::line(&origin.finding(&(&finding).into()))),
+    each(&args.ask.socket, args.ask.json, request, |origin, item| match item {
+        Item::Finding(finding) if args.ask.json => {
+            out::print(&json::line(&origin.finding(&(&finding).into())))
+        }
         Item::Finding(finding) => out::print(&finding::line(&(&finding).into())),
         _ => Ok(()),
     })
@@ -110,8 +112,8 @@ pub(super) async fn origin(client: &mut Client, wanted: bool) -> Result<Origin, 
 
 pub(super) fn explain(args: &ExplainArgs) -> Result<Exit, CliError> {
     let (origin, explained) = block_on(async {
-        let mut client = connect(&args.socket.socket).await?;
-        let origin = origin(&mut client, args.json).await?;
+        let mut client = connect(&args.ask.socket.socket).await?;
+        let origin = origin(&mut client, args.ask.json).await?;
         let id = match &args.id {
             Some(id) => whole_id(&mut client, id).await?,
             None => newest_finding(&mut client).await?,
@@ -125,7 +127,7 @@ pub(super) fn explain(args: &ExplainArgs) -> Result<Exit, CliError> {
         }
         Ok((origin, explained))
     })?;
-    let text = if args.json {
+    let text = if args.ask.json {
         let mut text: String =
             explained.finding.iter().map(|finding| json::line(&origin.finding(finding))).collect();
         text.extend(explained.events.iter().map(|event| json::line(&origin.event(event))));
@@ -254,7 +256,7 @@ pub(super) async fn all(client: &mut Client, run: &str, kinds: &[ItemKind]) -> R
 
 pub(super) fn health(args: &HealthArgs) -> Result<Exit, CliError> {
     let reply = block_on(async {
-        let mut client = connect(&args.socket.socket).await?;
+        let mut client = connect(&args.ask.socket.socket).await?;
         let canary = !(args.live || args.ready);
         let reply = client.status(v1::StatusRequest { canary }).await?.into_inner();
         if args.ready && reply.live && !reply.ready {
@@ -262,7 +264,7 @@ pub(super) fn health(args: &HealthArgs) -> Result<Exit, CliError> {
         }
         Ok(reply)
     })?;
-    out::print(&if args.json { json::line(&json::status(&reply)) } else { status::health(&reply) })?;
+    out::print(&if args.ask.json { json::line(&json::status(&reply)) } else { status::health(&reply) })?;
     let good = match args {
         HealthArgs { live: true, .. } => reply.live,
         HealthArgs { ready: true, .. } => reply.ready,

@@ -20,15 +20,17 @@ use super::{
 
 pub(super) fn report(args: &ReportArgs) -> Result<Exit, CliError> {
     let report = block_on(async {
-        let mut client = connect(&args.socket.socket).await?;
-        let origin = origin(&mut client, args.json).await?;
+        let mut client = connect(&args.ask.socket.socket).await?;
+        let origin = origin(&mut client, args.ask.json).await?;
         of_target(&mut client, args.run.as_deref(), &origin, args.tree || args.html).await
     })?;
     let form = Form { width: out::width(), calls: args.calls, all: args.all };
-    let text = match args {
-        ReportArgs { json: true, .. } => json::line(&report),
-        ReportArgs { html: true, .. } => report::html(&report),
-        _ => report::text(&report, form),
+    let text = if args.ask.json {
+        json::line(&report)
+    } else if args.html {
+        report::html(&report)
+    } else {
+        report::text(&report, form)
     };
     out::print(&text)?;
     Ok(Exit::Ok)
@@ -36,25 +38,25 @@ pub(super) fn report(args: &ReportArgs) -> Result<Exit, CliError> {
 
 pub(super) fn tree(args: &TreeArgs) -> Result<Exit, CliError> {
     let report = block_on(async {
-        let mut client = connect(&args.socket.socket).await?;
-        let origin = origin(&mut client, args.json).await?;
+        let mut client = connect(&args.ask.socket.socket).await?;
+        let origin = origin(&mut client, args.ask.json).await?;
         of_target(&mut client, args.run.as_deref(), &origin, true).await
     })?;
     let form = Form { width: out::width(), all: args.all, ..Form::default() };
-    out::print(&if args.json { json::line(&report) } else { report::tree(&report, form) })?;
+    out::print(&if args.ask.json { json::line(&report) } else { report::tree(&report, form) })?;
     Ok(Exit::Ok)
 }
 
 pub(super) fn diff(args: &DiffArgs) -> Result<Exit, CliError> {
     let (base, run) = block_on(async {
-        let mut client = connect(&args.socket.socket).await?;
+        let mut client = connect(&args.ask.socket.socket).await?;
         let origin = Origin::default();
         let base = of_target(&mut client, Some(&args.base), &origin, false).await?;
         let run = of_target(&mut client, args.run.as_deref(), &origin, false).await?;
         Ok::<_, CliError>((base, run))
     })?;
     let new = sentry_story::difference(&base, &run);
-    out::print(&if args.json { json::line(&new) } else { diff::text(&new) })?;
+    out::print(&if args.ask.json { json::line(&new) } else { diff::text(&new) })?;
     Ok(Exit::Ok)
 }
 

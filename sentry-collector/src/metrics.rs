@@ -89,7 +89,7 @@ impl Metrics {
         }
     }
 
-    /// So many blocks are no more, with so many events.
+    /// Counts blocks that became unreadable, and their events.
     pub(crate) fn written_off(&self, blocks: u64, events: u64) {
         self.corrupt_blocks_total.fetch_add(blocks, Relaxed);
         self.lost_items_total.fetch_add(events, Relaxed);

@@ -45,6 +45,8 @@ mod config;
 
 mod ledger;
 
+pub mod path;
+
 pub mod time;
 
 pub use activity::{

@@ -40,11 +40,11 @@ pub(super) const BOUNDS: Bounds =
 
 type Failed = tonic::transport::Error;
 
-/// What the doors lead to.
+/// What callers reach through the doors.
 pub(super) struct Doors {
-    /// As at the start, for what does not change.
+    /// The configuration at the start, for the parts that do not change.
     pub(super) config: Arc<Config>,
-    /// Where the configuration is asked to be read again.
+    /// Requests to read the configuration again.
     pub(super) asked: mpsc::Sender<Asked>,
     pub(super) registry: Arc<Registry>,
     pub(super) status: Arc<StatusBoard>,

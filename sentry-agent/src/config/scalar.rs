@@ -56,8 +56,8 @@ impl TryFrom<String> for Identifier {
             Ok(Self(text))
         } else {
             Err(format!(
-                "{text:?} is not a name: use letters, digits, `.`, `_` and `-`, a letter or digit first, at most \
-                 {MAX_IDENTIFIER}"
+                "{text:?} is not a name: use letters, digits, `.`, `_` and `-`, a letter or digit first, at \
+                most {MAX_IDENTIFIER}"
             ))
         }
     }

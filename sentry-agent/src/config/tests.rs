@@ -137,14 +137,14 @@ fn flags_win_over_the_file() {
     let wrong = Flags { sensor_id: Some("node 1".into()), ..Flags::default() };
     assert_eq!(
         parse_with("version: 1\n", &wrong).unwrap_err(),
-        "invalid value \"node 1\" for --sensor-id: \"node 1\" is not a name: use letters, digits, `.`, `_` and `-`, \
-         a letter or digit first, at most 128"
+        "invalid value \"node 1\" for --sensor-id: \"node 1\" is not a name: use letters, digits, `.`, `_` \
+        and `-`, a letter or digit first, at most 128"
     );
     let wrong = Flags { collector: Some("tcp://x:1".into()), ..Flags::default() };
     assert_eq!(
         parse_with("version: 1\n", &wrong).unwrap_err(),
-        "invalid value \"tcp://x:1\" for --collector: \"tcp://x:1\" is not an endpoint: its scheme is not known; write \
-         http://HOST:PORT, https://HOST:PORT or unix:/PATH"
+        "invalid value \"tcp://x:1\" for --collector: \"tcp://x:1\" is not an endpoint: its scheme is not \
+        known; write http://HOST:PORT, https://HOST:PORT or unix:/PATH"
     );
 }
 
@@ -157,7 +157,8 @@ fn errors_say_where_and_what() {
         ("version: 2\n", "1:10: version 2 is not known to this sensor, which reads version 1"),
         (
             "version: 1\nsensr: {}\n",
-            "2:1: unknown field `sensr`, expected one of version, sensor, journal, rings, evidence, collector, export, metrics, detect, containers, agents, pods, discover",
+            "2:1: unknown field `sensr`, expected one of version, sensor, journal, rings, evidence, \
+            collector, export, metrics, detect, containers, agents, pods, discover",
         ),
         (
             "version: 1\nsensor:\n  idd: x\n",
@@ -165,7 +166,8 @@ fn errors_say_where_and_what() {
         ),
         (
             "version: 1\nsensor:\n  id: 'a b'\n",
-            "3:7: \"a b\" is not a name: use letters, digits, `.`, `_` and `-`, a letter or digit first, at most 128",
+            "3:7: \"a b\" is not a name: use letters, digits, `.`, `_` and `-`, a letter or digit first, at \
+            most 128",
         ),
         (
             "version: 1\nsensor:\n  socket: run/x.sock\n",
@@ -196,7 +198,8 @@ fn errors_say_where_and_what() {
         ("version: 1\ncollector: off\n", "2:12: \"off\" is neither `disabled` nor a map with `endpoint`"),
         (
             "version: 1\ncollector:\n  endpoint: http://c.example:1\n",
-            "3:13: c.example is another host and http is not protected; use https with `tls`, or set `collector.allow_plaintext_remote: true` if the network itself is protected",
+            "3:13: c.example is another host and http is not protected; use https with `tls`, or set \
+            `collector.allow_plaintext_remote: true` if the network itself is protected",
         ),
         (
             "version: 1\ncollector:\n  endpoint: https://c.example:1\n",
@@ -212,7 +215,8 @@ fn errors_say_where_and_what() {
         ),
         (
             "version: 1\ncollector:\n  endpint: unix:/x\n",
-            "3:3: unknown field `endpint`, expected one of endpoint, tls, key_file, user, allow_plaintext_remote",
+            "3:3: unknown field `endpint`, expected one of endpoint, tls, key_file, user, \
+            allow_plaintext_remote",
         ),
         (
             "version: 1\ndetect:\n  cpu_min_cores: -1\n",
@@ -224,7 +228,10 @@ fn errors_say_where_and_what() {
         ),
         (
             "version: 1\ndetect:\n  cpu_cores: 1\n",
-            "3:3: unknown field `cpu_cores`, expected one of storm_horizon_ms, storm_net_processes, storm_births_per_s, exec_loop_hold_ms, exec_loop_execs_per_s, exec_loop_repeated_share, cpu_hold_ms, cpu_min_cores, cpu_full_variety, cpu_min_confidence, cpu_leads_to_acts, flood_calls_per_s, flood_repeated_share, flood_leads_to_acts, cool_down_ms, act_min_confidence",
+            "3:3: unknown field `cpu_cores`, expected one of storm_horizon_ms, storm_net_processes, \
+            storm_births_per_s, exec_loop_hold_ms, exec_loop_execs_per_s, exec_loop_repeated_share, \
+            cpu_hold_ms, cpu_min_cores, cpu_full_variety, cpu_min_confidence, cpu_leads_to_acts, \
+            flood_calls_per_s, flood_repeated_share, flood_leads_to_acts, cool_down_ms, act_min_confidence",
         ),
         (
             "version: 1\nagents:\n  - name: a\n  - name: a\n",
@@ -329,12 +336,13 @@ fn a_selector_that_cannot_hold_is_refused_in_words() {
         ),
         (
             "{executable: /usr/bin/*}",
-            "9: the last component of `/usr/bin/*` has a wildcard; write the program's name, since that is what the \
-             kernel compares",
+            "9: the last component of `/usr/bin/*` has a wildcard; write the program's name, since that is \
+            what the kernel compares",
         ),
         (
             "{executable: {digest: 'sha256:00'}}",
-            "31: \"sha256:00\" is not a digest; write sha256: and 64 hexadecimal digits, as sha256sum prints them",
+            "31: \"sha256:00\" is not a digest; write sha256: and 64 hexadecimal digits, as sha256sum prints \
+            them",
         ),
         (
             "{executable: {}}",
@@ -342,7 +350,8 @@ fn a_selector_that_cannot_hold_is_refused_in_words() {
         ),
         (
             "{units: a}",
-            "10: unknown field `units`, expected one of unit, slice, cgroup, user, executable, container, pod",
+            "10: unknown field `units`, expected one of unit, slice, cgroup, user, executable, container, \
+            pod",
         ),
     ];
     for (text, expected) in cases {

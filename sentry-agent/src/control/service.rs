@@ -8,7 +8,7 @@ use sentry_detect::{
 };
 use sentry_proto::v1::{self, control_server::Control};
 use sentry_service::error_chain;
-use sentry_story::Search;
+use sentry_story::{Search, question};
 use sentry_view::KeyChange;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio_stream::wrappers::ReceiverStream;
@@ -54,7 +54,7 @@ pub struct ControlService {
     pub registry: Arc<Registry>,
     pub journal: JournalHandle,
     pub cases: mpsc::Sender<Case>,
-    /// Where the configuration is asked to be read again.
+    /// Requests to read the configuration again.
     pub reload: mpsc::Sender<Asked>,
     pub status: Arc<StatusBoard>,
     pub meter: Arc<Meter>,
@@ -107,13 +107,14 @@ impl Control for ControlService {
             let mut ended = run.wait_end(LINGER).await;
             let mut count = self.registry.members(&run).len();
             if !ended && count == 0 {
-                // Nobody is left, but its records are still coming in.
+                // No member is left, but records are still coming in.
                 ended = run.wait_end(SETTLE).await;
                 count = self.registry.members(&run).len();
             }
             if !ended {
                 left_over.push(format!(
-                    "{count} processes of the run outlived its command and are still watched; `sentry kill {id}` ends them"
+                    "{count} processes of the run outlived its command and are still watched; `sentry kill \
+                    {id}` ends them"
                 ));
             }
         }
@@ -176,11 +177,11 @@ impl Control for ControlService {
             None => None,
         };
         // To look for nothing in particular must not cost a look at everything.
-        let search = request.search.as_ref().filter(|search| **search != v1::Search::default());
-        let search = search.map(Search::new).transpose();
+        let asked = request.search.as_ref().filter(|search| **search != v1::Search::default());
+        let search = asked.map(Search::new).transpose();
         let search = search.map_err(|error| Status::invalid_argument(error_chain(&error)))?;
         let kinds = request.kinds().collect();
-        let filter = Filter { run, agent: request.agent, kinds };
+        let filter = Filter { run, agent: request.agent, kinds, question: asked.map(question) };
         let (sender, receiver) = mpsc::channel(STREAM_QUEUE);
         let stopping = self.stopping.clone();
         let pump = super::pump::Pump { journal: self.journal.clone(), filter, search, sender, stopping };
@@ -280,11 +281,11 @@ impl ControlService {
         if let Some(run) = self.registry.live().into_iter().find(|run| run.id.0 == target) {
             return Ok(run.wire());
         }
-        // One that ends in between is found here.
+        // A run that ends in between is found here.
         if let Some(run) = self.journal.run(target.to_owned()).await? {
             return Ok(run);
         }
-        // One that has just ended is in the journal's queue.
+        // A run that has just ended is in the journal's queue.
         if uuid::Uuid::try_parse(target).is_ok()
             && self.journal.flush().await.is_ok()
             && let Some(run) = self.journal.run(target.to_owned()).await?

@@ -1,10 +1,11 @@
-//! How long the oldest item has waited for the collector. Pure: positions and times come from the
-//! writer.
+//! How long the oldest item has waited for the collector.
 //!
 //! Limits: 512 marks. Beyond that neighbours are joined, and the younger items of two are
 //! taken for as old as the older ones.
 
 use std::collections::VecDeque;
+
+use super::{Journal, shared::Stored};
 
 const MARKS: usize = 512;
 
@@ -16,8 +17,26 @@ pub(super) struct Lag {
 }
 
 impl Lag {
+    /// That of a journal as it was left.
+    pub(super) fn of(journal: &Journal, unix_ns: u64) -> Self {
+        let mut lag = Self::default();
+        if journal.confirmed_seq() < journal.last_seq() {
+            // Of earlier lives only the items themselves have times.
+            lag.written(journal.last_seq(), journal.oldest_unconfirmed().unwrap_or(unix_ns));
+        }
+        lag
+    }
+
+    /// What is kept now, and since when the oldest item waits.
+    pub(super) fn look(&mut self, journal: &Journal, unix_ns: u64) -> Stored {
+        self.written(journal.last_seq(), unix_ns);
+        self.acknowledged(journal.confirmed_seq());
+        let (history_bytes, spool_bytes) = journal.bytes();
+        Stored { history_bytes, spool_bytes, oldest_unix_ns: self.oldest() }
+    }
+
     /// Everything up to `last` was written by `unix_ns`.
-    pub(super) fn written(&mut self, last: u64, unix_ns: u64) {
+    fn written(&mut self, last: u64, unix_ns: u64) {
         if self.marks.back().is_some_and(|(known, _)| *known >= last) {
             return;
         }
@@ -28,12 +47,12 @@ impl Lag {
     }
 
     /// Everything up to `seq` is acknowledged.
-    pub(super) fn acknowledged(&mut self, seq: u64) {
+    fn acknowledged(&mut self, seq: u64) {
         while self.marks.pop_front_if(|(last, _)| *last <= seq).is_some() {}
     }
 
     /// When the oldest item that is not acknowledged was written; `None` where all are.
-    pub(super) fn oldest(&self) -> Option<u64> {
+    fn oldest(&self) -> Option<u64> {
         self.marks.front().map(|(_, unix_ns)| *unix_ns)
     }
 

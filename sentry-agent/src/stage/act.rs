@@ -43,7 +43,7 @@ pub enum Case {
     },
     /// Another policy holds.
     Configured { change: ConfigChanged, noted: oneshot::Sender<()> },
-    /// It ends, and its records are in: close the books.
+    /// The run ends and its records are in: close its counters.
     Over { run: Arc<Run>, over: Over },
 }
 
@@ -159,7 +159,7 @@ impl Actor {
             told.push(Kind::Outcome(v1::Outcome::from(&outcome)));
             last = Some(outcome);
         }
-        // What is answered is in the ledger.
+        // First into the ledger, then the answer.
         self.ledger.settle();
         self.tell(told, run);
         (last, follows)

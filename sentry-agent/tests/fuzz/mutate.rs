@@ -11,6 +11,7 @@ use sentry_common::{
         process::{ExecRecord, ExitRecord, ForkRecord},
     },
 };
+use sentry_kernel::decode::Raw;
 
 /// xorshift64*: small, fast, and good enough to choose bytes.
 pub(crate) struct Chance(u64);
@@ -59,7 +60,7 @@ pub(crate) fn corpus() -> Vec<Vec<u8>> {
             record[2..4].copy_from_slice(&kind.to_ne_bytes());
             let ring = Kind::of(kind).map_or(0, Kind::ring) as u32;
             record[4..8].copy_from_slice(&ring.to_ne_bytes());
-            if sentry_kernel::decode::record(&record).is_ok() {
+            if Raw::read(&record).is_ok_and(|raw| raw.decode().is_ok()) {
                 inputs.push(record);
             }
         }

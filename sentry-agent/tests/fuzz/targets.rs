@@ -4,7 +4,7 @@ use prost::Message as _;
 use sentry_agent::enrich::{payload, tls};
 use sentry_common::record::text::{ArgumentText, ArgvText, PathText};
 use sentry_detect::event::Endpoint;
-use sentry_kernel::decode::{self, Record, text};
+use sentry_kernel::decode::{Raw, Record, text};
 use sentry_proto::{block, v1};
 use zerocopy::FromBytes as _;
 
@@ -20,7 +20,8 @@ pub(crate) const ALL: [(&str, Target); 5] = [
 
 /// A record as it comes out of a ring, and all the text in it.
 pub(crate) fn record(bytes: &[u8]) {
-    let Ok(record) = decode::record(bytes) else { return };
+    let Ok(raw) = Raw::read(bytes) else { return };
+    let Ok(record) = raw.decode() else { return };
     match record {
         Record::Exec(exec) | Record::Seed(exec) | Record::StartedOutside(exec) => {
             check(text::plain(&exec.requested));

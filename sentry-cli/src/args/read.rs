@@ -2,9 +2,10 @@
 
 use clap::Args;
 
-use super::socket::SocketArgs;
+use super::socket::AskArgs;
 
 #[derive(Debug, Args)]
+#[command(mut_arg("json", |json| json.help("OCSF 1.9.0, one JSON object per line")))]
 pub(crate) struct HistoryArgs {
     /// Only of this agent.
     #[arg(long, value_name = "NAME")]
@@ -18,11 +19,8 @@ pub(crate) struct HistoryArgs {
     /// At most this many of the newest; 0: all that is kept.
     #[arg(long, value_name = "N", default_value_t = 1000)]
     pub(crate) limit: u64,
-    /// OCSF 1.9.0, one JSON object per line.
-    #[arg(long)]
-    pub(crate) json: bool,
     #[command(flatten)]
-    pub(crate) socket: SocketArgs,
+    pub(crate) ask: AskArgs,
 }
 
 #[derive(Debug, Args)]
@@ -82,15 +80,14 @@ pub(crate) enum EventFormat {
 }
 
 #[derive(Debug, Args)]
+#[command(mut_arg("json", |json| json.help("JSON lines: the finding in OCSF, its events, decisions and \
+    outcomes")))]
 pub(crate) struct ExplainArgs {
     /// Id of a finding or a decision, as `sentry findings` shows it, or a unique beginning of one;
     /// by default the newest finding.
     pub(crate) id: Option<String>,
-    /// JSON lines: the finding in OCSF, its events, decisions and outcomes.
-    #[arg(long)]
-    pub(crate) json: bool,
     #[command(flatten)]
-    pub(crate) socket: SocketArgs,
+    pub(crate) ask: AskArgs,
 }
 
 #[derive(Debug, Args)]
@@ -109,25 +106,20 @@ pub(crate) struct ReportArgs {
     /// One page for a browser, with everything in it.
     #[arg(long, conflicts_with = "json")]
     pub(crate) html: bool,
-    /// JSON on standard output.
-    #[arg(long)]
-    pub(crate) json: bool,
     #[command(flatten)]
-    pub(crate) socket: SocketArgs,
+    pub(crate) ask: AskArgs,
 }
 
 #[derive(Debug, Args)]
+#[command(mut_arg("json", |json| json.help("The report as JSON, with `activity.processes`")))]
 pub(crate) struct TreeArgs {
     /// Run id, or a unique beginning of one; by default the newest run.
     pub(crate) run: Option<String>,
     /// Equal processes side by side are not folded, commands not cut.
     #[arg(long)]
     pub(crate) all: bool,
-    /// The report as JSON, with `activity.processes`.
-    #[arg(long)]
-    pub(crate) json: bool,
     #[command(flatten)]
-    pub(crate) socket: SocketArgs,
+    pub(crate) ask: AskArgs,
 }
 
 #[derive(Debug, Args)]
@@ -136,21 +128,16 @@ pub(crate) struct DiffArgs {
     pub(crate) base: String,
     /// Run that is looked at; by default the newest one.
     pub(crate) run: Option<String>,
-    /// JSON on standard output.
-    #[arg(long)]
-    pub(crate) json: bool,
     #[command(flatten)]
-    pub(crate) socket: SocketArgs,
+    pub(crate) ask: AskArgs,
 }
 
 #[derive(Debug, Args)]
+#[command(mut_arg("json", |json| json.help("One JSON object per run")))]
 pub(crate) struct AgentsArgs {
     /// Ended runs too.
     #[arg(long)]
     pub(crate) all: bool,
-    /// One JSON object per run.
-    #[arg(long)]
-    pub(crate) json: bool,
     #[command(flatten)]
-    pub(crate) socket: SocketArgs,
+    pub(crate) ask: AskArgs,
 }

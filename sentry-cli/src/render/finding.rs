@@ -187,7 +187,8 @@ pub(crate) mod tests {
         };
         assert_eq!(
             plain(&explain(&explained)).unwrap(),
-            "2025-11-20 18:52:03.000Z  high      demo          cpu-spin  1.9 cores for 2.5 s with 3 distinct acts
+            "2025-11-20 18:52:03.000Z  high      demo          cpu-spin  1.9 cores for 2.5 s with 3 distinct \
+            acts
     r-f-1
 
 The behaviour began 2.50 s before the finding; confidence 0.91.

@@ -28,9 +28,14 @@ pub(crate) fn health(status: &v1::StatusReply) -> String {
         Some(collector) => {
             let oldest = status.oldest_waiting_unix_ns.filter(|_| status.spooled_items > 0);
             let oldest = oldest.map(|oldest| format!(", the oldest since {}", rfc3339(oldest)));
+            // Why there is no stream stands in the first line.
+            let collector = match (status.collector_connected, status.collector_since_unix_ns) {
+                (Some(false), Some(since)) => format!("not connected since {}", rfc3339(since)),
+                (Some(_) | None, _) => safe(collector),
+            };
             out.push_str(&format!(
                 "  collector {}: {} of {} items acknowledged, {} waiting{}\n",
-                safe(collector),
+                collector,
                 status.acked_seq,
                 status.last_seq,
                 status.spooled_items,
@@ -119,7 +124,7 @@ pub(crate) fn costs(costs: &Costs) -> String {
             cell(program.object),
             cell(program.program),
             cell(safe(&program.hook)),
-            cell(program.verified.map_or_else(|| "not told".to_owned(), |count| count.to_string())),
+            cell(program.verified.map_or_else(|| "not reported".to_owned(), |count| count.to_string())),
         ]);
     }
     out.push_str(&objects.render());
@@ -168,6 +173,29 @@ mod tests {
   export  dead   7        2
   Kernel-side fault  exec:read ×2
 "
+        );
+    }
+
+    #[test]
+    fn a_collector_that_is_away_is_named_with_its_reason_once() {
+        let why = "no stream to the collector since 2025-11-20T18:52:03.123Z: it is away";
+        let status = v1::StatusReply {
+            health: format!("degraded: {why}"),
+            collector: Some("not connected since 2025-11-20T18:52:03.123Z: it is away".into()),
+            collector_connected: Some(false),
+            collector_since_unix_ns: Some(1_763_664_723_123_456_789),
+            collector_error: Some("it is away".into()),
+            spooled_items: 3,
+            acked_seq: 4,
+            last_seq: 7,
+            ..v1::StatusReply::default()
+        };
+        assert_eq!(
+            plain(&health(&status)).unwrap(),
+            format!(
+                "Sensor degraded: {why}\n  sensor  , tier \n  collector not connected since \
+                 2025-11-20T18:52:03.123Z: 4 of 7 items acknowledged, 3 waiting\n"
+            )
         );
     }
 

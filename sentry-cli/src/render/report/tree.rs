@@ -1,6 +1,6 @@
 //! The tree of processes: equal leaves side by side are folded.
 
-use sentry_view::{Activity, ProcessRow};
+use sentry_view::{Activity, ProcessRow, path::base_name};
 
 use super::{
     super::{BOLD, DIM, RED, command_line, duration, paint, safe},
@@ -49,7 +49,7 @@ fn line(row: &ProcessRow, count: usize, form: Form) -> String {
     let lasted = row.lasted_ns.map(|lasted| format!("  {}", duration(lasted.0))).unwrap_or_default();
     let end = format!("{}{lasted}", words::exit(row.exit));
     let command = match (row.executions, &row.program) {
-        (0, Some(program)) => format!("({})", safe(words::base_name(program))),
+        (0, Some(program)) => format!("({})", safe(base_name(program))),
         (0, None) => "(unknown)".into(),
         _ if row.command.is_empty() => safe(row.program.as_deref().unwrap_or("?")),
         _ => command_line(&row.command),

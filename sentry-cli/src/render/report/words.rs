@@ -1,6 +1,6 @@
 //! Numbers and names as a person reads them.
 
-use sentry_view::{By, Exit, KnownAgent};
+use sentry_view::{By, Exit, KnownAgent, path::base_name};
 
 use crate::render::safe;
 
@@ -47,10 +47,6 @@ pub(super) fn by(by: &By, agent: Option<&KnownAgent>) -> String {
         (None, None, Some(program)) => safe(base_name(program)),
         (None, None, None) => format!("process {}", by.pid),
     }
-}
-
-pub(super) fn base_name(path: &str) -> &str {
-    path.rsplit('/').next().unwrap_or(path)
 }
 
 /// The path below `directory`, or the whole.
