@@ -35,6 +35,8 @@ pub mod status;
 
 pub mod control;
 
+pub mod expose;
+
 pub mod app;
 
 #[cfg(test)]

@@ -157,8 +157,22 @@ Exit codes:
     #[command(after_help = "\
 A canary process acts under watch, and each of its acts has to come back through the kernel's hooks. A hook \
 that is silent is
-named, and the exit code is 1. While runs exist the sensor does the same every few seconds.")]
+named, and the exit code is 1. While runs exist the sensor does the same every few seconds.
+
+The exit code is 1, too, where a collector is configured and there is no stream to it, or an item has waited \
+for more than
+ten seconds for its acknowledgement: since when, and why, is shown.")]
     Health(HealthArgs),
+    /// Show the sensor's metrics, in OpenMetrics text.
+    #[command(after_help = "\
+Examples:
+  sentry metrics
+  sentry metrics | grep feed_
+  sentry metrics --json | jq '.families[] | select(.name | endswith(\"findings_total\")).samples'
+
+Scrapers get the same at a unix socket or in a file for node_exporter: `metrics` in the configuration.
+docs/metrics.md says what each means.")]
+    Metrics(MetricsArgs),
     /// Check the configuration, or print an example.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -319,6 +333,12 @@ pub(crate) struct HealthArgs {
     /// none has. For a readiness probe; the collector has no part in it.
     #[arg(long)]
     pub(crate) ready: bool,
+    #[command(flatten)]
+    pub(crate) ask: AskArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct MetricsArgs {
     #[command(flatten)]
     pub(crate) ask: AskArgs,
 }

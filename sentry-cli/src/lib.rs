@@ -24,6 +24,8 @@ mod render;
 
 mod query;
 
+mod metrics;
+
 mod when;
 
 mod events;
@@ -100,6 +102,7 @@ fn dispatch(command: Command) -> Result<ExitCode, CliError> {
         Command::Export(args) => export::export(&args)?,
         Command::Verify(args) => verify::verify(&args)?,
         Command::Health(args) => query::health(&args)?,
+        Command::Metrics(args) => metrics::metrics(&args)?,
         Command::Ledger(LedgerCommand::Verify { dir, json }) => local::ledger_verify(&dir, json)?,
         Command::Doctor(args) if args.programs => local::program_costs(args.json)?,
         Command::Doctor(args) => local::doctor(args.json)?,

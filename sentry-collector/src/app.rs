@@ -141,7 +141,9 @@ impl App {
     pub async fn run(self, stop: CancellationToken) -> Result<(), AppError> {
         let abandon = self.writer_stop.abandon.clone();
         let drain = CancellationToken::new();
+        let (grpc, http) = (self.grpc_address.to_string(), self.http_address.to_string());
         let mut stages = self.start(&drain).await?;
+        tracing::info!(version = env!("CARGO_PKG_VERSION"), grpc, http, "collector is ready");
         notify::ready("serving");
         tokio::select! {
             biased;
@@ -152,7 +154,9 @@ impl App {
         tracing::info!("draining");
         drain.cancel();
         // A writer that cannot commit gives up at the end, with the reason as its error.
-        Ok(stages.drain(DRAIN, || abandon.cancel()).await?)
+        stages.drain(DRAIN, || abandon.cancel()).await?;
+        tracing::info!("collector has ended");
+        Ok(())
     }
 
     /// Starts the stages in the order in which they drain. Cancelling `drain` ends the streams and

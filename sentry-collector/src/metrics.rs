@@ -1,178 +1,132 @@
-//! What the collector counts about itself. Counters live as long as the process; labels have few
-//! values, never an id.
+//! What the collector counts about itself. Counters live as long as the process.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+use sentry_service::{
+    metrics,
+    metrics::{Bounds, Build, By, Histogram, Label},
+};
+
 use crate::feed::kind::ItemKind;
 
-/// Upper bounds of the histogram of items per commit.
-const COMMIT_BOUNDS: [u64; 8] = [1, 4, 16, 64, 256, 1024, 4096, 16384];
-
-/// How a request ended, label `status`.
-const CLASSES: [&str; 4] = ["2xx", "4xx", "5xx", "other"];
-
-#[derive(Debug, Default)]
-pub(crate) struct Metrics {
-    /// By kind, label `kind`.
-    items: [AtomicU64; ItemKind::ALL.len()],
-    pub(crate) duplicates: AtomicU64,
-    /// Items that gaps declared lost.
-    pub(crate) lost_items: AtomicU64,
-    /// Stored blocks of events that became unreadable.
-    corrupt_blocks: AtomicU64,
-    pub(crate) refused_streams: AtomicU64,
-    pub(crate) replaced_streams: AtomicU64,
-    pub(crate) commits: AtomicU64,
-    pub(crate) commit_failures: AtomicU64,
-    commit_items: [AtomicU64; COMMIT_BOUNDS.len()],
-    commit_items_sum: AtomicU64,
-    pub(crate) sensors_connected: AtomicU64,
-    pub(crate) stored_bytes: AtomicU64,
-    pub(crate) pruned_items: AtomicU64,
-    pub(crate) commands: AtomicU64,
-    pub(crate) command_results: AtomicU64,
-    /// Results for which there was no open command.
-    pub(crate) refused_results: AtomicU64,
-    /// Streams whose sensor was not proven.
-    pub(crate) unproven_streams: AtomicU64,
-    /// Commands without the right token.
-    pub(crate) unauthorized: AtomicU64,
-    requests: [AtomicU64; CLASSES.len()],
-    pub(crate) shed_requests: AtomicU64,
-    pub(crate) http_connections: AtomicU64,
-    /// Connections that the collector ended, not the peer.
-    pub(crate) http_closed: AtomicU64,
+metrics! {
+    /// All that is counted.
+    pub(crate) struct Metrics in "agentsentry_collector_" {
+        Gauge build_info ["version"]: Build, "1, for the version that runs.";
+        Counter items_total ["kind"]: By<ItemKind>, "Items stored, by kind.";
+        Counter duplicate_items_total: AtomicU64, "Items that came again and were ignored.";
+        Counter gaps_total: AtomicU64, "Gaps stored.";
+        Counter lost_items_total: AtomicU64, "Items that stored gaps declare gone for ever.";
+        Counter corrupt_blocks_total: AtomicU64,
+            "Stored blocks of events that could not be read; a gap stands for each.";
+        Counter refused_streams_total: AtomicU64, "Streams ended because of what they sent.";
+        Counter replaced_streams_total: AtomicU64, "Streams ended by a newer one.";
+        Counter unproven_streams_total: AtomicU64,
+            "Streams refused, since nobody proved to be the sensor.";
+        Gauge sensors_connected: AtomicU64, "Sensors with a live stream.";
+        Counter commits_total: AtomicU64, "Commits of the writer.";
+        Counter commit_failures_total: AtomicU64, "Commits that failed and were retried.";
+        Histogram commit_items: Histogram<Items>, "Items per commit.";
+        Gauge stored_bytes: AtomicU64, "Bytes of the database in use.";
+        Counter pruned_items_total: AtomicU64, "Items removed to keep retention_bytes.";
+        Counter commands_total: AtomicU64, "Commands accepted.";
+        Counter command_results_total: AtomicU64, "Results of commands stored.";
+        Counter refused_results_total: AtomicU64,
+            "Results refused, since the command was not delivered to their sensor.";
+        Counter unauthorized_total: AtomicU64, "Commands refused without the token.";
+        Counter api_requests_total ["status"]: By<Class>, "HTTP requests answered, by class of status.";
+        Counter api_shed_requests_total: AtomicU64, "Requests refused at the limit.";
+        Gauge http_connections: AtomicU64, "Connections to the HTTP API.";
+        Counter http_closed_total: AtomicU64,
+            "HTTP connections closed: the peer was slow, gave way to others, or had too many.";
+    }
 }
+
+/// Buckets of items per commit.
+#[derive(Debug)]
+pub(crate) struct Items;
+
+impl Bounds for Items {
+    const BOUNDS: &'static [f64] = &[1.0, 4.0, 16.0, 64.0, 256.0, 1024.0, 4096.0, 16384.0];
+}
+
+impl Label for ItemKind {
+    fn names() -> Vec<&'static str> {
+        Self::ALL.map(Self::name).to_vec()
+    }
+
+    fn index(&self) -> usize {
+        *self as usize
+    }
+}
+
+/// How a request ended.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Class {
+    Success,
+    ClientError,
+    ServerError,
+    Other,
+}
+
+impl Label for Class {
+    fn names() -> Vec<&'static str> {
+        vec!["2xx", "4xx", "5xx", "other"]
+    }
+
+    fn index(&self) -> usize {
+        *self as usize
+    }
+}
+
+// === impl Metrics ===
 
 impl Metrics {
     pub(crate) fn stored(&self, kind: ItemKind, count: u64) {
-        self.items[kind as usize].fetch_add(count, Relaxed);
+        self.items_total.add(&kind, count);
+        if kind == ItemKind::Gap {
+            self.gaps_total.fetch_add(count, Relaxed);
+        }
     }
 
     /// Counts blocks that became unreadable, and their events.
     pub(crate) fn written_off(&self, blocks: u64, events: u64) {
-        self.corrupt_blocks.fetch_add(blocks, Relaxed);
-        self.lost_items.fetch_add(events, Relaxed);
+        self.corrupt_blocks_total.fetch_add(blocks, Relaxed);
+        self.lost_items_total.fetch_add(events, Relaxed);
     }
 
     pub(crate) fn committed(&self, items: u64) {
-        self.commits.fetch_add(1, Relaxed);
-        self.commit_items_sum.fetch_add(items, Relaxed);
-        if let Some(index) = COMMIT_BOUNDS.iter().position(|bound| items <= *bound) {
-            self.commit_items[index].fetch_add(1, Relaxed);
-        }
+        self.commits_total.fetch_add(1, Relaxed);
+        self.commit_items.observe(items as f64);
     }
 
     pub(crate) fn answered(&self, status: u16) {
         let class = match status {
-            200..=299 => 0,
-            400..=499 => 1,
-            500..=599 => 2,
-            _ => 3,
+            200..=299 => Class::Success,
+            400..=499 => Class::ClientError,
+            500..=599 => Class::ServerError,
+            _ => Class::Other,
         };
-        self.requests[class].fetch_add(1, Relaxed);
-    }
-
-    /// Prometheus text format.
-    pub(crate) fn render(&self) -> String {
-        let mut text = String::with_capacity(4096);
-        family(&mut text, "items_total", "counter", "Items stored, by kind.");
-        for (kind, count) in ItemKind::ALL.into_iter().zip(&self.items) {
-            let kind = kind.name();
-            sample(&mut text, &format!("items_total{{kind=\"{kind}\"}}"), count.load(Relaxed));
-        }
-        for (name, kind, help, value) in self.plain() {
-            family(&mut text, name, kind, help);
-            sample(&mut text, name, value.load(Relaxed));
-        }
-        family(&mut text, "api_requests_total", "counter", "HTTP requests answered, by class of status.");
-        for (class, count) in CLASSES.iter().zip(&self.requests) {
-            sample(&mut text, &format!("api_requests_total{{status=\"{class}\"}}"), count.load(Relaxed));
-        }
-        self.render_commits(&mut text);
-        text
-    }
-
-    /// Name, type, help and value of the metrics without labels.
-    fn plain(&self) -> [(&'static str, &'static str, &'static str, &AtomicU64); 18] {
-        [
-            ("duplicate_items_total", "counter", "Items that came again and were ignored.", &self.duplicates),
-            ("gaps_total", "counter", "Gaps stored.", &self.items[ItemKind::Gap as usize]),
-            (
-                "lost_items_total",
-                "counter",
-                "Items that stored gaps declare gone for ever.",
-                &self.lost_items,
-            ),
-            (
-                "corrupt_blocks_total",
-                "counter",
-                "Stored blocks of events that could not be read; a gap stands for each.",
-                &self.corrupt_blocks,
-            ),
-            (
-                "refused_streams_total",
-                "counter",
-                "Streams ended because of what they sent.",
-                &self.refused_streams,
-            ),
-            ("replaced_streams_total", "counter", "Streams ended by a newer one.", &self.replaced_streams),
-            (
-                "commit_failures_total",
-                "counter",
-                "Commits that failed and were retried.",
-                &self.commit_failures,
-            ),
-            ("sensors_connected", "gauge", "Sensors with a live stream.", &self.sensors_connected),
-            ("stored_bytes", "gauge", "Bytes of the database in use.", &self.stored_bytes),
-            ("pruned_items_total", "counter", "Items removed to keep retention_bytes.", &self.pruned_items),
-            ("commands_total", "counter", "Commands accepted.", &self.commands),
-            ("command_results_total", "counter", "Results of commands stored.", &self.command_results),
-            (
-                "refused_results_total",
-                "counter",
-                "Results refused, since the command was not delivered to their sensor.",
-                &self.refused_results,
-            ),
-            (
-                "unproven_streams_total",
-                "counter",
-                "Streams refused, since nobody proved to be the sensor.",
-                &self.unproven_streams,
-            ),
-            ("unauthorized_total", "counter", "Commands refused without the token.", &self.unauthorized),
-            ("api_shed_requests_total", "counter", "Requests refused at the limit.", &self.shed_requests),
-            ("http_connections", "gauge", "Connections to the HTTP API.", &self.http_connections),
-            (
-                "http_closed_total",
-                "counter",
-                "HTTP connections closed: the peer was slow, gave way to others, or had too many.",
-                &self.http_closed,
-            ),
-        ]
-    }
-
-    fn render_commits(&self, text: &mut String) {
-        let commits = self.commits.load(Relaxed);
-        family(text, "commits_total", "counter", "Commits of the writer.");
-        sample(text, "commits_total", commits);
-        family(text, "commit_items", "histogram", "Items per commit.");
-        let mut below = 0;
-        for (bound, count) in COMMIT_BOUNDS.iter().zip(&self.commit_items) {
-            below += count.load(Relaxed);
-            sample(text, &format!("commit_items_bucket{{le=\"{bound}\"}}"), below);
-        }
-        sample(text, "commit_items_bucket{le=\"+Inf\"}", commits.max(below));
-        sample(text, "commit_items_sum", self.commit_items_sum.load(Relaxed));
-        sample(text, "commit_items_count", commits.max(below));
+        self.api_requests_total.add(&class, 1);
     }
 }
 
-fn family(text: &mut String, name: &str, kind: &str, help: &str) {
-    text.push_str(&format!("# HELP agentsentry_collector_{name} {help}\n"));
-    text.push_str(&format!("# TYPE agentsentry_collector_{name} {kind}\n"));
-}
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+mod tests {
+    use super::*;
 
-fn sample(text: &mut String, name: &str, value: u64) {
-    text.push_str(&format!("agentsentry_collector_{name} {value}\n"));
+    /// `UPDATE_DOCS=1` writes the table.
+    #[test]
+    fn the_page_of_metrics_has_those_of_the_collector() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/metrics.md");
+        let rows = metrics::table(Metrics::DECLARED);
+        let page = std::fs::read_to_string(path).unwrap();
+        let with = metrics::with_table(&page, "## Collector", &rows).unwrap();
+        if std::env::var_os("UPDATE_DOCS").is_some() {
+            std::fs::write(path, &with).unwrap();
+        }
+        let page = std::fs::read_to_string(path).unwrap();
+        assert!(page == with, "docs/metrics.md differs; run this test again with UPDATE_DOCS=1");
+    }
 }

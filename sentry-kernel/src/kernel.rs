@@ -42,6 +42,15 @@ pub struct Kernel {
     pub clock: Clock,
 }
 
+/// Programs at their hooks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Hooks {
+    /// Attached now: most are only while a run exists.
+    pub attached: u64,
+    /// Those that this kernel lacks the hook for, or refuses.
+    pub missing: u64,
+}
+
 /// The BPF programs and the tables that they share with the sensor.
 pub trait Programs: Send {
     /// Letter of the tier: how file facts are seen.
@@ -49,6 +58,9 @@ pub trait Programs: Send {
 
     /// What this kernel does not show, one sentence each.
     fn limits(&self) -> Vec<String>;
+
+    /// How many programs stand at their hooks now.
+    fn hooks(&self) -> Hooks;
 
     /// Whether records of a fact are made here.
     fn tell(&self, fact: Fact) -> bool;

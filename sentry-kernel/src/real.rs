@@ -22,7 +22,7 @@ use crate::{
     bpf::{self, Links, LoadError, Rows, programs::newborns, skipped},
     cgroup::{Cgroup, CgroupError, CgroupEvents, CgroupRoot, CpuTime, Mark},
     clock::Clock,
-    kernel::{Group, Groups, HeldProcess, Kernel, Processes, Programs, SeedPass, Signal},
+    kernel::{Group, Groups, HeldProcess, Hooks, Kernel, Processes, Programs, SeedPass, Signal},
     process::{self, Held},
 };
 
@@ -44,6 +44,10 @@ impl Programs for bpf::Programs {
 
     fn limits(&self) -> Vec<String> {
         self.limits()
+    }
+
+    fn hooks(&self) -> Hooks {
+        Hooks { attached: self.attached() as u64, missing: self.missing().len() as u64 }
     }
 
     fn tell(&self, fact: Fact) -> bool {

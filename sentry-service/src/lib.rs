@@ -1,6 +1,6 @@
 //! What the sensor and the collector share as daemons: their stages, notifications to systemd
-//! (`sd_notify(3)`), its watchdog and credentials, the log, keys of configuration files, and how
-//! errors are written. Without systemd the notifications, the watchdog and the credentials do
+//! (`sd_notify(3)`), its watchdog and credentials, the log, metrics, keys of configuration files, and
+//! how errors are written. Without systemd the notifications, the watchdog and the credentials do
 //! nothing, or less.
 #![forbid(unsafe_code)]
 
@@ -11,6 +11,8 @@ mod error;
 pub mod keys;
 
 pub mod log;
+
+pub mod metrics;
 
 pub mod notify;
 

@@ -73,6 +73,12 @@ mod power_cut;
 mod feed;
 
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+mod agree;
+
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+mod metrics;
+
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
 mod scenarios;
 
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]

@@ -4,34 +4,85 @@
 use std::{
     fs::File,
     io::{BufRead as _, BufReader},
+    path::{Path, PathBuf},
     process::{Child, Stdio},
 };
 
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
-use crate::{http, procs, programs, scratch::Scratch, wait};
+use crate::{
+    http,
+    openmetrics::{Form, Metrics},
+    procs, programs,
+    scratch::Scratch,
+    wait,
+};
+
+/// How a collector is started.
+#[derive(Clone, Debug, Default)]
+pub struct Setup {
+    config: String,
+    data_dir: Option<PathBuf>,
+    grpc: Option<String>,
+}
 
 /// A collector; killed when the value goes.
 pub struct Collector {
     child: Child,
     scratch: Scratch,
+    setup: Setup,
     /// Where sensors connect, as `--collector` takes it; stays the same over restarts.
     pub grpc: String,
     pub http: String,
 }
 
-impl Collector {
+impl Setup {
+    /// Lines of configuration, without the version.
+    #[must_use]
+    pub fn config(mut self, lines: &str) -> Self {
+        self.config = lines.to_owned();
+        self
+    }
+
+    #[must_use]
+    pub fn data_dir(mut self, path: &Path) -> Self {
+        self.data_dir = Some(path.to_owned());
+        self
+    }
+
+    /// Where it listens for sensors; else at a unix socket of its own.
+    #[must_use]
+    pub fn grpc(mut self, address: &str) -> Self {
+        self.grpc = Some(address.to_owned());
+        self
+    }
+
     /// Starts it and reads where it listens.
     ///
     /// # Panics
     /// When it does not start.
     #[must_use]
-    pub fn start() -> Self {
+    pub fn start(self) -> Collector {
         let scratch = Scratch::new();
-        let grpc = format!("unix:{}", scratch.join("feed.sock").display());
-        let (child, grpc, http) = spawn(&scratch, &grpc, "127.0.0.1:0");
-        Self { child, scratch, grpc, http }
+        let own = format!("unix:{}", scratch.join("feed.sock").display());
+        let (child, grpc, http) = spawn(&scratch, &self, self.grpc.as_deref().unwrap_or(&own), "127.0.0.1:0");
+        Collector { child, scratch, setup: self, grpc, http }
+    }
+
+    fn data_in(&self, scratch: &Scratch) -> PathBuf {
+        self.data_dir.clone().unwrap_or_else(|| scratch.join("data"))
+    }
+}
+
+impl Collector {
+    /// One with defaults.
+    ///
+    /// # Panics
+    /// When it does not start.
+    #[must_use]
+    pub fn start() -> Self {
+        Setup::default().start()
     }
 
     /// Signal 9.
@@ -61,7 +112,7 @@ impl Collector {
     /// # Panics
     /// When it does not start.
     pub fn start_again(&mut self) {
-        let (child, grpc, http) = spawn(&self.scratch, &self.grpc, &self.http);
+        let (child, grpc, http) = spawn(&self.scratch, &self.setup, &self.grpc, &self.http);
         assert_eq!((&grpc, &http), (&self.grpc, &self.http));
         self.child = child;
     }
@@ -89,10 +140,37 @@ impl Collector {
     /// When it is refused.
     #[must_use]
     pub fn post(&self, path: &str, body: &Value) -> Value {
-        let token = std::fs::read_to_string(self.scratch.join("data").join("command.token")).unwrap();
+        let token = std::fs::read_to_string(self.setup.data_in(&self.scratch).join("command.token")).unwrap();
         let (status, value) = http::post(&self.http, &format!("/api/v1/{path}"), token.trim(), body).unwrap();
         assert_eq!(status, 202, "{path}: {value}");
         value
+    }
+
+    /// What it counts, in OpenMetrics, checked.
+    ///
+    /// # Panics
+    /// When it does not answer, or not in that form.
+    #[must_use]
+    pub fn metrics(&self) -> Metrics {
+        let accept = "application/openmetrics-text";
+        let (head, body) = http::text(&self.http, "/metrics", accept).unwrap();
+        assert!(head.contains(accept), "{head}");
+        Metrics::read(&body, Form::OpenMetrics)
+    }
+
+    /// How far the feed of the one sensor that it knows is stored, and how many of its items gaps
+    /// declare lost.
+    ///
+    /// # Panics
+    /// When it knows another number of sensors or of epochs.
+    #[must_use]
+    pub fn stored(&self) -> (u64, u64) {
+        let sensors = self.all("sensors");
+        let [sensor] = sensors.as_slice() else { panic!("not one sensor: {sensors:#?}") };
+        let Some([epoch]) = sensor["epochs"].as_array().map(Vec::as_slice) else {
+            panic!("not one epoch: {sensor:#}")
+        };
+        (epoch["acked"].as_u64().unwrap(), epoch["lost"].as_u64().unwrap())
     }
 
     /// Every object of a listing, oldest first.
@@ -113,16 +191,16 @@ impl Drop for Collector {
     }
 }
 
-fn spawn(scratch: &Scratch, grpc: &str, http: &str) -> (Child, String, String) {
+fn spawn(scratch: &Scratch, setup: &Setup, grpc: &str, http: &str) -> (Child, String, String) {
     let config = scratch.join("collector.yaml");
-    std::fs::write(&config, "version: 1\n").unwrap();
+    std::fs::write(&config, format!("version: 1\n{}\n", setup.config)).unwrap();
     let log = File::options().create(true).append(true).open(scratch.join("collector.log")).unwrap();
     let mut child = programs::command("sentry-collector")
         .arg("--config")
         .arg(config)
         .args(["--listen-grpc", grpc, "--listen-http", http])
         .arg("--data-dir")
-        .arg(scratch.join("data"))
+        .arg(setup.data_in(scratch))
         .env("RUST_LOG", "info,h2=warn")
         .stderr(log)
         .stdout(Stdio::piped())

@@ -31,12 +31,29 @@ pub fn post(address: &str, path: &str, token: &str, body: &Value) -> std::io::Re
     ask(address, &format!("{head}{body}"))
 }
 
-fn ask(address: &str, request: &str) -> std::io::Result<(u16, Value)> {
+/// Head and body of what is no JSON.
+///
+/// # Errors
+/// When nobody answers.
+pub fn text(address: &str, path: &str, accept: &str) -> std::io::Result<(String, String)> {
+    let request =
+        format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nAccept: {accept}\r\nConnection: close\r\n\r\n");
+    let answer = exchange(address, &request)?;
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
+    Ok((head.to_owned(), body.to_owned()))
+}
+
+fn exchange(address: &str, request: &str) -> std::io::Result<String> {
     let mut stream = TcpStream::connect(address)?;
     stream.set_read_timeout(Some(wait::patience()))?;
     stream.write_all(request.as_bytes())?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;
+    Ok(answer)
+}
+
+fn ask(address: &str, request: &str) -> std::io::Result<(u16, Value)> {
+    let answer = exchange(address, request)?;
     let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
     let status = head.split(' ').nth(1).and_then(|code| code.parse().ok());
     let status = status.ok_or_else(|| std::io::Error::other(format!("no status in {head:?}")))?;

@@ -3,7 +3,7 @@
 //!
 //! - `programs`: where the binaries are, and how to run one to its end.
 //! - `sensor`, `supervised`, `collector`, `proxy`, `http`: what is tested, running, and what stands
-//!   between.
+//!   between; `openmetrics`: a strict reader of what they count; `pki`: certificates of one test.
 //! - `story`: what a run did, as short lines that a test can compare.
 //! - `cgroup`, `procs`, `holdings`: what the kernel says, read without the product's own code;
 //!   `links`, `tables`: what a sensor holds in it, changed behind its back.
@@ -60,8 +60,14 @@ pub mod supervised;
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]
 pub mod http;
 
+#[expect(clippy::panic, reason = "a failed test may panic")]
+pub mod openmetrics;
+
 #[expect(clippy::unwrap_used, clippy::panic, reason = "a failed test may panic")]
 pub mod collector;
+
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+pub mod pki;
 
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]
 pub mod proxy;

@@ -10,6 +10,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use parking_lot::Mutex;
@@ -23,8 +24,13 @@ pub struct Proxy {
     shared: Arc<Shared>,
 }
 
+/// How a slow connection passes on: so many bytes, then a pause.
+const SLOW_BYTES: usize = 1 << 10;
+const SLOW_PAUSE: Duration = Duration::from_millis(50);
+
 struct Shared {
     target: PathBuf,
+    slow: bool,
     open: Mutex<Vec<UnixStream>>,
     /// Connections that reached the target.
     joined: AtomicU64,
@@ -40,11 +46,25 @@ impl Proxy {
     /// When the target is another kind of address, or there is no room for a socket.
     #[must_use]
     pub fn start(target: &str) -> Self {
+        Self::of(target, false)
+    }
+
+    /// The same, but what goes to the target takes its time: 20 KiB/s.
+    ///
+    /// # Panics
+    /// As [`Proxy::start`].
+    #[must_use]
+    pub fn slow(target: &str) -> Self {
+        Self::of(target, true)
+    }
+
+    fn of(target: &str, slow: bool) -> Self {
         let scratch = Scratch::new();
         let path = scratch.join("proxy.sock");
         let listener = UnixListener::bind(&path).unwrap();
         let shared = Arc::new(Shared {
             target: target.strip_prefix("unix:").unwrap().into(),
+            slow,
             open: Mutex::default(),
             joined: AtomicU64::new(0),
             sent: AtomicU64::new(0),
@@ -111,19 +131,25 @@ fn accept(listener: &UnixListener, shared: &Arc<Shared>) {
         shared.open.lock().extend([a, b]);
         shared.joined.fetch_add(1, Ordering::AcqRel);
         let counting = Arc::clone(shared);
-        std::thread::spawn(move || pass_on(stream, target, Some(&counting.sent)));
+        std::thread::spawn(move || pass_on(stream, target, Some(&counting)));
         std::thread::spawn(move || pass_on(d, c, None));
     }
 }
 
-fn pass_on(mut from: UnixStream, mut to: UnixStream, count: Option<&AtomicU64>) {
+/// `to_target`: in this direction, which is counted and may be slow.
+fn pass_on(mut from: UnixStream, mut to: UnixStream, to_target: Option<&Shared>) {
     let mut bytes = [0; 16 << 10];
-    while let Ok(length @ 1..) = from.read(&mut bytes) {
+    let slow = to_target.is_some_and(|shared| shared.slow);
+    let room = if slow { SLOW_BYTES } else { bytes.len() };
+    while let Ok(length @ 1..) = from.read(&mut bytes[..room]) {
         if to.write_all(&bytes[..length]).is_err() {
             break;
         }
-        if let Some(count) = count {
-            count.fetch_add(length as u64, Ordering::AcqRel);
+        if let Some(shared) = to_target {
+            shared.sent.fetch_add(length as u64, Ordering::AcqRel);
+        }
+        if slow {
+            std::thread::sleep(SLOW_PAUSE);
         }
     }
     from.shutdown(Shutdown::Both).ok();

@@ -18,7 +18,9 @@ use parking_lot::Mutex;
 use serde_json::Value;
 
 use crate::{
-    cgroup, procs,
+    cgroup,
+    openmetrics::{Form, Metrics},
+    procs,
     programs::{self, Gathered},
     scratch::Scratch,
     wait,
@@ -292,6 +294,17 @@ impl Sensor {
     pub fn health(&self) -> Value {
         let output = programs::finish(self.sentry(&["health"]).arg("--json"));
         lines(&output.stdout).pop().unwrap_or_else(|| panic!("no health: {}", programs::text(&output)))
+    }
+
+    /// `sentry metrics`, checked.
+    ///
+    /// # Panics
+    /// When the sensor does not answer, or what it says is malformed.
+    #[must_use]
+    pub fn metrics(&self) -> Metrics {
+        let output = self.cli(&["metrics"]);
+        assert_eq!(output.status.code(), Some(0), "{}", programs::text(&output));
+        Metrics::read(&String::from_utf8_lossy(&output.stdout), Form::OpenMetrics)
     }
 
     /// Every event that is kept of a run, in OCSF.

@@ -25,10 +25,11 @@ use crate::{
         callers::callers,
         service::{self, ControlService},
     },
+    expose,
     journal::JournalHandle,
     runs::Registry,
     stage::act::Case,
-    status::{board::StatusBoard, canary, watchdog},
+    status::{board::StatusBoard, canary, metrics::Meter, watchdog},
 };
 
 /// How long a stop waits for calls that are being answered.
@@ -47,6 +48,9 @@ pub(super) struct Doors {
     pub(super) asked: mpsc::Sender<Asked>,
     pub(super) registry: Arc<Registry>,
     pub(super) status: Arc<StatusBoard>,
+    pub(super) meter: Arc<Meter>,
+    /// Answers with the metrics over HTTP.
+    pub(super) scrapes: Option<UnixListener>,
     pub(super) journal: JournalHandle,
     pub(super) cases: mpsc::Sender<Case>,
     /// Cancelled when the sensor drains.
@@ -64,13 +68,14 @@ impl Doors {
         commands: Option<impl Future<Output = ()> + Send + 'static>,
         reload: impl Future<Output = ()> + Send + 'static,
     ) {
-        let Self { config, asked, registry, status, journal, cases, serving } = self;
+        let Self { config, asked, registry, status, meter, scrapes, journal, cases, serving } = self;
         let service = ControlService {
             registry: Arc::clone(&registry),
             journal: journal.clone(),
             cases,
             reload: asked,
             status: Arc::clone(&status),
+            meter: Arc::clone(&meter),
             runtime_dir: config.sensor.runtime_dir().to_owned(),
             ledger_dir: books::ledger_dir(&config.sensor.state_dir),
             reports: Arc::new(Semaphore::new(service::REPORTS_AT_ONCE)),
@@ -89,6 +94,12 @@ impl Doors {
         doors.endless("states", recover::keep_telling(Arc::clone(&registry), journal.clone()));
         if let (Some(kubelet), Some(pods)) = (&config.containers.kubelet, &registry.roots().pods) {
             doors.endless("kubelet", kubelet::keep(kubelet.clone(), Arc::clone(pods)));
+        }
+        if let Some(listener) = scrapes {
+            doors.endless("metrics socket", expose::http::serve(listener, Arc::clone(&meter)));
+        }
+        if let Some(path) = config.metrics.textfile.clone() {
+            doors.endless("metrics textfile", expose::textfile::keep(path, config.metrics.every, meter));
         }
         doors.endless("reload", reload);
         let parts = watchdog::parts(&status.stages, &status.canary, &journal);

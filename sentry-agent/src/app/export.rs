@@ -46,7 +46,7 @@ pub(super) fn start(
     cases: mpsc::Sender<Case>,
 ) -> (Stages<Infallible>, watch::Receiver<ExportStatus>, Option<impl Future<Output = ()> + Send + 'static>) {
     let configured = config.collector != Collector::Disabled;
-    let (status, watched) = watch::channel(ExportStatus { configured, ..ExportStatus::default() });
+    let (status, watched) = watch::channel(ExportStatus::new(configured));
     let mut outlets = Stages::default();
     let hello = hello(config, registry);
     sink::start(&config.export, journal, &Origin::of(&hello), &mut outlets);

@@ -37,6 +37,9 @@ impl Reload {
                 Some(asked) = asked.recv() => Some(asked),
                 else => return,
             };
+            // Only root may ask for it.
+            let by = if asked.is_some() { "user:0" } else { "SIGHUP" };
+            tracing::info!(by, "the configuration is to be read again");
             notify::reloading();
             let answer = self.read_again().await;
             let standing = recover::standing(&self.registry);

@@ -33,12 +33,15 @@ use crate::{
     config::{Config, Flags, Holder},
     container::Roots,
     control::socket,
-    digest,
+    digest, expose,
     journal::{self, JournalHandle, JournalWriter},
     ledger::pending::PendingLedger,
     runs::Registry,
     stage::act::Case,
-    status::board::{StateStatus, StatusBoard},
+    status::{
+        board::{StateStatus, StatusBoard},
+        metrics::Meter,
+    },
 };
 
 /// Format of the state directory as a whole. To be raised with that of the journal, of the ledger,
@@ -119,6 +122,8 @@ struct App {
     /// What lets callers in; nothing of it runs before [`App::run`].
     doors: Stages<tonic::transport::Error>,
     listener: UnixListener,
+    /// For scrapers of metrics.
+    scrapes: Option<UnixListener>,
     reserve: Reserve,
 }
 
@@ -136,6 +141,10 @@ impl App {
         let (programs, rings, held) = Programs::load(&btf, root.mount(), ring_sizes)?;
         // Bound before the state is opened: a second sensor must not touch the first one's files.
         let listener = socket::bind(&config.sensor.socket, config.sensor.group.as_deref()).await?;
+        let scrapes = match &config.metrics.socket {
+            Some(path) => Some(socket::bind(path, config.sensor.group.as_deref()).await?),
+            None => None,
+        };
         let books = books::open(&state_dir, &config.journal)?;
         let (journal, journal_handle) = JournalWriter::start(books.journal, journal::QUEUE_CAPACITY)?;
         if let Some(limit) = programs.unknown_tier() {
@@ -196,6 +205,7 @@ impl App {
             stages,
             doors,
             listener,
+            scrapes,
         })
     }
 
@@ -210,6 +220,7 @@ impl App {
             mut stages,
             mut doors,
             listener,
+            scrapes,
             reserve,
         } = self;
         let serving = CancellationToken::new();
@@ -222,6 +233,14 @@ impl App {
             asked,
             registry: Arc::clone(&registry),
             status: Arc::clone(&status),
+            meter: Arc::new(Meter::new(
+                Arc::clone(&registry),
+                Arc::clone(&status),
+                journal_handle.clone(),
+                config.journal,
+                config.rings,
+            )),
+            scrapes,
             journal: journal_handle.clone(),
             cases,
             serving: serving.clone(),
@@ -229,19 +248,23 @@ impl App {
         open.open(&mut doors, listener, commands, reload.run(hangups, requests)).await;
         tracing::info!(
             sensor.id = config.sensor.id,
+            version = env!("CARGO_PKG_VERSION"),
             socket = %config.sensor.socket.display(),
             tier = status.tier,
             "sensor is ready"
         );
         notify::ready(&recover::standing(&registry));
-        let fault = tokio::select! {
-            signalled = asked_to_end() => signalled.err(),
-            fault = doors.fault() => Some(fault.into()),
-            fault = stages.fault() => Some(fault.into()),
-            fault = outlets.fault() => Some(fault.into()),
+        let end = tokio::select! {
+            signal = asked_to_end() => signal,
+            fault = doors.fault() => Err(fault.into()),
+            fault = stages.fault() => Err(fault.into()),
+            fault = outlets.fault() => Err(fault.into()),
         };
         notify::stopping();
-        tracing::info!("draining");
+        match &end {
+            Ok(signal) => tracing::info!(why = signal, "draining"),
+            Err(fault) => tracing::error!(why = sentry_service::error_chain(fault), "draining"),
+        }
         reserve.give_up();
         serving.cancel();
         let closed = doors.drain(super::doors::BOUNDS, || ()).await;
@@ -257,23 +280,27 @@ impl App {
         }
         let sent = outlets.drain(export::BOUNDS, || ()).await;
         journal.close().await?;
-        if let Err(error) = std::fs::remove_file(&config.sensor.socket) {
-            tracing::warn!(%error, "cannot remove the control socket");
+        for socket in [Some(&config.sensor.socket), config.metrics.socket.as_ref()].into_iter().flatten() {
+            if let Err(error) = std::fs::remove_file(socket) {
+                tracing::warn!(%error, path = %socket.display(), "cannot remove a socket");
+            }
         }
-        fault.map_or(Ok(()), Err)?;
+        config.metrics.textfile.as_deref().into_iter().for_each(expose::textfile::remove);
+        tracing::info!(sensor.id = config.sensor.id, "sensor has ended");
+        end?;
         closed?;
         drained?;
         Ok(sent?)
     }
 }
 
-/// Waits for SIGTERM or SIGINT.
-async fn asked_to_end() -> Result<(), AppError> {
+/// Waits for SIGTERM or SIGINT, and names the one that came.
+async fn asked_to_end() -> Result<&'static str, AppError> {
     let failed = |source| AppError::Start { what: "the signal handlers", source };
     let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
     tokio::select! {
-        _ = terminate.recv() => Ok(()),
-        _ = interrupt.recv() => Ok(()),
+        _ = terminate.recv() => Ok("SIGTERM"),
+        _ = interrupt.recv() => Ok("SIGINT"),
     }
 }

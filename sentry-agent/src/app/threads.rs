@@ -7,7 +7,8 @@ use sentry_kernel::{
     clock::Clock,
     ring::{
         lanes::{Filler, Lanes},
-        reader::{self, RingStats},
+        reader,
+        stats::RingStats,
     },
 };
 use sentry_service::stages::{Stages, cancel};
@@ -29,6 +30,7 @@ use crate::{
         StageStats,
         act::{self, Actor, Case},
         analyse::{self, Analyse},
+        counted::Counted,
         hash, hash_queue, moved, reconcile,
         select::{self, Select, Selecting},
         watch,
@@ -140,7 +142,8 @@ impl Work {
         for run in registry.live() {
             enforcer.remember_all(&run.id, &run.account().stopped);
         }
-        let actor = Actor { registry, enforcer, ledger, journal };
+        let counted = Arc::new(Counted::default());
+        let actor = Actor { registry, enforcer, ledger, journal, counted: Arc::clone(&counted) };
         // The last one, whose queue a caller may still hold.
         let of_stop = cases.clone();
         let stop = async move {
@@ -151,7 +154,8 @@ impl Work {
             actor.run(case_receiver, stats);
         })?;
         let Starter { stages, stats } = threads;
-        Ok(Threads { stages, written: Written { ring: ring_stats, stages: stats, selecting }, cases })
+        let written = Written { ring: ring_stats, stages: stats, selecting, counted };
+        Ok(Threads { stages, written, cases })
     }
 }
 

@@ -71,6 +71,7 @@ fn left_for_a_restart(start: &Config, new: &Config) -> Vec<&'static str> {
         evidence,
         collector,
         export,
+        metrics,
         containers,
         policy: _,
     } = new;
@@ -84,6 +85,7 @@ fn left_for_a_restart(start: &Config, new: &Config) -> Vec<&'static str> {
         ("evidence", *evidence != start.evidence),
         ("collector", *collector != start.collector),
         ("export", *export != start.export),
+        ("metrics", *metrics != start.metrics),
         ("containers", *containers != start.containers),
     ];
     keys.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| key).collect()

@@ -1,5 +1,7 @@
 //! The one table of defaults. The example file is printed from it, so the two cannot differ.
 
+use std::time::Duration;
+
 use sentry_detect::rule::settings::Limits;
 
 use super::scalar::mib;
@@ -16,6 +18,7 @@ pub(super) const CRITICAL_BYTES: u32 = 4 << 20;
 pub(super) const BULK_BYTES: u32 = 16 << 20;
 pub(super) const HASH_EXECUTED: bool = false;
 pub(super) const LABELLED_PODS: bool = false;
+pub(super) const METRICS_EVERY: Duration = Duration::from_secs(15);
 
 /// A complete file with every default and what it means. Parsing it gives the defaults.
 #[must_use]
@@ -32,10 +35,26 @@ pub fn example() -> String {
         out.push_str(&format!("{indent}{mark}{}:{space}{value}\n", row.key));
     }
     out.push_str(&super::export::example());
+    out.push_str(&metrics());
     out.push_str(&detect());
     out.push_str(CONTAINERS);
     out.push_str(AGENTS);
     out
+}
+
+/// Where metrics are shown beside `sentry metrics`.
+fn metrics() -> String {
+    format!(
+        "
+# Metrics beside `sentry metrics`: a unix socket that answers HTTP, a file for node_exporter.
+# metrics:
+#   socket: /run/agentsentry/metrics.sock
+#   textfile: /var/lib/prometheus/node-exporter/agentsentry.prom
+#   every: {} s
+metrics: {{}}
+",
+        METRICS_EVERY.as_secs()
+    )
 }
 
 /// The detectors' own table of defaults.

@@ -13,7 +13,7 @@ use serde_saphyr::Spanned;
 
 use super::{
     Endpoint, Export, defaults,
-    scalar::{AbsolutePath, Identifier, MAX_IDENTIFIER, RingBytes, StoreBytes, mib},
+    scalar::{AbsolutePath, Identifier, MAX_IDENTIFIER, RingBytes, Seconds, StoreBytes, Textfile, mib},
     select::MatchFile,
 };
 use crate::AgentName;
@@ -29,6 +29,7 @@ keys! {
             || "`disabled`".into(),
             || "or `endpoint` and [what proves who is who](#who-is-who-on-the-feed)".into();
         export: Export, String::new, String::new;
+        metrics: MetricsFile, String::new, String::new;
         detect: Settings,
             || "below".into(),
             || "thresholds".into();
@@ -108,6 +109,23 @@ keys! {
             || format!("`{}`", defaults::HASH_EXECUTED),
             || "SHA-256 of the files that a run executes, in its report: \
                 [below](#digests-of-executed-files)".into();
+    }
+}
+
+keys! {
+    #[derive(Default)]
+    pub(super) struct MetricsFile {
+        socket: Option<AbsolutePath>,
+            || "none".into(),
+            || "a unix socket that answers `GET /metrics` over HTTP with [these](metrics.md); mode 0660, the group is \
+                that of the control socket".into();
+        textfile: Option<Textfile>,
+            || "none".into(),
+            || "a file for the textfile collector of `node_exporter`, whose name has to end in `.prom`; removed when the \
+                sensor ends".into();
+        every: Option<Seconds>,
+            || format!("{} s", defaults::METRICS_EVERY.as_secs()),
+            || "how often the textfile is written; 1 s to 3600 s".into();
     }
 }
 
@@ -239,6 +257,7 @@ mod tests {
             ("rings", RingsFile::KEYS),
             ("evidence", EvidenceFile::KEYS),
             ("pods", PodsFile::KEYS),
+            ("metrics", MetricsFile::KEYS),
             ("collector", EnabledFile::KEYS),
             ("export.file", FileKeys::KEYS),
         ];

@@ -14,6 +14,7 @@
 use std::{
     fmt,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use sentry_detect::{rule::settings::Settings, run::Mode};
@@ -62,6 +63,7 @@ pub struct Config {
     pub collector: Collector,
     /// Files that events and findings are written to as well.
     pub export: Export,
+    pub metrics: Metrics,
     pub containers: Containers,
     /// What can change while the sensor runs.
     pub policy: Policy,
@@ -99,6 +101,17 @@ pub struct Rings {
 pub struct Evidence {
     /// SHA-256 of each executed file.
     pub hash_executed: bool,
+}
+
+/// Where metrics are shown beside the control socket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Metrics {
+    /// Answers HTTP; `None`: there is none.
+    pub socket: Option<PathBuf>,
+    /// For `node_exporter`; `None`: there is none.
+    pub textfile: Option<PathBuf>,
+    /// Time between two writings of that.
+    pub every: Duration,
 }
 
 /// Where items are streamed to.

@@ -1,6 +1,6 @@
 //! Single values, as typed: each is checked while it is parsed.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use sentry_service::credential;
 use serde::{Deserialize, Deserializer, de::Error as _};
@@ -16,6 +16,11 @@ pub(super) struct Identifier(pub(super) String);
 #[serde(try_from = "PathBuf")]
 pub(super) struct AbsolutePath(pub(super) PathBuf);
 
+/// A file that the textfile collector of `node_exporter` takes notice of.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(try_from = "PathBuf")]
+pub(super) struct Textfile(pub(super) PathBuf);
+
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(try_from = "Bytes")]
 pub(super) struct StoreBytes(pub(super) u64);
@@ -23,6 +28,10 @@ pub(super) struct StoreBytes(pub(super) u64);
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(try_from = "Bytes")]
 pub(super) struct RingBytes(pub(super) u32);
+
+/// A number of seconds, or text such as `15 s`, `2 min`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Seconds(pub(super) Duration);
 
 /// A number of bytes, or text such as `64 MiB`.
 struct Bytes(u64);
@@ -34,6 +43,7 @@ const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
 const STORE_RANGE: std::ops::RangeInclusive<u64> = MIB..=1024 * GIB;
 const RING_RANGE: std::ops::RangeInclusive<u64> = 64 * KIB..=GIB;
+const SECONDS_RANGE: std::ops::RangeInclusive<u64> = 1..=3600;
 pub(super) const MAX_IDENTIFIER: usize = 128;
 
 impl TryFrom<String> for Identifier {
@@ -62,6 +72,22 @@ impl TryFrom<PathBuf> for AbsolutePath {
             Ok(Self(path))
         } else {
             Err(format!("the path {:?} is relative; write it from the root", path.display().to_string()))
+        }
+    }
+}
+
+impl TryFrom<PathBuf> for Textfile {
+    type Error = String;
+
+    fn try_from(path: PathBuf) -> Result<Self, String> {
+        let AbsolutePath(path) = path.try_into()?;
+        if path.extension().is_some_and(|extension| extension == "prom") {
+            Ok(Self(path))
+        } else {
+            Err(format!(
+                "{:?} does not end in `.prom`: node_exporter would not read it",
+                path.display().to_string()
+            ))
         }
     }
 }
@@ -147,6 +173,29 @@ impl<'de> Deserialize<'de> for Bytes {
         bytes.map(Self).ok_or_else(|| {
             D::Error::custom(format!("{text:?} is not a size; write bytes, or a number with KiB, MiB or GiB"))
         })
+    }
+}
+
+impl<'de> Deserialize<'de> for Seconds {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+        let (number, unit) = text.split_at(digits);
+        let factor = match unit.trim_start() {
+            "" | "s" => Some(1),
+            "min" | "m" => Some(60),
+            _ => None,
+        };
+        let seconds = factor.and_then(|factor| number.parse::<u64>().ok()?.checked_mul(factor));
+        match seconds {
+            Some(seconds) if SECONDS_RANGE.contains(&seconds) => Ok(Self(Duration::from_secs(seconds))),
+            Some(seconds) => {
+                Err(D::Error::custom(format!("{seconds} s is out of range; give 1 s to 3600 s")))
+            }
+            None => Err(D::Error::custom(format!(
+                "{text:?} is not a time; write seconds, or a number with s or min"
+            ))),
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Golden texts of what a person sees when a file is wrong.
 #![expect(clippy::unwrap_used, reason = "a failed test may panic")]
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 use super::*;
 use crate::select::Discover;
@@ -70,6 +70,7 @@ evidence: {hash_executed: true}
 collector:
   endpoint: https://collector.example:4319
   tls: {ca: /ca, cert: /cert, key: /key}
+metrics: {socket: /s/m.sock, textfile: /t/a.prom, every: 1 min}
 detect: {cpu_min_cores: 2}
 agents:
   - {name: claude, mode: enforce}
@@ -81,6 +82,12 @@ agents:
     assert_eq!(config.journal, Journal { spool_bytes: 2 << 20, keep_bytes: 4 << 20 });
     assert_eq!(config.rings, Rings { critical_bytes: 1 << 16, bulk_bytes: 1 << 20 });
     assert_eq!(config.evidence, Evidence { hash_executed: true });
+    let metrics = Metrics {
+        socket: Some("/s/m.sock".into()),
+        textfile: Some("/t/a.prom".into()),
+        every: Duration::from_mins(1),
+    };
+    assert_eq!(config.metrics, metrics);
     assert!((config.policy.detect.limits().cpu_spin.min_cores - 2.0).abs() < 1e-9);
     let endpoint = Endpoint::Https { host: "collector.example".into(), port: 4319 };
     let files = TlsFiles { ca: "/ca".into(), cert: "/cert".into(), key: "/key".into() };
@@ -151,7 +158,7 @@ fn errors_say_where_and_what() {
         (
             "version: 1\nsensr: {}\n",
             "2:1: unknown field `sensr`, expected one of version, sensor, journal, rings, evidence, \
-            collector, export, detect, containers, agents, pods, discover",
+            collector, export, metrics, detect, containers, agents, pods, discover",
         ),
         (
             "version: 1\nsensor:\n  idd: x\n",
@@ -174,6 +181,15 @@ fn errors_say_where_and_what() {
         (
             "version: 1\njournal:\n  keep_bytes: 12\n",
             "3:15: 12 bytes is out of range; give 1 MiB to 1024 GiB",
+        ),
+        (
+            "version: 1\nmetrics:\n  every: often\n",
+            "3:10: \"often\" is not a time; write seconds, or a number with s or min",
+        ),
+        ("version: 1\nmetrics:\n  every: 0 s\n", "3:10: 0 s is out of range; give 1 s to 3600 s"),
+        (
+            "version: 1\nmetrics:\n  textfile: /t/a.txt\n",
+            "3:13: \"/t/a.txt\" does not end in `.prom`: node_exporter would not read it",
         ),
         (
             "version: 1\nrings:\n  bulk_bytes: 3 MiB\n",

@@ -11,8 +11,8 @@ use std::{
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    Agent, Collector, Config, ConfigError, Endpoint, Evidence, Journal, Policy, Proof, Rings, Sensor,
-    Settings, TlsFiles, containers, defaults,
+    Agent, Collector, Config, ConfigError, Endpoint, Evidence, Journal, Metrics, Policy, Proof, Rings,
+    Sensor, Settings, TlsFiles, containers, defaults,
     error::invalid,
     file::{AgentFile, CollectorFile, DiscoverFile, EnabledFile, File},
     scalar::Identifier,
@@ -98,6 +98,11 @@ impl Config {
             },
             collector,
             export: file.export,
+            metrics: Metrics {
+                socket: file.metrics.socket.map(|path| path.0),
+                textfile: file.metrics.textfile.map(|path| path.0),
+                every: file.metrics.every.map_or(defaults::METRICS_EVERY, |every| every.0),
+            },
             containers,
             policy: Policy::new(
                 file.detect,

@@ -28,7 +28,10 @@ use crate::{
     journal::{Filter, JournalHandle},
     runs::{self, Registry, Run, RunError, Start, name::named},
     stage::{act::Case, by_hand::act_by_hand},
-    status::board::StatusBoard,
+    status::{
+        board::StatusBoard,
+        metrics::{self, Meter},
+    },
 };
 
 /// Most bytes of a request. More than `sentry` sends: it cuts the command before.
@@ -58,6 +61,7 @@ pub struct ControlService {
     /// Requests to read the configuration again.
     pub reload: mpsc::Sender<Asked>,
     pub status: Arc<StatusBoard>,
+    pub meter: Arc<Meter>,
     /// For the files of a canary.
     pub runtime_dir: PathBuf,
     pub ledger_dir: PathBuf,
@@ -138,6 +142,7 @@ impl Control for ControlService {
         let peer = identify(&request, &self.registry)?;
         peer.must_be_root("untag a cgroup")?;
         let run = self.registry.find(&request.into_inner().target)?;
+        tracing::info!(run.id = %run.id, agent = run.agent.name, user.id = peer.uid, "run is to be let go");
         let (service, released) = (self.clone(), Arc::clone(&run));
         // To the end, also when the caller goes away: a run whose tags are void must not stay on
         // the list.
@@ -277,6 +282,15 @@ impl Control for ControlService {
             self.status.canary.fly(&self.registry, &self.runtime_dir).await;
         }
         Ok(Response::new(self.status.reply(&self.registry, &self.journal)))
+    }
+
+    async fn metrics(
+        &self,
+        request: Request<v1::MetricsRequest>,
+    ) -> Result<Response<v1::MetricsReply>, Status> {
+        identify(&request, &self.registry)?;
+        let families = self.meter.families().into_iter().map(metrics::wire).collect();
+        Ok(Response::new(v1::MetricsReply { families }))
     }
 }
 

@@ -47,7 +47,7 @@ pub async fn bind(path: &Path, group: Option<&str>) -> Result<UnixListener, Sock
     let gid = group.and_then(|name| match Group::from_name(name) {
         Ok(Some(group)) => Some(group.gid.as_raw()),
         Ok(None) | Err(_) => {
-            tracing::warn!(group = name, "no such group; only root may use the control socket");
+            tracing::warn!(group = name, "no such group; only root may use the socket");
             None
         }
     });

@@ -7,23 +7,8 @@ use parking_lot::Mutex;
 use sentry_proto::v1;
 use tokio::{sync::watch, time::timeout};
 
-use super::{ExportConfig, ExportError, commands::Desk};
+use super::{ExportConfig, ExportError, commands::Desk, status::ExportStatus};
 use crate::journal::{JournalHandle, Position};
-
-/// How the export is doing.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ExportStatus {
-    /// There is a collector to stream to.
-    pub configured: bool,
-    /// What the collector calls itself, while a stream is open.
-    pub connected: Option<String>,
-    /// Streams opened so far.
-    pub streams: u64,
-    /// Items sent, repeats included.
-    pub sent: u64,
-    /// Why the last stream ended or none could be opened; cleared by the next Welcome.
-    pub last_error: Option<String>,
-}
 
 pub(super) struct Exporter {
     pub(super) config: ExportConfig,
@@ -80,9 +65,6 @@ impl Exporter {
         if first {
             tracing::warn!(collector.uri = self.config.uri, error = text, "no stream to the collector");
         }
-        self.status.send_modify(|status| {
-            status.connected = None;
-            status.last_error = Some(text);
-        });
+        self.status.send_modify(|status| status.lost(Some(text)));
     }
 }

@@ -31,6 +31,8 @@ mod greeting;
 
 mod commands;
 
+mod status;
+
 mod exporter;
 
 mod session;
@@ -50,8 +52,8 @@ use crate::journal::JournalHandle;
 pub use commands::{CommandRequest, RESULTS};
 pub use connect::ExportConfig;
 pub use error::ExportError;
-pub use exporter::ExportStatus;
 pub use session::{BATCH_BYTES, WINDOW_BYTES};
+pub use status::{BEHIND, ExportStatus};
 
 use backoff::Backoff;
 use commands::Desk;
@@ -83,8 +85,10 @@ pub async fn run(
         // Never ends by itself; beside the streams, so that a result is noted although there is
         // none.
         () = exporter.desk.note_results() => {}
+        // Nor does this.
+        () = status::watch(&exporter.status, &exporter.journal) => {}
     }
-    exporter.status.send_modify(|status| status.connected = None);
+    exporter.status.send_modify(|status| status.lost(None));
 }
 
 async fn stream_until_drained(

@@ -157,11 +157,7 @@ impl<'a> Session<'a> {
             collector.acked = welcome.acked,
             "stream to the collector open"
         );
-        status.send_modify(|status| {
-            status.connected = Some(welcome.collector);
-            status.streams += 1;
-            status.last_error = None;
-        });
+        status.send_modify(|status| status.opened(welcome.collector));
         Ok((outbox, inbound, epoch))
     }
 

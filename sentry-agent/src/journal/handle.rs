@@ -14,7 +14,7 @@ use super::{
     Batch, CommandState, Filter, JournalError, Page, RunsCursor,
     entry::Entry,
     read::{self, Form},
-    shared::{Acked, Control, Position, Purpose, Reader, Refused, Request, Shared, Stats},
+    shared::{Acked, Control, Position, Purpose, Reader, Refused, Request, Shared, Stats, Stored},
 };
 
 /// Bytes of one page of a query.
@@ -297,6 +297,18 @@ impl JournalHandle {
     #[must_use]
     pub fn stats(&self) -> Stats {
         self.shared.stats()
+    }
+
+    /// What is kept at the moment.
+    #[must_use]
+    pub fn stored(&self) -> Stored {
+        *self.shared.stored.lock()
+    }
+
+    /// Bytes of the file, its write-ahead log included.
+    #[must_use]
+    pub fn file_bytes(&self) -> u64 {
+        self.shared.file_bytes()
     }
 
     /// How many items wait for the disk, and why; `None` where none do.

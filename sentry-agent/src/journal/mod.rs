@@ -85,6 +85,8 @@ mod handle;
 
 mod waiting;
 
+mod lag;
+
 mod pending;
 
 mod worker;
@@ -100,7 +102,7 @@ pub use handle::JournalHandle;
 pub use read::{Batch, Filter, Form, Page, RunsCursor, brief};
 pub use remember::CommandState;
 pub use schema::Origin;
-pub use shared::{Position, Refused, Stats};
+pub use shared::{Position, Refused, Stats, Stored};
 pub use store::Journal;
 pub use writer::{JournalWriter, QUEUE_CAPACITY};
 

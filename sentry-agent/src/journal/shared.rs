@@ -78,6 +78,18 @@ pub struct Stats {
     pub files_replaced: u64,
 }
 
+/// What is kept at the moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stored {
+    /// Bytes of what nobody waits for.
+    pub history_bytes: u64,
+    /// Bytes of what is to be sent.
+    pub spool_bytes: u64,
+    /// Since when the oldest item waits that the collector has not acknowledged, Unix time; `None`
+    /// where it has all.
+    pub oldest_unix_ns: Option<u64>,
+}
+
 /// Why the disk takes nothing at the moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refused {
@@ -95,6 +107,7 @@ pub(super) struct Shared {
     /// Newest acknowledgement that is not written yet.
     pub(super) acked: Mutex<Option<Acked>>,
     pub(super) refused: Mutex<Option<Refused>>,
+    pub(super) stored: Mutex<Stored>,
     /// Marked by the writer while it is at the disk.
     pub(super) progress: Arc<Progress>,
     path: PathBuf,
@@ -169,6 +182,10 @@ impl Shared {
 
     pub(super) fn stats(&self) -> Stats {
         self.counters.read()
+    }
+
+    pub(super) fn file_bytes(&self) -> u64 {
+        std::fs::metadata(&self.path).map_or(0, |about| about.len()) + schema::log_bytes(&self.path)
     }
 
     /// Runs a query on the connection of its purpose, which is opened anew where the epoch is not

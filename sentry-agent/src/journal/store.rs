@@ -6,8 +6,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use rusqlite::{Connection, TransactionBehavior};
-use sentry_proto::{block::Packer, v1};
+use rusqlite::{Connection, TransactionBehavior, params};
+use sentry_proto::{
+    block::Packer,
+    v1::{self, ItemKind},
+};
 use uuid::Uuid;
 
 use super::{
@@ -17,7 +20,9 @@ use super::{
     entry::Written,
     gap::Lost,
     merge, prune,
+    row::sql,
     schema::{self, Origin},
+    shared::Position,
 };
 
 /// The journal, open for writing. One process has it at a time.
@@ -257,10 +262,35 @@ impl Journal {
         self.books.confirmed
     }
 
+    /// When the first item that the collector has not acknowledged happened, Unix time in ns. `None`
+    /// where no item says: the time of a run is that of its start.
+    pub(super) fn oldest_unconfirmed(&self) -> Option<u64> {
+        let select = "SELECT time FROM items WHERE seq > ?1 AND time > 0 AND kind IN (?2, ?3, ?4, ?5)
+                      ORDER BY seq LIMIT 1";
+        let [event, finding, decision, outcome] =
+            [ItemKind::Event, ItemKind::Finding, ItemKind::Decision, ItemKind::Outcome]
+                .map(|kind| kind as i32);
+        let values = params![sql(self.books.confirmed), event, finding, decision, outcome];
+        let time = self.connection.query_row(select, values, |row| row.get::<_, i64>(0));
+        time.ok().map(i64::unsigned_abs)
+    }
+
     /// Where the epoch begins: its position 1 is the one behind this.
     #[must_use]
     pub fn base_seq(&self) -> u64 {
         self.books.base
+    }
+
+    /// Where it stands, in positions of the epoch.
+    pub(super) fn position(&self) -> Position {
+        let base = self.base_seq();
+        Position {
+            epoch: self.epoch().into(),
+            last: self.last_seq() - base,
+            acked: self.acked_seq() - base,
+            confirmed: self.confirmed_seq() - base,
+            base,
+        }
     }
 
     #[must_use]

@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use sentry_kernel::ring::lanes::TURN_RECORDS;
+use sentry_kernel::{clock::Clock, ring::lanes::TURN_RECORDS};
 use sentry_proto::block::EVENTS;
 use sentry_service::error_chain;
 use tokio::{
@@ -23,6 +23,7 @@ use super::{
     Journal, JournalError, Limits,
     entry::{Entry, Written},
     gap::Lost,
+    lag::Lag,
     pending::{self, Pending},
     schema,
     shared::{Acked, Control, Position, Refused, Request, Shared},
@@ -58,6 +59,9 @@ pub(super) struct Worker {
     acknowledge_at: Option<Instant>,
     /// Whether the history may have small blocks that can be merged.
     may_merge: bool,
+    /// What the collector has not acknowledged.
+    lag: Lag,
+    clock: Clock,
 }
 
 impl Worker {
@@ -68,7 +72,9 @@ impl Worker {
         position: watch::Sender<Position>,
         shared: Arc<Shared>,
     ) -> Self {
-        Self {
+        let clock = Clock::real();
+        let lag = Lag::of(&journal, clock.unix_ns());
+        let mut worker = Self {
             path: journal.path().to_owned(),
             limits: journal.limits(),
             journal: Some(journal),
@@ -82,7 +88,11 @@ impl Worker {
             retry_at: None,
             acknowledge_at: None,
             may_merge: true,
-        }
+            lag,
+            clock,
+        };
+        worker.publish();
+        worker
     }
 
     pub(super) async fn run(mut self) {
@@ -356,6 +366,7 @@ impl Worker {
 
     fn replace(&mut self, error: &JournalError) {
         self.journal = None;
+        self.lag = Lag::default();
         self.shared.counters.files_replaced.fetch_add(1, Relaxed);
         tracing::error!(
             error = error as &dyn std::error::Error,
@@ -375,7 +386,8 @@ impl Worker {
 
     fn publish(&mut self) {
         if let Some(journal) = &self.journal {
-            let now = position_of(journal);
+            let now = journal.position();
+            *self.shared.stored.lock() = self.lag.look(journal, self.clock.unix_ns());
             self.may_merge |= self.position.borrow().acked != now.acked;
             self.position.send_if_modified(|known| {
                 let changed = *known != now;
@@ -383,16 +395,5 @@ impl Worker {
                 changed
             });
         }
-    }
-}
-
-pub(super) fn position_of(journal: &Journal) -> Position {
-    let base = journal.base_seq();
-    Position {
-        epoch: journal.epoch().into(),
-        last: journal.last_seq() - base,
-        acked: journal.acked_seq() - base,
-        confirmed: journal.confirmed_seq() - base,
-        base,
     }
 }

@@ -3,8 +3,11 @@
 use std::{collections::HashMap, num::NonZeroUsize, sync::Arc};
 
 use lru::LruCache;
-use sentry_common::table::{RUN_SLOTS, RunTag};
-use sentry_detect::run::{AgentIdentity, RunId};
+use sentry_common::{
+    abi::ring,
+    table::{RUN_SLOTS, RunTag},
+};
+use sentry_detect::run::{AgentIdentity, RingBooks, RunId};
 
 use super::{
     error::RunError,
@@ -48,11 +51,18 @@ pub(super) struct Lists {
     live: HashMap<RunId, Arc<Run>>,
     by_tag: HashMap<RunTag, Arc<Run>>,
     ended: LruCache<RunTag, Arc<Ended>>,
+    /// The books of those that have ended, summed up.
+    retired: [RingBooks; ring::COUNT],
 }
 
 impl Lists {
     pub(super) fn new() -> Self {
-        Self { live: HashMap::new(), by_tag: HashMap::new(), ended: LruCache::new(ENDED) }
+        Self {
+            live: HashMap::new(),
+            by_tag: HashMap::new(),
+            ended: LruCache::new(ENDED),
+            retired: Default::default(),
+        }
     }
 
     /// A run that waits for its command has to be within its user's share.
@@ -99,7 +109,15 @@ impl Lists {
                 agent: run.agent.clone(),
             };
             self.ended.put(run.tag, Arc::new(ended));
+            for (sum, books) in self.retired.iter_mut().zip(run.rings()) {
+                *sum = sum.plus(&books);
+            }
         }
+    }
+
+    /// The books of those that have ended, summed up.
+    pub(super) fn retired(&self) -> [RingBooks; ring::COUNT] {
+        self.retired
     }
 
     pub(super) fn live(&self) -> Vec<Arc<Run>> {

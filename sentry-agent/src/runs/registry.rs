@@ -7,11 +7,11 @@ use std::{
     time::Instant,
 };
 
-use sentry_common::{fault, table::RunTag};
-use sentry_detect::run::ProcessKey;
+use sentry_common::{abi::ring, fault, table::RunTag};
+use sentry_detect::run::{ProcessKey, RingBooks};
 use sentry_kernel::{
     clock::Clock,
-    kernel::{Groups, Kernel, Processes, Programs},
+    kernel::{Groups, Hooks, Kernel, Processes, Programs},
 };
 
 use super::{
@@ -157,6 +157,26 @@ impl Registry {
         let faults = tables.programs.faults();
         let faults = fault::NAMES.iter().zip(faults).map(|(name, count)| ((*name).into(), count)).collect();
         (tables.programs.tier().into(), tables.programs.limits(), faults)
+    }
+
+    /// How many programs stand at their hooks now.
+    #[must_use]
+    pub fn hooks(&self) -> Hooks {
+        self.tables().programs.hooks()
+    }
+
+    /// The books of all runs of this sensor life, those that have ended included.
+    #[must_use]
+    pub fn rings(&self) -> [RingBooks; ring::COUNT] {
+        let lists = self.lists();
+        let (mut sums, live) = (lists.retired(), lists.live());
+        drop(lists);
+        for run in live {
+            for (sum, books) in sums.iter_mut().zip(run.rings()) {
+                *sum = sum.plus(&books);
+            }
+        }
+        sums
     }
 
     /// Calls of programs that the kernel has left out.

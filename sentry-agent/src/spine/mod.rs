@@ -109,7 +109,9 @@ impl Sensor {
         for run in registry.live() {
             enforcer.remember_all(&run.id, &run.account().stopped);
         }
-        let actor = Actor { registry: Arc::clone(&registry), enforcer, ledger, journal: journal.clone() };
+        let counted = Arc::default();
+        let actor =
+            Actor { registry: Arc::clone(&registry), enforcer, ledger, journal: journal.clone(), counted };
         let (cases, waiting) = mpsc::channel(room);
         let sweep = Sweep::new(&registry);
         Self {

@@ -16,7 +16,7 @@ use sentry_proto::v1::{self, item::Item as Kind};
 use sentry_view::{ConfigChanged, Exported};
 use tokio::sync::{mpsc, oneshot};
 
-use super::StageStats;
+use super::{StageStats, counted::Counted};
 use crate::{
     enforce::{Enforcer, Target},
     journal::JournalHandle,
@@ -55,6 +55,7 @@ pub struct Actor {
     pub enforcer: Enforcer,
     pub ledger: PendingLedger,
     pub journal: JournalHandle,
+    pub counted: Arc<Counted>,
 }
 
 impl Actor {
@@ -110,6 +111,7 @@ impl Actor {
             cgroup = wire.cgroup_path,
             "run started"
         );
+        self.counted.started(run.mode());
         self.ledger.note(Note::RunStarted(wire));
         self.ledger.settle();
         self.tell(Vec::new(), run);
@@ -131,6 +133,7 @@ impl Actor {
                 summary = finding.signal.summary,
                 "finding"
             );
+            self.counted.found(&finding);
             told.push(Kind::Finding(v1::Finding::from(&*finding)));
             self.ledger.note(Note::Finding(*finding));
         }
@@ -152,6 +155,7 @@ impl Actor {
                 survivors = outcome.survivors,
                 "outcome"
             );
+            self.counted.acted(&outcome);
             // Signs of life from now on are those of who came after the act.
             self.registry.read(run);
             let stopped = self.enforcer.stopped(&run.id);
@@ -214,6 +218,7 @@ impl Actor {
             lasted_ms = Duration::from_nanos(lasted).as_millis(),
             "run ended"
         );
+        self.counted.ended(run.mode());
         self.ledger.note(Note::RunEnded(wire));
         self.ledger.settle();
         self.tell(Vec::new(), run);

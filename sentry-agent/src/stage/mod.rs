@@ -23,6 +23,8 @@ pub mod select;
 
 pub mod watch;
 
+pub mod counted;
+
 pub mod act;
 
 pub mod by_hand;

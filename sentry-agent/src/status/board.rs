@@ -10,9 +10,10 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use sentry_kernel::{bpf::skipped, ring::reader::RingStats};
+use sentry_kernel::{bpf::skipped, ring::stats::RingStats};
 use sentry_proto::v1;
 use sentry_service::watchdog::stuck;
+use sentry_view::time::rfc3339;
 use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 
@@ -23,9 +24,13 @@ use crate::{
     runs::Registry,
     stage::{
         StageStats,
+        counted::Counted,
         select::{Selecting, Unwatched},
     },
 };
+
+/// What [`StatusBoard::health`] says when all is well.
+pub const SERVING: &str = "serving";
 
 /// How what is kept stands: ledger, journal, and the runs of earlier lives.
 #[derive(Default)]
@@ -57,6 +62,7 @@ pub struct Written {
     pub ring: Arc<RingStats>,
     pub stages: Vec<(&'static str, Arc<StageStats>)>,
     pub selecting: Arc<Selecting>,
+    pub counted: Arc<Counted>,
 }
 
 /// State that the control socket shows; written by the stages.
@@ -74,6 +80,7 @@ pub struct StatusBoard {
     tasks: TaskTracker,
     state: StateStatus,
     pub selecting: Arc<Selecting>,
+    pub counted: Arc<Counted>,
     /// Why the configuration was not taken when it was read again.
     config_refused: Mutex<Option<String>>,
 }
@@ -89,7 +96,7 @@ impl StatusBoard {
         state: StateStatus,
         tasks: TaskTracker,
     ) -> Self {
-        let Written { ring, stages, selecting } = written;
+        let Written { ring, stages, selecting, counted } = written;
         let canary = Arc::new(CanaryState::default());
         Self {
             sensor,
@@ -103,6 +110,7 @@ impl StatusBoard {
             tasks,
             state,
             selecting,
+            counted,
             config_refused: Mutex::default(),
         }
     }
@@ -123,8 +131,15 @@ impl StatusBoard {
         *self.config_refused.lock() = why;
     }
 
+    /// Ledger entries that were given up.
+    #[must_use]
+    pub fn given_up(&self) -> u64 {
+        self.state.given_up.load(Relaxed)
+    }
+
     /// How the export stands; `None` without a collector.
-    fn collector(&self) -> Option<ExportStatus> {
+    #[must_use]
+    pub fn collector(&self) -> Option<ExportStatus> {
         let status = self.export.get()?.borrow().clone();
         status.configured.then_some(status)
     }
@@ -152,8 +167,15 @@ impl StatusBoard {
         Some(format!("{} has made no progress for {} s", first.part, first.busy_for.as_secs()))
     }
 
-    /// `serving`, the fault that keeps the sensor from its work, or all that degrades it.
-    fn health(&self, journal: &JournalHandle) -> String {
+    /// Whether nothing keeps the sensor from its work.
+    #[must_use]
+    pub fn is_live(&self, journal: &JournalHandle) -> bool {
+        self.dead(journal).is_none()
+    }
+
+    /// [`SERVING`], the fault that keeps the sensor from its work, or all that degrades it.
+    #[must_use]
+    pub fn health(&self, journal: &JournalHandle) -> String {
         if let Some(dead) = self.dead(journal) {
             return dead;
         }
@@ -166,14 +188,12 @@ impl StatusBoard {
                  disk: {why}"
             )
         });
-        let collector = self.collector();
-        let unreached = collector.as_ref().and_then(unreached);
-        let unreached = unreached.map(|why| format!("no stream to the collector: {why}"));
+        let collector = self.collector().and_then(|export| feed_trouble(&export, journal));
         let troubles = self.state.troubles(&journal.stats());
         let refused = self.config_refused.lock().clone();
-        let all: Vec<String> = waiting.into_iter().chain(troubles).chain(unreached).chain(refused).collect();
+        let all: Vec<String> = waiting.into_iter().chain(troubles).chain(collector).chain(refused).collect();
         match all.as_slice() {
-            [] => "serving".into(),
+            [] => SERVING.into(),
             all => format!("degraded: {}", all.join("; ")),
         }
     }
@@ -205,6 +225,10 @@ impl StatusBoard {
             health: self.health(journal),
             stages,
             spooled_items: if collector.is_some() { position.last - position.confirmed } else { 0 },
+            oldest_waiting_unix_ns: journal.stored().oldest_unix_ns.filter(|_| collector.is_some()),
+            collector_connected: collector.as_ref().map(|export| export.connected.is_some()),
+            collector_since_unix_ns: collector.as_ref().map(|export| export.since_unix_ns),
+            collector_error: collector.as_ref().and_then(|export| export.last_error.clone()),
             collector: collector.as_ref().map(in_words),
             acked_seq: position.confirmed,
             last_seq: position.last,
@@ -227,14 +251,28 @@ fn unwatched(agent: Unwatched) -> v1::UnwatchedAgent {
 }
 
 fn in_words(export: &ExportStatus) -> String {
-    match (&export.connected, &export.last_error) {
-        (Some(name), _) => format!("connected to {name}"),
-        (None, Some(error)) => format!("not connected: {error}"),
-        (None, None) => "not connected yet".into(),
+    match &export.connected {
+        Some(name) => format!("connected to {name}"),
+        None => format!("not connected since {}", since(export)),
     }
 }
 
-/// Why there is no stream, where a try has failed.
-fn unreached(export: &ExportStatus) -> Option<&str> {
-    export.connected.is_none().then_some(export.last_error.as_deref()).flatten()
+/// When the outage began, and why there is no stream.
+fn since(export: &ExportStatus) -> String {
+    let why = export.last_error.as_deref().unwrap_or("the first try is under way");
+    format!("{}: {why}", rfc3339(export.since_unix_ns))
+}
+
+/// What keeps items from the collector.
+fn feed_trouble(export: &ExportStatus, journal: &JournalHandle) -> Option<String> {
+    if export.connected.is_none() {
+        return Some(format!("no stream to the collector since {}", since(export)));
+    }
+    let position = journal.position();
+    let waiting = position.last - position.confirmed;
+    let oldest = journal.stored().oldest_unix_ns.filter(|_| export.behind)?;
+    Some(format!(
+        "the collector is connected but behind: it has not acknowledged {waiting} items, the oldest of {}",
+        rfc3339(oldest)
+    ))
 }

@@ -34,6 +34,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(10);
 #[derive(Debug, Default)]
 pub struct CanaryState {
     silent: Mutex<Option<Result<Vec<Fact>, String>>>,
+    /// When all of one last came back.
+    came_back: Mutex<Option<Instant>>,
     /// One flight at a time.
     turn: tokio::sync::Mutex<()>,
     progress: Arc<progress::Progress>,
@@ -51,6 +53,21 @@ impl CanaryState {
                 Some(format!("silent hooks: {}", names.join("; ")))
             }
             Some(Err(error)) => Some(format!("the canary cannot fly: {error}")),
+        }
+    }
+
+    /// How long it is since all of one came back; `None` where none has.
+    #[must_use]
+    pub fn age(&self) -> Option<Duration> {
+        self.came_back.lock().map(|then| then.elapsed())
+    }
+
+    /// Hooks whose acts did not come back the last time.
+    #[must_use]
+    pub fn silent_hooks(&self) -> usize {
+        match &*self.silent.lock() {
+            Some(Ok(silent)) => silent.len(),
+            Some(Err(_)) | None => 0,
         }
     }
 
@@ -72,6 +89,9 @@ impl CanaryState {
         let _turn = self.turn.lock().await;
         let result = flight(registry, place).await.map_err(|error| sentry_service::error_chain(&error));
         let before = self.alarm();
+        if matches!(&result, Ok(silent) if silent.is_empty()) {
+            *self.came_back.lock() = Some(Instant::now());
+        }
         *self.silent.lock() = Some(result);
         match (before, self.alarm()) {
             (before, Some(alarm)) if before.as_ref() != Some(&alarm) => {

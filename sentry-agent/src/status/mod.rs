@@ -6,3 +6,5 @@ pub mod canary;
 pub mod watchdog;
 
 pub mod board;
+
+pub mod metrics;

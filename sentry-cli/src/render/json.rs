@@ -8,6 +8,7 @@ use sentry_proto::{
     ocsf::{self, HostContext},
     v1,
 };
+use sentry_service::metrics::{Family, Sample};
 use sentry_view::{Finding, Report};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -116,7 +117,11 @@ pub(crate) fn status(status: &v1::StatusReply) -> Value {
         "tier": status.tier,
         "epoch": status.epoch,
         "collector": status.collector,
+        "collector_connected": status.collector_connected,
+        "collector_since_unix_ns": status.collector_since_unix_ns.map(|since| since.to_string()),
+        "collector_error": status.collector_error,
         "spooled_items": status.spooled_items,
+        "oldest_waiting_unix_ns": status.oldest_waiting_unix_ns.map(|oldest| oldest.to_string()),
         "acked_seq": status.acked_seq,
         "last_seq": status.last_seq,
         "stages": stages,
@@ -126,6 +131,22 @@ pub(crate) fn status(status: &v1::StatusReply) -> Value {
         "unwatched": unwatched,
         "selected_late": status.selected_late,
     })
+}
+
+pub(crate) fn metrics(families: &[Family]) -> Value {
+    let sample = |family: &Family, sample: &Sample| {
+        let labels: serde_json::Map<String, Value> =
+            sample.labels.iter().map(|(name, value)| (name.to_string(), json!(value))).collect();
+        json!({"name": format!("{}{}", family.name, sample.suffix), "labels": labels, "value": sample.value})
+    };
+    let families: Vec<Value> = families
+        .iter()
+        .map(|family| {
+            let samples: Vec<Value> = family.samples.iter().map(|of| sample(family, of)).collect();
+            json!({"name": family.name, "kind": family.kind.name(), "help": family.help, "samples": samples})
+        })
+        .collect();
+    json!({"type": "metrics", "families": families})
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use sentry_kernel::bpf::{Capabilities, Costs};
 use sentry_proto::v1;
+use sentry_view::time::rfc3339;
 
 use super::{
     BOLD, DIM, GREEN, RED, YELLOW, paint, safe,
@@ -11,8 +12,7 @@ use super::{
 };
 use sentry_agent::container::{Rung, Sources};
 
-/// What `StatusReply.health` says when all is well.
-pub(crate) const SERVING: &str = "serving";
+pub(crate) use sentry_agent::status::board::SERVING;
 
 pub(crate) fn health(status: &v1::StatusReply) -> String {
     let good = status.health == SERVING;
@@ -25,13 +25,23 @@ pub(crate) fn health(status: &v1::StatusReply) -> String {
         safe(&status.tier),
     );
     match &status.collector {
-        Some(collector) => out.push_str(&format!(
-            "  collector {}: {} of {} items acknowledged, {} waiting\n",
-            safe(collector),
-            status.acked_seq,
-            status.last_seq,
-            status.spooled_items
-        )),
+        Some(collector) => {
+            let oldest = status.oldest_waiting_unix_ns.filter(|_| status.spooled_items > 0);
+            let oldest = oldest.map(|oldest| format!(", the oldest since {}", rfc3339(oldest)));
+            // Why there is no stream stands in the first line.
+            let collector = match (status.collector_connected, status.collector_since_unix_ns) {
+                (Some(false), Some(since)) => format!("not connected since {}", rfc3339(since)),
+                (Some(_) | None, _) => safe(collector),
+            };
+            out.push_str(&format!(
+                "  collector {}: {} of {} items acknowledged, {} waiting{}\n",
+                collector,
+                status.acked_seq,
+                status.last_seq,
+                status.spooled_items,
+                oldest.unwrap_or_default(),
+            ));
+        }
         None => out.push_str(&format!("  {}\n", paint(DIM, "no collector"))),
     }
     if !status.stages.is_empty() {
@@ -147,6 +157,7 @@ mod tests {
             stages: vec![stage("ring", true, 0), stage("export", false, 2)],
             collector: Some("http://127.0.0.1:4319".into()),
             spooled_items: 3,
+            oldest_waiting_unix_ns: Some(1_763_664_723_123_456_789),
             acked_seq: 4,
             last_seq: 7,
             faults: [("exec:read".to_owned(), 2), ("none".to_owned(), 0)].into(),
@@ -156,12 +167,35 @@ mod tests {
             plain(&health(&status)).unwrap(),
             "Sensor stage export is dead
   sensor host-1 0.1.0, tier C
-  collector http://127.0.0.1:4319: 4 of 7 items acknowledged, 3 waiting
+  collector http://127.0.0.1:4319: 4 of 7 items acknowledged, 3 waiting, the oldest since 2025-11-20T18:52:03.123Z
   STAGE   STATE  HANDLED  LOST
   ring    alive  7        0
   export  dead   7        2
   Kernel-side fault  exec:read ×2
 "
+        );
+    }
+
+    #[test]
+    fn a_collector_that_is_away_is_named_with_its_reason_once() {
+        let why = "no stream to the collector since 2025-11-20T18:52:03.123Z: it is away";
+        let status = v1::StatusReply {
+            health: format!("degraded: {why}"),
+            collector: Some("not connected since 2025-11-20T18:52:03.123Z: it is away".into()),
+            collector_connected: Some(false),
+            collector_since_unix_ns: Some(1_763_664_723_123_456_789),
+            collector_error: Some("it is away".into()),
+            spooled_items: 3,
+            acked_seq: 4,
+            last_seq: 7,
+            ..v1::StatusReply::default()
+        };
+        assert_eq!(
+            plain(&health(&status)).unwrap(),
+            format!(
+                "Sensor degraded: {why}\n  sensor  , tier \n  collector not connected since \
+                 2025-11-20T18:52:03.123Z: 4 of 7 items acknowledged, 3 waiting\n"
+            )
         );
     }
 

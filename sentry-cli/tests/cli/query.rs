@@ -103,6 +103,22 @@ fn health_is_in_the_code() {
 }
 
 #[test]
+fn metrics_are_text_or_json() {
+    let expected = "# HELP s_findings Findings.\n# TYPE s_findings counter\n\
+                    s_findings_total{rule=\"exec-loop\"} 3\n# EOF\n";
+    assert_eq!(sentry(&Sensor::new(), &["metrics"]), (0, expected.into(), String::new()));
+    let (code, json, _) = sentry(&Sensor::new(), &["metrics", "--json"]);
+    let value: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let samples = serde_json::json!([
+        {"name": "s_findings_total", "labels": {"rule": "exec-loop"}, "value": 3.0}
+    ]);
+    let family = serde_json::json!({
+        "name": "s_findings_total", "kind": "counter", "help": "Findings.", "samples": samples
+    });
+    assert_eq!((code, &value), (0, &serde_json::json!({"type": "metrics", "families": [family]})));
+}
+
+#[test]
 fn refusals_are_passed_on_word_by_word() {
     let sensor = Sensor::with(Script { refuse: Some("you belong to run x"), ..Script::default() });
     assert_eq!(sentry(&sensor, &["events"]), (77, String::new(), "sentry: you belong to run x\n".into()));

@@ -163,6 +163,18 @@ impl Control for Service {
         Ok(Response::new(self.script.act.clone()))
     }
 
+    async fn metrics(&self, _request: Request<v1::MetricsRequest>) -> Answer<v1::MetricsReply> {
+        let label = v1::MetricLabel { name: "rule".into(), value: "exec-loop".into() };
+        let sample = v1::MetricSample { suffix: String::new(), labels: vec![label], value: 3.0 };
+        let family = v1::MetricFamily {
+            name: "s_findings_total".into(),
+            kind: v1::MetricKind::Counter.into(),
+            help: "Findings.".into(),
+            samples: vec![sample],
+        };
+        Ok(Response::new(v1::MetricsReply { families: vec![family] }))
+    }
+
     async fn status(&self, _request: Request<v1::StatusRequest>) -> Answer<v1::StatusReply> {
         Ok(Response::new(self.script.status.clone()))
     }

@@ -81,7 +81,7 @@ impl Listing {
         let cursor = json!(next.map(|last| self.cursor(last, newest_first)));
         text.push_str(&format!("],\"next_cursor\":{cursor}}}"));
         api.outbox.json(text).ok_or_else(|| {
-            api.metrics.shed_requests.fetch_add(1, Relaxed);
+            api.metrics.api_shed_requests_total.fetch_add(1, Relaxed);
             ApiError::Busy
         })
     }

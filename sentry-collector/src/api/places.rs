@@ -65,7 +65,7 @@ impl Places {
         let taken = table.take(peer_of(peer), Instant::now());
         self.metrics.http_connections.store(table.taken.len() as u64, Relaxed);
         if taken.as_ref().is_err_and(|full| *full == Full::Peer) {
-            self.metrics.http_closed.fetch_add(1, Relaxed);
+            self.metrics.http_closed_total.fetch_add(1, Relaxed);
         }
         let (number, pace) = taken?;
         Ok(Place { number, places: self.clone(), pace })

@@ -63,7 +63,7 @@ impl Right for Act {
 
     fn check(api: &Api, headers: &HeaderMap) -> Result<(), ApiError> {
         api.access.check(headers).inspect_err(|refused| {
-            api.metrics.unauthorized.fetch_add(1, Relaxed);
+            api.metrics.unauthorized_total.fetch_add(1, Relaxed);
             tracing::debug!(error = %refused, "command refused");
         })
     }

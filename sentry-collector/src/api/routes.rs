@@ -75,7 +75,7 @@ async fn limit(State(limits): State<Limits>, request: Request, next: Next) -> Re
         return ApiError::TooLarge.into_response();
     }
     let Ok(_turn) = limits.turns.try_acquire() else {
-        limits.metrics.shed_requests.fetch_add(1, Relaxed);
+        limits.metrics.api_shed_requests_total.fetch_add(1, Relaxed);
         return ApiError::Busy.into_response();
     };
     match timeout(TIMEOUT, next.run(request)).await {

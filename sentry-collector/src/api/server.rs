@@ -98,7 +98,7 @@ impl Server {
             biased;
             () = talk => {}
             why = pace.over(patience) => {
-                metrics.http_closed.fetch_add(1, Relaxed);
+                metrics.http_closed_total.fetch_add(1, Relaxed);
                 tracing::debug!(why, "an HTTP connection is closed");
             }
         }

@@ -57,7 +57,7 @@ impl Registry {
         self.metrics.sensors_connected.store(live.len() as u64, Relaxed);
         drop(live);
         if let Some(older) = older {
-            self.metrics.replaced_streams.fetch_add(1, Relaxed);
+            self.metrics.replaced_streams_total.fetch_add(1, Relaxed);
             older.replaced.cancel();
         }
         Seat { registry: Arc::clone(self), sensor: sensor.to_owned(), generation, replaced, commands }

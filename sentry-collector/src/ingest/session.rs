@@ -105,7 +105,7 @@ impl Session {
         };
         if let End::With(status) = end {
             if refusal(&status) {
-                self.shared.metrics.refused_streams.fetch_add(1, Relaxed);
+                self.shared.metrics.refused_streams_total.fetch_add(1, Relaxed);
             }
             // The sensor may have gone; then no one waits for the status.
             self.answers.send(Err(status)).await.ok();
@@ -159,7 +159,7 @@ impl Session {
     }
 
     fn turn_away(&self, hello: &v1::Hello, why: &NotProven) -> End {
-        let refused = self.shared.metrics.unproven_streams.fetch_add(1, Relaxed) + 1;
+        let refused = self.shared.metrics.unproven_streams_total.fetch_add(1, Relaxed) + 1;
         // A peer that tries again and again must not fill the log.
         if refused <= LOGGED || refused.is_power_of_two() {
             tracing::warn!(sensor = hello.sensor, %why, refused, "sensor refused");

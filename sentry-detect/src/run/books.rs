@@ -44,7 +44,9 @@ impl RingBooks {
         self.lost + self.throttled
     }
 
-    pub(super) fn plus(&self, other: &Self) -> Self {
+    /// Both together.
+    #[must_use]
+    pub fn plus(&self, other: &Self) -> Self {
         Self {
             generated: self.generated + other.generated,
             delivered: self.delivered + other.delivered,

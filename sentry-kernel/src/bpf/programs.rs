@@ -44,6 +44,8 @@ pub struct Programs {
     /// Hooks that this kernel lacks or refuses, and why.
     missing: Missing,
     cgroup_root: PathBuf,
+    /// Attachments that stay until the programs go.
+    lasting: usize,
     /// Attachments that exist while a run does, and ten seconds longer.
     armed: Links,
 }
@@ -101,10 +103,21 @@ impl Programs {
         let held = Held::take(core)?;
         let cgroup_root = cgroup_root.to_owned();
         let armed = Links::new();
-        let mut programs =
-            Self { tables, selected, tier, objects, load_times: times, missing, cgroup_root, armed };
-        // These maps stay: the programs of the object hold them.
-        programs.attach_where(|hook| hook.object == Object::Core)?.into_iter().for_each(std::mem::forget);
+        let mut programs = Self {
+            tables,
+            selected,
+            tier,
+            objects,
+            load_times: times,
+            missing,
+            cgroup_root,
+            lasting: 0,
+            armed,
+        };
+        // These stay: the programs of the object hold them.
+        let lasting = programs.attach_where(|hook| hook.object == Object::Core)?;
+        programs.lasting = lasting.len();
+        lasting.into_iter().for_each(std::mem::forget);
         step("attached");
         Ok((programs, rings, held))
     }
@@ -119,6 +132,12 @@ impl Programs {
     #[must_use]
     pub fn missing(&self) -> &[(&'static Hook, String)] {
         &self.missing
+    }
+
+    /// How many programs are attached now.
+    #[must_use]
+    pub fn attached(&self) -> usize {
+        self.lasting + self.armed.len()
     }
 
     /// The kernel's number of a hook's program.

@@ -13,7 +13,7 @@ use sentry_detect::run::ProcessKey;
 use super::{Call, World, refused};
 use crate::{
     bpf::{Links, LoadError, Rows},
-    kernel::{Programs, SeedPass},
+    kernel::{Hooks, Programs, SeedPass},
 };
 
 pub(super) struct FakePrograms(World);
@@ -40,6 +40,10 @@ impl Programs for FakePrograms {
 
     fn limits(&self) -> Vec<String> {
         Vec::new()
+    }
+
+    fn hooks(&self) -> Hooks {
+        Hooks { attached: u64::from(self.0.state().is_armed), missing: 0 }
     }
 
     fn tell(&self, _fact: Fact) -> bool {

@@ -7,5 +7,7 @@ pub mod lanes;
 
 pub mod reader;
 
+pub mod stats;
+
 /// Records, critical and bulk together, oldest first.
 pub type Batch = Vec<Raw>;

@@ -9,23 +9,22 @@
 //! takes records at once is therefore woken for each one, at the expense of the watched process. So
 //! this thread lets records gather before it takes them.
 
-use std::{
-    borrow::Borrow,
-    os::fd::AsFd as _,
-    sync::atomic::{AtomicU64, Ordering},
-    thread,
-    time::Duration,
-};
+use std::{borrow::Borrow, os::fd::AsFd as _, sync::atomic::Ordering, thread, time::Duration};
 
 use aya::maps::{MapData, RingBuf};
 use nix::{
     errno::Errno,
     poll::{PollFd, PollFlags, PollTimeout, poll},
 };
+use sentry_common::abi::ring;
 use sentry_service::progress::Progress;
 use tokio_util::sync::CancellationToken;
 
-use super::{Batch, lanes::Filler};
+use super::{
+    Batch,
+    lanes::Filler,
+    stats::{Class, RingStats},
+};
 use crate::{bpf::programs::Rings, decode::Raw};
 
 /// Most records, and most bytes, taken from the bulk ring in one turn: bounds a batch (a record may
@@ -41,16 +40,9 @@ const WAIT: Duration = Duration::from_millis(100);
 /// 100 ms; and the records of that time, 1 MiB at 800 000 opens per second, fit easily into the
 /// ring.
 const GATHER: Duration = Duration::from_millis(1);
-
-/// What the ring thread has done; read by the status endpoint.
-#[derive(Debug, Default)]
-pub struct RingStats {
-    pub records: AtomicU64,
-    /// How many of these had no header.
-    pub unreadable: AtomicU64,
-    /// Wake-ups by a record, not by the timeout.
-    pub wakeups: AtomicU64,
-}
+/// What the kernel puts before each record in a ring, and what the sum is rounded up to, bytes.
+const RECORD_HEADER: usize = 8;
+const RECORD_ALIGNMENT: usize = 8;
 
 /// Runs until cancelled, then drains the rings once more and ends.
 ///
@@ -66,14 +58,18 @@ pub fn run(
     loop {
         // Read before the drain: only records that come after the cancellation may be left behind.
         let last = token.is_cancelled();
+        let mut filled = [0; ring::COUNT];
         loop {
             progress.begin();
-            let (batch, unreadable) = turn(&mut rings);
-            if batch.is_empty() && unreadable == 0 {
+            let mut batch = Batch::new();
+            let taken = turn(&mut rings, &mut batch);
+            if batch.is_empty() && taken.unreadable == 0 {
                 break;
             }
-            stats.records.fetch_add(batch.len() as u64 + unreadable, Ordering::Relaxed);
-            stats.unreadable.fetch_add(unreadable, Ordering::Relaxed);
+            for (filled, bytes) in filled.iter_mut().zip(taken.bytes) {
+                *filled += bytes;
+            }
+            count(stats, &batch, &taken, &filled);
             lanes.push(batch);
         }
         if last {
@@ -85,37 +81,67 @@ pub fn run(
     }
 }
 
-/// Records of both rings, oldest first, and how many bytes without a header.
-fn turn(rings: &mut Rings) -> (Batch, u64) {
-    let mut batch = Batch::new();
-    let unreadable = take(&mut rings.bulk, (BULK_TURN, BULK_TURN_BYTES), &mut batch)
-        + take(&mut rings.critical, (CRITICAL_TURN, usize::MAX), &mut batch);
-    batch.sort_by_key(|record| record.header().time_boot_ns);
-    (batch, unreadable)
+/// What a turn took beside the batch.
+#[derive(Debug, Default)]
+struct Taken {
+    /// Records without a header.
+    unreadable: u64,
+    /// What all of its records took in each ring.
+    bytes: [u64; ring::COUNT],
 }
 
-/// How many records had no header.
+/// Records of both rings, oldest first.
+fn turn(rings: &mut Rings, batch: &mut Batch) -> Taken {
+    let mut taken = Taken::default();
+    let bulk = (BULK_TURN, BULK_TURN_BYTES);
+    taken.bytes[ring::BULK] = take(&mut rings.bulk, bulk, batch, &mut taken.unreadable);
+    let critical = (CRITICAL_TURN, usize::MAX);
+    taken.bytes[ring::CRITICAL] = take(&mut rings.critical, critical, batch, &mut taken.unreadable);
+    batch.sort_by_key(|record| record.header().time_boot_ns);
+    taken
+}
+
+/// Once for the whole batch; `filled` is what was taken since the rings were last empty.
+fn count(stats: &RingStats, batch: &Batch, taken: &Taken, filled: &[u64; ring::COUNT]) {
+    stats.records.fetch_add(batch.len() as u64 + taken.unreadable, Ordering::Relaxed);
+    stats.unreadable.fetch_add(taken.unreadable, Ordering::Relaxed);
+    let mut classes = [0; Class::ALL.len()];
+    for record in batch {
+        classes[Class::of(record.header().kind) as usize] += 1;
+    }
+    for (class, count) in Class::ALL.iter().zip(classes) {
+        stats.classes.add(class, count);
+    }
+    for (fill, bytes) in stats.fill.iter().zip(filled) {
+        fill.now.store(*bytes, Ordering::Relaxed);
+        fill.most.fetch_max(*bytes, Ordering::Relaxed);
+    }
+}
+
+/// What the records took in the ring, bytes.
 fn take<T: Borrow<MapData>>(
     ring: &mut RingBuf<T>,
     (records, bytes): (usize, usize),
     batch: &mut Batch,
+    unreadable: &mut u64,
 ) -> u64 {
-    let (mut taken, mut unreadable) = (0, 0);
+    let (mut taken, mut in_ring) = (0, 0);
     for _ in 0..records {
         if taken >= bytes {
             break;
         }
         let Some(item) = ring.next() else { break };
         taken += item.len();
+        in_ring += (item.len() + RECORD_HEADER).next_multiple_of(RECORD_ALIGNMENT) as u64;
         match Raw::read(&item) {
             Ok(record) => batch.push(record),
             Err(error) => {
                 tracing::error!(%error, "unreadable record");
-                unreadable += 1;
+                *unreadable += 1;
             }
         }
     }
-    unreadable
+    in_ring
 }
 
 /// Waits for a record, then for more. True if there is one.

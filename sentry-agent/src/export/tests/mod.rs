@@ -52,7 +52,7 @@ impl Sensor {
         let journal = Journal::open(&dir.join("journal.db"), limits).unwrap();
         let (writer, journal) = JournalWriter::start(journal, 100_000).unwrap();
         let (to_app, commands) = mpsc::channel(4);
-        let (tell, status) = watch::channel(ExportStatus::default());
+        let (tell, status) = watch::channel(ExportStatus::new(true));
         let token = CancellationToken::new();
         let hello = v1::Hello { sensor: "s".to_owned(), epoch: "unset".to_owned(), ..v1::Hello::default() };
         let task = tokio::spawn(run(config, journal.clone(), hello, to_app, tell, token.clone()));

@@ -3,9 +3,10 @@
 use axum::{
     Json,
     extract::State,
-    http::{StatusCode, header},
+    http::{HeaderMap, StatusCode, header},
     response::IntoResponse,
 };
+use sentry_service::metrics::{Form, text};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -14,8 +15,6 @@ use crate::api::{
     right::{May, Public},
     state::Api,
 };
-
-const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 #[derive(Serialize, ToSchema)]
 struct Health {
@@ -45,8 +44,8 @@ pub(super) fn metrics() -> Entry {
     let about = "What the collector counts about itself.";
     Entry::get("/metrics", Group::Unlimited, "metrics", about, counted).answers_text(
         "200",
-        "Metrics in Prometheus text format.",
-        PROMETHEUS,
+        "Metrics in Prometheus text format; in OpenMetrics where that is accepted.",
+        Form::Prometheus.media_type(),
     )
 }
 
@@ -66,6 +65,8 @@ async fn ready(_: May<Public>, State(api): State<Api>) -> (StatusCode, Json<Read
     (status, Json(Readiness { ready, reasons }))
 }
 
-async fn counted(_: May<Public>, State(api): State<Api>) -> impl IntoResponse {
-    ([(header::CONTENT_TYPE, PROMETHEUS)], api.metrics.render())
+async fn counted(_: May<Public>, State(api): State<Api>, headers: HeaderMap) -> impl IntoResponse {
+    let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
+    let form = Form::wanted(accept);
+    ([(header::CONTENT_TYPE, form.media_type())], text(&api.metrics.families(), form))
 }

@@ -173,7 +173,7 @@ impl Writer {
                 }
                 Err(source) => source,
             };
-            self.metrics.commit_failures.fetch_add(1, Relaxed);
+            self.metrics.commit_failures_total.fetch_add(1, Relaxed);
             if !passing(&source) {
                 return Err(StoreError::Broken { what: "committing", source: source.into() });
             }
@@ -218,7 +218,7 @@ impl Writer {
             match retention::prune(&mut self.database.connection) {
                 Ok(0) => break,
                 Ok(removed) => {
-                    self.metrics.pruned_items.fetch_add(removed, Relaxed);
+                    self.metrics.pruned_items_total.fetch_add(removed, Relaxed);
                     self.measure();
                 }
                 Err(error) if passing(&error) => {
@@ -297,18 +297,18 @@ fn tell(metrics: &Metrics, job: Job, done: Done) {
         }
         (Job::Command { reply, .. }, Done::Command(answer)) => {
             if matches!(answer, CommandReply::Created(_)) {
-                metrics.commands.fetch_add(1, Relaxed);
+                metrics.commands_total.fetch_add(1, Relaxed);
             }
             reply.send(answer).ok();
         }
         (Job::Result { sensor, key, .. }, Done::Result(answered)) => match answered {
             Answered::First => {
-                metrics.command_results.fetch_add(1, Relaxed);
+                metrics.command_results_total.fetch_add(1, Relaxed);
                 tracing::info!(sensor, key, "command answered");
             }
             Answered::Again => tracing::debug!(sensor, key, "repeated command result"),
             Answered::Unasked => {
-                metrics.refused_results.fetch_add(1, Relaxed);
+                metrics.refused_results_total.fetch_add(1, Relaxed);
                 tracing::warn!(sensor, key, "result refused, no such command was delivered to this sensor");
             }
         },
@@ -324,8 +324,8 @@ fn count(metrics: &Metrics, stored: &Stored) {
     for (kind, count) in ItemKind::ALL.into_iter().zip(stored.kinds) {
         metrics.stored(kind, count);
     }
-    metrics.duplicates.fetch_add(stored.duplicates, Relaxed);
-    metrics.lost_items.fetch_add(stored.lost, Relaxed);
+    metrics.duplicate_items_total.fetch_add(stored.duplicates, Relaxed);
+    metrics.lost_items_total.fetch_add(stored.lost, Relaxed);
 }
 
 fn size(job: &Job) -> u64 {
