@@ -1,7 +1,7 @@
 //! What the sensor and the collector share as daemons: their stages, notifications to systemd
-//! (`sd_notify(3)`), its watchdog and credentials, the log, metrics, keys of configuration files, and
-//! how errors are written. Without systemd the notifications, the watchdog and the credentials do
-//! nothing, or less.
+//! (`sd_notify(3)`), its watchdog and credentials, the log, metrics, keys of configuration files,
+//! and how errors are written. Without systemd the notifications, the watchdog and the credentials
+//! do nothing, or less.
 #![forbid(unsafe_code)]
 
 pub mod credential;

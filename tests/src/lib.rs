@@ -51,6 +51,9 @@ pub mod procs;
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]
 pub mod cgroup;
 
+#[expect(clippy::panic, reason = "a failed test may panic")]
+pub mod openmetrics;
+
 #[expect(clippy::unwrap_used, clippy::panic, reason = "a failed test may panic")]
 pub mod sensor;
 
@@ -59,9 +62,6 @@ pub mod supervised;
 
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]
 pub mod http;
-
-#[expect(clippy::panic, reason = "a failed test may panic")]
-pub mod openmetrics;
 
 #[expect(clippy::unwrap_used, clippy::panic, reason = "a failed test may panic")]
 pub mod collector;

@@ -1,5 +1,5 @@
-//! How the export is doing, for health, metrics and log: all three read the same value, so that none
-//! says what another does not.
+//! How the export is doing, for health, metrics and log: all three read the same value, so that
+//! they agree.
 
 use std::time::Duration;
 

@@ -1,7 +1,7 @@
 //! `GET /metrics` over HTTP/1 at a unix socket.
 //!
-//! Limits: eight connections at a time, one more is closed at once; each has one request, whose head
-//! has at most 8 KiB, and ten seconds for all of it.
+//! Limits: eight connections at a time, one more is closed at once; each has one request, whose
+//! head has at most 8 KiB, and ten seconds for all of it.
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 

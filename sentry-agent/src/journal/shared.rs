@@ -16,7 +16,7 @@ use sentry_proto::v1;
 use sentry_service::progress::Progress;
 use tokio::sync::oneshot;
 
-use super::{CommandState, JournalError, gap::Lost, schema};
+use super::{CommandState, Journal, JournalError, gap::Lost, schema};
 
 /// The state of the journal, in positions of the epoch.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -171,6 +171,20 @@ impl Counters {
             refused: refused.load(Relaxed),
             corrupt_rows: corrupt_rows.load(Relaxed),
             files_replaced: files_replaced.load(Relaxed),
+        }
+    }
+}
+
+impl Journal {
+    /// Where it stands, in positions of the epoch.
+    pub(super) fn position(&self) -> Position {
+        let base = self.base_seq();
+        Position {
+            epoch: self.epoch().into(),
+            last: self.last_seq() - base,
+            acked: self.acked_seq() - base,
+            confirmed: self.confirmed_seq() - base,
+            base,
         }
     }
 }

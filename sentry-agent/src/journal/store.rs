@@ -22,7 +22,6 @@ use super::{
     merge, prune,
     row::sql,
     schema::{self, Origin},
-    shared::Position,
 };
 
 /// The journal, open for writing. One process has it at a time.
@@ -262,8 +261,8 @@ impl Journal {
         self.books.confirmed
     }
 
-    /// When the first item that the collector has not acknowledged happened, Unix time in ns. `None`
-    /// where no item says: the time of a run is that of its start.
+    /// When the first item that the collector has not acknowledged happened, Unix time in ns.
+    /// `None` where no item says: the time of a run is that of its start.
     pub(super) fn oldest_unconfirmed(&self) -> Option<u64> {
         let select = "SELECT time FROM items WHERE seq > ?1 AND time > 0 AND kind IN (?2, ?3, ?4, ?5)
                       ORDER BY seq LIMIT 1";
@@ -279,18 +278,6 @@ impl Journal {
     #[must_use]
     pub fn base_seq(&self) -> u64 {
         self.books.base
-    }
-
-    /// Where it stands, in positions of the epoch.
-    pub(super) fn position(&self) -> Position {
-        let base = self.base_seq();
-        Position {
-            epoch: self.epoch().into(),
-            last: self.last_seq() - base,
-            acked: self.acked_seq() - base,
-            confirmed: self.confirmed_seq() - base,
-            base,
-        }
     }
 
     #[must_use]

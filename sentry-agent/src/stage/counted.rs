@@ -94,7 +94,7 @@ impl Label for OfAction {
     }
 }
 
-/// What came of it.
+/// The result of an act.
 #[derive(Clone, Copy, Debug)]
 pub enum OfResult {
     Applied,

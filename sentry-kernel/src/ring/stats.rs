@@ -19,8 +19,8 @@ pub struct RingStats {
     pub fill: [Fill; ring::COUNT],
 }
 
-/// How full a ring was: what the reader took out of it, since it was last empty. The kernel does not
-/// say; what came in while the reader was at it counts as well.
+/// How full a ring was: what the reader took out of it, since it was last empty. The kernel does
+/// not say; what came in while the reader was at it counts as well.
 #[derive(Debug, Default)]
 pub struct Fill {
     /// The last time, bytes.
