@@ -219,7 +219,11 @@ fn histograms(metrics: &Metrics) -> Result<(), String> {
         let Some((name, rest)) = series.split_once("_bucket{") else { continue };
         let (before, le) = rest.split_once("le=\"").ok_or("a bucket without le")?;
         let le = le.trim_end_matches("\"}");
-        let bound = if le == "+Inf" { f64::INFINITY } else { le.parse().map_err(|_| format!("le {le}"))? };
+        let bound = if le == "+Inf" {
+            f64::INFINITY
+        } else {
+            le.parse().map_err(|error| format!("le {le}: {error}"))?
+        };
         let labels = before.trim_end_matches(',');
         let labels = if labels.is_empty() { String::new() } else { format!("{{{labels}}}") };
         buckets.entry(format!("{name}_count{labels}")).or_default().push((bound, *count));

@@ -209,6 +209,7 @@ impl App {
         })
     }
 
+    #[expect(clippy::too_many_lines, reason = "a list: what is opened, and what is closed after it")]
     async fn run(self, reload: Reload, hangups: Signal) -> Result<(), AppError> {
         let Self {
             config,
