@@ -1,9 +1,13 @@
 //! The command line.
 
+mod pki;
+
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Parser, Subcommand};
 use sentry_service::log::Format;
+
+pub use self::pki::{PkiCommand, SignArgs};
 
 /// Where the configuration is looked for when none is named.
 pub const DEFAULT_CONFIG: &str = "/etc/agentsentry/collector.yaml";
@@ -15,6 +19,7 @@ Examples:
   sentry-collector --data-dir ./data --listen-grpc unix:/tmp/feed.sock --listen-http 127.0.0.1:0
   sentry-collector config check --config collector.yaml
   sentry-collector feed-key host-1 --out /etc/agentsentry/feed-host-1.key
+  sentry-collector pki init             certificates of your own: `sentry-collector pki --help`
 
 A sensor has to prove who it is: at the unix socket by the user that it runs as (root), over TLS by
 its certificate, over plaintext TCP by a key that both sides have (`feed_keys`).
@@ -32,10 +37,11 @@ SIGTERM and SIGINT drain: what came in is committed and acknowledged, then the p
 
 Exit codes:
   0   ended after a drain, or the check passed
-  1   a stage died, or any other failure
+  1   a stage died, a certificate is still in use, or any other failure
   64  the command line is wrong
   66  a file that was named does not exist or cannot be read, or `config check` found no file
-  73  the data directory, the command token or a key cannot be created, or the directory is in use
+  73  the data directory, the command token, a key or a certificate cannot be created, or is there already, or the
+      directory is in use
   74  the store or a listener failed, or the command token cannot be read
   78  the configuration is invalid, or the command token is malformed or open to others";
 
@@ -77,9 +83,16 @@ pub enum Command {
         #[arg(long, value_name = "FILE")]
         out: PathBuf,
     },
-    /// Makes a key and a certificate for one end of the feed over TLS, signed by an authority of
-    /// your own.
-    Certify(CertifyArgs),
+    /// Make an authority of your own and the certificates of both ends of the feed, and exchange
+    /// them while sensors stay connected.
+    #[command(after_help = pki::EXAMPLES)]
+    Pki {
+        #[command(subcommand)]
+        command: PkiCommand,
+    },
+    /// As `pki sign`.
+    #[command(hide = true)]
+    Certify(SignArgs),
     /// Forgets how a sensor proved who it is, so that it may prove itself another way. The
     /// collector must not run.
     FeedReset {
@@ -91,25 +104,6 @@ pub enum Command {
     /// Writes what packages have beside the program into a directory.
     #[command(hide = true)]
     Packaging { dir: PathBuf },
-}
-
-#[derive(Debug, Args)]
-pub struct CertifyArgs {
-    /// For the sensor of this id.
-    #[arg(long, value_name = "ID", required_unless_present = "server", conflicts_with = "server")]
-    pub sensor: Option<String>,
-    /// For the collector, under this host name or address; may be given more than once.
-    #[arg(long, value_name = "NAME")]
-    pub server: Vec<String>,
-    /// The authority's certificate, PEM.
-    #[arg(long, value_name = "FILE")]
-    pub ca_cert: PathBuf,
-    /// Its key, PKCS #8 in PEM.
-    #[arg(long, value_name = "FILE")]
-    pub ca_key: PathBuf,
-    /// Directory for tls.crt, tls.key (mode 0600) and ca.crt; those that are there are replaced.
-    #[arg(long, value_name = "DIR")]
-    pub out: PathBuf,
 }
 
 #[derive(Debug, Subcommand)]

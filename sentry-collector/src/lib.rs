@@ -28,7 +28,7 @@ pub mod ingest;
 
 pub mod config;
 
-pub mod certify;
+pub mod pki;
 
 pub mod api;
 

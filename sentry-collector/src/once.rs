@@ -1,5 +1,5 @@
-//! What the process does instead of serving: it looks at the configuration, makes a key, forgets a
-//! proof.
+//! What the process does instead of serving: it looks at the configuration, makes keys and
+//! certificates, forgets a proof.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -15,11 +15,11 @@ use sentry_proto::proof::FeedKey;
 
 use crate::{
     api::description,
-    certify::{self, CertifyError},
     cli::{Cli, Command, ConfigCommand, DEFAULT_CONFIG},
     config::{Config, ConfigError},
     exit::Exit,
     ingest::gate::random,
+    pki::{self, PkiError},
     store::{FORMAT, StoreError, forget_way},
 };
 
@@ -37,7 +37,7 @@ pub enum OnceError {
     #[error("cannot write {}", path.display())]
     Write { path: PathBuf, source: io::Error },
     #[error(transparent)]
-    Certify(#[from] CertifyError),
+    Pki(#[from] PkiError),
     #[error("the kernel gave no random bytes")]
     Random,
 }
@@ -48,7 +48,7 @@ impl OnceError {
         match self {
             Self::Config(error) => error.exit(),
             Self::Store(error) => error.exit(),
-            Self::Certify(error) => error.exit(),
+            Self::Pki(error) => error.exit(),
             Self::Create { .. } => Exit::CannotCreate,
             Self::Write { .. } => Exit::Io,
             Self::Random => Exit::Other,
@@ -64,7 +64,8 @@ pub fn run(command: &Command, cli: &Cli) -> Result<(String, Exit), OnceError> {
     match command {
         Command::Config { command: ConfigCommand::Check } => check(&Config::load(cli)?),
         Command::FeedKey { sensor, out } => feed_key(sensor, out).map(|text| (text, Exit::Ok)),
-        Command::Certify(args) => Ok((certify::certify(args)?, Exit::Ok)),
+        Command::Pki { command } => Ok((pki::run(command)?, Exit::Ok)),
+        Command::Certify(args) => Ok((pki::sign(args)?, Exit::Ok)),
         Command::FeedReset { sensor } => {
             let known = forget_way(&Config::load(cli)?.data_dir, sensor)?;
             Ok(if known {

@@ -8,6 +8,8 @@ pub mod credential;
 
 mod error;
 
+pub mod identifier;
+
 pub mod keys;
 
 pub mod log;

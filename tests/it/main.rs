@@ -70,6 +70,9 @@ mod power_cut;
 mod feed;
 
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+mod pki;
+
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
 mod scenarios;
 
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]

@@ -16,6 +16,8 @@ use crate::{http, procs, programs, scratch::Scratch, wait};
 pub struct Collector {
     child: Child,
     scratch: Scratch,
+    /// Lines of configuration beside where it listens.
+    config: String,
     /// Where sensors connect, as `--collector` takes it; stays the same over restarts.
     pub grpc: String,
     pub http: String,
@@ -30,8 +32,21 @@ impl Collector {
     pub fn start() -> Self {
         let scratch = Scratch::new();
         let grpc = format!("unix:{}", scratch.join("feed.sock").display());
-        let (child, grpc, http) = spawn(&scratch, &grpc, "127.0.0.1:0");
-        Self { child, scratch, grpc, http }
+        Self::start_in(scratch, &grpc, "")
+    }
+
+    /// With lines of configuration, without the version; sensors connect to `grpc`.
+    ///
+    /// # Panics
+    /// When it does not start.
+    #[must_use]
+    pub fn start_with(grpc: &str, config: &str) -> Self {
+        Self::start_in(Scratch::new(), grpc, config)
+    }
+
+    fn start_in(scratch: Scratch, grpc: &str, config: &str) -> Self {
+        let (child, grpc, http) = spawn(&scratch, config, grpc, "127.0.0.1:0");
+        Self { child, scratch, config: config.to_owned(), grpc, http }
     }
 
     /// Signal 9.
@@ -61,7 +76,7 @@ impl Collector {
     /// # Panics
     /// When it does not start.
     pub fn start_again(&mut self) {
-        let (child, grpc, http) = spawn(&self.scratch, &self.grpc, &self.http);
+        let (child, grpc, http) = spawn(&self.scratch, &self.config, &self.grpc, &self.http);
         assert_eq!((&grpc, &http), (&self.grpc, &self.http));
         self.child = child;
     }
@@ -113,9 +128,9 @@ impl Drop for Collector {
     }
 }
 
-fn spawn(scratch: &Scratch, grpc: &str, http: &str) -> (Child, String, String) {
+fn spawn(scratch: &Scratch, lines: &str, grpc: &str, http: &str) -> (Child, String, String) {
     let config = scratch.join("collector.yaml");
-    std::fs::write(&config, "version: 1\n").unwrap();
+    std::fs::write(&config, format!("version: 1\n{lines}\n")).unwrap();
     let log = File::options().create(true).append(true).open(scratch.join("collector.log")).unwrap();
     let mut child = programs::command("sentry-collector")
         .arg("--config")

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use sentry_service::credential;
+use sentry_service::{credential, identifier};
 use serde::{Deserialize, Deserializer, de::Error as _};
 
 use super::Endpoint;
@@ -34,22 +34,12 @@ const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
 const STORE_RANGE: std::ops::RangeInclusive<u64> = MIB..=1024 * GIB;
 const RING_RANGE: std::ops::RangeInclusive<u64> = 64 * KIB..=GIB;
-pub(super) const MAX_IDENTIFIER: usize = 128;
 
 impl TryFrom<String> for Identifier {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
-        let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
-        let starts_well = text.starts_with(|c: char| c.is_ascii_alphanumeric());
-        if starts_well && text.len() <= MAX_IDENTIFIER && text.chars().all(allowed) {
-            Ok(Self(text))
-        } else {
-            Err(format!(
-                "{text:?} is not a name: use letters, digits, `.`, `_` and `-`, a letter or digit first, at most \
-                 {MAX_IDENTIFIER}"
-            ))
-        }
+        identifier::check(&text).map(|()| Self(text))
     }
 }
 
