@@ -4,8 +4,8 @@ mod pki;
 
 use std::path::PathBuf;
 
-use clap::{Parser, Subcommand};
-use sentry_service::log::Format;
+use clap::{Args, Parser, Subcommand};
+use sentry_service::{log::Format, style};
 
 pub use self::pki::{PkiCommand, SignArgs};
 
@@ -17,7 +17,7 @@ Examples:
   sentry-collector                      all defaults: unix socket for the sensor, HTTP on loopback
   sentry-collector --config /etc/agentsentry/collector.yaml
   sentry-collector --data-dir ./data --listen-grpc unix:/tmp/feed.sock --listen-http 127.0.0.1:0
-  sentry-collector config check --config collector.yaml
+  sentry-collector config check collector.yaml
   sentry-collector feed-key host-1 --out /etc/agentsentry/feed-host-1.key
   sentry-collector pki init             certificates of your own: `sentry-collector pki --help`
 
@@ -39,7 +39,7 @@ Exit codes:
   0   ended after a drain, or the check passed
   1   a stage died, a certificate is still in use, or any other failure
   64  the command line is wrong
-  66  a file that was named does not exist or cannot be read, or `config check` found no file
+  66  a file that was named does not exist or cannot be read
   73  the data directory, the command token, a key or a certificate cannot be created, or is there already, or the
       directory is in use
   74  the store or a listener failed, or the command token cannot be read
@@ -47,35 +47,49 @@ Exit codes:
 
 /// Stores what sensors report and answers for it.
 #[derive(Debug, Parser)]
-#[command(name = "sentry-collector", version, after_help = AFTER_HELP)]
+#[command(
+    name = "sentry-collector",
+    version,
+    styles = style::STYLES,
+    after_help = AFTER_HELP,
+    max_term_width = style::WIDTH,
+    args_conflicts_with_subcommands = true
+)]
 pub struct Cli {
     #[command(subcommand)]
     pub command: Option<Command>,
+    #[command(flatten)]
+    pub flags: Flags,
+    /// Form of the log on standard error; the level is set by RUST_LOG (default: info).
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
+    pub log_format: Format,
+}
+
+/// What the command line has in place of the configuration.
+#[derive(Clone, Debug, Default, Args)]
+pub struct Flags {
     /// Configuration file; without it /etc/agentsentry/collector.yaml is read if it exists.
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Where sensors connect: IP:PORT or unix:/PATH; port 0 picks one.
-    #[arg(long, global = true, value_name = "ADDRESS")]
+    #[arg(long, value_name = "ADDRESS")]
     pub listen_grpc: Option<String>,
     /// Where the HTTP API listens: IP:PORT; port 0 picks one.
-    #[arg(long, global = true, value_name = "ADDRESS")]
+    #[arg(long, value_name = "ADDRESS")]
     pub listen_http: Option<String>,
     /// Directory of the store; made if it is missing.
-    #[arg(long, global = true, value_name = "DIR")]
+    #[arg(long, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
-    /// Form of the log on standard error; its level is set by RUST_LOG (default: info).
-    #[arg(long, global = true, value_enum, default_value_t, value_name = "FORMAT")]
-    pub log_format: Format,
 }
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Looks at the configuration without opening anything.
+    /// Check the configuration, or print an example.
     Config {
         #[command(subcommand)]
         command: ConfigCommand,
     },
-    /// Makes a key that proves one sensor and its collector to each other over plaintext TCP.
+    /// Make a key that proves one sensor and its collector to each other over plaintext TCP.
     FeedKey {
         /// Id of the sensor that the key is for.
         sensor: String,
@@ -93,22 +107,70 @@ pub enum Command {
     /// As `pki sign`.
     #[command(hide = true)]
     Certify(SignArgs),
-    /// Forgets how a sensor proved who it is, so that it may prove itself another way. The
-    /// collector must not run.
+    /// Forget how a sensor proved who it is, so that it may prove itself another way. The collector
+    /// must not run.
     FeedReset {
         /// Id of the sensor.
         sensor: String,
+        /// Configuration file; without it /etc/agentsentry/collector.yaml is read if it exists.
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
+        /// Directory of the store.
+        #[arg(long, value_name = "DIR")]
+        data_dir: Option<PathBuf>,
     },
-    /// Prints completions for a shell.
+    /// Print completions for a shell.
+    #[command(after_help = "\
+Example:
+  sentry-collector completions bash > /etc/bash_completion.d/sentry-collector")]
     Completions { shell: clap_complete::Shell },
-    /// Writes what packages have beside the program into a directory.
+    /// Write what packages have beside the program into a directory.
     #[command(hide = true)]
     Packaging { dir: PathBuf },
 }
 
 #[derive(Debug, Subcommand)]
 pub enum ConfigCommand {
-    /// Reads the configuration and everything it names; prints what holds, or what is wrong and
-    /// where. Where there is no file it ends with 66.
-    Check,
+    /// Check the configuration and the keys and certificates that it names: what holds, or all that
+    /// is wrong and where.
+    #[command(after_help = "\
+Ends with 0 where nothing is wrong, also where there is no file at its usual place: the defaults hold then. A
+certificate that expires within 30 days is a warning. Nothing is opened.")]
+    Check {
+        /// The file; default: /etc/agentsentry/collector.yaml.
+        #[arg(value_name = "FILE", conflicts_with = "config")]
+        file: Option<PathBuf>,
+        #[command(flatten)]
+        flags: Flags,
+        /// JSON on standard output.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print a complete file with every default.
+    Example,
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_definition_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    /// `UPDATE_DOCS=1` writes the page.
+    #[test]
+    fn the_page_of_commands_is_their_help() {
+        let page = sentry_service::help::page("Commands of the collector", Cli::command());
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/collector-commands.md");
+        if std::env::var_os("UPDATE_DOCS").is_some() {
+            std::fs::write(path, &page).unwrap();
+        }
+        let written = std::fs::read_to_string(path).unwrap();
+        assert!(page == written, "docs/collector-commands.md differs; run this again with UPDATE_DOCS=1");
+    }
 }

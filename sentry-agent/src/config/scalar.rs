@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use sentry_service::{credential, identifier};
+use sentry_service::{credential, identifier, size::Bytes};
 use serde::{Deserialize, Deserializer, de::Error as _};
 
 use super::Endpoint;
@@ -23,9 +23,6 @@ pub(super) struct StoreBytes(pub(super) u64);
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(try_from = "Bytes")]
 pub(super) struct RingBytes(pub(super) u32);
-
-/// A number of bytes, or text such as `64 MiB`.
-struct Bytes(u64);
 
 /// Whose credentials `credential:NAME` means, for a command that is not started by it.
 const UNIT: &str = "agentsentry.service";
@@ -118,25 +115,6 @@ impl std::str::FromStr for Endpoint {
 impl<'de> Deserialize<'de> for Endpoint {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
-    }
-}
-
-impl<'de> Deserialize<'de> for Bytes {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-        let (number, unit) = text.split_at(digits);
-        let factor = match unit.trim_start() {
-            "" => Some(1),
-            "KiB" => Some(KIB),
-            "MiB" => Some(MIB),
-            "GiB" => Some(GIB),
-            _ => None,
-        };
-        let bytes = factor.and_then(|factor| number.parse::<u64>().ok()?.checked_mul(factor));
-        bytes.map(Self).ok_or_else(|| {
-            D::Error::custom(format!("{text:?} is not a size; write bytes, or a number with KiB, MiB or GiB"))
-        })
     }
 }
 

@@ -44,13 +44,19 @@ impl Certificate {
     fn read(text: &str) -> Option<Self> {
         let pem = format!("{}\n", text.get(text.find(BEGIN)?..)?);
         let der = CertificateDer::from_pem_slice(pem.as_bytes()).ok()?;
+        Some(Self { pem, ..Self::of(&der)? })
+    }
+
+    /// Without its text.
+    pub(crate) fn of(der: &CertificateDer<'_>) -> Option<Self> {
+        let der = der.clone().into_owned();
         let (_rest, parsed) = x509_parser::parse_x509_certificate(&der).ok()?;
         let name = parsed.subject().iter_common_name().find_map(|name| name.as_str().ok());
         let (name, names) = (name.unwrap_or_default().to_owned(), names_of(&parsed));
         let until = OffsetDateTime::from_unix_timestamp(parsed.validity().not_after.timestamp()).ok()?;
         let (key, signer) = (own_key(&parsed).unwrap_or_default(), signer_of(&parsed));
         let public_key = parsed.public_key().raw.to_vec();
-        Some(Self { pem, der, name, names, until, key, signer, public_key })
+        Some(Self { pem: String::new(), der, name, names, until, key, signer, public_key })
     }
 
     /// Whether this authority has signed `other`.

@@ -2,6 +2,7 @@
 
 use std::{io, path::PathBuf};
 
+use super::authority::Holder;
 use crate::exit::Exit;
 
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +36,18 @@ pub enum PkiError {
 // === impl PkiError ===
 
 impl PkiError {
+    /// Of a certificate for that holder.
+    pub(super) fn signing(holder: Holder<'_>, error: rcgen::Error) -> Self {
+        let name = match holder {
+            Holder::Sensor(id) => id.to_owned(),
+            Holder::Collector(names) => names.join(", "),
+        };
+        match error {
+            rcgen::Error::InvalidAsn1String(_) => Self::Name { name, why: error.to_string() },
+            other => Self::Sign(other),
+        }
+    }
+
     #[must_use]
     pub fn exit(&self) -> Exit {
         match self {

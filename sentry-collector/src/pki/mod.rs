@@ -166,7 +166,7 @@ fn certified(
         return Err(PkiError::Expired { dir: folder.dir.clone(), on });
     }
     let until = asked.now + Duration::days(asked.days.into());
-    let pair = authority.sign(holder, asked.now, until).map_err(|error| signing(holder, error))?;
+    let pair = authority.sign(holder, asked.now, until).map_err(|error| PkiError::signing(holder, error))?;
     folder::make(&dir)?;
     let pem: String = authorities.iter().map(|authority| authority.pem.as_str()).collect();
     folder::put_pair(&dir, &pem, &pair)?;
@@ -237,17 +237,6 @@ fn retire(folder: &Folder, force: bool) -> Result<String, PkiError> {
     }
     text.push_str("\nnext: bring each ca.crt to its host, and restart the collector");
     Ok(text)
-}
-
-fn signing(holder: Holder<'_>, error: rcgen::Error) -> PkiError {
-    let name = match holder {
-        Holder::Sensor(id) => id.to_owned(),
-        Holder::Collector(names) => names.join(", "),
-    };
-    match error {
-        rcgen::Error::InvalidAsn1String(_) => PkiError::Name { name, why: error.to_string() },
-        other => PkiError::Sign(other),
-    }
 }
 
 fn names_of_this_host() -> Vec<String> {

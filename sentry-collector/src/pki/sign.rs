@@ -12,7 +12,6 @@ use super::{
     authority::Holder,
     error::PkiError,
     folder::{self, authority, certificates},
-    signing,
 };
 use crate::cli::SignArgs;
 
@@ -28,7 +27,9 @@ pub(super) fn sign(args: &SignArgs, now: OffsetDateTime) -> Result<String, PkiEr
         Some(sensor) => Holder::Sensor(sensor),
         None => Holder::Collector(&args.server),
     };
-    let pair = authority.sign(holder, now, authority.cert.until).map_err(|error| signing(holder, error))?;
+    let pair = authority
+        .sign(holder, now, authority.cert.until)
+        .map_err(|error| PkiError::signing(holder, error))?;
     let out: &Path = &args.out;
     folder::put_pair(out, &text, &pair)?;
     let whose = args.sensor.as_ref().map_or_else(|| args.server.join(", "), |id| format!("sensor {id}"));
