@@ -4,6 +4,7 @@
 use std::{
     fs::File,
     io::{BufRead as _, BufReader},
+    path::PathBuf,
     process::{Child, Stdio},
 };
 
@@ -81,6 +82,12 @@ impl Collector {
         self.child = child;
     }
 
+    /// Where its store is.
+    #[must_use]
+    pub fn data_dir(&self) -> PathBuf {
+        self.scratch.join("data")
+    }
+
     /// What it has logged, which is into a file.
     #[must_use]
     pub fn log(&self) -> String {
@@ -104,7 +111,7 @@ impl Collector {
     /// When it is refused.
     #[must_use]
     pub fn post(&self, path: &str, body: &Value) -> Value {
-        let token = std::fs::read_to_string(self.scratch.join("data").join("command.token")).unwrap();
+        let token = std::fs::read_to_string(self.data_dir().join("command.token")).unwrap();
         let (status, value) = http::post(&self.http, &format!("/api/v1/{path}"), token.trim(), body).unwrap();
         assert_eq!(status, 202, "{path}: {value}");
         value

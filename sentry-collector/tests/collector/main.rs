@@ -50,5 +50,8 @@ mod mtls;
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]
 mod pki;
 
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+mod docs;
+
 #[expect(clippy::unwrap_used, clippy::panic, reason = "a failed test may panic")]
 mod disk;
