@@ -28,11 +28,11 @@ pub(super) fn tag(args: &TagArgs) -> Result<Exit, CliError> {
         mode: mode(args.enforce).into(),
     };
     let reply = block_on(async {
-        let mut client = connect(&args.socket.socket).await?;
+        let mut client = connect(&args.ask.socket.socket).await?;
         Ok(client.tag(request).await?.into_inner())
     })?;
     let run = reply.run.ok_or(CliError::Incomplete { field: "run" })?;
-    let text = if args.json {
+    let text = if args.ask.json {
         json::line(&Run::from(&run))
     } else {
         format!("{} is watched as run {}\n", render::safe(&run.cgroup_path), render::safe(&run.id))
@@ -43,13 +43,13 @@ pub(super) fn tag(args: &TagArgs) -> Result<Exit, CliError> {
 
 pub(super) fn untag(args: &TargetArgs) -> Result<Exit, CliError> {
     let report = block_on(async {
-        let mut client = connect(&args.socket.socket).await?;
+        let mut client = connect(&args.ask.socket.socket).await?;
         let origin = Origin::of(&client.status(v1::StatusRequest::default()).await?.into_inner());
         let reply = client.untag(v1::TargetRequest { target: args.target.clone() }).await?;
         story::told(&mut client, &reply.into_inner(), &origin, false).await
     })?;
     let form = Form { width: out::width(), ..Form::default() };
-    out::print(&if args.json { json::line(&report) } else { report::text(&report, form) })?;
+    out::print(&if args.ask.json { json::line(&report) } else { report::text(&report, form) })?;
     Ok(Exit::Ok)
 }
 
@@ -71,12 +71,12 @@ pub(super) fn act(args: &ActArgs, action: v1::Action) -> Result<Exit, CliError> 
     let request =
         v1::ActRequest { target: args.target.clone(), action: action.into(), reason: args.reason.clone() };
     let reply = block_on(async {
-        let mut client = connect(&args.socket.socket).await?;
+        let mut client = connect(&args.ask.socket.socket).await?;
         Ok(client.act(request).await?.into_inner())
     })?;
     let outcome =
         reply.outcome.as_ref().map(Outcome::from).ok_or(CliError::Incomplete { field: "outcome" })?;
-    let text = if args.json {
+    let text = if args.ask.json {
         let decision = reply.decision.iter().map(|decision| json::line(&Decision::from(decision)));
         decision.chain([json::line(&outcome)]).collect()
     } else {

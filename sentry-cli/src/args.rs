@@ -10,9 +10,10 @@ use clap::{Args, Parser, Subcommand};
 use sentry_service::{log::Format, style};
 
 pub(crate) use read::{
-    AgentsArgs, DiffArgs, EventFormat, EventsArgs, ExplainArgs, HistoryArgs, ReportArgs, TreeArgs,
+    AgentsArgs, DiffArgs, EventFormat, EventsArgs, ExplainArgs, ExportArgs, HistoryArgs, ReportArgs,
+    TreeArgs, VerifyArgs,
 };
-pub(crate) use socket::SocketArgs;
+pub(crate) use socket::{AskArgs, SocketArgs};
 
 use super::exit;
 use sentry_agent::config::Flags;
@@ -41,7 +42,8 @@ Examples:
   sentry run --enforce --name nightly codex exec 'fix the tests'
   sentry run --enforce --restart 2 --report=run.txt -- ./agent.sh -v
 
-Without --enforce the sensor decides and records, but does not act. Standard input, output, terminal and exit code
+Without --enforce the sensor decides and records, but does not act. Standard input, output, terminal and \
+exit code
 are the command's own; the report goes to standard error.")]
     Run(RunArgs),
     /// Enter a run and become the command.
@@ -113,6 +115,33 @@ Examples:
   sentry diff 0199aa 0199bb         # what 0199bb did and 0199aa did not
   sentry diff 0199aa 0199bb --json")]
     Diff(DiffArgs),
+    /// Write all that is known of a run into one file, which the ledger vouches for.
+    #[command(after_help = "\
+Examples:
+  sentry export -o run.tar.zst                # of the newest run
+  sentry export 0199aa -o - | ssh host 'cat > run.tar.zst'
+  sentry verify run.tar.zst
+
+Report, events, findings, decisions and outcomes, the ledger from the run's first entry on, and the state of the
+sensor. The ledger's part names other runs too, where they began or ended meanwhile. The file is readable by you
+alone, and replaces one of that name only when all of it is written.")]
+    Export(ExportArgs),
+    /// Prove that an archive is as it was exported.
+    #[command(after_help = "\
+Examples:
+  sentry verify run.tar.zst
+  sentry verify run.tar.zst --ledger /var/lib/agentsentry/ledger
+  sentry verify - --json < run.tar.zst
+
+Needs no sensor. Where one is reachable, or --ledger names a ledger, it says too whether the archive is the one
+that was exported there; else anybody could have made it who has the run's data and a key.
+
+Exit codes:
+  0  as it was exported; where a ledger could be asked, it has the archive
+  1  as it was exported, but no ledger vouches for it: the one of --ledger is another one, or none of its
+     entries is about the run
+  2  not as it was exported, or the ledger does not have it")]
+    Verify(VerifyArgs),
     /// Verify the ledger.
     #[command(subcommand)]
     Ledger(LedgerCommand),
@@ -120,7 +149,8 @@ Examples:
     Doctor(DoctorArgs),
     /// Show sensor health.
     #[command(after_help = "\
-A canary process acts under watch, and each of its acts has to come back through the kernel's hooks. A hook that is silent is
+A canary process acts under watch, and each of its acts has to come back through the kernel's hooks. A hook \
+that is silent is
 named, and the exit code is 1. While runs exist the sensor does the same every few seconds.")]
     Health(HealthArgs),
     /// Check the configuration, or print an example.
@@ -131,7 +161,8 @@ named, and the exit code is 1. While runs exist the sensor does the same every f
     Completions { shell: clap_complete::Shell },
     /// Run a demo on this host: a runaway is launched, found, frozen, killed and started again.
     #[command(after_help = "\
-Needs root. Starts a collector and a sensor of its own in a scratch directory, touches nothing else, and cleans up.")]
+Needs root. Starts a collector and a sensor of its own in a scratch directory, touches nothing else, and \
+cleans up.")]
     Demo,
     /// Write what packages have beside the program into a directory.
     #[command(hide = true)]
@@ -238,22 +269,16 @@ pub(crate) struct TagArgs {
     /// Let the sensor act on it.
     #[arg(long)]
     pub(crate) enforce: bool,
-    /// JSON on standard output.
-    #[arg(long)]
-    pub(crate) json: bool,
     #[command(flatten)]
-    pub(crate) socket: SocketArgs,
+    pub(crate) ask: AskArgs,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct TargetArgs {
     /// Run id, a unique beginning of one, or an agent with one live run.
     pub(crate) target: String,
-    /// JSON on standard output.
-    #[arg(long)]
-    pub(crate) json: bool,
     #[command(flatten)]
-    pub(crate) socket: SocketArgs,
+    pub(crate) ask: AskArgs,
 }
 
 #[derive(Debug, Args)]
@@ -263,11 +288,8 @@ pub(crate) struct ActArgs {
     /// Reason, recorded in the ledger.
     #[arg(long, default_value = "")]
     pub(crate) reason: String,
-    /// JSON on standard output.
-    #[arg(long)]
-    pub(crate) json: bool,
     #[command(flatten)]
-    pub(crate) socket: SocketArgs,
+    pub(crate) ask: AskArgs,
 }
 
 #[derive(Debug, Args)]
@@ -291,11 +313,8 @@ pub(crate) struct HealthArgs {
     /// none has. For a readiness probe; the collector has no part in it.
     #[arg(long)]
     pub(crate) ready: bool,
-    /// JSON on standard output.
-    #[arg(long)]
-    pub(crate) json: bool,
     #[command(flatten)]
-    pub(crate) socket: SocketArgs,
+    pub(crate) ask: AskArgs,
 }
 
 #[derive(Debug, Subcommand)]

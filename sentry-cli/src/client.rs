@@ -30,7 +30,7 @@ pub(crate) async fn connect(socket: &Path) -> Result<Client, CliError> {
             match UnixStream::connect(&path).await {
                 Ok(stream) => Ok(TokioIo::new(stream)),
                 Err(error) => {
-                    // tonic hides the cause; its number decides what to tell the person.
+                    // tonic hides the cause; its number decides which error the person sees.
                     *seen.lock() = Some(error.kind());
                     Err(error)
                 }

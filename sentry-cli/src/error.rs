@@ -1,22 +1,27 @@
-//! What a command can fail with, what it tells the person, and with which exit code.
+//! Errors of commands: their text for people, and their exit code.
 
 use std::{io, path::PathBuf};
 
 use tonic::{Code, Status};
 
 use super::exit::Exit;
-use sentry_agent::config::{ConfigError, check::CheckError};
+use sentry_agent::{
+    config::{ConfigError, check::CheckError},
+    ledger::{Flaw, VerifyError},
+};
+use sentry_archive::ArchiveError;
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CliError {
     #[error(
-        "permission denied on {}: you are not in group agentsentry; ask an administrator for `usermod -aG agentsentry \
-         {user}`, then log in again", socket.display()
+        "permission denied on {}: you are not in group agentsentry; ask an administrator for `usermod -aG \
+        agentsentry {user}`, then log in again", socket.display()
     )]
     SocketDenied { socket: PathBuf, user: String },
     #[error(
-        "no sensor is listening on {}; start it with `sentry sensor` or `systemctl start agentsentry`", socket.display()
+        "no sensor is listening on {}; start it with `sentry sensor` or `systemctl start agentsentry`",
+        socket.display()
     )]
     NoSensor { socket: PathBuf },
     #[error("cannot connect to {}", socket.display())]
@@ -29,7 +34,8 @@ pub(crate) enum CliError {
     #[error("{}", answer(.0))]
     Sensor(Box<Status>),
     #[error(
-        "the sensor's answer has no `{field}`; sensor and command have different versions, update the older one"
+        "the sensor's answer has no `{field}`; sensor and command have different versions, update the older \
+        one"
     )]
     Incomplete { field: &'static str },
     #[error("no {what} `{id}` is kept; `sentry {list}` lists what is")]
@@ -45,6 +51,21 @@ pub(crate) enum CliError {
     Knowledge(#[from] sentry_story::DataError),
     #[error(transparent)]
     Search(#[from] sentry_story::SearchError),
+    #[error("cannot make the archive")]
+    Archive {
+        #[source]
+        source: ArchiveError,
+    },
+    #[error("cannot read {}", path.display())]
+    Read {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error(transparent)]
+    Ledger(#[from] VerifyError),
+    #[error("what the sensor hands out of its ledger is not as it was written")]
+    LedgerPart(#[from] Flaw),
     #[error("cannot write to standard output")]
     Output {
         #[source]
@@ -81,6 +102,14 @@ impl CliError {
             Self::Incomplete { .. } | Self::Knowledge(_) => Exit::Internal,
             Self::Search(_) => Exit::Usage,
             Self::NotKept { .. } | Self::Ambiguous { .. } | Self::Nothing { .. } => Exit::NoInput,
+            Self::Archive { source: ArchiveError::Ledger { .. } } | Self::LedgerPart(_) => Exit::Bad,
+            Self::Archive { .. } => Exit::Io,
+            Self::Ledger(error) => of_flaw(&error.what),
+            Self::Read { source, .. } => match source.kind() {
+                io::ErrorKind::NotFound => Exit::NoInput,
+                io::ErrorKind::PermissionDenied => Exit::NoPermission,
+                _ => Exit::Io,
+            },
             Self::Config(error) => of_config(error),
             // The reader has gone, as `| head` does: nothing is wrong.
             Self::Output { source } if source.kind() == io::ErrorKind::BrokenPipe => Exit::Ok,
@@ -95,7 +124,7 @@ impl CliError {
         }
     }
 
-    /// Whether a person has to be told.
+    /// Whether the error is printed.
     pub(crate) fn is_quiet(&self) -> bool {
         self.exit() == Exit::Ok
     }
@@ -117,6 +146,16 @@ pub(crate) fn of_config(error: &ConfigError) -> Exit {
 
 pub(crate) fn of_check(error: &CheckError) -> Exit {
     if error.is_about_reading() { Exit::NoInput } else { Exit::Config }
+}
+
+/// What a command ends with that was to prove a ledger.
+pub(crate) fn of_flaw(flaw: &Flaw) -> Exit {
+    match flaw {
+        Flaw::Absent => Exit::NoInput,
+        Flaw::Unreadable { source } if source.kind() == io::ErrorKind::PermissionDenied => Exit::NoPermission,
+        Flaw::Unreadable { .. } => Exit::Io,
+        _ => Exit::Bad,
+    }
 }
 
 fn of_code(code: Code) -> Exit {
@@ -162,6 +201,9 @@ mod tests {
             (CliError::Exec { command: "x".into(), source: io::ErrorKind::PermissionDenied.into() }, 126),
             (CliError::Output { source: io::ErrorKind::BrokenPipe.into() }, 0),
             (CliError::Output { source: io::ErrorKind::StorageFull.into() }, 74),
+            (CliError::Read { path: "x".into(), source: io::ErrorKind::NotFound.into() }, 66),
+            (CliError::Archive { source: ArchiveError::Cut }, 74),
+            (CliError::LedgerPart(Flaw::Link), 2),
         ];
         for (error, code) in cases {
             assert_eq!(error.exit() as u8, code, "{error}");
@@ -178,8 +220,8 @@ mod tests {
         );
         assert_eq!(
             CliError::NoSensor { socket }.to_string(),
-            "no sensor is listening on /run/agentsentry/sensor.sock; start it with `sentry sensor` or `systemctl \
-             start agentsentry`"
+            "no sensor is listening on /run/agentsentry/sensor.sock; start it with `sentry sensor` or \
+            `systemctl start agentsentry`"
         );
         assert_eq!(CliError::from(Status::permission_denied("as is")).to_string(), "as is");
         assert!(CliError::from(Status::unavailable("")).to_string().contains("closed the connection"));

@@ -24,8 +24,8 @@ use super::{
 };
 
 pub(super) fn events(args: &EventsArgs) -> Result<Exit, CliError> {
-    let format = if args.history.json { EventFormat::Json } else { args.format };
-    let (socket, as_json) = (&args.history.socket, format == EventFormat::Json);
+    let format = if args.history.ask.json { EventFormat::Json } else { args.format };
+    let (socket, as_json) = (&args.history.ask.socket, format == EventFormat::Json);
     let mut request = request(&args.history, &[ItemKind::Event, ItemKind::Gap]);
     let search = search(args)?;
     let mut list = List { format, day: String::new() };

@@ -14,8 +14,8 @@ pub enum Exit {
     Ok = 0,
     /// Something that has no code of its own.
     Failure = 1,
-    /// The answer itself is bad: a ledger that was changed, an act that was refused, a demo that
-    /// did not show it all.
+    /// The answer itself is bad: a ledger or an archive that was changed, an act that was refused,
+    /// a demo that did not show it all.
     Bad = 2,
     /// The command line is wrong.
     Usage = 64,
@@ -55,7 +55,8 @@ Exit codes:
   0  done                              70  sensor and client do not understand each other
   1  failure                           73  cannot create
   2  the answer is bad: a changed      74  reading or writing failed
-     ledger, an act without effect     75  try again later
+     ledger or archive, an act         75  try again later
+     without effect
   64 the command line is wrong         77  no permission
   66 no such input                     78  the configuration or the state
                                            directory is not fit

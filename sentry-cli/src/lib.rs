@@ -36,6 +36,12 @@ mod sensor;
 
 mod local;
 
+mod recorded;
+
+mod export;
+
+mod verify;
+
 mod live;
 
 mod run;
@@ -91,6 +97,8 @@ fn dispatch(command: Command) -> Result<ExitCode, CliError> {
         Command::Report(args) => story::report(&args)?,
         Command::Tree(args) => story::tree(&args)?,
         Command::Diff(args) => story::diff(&args)?,
+        Command::Export(args) => export::export(&args)?,
+        Command::Verify(args) => verify::verify(&args)?,
         Command::Health(args) => query::health(&args)?,
         Command::Ledger(LedgerCommand::Verify { dir, json }) => local::ledger_verify(&dir, json)?,
         Command::Doctor(args) if args.programs => local::program_costs(args.json)?,

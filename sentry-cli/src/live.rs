@@ -15,8 +15,8 @@ use super::{
     },
 };
 
-/// Until the run or the sensor ends. What the sensor does not tell is missing here, and in the
-/// report.
+/// Shows findings and acts until the run or the sensor ends. What the sensor cannot report is
+/// missing here and in the report.
 pub(super) async fn tell(mut client: Client, run: String) {
     let kinds = [ItemKind::Finding, ItemKind::Decision, ItemKind::Outcome].map(i32::from).to_vec();
     let request = v1::ItemsRequest { run: Some(run), kinds, follow: true, ..v1::ItemsRequest::default() };

@@ -6,12 +6,13 @@ use std::{
 };
 
 use clap::CommandFactory as _;
+use sentry_kernel::bpf::Capabilities;
 use sentry_service::check::{Found, Report};
 use serde_json::{Map, Value, json};
 
 use super::{
     args::{Cli, ConfigCheckArgs},
-    error::{CliError, of_check, of_config},
+    error::{CliError, of_check, of_config, of_flaw},
     exit::Exit,
     out,
     render::{GREEN, RED, YELLOW, json as lines, paint, safe, status},
@@ -22,32 +23,46 @@ use sentry_agent::{
         check::{self, CheckError},
         defaults,
     },
-    container::Roots,
-    ledger::{self, Flaw, SetAside},
+    container::{Roots, Sources},
+    ledger::{self, SetAside},
 };
 
 /// The kernel's own type information.
 const BTF: &str = "/sys/kernel/btf/vmlinux";
 
 pub(super) fn doctor(as_json: bool) -> Result<Exit, CliError> {
-    let capabilities = sentry_kernel::bpf::doctor(Path::new(BTF)).map_err(|error| CliError::Other {
-        what: sentry_service::error_chain(&error),
-        exit: super::sensor::of_load(&error),
-    })?;
-    let sources = Roots::default().doctor();
+    let (capabilities, sources) = examined()?;
     let text = if as_json {
-        let mut value = serde_json::to_value(&capabilities)
-            .map_err(|error| CliError::Other { what: error.to_string(), exit: Exit::Internal })?;
-        value["containers"] = json!({
-            "rung": sources.rung().name(), "engines": sources.engines, "absent": sources.absent,
-            "kubelet": sources.kubelet,
-        });
-        lines::line(&value)
+        lines::line(&doctor_json(&capabilities, &sources)?)
     } else {
         status::doctor(&capabilities) + &status::containers(&sources)
     };
     out::print(&text)?;
     Ok(if capabilities.tier == "none" { Exit::Failure } else { Exit::Ok })
+}
+
+/// What `sentry doctor --json` prints.
+pub(super) fn doctor_value() -> Result<Value, CliError> {
+    let (capabilities, sources) = examined()?;
+    doctor_json(&capabilities, &sources)
+}
+
+fn examined() -> Result<(Capabilities, Sources), CliError> {
+    let capabilities = sentry_kernel::bpf::doctor(Path::new(BTF)).map_err(|error| CliError::Other {
+        what: sentry_service::error_chain(&error),
+        exit: super::sensor::of_load(&error),
+    })?;
+    Ok((capabilities, Roots::default().doctor()))
+}
+
+fn doctor_json(capabilities: &Capabilities, sources: &Sources) -> Result<Value, CliError> {
+    let mut value = serde_json::to_value(capabilities)
+        .map_err(|error| CliError::Other { what: error.to_string(), exit: Exit::Internal })?;
+    value["containers"] = json!({
+        "rung": sources.rung().name(), "engines": sources.engines, "absent": sources.absent,
+        "kubelet": sources.kubelet,
+    });
+    Ok(value)
 }
 
 pub(super) fn program_costs(as_json: bool) -> Result<Exit, CliError> {
@@ -73,7 +88,8 @@ pub(super) fn ledger_verify(dir: &Path, as_json: bool) -> Result<Exit, CliError>
     let (text, exit) = match proof {
         Ok(verified) if as_json => {
             let value = json!({
-                "type": "ledger", "verified": true, "entries": verified.entries, "segments": verified.segments,
+                "type": "ledger", "verified": true, "entries": verified.entries,
+                "segments": verified.segments,
                 "chain_uid": verified.chain_uid, "head_seq": verified.head_seq,
                 "head_fingerprint": verified.head_fingerprint, "public_key": verified.public_key,
                 "set_aside": set_aside.iter().map(|(kept, why)| json!({"kept": kept, "why": why}))
@@ -100,14 +116,7 @@ pub(super) fn ledger_verify(dir: &Path, as_json: bool) -> Result<Exit, CliError>
             (text, Exit::Ok)
         }
         Err(error) => {
-            let exit = match &error.what {
-                Flaw::Absent => Exit::NoInput,
-                Flaw::Unreadable { source } if source.kind() == std::io::ErrorKind::PermissionDenied => {
-                    Exit::NoPermission
-                }
-                Flaw::Unreadable { .. } => Exit::Io,
-                _ => Exit::Bad,
-            };
+            let exit = of_flaw(&error.what);
             let text = if as_json {
                 let value = json!({
                     "type": "ledger", "verified": false, "segment": error.segment, "line": error.line,

@@ -10,7 +10,8 @@ pub(crate) fn print(text: &str) -> Result<(), CliError> {
     out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|source| CliError::Output { source })
 }
 
-/// Writes a note or a report to standard error. There is nowhere to tell of a failure.
+/// Writes a note or a report to standard error. A failure is ignored: there is nowhere to report
+/// it.
 pub(crate) fn note(text: &str) {
     let mut err = anstream::stderr().lock();
     drop(err.write_all(text.as_bytes()).and_then(|()| err.flush()));

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use sentry_proto::v1::{self, ItemKind, item::Item};
-use sentry_view::Run;
+use sentry_story::{Causes, Knowledge};
+use sentry_view::{Cause, Finding, Run};
 
 use super::{
     args::{AgentsArgs, ExplainArgs, HealthArgs, HistoryArgs, SocketArgs},
@@ -21,12 +22,12 @@ use super::{
 
 pub(super) fn agents(args: &AgentsArgs) -> Result<Exit, CliError> {
     let (runs, status) = block_on(async {
-        let mut client = connect(&args.socket.socket).await?;
+        let mut client = connect(&args.ask.socket.socket).await?;
         let runs: Vec<Run> = runs(&mut client, args.all).await?.iter().map(Run::from).collect();
         let status = client.status(v1::StatusRequest::default()).await?.into_inner();
         Ok::<_, CliError>((runs, status))
     })?;
-    let text = if args.json {
+    let text = if args.ask.json {
         runs.iter().map(json::line).collect()
     } else {
         render::run::table(&runs) + &render::run::unwatched(&status.unwatched)
@@ -53,8 +54,10 @@ pub(super) async fn runs(client: &mut Client, include_ended: bool) -> Result<Vec
 
 pub(super) fn findings(args: &HistoryArgs) -> Result<Exit, CliError> {
     let request = request(args, &[ItemKind::Finding]);
-    each(&args.socket, args.json, request, |origin, item| match item {
-        Item::Finding(finding) if args.json => out::print(&json::line(&origin.finding(&(&finding).into()))),
+    each(&args.ask.socket, args.ask.json, request, |origin, item| match item {
+        Item::Finding(finding) if args.ask.json => {
+            out::print(&json::line(&origin.finding(&(&finding).into())))
+        }
         Item::Finding(finding) => out::print(&finding::line(&(&finding).into())),
         _ => Ok(()),
     })
@@ -110,8 +113,8 @@ pub(super) async fn origin(client: &mut Client, wanted: bool) -> Result<Origin, 
 
 pub(super) fn explain(args: &ExplainArgs) -> Result<Exit, CliError> {
     let (origin, explained) = block_on(async {
-        let mut client = connect(&args.socket.socket).await?;
-        let origin = origin(&mut client, args.json).await?;
+        let mut client = connect(&args.ask.socket.socket).await?;
+        let origin = origin(&mut client, args.ask.json).await?;
         let id = match &args.id {
             Some(id) => whole_id(&mut client, id).await?,
             None => newest_finding(&mut client).await?,
@@ -125,9 +128,10 @@ pub(super) fn explain(args: &ExplainArgs) -> Result<Exit, CliError> {
         }
         Ok((origin, explained))
     })?;
-    let text = if args.json {
+    let text = if args.ask.json {
         let mut text: String =
             explained.finding.iter().map(|finding| json::line(&origin.finding(finding))).collect();
+        text.extend(explained.cause.iter().map(json::line));
         text.extend(explained.events.iter().map(|event| json::line(&origin.event(event))));
         text.extend(explained.decisions.iter().map(json::line));
         text.extend(explained.outcomes.iter().map(json::line));
@@ -226,15 +230,37 @@ async fn gather(client: &mut Client, run: &str, id: &str) -> Result<Explained, C
     }
     let decided: Vec<&String> = explained.decisions.iter().map(|decision| &decision.id).collect();
     explained.outcomes.retain(|outcome| decided.contains(&&outcome.decision));
-    if let Some(finding) = explained.finding.as_ref().filter(|finding| !finding.evidence.is_empty()) {
-        let events = all(client, run, &[ItemKind::Event]).await?;
-        let evidence = |item| match item {
-            Item::Event(event) if finding.evidence.contains(&event.id) => Some(event),
-            _ => None,
-        };
-        explained.events = events.into_iter().filter_map(evidence).collect();
+    if let Some(finding) = &explained.finding {
+        (explained.cause, explained.events) = behind(client, run, finding).await?;
     }
     Ok(explained)
+}
+
+/// What stands behind a finding, and its evidence as far as it is kept.
+async fn behind(
+    client: &mut Client,
+    run: &str,
+    finding: &Finding,
+) -> Result<(Option<Cause>, Vec<v1::Event>), CliError> {
+    let knowledge = Knowledge::built_in()?;
+    let mut causes = Causes::behind(&knowledge, finding);
+    let mut evidence = Vec::new();
+    let until = Some(finding.time_unix_ns.0);
+    let request = v1::ItemsRequest {
+        run: Some(run.to_owned()),
+        kinds: vec![ItemKind::Event.into()],
+        search: Some(v1::Search { until_unix_ns: until, ..v1::Search::default() }),
+        ..v1::ItemsRequest::default()
+    };
+    let mut stream = client.items(request).await?.into_inner();
+    while let Some(stored) = stream.message().await? {
+        let Some(Item::Event(event)) = stored.item.and_then(|item| item.item) else { continue };
+        causes.event(&event);
+        if finding.evidence.contains(&event.id) {
+            evidence.push(event);
+        }
+    }
+    Ok((causes.finish(), evidence))
 }
 
 /// Everything that is kept of a run, of these kinds.
@@ -254,7 +280,7 @@ pub(super) async fn all(client: &mut Client, run: &str, kinds: &[ItemKind]) -> R
 
 pub(super) fn health(args: &HealthArgs) -> Result<Exit, CliError> {
     let reply = block_on(async {
-        let mut client = connect(&args.socket.socket).await?;
+        let mut client = connect(&args.ask.socket.socket).await?;
         let canary = !(args.live || args.ready);
         let reply = client.status(v1::StatusRequest { canary }).await?.into_inner();
         if args.ready && reply.live && !reply.ready {
@@ -262,7 +288,7 @@ pub(super) fn health(args: &HealthArgs) -> Result<Exit, CliError> {
         }
         Ok(reply)
     })?;
-    out::print(&if args.json { json::line(&json::status(&reply)) } else { status::health(&reply) })?;
+    out::print(&if args.ask.json { json::line(&json::status(&reply)) } else { status::health(&reply) })?;
     let good = match args {
         HealthArgs { live: true, .. } => reply.live,
         HealthArgs { ready: true, .. } => reply.ready,

@@ -53,7 +53,7 @@ const READ_AT_END: u64 = 100_000;
 /// Between two times that it asks.
 const ASK_EVERY: Duration = Duration::from_millis(100);
 
-/// Tells the command which run it is.
+/// The variable by which the command learns its run.
 const RUN_VARIABLE: &str = "AGENTSENTRY_RUN";
 
 pub(super) fn run(args: &RunArgs) -> Result<ExitCode, CliError> {
@@ -136,7 +136,8 @@ async fn attend(mut client: Client, run: String) {
     let Ok(reply) = client.attend(v1::AttendRequest { run: run.clone() }).await else { return };
     if reply.into_inner().state() == v1::RunState::Frozen {
         out::note(&format!(
-            "sentry: the sensor stops and run {run} stays frozen; start the sensor, then `sentry thaw {run}` lets it go on\n"
+            "sentry: the sensor stops and run {run} stays frozen; start the sensor, then `sentry thaw {run}` \
+            lets it go on\n"
         ));
     }
 }

@@ -1,14 +1,14 @@
-//! How many events per second a collector stores durably, and what one takes on disk.
+//! Measures how many events per second a collector stores durably, and the size of one on disk.
 //!
 //! ```text
 //! ingest COLLECTOR blocks|events N    N events to this sentry-collector, in blocks or one by one
-//! ingest sink blocks|events N         the same messages to a bare tonic server that throws them away
+//! ingest sink blocks|events N         the same messages to a bare tonic server that drops them
 //! ```
 //!
 //! Prints one JSON object: `events`, `per_second` (first message to last acknowledgement), `wire`
 //! and `disk` (bytes per event), `cpu_us` (processor time per event of the other side). The events
-//! are those of a real agent's run (`sentry-story/tests/recorded`), again and again, made before
-//! the clock starts.
+//! repeat those of a real agent's run (`sentry-story/tests/recorded`), and are made before the
+//! clock starts.
 
 use std::{
     fs,
@@ -39,7 +39,7 @@ use tonic::{Request, Response, Status, Streaming};
 
 type Failed = Box<dyn std::error::Error + Send + Sync>;
 
-/// What a sensor puts into one message, by the contract.
+/// Most bytes that a sensor puts into one message, by the contract.
 const MESSAGE_BYTES: usize = 1 << 20;
 
 #[tokio::main]
@@ -89,7 +89,7 @@ async fn measure(target: &str, in_blocks: bool, events: u64) -> Result<serde_jso
     }
     let took = began.elapsed();
     let cpu = cpu(&other)? - before;
-    // What sends keeps the stream open until everything is acknowledged.
+    // The sender keeps the stream open until everything is acknowledged.
     drop(sending.join_next().await);
     let per_event = |total: f64| total / events as f64;
     end(&mut other)?;
@@ -121,7 +121,7 @@ fn start(target: &str, dir: &Path, socket: &Path) -> Result<Child, Failed> {
     Ok(child)
 }
 
-/// Ends the other side as a service manager would, so that its database is whole.
+/// Ends the other side as a service manager would, so that its database is complete.
 fn end(child: &mut Child) -> Result<(), Failed> {
     let pid = nix::unistd::Pid::from_raw(i32::try_from(child.id())?);
     nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM)?;
@@ -134,7 +134,7 @@ fn cpu(child: &Child) -> Result<Duration, Failed> {
     let stat = fs::read_to_string(format!("/proc/{}/stat", child.id()))?;
     let fields: Vec<&str> = stat.rsplit_once(')').ok_or("no name")?.1.split_whitespace().collect();
     let ticks = fields[11].parse::<u64>()? + fields[12].parse::<u64>()?;
-    // The kernel gives them in hundredths of a second, whatever its own clock.
+    // The kernel reports them in hundredths of a second, whatever its own clock.
     Ok(Duration::from_millis(10 * ticks))
 }
 
@@ -193,7 +193,7 @@ fn recorded() -> Result<Vec<v1::Event>, Failed> {
     if events.is_empty() { Err("nothing is recorded".into()) } else { Ok(events) }
 }
 
-/// The event as it would be if the agent had done the same so many times before.
+/// The event as the agent's repetition number `times` would make it.
 fn again(times: u64, event: &v1::Event) -> v1::Event {
     let mut event = event.clone();
     event.time_unix_ns += times * 10_000_000_000;

@@ -1,5 +1,5 @@
-//! Builds the stages, runs them, drains them. A stage that ends by itself ends the process, by its
-//! name.
+//! Builds the stages, runs them, drains them. If a stage ends by itself, the process ends with an
+//! error that names it.
 //!
 //! Drain order: streams stop reading and wait for their commits → the writer commits what is queued
 //! and ends → connections close. All of it has 10 s.
@@ -45,8 +45,8 @@ const DRAIN: Bounds =
     Bounds { sides: Duration::from_secs(10), all: Duration::from_secs(10), last: Duration::from_secs(1) };
 const KEEPALIVE: Duration = Duration::from_secs(20);
 const STREAMS_PER_CONNECTION: u32 = 8;
-/// Longest time for one commit, or for one part of the old rows that are removed. A slow disk takes
-/// seconds; one that hangs for longer has to be looked at, and the restart is in the log.
+/// Longest time for one commit, or for one step of the removal of old rows. A slow disk takes
+/// seconds. If it takes longer the watchdog restarts the process, and the log shows it.
 const COMMIT: Duration = Duration::from_secs(120);
 
 /// Why the collector does not start, or why it ended.
@@ -103,7 +103,7 @@ impl App {
         let (store, writer) =
             Store::open(&config.data_dir, config.retention_bytes, Arc::clone(&metrics), writer_stop.clone())
                 .map_err(|source| AppError::Store { source })?;
-        // The directory is ours alone from here on, so nobody else makes the file at the same time.
+        // The store has locked the directory, so no other process makes the file at the same time.
         let token = Token::load(&config.data_dir).map_err(|source| AppError::Token { source })?;
         let failed = |key, address: String| move |source| AppError::Listen { key, address, source };
         let grpc_failed = failed("listen_grpc", config.listen_grpc.to_string());
@@ -137,7 +137,7 @@ impl App {
     /// Serves until `stop` is cancelled, then drains.
     ///
     /// # Errors
-    /// Where a stage died or did not end in time.
+    /// Where a stage failed or did not end in time.
     pub async fn run(self, stop: CancellationToken) -> Result<(), AppError> {
         let abandon = self.writer_stop.abandon.clone();
         let drain = CancellationToken::new();
@@ -151,12 +151,12 @@ impl App {
         notify::stopping();
         tracing::info!("draining");
         drain.cancel();
-        // A writer that cannot commit gives up at the end and says why.
+        // A writer that cannot commit gives up at the end, with the reason as its error.
         Ok(stages.drain(DRAIN, || abandon.cancel()).await?)
     }
 
-    /// Starts the stages in the order in which they drain. Cancelling `drain` has streams, and
-    /// what takes new ones, end.
+    /// Starts the stages in the order in which they drain. Cancelling `drain` ends the streams and
+    /// the listeners.
     async fn start(self, drain: &CancellationToken) -> Result<Stages<StageError>, AppError> {
         let registry = Registry::new(Arc::clone(&self.metrics));
         let mut stages = Stages::default();
@@ -180,7 +180,7 @@ impl App {
             Ok(())
         });
 
-        // Before the servers end: a peer that takes its time must not keep it from its last commit.
+        // Before the servers end, so that a slow peer cannot prevent the last commit.
         let write = move || writer.run().map_err(StageError::Writer);
         stages
             .thread("writer", cancel(&self.writer_stop.finish), write)
@@ -249,7 +249,8 @@ impl AppError {
     }
 }
 
-/// Both listeners at their limits have more connections than the usual soft limit, 1,024, allows.
+/// Raises the soft limit of descriptors: both listeners at their limits have more connections than
+/// the usual 1,024.
 fn raise_open_files() {
     let mut limit = getrlimit(Resource::Nofile);
     limit.current = limit.maximum;
@@ -293,7 +294,7 @@ async fn follow(
                 return Ok(());
             }
             changed = trouble.changed() => {
-                // The writer is gone; its own stage says why.
+                // The writer has ended; its own stage reports why.
                 if changed.is_err() {
                     drain.cancelled().await;
                 }

@@ -27,8 +27,10 @@ its certificate, over plaintext TCP by a key that both sides have (`feed_keys`).
 When both listeners are bound, one JSON line on standard output names them:
   {\"grpc\":\"unix:/run/agentsentry-collector/feed.sock\",\"http\":\"127.0.0.1:8440\"}
 
-Reads of the HTTP API are open to whoever reaches the listener under one of its names: the address, localhost, or what
-`http_names` lists. Commands (freeze, thaw, kill) need the token that the first start writes to command.token in the
+Reads of the HTTP API are open to whoever reaches the listener under one of its names: the address, \
+localhost, or what
+`http_names` lists. Commands (freeze, thaw, kill) need the token that the first start writes to \
+command.token in the
 data directory, readable by the collector's user only:
   curl -H \"Authorization: Bearer $(cat /var/lib/agentsentry-collector/command.token)\" \\
     --json '{\"reason\":\"too many forks\"}' http://127.0.0.1:8440/api/v1/runs/RUN/freeze

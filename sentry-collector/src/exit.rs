@@ -1,14 +1,13 @@
-//! What the process says with its exit code. The numbers follow `sysexits.h` and are a promise to
-//! scripts.
+//! The exit codes. The numbers follow `sysexits.h`, and scripts can rely on them.
 
 use std::process::ExitCode;
 
 /// Why the process ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
-    /// Everything done, or drained after a signal.
+    /// Done, or drained after a signal.
     Ok = 0,
-    /// A stage died, or something that has no code of its own.
+    /// A stage failed, or an error without a code of its own.
     Other = 1,
     /// The command line is wrong.
     Usage = 64,

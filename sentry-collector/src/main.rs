@@ -8,7 +8,7 @@ use sentry_collector::{app::App, cli::Cli, config::Config, exit::Exit, once};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-/// How long threads that still block may take at the very end.
+/// How long blocked threads may take at the very end.
 const LAST_GRACE: Duration = Duration::from_secs(1);
 
 fn main() -> ExitCode {

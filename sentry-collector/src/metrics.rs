@@ -16,9 +16,9 @@ pub(crate) struct Metrics {
     /// By kind, label `kind`.
     items: [AtomicU64; ItemKind::ALL.len()],
     pub(crate) duplicates: AtomicU64,
-    /// Items that gaps declared gone for ever.
+    /// Items that gaps declared lost.
     pub(crate) lost_items: AtomicU64,
-    /// Stored blocks of events that could not be read any more.
+    /// Stored blocks of events that became unreadable.
     corrupt_blocks: AtomicU64,
     pub(crate) refused_streams: AtomicU64,
     pub(crate) replaced_streams: AtomicU64,
@@ -31,16 +31,16 @@ pub(crate) struct Metrics {
     pub(crate) pruned_items: AtomicU64,
     pub(crate) commands: AtomicU64,
     pub(crate) command_results: AtomicU64,
-    /// Results that nobody was asked for.
+    /// Results for which there was no open command.
     pub(crate) refused_results: AtomicU64,
-    /// Streams of somebody who did not prove to be the sensor.
+    /// Streams whose sensor was not proven.
     pub(crate) unproven_streams: AtomicU64,
     /// Commands without the right token.
     pub(crate) unauthorized: AtomicU64,
     requests: [AtomicU64; CLASSES.len()],
     pub(crate) shed_requests: AtomicU64,
     pub(crate) http_connections: AtomicU64,
-    /// Connections ended by us, not by their peer.
+    /// Connections that the collector ended, not the peer.
     pub(crate) http_closed: AtomicU64,
 }
 
@@ -49,7 +49,7 @@ impl Metrics {
         self.items[kind as usize].fetch_add(count, Relaxed);
     }
 
-    /// So many blocks are no more, with so many events.
+    /// Counts blocks that became unreadable, and their events.
     pub(crate) fn written_off(&self, blocks: u64, events: u64) {
         self.corrupt_blocks.fetch_add(blocks, Relaxed);
         self.lost_items.fetch_add(events, Relaxed);
@@ -93,7 +93,7 @@ impl Metrics {
         text
     }
 
-    /// Name, type, help and value of what has no label.
+    /// Name, type, help and value of the metrics without labels.
     fn plain(&self) -> [(&'static str, &'static str, &'static str, &AtomicU64); 18] {
         [
             ("duplicate_items_total", "counter", "Items that came again and were ignored.", &self.duplicates),

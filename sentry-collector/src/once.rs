@@ -35,7 +35,10 @@ pub enum OnceError {
     Invalid { complaints: Vec<String>, exit: Exit },
     #[error(transparent)]
     Store(#[from] StoreError),
-    #[error("cannot make the feed key {}; name a file that does not exist, in a directory that is yours", path.display())]
+    #[error(
+        "cannot make the feed key {}; name a file that does not exist, in a directory that is yours",
+        path.display()
+    )]
     Create { path: PathBuf, source: io::Error },
     #[error("cannot write {}", path.display())]
     Write { path: PathBuf, source: io::Error },
@@ -131,7 +134,8 @@ fn feed_key(sensor: &str, out: &Path) -> Result<String, OnceError> {
     Ok(format!(
         "{shown}: key of {sensor}. Who has it speaks for {sensor} and as its collector.\n\
          in the collector's configuration:\nfeed_keys:\n  {sensor}: {shown}\n\
-         in the sensor's, with a copy of the file:\ncollector:\n  endpoint: http://127.0.0.1:4319\n  key_file: {shown}"
+         in the sensor's, with a copy of the file:\ncollector:\n  endpoint: \
+         http://127.0.0.1:4319\n  key_file: {shown}"
     ))
 }
 

@@ -31,7 +31,7 @@ pub struct RecordHeader {
     pub ring: u32,
     /// Slot of the run in the run table.
     pub run_slot: u32,
-    /// Generation of that slot: tells two runs that used one slot apart.
+    /// Generation of that slot: distinguishes runs that used the same slot.
     pub run_generation: u32,
     /// Per run and ring, from 1, without holes: a hole is a lost record.
     pub sequence: u64,

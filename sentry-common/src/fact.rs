@@ -1,4 +1,4 @@
-//! What the programs tell: every fact and every kind of record.
+//! What the programs report: every fact and every kind of record.
 //!
 //! [`facts!`](crate::facts) is the one list. The numbers of the kinds, the decoder, the table of
 //! hooks, the canary and what doctor and documents say of each tier are made from it or matched
@@ -7,7 +7,7 @@
 /// Gives every fact to the macro `$then`.
 ///
 /// A fact has a name, which `sentry doctor` and the documents use, and the kinds of records that
-/// tell it; some have none of their own. A kind is a constant for the programs, a number that is
+/// report it; some have none of their own. A kind is a constant for the programs, a number that is
 /// never reused, a name, the ring that it goes to, and how it is decoded: the variant of the
 /// decoder's `Record`, with the act where acts share one, and the struct, or two that differ in
 /// their length. Kinds of `own` are no fact about a run.
@@ -237,7 +237,7 @@ macro_rules! lists {
                 }
             }
 
-            /// The fact that it tells.
+            /// The fact that it reports.
             #[must_use]
             pub const fn fact(self) -> Option<Fact> {
                 match self {

@@ -1,5 +1,5 @@
-//! Families of system calls: indices of the jump table `CALLS`, which holds the program that tells
-//! of each.
+//! Families of system calls: indices of the jump table `CALLS`, which holds the program that
+//! reports of each.
 
 pub const OPEN: u16 = 0;
 pub const NAME: u16 = 1;

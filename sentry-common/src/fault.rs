@@ -14,7 +14,7 @@ pub const SOCKETS_FULL: u32 = 4;
 pub const FLOWS_FULL: u32 = 5;
 /// A member's task was without its tag, and was found by its process and tagged again.
 pub const TASK_TAG_LOST: u32 = 6;
-/// `ASKED` took no more: what a process outside of the run starts for it is not told.
+/// `ASKED` is full: what a process outside of the run starts for it is not reported.
 pub const ASKED_FULL: u32 = 7;
 /// No slot was in reserve: a cgroup that may be an agent's is watched only once the sensor has
 /// looked.

@@ -1,27 +1,27 @@
 //! Events: decoded, enriched, owned facts about what a run did.
 
 use serde::{Deserialize, Serialize};
-use std::net::IpAddr;
+use std::{net::IpAddr, sync::Arc};
 
 use crate::{
     act::{FileAct, KernelAct, SocketAct, TargetAct},
     identity::{AgentIdentity, ProcessKey, RunId},
 };
 
-/// One fact.
+/// One fact. What it shares with others of its run and process is held once.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Event {
     /// Unique and stable: `<run>-<ring>-<sequence>`, e.g. `0199…-c-17`.
     pub id: String,
-    pub run: RunId,
-    pub agent: AgentIdentity,
+    pub run: Arc<RunId>,
+    pub agent: Arc<AgentIdentity>,
     /// Which ring it came through, and its number there.
     pub ring: Ring,
     pub sequence: u64,
     /// Unix time, ns.
     pub time_unix_ns: u64,
     /// The acting process.
-    pub process: Process,
+    pub process: Arc<Process>,
     pub kind: EventKind,
 }
 
@@ -122,9 +122,9 @@ pub enum EventKind {
     },
     /// Was there before the tag.
     Seed,
-    /// A process outside of the run became a new program, which `Event::process` describes. A
-    /// process that the run had asked within the ten seconds before started it, or an ancestor of
-    /// it.
+    /// A process outside of the run executed a program; `Event::process` describes it. The run
+    /// connected to a socket of `asked`, and within ten seconds `asked` started the process or an
+    /// ancestor of it.
     StartedOutside {
         asked: ProcessKey,
     },
@@ -149,7 +149,7 @@ pub enum EventKind {
     /// again.
     Completeness {
         missing: bool,
-        /// So far: for want of room, and by throttling.
+        /// So far: for lack of room, and by throttling.
         lost: u64,
         throttled: u64,
     },

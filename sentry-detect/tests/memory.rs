@@ -4,6 +4,7 @@
 use std::{
     alloc::{GlobalAlloc, Layout, System},
     cell::Cell,
+    sync::Arc,
 };
 
 use sentry_common::counter::Counts;
@@ -50,12 +51,12 @@ fn event(n: u64, exec: bool) -> Event {
     let arguments = vec!["tool".to_owned(), n.to_string(), "x".repeat(500)];
     Event {
         id: format!("0198c0de-0000-7000-8000-000000000001-c-{n}"),
-        run: RunId(String::new()),
-        agent: AgentIdentity { id: String::new(), name: String::new() },
+        run: RunId(String::new()).into(),
+        agent: AgentIdentity { id: String::new(), name: String::new() }.into(),
         ring: Ring::Critical,
         sequence: n,
         time_unix_ns: n,
-        process: Process {
+        process: Arc::new(Process {
             key: ProcessKey { tgid: 1, start_boot_ns: 1 },
             tid: 1,
             parent: None,
@@ -66,7 +67,7 @@ fn event(n: u64, exec: bool) -> Event {
             gid: None,
             euid: None,
             pre_existing: false,
-        },
+        }),
         kind: if exec {
             EventKind::Exec { requested: None, script: None, by_thread: None }
         } else {

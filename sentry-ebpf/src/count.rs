@@ -24,7 +24,7 @@ pub fn add(run: &Run, field: impl FnOnce(&mut RunBlock) -> *mut u64) {
     unsafe { atomic_xadd::<u64, u64, { Relaxed }>(field(&mut *run.block), 1) };
 }
 
-/// Whether a process of the run is left, by its counters.
+/// Whether the run still has a process, by its counters.
 #[inline(always)]
 pub fn has_members(run: &Run) -> bool {
     // SAFETY: `block` points to a map value; an aligned u64 is read whole.
@@ -38,18 +38,18 @@ pub fn has_members(run: &Run) -> bool {
     born + entered > ended
 }
 
-/// Adds one and returns the new value. `AtomicU64::fetch_add` does not exist on this target (it has
-/// no compare-and-swap in its specification), the instruction does (5.12+).
+/// Adds one and returns the new value. The instruction exists (5.12+), but `AtomicU64::fetch_add`
+/// does not on this target, whose specification lacks compare-and-swap.
 ///
-/// The ordering is not relaxed: for a relaxed addition LLVM 22 selects the instruction that gives
-/// nothing back, also where the old value is used, and takes the addend for it.
+/// The ordering is not relaxed: LLVM 22 compiles a relaxed addition to the instruction that returns
+/// nothing, even where the old value is used, and then uses the addend as the old value.
 #[inline(always)]
 pub fn next(run: &Run, field: impl FnOnce(&mut RunBlock) -> *mut u64) -> u64 {
     // SAFETY: `block` points to a map value; all writers use atomics on its fields.
     unsafe { atomic_xadd::<u64, u64, { AcqRel }>(field(&mut *run.block), 1) + 1 }
 }
 
-/// Sets a field to `new` if it holds `old`. True for the one caller that did.
+/// Sets a field to `new` if it holds `old`. Of several callers at once one gets true.
 #[inline(always)]
 pub fn swap(run: &Run, field: impl FnOnce(&mut RunBlock) -> *mut u64, old: u64, new: u64) -> bool {
     // SAFETY: as above.
@@ -75,7 +75,7 @@ pub fn set(run: &Run, field: impl FnOnce(&mut RunBlock) -> *mut u64, value: u64)
 pub fn flow<const OUT: bool>(run: &Run, key: &FlowKey, bytes: u64) {
     let mut row = FLOWS.get_ptr_mut(key);
     if row.is_none() {
-        // Another processor may have been faster; then its row is there.
+        // Another processor may have inserted the row first: the look-up below finds it.
         let _present_is_fine = FLOWS.insert(key, Flow::default(), BPF_NOEXIST.into());
         row = FLOWS.get_ptr_mut(key);
     }
@@ -92,7 +92,7 @@ pub fn flow<const OUT: bool>(run: &Run, key: &FlowKey, bytes: u64) {
     }
 }
 
-/// Counts a kernel-side failure that leaves an act of the run untold.
+/// Counts a kernel-side failure that leaves an act of the run without a record.
 #[inline(always)]
 pub fn untold(run: &Run, kind: u32) {
     add(run, |block| &raw mut block.counts.untold);

@@ -13,8 +13,8 @@ pub use crate::{
     subject::{Actor, Run, current_tgid},
 };
 
-/// A record in the critical ring. It has no shares: what goes there is bounded by births, execs and
-/// ends, and the ring holds thousands of each.
+/// A record in the critical ring. This ring is not divided into shares: only births, execs and ends
+/// go there, and it holds thousands of each.
 #[inline(always)]
 pub fn critical<T: 'static>(run: &Run, kind: u16, actor: Actor) -> Option<Record<T>> {
     let now = now_boot_ns();
@@ -80,8 +80,8 @@ pub fn cookie_of_socket(ctx: &SockContext) -> u64 {
     unsafe { cookie(ctx.sock.cast_const().cast()) }
 }
 
-/// Copies what a socket was bound to from a `bpf_sock` context. As for the destination, the address
-/// is read by family.
+/// Copies what a socket was bound to from a `bpf_sock` context. As with the destination, the
+/// verifier lets a program read only the address of its own family.
 #[inline(always)]
 pub fn write_bound<const IPV6: bool>(ctx: &SockContext, cookie: u64, fields: &mut NetworkRecord) {
     let sock = ctx.sock;

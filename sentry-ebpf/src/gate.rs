@@ -1,16 +1,16 @@
 //! "Is this task in a run?": the first thing every program asks.
 //!
 //! A run is a cgroup subtree and its lineage. The task's own tag answers for both: it is set when a
-//! task enters one of the run's cgroups and copied at fork, and leaving the cgroup does not shed
-//! it. Cost for an untagged task: a read of one field, or where another program keeps something for
-//! it a failed task-storage look-up.
+//! task enters one of the run's cgroups, copied at fork, and kept when the task leaves the cgroup.
+//! Cost for an untagged task: a read of one field; where another program keeps task storage for it,
+//! a failed look-up there.
 //!
-//! A tag can be lost to an error of the kernel: a birth that it refuses early (at the limit of
-//! processes of a user, say) leaves a copy of the parent's `task_struct` whose `bpf_storage` still
-//! is the parent's, for it was cleared only behind those checks. The copy is freed a grace period
-//! later, and with it the parent's storage. Mended by "bpf,fork: wipe ->bpf_storage before bailouts
-//! that access it" (5.15.217 and its like). Members are in [`PROCESS_TAGS`] too, and once a tag may
-//! be missing a task without one is looked up there.
+//! A bug of some kernels loses tags. When the kernel refuses a birth early (for example at the
+//! limit of a user's processes), it has copied the parent's `task_struct` but not yet cleared
+//! `bpf_storage` in the copy. A grace period later it frees the copy, and the parent's storage with
+//! it. The fix is "bpf,fork: wipe ->bpf_storage before bailouts that access it" (5.15.217 and its
+//! counterparts). Members are therefore in [`PROCESS_TAGS`] too: once a tag may be missing, tasks
+//! without one are looked up there.
 
 use aya_ebpf::bindings::{BPF_ANY, BPF_NOEXIST};
 use sentry_common::{
@@ -41,8 +41,8 @@ pub fn of_task(task: *const u8) -> Option<Run> {
 
 /// Whether `task` has a live tag.
 ///
-/// VERIFIER: the task iterator's program is near the end of what 6.1 verifies in one (591 thousand
-/// of a million instructions with a look-up by process in it).
+/// VERIFIER: looks up the tag alone, not [`PROCESS_TAGS`]: 6.1 verifies at most a million
+/// instructions, and with that look-up the task iterator's program takes 591 thousand.
 #[inline(always)]
 pub fn has_tag(task: *const u8) -> bool {
     tag_of(task).and_then(resolve).is_some()
@@ -59,16 +59,16 @@ fn tag_of(task: *const u8) -> Option<RunTag> {
     }
 }
 
-/// The same as [`of_task`], for births, execs and ends, which nothing later makes good: the process
-/// is looked up whether or not a tag is known to be missing. Cost for an untagged task: one look-up
-/// more.
+/// The same as [`of_task`], for births, execs and ends: no later event makes up for a missed one.
+/// The process is looked up even if no tag is known to be missing. Cost for an untagged task: one
+/// look-up more.
 #[inline(always)]
 pub fn of_member(task: *const u8) -> Option<Run> {
     find(task, true)
 }
 
-/// Whether `task` can be in a run, without looking for its tag. Cost: a read of one field and,
-/// where no program keeps anything for the task, of one row.
+/// Whether `task` can be in a run, without looking for its tag. Cost: a read of one field; where no
+/// program keeps task storage for it, of one row too.
 #[inline(always)]
 pub fn may_be_member(task: *const u8) -> bool {
     // SAFETY: callers pass trusted task pointers.
@@ -89,7 +89,7 @@ fn find(task: *const u8, thorough: bool) -> Option<Run> {
     if !thorough && !tags_are_missing() {
         return None;
     }
-    // Most are in no run: nothing else is read of them.
+    // Most tasks are in no run: one field is all that is read of them.
     member(task::tgid(task))?;
     let run = of_process(Actor::of(task))?;
     count::fault(fault::TASK_TAG_LOST);
@@ -106,7 +106,7 @@ pub fn tag_may_be_missing() {
     }
 }
 
-/// The run of a process, for programs without task storage. The start is compared: a row can
+/// The run of a process, for programs without task storage. Compares the start too: a row can
 /// outlive its process.
 #[inline(always)]
 pub fn of_process(actor: Actor) -> Option<Run> {
@@ -115,7 +115,7 @@ pub fn of_process(actor: Actor) -> Option<Run> {
     if process.start_boot_ns == actor.start_boot_ns { resolve(process.tag) } else { None }
 }
 
-/// What is known of a process of any run, by its id alone.
+/// The row of a process of any run, by its id alone.
 #[inline(always)]
 pub fn member(tgid: u32) -> Option<ProcessTag> {
     // SAFETY: the value is copied at once.
@@ -130,7 +130,7 @@ pub fn of_cgroup(cgroup: u64) -> Option<Run> {
     resolve(tag)
 }
 
-/// The run and the process that used a socket last, for programs that run outside of any process.
+/// The run and process that last used a socket, for programs that run outside of any process.
 #[inline(always)]
 pub fn of_socket(cookie: u64) -> Option<(Run, Actor)> {
     // SAFETY: the value is copied at once.
@@ -139,7 +139,7 @@ pub fn of_socket(cookie: u64) -> Option<(Run, Actor)> {
     Some((resolve(user.tag)?, actor))
 }
 
-/// Remembers whose socket it is. A full table forgets the socket that was unused for longest.
+/// Remembers whose socket it is. A full table forgets the least recently used socket.
 #[inline(always)]
 pub fn tag_socket(cookie: u64, run: &Run, actor: Actor) {
     let row =
@@ -186,7 +186,7 @@ pub(crate) fn resolve(tag: RunTag) -> Option<Run> {
     Some(Run { tag, block })
 }
 
-/// Makes `task` a member. False when it could not be remembered (counted).
+/// Makes `task` a member. False when the tag could not be stored; that is counted.
 #[inline(always)]
 pub fn tag_task(task: *const u8, run: &Run) -> bool {
     let mut tag = run.tag;
@@ -203,9 +203,9 @@ pub fn tag_task(task: *const u8, run: &Run) -> bool {
     true
 }
 
-/// Makes the process a member for the programs that go by process. True for the one caller that
-/// added it, who counts it: the task iterator can come upon a child between its birth and its fork
-/// record (seen on 6.1).
+/// Makes the process a member for the programs that look processes up by id. Returns true to the
+/// one caller that added it, and that caller counts it: the task iterator can meet a child between
+/// its birth and its fork record (seen on 6.1).
 #[inline(always)]
 pub fn tag_process(process: Actor, run: &Run) -> bool {
     let row = ProcessTag { tag: run.tag, start_boot_ns: process.start_boot_ns };
@@ -217,13 +217,14 @@ pub fn tag_process(process: Actor, run: &Run) -> bool {
         if known == row {
             return false;
         }
-        // An earlier process with this id, whose end no program was called for.
+        // The row of an earlier process with this id: no program was called for its end.
         if let Some(of_earlier) = resolve(known.tag) {
             count::add(&of_earlier, |block| &raw mut block.counts.processes_ended);
             count::add(&of_earlier, |block| &raw mut block.counts.untold);
         }
     }
-    // Or a full table.
+    // The first insert fails for an earlier process's row, which this replaces, or for a full
+    // table.
     if PROCESS_TAGS.insert(process.tgid, row, BPF_ANY.into()).is_err() {
         count::untold(run, fault::PROCESS_TAGS_FULL);
         count::add(run, |block| &raw mut block.counts.untagged_processes);
@@ -231,8 +232,8 @@ pub fn tag_process(process: Actor, run: &Run) -> bool {
     true
 }
 
-/// Forgets an ended process. True for the one caller that removed it, and for a run some of whose
-/// processes could not be remembered at all.
+/// Forgets an ended process. Returns true to the one caller that removed it, and for a run that has
+/// processes without a row.
 #[inline(always)]
 pub fn untag_process(tgid: u32, run: &Run) -> bool {
     // SAFETY: points to a map value; an aligned u64 is read whole.

@@ -1,8 +1,9 @@
-//! Kernel side. A module uses those above it: kernel facts → who acts → gate → record → emit;
-//! `probes` holds one hook family per file, `bin/*` only attaches them, one object per capability.
+//! The BPF programs. Each module uses those above it: kernel facts → who acts → gate → record →
+//! emit. `probes` has one file per hook family; `bin/*` only attaches them, one object per
+//! capability.
 //!
-//! Kernel memory arrives in `probes` through `kernel`, the rings through `emit`; unsafe there is
-//! for maps of their own.
+//! `probes` read kernel memory through `kernel` and write to the rings through `emit`; their own
+//! `unsafe` is only for maps.
 #![no_std]
 #![feature(asm_experimental_arch, core_intrinsics)]
 #![expect(internal_features, reason = "atomics that give the old value: see `count`")]

@@ -25,7 +25,7 @@ pub static PROCESS_TAGS: HashMap<u32, ProcessTag, { table::PROCESS_TAGS as usize
 #[btf_map]
 pub static SOCKETS: LruHashMap<u64, SocketTag, { table::SOCKETS as usize }> = LruHashMap::new();
 
-/// tgid of a process outside of all runs → who asked it last.
+/// tgid of a process outside of all runs → the run that last connected to its socket.
 #[btf_map]
 pub static ASKED: LruHashMap<u32, Asked, { table::ASKED as usize }> = LruHashMap::new();
 
@@ -37,8 +37,7 @@ pub static FLOWS: HashMap<FlowKey, Flow, { table::FLOWS as usize }> = HashMap::n
 #[btf_map]
 pub static RUNS: Array<RunBlock, { table::RUN_SLOTS as usize }> = Array::new();
 
-/// slot → generation of a run whose bulk records are left out for now; 0 = none. Written by the
-/// sensor.
+/// slot → generation of a run whose bulk records are suspended; 0 = none. Written by the sensor.
 #[btf_map]
 pub static HELD: Array<u32, { table::RUN_SLOTS as usize }> = Array::new();
 
@@ -54,30 +53,31 @@ pub static BULK: RingBuf<u64, { 32 << 20 }> = RingBuf::new();
 #[btf_map]
 pub static FAULTS: PerCpuArray<u64, { fault::COUNT as usize }> = PerCpuArray::new();
 
-/// Slots in reserve for cgroups that may be an agent's ([`table::spare`]). Filled by the sensor,
-/// taken in turn by `probes::select`.
+/// Slots in reserve for cgroups that may belong to an agent ([`table::spare`]). The sensor fills
+/// it, `probes::select` takes them in turn.
 #[btf_map]
 pub static SPARES: Array<u64, { table::SPARES as usize }> = Array::new();
 
-/// How many of [`SPARES`] were asked for since load.
+/// How many of [`SPARES`] were taken since load.
 #[btf_map]
 pub static SPARES_ASKED: Array<u64, 1> = Array::new();
 
-/// Beginnings of names of cgroups that may be an agent's. Written by the sensor.
+/// Beginnings of names of cgroups that may belong to an agent. Written by the sensor.
 #[btf_map]
 pub static SELECTED_NAMES: LpmTrie<[u8; table::NAME_BYTES], u8, { table::SELECTED as usize }> =
     LpmTrie::new();
 
-/// Names of tasks whose execution may make their cgroup an agent's. Written by the sensor.
+/// Names of tasks: if such a task executes something, its cgroup may belong to an agent. Written by
+/// the sensor.
 #[btf_map]
 pub static SELECTED_COMMS: HashMap<[u8; table::COMM_BYTES], u8, { table::SELECTED as usize }> =
     HashMap::new();
 
-/// Users one of whose executions may do so. Written by the sensor.
+/// Users, in the same way. Written by the sensor.
 #[btf_map]
 pub static SELECTED_USERS: HashMap<u32, u8, { table::SELECTED as usize }> = HashMap::new();
 
-/// Files whose execution may do so. Written by the sensor.
+/// Executed files, in the same way. Written by the sensor.
 #[btf_map]
 pub static SELECTED_FILES: HashMap<table::FileId, u8, { table::SELECTED as usize }> = HashMap::new();
 
@@ -86,18 +86,17 @@ pub static SELECTED_FILES: HashMap<table::FileId, u8, { table::SELECTED as usize
 #[unsafe(export_name = "TASK_TAGS")]
 pub static TASK_TAGS: TaskStorage<RunTag> = TaskStorage::new();
 
-/// 1 once a task of a run may be without its tag: from then on, one that has none is looked up by
-/// its process.
+/// 1 once a task of a run may have lost its tag: from then on tasks without one are looked up by
+/// process.
 #[btf_map]
 pub static TAGS_MISSING: Array<u32, 1> = Array::new();
 
-/// task → the file that its last execve asked for, which an interpreter may have replaced by the
-/// time it is executed.
+/// task → the file that its last execve asked for. An interpreter may be executed in its place.
 #[unsafe(link_section = ".maps")]
 #[unsafe(export_name = "EXEC_FILES")]
 pub static EXEC_FILES: TaskStorage<FileKey> = TaskStorage::new();
 
-/// task outside of all runs → the asked process that it descends from.
+/// task outside of all runs → the process it descends from that a run connected to.
 #[unsafe(link_section = ".maps")]
 #[unsafe(export_name = "STARTED_TASKS")]
 pub static STARTED_TASKS: TaskStorage<Asked> = TaskStorage::new();
@@ -146,7 +145,7 @@ impl<T> TaskStorage<T> {
         }
     }
 
-    /// The value of `task`, made from `value` if it had none. Null when there is no memory.
+    /// The value of `task`, inserted from `value` if it had none. Null when there is no memory.
     ///
     /// # Safety
     /// As for [`Self::get`].

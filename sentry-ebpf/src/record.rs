@@ -16,7 +16,8 @@ use crate::{
 /// pass the verifier.
 pub struct Record<T: 'static>(RingBufEntry<T>);
 
-/// A record in the critical ring, whose loss is counted but not told of: for the telling itself.
+/// A record in the critical ring whose loss is counted but not reported in the stream: for those
+/// reports themselves.
 #[inline(always)]
 pub(crate) fn critical_untold<T: 'static>(run: &Run, kind: u16, actor: Actor, now: u64) -> Option<Record<T>> {
     let sequence = count::next(run, |block| &raw mut block.generated[ring::CRITICAL]);

@@ -1,9 +1,9 @@
-//! One run's share of the bulk ring, and the stream's own word on what is missing.
+//! One run's share of the bulk ring, and the stream's own reports of missing records.
 //!
-//! While the ring is less than half full everybody writes. Beyond, a run may add so many records in
-//! a window and no more: a flood by one run costs that run, never another. Of a run that the sensor
-//! holds, because its queue behind the ring is full, nothing is written. What is left out is
-//! counted as throttled, apart from lost.
+//! While the ring is less than half full, every run may write. Above that, each run may add a fixed
+//! number of records per window: a flood by one run costs that run alone. The sensor can suspend a
+//! run whose queue behind the ring is full: then none of its records is written. Records left out
+//! in these ways count as throttled, not as lost.
 
 use aya_ebpf::{bindings::BPF_RB_AVAIL_DATA, helpers::generated::bpf_ringbuf_query};
 use sentry_common::{
@@ -29,8 +29,8 @@ static BULK_BYTES: u64 = 0;
 #[inline(always)]
 pub fn has_room(run: &Run, now: u64) -> bool {
     let held = HELD.get(run.tag.slot).copied().unwrap_or(0);
-    // VERIFIER: what two equal numbers tell it of each other keeps it from seeing that the ways
-    // from here are one.
+    // VERIFIER: a plain comparison would let it conclude something from equality, and then it could
+    // not merge the branches that follow.
     if core::hint::black_box(held ^ run.tag.generation) == 0 {
         return false;
     }
@@ -54,8 +54,8 @@ fn used() -> u64 {
     unsafe { bpf_ringbuf_query(core::ptr::from_ref(&BULK).cast_mut().cast(), BPF_RB_AVAIL_DATA.into()) }
 }
 
-/// A record of this actor could not be written. The first one after a whole stretch is told of at
-/// once.
+/// A record of this actor could not be written. The first one after a time without losses is
+/// reported at once.
 #[inline(always)]
 pub fn missing(run: &Run, actor: Actor, now: u64) {
     count::set(run, |block| &raw mut block.missing_last, now);
@@ -66,8 +66,8 @@ pub fn missing(run: &Run, actor: Actor, now: u64) {
     }
 }
 
-/// A record of this actor was written. If none was missing for a while after some were, the stream
-/// says so.
+/// A record of this actor was written. Once none has been missing for [`WHOLE_AFTER_NS`], the
+/// stream reports that it is complete again.
 #[inline(always)]
 pub fn present(run: &Run, actor: Actor, now: u64) {
     let since = count::get(run, |block| &raw mut block.missing_since);
@@ -75,7 +75,7 @@ pub fn present(run: &Run, actor: Actor, now: u64) {
         return;
     }
     let last = count::get(run, |block| &raw mut block.missing_last);
-    // Another processor's may be the later one.
+    // `last` may be later than `now`: another processor wrote it.
     if now.saturating_sub(last) > WHOLE_AFTER_NS
         && count::swap(run, |block| &raw mut block.missing_since, since, 0)
     {

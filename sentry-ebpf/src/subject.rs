@@ -43,7 +43,7 @@ impl Actor {
         let id = unsafe { bpf_get_current_pid_tgid() };
         let tgid = (id >> 32) as u32;
         if tgid == 0 {
-            // No process: the kernel connects on its own behalf.
+            // No process: the kernel connects for itself.
             return None;
         }
         // SAFETY: no preconditions.
@@ -51,8 +51,7 @@ impl Actor {
         Some(Self { tgid, tid: id as u32, start_boot_ns: task::process_start(task) })
     }
 
-    /// The current process in a packet's program, which is given the task's address and not its id
-    /// (6.1).
+    /// The current process in a packet program: on 6.1 it gets the task's address, but not its id.
     #[inline(always)]
     pub fn current_in_packet_program() -> Self {
         // SAFETY: no preconditions.

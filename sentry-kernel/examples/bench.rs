@@ -225,7 +225,7 @@ fn raw(object: &str, count_time: bool, command: &[&str]) -> Result<(), Failure> 
     ready()?;
     let seconds = started.elapsed().as_secs_f64();
     program.detach(id)?;
-    let (_, spent) = Spent::of(Path::new(&fdinfo)).ok_or("the kernel does not tell run times")?;
+    let (_, spent) = Spent::of(Path::new(&fdinfo)).ok_or("the kernel does not report run times")?;
     over.store(true, Ordering::Release);
     let (records, bytes) = drain.join().map_err(|_panic| "the drain ended early")?;
     let lost: u64 = lost.get(&0, 0)?.iter().sum();

@@ -1,8 +1,9 @@
-//! Opens a file below a directory and nowhere else, whatever links and mounts an agent makes.
+//! Opens a file below a directory and nowhere else, whatever links and mounts an agent has made.
 //!
 //! `openat2(2)` does it in one call. Where a seccomp filter answers that call with `ENOSYS`
 //! (systemd's `RestrictSUIDSGID=` does, as of version 252), the path is walked one directory at a
-//! time instead: that allows no link at all, so it opens the same file as `openat2` or none.
+//! time instead. The walk allows no link at all, so it opens either the same file as `openat2` or
+//! none.
 
 use std::{
     ffi::OsStr,
@@ -15,7 +16,7 @@ use rustix::{
     io::Errno,
 };
 
-/// What may lie on the way.
+/// What the path may contain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Way {
     /// One mount and no links; the path is relative.
@@ -75,7 +76,8 @@ fn walk(dir: BorrowedFd<'_>, path: &Path, flags: OFlags, way: Way) -> rustix::io
     Ok(file)
 }
 
-/// A link in the middle of a path is `ENOTDIR` here; callers expect what `openat2` says.
+/// Here a link in the middle of a path gives `ENOTDIR`: turned into the error of `openat2`, which
+/// callers expect.
 fn step(dir: BorrowedFd<'_>, name: &OsStr, flags: OFlags) -> rustix::io::Result<OwnedFd> {
     let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     rustix::fs::openat(dir, name, flags, Mode::empty()).map_err(|error| {
@@ -98,7 +100,7 @@ mod tests {
 
     use super::*;
 
-    /// What both ways of opening answer: the inode, or the error.
+    /// Opens in both ways and expects the same: the inode, or the error.
     fn both(dir: &Path, path: &str, flags: OFlags, way: Way) -> [Result<u64, Errno>; 2] {
         let dir = fs::File::open(dir).unwrap();
         let inode = |file: OwnedFd| rustix::fs::fstat(&file).map(|stat| stat.st_ino);

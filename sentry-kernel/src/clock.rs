@@ -7,29 +7,29 @@ use std::{
 
 use nix::time::{ClockId, clock_gettime};
 
-/// Where a [`Clock`] has its time from.
+/// The source of a [`Clock`]'s time.
 pub trait Time: Send + Sync {
-    /// A point in time from which durations are measured; suspended time does not count.
+    /// A point in time to measure durations from; suspended time does not count.
     fn now(&self) -> Instant;
 
     /// Time since boot, suspended time included, ns: the clock of the kernel's records.
     fn boot_ns(&self) -> u64;
 
-    /// Time of day, ns since 1970: it may be set back or forth.
+    /// Time of day, ns since 1970. It can be set backward or forward.
     fn wall_ns(&self) -> u64;
 
     /// Returns after at least this long.
     fn sleep(&self, time: Duration);
 }
 
-/// The clock of one sensor life. A copy tells the same time.
+/// The clock of one sensor life. All copies show the same time.
 #[derive(Clone)]
 pub struct Clock {
     time: Arc<dyn Time>,
-    /// Between time since boot and Unix time, as it was when the clock was made. A later step of
-    /// the wall clock is not followed: times of one sensor life stay in order, and intervals
-    /// between them are what they were. A forward step would age all runs at once, a backward one
-    /// blind the detectors until the old time is reached again.
+    /// Unix time minus time since boot, when the clock was made. Later steps of the wall clock are
+    /// ignored, so that times of one sensor life keep their order and distances. Otherwise a
+    /// forward step would age all runs at once, and a backward step would blind the detectors until
+    /// the old time is reached again.
     offset_ns: u64,
 }
 
@@ -40,20 +40,20 @@ impl Clock {
         Self { time, offset_ns }
     }
 
-    /// The clock of this machine, fixed at the first call: all that this process stamps agrees.
+    /// The clock of this machine, fixed at the first call, so that all times of this process agree.
     #[must_use]
     pub fn real() -> Self {
         static CLOCK: OnceLock<Clock> = OnceLock::new();
         CLOCK.get_or_init(|| Self::new(Arc::new(OfTheMachine))).clone()
     }
 
-    /// A point in time from which durations are measured.
+    /// A point in time to measure durations from.
     #[must_use]
     pub fn now(&self) -> Instant {
         self.time.now()
     }
 
-    /// Time since `before`, zero where that lies ahead.
+    /// Time since `before`; zero if that is in the future.
     #[must_use]
     pub fn since(&self, before: Instant) -> Duration {
         self.now().saturating_duration_since(before)
@@ -77,14 +77,14 @@ impl Clock {
         self.offset_ns.saturating_add(boot_ns)
     }
 
-    /// Time of day as it stands now, ns since 1970.
+    /// Time of day by the wall clock now, ns since 1970.
     #[must_use]
     pub fn wall_ns(&self) -> u64 {
         self.time.wall_ns()
     }
 
-    /// Unix time of a time since boot by the wall clock as it stands now, ns: what the times of
-    /// files are compared with.
+    /// Unix time of a time since boot, by the wall clock now, ns: for comparison with the times of
+    /// files.
     #[must_use]
     pub fn wall_ns_of(&self, boot_ns: u64) -> u64 {
         self.time.wall_ns().saturating_sub(self.boot_ns()).saturating_add(boot_ns)
@@ -95,7 +95,7 @@ impl Clock {
         self.time.sleep(time);
     }
 
-    /// Waits until then; not at all where it has passed.
+    /// Waits until then; returns at once if that has passed.
     pub fn sleep_until(&self, then: Instant) {
         let left = then.saturating_duration_since(self.now());
         if !left.is_zero() {

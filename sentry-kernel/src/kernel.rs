@@ -1,5 +1,5 @@
-//! What the sensor asks of the kernel, as traits: the running kernel answers them, and in tests one
-//! in memory does.
+//! What the sensor asks of the kernel, as traits. The running kernel implements them; in tests a
+//! kernel in memory does.
 //!
 //! | trait | what stands behind it |
 //! |---|---|
@@ -44,7 +44,7 @@ pub struct Kernel {
 
 /// The BPF programs and the tables that they share with the sensor.
 pub trait Programs: Send {
-    /// Letter of the tier: what file facts are seen by.
+    /// Letter of the tier: how file facts are seen.
     fn tier(&self) -> &str;
 
     /// What this kernel does not show, one sentence each.
@@ -53,32 +53,33 @@ pub trait Programs: Send {
     /// Whether records of a fact are made here.
     fn tell(&self, fact: Fact) -> bool;
 
-    /// Attaches the programs beside the core's, where they are not.
+    /// Attaches all programs but the core's, if they are not attached.
     ///
     /// # Errors
     /// When the kernel refuses an attachment; nothing stays attached then.
     fn arm(&mut self) -> Result<(), LoadError>;
 
-    /// What [`Programs::arm`] attached, to be dropped where nobody waits.
+    /// Takes what [`Programs::arm`] attached. Drop it where nobody waits: detaching waits for the
+    /// kernel.
     fn take_armed(&mut self) -> Links;
 
-    /// Facts whose programs somebody else has detached.
+    /// Facts whose programs another process has detached.
     ///
     /// # Errors
     /// When the process's own descriptors cannot be listed.
     fn detached(&self) -> io::Result<Vec<Fact>>;
 
-    /// Calls of programs that the kernel left out since they were loaded; `None` where it cannot be
-    /// asked.
+    /// Calls of programs that the kernel skipped since they were loaded; `None` where the kernel
+    /// does not report it.
     fn skipped(&self) -> Option<u64>;
 
-    /// Gives a slot to a run, its counters at zero; generation 0 frees it.
+    /// Gives a slot to a run, with counters at zero. Generation 0 frees the slot.
     ///
     /// # Errors
     /// When the kernel refuses.
     fn set_run(&mut self, slot: u32, generation: u32) -> Result<(), LoadError>;
 
-    /// Voids every tag of a slot's run and keeps its counters, which are returned.
+    /// Voids every tag of a slot's run, keeps its counters and returns them.
     ///
     /// # Errors
     /// When the kernel refuses.
@@ -114,7 +115,7 @@ pub trait Programs: Send {
     /// Live processes of all runs.
     fn all_members(&self) -> Vec<(RunTag, ProcessKey)>;
 
-    /// Makes a process a member that no program has seen come.
+    /// Makes a process a member whose entry no program has seen.
     ///
     /// # Errors
     /// When the table is full, or the kernel refuses.
@@ -126,10 +127,10 @@ pub trait Programs: Send {
     /// The live run of a process.
     fn process(&self, tgid: u32) -> Option<RunTag>;
 
-    /// What a run exchanged with each other side.
+    /// Packets and bytes that a run exchanged, by the other side.
     fn flows(&self, tag: RunTag) -> Vec<(FlowKey, Flow)>;
 
-    /// The same for the last time: the rows are free again.
+    /// The same, and removes the rows: for a run that has ended.
     fn take_flows(&mut self, tag: RunTag) -> Vec<(FlowKey, Flow)>;
 
     /// Kernel-side failures since the programs were loaded, by [`fault`].
@@ -141,28 +142,28 @@ pub trait Programs: Send {
     /// When the iterator cannot be made.
     fn seed_pass(&mut self) -> Result<SeedPass, LoadError>;
 
-    /// Has the kernel ask about what these rows select.
+    /// Makes the programs reserve what these rows select for the sensor's decision.
     ///
     /// # Errors
     /// When there are more rows than room, or the kernel refuses.
     fn select(&mut self, rows: Rows) -> Result<(), LoadError>;
 
-    /// The tags in reserve, by place; `None` where one was taken.
+    /// The tags in reserve, by place; `None` where the tag was taken.
     ///
     /// # Errors
     /// When the kernel refuses.
     fn spares(&self) -> Result<Vec<Option<RunTag>>, LoadError>;
 
-    /// Puts a tag in reserve, or (`None`) nothing.
+    /// Puts a tag in reserve at a place, or empties the place (`None`).
     ///
     /// # Errors
     /// When the kernel refuses.
     fn set_spare(&mut self, place: u32, tag: Option<RunTag>) -> Result<(), LoadError>;
 }
 
-/// A pass over all tasks: makes it and returns when the tasks started (`CLOCK_BOOTTIME`, ns) that
-/// it left to their fork records. It is made without the tables: it takes as long as there are
-/// tasks.
+/// A pass over all tasks. Calling it makes the pass and returns the starts (`CLOCK_BOOTTIME`, ns)
+/// of the tasks that it left to their fork records. It is separate from the tables because its time
+/// grows with the number of tasks.
 pub type SeedPass = Box<dyn FnOnce() -> Result<Vec<u64>, LoadError> + Send>;
 
 /// The hierarchy of control groups.
@@ -194,10 +195,10 @@ pub trait Groups: Debug + Send + Sync {
     /// Where it is outside of the mount, the root, not a domain group, or cannot be opened.
     fn open(&self, path: &Path) -> Result<Arc<dyn Group>, CgroupError>;
 
-    /// Stands for a group that was there and is not any more.
+    /// Stands for a removed group.
     ///
     /// # Errors
-    /// Where no group can be made to stand for it.
+    /// Where no such stand-in can be made.
     fn gone(&self, below: &Path, id: u64) -> Result<Arc<dyn Group>, CgroupError>;
 
     /// Names of the groups in the directory of runs.
@@ -207,7 +208,7 @@ pub trait Groups: Debug + Send + Sync {
     fn names_of_runs(&self) -> Result<Vec<OsString>, CgroupError>;
 }
 
-/// One control group; what is said of its members holds for its subtree.
+/// One control group. Its members are those of its subtree.
 pub trait Group: Debug + Send + Sync {
     /// The kernel's number of it.
     fn id(&self) -> u64;
@@ -233,7 +234,7 @@ pub trait Group: Debug + Send + Sync {
     /// Where the kernel refuses, or the group is gone.
     fn add(&self, pid: u32) -> Result<(), CgroupError>;
 
-    /// What the kernel says about it now.
+    /// The current state of the group, from `cgroup.events`.
     ///
     /// # Errors
     /// Where the file cannot be read.
@@ -267,7 +268,7 @@ pub trait Group: Debug + Send + Sync {
     /// Stops every task and waits until the kernel confirms it.
     ///
     /// # Errors
-    /// Where the tasks did not stop within `limit`: the request stands, a thaw undoes it.
+    /// Where the tasks did not stop within `limit`. The request stays in force until a thaw.
     fn freeze(&self, limit: Duration) -> Result<(), CgroupError>;
 
     /// Undoes a freeze. A group that is gone is not frozen.
@@ -288,13 +289,13 @@ pub trait Group: Debug + Send + Sync {
     /// Where the kernel refuses.
     fn kill(&self, limit: Duration) -> Result<(), CgroupError>;
 
-    /// Writes down whose it is.
+    /// Writes the mark of its owner.
     ///
     /// # Errors
     /// Where the kernel refuses.
     fn set_mark(&self, mark: &Mark) -> Result<(), CgroupError>;
 
-    /// Whose it is, where that was written down.
+    /// The mark of its owner, if it has one.
     fn mark(&self) -> Option<Mark>;
 
     /// When it was last changed, Unix time in seconds.
@@ -304,9 +305,9 @@ pub trait Group: Debug + Send + Sync {
     fn changed_unix_s(&self) -> Result<u64, CgroupError>;
 }
 
-/// Processes, each named by the number that it has and the time when it started.
+/// Processes, each named by its id and its start time.
 pub trait Processes: Send + Sync {
-    /// Opens a live process. `None` where it has ended, or its number is another's by now.
+    /// Opens a live process. `None` if it has ended, even if another has its id now.
     fn hold(&self, key: ProcessKey) -> Option<Box<dyn HeldProcess>>;
 
     /// Whether it lives.
@@ -315,18 +316,18 @@ pub trait Processes: Send + Sync {
     /// Whether it has ended for certain.
     fn is_gone(&self, key: ProcessKey) -> bool;
 
-    /// Whether each of its threads that live is stopped; a process that has ended is.
+    /// Whether all live threads of the process are stopped; true if it has ended.
     fn is_stopped(&self, key: ProcessKey) -> bool;
 
     /// Bytes that it has read and written; 0 where it has ended or may not be asked.
     fn moved_bytes(&self, pid: u32) -> u64;
 }
 
-/// A process that is held, so that a signal cannot reach another one.
+/// A process held by a descriptor, so that a signal cannot reach another one.
 pub trait HeldProcess {
     fn key(&self) -> ProcessKey;
 
-    /// Whether it is a part of the kernel.
+    /// Whether it is a kernel thread.
     fn is_kernel_thread(&self) -> bool;
 
     /// Sends a signal. A process that has ended meanwhile needs none.
@@ -336,7 +337,7 @@ pub trait HeldProcess {
     fn signal(&self, signal: Signal) -> io::Result<()>;
 }
 
-/// What a process is made to do.
+/// A signal, by its effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Signal {
     Stop,

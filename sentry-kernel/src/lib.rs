@@ -1,6 +1,6 @@
 //! What the sensor reads of the kernel and does in it; everything above is ordinary code.
 //!
-//! - `beneath`: opens paths that somebody else may change meanwhile.
+//! - `beneath`: opens paths that another process may change meanwhile.
 //! - `cgroup`: finds, makes, freezes and kills control groups.
 //! - `process`: names, holds and signals a process.
 //! - `bpf`: loads and attaches the programs, and gives access to the tables they share with us.

@@ -21,13 +21,12 @@ const KERNEL_THREAD: u64 = 0x0020_0000;
 pub struct Stat {
     pub state: char,
     pub flags: u64,
-    /// Since boot, suspend included, in ticks.
+    /// Start of the process since boot, suspended time included, in ticks.
     pub start_ticks: u64,
 }
 
 impl Stat {
-    /// Fields are counted from behind the last `)`: the name between the brackets is the process's
-    /// own choice.
+    /// Fields are counted from the last `)`, because a process chooses the name in the brackets.
     pub fn parse(text: &str) -> Option<Self> {
         let mut fields = text.get(text.rfind(')')? + 1..)?.split_ascii_whitespace();
         let state = fields.next()?.chars().next()?;
@@ -44,7 +43,7 @@ impl Stat {
         self.flags & KERNEL_THREAD != 0
     }
 
-    /// Zombie or on its way out.
+    /// Zombie or dead.
     fn is_dead(self) -> bool {
         matches!(self.state, 'Z' | 'X' | 'x')
     }
@@ -63,7 +62,7 @@ pub struct Held {
 }
 
 impl Held {
-    /// `None` where the process has ended or its number belongs to another one.
+    /// `None` if the process has ended, even if another has its id now.
     pub fn open(key: ProcessKey) -> Option<Self> {
         let pid = Pid::from_raw(i32::try_from(key.tgid).ok()?)?;
         let fd = rustix::process::pidfd_open(pid, PidfdFlags::empty()).ok()?;
@@ -80,7 +79,7 @@ impl Held {
     }
 }
 
-/// The process's leader, where the process is alive and the one that `key` names.
+/// The status of the leader, if the process that `key` names is alive.
 pub fn alive(key: ProcessKey) -> Option<Stat> {
     let stat = Stat::read(&format!("/proc/{}/stat", key.tgid))?;
     if !same_start(stat.start_ticks, key.start_boot_ns) {
@@ -93,8 +92,8 @@ pub fn alive(key: ProcessKey) -> Option<Stat> {
     Some(stat)
 }
 
-/// Whether the process has ended for certain: its number is free, another's, or a zombie's without
-/// threads. What cannot be asked is not known to be gone. The kernel is asked by pidfd: procfs can
+/// Whether the process has certainly ended: its id is free, belongs to another process, or to a
+/// zombie without threads. False if that cannot be determined. Asks by pidfd, because procfs can
 /// hide processes, and shows a leader as a zombie while another of its threads executes a program
 /// in its place.
 #[must_use]
@@ -121,12 +120,12 @@ pub fn moved_bytes(pid: u32) -> u64 {
     io.map_or(0, |io| io.rchar.saturating_add(io.wchar))
 }
 
-/// Whether every thread that lives is stopped; a process that has ended is.
+/// Whether all live threads of the process are stopped; true if it has ended.
 pub fn stopped(key: ProcessKey) -> bool {
     alive(key).is_none() || threads(key.tgid).iter().all(|thread| thread.is_dead() || thread.is_stopped())
 }
 
-/// The kernel cuts the start time down to whole ticks.
+/// procfs rounds the start time down to whole ticks.
 fn same_start(ticks: u64, start_boot_ns: u64) -> bool {
     ticks == start_boot_ns / TICK_NS
 }
@@ -177,7 +176,7 @@ mod tests {
         let key = key_of(child.id()).unwrap();
         assert!(!is_gone(key));
         drop(child.stdin.take());
-        // Waits, and leaves the zombie.
+        // Waits for the end but keeps the zombie.
         let id = rustix::process::WaitId::Pid(Pid::from_child(&child));
         let options = rustix::process::WaitIdOptions::EXITED | rustix::process::WaitIdOptions::NOWAIT;
         let _status = rustix::process::waitid(id, options).unwrap();

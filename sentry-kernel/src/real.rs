@@ -1,4 +1,4 @@
-//! The running kernel: what answers [`crate::kernel`]'s questions in the sensor.
+//! The running kernel: the implementation of [`crate::kernel`] that the sensor uses.
 
 use std::{
     collections::HashSet,
@@ -26,7 +26,7 @@ use crate::{
     process::{self, Held},
 };
 
-/// The running kernel, by its loaded programs and its hierarchy of control groups.
+/// The running kernel: the loaded programs and the hierarchy of control groups.
 #[must_use]
 pub fn kernel(programs: bpf::Programs, root: CgroupRoot) -> Kernel {
     Kernel {
@@ -256,7 +256,7 @@ impl Group for Cgroup {
     }
 }
 
-/// Processes as procfs shows them and pidfds hold them.
+/// Processes, by procfs and pidfds.
 #[derive(Clone, Copy, Debug)]
 pub struct Procfs;
 

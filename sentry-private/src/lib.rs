@@ -52,13 +52,15 @@ pub enum PrivateError {
     )]
     Kind { path: PathBuf, what: &'static str },
     #[error(
-        "refused to use {path}: it has format {found}, and this version knows {known}; a newer version wrote it and \
-         nothing in it was touched: install that version again, or move the directory away", path = path.display()
+        "refused to use {path}: it has format {found}, and this version knows {known}; a newer version wrote \
+         it and nothing in it was touched: install that version again, or move the directory away",
+        path = path.display()
     )]
     Newer { path: PathBuf, found: u32, known: u32 },
     #[error(
-        "refused to use {path}: it has no format number in it; put the number of the version that wrote the directory \
-         there, or move the directory away", path = path.display()
+        "refused to use {path}: it has no format number in it; put the number of the version that wrote the \
+         directory there, or move the directory away",
+        path = path.display()
     )]
     NoFormat { path: PathBuf },
 }

@@ -33,7 +33,8 @@ pub enum NotYours {
     #[error("the client certificate cannot be read")]
     Unreadable,
     #[error(
-        "the client certificate names no sensor; give it the URI name {URI_PREFIX}<id> or the id as its common name"
+        "the client certificate names no sensor; give it the URI name {URI_PREFIX}<id> or the id as its \
+        common name"
     )]
     NoSensor,
     #[error("the client certificate is for {certified:?}, not for {claimed:?}")]

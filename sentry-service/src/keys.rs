@@ -47,7 +47,11 @@ macro_rules! keys {
                 expect(dead_code, reason = "the documentation is compared with it in a test")
             )]
             $vis const KEYS: &[$crate::keys::Key] = &[
-                $($crate::keys::Key { name: stringify!($needed), default: String::new, about: $needed_meaning },)*
+                $($crate::keys::Key {
+                    name: stringify!($needed),
+                    default: String::new,
+                    about: $needed_meaning,
+                },)*
                 $($crate::keys::Key { name: stringify!($key), default: $default, about: $meaning },)*
             ];
         }

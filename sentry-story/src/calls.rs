@@ -14,7 +14,7 @@ use crate::{
 const CALLS: usize = 10_000;
 /// Paths that one call lists as read.
 const READ: usize = 100;
-/// Programs that are told apart, of a call and of the agent.
+/// Most different programs that are listed, per call and for the agent.
 const PROGRAMS: usize = 1_000;
 /// Bytes of a command that are kept.
 const COMMAND_BYTES: usize = 16 << 10;

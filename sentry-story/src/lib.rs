@@ -31,7 +31,13 @@ mod network;
 
 mod tree;
 
+mod about;
+
+mod destination;
+
 mod search;
+
+mod question;
 
 mod lineage;
 
@@ -39,10 +45,15 @@ mod story;
 
 mod difference;
 
+mod cause;
+
+pub use about::verb;
+pub use cause::Causes;
 pub use difference::difference;
 pub use error::DataError;
 pub use lineage::Lineage;
 pub use places::Places;
-pub use search::{Search, SearchError, verb};
+pub use question::question;
+pub use search::{Search, SearchError};
 pub use shapes::Shapes;
 pub use story::{Knowledge, Story};

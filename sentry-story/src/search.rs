@@ -7,11 +7,17 @@
 use std::{collections::HashSet, net::IpAddr};
 
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
-use ipnet::IpNet;
-use sentry_detect::act::{FileAct, KernelAct, SocketAct, TargetAct};
+use sentry_detect::act::FileAct;
 use sentry_proto::v1::{self, event::Kind};
 
-use crate::{error::DataError, places::Places, text::path_of};
+use crate::{
+    about::{VERBS, about, is_type},
+    destination::Destination,
+    error::DataError,
+    network::address_of,
+    places::Places,
+    text::{path_of, pattern},
+};
 
 /// Values of one condition.
 const VALUES: usize = 100;
@@ -19,48 +25,6 @@ const VALUES: usize = 100;
 const RESOLVED: usize = 10_000;
 /// Bytes of one value.
 const VALUE_BYTES: usize = 4 << 10;
-
-/// What an event is called, as lists of events show it.
-#[must_use]
-pub fn verb(kind: &Kind) -> &'static str {
-    match kind {
-        Kind::Fork(_) => "fork",
-        Kind::Exec(_) | Kind::ExecFailed(_) => "exec",
-        Kind::Seed(_) => "seed",
-        Kind::StartedOutside(_) => "outside",
-        Kind::Exit(_) => "exit",
-        Kind::CgroupMove(_) => "move",
-        Kind::CgroupMake(_) => "mkcgroup",
-        Kind::CgroupRemove(_) => "rmcgroup",
-        Kind::Completeness(_) => "record",
-        Kind::Connect(_) => "connect",
-        Kind::Send(_) => "send",
-        Kind::Open(open) => {
-            let intent = open.intent.unwrap_or_default();
-            match (open.created, intent.write || intent.truncate || intent.append) {
-                (true, _) => "create",
-                (false, true) => "write",
-                (false, false) => "read",
-            }
-        }
-        Kind::Unlink(_) => "unlink",
-        Kind::Rename(_) => "rename",
-        Kind::File(_) => "file",
-        Kind::Socket(_) => "socket",
-        Kind::Unix(_) => "unix",
-        Kind::Dns(_) => "dns",
-        Kind::TlsHello(_) => "tls",
-        Kind::Target(_) => "process",
-        Kind::Kernel(_) => "kernel",
-    }
-}
-
-/// Every name that [`verb`] gives.
-const VERBS: [&str; 23] = [
-    "fork", "exec", "seed", "outside", "exit", "move", "mkcgroup", "rmcgroup", "record", "connect", "send",
-    "create", "write", "read", "unlink", "rename", "file", "socket", "unix", "dns", "tls", "process",
-    "kernel",
-];
 
 /// Why a search cannot be made.
 #[derive(Debug, thiserror::Error)]
@@ -93,15 +57,6 @@ pub struct Search {
     without: Option<Places>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Destination {
-    Network(IpNet),
-    Endpoint(IpAddr, u32),
-    Port(u32),
-    /// A name, or the end of one behind a dot.
-    Name(String),
-}
-
 impl Search {
     /// # Errors
     ///
@@ -123,7 +78,7 @@ impl Search {
             types: asked.types.clone(),
             paths: globs(&asked.paths)?,
             programs: globs(&asked.programs)?,
-            destinations: asked.destinations.iter().map(|text| destination(text)).collect(),
+            destinations: asked.destinations.iter().map(|text| Destination::read(text)).collect(),
             pids: asked.pids.clone(),
             uids: asked.uids.clone(),
             resolved: HashSet::new(),
@@ -157,7 +112,8 @@ impl Search {
     fn is_of_type(&self, kind: Option<&Kind>) -> bool {
         self.types.is_empty()
             || kind.is_some_and(|kind| {
-                let names = [Some(verb(kind)), act(kind)];
+                let about = about(kind);
+                let names = [Some(about.verb), about.act];
                 self.types.iter().any(|name| names.contains(&Some(name.as_str())))
             })
     }
@@ -167,19 +123,18 @@ impl Search {
             let is_program = matches!(event.kind, Some(Kind::Exec(_)));
             let executed = event.process.as_ref().filter(|_process| is_program);
             let executed = executed.and_then(|process| path_of(process.executable.as_ref()));
-            event.kind.iter().flat_map(paths).chain(executed).any(|path| globs.is_match(path))
+            let paths = event.kind.iter().flat_map(|kind| about(kind).paths).flatten();
+            paths.chain(executed).any(|path| globs.is_match(path))
         })
     }
 
     fn is_to(&self, kind: Option<&Kind>) -> bool {
         self.destinations.is_empty()
             || kind.is_some_and(|kind| {
-                let (endpoint, name) = side(kind);
-                let is_resolved = || {
-                    let address = endpoint.and_then(crate::network::address_of);
-                    address.is_some_and(|address| self.resolved.contains(&address))
-                };
-                self.destinations.iter().any(|wanted| wanted.is(endpoint, name)) || is_resolved()
+                let about = about(kind);
+                let address = about.endpoint.and_then(address_of);
+                self.destinations.iter().any(|wanted| wanted.is(about.endpoint, about.name))
+                    || address.is_some_and(|address| self.resolved.contains(&address))
             })
     }
 
@@ -200,93 +155,7 @@ impl Search {
     }
 }
 
-impl Destination {
-    fn is(&self, endpoint: Option<&v1::Endpoint>, name: Option<&str>) -> bool {
-        let address = endpoint.and_then(crate::network::address_of);
-        match self {
-            Self::Network(net) => address.is_some_and(|address| net.contains(&address)),
-            Self::Endpoint(wanted, port) => {
-                address == Some(*wanted) && endpoint.is_some_and(|endpoint| endpoint.port == *port)
-            }
-            Self::Port(port) => endpoint.is_some_and(|endpoint| endpoint.port == *port),
-            Self::Name(wanted) => name.is_some_and(|name| {
-                let name = name.trim_end_matches('.').to_ascii_lowercase();
-                name.strip_suffix(wanted.as_str()).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
-            }),
-        }
-    }
-}
-
-/// `192.0.2.0/24`, `192.0.2.1`, `192.0.2.1:443`, `[::1]:443`, `:443`, `443`, or a name.
-fn destination(text: &str) -> Destination {
-    if let Ok(net) = text.parse::<IpNet>() {
-        return Destination::Network(net);
-    }
-    if let Ok(address) = text.trim_matches(['[', ']']).parse::<IpAddr>() {
-        return Destination::Network(IpNet::from(address));
-    }
-    if let Ok(endpoint) = text.parse::<std::net::SocketAddr>() {
-        return Destination::Endpoint(endpoint.ip(), u32::from(endpoint.port()));
-    }
-    if let Ok(port) = text.trim_start_matches(':').parse::<u16>() {
-        return Destination::Port(u32::from(port));
-    }
-    Destination::Name(text.trim_end_matches('.').trim_start_matches("*.").to_ascii_lowercase())
-}
-
-fn is_type(name: &str) -> bool {
-    VERBS.contains(&name)
-        || FileAct::from_name(name).is_some()
-        || SocketAct::from_name(name).is_some()
-        || TargetAct::from_name(name).is_some()
-        || KernelAct::from_name(name).is_some()
-}
-
-/// The act of a kind that is a family of acts.
-fn act(kind: &Kind) -> Option<&str> {
-    match kind {
-        Kind::File(act) => Some(&act.act),
-        Kind::Socket(act) => Some(&act.act),
-        Kind::Target(act) => Some(&act.act),
-        Kind::Kernel(act) => Some(&act.act),
-        _ => None,
-    }
-}
-
-/// The paths that an event is about.
-fn paths(kind: &Kind) -> impl Iterator<Item = &str> {
-    let [one, other] = match kind {
-        Kind::Open(open) => [path_of(open.file.as_ref()), None],
-        Kind::Unlink(unlink) => [path_of(unlink.file.as_ref()), None],
-        Kind::Rename(rename) => {
-            [path_of(rename.file.as_ref()), rename.new_path.as_ref().map(|path| path.text.as_str())]
-        }
-        Kind::File(act) => [path_of(act.file.as_ref()), act.new_path.as_ref().map(|path| path.text.as_str())],
-        Kind::Kernel(act) => [act.path.as_ref().map(|path| path.text.as_str()), None],
-        Kind::Exec(exec) => {
-            [exec.requested.as_ref().map(|path| path.text.as_str()), path_of(exec.script.as_ref())]
-        }
-        Kind::ExecFailed(failed) => [failed.path.as_ref().map(|path| path.text.as_str()), None],
-        Kind::Unix(unix) => [Some(unix.name.as_str()), None],
-        _ => [None, None],
-    };
-    [one, other].into_iter().flatten()
-}
-
-/// The other side, and the name that the event itself has.
-fn side(kind: &Kind) -> (Option<&v1::Endpoint>, Option<&str>) {
-    match kind {
-        Kind::Connect(connect) => (connect.destination.as_ref(), None),
-        Kind::Send(send) => (send.destination.as_ref(), None),
-        Kind::Socket(act) => (act.remote.as_ref().or(act.local.as_ref()), None),
-        Kind::Dns(dns) => (dns.server.as_ref(), Some(&dns.name)),
-        Kind::TlsHello(hello) => (hello.destination.as_ref(), Some(&hello.server_name)),
-        _ => (None, None),
-    }
-}
-
-/// `None` where there are none. `*` stays within a component, `~` is any folder, and a pattern
-/// without a slash is a name in any folder.
+/// `None` where there are none.
 fn globs(texts: &[String]) -> Result<Option<GlobSet>, SearchError> {
     if texts.is_empty() {
         return Ok(None);
@@ -294,11 +163,12 @@ fn globs(texts: &[String]) -> Result<Option<GlobSet>, SearchError> {
     let mut set = GlobSetBuilder::new();
     for text in texts {
         let error = |source| SearchError::Glob { glob: text.clone(), source };
-        let glob = if text.contains('/') { crate::text::anywhere(text) } else { format!("**/{text}") };
-        // A folder stands for all that is in it.
-        let glob = if glob.ends_with('/') { format!("{glob}**") } else { glob };
         set.add(
-            GlobBuilder::new(&glob).literal_separator(true).empty_alternates(true).build().map_err(error)?,
+            GlobBuilder::new(&pattern(text))
+                .literal_separator(true)
+                .empty_alternates(true)
+                .build()
+                .map_err(error)?,
         );
     }
     let error = |source| SearchError::Glob { glob: texts.join(" "), source };

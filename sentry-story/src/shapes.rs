@@ -200,7 +200,8 @@ mod tests {
 
     #[test]
     fn the_command_of_a_gemini_shell_has_one_of_two_forms() {
-        let new = "shopt -u promptvars nullglob; _bgpids_file=/tmp/x\n(\n  trap 'jobs -p > \"$_bgpids_file\"' EXIT\nls\necho x\n)\n__code=$?\nexit $__code";
+        let new = "shopt -u promptvars nullglob; _bgpids_file=/tmp/x\n(\n  trap 'jobs -p \
+            > \"$_bgpids_file\"' EXIT\nls\necho x\n)\n__code=$?\nexit $__code";
         assert_eq!(child("gemini-cli", &["/bin/bash", "-c", new]), Child::Call("ls\necho x".into()));
         let old =
             "shopt -u promptvars nullglob; { ls -l; }; __code=$?; pgrep -g 0 >/tmp/x 2>&1; exit $__code;";

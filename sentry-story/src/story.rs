@@ -1,4 +1,4 @@
-//! Takes the events of a run in their order, and tells what it did.
+//! Folds the events of a run, in their order, into what it did.
 
 use std::collections::HashMap;
 

@@ -1,21 +1,24 @@
 //! Text of events: paths and command lines.
 
 use sentry_proto::v1;
+use sentry_view::path::base_name;
 
 /// `~` of a data file's glob: any folder.
 pub(crate) fn anywhere(glob: &str) -> String {
     glob.strip_prefix("~/").map_or_else(|| glob.to_owned(), |rest| format!("**/{rest}"))
 }
 
+/// The glob that a person's pattern of paths is: `*` stays within a component, `~` is any folder, a
+/// pattern without a slash is a name in any folder, and a folder stands for all that is in it.
+pub(crate) fn pattern(text: &str) -> String {
+    let glob = if text.contains('/') { anywhere(text) } else { format!("**/{text}") };
+    if glob.ends_with('/') { format!("{glob}**") } else { glob }
+}
+
 /// The path's text, where there is one.
 pub(crate) fn path_of(file: Option<&v1::File>) -> Option<&str> {
     let path = file?.path.as_ref()?;
     (!path.text.is_empty()).then_some(path.text.as_str())
-}
-
-/// The last component.
-pub(crate) fn base_name(path: &str) -> &str {
-    path.rsplit('/').next().unwrap_or(path)
 }
 
 /// The script of `sh -c SCRIPT`, of any shell: the argument behind the one that has the `c` of its

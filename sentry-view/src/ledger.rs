@@ -1,4 +1,4 @@
-//! Bodies of ledger entries about runs, and about the configuration that holds for them.
+//! Bodies of ledger entries about runs, their archives, and the configuration that holds for them.
 //!
 //! They have names of their own, because entries are signed and stay as they were written. A line
 //! of the ledger holds 1 MiB: lists that can be longer, as the executed files, are not in it.
@@ -58,6 +58,18 @@ pub struct ConfigChanged {
     pub changed: Vec<KeyChange>,
     /// Keys that differ from those of the start, and hold only after a restart.
     pub needs_restart: Vec<String>,
+}
+
+/// Body of an `exported` entry: an archive of a run was made.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct Exported {
+    /// Id of the run.
+    pub run: String,
+    /// Who made it: `user:<uid>`.
+    pub origin: String,
+    /// SHA-256 of the archive's `manifest.json`, hex.
+    pub manifest_sha256: String,
 }
 
 #[cfg(test)]

@@ -39,11 +39,17 @@ mod report;
 
 mod difference;
 
+mod cause;
+
 mod collected;
 
 mod config;
 
 mod ledger;
+
+mod export;
+
+pub mod path;
 
 pub mod time;
 
@@ -51,15 +57,17 @@ pub use activity::{
     Activity, ActivityType, By, Call, CallKind, CallSource, Change, ChangeKind, Destination, Exit,
     KnownAgent, Left, Listener, Lookup, Place, ProcessRow, Sensitive,
 };
+pub use cause::{Cause, CauseSort, CauseType, Doer};
 pub use collected::{CollectedDecision, CollectedOutcome, CollectedRun};
 pub use completeness::{Completeness, Stored};
 pub use config::{ConfigReload, ConfigReloadType, KeyChange};
 pub use container::{Container, Pod};
 pub use decision::{Action, Decision, DecisionType, Outcome, OutcomeResult, OutcomeType};
 pub use difference::{Difference, DifferenceType};
+pub use export::{ExportManifest, ExportManifestType, ExportedFile, LedgerPart};
 pub use file::{Executed, Unknown};
 pub use finding::{Finding, FindingType, Severity, Term};
-pub use ledger::{ConfigChanged, RunEnd, RunStart};
+pub use ledger::{ConfigChanged, Exported, RunEnd, RunStart};
 pub use number::Exact;
 pub use ocsf::Ocsf;
 pub use report::{Report, ReportType};

@@ -6,8 +6,8 @@ use std::{collections::BTreeMap, fs, path::Path};
 
 use schemars::{JsonSchema, schema_for};
 use sentry_view::{
-    CollectedDecision, CollectedOutcome, CollectedRun, ConfigChanged, ConfigReload, Decision, Difference,
-    Finding, Outcome, Report, Run, RunEnd, RunStart,
+    Cause, CollectedDecision, CollectedOutcome, CollectedRun, ConfigChanged, ConfigReload, Decision,
+    Difference, ExportManifest, Exported, Finding, Outcome, Report, Run, RunEnd, RunStart,
 };
 
 fn text<T: JsonSchema>() -> String {
@@ -23,12 +23,15 @@ fn the_committed_schemas_are_those_of_the_types() {
         ("outcome.json", text::<Outcome>()),
         ("report.json", text::<Report>()),
         ("difference.json", text::<Difference>()),
+        ("cause.json", text::<Cause>()),
         ("collected-run.json", text::<CollectedRun>()),
         ("collected-decision.json", text::<CollectedDecision>()),
         ("collected-outcome.json", text::<CollectedOutcome>()),
         ("ledger-run-start.json", text::<RunStart>()),
         ("ledger-run-end.json", text::<RunEnd>()),
         ("ledger-config-changed.json", text::<ConfigChanged>()),
+        ("ledger-exported.json", text::<Exported>()),
+        ("export-manifest.json", text::<ExportManifest>()),
         ("config-reload.json", text::<ConfigReload>()),
     ]);
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/schema");

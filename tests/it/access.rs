@@ -31,8 +31,8 @@ fn a_user_outside_of_the_group_is_told_what_to_do() {
         let output = as_user(&sensor, &[], args);
         assert_eq!(output.status.code(), Some(77), "{args:?}: {}", programs::text(&output));
         let expected = format!(
-            "sentry: permission denied on {}: you are not in group agentsentry; ask an administrator for `usermod -aG \
-             agentsentry USER`, then log in again\n",
+            "sentry: permission denied on {}: you are not in group agentsentry; ask an administrator for \
+            `usermod -aG agentsentry USER`, then log in again\n",
             sensor.socket().display()
         );
         assert_eq!(String::from_utf8_lossy(&output.stderr), expected, "{args:?}");

@@ -98,7 +98,7 @@ fn stories_match(v6: &[String; 2]) {
     // The other acts differ from tier to tier; they have tests of their own.
     let (mut told, mut expected) = (told, expected);
     told.retain(|line| IN_ALL_TIERS.iter().any(|act| line.starts_with(act)));
-    // Each ring has an order of its own; between them only the times can tell.
+    // Each ring has an order of its own; between them only the times give an order.
     told.sort();
     expected.sort();
     assert_eq!(told, expected);

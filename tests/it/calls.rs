@@ -13,7 +13,8 @@ use serde_json::Value;
 
 use crate::workload;
 
-/// One line per event: the act, what it was about, and what tells it from others of its sort.
+/// One line per event: the act, what it was about, and what distinguishes it from others of its
+/// kind.
 fn line(event: &Value, dir: &str) -> String {
     let text =
         |pointer: &str| event.pointer(pointer).and_then(Value::as_str).unwrap_or("-").replace(dir, "D");

@@ -1,5 +1,5 @@
-//! A run that turns to a service outside of it: told at once, with its name, and never stopped for
-//! it.
+//! A run that turns to a service outside of it: reported at once, with its name, and never stopped
+//! for it.
 
 use std::{fs, os::unix::net::UnixListener, path::PathBuf};
 

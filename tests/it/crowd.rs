@@ -47,7 +47,8 @@ fn a_command_of_megabytes_is_refused_before_it_takes_memory() {
     let sensor = Setup::default().group(GROUP.0).start();
     let before = peak(&sensor);
     let answers = crowd(&sensor, "start", &["60", "4000000"]);
-    let refused = "OutOfRange: Error, decoded message length too large: found 4000012 bytes, the limit is: 262144 bytes";
+    let refused = "OutOfRange: Error, decoded message length too large: found 4000012 bytes, the limit is: \
+        262144 bytes";
     assert_eq!(times(&answers), BTreeMap::from([(refused, 60)]));
     let took = peak(&sensor) - before;
     println!("peak {} MiB, {took} MiB more", peak(&sensor));
@@ -63,8 +64,8 @@ fn one_user_has_a_share_of_the_runs_that_wait_for_their_command() {
     let before = peak(&sensor);
     let answers = crowd(&sensor, "start", &["20", "200000"]);
     let refused = format!(
-        "ResourceExhausted: 16 runs of uid {USER} wait for their command, the most of one user; enter them (`sentry run` \
-         does), or try again in 60 s: a run that nobody enters is dropped then"
+        "ResourceExhausted: 16 runs of uid {USER} wait for their command, the most of one user; enter them \
+        (`sentry run` does), or try again in 60 s: a run that nobody enters is dropped then"
     );
     assert_eq!(times(&answers), BTreeMap::from([("Ok", 16), (refused.as_str(), 4)]));
     println!("peak {} MiB, {} MiB more", peak(&sensor), peak(&sensor) - before);

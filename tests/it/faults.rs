@@ -77,8 +77,8 @@ fn a_configuration_that_is_not_there_is_named() {
     let (code, said) = fails(sensor_in(&scratch).arg("--config").arg(&file));
     assert_eq!(code, Some(66));
     let expected = format!(
-        "sentry: cannot read the configuration {}; name an existing file with --config: No such file or directory (os \
-         error 2)\n",
+        "sentry: cannot read the configuration {}; name an existing file with --config: No such file or \
+        directory (os error 2)\n",
         file.display()
     );
     assert_eq!(said, expected);
@@ -106,8 +106,8 @@ fn an_ordinary_user_cannot_be_the_sensor() {
     let (code, said) =
         fails(programs::as_user(64_001, &[], sensor.get_program(), &args).env("NO_COLOR", "1"));
     assert_eq!(code, Some(77));
-    let expected = "sentry: no permission to load BPF programs; run the sensor as root, or with CAP_BPF, CAP_PERFMON and \
-                    CAP_NET_ADMIN\n";
+    let expected = "sentry: no permission to load BPF programs; run the sensor as root, or with CAP_BPF, \
+        CAP_PERFMON and CAP_NET_ADMIN\n";
     assert_eq!(said, expected);
 }
 

@@ -108,7 +108,7 @@ fn the_whole_story_of_files_is_told() {
         format!("exec {}: {} script {dir}/script", this.display(), this.display()),
         format!("exit 0: {}", this.display()),
     ];
-    // Each ring has an order of its own; between them only the times can tell.
+    // Each ring has an order of its own; between them only the times give an order.
     let (mut lines, mut expected) = (lines, expected.to_vec());
     if modules().contains("landlock") {
         expected.push(format!("mkdir {dir}/forbidden refused 13"));

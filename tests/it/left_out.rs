@@ -51,7 +51,7 @@ fn told(events: &[Value], act: &str, pid: u32) -> Vec<Value> {
     story::only(events, act).into_iter().filter(|event| event["process"]["pid"] == pid).cloned().collect()
 }
 
-/// A run in which the inner shell's birth was not told: its events, and the process ids of both.
+/// A run in which the inner shell's birth was not reported: its events, and the ids of both shells.
 fn unseen_birth(name: &str, then: &str) -> (Vec<Value>, u32, u32) {
     let sensor = Sensor::start();
     let (mut run, outer, inner) = waiting(&sensor, name, then);

@@ -57,8 +57,8 @@ fn unit(dir: &Path, name: &str, functions: u32) -> String {
     for n in 0..functions {
         writeln!(
             source,
-            "int {name}_{n}(int *a, int b) {{ for (int i = 0; i < b; i++) a[i % 7] += i * {n} ^ a[(i + {n}) % 5]; \
-             return a[b % 3] ? (int) strlen(\"{n}\") : rand(); }}"
+            "int {name}_{n}(int *a, int b) {{ for (int i = 0; i < b; i++) a[i % 7] += i * {n} ^ a[(i + {n}) \
+            % 5]; return a[b % 3] ? (int) strlen(\"{n}\") : rand(); }}"
         )
         .unwrap();
     }
@@ -99,7 +99,8 @@ fn repository(dir: &Path) -> String {
             content[at] = b'0' + (n % 10) as u8;
         }
         let head = format!(
-            "commit refs/heads/main\nmark :{}\ncommitter a <a@b> {} +0000\ndata 2\nc\n{}M 644 inline file\ndata {}\n",
+            "commit refs/heads/main\nmark :{}\ncommitter a <a@b> {} +0000\ndata 2\nc\n{}M 644 inline \
+            file\ndata {}\n",
             n + 1,
             1_700_000_000 + n,
             if n > 0 { format!("from :{n}\n") } else { String::new() },

@@ -83,7 +83,8 @@ fn without_a_sensor_nothing_is_run() {
     assert_eq!(
         String::from_utf8_lossy(&output.stderr),
         format!(
-            "sentry: no sensor is listening on {}; start it with `sentry sensor` or `systemctl start agentsentry`\n",
+            "sentry: no sensor is listening on {}; start it with `sentry sensor` or `systemctl start \
+            agentsentry`\n",
             socket.display()
         )
     );

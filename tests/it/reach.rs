@@ -119,7 +119,7 @@ fn acts_on_the_kernel_are_told_once_each() {
     assert_eq!(standing(&events, "unmount"), [(0, 0, dir.clone())]);
     // chroot and pivot_root.
     assert_eq!(standing(&events, "change_root"), [(0, 0, dir.clone()), (1, 0, dir.clone())]);
-    // The source of what is moved is not told.
+    // The source of a moved mount is not reported.
     let mut mounts: Vec<String> = story::only(&events, "mount")
         .iter()
         .map(|event| format!("{} at {}", event["unmapped"]["text"], event["unmapped"]["path"]["text"]))

@@ -12,7 +12,8 @@ use sentry_tests::{
 use serde_json::{Value, json};
 
 /// As many processes as are no storm by default, once the file is there.
-const FORTY: &str = "until [ -e \"$GO\" ]; do sleep 0.05; done; n=0; while [ $n -lt 40 ]; do sleep 300 & n=$((n+1)); done; wait";
+const FORTY: &str = "until [ -e \"$GO\" ]; do sleep 0.05; done; n=0; while [ $n -lt 40 ]; do sleep 300 & \
+    n=$((n+1)); done; wait";
 const STRICT: &str = "detect: {storm_net_processes: 20, storm_births_per_s: 5}
 agents: [{name: nightly, mode: enforce}]";
 

@@ -279,7 +279,8 @@ fn of_many_containers_the_selected_ones_are_watched_from_their_first_execution_a
     let many = if std::env::var_os("AGENTSENTRY_LONG").is_some() { 1_000 } else { 20 };
     let podman = Podman::new();
     let config = format!(
-        "containers: {{storage: {}}}\nagents: [{{name: boxed, match: [{{container: {{name: 'picked-*'}}}}]}}]",
+        "containers: {{storage: {}}}\nagents: [{{name: boxed, match: [{{container: {{name: \
+        'picked-*'}}}}]}}]",
         podman.store().display()
     );
     let sensor = Setup::default().config(&config).start();

@@ -82,7 +82,8 @@ fn a_long_life_leaks_nothing() {
     let warm = &memory[memory.len() / 3..];
     let (growth, last) = (growth(warm), memory.last().map_or(0.0, |point| point.1));
     println!(
-        "soak: {runs} runs and {} processes in {:?}; resident {last} KiB, {:.2} % of growth after warming up; {after:?}",
+        "soak: {runs} runs and {} processes in {:?}; resident {last} KiB, {:.2} % of growth after warming \
+        up; {after:?}",
         runs * PROCESSES,
         started.elapsed(),
         growth * 100.0,

@@ -16,7 +16,7 @@ use parking_lot::Mutex;
 
 use crate::scratch::Scratch;
 
-/// Passes connections on to `target`, until told to cut them.
+/// Passes connections on to `target`, until it is asked to cut them.
 pub struct Proxy {
     path: PathBuf,
     _scratch: Scratch,

@@ -15,7 +15,7 @@ use crate::{host::Host, paths, step};
 /// The cargo that started us, in the checkout, without colours (its output goes to logs).
 pub(crate) fn workspace(subcommand: &str) -> Command {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    // What cargo tells a program that it runs is about that program; a nested cargo must not
+    // The variables that cargo sets for a program concern that program; a nested cargo must not
     // inherit it.
     for (name, _) in env::vars_os() {
         let text = name.to_string_lossy();

@@ -1,4 +1,4 @@
-//! What a test tells of its measurements: lines `mark: {…}` in a log, perhaps behind other words.
+//! Measurements that a test prints: lines `mark: {…}` in a log, perhaps after other words.
 
 use anyhow::{Context as _, Result};
 use serde_json::Value;

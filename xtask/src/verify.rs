@@ -41,7 +41,7 @@ pub(crate) fn command(mut args: Args) -> Result<ExitCode> {
     for (name, log) in vm::logs_of(&kernels)? {
         let said = step::read_lossy(&log);
         if told(&said, MARK)?.is_empty() {
-            bail!("{name} told nothing of its verifier; see {}", paths::short(&log));
+            bail!("{name} reported nothing about its verifier; see {}", paths::short(&log));
         }
         text.push_str(&said);
     }
@@ -141,7 +141,8 @@ mod tests {
 
     #[test]
     fn what_was_measured_replaces_its_kernel_and_no_other() {
-        let old = "# head\n\n[\"6.1 A\".load_ms]\n\"all\" = 1\n\n[\"6.1 A\".programs]\n\"core/fork\" = 5\n\n[\"6.12 A\".programs]\n\"gone/gone\" = 1\n";
+        let old = "# head\n\n[\"6.1 A\".load_ms]\n\"all\" = 1\n\n[\"6.1 A\".programs]\n\"core/fork\" = \
+            5\n\n[\"6.12 A\".programs]\n\"gone/gone\" = 1\n";
         let found = measured(&format!("noise\n{LINE}\n")).unwrap();
         assert_eq!(
             summary(&found["6.12 A"]),
@@ -150,7 +151,9 @@ mod tests {
         let new = updated(old, found).unwrap();
         assert_eq!(
             new,
-            "# head\n\n[\"6.1 A\".load_ms]\n\"all\" = 1\n\n[\"6.1 A\".programs]\n\"core/fork\" = 5\n\n[\"6.12 A\".load_ms]\n\"all\" = 40\n\"attach\" = 7\n\"core\" = 30\n\n[\"6.12 A\".programs]\n\"core/fork\" = 900\n"
+            "# head\n\n[\"6.1 A\".load_ms]\n\"all\" = 1\n\n[\"6.1 A\".programs]\n\"core/fork\" = \
+            5\n\n[\"6.12 A\".load_ms]\n\"all\" = 40\n\"attach\" = 7\n\"core\" = 30\n\n[\"6.12 \
+            A\".programs]\n\"core/fork\" = 900\n"
         );
         assert_eq!(updated(&new, measured("").unwrap()).unwrap(), new);
     }

@@ -23,9 +23,14 @@ pub(crate) struct Books {
     pub(crate) troubles: Vec<String>,
 }
 
+/// Where the ledger of a sensor is.
+pub(crate) fn ledger_dir(state_dir: &Path) -> PathBuf {
+    state_dir.join("ledger")
+}
+
 /// Opens both; what was changed or corrupt is kept aside, and new ones begin.
 pub(crate) fn open(state_dir: &Path, config: &config::Journal) -> Result<Books, AppError> {
-    let dir = state_dir.join("ledger");
+    let dir = ledger_dir(state_dir);
     let mut ledger = open_or_replace(&dir)?;
     let limits = Limits { spool_bytes: config.spool_bytes, keep_bytes: config.keep_bytes };
     let mut journal = Journal::open(&state_dir.join("journal.db"), limits)?;

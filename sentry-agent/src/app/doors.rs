@@ -17,7 +17,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
 
-use super::recover;
+use super::{books, recover};
 use crate::{
     config::{Asked, Config},
     container::kubelet,
@@ -39,11 +39,11 @@ pub(super) const BOUNDS: Bounds =
 
 type Failed = tonic::transport::Error;
 
-/// What the doors lead to.
+/// What callers reach through the doors.
 pub(super) struct Doors {
-    /// As at the start, for what does not change.
+    /// The configuration at the start, for the parts that do not change.
     pub(super) config: Arc<Config>,
-    /// Where the configuration is asked to be read again.
+    /// Requests to read the configuration again.
     pub(super) asked: mpsc::Sender<Asked>,
     pub(super) registry: Arc<Registry>,
     pub(super) status: Arc<StatusBoard>,
@@ -72,6 +72,7 @@ impl Doors {
             reload: asked,
             status: Arc::clone(&status),
             runtime_dir: config.sensor.runtime_dir().to_owned(),
+            ledger_dir: books::ledger_dir(&config.sensor.state_dir),
             reports: Arc::new(Semaphore::new(service::REPORTS_AT_ONCE)),
             stopping: serving.clone(),
         };

@@ -1,5 +1,5 @@
-//! What one sensor life leaves to the next: the runs as they were last told, and taking them up
-//! again.
+//! What one sensor life leaves to the next: the runs as last reported to the journal, and how the
+//! next life takes them up.
 
 use std::{collections::HashSet, path::Path, sync::Arc, time::Duration};
 
@@ -17,11 +17,11 @@ use crate::{
     runs::{Registry, Run, RunError},
 };
 
-/// Time between two tellings of a run whose counters change. What a sensor that is killed has
-/// counted since is unknown to the next one.
+/// Time between two reports of a run whose counters change. If the sensor is killed, the next one
+/// does not know what was counted since the last report.
 const TELL_EVERY: Duration = Duration::from_secs(10);
 
-/// Tells the journal of every run that has changed, again and again.
+/// Reports every changed run to the journal, again and again.
 pub(super) async fn keep_telling(registry: Arc<Registry>, journal: JournalHandle) {
     loop {
         tokio::time::sleep(TELL_EVERY).await;
@@ -29,7 +29,7 @@ pub(super) async fn keep_telling(registry: Arc<Registry>, journal: JournalHandle
     }
 }
 
-/// Tells the journal of every live run that has changed since it was last reported.
+/// Reports every live run to the journal that has changed since its last report.
 pub(crate) async fn tell(registry: &Arc<Registry>, journal: &JournalHandle) {
     let (registry, journal) = (Arc::clone(registry), journal.clone());
     // On a thread that may wait for room: a run must not be lost in a flood of its own events.
@@ -43,7 +43,7 @@ pub(crate) async fn tell(registry: &Arc<Registry>, journal: &JournalHandle) {
         }
     });
     if let Err(error) = telling.await {
-        tracing::error!(%error, "cannot tell of the runs");
+        tracing::error!(%error, "cannot report the runs to the journal");
     }
 }
 
@@ -73,14 +73,15 @@ pub(super) fn leave_frozen(registry: &Registry) {
         [] => return,
         [run] => format!("run {run} stays frozen; start the sensor, then `sentry thaw {run}` lets it go on"),
         runs => format!(
-            "{} runs stay frozen; start the sensor, then `sentry thaw RUN` lets one go on, `sentry agents` lists them",
+            "{} runs stay frozen; start the sensor, then `sentry thaw RUN` lets one go on, `sentry agents` \
+            lists them",
             runs.len()
         ),
     };
     notify::status(&status);
 }
 
-/// What there is to take up from, and where it goes.
+/// The sources of the recovery, and its targets.
 pub(crate) struct Life<'a> {
     pub(crate) registry: &'a Arc<Registry>,
     pub(crate) journal: &'a JournalHandle,
@@ -139,9 +140,13 @@ impl Life<'_> {
         Ok(troubles)
     }
 
-    /// Nobody is left in it: its end is written.
+    /// The run has no members left: writes its end.
     fn over(&self, run: v1::Run, error: &RunError, in_ledger_too: bool) {
-        tracing::info!(run.id = run.id, reason = %error_chain(error), "run of an earlier sensor life is over");
+        tracing::info!(
+            run.id = run.id,
+            reason = %error_chain(error),
+            "run of an earlier sensor life is over"
+        );
         let run = v1::Run {
             state: v1::RunState::Ended.into(),
             ended_unix_ns: Some(self.registry.clock().unix_ns()),
@@ -160,7 +165,7 @@ impl Life<'_> {
     /// journal a moment later.
     async fn only_in_the_ledger(&self, begun: v1::Run, in_this_one: bool) -> Result<(), JournalError> {
         if let Some(ended) = self.journal.run(begun.id.clone()).await? {
-            // Its end came into one of the two only.
+            // Its end reached only one of journal and ledger.
             self.ledger.note(Note::RunEnded(ended));
             return Ok(());
         }
@@ -192,7 +197,7 @@ impl Life<'_> {
                 self.tell(Kind::Finding(v1::Finding::from(&alarm)));
                 Some(trouble)
             }
-            // Its last process ended in this moment.
+            // Its last process has just ended.
             Err(RunError::Deserted { .. }) => None,
             Err(error) => {
                 let why = error_chain(&error);

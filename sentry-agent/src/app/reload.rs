@@ -21,7 +21,7 @@ use crate::{
 /// What is read again, and who has to know.
 pub(super) struct Reload {
     pub(super) holder: Holder,
-    /// As at the start: they win over the file.
+    /// The flags of the start: they take precedence over the file.
     pub(super) flags: Flags,
     pub(super) registry: Arc<Registry>,
     pub(super) status: Arc<StatusBoard>,

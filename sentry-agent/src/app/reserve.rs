@@ -22,7 +22,11 @@ impl Reserve {
     pub(super) fn make(state_dir: &Path) -> Self {
         let path = state_dir.join("reserve");
         if let Err(error) = fill(&path) {
-            tracing::warn!(%error, path = %path.display(), "no room on the disk is kept for the end of the sensor");
+            tracing::warn!(
+                %error,
+                path = %path.display(),
+                "no room on the disk is kept for the end of the sensor"
+            );
             drop(fs::remove_file(&path));
         }
         Self(path)

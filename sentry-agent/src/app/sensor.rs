@@ -108,7 +108,7 @@ async fn ask_for_time() {
 }
 
 struct App {
-    /// As at the start, for what does not change.
+    /// The configuration at the start, for the parts that do not change.
     config: Arc<Config>,
     registry: Arc<Registry>,
     status: Arc<StatusBoard>,
@@ -250,7 +250,10 @@ impl App {
         // The next sensor life goes on from these counters.
         recover::tell(&registry, &journal_handle).await;
         if let Err(error) = journal_handle.flush().await {
-            tracing::error!(error = %sentry_service::error_chain(&error), "the last state of the runs is not written");
+            tracing::error!(
+                error = %sentry_service::error_chain(&error),
+                "the last state of the runs is not written"
+            );
         }
         let sent = outlets.drain(export::BOUNDS, || ()).await;
         journal.close().await?;

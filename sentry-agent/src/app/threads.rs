@@ -100,7 +100,7 @@ impl Work {
         threads.start(watchdog::ANALYSE, cancel(&sources), move |stats| {
             analyse::run(&for_analyse, enricher, &to, stats);
         })?;
-        // Before anybody is answered: what is made from then on is selected.
+        // Before any caller is answered, so that cgroups made from then on are selected.
         registry.select(&current.get().selection)?;
         let selecting = Arc::new(Selecting::default());
         let select = Select {

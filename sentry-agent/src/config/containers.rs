@@ -51,8 +51,8 @@ pub(super) fn containers(
         (true, None) => {
             return refused(
                 at,
-                "https needs `ca`: the kubelet's certificate is from nobody that every host knows; its own is \
-                 usually /var/lib/kubelet/pki/kubelet.crt",
+                "https needs `ca`: the kubelet's certificate is from nobody that every host knows; its own \
+                is usually /var/lib/kubelet/pki/kubelet.crt",
             );
         }
         // Certificates of kubelets are for the node's name.

@@ -116,7 +116,8 @@ const TABLE: &[Row] = &[
            user: agentsentry-collector                # who may listen there, beside root\n\
          or, each with its own way to prove who is who:\n  \
            endpoint: https://collector.example:4319\n  \
-           tls: {ca: /etc/agentsentry/ca.pem, cert: /etc/agentsentry/sensor.pem, key: /etc/agentsentry/sensor.key}\n\
+           tls: {ca: /etc/agentsentry/ca.pem, cert: /etc/agentsentry/sensor.pem, key: \
+           /etc/agentsentry/sensor.key}\n\
          or:\n  \
            endpoint: http://127.0.0.1:4319\n  \
            key_file: /etc/agentsentry/feed.key        # the collector has the same\n  \

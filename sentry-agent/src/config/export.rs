@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::scalar::{AbsolutePath, StoreBytes, mib};
 
-/// Where items go beside the collector.
+/// Targets of items other than the collector.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Export {
@@ -32,7 +32,8 @@ const FILES_KEPT: u8 = 5;
 keys! {
     pub(super) struct FileKeys {
         [needed path: AbsolutePath,
-            || "where events and findings are written as [lines of OCSF](#a-file-of-ocsf-lines), beside the collector"
+            || "where events and findings are written as [lines of OCSF](#a-file-of-ocsf-lines), beside the \
+                collector"
                 .into()]
         max_bytes: Option<StoreBytes>,
             || mib(FILE_BYTES),
@@ -54,7 +55,7 @@ impl From<FileKeys> for FileSink {
     }
 }
 
-/// As it stands in the example.
+/// The text of the example.
 pub(super) fn example() -> String {
     let max_bytes = mib(FILE_BYTES);
     format!(

@@ -34,17 +34,19 @@ keys! {
             || "thresholds".into();
         containers: ContainersFile,
             || "none".into(),
-            || "[below](#what-names-containers): `docker`, `containerd`, `storage`, `node`, `kubelet`, `ca`, `token_file`"
+            || "[below](#what-names-containers): `docker`, `containerd`, `storage`, `node`, `kubelet`, `ca`, \
+                `token_file`"
                 .into();
         agents: Vec<AgentFile>,
             || "none".into(),
-            || "`name` (1 to 128 bytes, no control characters, not like a run id), `mode: observe\\|enforce`, `limits` in place of those of `detect`, and \
+            || "`name` (1 to 128 bytes, no control characters, not like a run id), `mode: \
+                observe\\|enforce`, `limits` in place of those of `detect`, and \
                 [`match`](#which-cgroups-are-agents)".into();
         pods: PodsFile, String::new, String::new;
         discover: Option<DiscoverFile>,
             || "`report`".into(),
-            || "known agents that nobody selected: listed by `sentry agents`; `tag` watches the cgroups they are in; \
-                `off` does not look".into();
+            || "known agents that nobody selected: listed by `sentry agents`; `tag` watches the cgroups they \
+                are in; `off` does not look".into();
     }
 }
 
@@ -60,10 +62,10 @@ keys! {
             || format!("letters, digits, `.`, `_`, `-`; at most {}", identifier::MAX_BYTES);
         state_dir: Option<AbsolutePath>,
             || format!("`{}`", defaults::STATE_DIR),
-            || "ledger, journal, keys; made with mode 0700, files 0600. Refused where it, a directory above it or a file in \
-                it belongs to another user than root or the sensor's, or others can write to it, or a file is a link; files \
-                that others can only read are closed to them. While the sensor runs, `reserve` keeps 1 MiB of the disk for \
-                what has to be written at its end".into();
+            || "ledger, journal, keys; made with mode 0700, files 0600. Refused where it, a directory above \
+                it or a file in it belongs to another user than root or the sensor's, or others can write to \
+                it, or a file is a link; files that others can only read are closed to them. While the \
+                sensor runs, `reserve` keeps 1 MiB of the disk for what has to be written at its end".into();
         socket: Option<AbsolutePath>,
             || format!("`{}`", defaults::SOCKET),
             || "where the commands reach the sensor".into();
@@ -78,12 +80,12 @@ keys! {
     pub(super) struct JournalFile {
         spool_bytes: Option<StoreBytes>,
             || mib(defaults::SPOOL_BYTES),
-            || "items that wait for the collector, or all without one; what does not fit becomes a Gap, first of the run \
-                that has most, while that is more than an eighth, then the oldest".into();
+            || "items that wait for the collector, or all without one; what does not fit becomes a Gap, \
+                first of the run that has most, while that is more than an eighth, then the oldest".into();
         keep_bytes: Option<StoreBytes>,
             || mib(defaults::KEEP_BYTES),
-            || "history for `events`, `findings`, `report`; the oldest goes first, of a run that has more than an eighth \
-                before all others".into();
+            || "history for `events`, `findings`, `report`; the oldest goes first, of a run that has more \
+                than an eighth before all others".into();
     }
 }
 
@@ -104,7 +106,8 @@ keys! {
     pub(super) struct EvidenceFile {
         hash_executed: Option<bool>,
             || format!("`{}`", defaults::HASH_EXECUTED),
-            || "SHA-256 of the files that a run executes, in its report: [below](#digests-of-executed-files)".into();
+            || "SHA-256 of the files that a run executes, in its report: \
+                [below](#digests-of-executed-files)".into();
     }
 }
 

@@ -60,7 +60,7 @@ pub struct Config {
     pub rings: Rings,
     pub evidence: Evidence,
     pub collector: Collector,
-    /// Where events and findings are written beside that.
+    /// Files that events and findings are written to as well.
     pub export: Export,
     pub containers: Containers,
     /// What can change while the sensor runs.

@@ -130,14 +130,14 @@ fn flags_win_over_the_file() {
     let wrong = Flags { sensor_id: Some("node 1".into()), ..Flags::default() };
     assert_eq!(
         parse_with("version: 1\n", &wrong).unwrap_err(),
-        "invalid value \"node 1\" for --sensor-id: \"node 1\" is not a name: use letters, digits, `.`, `_` and `-`, \
-         a letter or digit first, at most 128"
+        "invalid value \"node 1\" for --sensor-id: \"node 1\" is not a name: use letters, digits, `.`, `_` \
+        and `-`, a letter or digit first, at most 128"
     );
     let wrong = Flags { collector: Some("tcp://x:1".into()), ..Flags::default() };
     assert_eq!(
         parse_with("version: 1\n", &wrong).unwrap_err(),
-        "invalid value \"tcp://x:1\" for --collector: \"tcp://x:1\" is not an endpoint: its scheme is not known; write \
-         http://HOST:PORT, https://HOST:PORT or unix:/PATH"
+        "invalid value \"tcp://x:1\" for --collector: \"tcp://x:1\" is not an endpoint: its scheme is not \
+        known; write http://HOST:PORT, https://HOST:PORT or unix:/PATH"
     );
 }
 
@@ -152,7 +152,8 @@ fn errors_say_where_and_what() {
         ("version: 1\nsensor:\n  idd: x\n", "3:3: unknown field `idd`; did you mean `id`?"),
         (
             "version: 1\nsensor:\n  id: 'a b'\n",
-            "3:7: \"a b\" is not a name: use letters, digits, `.`, `_` and `-`, a letter or digit first, at most 128",
+            "3:7: \"a b\" is not a name: use letters, digits, `.`, `_` and `-`, a letter or digit first, at \
+            most 128",
         ),
         (
             "version: 1\nsensor:\n  socket: run/x.sock\n",
@@ -174,7 +175,8 @@ fn errors_say_where_and_what() {
         ("version: 1\ncollector: off\n", "2:12: \"off\" is neither `disabled` nor a map with `endpoint`"),
         (
             "version: 1\ncollector:\n  endpoint: http://c.example:1\n",
-            "3:13: c.example is another host and http is not protected; use https with `tls`, or set `collector.allow_plaintext_remote: true` if the network itself is protected",
+            "3:13: c.example is another host and http is not protected; use https with `tls`, or set \
+            `collector.allow_plaintext_remote: true` if the network itself is protected",
         ),
         (
             "version: 1\ncollector:\n  endpoint: https://c.example:1\n",
@@ -308,12 +310,13 @@ fn a_selector_that_cannot_hold_is_refused_in_words() {
         ),
         (
             "{executable: /usr/bin/*}",
-            "9: the last component of `/usr/bin/*` has a wildcard; write the program's name, since that is what the \
-             kernel compares",
+            "9: the last component of `/usr/bin/*` has a wildcard; write the program's name, since that is \
+            what the kernel compares",
         ),
         (
             "{executable: {digest: 'sha256:00'}}",
-            "31: \"sha256:00\" is not a digest; write sha256: and 64 hexadecimal digits, as sha256sum prints them",
+            "31: \"sha256:00\" is not a digest; write sha256: and 64 hexadecimal digits, as sha256sum prints \
+            them",
         ),
         (
             "{executable: {}}",

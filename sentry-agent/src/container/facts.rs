@@ -46,7 +46,7 @@ pub struct Facts {
     pub pod: Option<Pod>,
     /// The cluster's name for this host.
     pub node: Option<String>,
-    /// It only holds the namespaces of its pod.
+    /// A sandbox container: it only holds the namespaces of its pod.
     pub is_sandbox: bool,
     /// What runs the container for the engine: `runc`, `crun`, `runsc`, `kata`.
     pub runtime: Option<String>,

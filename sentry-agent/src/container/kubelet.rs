@@ -86,7 +86,8 @@ pub enum KubeletError {
     #[error("the kubelet's answer cannot be read")]
     Body(#[source] Box<dyn std::error::Error + Send + Sync>),
     #[error(
-        "the kubelet answers {0}: 401 and 403 ask for a token that may get nodes/pods (before Kubernetes 1.33: nodes/proxy)"
+        "the kubelet answers {0}: 401 and 403 ask for a token that may get nodes/pods (before Kubernetes \
+        1.33: nodes/proxy)"
     )]
     Status(StatusCode),
     #[error("the kubelet's answer is not a list of pods")]

@@ -35,7 +35,7 @@ fn by_files(place: &Place, roots: &Roots) -> Facts {
             }
             facts
         }
-        // Where no engine's directory is, no file will come.
+        // Without an engine's directory there will be no file.
         Ok(false) => Facts { complete: !roots.are_there(), ..by_path },
         Err(error) => {
             roots.complain(id, &error);

@@ -50,7 +50,7 @@ pub fn callers(listener: UnixListener) -> impl Stream<Item = io::Result<Caller>>
 
 impl Caller {
     fn admit(stream: UnixStream, open: &Shared) -> Option<Self> {
-        // Whoever cannot be told apart counts as one user.
+        // Callers that cannot be distinguished count as one user.
         let uid = stream.peer_cred().map_or(u32::MAX, |credentials| credentials.uid());
         if uid == 0 {
             return Some(Self { stream, counted: None });

@@ -14,10 +14,10 @@ use crate::{
 /// Bytes of one page, but for its last run.
 const PAGE_BYTES: usize = 1 << 20;
 
-/// Where a page begins; to callers a text without meaning.
+/// The beginning of a page; opaque to callers.
 #[derive(Debug, PartialEq)]
 pub(super) enum PageToken {
-    /// Behind the live run that began then and has this id.
+    /// After the live run with this beginning and id.
     Live((u64, String)),
     Kept(RunsCursor),
 }

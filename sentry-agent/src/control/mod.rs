@@ -10,6 +10,8 @@ pub mod peer;
 
 pub mod pump;
 
+mod proof;
+
 pub mod report;
 
 pub mod service;

@@ -1,4 +1,4 @@
-//! Who is calling, by the kernel's word (`SO_PEERCRED`).
+//! The caller, as the kernel reports it (`SO_PEERCRED`).
 
 use tonic::{Request, Status, transport::server::UdsConnectInfo};
 
@@ -28,7 +28,8 @@ pub fn identify<T>(request: &Request<T>, registry: &Registry) -> Result<Peer, St
     if let Some(run) = registry.of_process(pid) {
         tracing::warn!(run.id = %run.id, pid, "a member of a run tried to use the control socket");
         return Err(Status::permission_denied(format!(
-            "process {pid} belongs to run {} (agent {}): an agent may not control its own sensor; call from outside of the run",
+            "process {pid} belongs to run {} (agent {}): an agent may not control its own sensor; call from \
+            outside of the run",
             run.id, run.agent.name
         )));
     }

@@ -44,13 +44,15 @@ impl Gather {
     pub fn report(self, run: v1::Run, mut limits: Vec<String>) -> v1::Report {
         if self.left_out > 0 {
             limits.push(format!(
-                "{} older findings and outcomes are not in this report; `sentry findings --limit 0 --run {}` lists findings",
+                "{} older findings and outcomes are not in this report; `sentry findings --limit 0 --run {}` \
+                lists findings",
                 self.left_out, run.id
             ));
         }
         if let Some(container) = run.container.as_ref().filter(|container| !container.sandboxed.is_empty()) {
             limits.push(format!(
-                "the container runs in a sandbox ({}) with a kernel of its own: what happens inside is not seen",
+                "the container runs in a sandbox ({}) with a kernel of its own: what happens inside is not \
+                seen",
                 container.sandboxed
             ));
         }

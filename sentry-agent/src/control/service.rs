@@ -8,8 +8,8 @@ use sentry_detect::{
 };
 use sentry_proto::v1::{self, control_server::Control};
 use sentry_service::error_chain;
-use sentry_story::Search;
-use sentry_view::KeyChange;
+use sentry_story::{Search, question};
+use sentry_view::{Exported, KeyChange};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
@@ -18,6 +18,7 @@ use tonic::{Request, Response, Status};
 use super::{
     listing::PageToken,
     peer::{Peer, identify},
+    proof,
     refusal::{blocking, stopping},
     report::Gather,
 };
@@ -42,7 +43,10 @@ const LINGER: Duration = Duration::from_secs(2);
 const SETTLE: Duration = Duration::from_secs(30);
 /// Items of one answer that wait for a slow reader; each has at most 1 MiB.
 const STREAM_QUEUE: usize = 16;
-/// Reports that are made at one time: each may read all that a run has done.
+/// Messages of the ledger that wait for a slow reader; each has at most 1.3 MiB.
+const PARTS_QUEUE: usize = 2;
+/// Reports that are made, and archives that are noted, at one time: a report may read all that a
+/// run has done.
 pub const REPORTS_AT_ONCE: usize = 2;
 
 /// The service; cheap to clone.
@@ -51,11 +55,12 @@ pub struct ControlService {
     pub registry: Arc<Registry>,
     pub journal: JournalHandle,
     pub cases: mpsc::Sender<Case>,
-    /// Where the configuration is asked to be read again.
+    /// Requests to read the configuration again.
     pub reload: mpsc::Sender<Asked>,
     pub status: Arc<StatusBoard>,
     /// For the files of a canary.
     pub runtime_dir: PathBuf,
+    pub ledger_dir: PathBuf,
     pub reports: Arc<Semaphore>,
     /// Cancelled when the sensor begins to stop.
     pub stopping: CancellationToken,
@@ -103,13 +108,14 @@ impl Control for ControlService {
             let mut ended = run.wait_end(LINGER).await;
             let mut count = self.registry.members(&run).len();
             if !ended && count == 0 {
-                // Nobody is left, but its records are still coming in.
+                // No member is left, but records are still coming in.
                 ended = run.wait_end(SETTLE).await;
                 count = self.registry.members(&run).len();
             }
             if !ended {
                 left_over.push(format!(
-                    "{count} processes of the run outlived its command and are still watched; `sentry kill {id}` ends them"
+                    "{count} processes of the run outlived its command and are still watched; `sentry kill \
+                    {id}` ends them"
                 ));
             }
         }
@@ -171,11 +177,11 @@ impl Control for ControlService {
             None => None,
         };
         // To look for nothing in particular must not cost a look at everything.
-        let search = request.search.as_ref().filter(|search| **search != v1::Search::default());
-        let search = search.map(Search::new).transpose();
+        let asked = request.search.as_ref().filter(|search| **search != v1::Search::default());
+        let search = asked.map(Search::new).transpose();
         let search = search.map_err(|error| Status::invalid_argument(error_chain(&error)))?;
         let kinds = request.kinds().collect();
-        let filter = Filter { run, agent: request.agent, kinds };
+        let filter = Filter { run, agent: request.agent, kinds, question: asked.map(question) };
         let (sender, receiver) = mpsc::channel(STREAM_QUEUE);
         let stopping = self.stopping.clone();
         let pump = super::pump::Pump { journal: self.journal.clone(), filter, search, sender, stopping };
@@ -226,6 +232,45 @@ impl Control for ControlService {
         Ok(Response::new(reply))
     }
 
+    type LedgerStream = ReceiverStream<Result<v1::LedgerPart, Status>>;
+
+    async fn ledger(
+        &self,
+        request: Request<v1::LedgerRequest>,
+    ) -> Result<Response<Self::LedgerStream>, Status> {
+        identify(&request, &self.registry)?;
+        let begins = proof::begins(request.into_inner())?;
+        let (sender, receiver) = mpsc::channel(PARTS_QUEUE);
+        self.status.spawn(proof::serve(self.ledger_dir.clone(), begins, sender, self.stopping.clone()));
+        Ok(Response::new(ReceiverStream::new(receiver)))
+    }
+
+    async fn note_export(
+        &self,
+        request: Request<v1::NoteExportRequest>,
+    ) -> Result<Response<v1::NoteExportReply>, Status> {
+        let peer = identify(&request, &self.registry)?;
+        let v1::NoteExportRequest { run, manifest_sha256 } = request.into_inner();
+        let manifest_sha256 = proof::sha256(manifest_sha256)?;
+        let run = self.resolve(&run).await?.id;
+        let exported = Exported { run, origin: format!("user:{}", peer.uid), manifest_sha256 };
+        let turn = Arc::clone(&self.reports).acquire_owned().await.map_err(|_closed| stopping())?;
+        let (service, (told, answer)) = (self.clone(), oneshot::channel());
+        // To the end, also when the caller goes away: an act must not wait behind as many entries
+        // as somebody cares to ask for.
+        self.status.spawn(async move {
+            let durable = service.note_exported(exported).await;
+            drop(turn);
+            let _gone = told.send(durable);
+        });
+        if answer.await.map_err(|_closed| stopping())?? {
+            return Ok(Response::new(v1::NoteExportReply {}));
+        }
+        Err(Status::aborted(
+            "the ledger's disk has not taken the entry yet; see `sentry health`, then try again",
+        ))
+    }
+
     async fn status(&self, request: Request<v1::StatusRequest>) -> Result<Response<v1::StatusReply>, Status> {
         identify(&request, &self.registry)?;
         if request.get_ref().canary {
@@ -239,6 +284,13 @@ impl ControlService {
     async fn note_start(&self, run: &Arc<Run>) -> Result<(), Status> {
         let (noted, done) = oneshot::channel();
         self.send(Case::Started { run: Arc::clone(run), noted }).await?;
+        done.await.map_err(|_closed| stopping())
+    }
+
+    /// Whether the ledger's disk has taken the entry.
+    async fn note_exported(&self, exported: Exported) -> Result<bool, Status> {
+        let (noted, done) = oneshot::channel();
+        self.send(Case::Exported { exported, noted }).await?;
         done.await.map_err(|_closed| stopping())
     }
 
@@ -266,11 +318,11 @@ impl ControlService {
         if let Some(run) = self.registry.live().into_iter().find(|run| run.id.0 == target) {
             return Ok(run.wire());
         }
-        // One that ends in between is found here.
+        // A run that ends in between is found here.
         if let Some(run) = self.journal.run(target.to_owned()).await? {
             return Ok(run);
         }
-        // One that has just ended is in the journal's queue.
+        // A run that has just ended is in the journal's queue.
         if uuid::Uuid::try_parse(target).is_ok()
             && self.journal.flush().await.is_ok()
             && let Some(run) = self.journal.run(target.to_owned()).await?

@@ -13,7 +13,10 @@ use tokio::net::{UnixListener, UnixStream};
 /// Why there is no control socket.
 #[derive(Debug, thiserror::Error)]
 pub enum SocketError {
-    #[error("another sensor is listening on {path}; stop it, or give --socket another path", path = path.display())]
+    #[error(
+        "another sensor is listening on {path}; stop it, or give --socket another path",
+        path = path.display()
+    )]
     Taken { path: PathBuf },
     #[error("cannot {what} {path}", path = path.display())]
     Io {

@@ -30,8 +30,8 @@ pub(super) struct Reader {
     read: u64,
 }
 
-/// The generation, as the kernel told it, tells apart two files that had the same inode one after
-/// the other.
+/// The generation, as the kernel reported it, distinguishes two files that had the same inode one
+/// after the other.
 type Key = (Version, u32);
 
 impl Default for Reader {

@@ -17,7 +17,7 @@ pub(super) struct Version {
     pub(super) changed_unix_ns: i128,
 }
 
-/// What a file system tells of changes.
+/// What a file system shows of changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Storage {
     /// Every change is stamped.

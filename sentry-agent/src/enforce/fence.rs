@@ -1,4 +1,4 @@
-//! What the enforcer never touches, whoever asks.
+//! Processes and groups that the enforcer never touches, whoever asks.
 
 use sentry_kernel::{cgroup::CgroupError, kernel::HeldProcess};
 use sentry_service::error_chain;

@@ -121,6 +121,10 @@ impl Enforcer {
 
 fn stop(held: &dyn HeldProcess) {
     if let Err(error) = held.signal(Signal::Stop) {
-        tracing::warn!(process.id = held.key().tgid, %error, "member outside of the cgroup could not be stopped");
+        tracing::warn!(
+            process.id = held.key().tgid,
+            %error,
+            "member outside of the cgroup could not be stopped"
+        );
     }
 }

@@ -94,7 +94,7 @@ impl Enforcer {
     }
 }
 
-/// Who was killed, by number inside the cgroup and by key outside.
+/// The killed processes: by number inside of the cgroup, by key outside.
 struct Reached {
     inside: BTreeSet<u32>,
     outside: BTreeSet<ProcessKey>,

@@ -128,7 +128,12 @@ impl Enforcer {
     pub fn stopped(&self, run: &RunId) -> Vec<ProcessKey> {
         let mut stopped = self.stopped_of(run);
         if stopped.len() > STOPPED {
-            tracing::warn!(run.id = %run, members = stopped.len(), most = STOPPED, "not all stopped members can be written down");
+            tracing::warn!(
+                run.id = %run,
+                members = stopped.len(),
+                most = STOPPED,
+                "not all stopped members can be written down"
+            );
             stopped.truncate(STOPPED);
         }
         stopped

@@ -1,5 +1,7 @@
 //! One record → one event.
 
+use std::sync::Arc;
+
 use sentry_common::{
     abi::{RecordHeader, ring},
     record::{
@@ -22,7 +24,7 @@ use sentry_kernel::{
 use super::{
     act,
     object::{endpoint, file_key, named_file, no_path},
-    process_table::{ProcessTable, unknown},
+    process_table::ProcessTable,
     seed,
 };
 
@@ -32,12 +34,12 @@ pub struct Enricher {
     clock: Clock,
 }
 
-/// The run that a record belongs to.
+/// The run that records belong to, as their events share it.
 pub struct Owner<'a> {
-    pub run: &'a RunId,
+    pub run: Arc<RunId>,
     /// Prefix of event ids: the run, and its life where a restarted sensor adopted it again.
     pub event_prefix: &'a str,
-    pub agent: &'a AgentIdentity,
+    pub agent: Arc<AgentIdentity>,
 }
 
 impl Enricher {
@@ -47,7 +49,7 @@ impl Enricher {
     }
 
     /// One event per record.
-    pub fn event(&mut self, header: &RecordHeader, record: &Record, owner: &Owner<'_>) -> Event {
+    pub fn event(&mut self, header: &RecordHeader, record: &Record<'_>, owner: &Owner<'_>) -> Event {
         let actor = ProcessKey { tgid: header.tgid, start_boot_ns: header.start_boot_ns };
         let kind = self.kind(actor, record);
         let ring = if header.ring as usize == ring::CRITICAL { Ring::Critical } else { Ring::Bulk };
@@ -55,19 +57,18 @@ impl Enricher {
             Ring::Critical => 'c',
             Ring::Bulk => 'b',
         };
-        let mut process = match record {
-            // No member: its end is not told, so that it would stay in the table.
-            Record::StartedOutside(exec) => process(actor, exec),
-            _ => self.processes.get(actor).unwrap_or_else(|| unknown(actor)),
+        let process = match record {
+            // Not a member: its end is not reported, so it would stay in the table for ever.
+            Record::StartedOutside(exec) => Arc::new(Process { tid: header.tid, ..process(actor, exec) }),
+            _ => self.processes.shown(actor, header.tid),
         };
-        process.tid = header.tid;
         if let Record::Exit(_) = record {
             self.processes.end(actor);
         }
         Event {
             id: format!("{}-{letter}-{}", owner.event_prefix, header.sequence),
-            run: owner.run.clone(),
-            agent: owner.agent.clone(),
+            run: Arc::clone(&owner.run),
+            agent: Arc::clone(&owner.agent),
             ring,
             sequence: header.sequence,
             time_unix_ns: self.clock.unix_ns_of(header.time_boot_ns),
@@ -77,7 +78,7 @@ impl Enricher {
     }
 
     #[expect(clippy::too_many_lines, reason = "a table: a row for each kind")]
-    fn kind(&mut self, actor: ProcessKey, record: &Record) -> EventKind {
+    fn kind(&mut self, actor: ProcessKey, record: &Record<'_>) -> EventKind {
         match record {
             Record::Fork(fork) => {
                 let child = ProcessKey { tgid: fork.child_tgid, start_boot_ns: fork.child_start_boot_ns };
@@ -160,8 +161,7 @@ impl Enricher {
     fn describe_peer(&mut self, kind: &mut EventKind) {
         if let EventKind::Unix { service: Some(_), peer: Some(peer), peer_executable, .. } = kind {
             self.know(*peer);
-            let process = self.processes.get(*peer);
-            *peer_executable = process.and_then(|process| process.executable).map(|file| file.path.text);
+            *peer_executable = self.processes.executable(*peer).map(|file| file.path.text.clone());
         }
     }
 
@@ -263,18 +263,20 @@ mod tests {
         // No process has this id.
         const TGID: u32 = u32::MAX;
         let mut enricher = Enricher::new(ProcessTable::new(NonZeroUsize::new(2).unwrap()), Clock::real());
-        let (run, agent) = (RunId("run".into()), AgentIdentity { id: "agent".into(), name: "agent".into() });
-        let owner = Owner { run: &run, event_prefix: "run", agent: &agent };
+        let agent = AgentIdentity { id: "agent".into(), name: "agent".into() };
+        let owner = Owner { run: RunId("run".into()).into(), event_prefix: "run", agent: agent.into() };
         let by = |start_boot_ns| RecordHeader { tgid: TGID, start_boot_ns, ..RecordHeader::new_zeroed() };
-        let exit = Record::Exit(Box::new(ExitRecord::new_zeroed()));
-        let fork = |child_start_boot_ns| {
-            let fork = ForkRecord { child_tgid: TGID, child_start_boot_ns, ..ForkRecord::new_zeroed() };
-            Record::Fork(Box::new(fork))
+        let ended = ExitRecord::new_zeroed();
+        let exit = Record::Exit(&ended);
+        let fork = |child_start_boot_ns| ForkRecord {
+            child_tgid: TGID,
+            child_start_boot_ns,
+            ..ForkRecord::new_zeroed()
         };
         // The parent is known, too: it has one of the two places.
-        enricher.event(&by(0), &fork(1), &owner);
+        enricher.event(&by(0), &Record::Fork(&fork(1)), &owner);
         for child in 2..=4 {
-            enricher.event(&by(1), &fork(child), &owner);
+            enricher.event(&by(1), &Record::Fork(&fork(child)), &owner);
             enricher.event(&by(child), &exit, &owner);
         }
         let parents = [2, 3, 4].map(|start| enricher.event(&by(start), &exit, &owner).process.parent);

@@ -1,6 +1,10 @@
 //! What is known of the processes of all runs.
 
-use std::{num::NonZeroUsize, sync::Arc};
+use std::{
+    num::NonZeroUsize,
+    ptr,
+    sync::{Arc, Weak},
+};
 
 use lru::LruCache;
 use sentry_detect::{
@@ -17,12 +21,16 @@ const ENDED: NonZeroUsize = NonZeroUsize::new(8_192).unwrap();
 /// Bytes of paths and arguments remembered; beyond it the process not heard of for longest goes,
 /// too.
 const TEXT_BYTES: usize = 64 << 20;
+/// Threads whose process is kept as events show it, so that many events of one share it.
+const SHOWN: NonZeroUsize = NonZeroUsize::new(1_024).unwrap();
 
 /// Process key → description, least recently used first out, those that have ended before the
 /// others.
 pub struct ProcessTable {
     processes: LruCache<ProcessKey, Known>,
     ended: LruCache<ProcessKey, Known>,
+    /// By process and thread.
+    shown: LruCache<(ProcessKey, u32), Shown>,
     text_bytes: usize,
     most_text_bytes: usize,
 }
@@ -32,6 +40,13 @@ struct Known {
     parent: Option<ProcessKey>,
     pre_existing: bool,
     image: Arc<Image>,
+}
+
+/// A process as events show it, and what that was made of.
+struct Shown {
+    /// The last that holds the image takes its text along.
+    image: Weak<Image>,
+    process: Arc<Process>,
 }
 
 #[derive(Default)]
@@ -50,27 +65,34 @@ impl ProcessTable {
         Self {
             processes: LruCache::new(capacity),
             ended: LruCache::new(capacity.min(ENDED)),
+            shown: LruCache::new(SHOWN),
             text_bytes: 0,
             most_text_bytes: TEXT_BYTES,
         }
     }
 
-    /// The process, if known.
-    pub fn get(&mut self, key: ProcessKey) -> Option<Process> {
-        let Known { parent, pre_existing, image } = self.known(key)?;
-        let Image { executable, argv, cwd, uid, gid, euid } = &**image;
-        Some(Process {
-            key,
-            tid: key.tgid,
-            parent: *parent,
-            executable: executable.clone(),
-            argv: argv.clone(),
-            cwd: cwd.clone(),
-            uid: *uid,
-            gid: *gid,
-            euid: *euid,
-            pre_existing: *pre_existing,
-        })
+    /// The process as an event of one of its threads shows it; one that is not known has its key
+    /// alone. Events share it until it becomes another program.
+    pub fn shown(&mut self, key: ProcessKey, tid: u32) -> Arc<Process> {
+        let Some(Known { parent, pre_existing, image }) = self.known(key) else {
+            return Arc::new(Process { tid, ..unknown(key) });
+        };
+        let (parent, pre_existing, image) = (*parent, *pre_existing, Arc::clone(image));
+        if let Some(shown) = self.shown.get(&(key, tid))
+            && ptr::eq(shown.image.as_ptr(), Arc::as_ptr(&image))
+            && (shown.process.parent, shown.process.pre_existing) == (parent, pre_existing)
+        {
+            return Arc::clone(&shown.process);
+        }
+        let process = Arc::new(image.process(key, tid, parent, pre_existing));
+        let image = Arc::downgrade(&image);
+        self.shown.put((key, tid), Shown { image, process: Arc::clone(&process) });
+        process
+    }
+
+    /// What it executes, if known.
+    pub fn executable(&mut self, key: ProcessKey) -> Option<&File> {
+        self.known(key)?.image.executable.as_ref()
     }
 
     #[must_use]
@@ -125,6 +147,22 @@ impl ProcessTable {
 }
 
 impl Image {
+    fn process(&self, key: ProcessKey, tid: u32, parent: Option<ProcessKey>, pre_existing: bool) -> Process {
+        let Self { executable, argv, cwd, uid, gid, euid } = self;
+        Process {
+            key,
+            tid,
+            parent,
+            executable: executable.clone(),
+            argv: argv.clone(),
+            cwd: cwd.clone(),
+            uid: *uid,
+            gid: *gid,
+            euid: *euid,
+            pre_existing,
+        }
+    }
+
     /// Of its texts, with what the allocator and the vector take for each argument, roughly.
     fn text_bytes(&self) -> usize {
         const PER_ARGUMENT: usize = 40;
@@ -166,15 +204,27 @@ mod tests {
         let mut table = ProcessTable::new(CAPACITY);
         table.set(Process { uid: Some(7), pre_existing: true, ..unknown(key(1, 1)) });
         table.fork(key(1, 1), key(2, 5));
-        let child = table.get(key(2, 5)).unwrap();
-        assert_eq!(child, Process { uid: Some(7), parent: Some(key(1, 1)), ..unknown(key(2, 5)) });
+        let child = table.shown(key(2, 5), 2);
+        assert_eq!(*child, Process { uid: Some(7), parent: Some(key(1, 1)), ..unknown(key(2, 5)) });
+    }
+
+    #[test]
+    fn events_share_a_process_until_it_becomes_another_program() {
+        let mut table = ProcessTable::new(CAPACITY);
+        table.set(Process { uid: Some(7), ..unknown(key(1, 1)) });
+        let first = table.shown(key(1, 1), 1);
+        assert!(Arc::ptr_eq(&first, &table.shown(key(1, 1), 1)));
+        assert_eq!(table.shown(key(1, 1), 9).tid, 9);
+        table.set(Process { uid: Some(8), ..unknown(key(1, 1)) });
+        assert_eq!(*table.shown(key(1, 1), 1), Process { uid: Some(8), ..unknown(key(1, 1)) });
+        assert_eq!(*table.shown(key(3, 3), 4), Process { tid: 4, ..unknown(key(3, 3)) });
     }
 
     #[test]
     fn a_reused_id_is_another_process() {
         let mut table = ProcessTable::new(CAPACITY);
         table.set(Process { uid: Some(7), ..unknown(key(1, 1)) });
-        assert_eq!(table.get(key(1, 2)), None);
+        assert!(!table.knows(key(1, 2)));
     }
 
     #[test]
@@ -183,8 +233,7 @@ mod tests {
         for start in 0..3 {
             table.set(unknown(key(1, start)));
         }
-        assert_eq!(table.get(key(1, 0)), None);
-        assert!(table.get(key(1, 2)).is_some());
+        assert_eq!([key(1, 0), key(1, 2)].map(|key| table.knows(key)), [false, true]);
     }
 
     #[test]
@@ -197,8 +246,8 @@ mod tests {
         }
         let known = [key(1, 0), key(2, 1), key(2, 2), key(2, 3)].map(|key| table.knows(key));
         assert_eq!(known, [true, false, true, true]);
-        let ended = table.get(key(2, 3)).unwrap();
-        assert_eq!(ended, Process { uid: Some(7), parent: Some(key(1, 0)), ..unknown(key(2, 3)) });
+        let ended = table.shown(key(2, 3), 2);
+        assert_eq!(*ended, Process { uid: Some(7), parent: Some(key(1, 0)), ..unknown(key(2, 3)) });
     }
 
     fn with_argument(start: u64, bytes: usize) -> Process {
@@ -215,7 +264,7 @@ mod tests {
             table.fork(key(1, 1), key(1, start));
         }
         assert_eq!(table.text_bytes, 1_000);
-        assert_eq!(table.get(key(1, 4)).unwrap().argv, with_argument(1, 960).argv);
+        assert_eq!(table.shown(key(1, 4), 1).argv, with_argument(1, 960).argv);
         // All that shared it go, one by one.
         for start in 5..=8 {
             assert_eq!(table.text_bytes, 1_000);

@@ -60,8 +60,8 @@ pub fn argv(tgid: u32) -> Option<Argv> {
 }
 
 fn argv_of(file: impl Read) -> Option<Argv> {
-    // One byte more tells whether there is more. How much more is not asked (an argv may have
-    // 6 MiB): the length of a cut one is at least this.
+    // One byte more shows whether there is more. How much more is not asked (an argv may have 6
+    // MiB): the length of a cut one is at least this.
     let mut bytes = Vec::with_capacity(ARGV_CAPACITY + 1);
     file.take(ARGV_CAPACITY as u64 + 1).read_to_end(&mut bytes).ok()?;
     if bytes.is_empty() {

@@ -16,7 +16,7 @@ pub(super) fn of_socket(name: &str) -> Option<&'static str> {
         ("/dbus/system_bus_socket", "dbus"),
         ("/bus", "dbus"),
         ("/systemd/private", "systemd"),
-        // It takes news, and no orders.
+        // This socket takes notifications, not orders.
         ("/systemd/notify", "sd-notify"),
         ("/systemd/journal/socket", "journald"),
         ("/systemd/journal/stdout", "journald"),

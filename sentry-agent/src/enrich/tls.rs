@@ -119,7 +119,8 @@ mod tests {
                 bytes[..6].copy_from_slice(&[22, 3, 1, 0, 99, 1]);
             }
             if let Some(name) = server_name(&bytes) {
-                prop_assert!(bytes.windows(name.len().max(1)).any(|window| name.is_empty() || window == name));
+                let is_in = bytes.windows(name.len().max(1)).any(|window| name.is_empty() || window == name);
+                prop_assert!(is_in);
             }
         }
     }

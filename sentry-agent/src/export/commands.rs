@@ -13,8 +13,18 @@ use futures_util::{StreamExt as _, stream::FuturesUnordered};
 use sentry_proto::v1;
 use tokio::sync::{Mutex as AsyncMutex, mpsc, oneshot, watch};
 
-use super::{CommandRequest, RESULTS};
 use crate::journal::{CommandState, JournalError, JournalHandle};
+
+/// Results of commands that wait for a stream.
+pub const RESULTS: usize = 64;
+
+/// A command of the collector, to be carried out once.
+#[derive(Debug)]
+pub struct CommandRequest {
+    pub command: v1::Command,
+    /// Takes the verified outcome.
+    pub reply: oneshot::Sender<v1::Outcome>,
+}
 
 pub(super) struct Desk {
     journal: JournalHandle,
@@ -106,7 +116,9 @@ impl Desk {
                 Some((command, outcome)) = acting.next() => {
                     let result = match outcome {
                         Ok(outcome) => v1::CommandResult { key: command.key.clone(), outcome: Some(outcome) },
-                        Err(oneshot::error::RecvError { .. }) => failed(&command, "the sensor gave the command up"),
+                        Err(oneshot::error::RecvError { .. }) => {
+                            failed(&command, "the sensor gave the command up")
+                        }
                     };
                     self.note(result).await;
                 }

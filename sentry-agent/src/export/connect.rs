@@ -16,7 +16,7 @@ use sentry_proto::{proof::FeedKey, v1::feed_client::FeedClient};
 use tokio::net::{TcpStream, UnixStream};
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity, Uri};
 
-use super::{ExportConfig, ExportError, Proof, TlsFiles};
+use super::{ExportError, Proof, TlsFiles};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// A peer that does not answer a ping for this long, sent this often, is gone.
@@ -24,6 +24,19 @@ const KEEPALIVE: Duration = Duration::from_secs(10);
 /// The contract's limit for a message.
 const MESSAGE_BYTES: usize = 4 << 20;
 const ROOT: u32 = 0;
+
+/// Where the collector is.
+#[derive(Clone, Debug)]
+pub struct ExportConfig {
+    /// `http://HOST:PORT`, `https://HOST:PORT` or `unix:/PATH`.
+    pub uri: String,
+    /// The one that goes with the scheme.
+    pub proof: Proof,
+    /// Longest wait before the next try, after repeated failures.
+    pub longest_wait: Duration,
+    /// How long a stop may wait for the acknowledgement of what is committed.
+    pub grace: Duration,
+}
 
 /// A connection on which nothing was said yet.
 pub(super) struct Link {
@@ -33,7 +46,7 @@ pub(super) struct Link {
     pub(super) key: Option<(FeedKey, SocketAddr)>,
 }
 
-/// Who listens at a unix socket is somebody else.
+/// The listener at a unix socket is not the collector.
 #[derive(Debug, thiserror::Error)]
 enum Stranger {
     #[error(
@@ -112,7 +125,7 @@ fn unix(
         let (path, user) = (path.clone(), user.clone());
         async move {
             let stream = UnixStream::connect(&path).await?;
-            // Of who called listen(2), whatever happened to the file since.
+            // The user that called listen(2), whatever happened to the file since.
             let uid = stream.peer_cred()?.uid();
             if uid != ROOT && uid != geteuid().as_raw() {
                 may_be_collector(uid, path, user).map_err(io::Error::other)?;

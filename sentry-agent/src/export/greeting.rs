@@ -14,11 +14,7 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Streaming;
 
-use super::{
-    ExportError,
-    connect::Link,
-    session::{refused, say},
-};
+use super::{ExportError, connect::Link};
 
 /// Opens the stream that `outgoing` feeds; `outbox` is its other end.
 pub(super) async fn greet(
@@ -31,7 +27,8 @@ pub(super) async fn greet(
         hello.nonce = random().map_err(|source| ExportError::Random { source })?;
     }
     say(outbox, from_sensor::Message::Hello(hello.clone())).await;
-    let mut inbound = link.client.stream(ReceiverStream::new(outgoing)).await.map_err(refused)?.into_inner();
+    let mut inbound =
+        link.client.stream(ReceiverStream::new(outgoing)).await.map_err(ExportError::refused)?.into_inner();
     if let Some((key, address)) = &link.key {
         let Some(Message::Challenge(challenge)) = next(&mut inbound).await? else {
             return Err(ExportError::Unproven { what: "it sent no challenge" });
@@ -71,11 +68,16 @@ fn answer(
 
 fn random() -> io::Result<Vec<u8>> {
     let mut bytes = [0; BYTES];
-    // Up to 256 bytes are given whole.
+    // Up to 256 bytes come in one piece.
     retry_on_intr(|| getrandom(&mut bytes, GetRandomFlags::empty()))?;
     Ok(bytes.to_vec())
 }
 
 async fn next(inbound: &mut Streaming<FromCollector>) -> Result<Option<Message>, ExportError> {
-    Ok(inbound.message().await.map_err(refused)?.and_then(|message| message.message))
+    Ok(inbound.message().await.map_err(ExportError::refused)?.and_then(|message| message.message))
+}
+
+/// False: the stream has ended.
+pub(super) async fn say(outbox: &mpsc::Sender<FromSensor>, message: from_sensor::Message) -> bool {
+    outbox.send(FromSensor { message: Some(message) }).await.is_ok()
 }

@@ -9,11 +9,19 @@ use tokio::{
     time::timeout,
 };
 use tokio_util::sync::CancellationToken;
-use tonic::{Code, Streaming};
+use tonic::Streaming;
 
-use super::{BATCH_BYTES, ExportError, Exporter, WINDOW_BYTES, connect, greeting};
+use super::{
+    ExportError, connect,
+    exporter::Exporter,
+    greeting::{self, say},
+};
 use crate::journal::{Batch, Form};
 
+/// Most bytes of one message, unless a single item has more.
+pub const BATCH_BYTES: usize = 1 << 20;
+/// Most bytes that wait for an acknowledgement.
+pub const WINDOW_BYTES: usize = 8 << 20;
 /// For the whole greeting.
 const WELCOME_TIMEOUT: Duration = Duration::from_secs(10);
 /// Messages between the reader of the journal and the connection.
@@ -92,7 +100,7 @@ impl<'a> Session<'a> {
     pub(super) async fn suspect(&self, error: &ExportError) -> u64 {
         let acked = *self.acked.borrow();
         let out = *self.out.borrow();
-        if !refuses(error) || self.welcomed_at.is_none() {
+        if !error.refuses_content() || self.welcomed_at.is_none() {
             // An interruption says nothing about the items.
             return if acked < self.suspect_until { self.suspect_until } else { 0 };
         }
@@ -183,7 +191,11 @@ impl<'a> Session<'a> {
             let Some(batch) = batch else {
                 // Neither sender ends before this: one is the journal's, one is ours.
                 tokio::select! {
-                    changed = committed.changed() => if changed.is_err() { std::future::pending::<()>().await },
+                    changed = committed.changed() => {
+                        if changed.is_err() {
+                            std::future::pending::<()>().await;
+                        }
+                    }
                     _ = acked.changed() => {}
                 }
                 continue;
@@ -227,7 +239,7 @@ impl<'a> Session<'a> {
     ) -> Result<std::convert::Infallible, ExportError> {
         loop {
             let message = tokio::select! {
-                message = inbound.message() => message.map_err(refused)?,
+                message = inbound.message() => message.map_err(ExportError::refused)?,
                 Some(result) = results.recv() => {
                     self.answer(outbox, result).await;
                     continue;
@@ -258,7 +270,7 @@ impl<'a> Session<'a> {
                 Some(from_collector::Message::Welcome(_) | from_collector::Message::Challenge(_)) => {
                     return Err(ExportError::Protocol { what: "the collector greeted a second time" });
                 }
-                // Of a newer collector; it has to do without an answer.
+                // From a newer collector: it gets no answer.
                 None => tracing::warn!("unknown message from the collector"),
             }
         }
@@ -305,18 +317,4 @@ impl Window {
     fn is_empty(&self) -> bool {
         self.sent.is_empty()
     }
-}
-
-/// False: the stream has ended.
-pub(super) async fn say(outbox: &mpsc::Sender<FromSensor>, message: from_sensor::Message) -> bool {
-    outbox.send(FromSensor { message: Some(message) }).await.is_ok()
-}
-
-pub(super) fn refused(status: tonic::Status) -> ExportError {
-    ExportError::Refused { status: Box::new(status) }
-}
-
-/// The collector found the content wrong, not the moment.
-fn refuses(error: &ExportError) -> bool {
-    matches!(error, ExportError::Refused { status } if status.code() == Code::InvalidArgument)
 }

@@ -3,21 +3,22 @@
 use prost::Message as _;
 use rusqlite::{Connection, OptionalExtension as _, params};
 use sentry_proto::{
-    block::{PackError, Packer},
+    block::{PackError, Packable, Packer},
     v1::{self, ItemKind, item},
 };
 
 use super::{
     ITEM_LIMIT, RUNS_KEPT,
     books::Books,
-    gap::{self, Lost},
+    entry::Written,
+    gap::Lost,
     row::{Row, gap_row, put, sql},
 };
 
-/// What becomes one row.
+/// The content of one row.
 #[derive(Debug)]
-pub(super) enum Piece<'a> {
-    Item(&'a v1::Item),
+pub(super) enum Piece<'a, W> {
+    Item(&'a W),
     /// So many events of a run, the first of which is this.
     Block(Row<'a>, u64),
 }
@@ -27,11 +28,14 @@ pub(super) enum Piece<'a> {
 /// # Errors
 ///
 /// A block could not be compressed.
-pub(super) fn pieces<'a>(packer: &mut Packer, items: &'a [v1::Item]) -> Result<Vec<Piece<'a>>, PackError> {
+pub(super) fn pieces<'a, W: Written>(
+    packer: &mut Packer,
+    items: &'a [W],
+) -> Result<Vec<Piece<'a, W>>, PackError> {
     let mut pieces = Vec::new();
     let mut rest = items;
     while let Some(first) = rest.first() {
-        let events = rest.iter().map_while(event_of);
+        let events = rest.iter().map_while(W::event);
         let block = if events.clone().nth(1).is_some() { block(packer, events)? } else { None };
         let taken = match block {
             Some((row, count)) => {
@@ -50,28 +54,21 @@ pub(super) fn pieces<'a>(packer: &mut Packer, items: &'a [v1::Item]) -> Result<V
 
 /// The first of the events as one row, and how many they are. `None`: the first stands by itself,
 /// which takes less than a block of one.
-pub(super) fn block<'a>(
+pub(super) fn block<'a, E: Packable + 'a>(
     packer: &mut Packer,
-    events: impl Iterator<Item = &'a v1::Event> + Clone,
+    events: impl Iterator<Item = &'a E> + Clone,
 ) -> Result<Option<(Row<'a>, u64)>, PackError> {
     let Some(first) = events.clone().next() else { return Ok(None) };
     let packed = packer.pack(events)?;
     let Some(block) = packed.block.filter(|_| packed.events > 1) else { return Ok(None) };
     let row = Row {
         kind: ItemKind::Event,
-        run: Some(&first.run),
-        agent: first.agent.as_ref().map(|agent| agent.id.as_str()),
-        time_unix_ns: first.time_unix_ns,
+        run: Some(first.run()),
+        agent: first.agent().map(|(id, _name)| id),
+        time_unix_ns: first.time_unix_ns(),
         body: v1::Item { item: Some(item::Item::Block(block)) }.encode_to_vec(),
     };
     Ok(Some((row, packed.events as u64)))
-}
-
-fn event_of(item: &v1::Item) -> Option<&v1::Event> {
-    match &item.item {
-        Some(item::Item::Event(event)) => Some(event),
-        _ => None,
-    }
 }
 
 /// A Gap at the end for what was lost.
@@ -84,10 +81,10 @@ pub(super) fn insert_gap(connection: &Connection, books: &mut Books, lost: &Lost
 pub(super) fn insert(
     connection: &Connection,
     books: &mut Books,
-    piece: &Piece<'_>,
+    piece: &Piece<'_, impl Written>,
 ) -> rusqlite::Result<bool> {
     match piece {
-        Piece::Item(item) => insert_item(connection, books, item),
+        Piece::Item(item) => insert_item(connection, books, &item.item()),
         Piece::Block(row, count) => {
             books.shares.add(row.run.unwrap_or_default(), books.next, row.bytes());
             insert_row(connection, books, row, *count)?;
@@ -103,7 +100,7 @@ fn insert_item(connection: &Connection, books: &mut Books, item: &v1::Item) -> r
         && let smaller = without_lists(run)
         && smaller.encoded_len() <= ITEM_LIMIT
     {
-        // Without its row nobody would take it up again.
+        // Without the row the next sensor life would not take the run up.
         insert_item(connection, books, &smaller)?;
         return Ok(true);
     }
@@ -111,7 +108,7 @@ fn insert_item(connection: &Connection, books: &mut Books, item: &v1::Item) -> r
         let mut lost = Lost::default();
         match &item.item {
             Some(item::Item::Gap(gap)) => lost.absorb(gap),
-            // Nobody hands a block in.
+            // Callers never pass blocks.
             Some(item::Item::Block(_)) | None => lost.count(item, "empty"),
             Some(_) => lost.count(item, "too-large"),
         }
@@ -122,7 +119,7 @@ fn insert_item(connection: &Connection, books: &mut Books, item: &v1::Item) -> r
     let (kind, time_unix_ns) = kind_and_time(item);
     let row = Row {
         kind,
-        run: gap::run_of(item),
+        run: item.run(),
         agent: known_agent.as_deref(),
         time_unix_ns,
         body: item.encode_to_vec(),
@@ -202,7 +199,8 @@ fn upsert_run(connection: &Connection, seq: u64, run: &v1::Run) -> rusqlite::Res
     }
     // Ended ones only: nothing is said of a run that lives on while nothing happens in it.
     let mut forget = connection.prepare_cached(
-        "DELETE FROM runs WHERE run IN (SELECT run FROM runs WHERE state = ?2 ORDER BY seq DESC LIMIT -1 OFFSET ?1)",
+        "DELETE FROM runs WHERE run IN (SELECT run FROM runs WHERE state = ?2 ORDER BY seq DESC LIMIT -1 \
+        OFFSET ?1)",
     )?;
     forget.execute(params![sql(RUNS_KEPT), v1::RunState::Ended as i32]).map(drop)
 }

@@ -38,7 +38,12 @@ pub(super) fn load(connection: &Connection) -> rusqlite::Result<(String, Books)>
     // Never behind what is there, whatever the table of numbers says.
     let next = schema::meta_number(connection, "next")?.max(last.unsigned_abs() + 1).max(acked + 1);
     let into: Option<i64> = connection
-        .query_row("SELECT seq FROM (SELECT seq, last FROM items WHERE seq <= ?1 ORDER BY seq DESC LIMIT 1) WHERE last > ?1", [sql(acked)], |row| row.get(0))
+        .query_row(
+            "SELECT seq FROM (SELECT seq, last FROM items WHERE seq <= ?1 ORDER BY seq DESC LIMIT 1) \
+            WHERE last > ?1",
+            [sql(acked)],
+            |row| row.get(0),
+        )
         .optional()?;
     let border = into.map_or(acked, |first| first.unsigned_abs().saturating_sub(1));
     let sum = |condition: &str| {

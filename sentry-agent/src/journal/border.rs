@@ -84,7 +84,7 @@ pub(super) fn replace_by_gap(
     put(connection, first, last, &gap)?;
     let Some(events) = events else {
         if row.first <= books.acked {
-            // What of the row was acknowledged is gone with it.
+            // The acknowledged part of the row is removed with it.
             books.border = books.acked;
         }
         return Ok(());

@@ -4,6 +4,8 @@ use std::collections::HashMap;
 
 use sentry_proto::v1::{self, item};
 
+use super::entry::Written;
+
 /// Runs that a Gap counts by name; the rest is under [`OTHERS`].
 const RUNS_NAMED: usize = 64;
 /// Bytes of a run's id that are believed.
@@ -23,12 +25,15 @@ impl Lost {
         self.items == 0
     }
 
-    /// Counts one item.
-    pub(super) fn count(&mut self, item: &v1::Item, reason: &'static str) {
-        match &item.item {
-            // A Gap stands for others already.
-            Some(item::Item::Gap(gap)) => self.absorb(gap),
-            _ => self.count_by_run(run_of(item), 1),
+    /// Counts what is one item.
+    pub(super) fn count(&mut self, written: &impl Written, reason: &'static str) {
+        if written.event().is_none()
+            && let Some(item::Item::Gap(gap)) = &written.item().item
+        {
+            // It stands for others already.
+            self.absorb(gap);
+        } else {
+            self.count_by_run(written.run(), 1);
         }
         self.reason(reason);
     }
@@ -109,15 +114,4 @@ pub(super) fn item(gap: v1::Gap) -> v1::Item {
 /// A Gap for positions of which nothing more is known.
 pub(super) fn unknown(first: u64, last: u64, reason: &str) -> v1::Item {
     item(v1::Gap { first, last, reason: reason.to_owned(), items_by_run: HashMap::new() })
-}
-
-pub(super) fn run_of(item: &v1::Item) -> Option<&str> {
-    match item.item.as_ref()? {
-        item::Item::Event(event) => Some(&event.run),
-        item::Item::Finding(finding) => Some(&finding.run),
-        item::Item::Decision(decision) => Some(&decision.run),
-        item::Item::Outcome(outcome) => Some(&outcome.run),
-        item::Item::Run(run) => Some(&run.id),
-        item::Item::Gap(_) | item::Item::Block(_) => None,
-    }
 }

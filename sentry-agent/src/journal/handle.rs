@@ -5,12 +5,14 @@ use std::{
     sync::{Arc, atomic::Ordering::Relaxed},
 };
 
+use sentry_detect::event::Event;
 use sentry_proto::v1;
 use sentry_service::progress::Progress;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{
     Batch, CommandState, Filter, JournalError, Page, RunsCursor,
+    entry::Entry,
     read::{self, Form},
     shared::{Acked, Control, Position, Purpose, Reader, Refused, Request, Shared, Stats},
 };
@@ -23,7 +25,7 @@ const PAGE_BYTES: usize = 1 << 20;
 pub struct JournalHandle {
     shared: Arc<Shared>,
     requests: mpsc::Sender<Request>,
-    /// A place for each event that may wait in the queue.
+    /// A place for each turn's events that may wait in the queue.
     places: mpsc::Sender<()>,
     position: watch::Receiver<Position>,
 }
@@ -66,11 +68,14 @@ impl JournalHandle {
         }
     }
 
-    /// The same for an event: also waits while `EVENTS_WAITING` of them are in the queue. A flood
-    /// of them waits where each run has a queue of its own, and leaves this one to what else has to
-    /// be written.
-    pub fn submit_event(&self, event: v1::Item) -> bool {
-        let request = Request::Event(Box::new(event));
+    /// The same for what happened in a run, of which a turn of the analysis goes together: also
+    /// waits while `TURNS_WAITING` of them are in the queue. A flood waits where each run has a
+    /// queue of its own, and leaves this one to what else has to be written.
+    pub fn submit_events(&self, events: Vec<Arc<Event>>) -> bool {
+        if events.is_empty() {
+            return true;
+        }
+        let request = Request::Events(events);
         if self.places.blocking_send(()).is_err() {
             self.overflowed(request);
             return false;
@@ -85,10 +90,14 @@ impl JournalHandle {
     }
 
     fn overflowed(&self, request: Request) {
-        self.shared.counters.dropped_queue_full.fetch_add(1, Relaxed);
-        if let Request::Item(item) | Request::Event(item) = request {
-            self.shared.overflow.lock().count(&item, "queue-full");
-        }
+        let entries = match request {
+            Request::Item(item) => vec![Entry::Item(item)],
+            Request::Events(events) => events.into_iter().map(Entry::Event).collect(),
+            Request::Wake | Request::Suspect | Request::Control(_) => return,
+        };
+        self.shared.counters.dropped_queue_full.fetch_add(entries.len() as u64, Relaxed);
+        let mut overflow = self.shared.overflow.lock();
+        entries.iter().for_each(|entry| overflow.count(entry, "queue-full"));
     }
 
     /// Waits until all that was submitted before is committed, or counted as lost.

@@ -42,11 +42,11 @@ impl Group {
     }
 }
 
-/// What is to be merged in one step.
+/// The blocks to merge in one step.
 #[derive(Debug, Default)]
 pub(super) struct Found {
     pub(super) groups: Vec<Group>,
-    /// Where to look on.
+    /// Where to continue.
     pub(super) next: u64,
     /// Whether there may be something.
     pub(super) more: bool,
@@ -56,7 +56,8 @@ pub(super) struct Found {
 pub(super) fn find(connection: &Connection, from: u64, border: u64) -> rusqlite::Result<Found> {
     let mut found = Found { next: from, ..Found::default() };
     let mut select = connection.prepare_cached(
-        "SELECT seq, last, kind, run, agent, bytes FROM items WHERE seq >= ?1 AND seq <= ?2 ORDER BY seq LIMIT ?3",
+        "SELECT seq, last, kind, run, agent, bytes FROM items WHERE seq >= ?1 AND seq <= ?2 ORDER BY seq \
+        LIMIT ?3",
     )?;
     let mut rows = select.query(params![sql(from), sql(border), ROWS])?;
     let mut open: Option<Group> = None;

@@ -57,6 +57,8 @@ mod schema;
 
 mod gap;
 
+mod entry;
+
 mod row;
 
 mod share;
@@ -90,7 +92,7 @@ mod worker;
 mod writer;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::{io, path::PathBuf};
 
@@ -129,7 +131,8 @@ pub enum JournalError {
     #[error("open {path}: another process has it open; stop that sensor first")]
     InUse { path: PathBuf },
     #[error(
-        "open {path}: it has format {found}, this version writes {known}; use the newer sensor or move it away"
+        "open {path}: it has format {found}, this version writes {known}; use the newer sensor or move it \
+        away"
     )]
     Version { path: PathBuf, found: i64, known: i64 },
     #[error("{act}: no space left; nothing was written, free space")]

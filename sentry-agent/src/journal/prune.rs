@@ -107,7 +107,8 @@ fn oldest_of(
     mut take: impl FnMut(Stretch),
 ) -> rusqlite::Result<()> {
     let mut select = connection.prepare_cached(
-        "SELECT seq, bytes, last FROM items WHERE seq >= ?1 AND seq <= ?2 AND run = ?3 AND kind = ?4 ORDER BY seq LIMIT ?5",
+        "SELECT seq, bytes, last FROM items WHERE seq >= ?1 AND seq <= ?2 AND run = ?3 AND kind = ?4 ORDER \
+        BY seq LIMIT ?5",
     )?;
     let mut rows = select.query(params![sql(from), sql(until), run, ItemKind::Event as i32, STEP])?;
     let mut sum = 0;
@@ -139,7 +140,7 @@ fn thin_out(
             }
             _ => stretches.push(row),
         }
-        // What of a block is acknowledged is not lost.
+        // The acknowledged part of a block is not lost.
         went.add(Stretch { first: row.first.max(acked + 1), ..row });
     })?;
     for stretch in stretches {
@@ -205,13 +206,13 @@ fn make_room(connection: &Connection, books: &mut Books, limit: u64) -> rusqlite
         let row = gap_row(taken.lost.gap(taken.first, taken.last));
         let added = row.bytes();
         if taken.rows == 1 && taken.items == 0 {
-            // One Gap is all there is: the limit is smaller than that.
+            // Only one Gap is left: the limit is smaller than that.
             break;
         }
         connection
             .prepare_cached("DELETE FROM items WHERE seq > ?1 AND seq <= ?2")?
             .execute([sql(books.border), sql(cut)])?;
-        // What of a block was acknowledged is gone with it.
+        // The acknowledged part of a block is removed with it.
         books.border = books.acked;
         put(connection, taken.first, taken.last, &row)?;
         books.unacked_bytes = books.unacked_bytes.saturating_sub(taken.bytes) + added;

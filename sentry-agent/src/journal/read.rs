@@ -6,7 +6,7 @@
 use prost::Message as _;
 use rusqlite::{Connection, OptionalExtension as _, params};
 use sentry_proto::{
-    block::Events,
+    block::{Events, Question},
     v1::{self, ItemKind, item},
 };
 
@@ -50,6 +50,8 @@ pub struct Filter {
     pub agent: Option<String>,
     /// None = all.
     pub kinds: Vec<ItemKind>,
+    /// Blocks of events in which this cannot be are left out.
+    pub question: Option<Question>,
 }
 
 /// Reads on from position `seq` of the epoch that begins behind `base`: at least one item if there
@@ -90,7 +92,7 @@ pub(super) fn read_from(
             let item = gap::unknown(expected - base, start - 1 - base, "not-kept");
             Part { first: expected, last: start - 1, item, held: 1, is_corrupt: false }
         });
-        if !hole.is_none_or(&mut take) || !row.parts(start, base, form, &mut take) {
+        if !hole.is_none_or(&mut take) || !row.parts((start, base), form, None, &mut take) {
             break;
         }
         expected = row.last + 1;
@@ -129,7 +131,13 @@ impl<'a> Stored<'a> {
 
     /// Hands out what stands at `start` and behind it, until `take` says that it has no room: then
     /// false. Gaps count from `base`.
-    fn parts(&self, start: u64, base: u64, form: Form, mut take: impl FnMut(Part) -> bool) -> bool {
+    fn parts(
+        &self,
+        (start, base): (u64, u64),
+        form: Form,
+        question: Option<&Question>,
+        mut take: impl FnMut(Part) -> bool,
+    ) -> bool {
         let whole = |item, held| Part { first: start, last: self.last, item, held, is_corrupt: false };
         match held(self.body, self.last + 1 - self.first, self.run) {
             Some(Held::Item(v1::Item { item: Some(item::Item::Gap(gap)) })) => {
@@ -142,6 +150,7 @@ impl<'a> Stored<'a> {
                 let count = block.count();
                 take(whole(v1::Item { item: Some(item::Item::Block(block.into_block())) }, count))
             }
+            Some(Held::Block(block)) if question.is_some_and(|question| !question.may_be_in(&block)) => true,
             Some(Held::Block(block)) => match block.open() {
                 Ok(events) => self.events(&events, start, base, take),
                 Err(_damaged) => take(self.lost(start, self.last, base)),
@@ -220,7 +229,6 @@ pub(super) fn page(
         }
         bytes += size;
         page.corrupt += u64::from(part.is_corrupt);
-        page.next = Some(part.last + 1);
         if filter.admits(&part.item) {
             page.items.push((part.first, part.item));
         }
@@ -232,7 +240,7 @@ pub(super) fn page(
     let mut select = connection.prepare_cached(&select)?;
     let limit = sql(ROWS_AT_ONCE as u64);
     let mut rows = select.query(params![filter.run, filter.agent, sql(from), limit])?;
-    let mut seen = 0;
+    let (mut seen, mut end) = (0, from);
     while let Some(row) = rows.next()? {
         seen += 1;
         let row = Stored::of(row)?;
@@ -241,13 +249,13 @@ pub(super) fn page(
             let is_earlier = row.first < from && matches!(part.item.item, Some(item::Item::Gap(_)));
             is_earlier || take(part)
         };
-        if !row.parts(row.first.max(from), 0, Form::Single, &mut take) {
+        let (start, question) = (row.first.max(from), filter.question.as_ref());
+        if !row.parts((start, 0), Form::Single, question, &mut take) {
             return Ok(page);
         }
+        end = row.last + 1;
     }
-    if seen < ROWS_AT_ONCE {
-        page.next = None;
-    }
+    page.next = (seen == ROWS_AT_ONCE).then_some(end);
     Ok(page)
 }
 

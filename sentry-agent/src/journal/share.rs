@@ -48,14 +48,14 @@ impl Shares {
         }
     }
 
-    /// So many bytes of the run, if it was one, are no longer there.
+    /// This many bytes of the run, if it was one, were removed.
     pub(super) fn less(&mut self, run: Option<&str>, bytes: u64) {
         if let Some(share) = run.and_then(|run| self.runs.get_mut(run)) {
             share.bytes = share.bytes.saturating_sub(bytes);
         }
     }
 
-    /// What each run has.
+    /// The bytes of each run.
     #[cfg(test)]
     pub(super) fn bytes(&self) -> std::collections::BTreeMap<&str, u64> {
         let some = self.runs.iter().filter(|(_, share)| share.bytes > 0);

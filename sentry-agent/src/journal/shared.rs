@@ -11,13 +11,14 @@ use std::{
 
 use parking_lot::Mutex;
 use rusqlite::Connection;
+use sentry_detect::event::Event;
 use sentry_proto::v1;
 use sentry_service::progress::Progress;
 use tokio::sync::oneshot;
 
 use super::{CommandState, JournalError, gap::Lost, schema};
 
-/// Where the journal stands, in positions of the epoch.
+/// The state of the journal, in positions of the epoch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Position {
     pub epoch: Arc<str>,
@@ -35,8 +36,8 @@ pub struct Position {
 #[derive(Debug)]
 pub(super) enum Request {
     Item(Box<v1::Item>),
-    /// An item that holds a place.
-    Event(Box<v1::Item>),
+    /// Of one run; they hold a place together.
+    Events(Vec<Arc<Event>>),
     /// Look for acknowledgements.
     Wake,
     /// A reader met damage.
@@ -102,7 +103,7 @@ pub(super) struct Shared {
     query_reader: Mutex<Option<Reader>>,
 }
 
-/// Up to where nobody waits for items any more.
+/// The position up to which no one waits for items any more.
 #[derive(Debug)]
 pub(super) struct Acked {
     pub(super) epoch: Arc<str>,

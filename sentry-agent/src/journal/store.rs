@@ -14,6 +14,7 @@ use super::{
     JournalError, Limits, append,
     books::{self, Books},
     border,
+    entry::Written,
     gap::Lost,
     merge, prune,
     schema::{self, Origin},
@@ -103,7 +104,7 @@ impl Journal {
     pub(super) fn append_after(
         &mut self,
         lost: &Lost,
-        items: &[v1::Item],
+        items: &[impl Written],
     ) -> Result<RangeInclusive<u64>, JournalError> {
         let first = self.books.next;
         let pieces = append::pieces(&mut self.packer, items)?;
@@ -311,7 +312,7 @@ impl Journal {
         Ok(())
     }
 
-    /// What was committed stays so, whatever comes of this.
+    /// What was committed stays committed, even if this fails.
     fn bound_log(&mut self) {
         let bytes = schema::log_bytes(&self.path);
         if bytes < self.log_limit {

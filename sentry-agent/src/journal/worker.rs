@@ -11,7 +11,8 @@ use std::{
     time::Duration,
 };
 
-use sentry_proto::{block::EVENTS, v1};
+use sentry_kernel::ring::lanes::TURN_RECORDS;
+use sentry_proto::block::EVENTS;
 use sentry_service::error_chain;
 use tokio::{
     sync::{mpsc, watch},
@@ -20,6 +21,7 @@ use tokio::{
 
 use super::{
     Journal, JournalError, Limits,
+    entry::{Entry, Written},
     gap::Lost,
     pending::{self, Pending},
     schema,
@@ -29,8 +31,9 @@ use super::{
 
 /// Requests that are taken out of the queue at once.
 const TAKEN: usize = 1_024;
-/// Events among the requests that wait: enough for the next block while one is written.
-pub(super) const EVENTS_WAITING: usize = EVENTS;
+/// Turns among the requests that wait: where they are full, enough for the next block while one is
+/// written.
+pub(super) const TURNS_WAITING: usize = EVENTS / TURN_RECORDS;
 /// How often writing is tried again while items wait, or a loss that no Gap stands for yet.
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -45,7 +48,7 @@ pub(super) struct Worker {
     shared: Arc<Shared>,
     /// Waits for its commit.
     pending: Pending,
-    /// Waits to be told by a Gap.
+    /// Losses that the next Gap reports.
     lost: Lost,
     /// Goes before whatever is newer.
     waiting: Waiting,
@@ -96,7 +99,7 @@ impl Worker {
             self.shared.progress.rest();
         }
         self.shared.progress.begin();
-        // All handles are gone: the same orderly end, with nobody to tell.
+        // All handles are gone: the same orderly end, but no one waits for the result.
         let pending = self.pending.take_all();
         self.commit(pending);
         if let Err(error) = self.end() {
@@ -126,11 +129,11 @@ impl Worker {
     /// Takes a request; gives [`Control::Close`] back, after all before it is done.
     fn take(&mut self, request: Request) -> Option<Control> {
         match request {
-            Request::Item(item) => self.pending.push(*item, Instant::now()),
-            Request::Event(item) => {
-                // Taken before the event was sent, so there is one.
+            Request::Item(item) => self.pending.push(vec![Entry::Item(item)], Instant::now()),
+            Request::Events(events) => {
+                // Taken before they were sent, so there is one.
                 let _place = self.taken_places.try_recv();
-                self.pending.push(*item, Instant::now());
+                self.pending.push(events.into_iter().map(Entry::Event).collect(), Instant::now());
             }
             Request::Wake => self.note_acknowledgement(),
             Request::Suspect => self.inspect(),
@@ -171,7 +174,7 @@ impl Worker {
         self.journal.take().map_or(Ok(()), Journal::close)
     }
 
-    fn commit(&mut self, items: Vec<v1::Item>) {
+    fn commit(&mut self, items: Vec<Entry>) {
         self.lost.merge(std::mem::take(&mut *self.shared.overflow.lock()));
         let idle = items.is_empty() && self.lost.is_empty() && self.waiting.is_empty();
         if idle && self.journal.is_some() {
@@ -211,7 +214,7 @@ impl Worker {
     }
 
     /// Writes items, and before them a Gap for what was counted.
-    fn append(&mut self, items: &[v1::Item]) -> Result<(), JournalError> {
+    fn append(&mut self, items: &[impl Written]) -> Result<(), JournalError> {
         if items.is_empty() && self.lost.is_empty() && self.journal.is_some() {
             return Ok(());
         }
@@ -227,7 +230,7 @@ impl Worker {
         Ok(())
     }
 
-    fn write(&mut self, items: &[v1::Item]) -> Result<(), JournalError> {
+    fn write(&mut self, items: &[impl Written]) -> Result<(), JournalError> {
         let journal = match &mut self.journal {
             Some(journal) => journal,
             slot @ None => slot.insert(Journal::open(&self.path, self.limits)?),
@@ -249,7 +252,7 @@ impl Worker {
         Ok(())
     }
 
-    fn refused(&mut self, items: Vec<v1::Item>, error: &JournalError) {
+    fn refused(&mut self, items: Vec<Entry>, error: &JournalError) {
         let reason = match error {
             JournalError::NoSpace { .. } => "disk-full",
             JournalError::Disk { .. } => "disk-failed",
@@ -258,8 +261,14 @@ impl Worker {
         if self.lost.is_empty() && self.waiting.is_empty() {
             tracing::error!(error = error as &dyn std::error::Error, "journal cannot be written");
         }
-        let mut counted: u64 =
-            items.into_iter().map(|item| self.waiting.keep(item, reason, &mut self.lost)).sum();
+        let keep = |entry| match entry {
+            Entry::Event(_) => {
+                self.lost.count(&entry, reason);
+                1
+            }
+            Entry::Item(item) => self.waiting.keep(*item, reason, &mut self.lost),
+        };
+        let mut counted: u64 = items.into_iter().map(keep).sum();
         // What no disk will ever take must not keep the rest waiting.
         if error.is_for_good() {
             counted += self.waiting.count_all(reason, &mut self.lost);
@@ -307,7 +316,7 @@ impl Worker {
         const ACT: &str = "write to the journal";
         let missing = || JournalError::Closed { act: ACT };
         let journal = self.journal.as_mut().ok_or_else(missing);
-        // Where the asker is gone nobody wants the answer.
+        // If the asker has gone, no one waits for the answer.
         match control {
             Control::Flush(reply) => drop(reply.send(self.position.borrow().clone())),
             Control::BeginEpoch(of, why, reply) => {

@@ -7,7 +7,7 @@ use tokio::sync::{mpsc, watch};
 use super::{
     Journal, JournalError, JournalHandle,
     shared::Control,
-    worker::{EVENTS_WAITING, Worker, position_of},
+    worker::{TURNS_WAITING, Worker, position_of},
 };
 
 /// Requests that may wait for the writer.
@@ -34,7 +34,7 @@ impl JournalWriter {
         };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(thread)?;
         let (requests, inbox) = mpsc::channel(queue_capacity.max(1));
-        let (places, taken_places) = mpsc::channel(EVENTS_WAITING);
+        let (places, taken_places) = mpsc::channel(TURNS_WAITING);
         let (position, watched) = watch::channel(position_of(&journal));
         let handle = JournalHandle::new(journal.path().to_owned(), requests, places, watched);
         let worker = Worker::new(journal, inbox, taken_places, position, handle.shared());

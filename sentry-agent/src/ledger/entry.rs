@@ -1,4 +1,4 @@
-//! One entry: canonical line, fingerprint, and the way back.
+//! One entry: its canonical line and fingerprint, and how it is read.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

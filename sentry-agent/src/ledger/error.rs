@@ -100,7 +100,8 @@ pub enum Flaw {
     #[error("the ledger ends at {found}, its HEAD is {expected}: the last entries were removed")]
     EndsEarly { expected: u64, found: u64 },
     #[error(
-        "entries go on to {found} behind HEAD {expected}: added, or a crash came before the signature (the sensor repairs that when it starts)"
+        "entries go on to {found} behind HEAD {expected}: added, or a crash came before the signature (the \
+        sensor repairs that when it starts)"
     )]
     Unsigned { expected: u64, found: u64 },
     #[error("segment is missing: the one before it is followed by {found}")]

@@ -67,6 +67,8 @@ pub mod start;
 
 mod open_runs;
 
+mod part;
+
 #[cfg(test)]
 mod tests;
 
@@ -82,6 +84,8 @@ pub use entry::Entry;
 pub use error::{Flaw, LINE_LIMIT, LedgerError, VerifyError};
 pub use note::Note;
 pub use open_runs::{OpenRuns, open_runs};
+pub use part::{Begins, Ends, Part, PartProof};
+pub use record::EXPORTED;
 pub use start::kept_beside;
 pub use verify::{SetAside, Verified, verify};
 

@@ -5,11 +5,11 @@ use sentry_detect::{
     finding::Finding,
 };
 use sentry_proto::v1;
-use sentry_view::ConfigChanged;
+use sentry_view::{ConfigChanged, Exported};
 
 use super::{
     Entry, Ledger, LedgerError,
-    record::{CONFIG_CHANGED, DECISION, FINDING, GIVEN_UP, GivenUp, OUTCOME, RUN_END, RUN_START},
+    record::{CONFIG_CHANGED, DECISION, EXPORTED, FINDING, GIVEN_UP, GivenUp, OUTCOME, RUN_END, RUN_START},
 };
 
 /// Something for the ledger.
@@ -20,6 +20,7 @@ pub enum Note {
     Decision(Decision),
     Outcome(Outcome),
     ConfigChanged(ConfigChanged),
+    Exported(Exported),
     GivenUp(GivenUp),
 }
 
@@ -33,6 +34,7 @@ impl Note {
             Self::Decision(decision) => (DECISION, Some(&decision.run.0)),
             Self::Outcome(outcome) => (OUTCOME, Some(&outcome.run.0)),
             Self::ConfigChanged(_) => (CONFIG_CHANGED, None),
+            Self::Exported(exported) => (EXPORTED, Some(&exported.run)),
             Self::GivenUp(_) => (GIVEN_UP, None),
         };
         GivenUp { kind: Some(kind), run: run.cloned(), count: 1, why }
@@ -47,6 +49,7 @@ impl Note {
             Self::Decision(decision) => ledger.decision(decision),
             Self::Outcome(outcome) => ledger.outcome(outcome),
             Self::ConfigChanged(change) => ledger.config_changed(change),
+            Self::Exported(exported) => ledger.exported(exported),
             Self::GivenUp(given_up) => ledger.given_up(given_up),
         }
     }

@@ -110,7 +110,7 @@ impl Drop for PendingLedger {
     }
 }
 
-/// Where notes wait for the writer.
+/// The queue of notes for the writer.
 #[derive(Default)]
 struct Desk {
     queue: Mutex<Queue>,
@@ -127,7 +127,7 @@ struct Queue {
     tried: u64,
     /// An act went ahead of the notes up to here.
     not_waited_for: u64,
-    /// Given up for want of room, and not recorded yet.
+    /// Given up for lack of room, and not recorded yet.
     unrecorded: u64,
     closed: bool,
     /// The disk was asked once more after the end: there may be room that was kept for it.
@@ -135,7 +135,7 @@ struct Queue {
 }
 
 impl Queue {
-    /// Behind what waits: the disk takes entries again.
+    /// After the waiting entries: the disk takes entries again.
     fn record_given_up(&mut self) {
         if self.unrecorded > 0 {
             let count = std::mem::take(&mut self.unrecorded);
@@ -350,7 +350,8 @@ mod tests {
             entry["body"],
             serde_json::json!({
                 "kind": "run-start", "run": "r", "count": 1,
-                "why": "append a run-start entry: 2097527 bytes are more than a line may hold (1048576); shorten the body",
+                "why": "append a run-start entry: 2097527 bytes are more than a line may hold (1048576); \
+                    shorten the body",
             })
         );
     }
@@ -376,7 +377,7 @@ mod tests {
             ledger.note(outcome(n));
         }
         let count = ledger.given_up();
-        // One may be in the writer's hands.
+        // The writer may hold one of them.
         assert!(count.load(Relaxed) >= 9);
         refuses.store(false, Relaxed);
         ledger.note(outcome(0));

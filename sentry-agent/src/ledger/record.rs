@@ -5,7 +5,7 @@ use sentry_detect::{
     finding::Finding,
 };
 use sentry_proto::v1;
-use sentry_view::{ConfigChanged, RunEnd, RunStart};
+use sentry_view::{ConfigChanged, Exported, RunEnd, RunStart};
 use serde::Serialize;
 use serde_json::json;
 
@@ -17,6 +17,8 @@ pub(super) const FINDING: &str = "finding";
 pub(super) const DECISION: &str = "decision";
 pub(super) const OUTCOME: &str = "outcome";
 pub(super) const CONFIG_CHANGED: &str = "config-changed";
+/// Kind of the entry that records an archive of a run.
+pub const EXPORTED: &str = "exported";
 pub(super) const GIVEN_UP: &str = "given-up";
 
 /// Stands for entries that could not be written.
@@ -82,6 +84,15 @@ impl Ledger {
     /// See [`Ledger::append`].
     pub fn config_changed(&mut self, change: &ConfigChanged) -> Result<Entry, LedgerError> {
         self.append_value(CONFIG_CHANGED, change, now_unix_ns())
+    }
+
+    /// An archive of a run was made, kind `exported`: whoever has the archive can compare.
+    ///
+    /// # Errors
+    ///
+    /// See [`Ledger::append`].
+    pub fn exported(&mut self, exported: &Exported) -> Result<Entry, LedgerError> {
+        self.append_value(EXPORTED, exported, now_unix_ns())
     }
 
     /// Stands for entries that could not be written, kind `given-up`.

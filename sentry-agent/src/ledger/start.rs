@@ -53,7 +53,11 @@ pub fn open_or_replace(dir: &Path) -> Result<Opened, LedgerError> {
     };
     let moving = |source| LedgerError::Io { act: "move aside", path: dir.to_owned(), source };
     fs::rename(dir, &kept).map_err(moving)?;
-    tracing::error!(kept = %kept.display(), why, "the ledger was changed since it was written; a new one begins");
+    tracing::error!(
+        kept = %kept.display(),
+        why,
+        "the ledger was changed since it was written; a new one begins"
+    );
     let mut ledger = Ledger::open(dir)?;
     ledger.append(SET_ASIDE, json!({ "kept": kept, "why": why }), now_unix_ns())?;
     let trouble =

@@ -138,12 +138,24 @@ impl Chain {
         Self { chain_uid, seq: 0, fingerprint, set_aside: VecDeque::new() }
     }
 
+    /// The chain as it stood before this entry, wherever that is.
+    pub(super) fn before(entry: &Entry) -> Self {
+        let mut chain = Self::start(Some(entry.chain_uid.clone()));
+        chain.seq = entry.seq.saturating_sub(1);
+        chain.fingerprint.clone_from(&entry.prev);
+        chain
+    }
+
     /// Takes the next line, without its newline.
     pub(super) fn line(&mut self, line: &[u8]) -> Result<(), Flaw> {
-        let entry = Entry::parse(line)?;
+        self.entry(&Entry::parse(line)?)
+    }
+
+    /// Takes the next entry.
+    pub(super) fn entry(&mut self, entry: &Entry) -> Result<(), Flaw> {
         let expected = self.chain_uid.get_or_insert_with(|| entry.chain_uid.clone());
         if *expected != entry.chain_uid {
-            return Err(Flaw::Chain { expected: expected.clone(), found: entry.chain_uid });
+            return Err(Flaw::Chain { expected: expected.clone(), found: entry.chain_uid.clone() });
         }
         if entry.seq != self.seq + 1 {
             return Err(Flaw::Order { expected: self.seq + 1, found: entry.seq });
@@ -154,14 +166,14 @@ impl Chain {
         if (entry.kind == GENESIS) != (entry.seq == 1) {
             return Err(Flaw::Beginning);
         }
-        if let Some(set_aside) = SetAside::of(&entry) {
+        if let Some(set_aside) = SetAside::of(entry) {
             if self.set_aside.len() == SET_ASIDE_KEPT {
                 self.set_aside.pop_front();
             }
             self.set_aside.push_back(set_aside);
         }
         self.seq = entry.seq;
-        self.fingerprint = entry.fingerprint;
+        self.fingerprint.clone_from(&entry.fingerprint);
         Ok(())
     }
 

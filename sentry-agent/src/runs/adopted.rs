@@ -20,8 +20,8 @@ impl Registry {
         Ok(stopped)
     }
 
-    /// Tells those that the earlier life had counted from those that came since, by when they
-    /// started.
+    /// Distinguishes the processes that the earlier life had counted from those that came since, by
+    /// their start.
     pub(super) fn know_again(&self, run: &Run, before: &Account, stopped: Vec<ProcessKey>, frozen: bool) {
         // The first reading, so that what has been found is in the counters when the run is next
         // reported.

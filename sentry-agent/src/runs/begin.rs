@@ -111,7 +111,7 @@ impl Registry {
         self.must_be_nobodys_but(cgroup, RunTag::default())
     }
 
-    /// The same, where some may have this tag already.
+    /// The same, if some may have this tag already.
     pub(super) fn must_be_nobodys_but(&self, cgroup: &dyn Group, tag: RunTag) -> Result<(), RunError> {
         let path = || cgroup.path().display().to_string();
         if Path::new(sentry_kernel::cgroup::RUNS_DIR).starts_with(cgroup.below()) {
@@ -202,7 +202,11 @@ impl Registry {
         let entered = self.lists().enter(&run);
         if let Err(error) = entered {
             if owned && let Err(error) = run.cgroup.remove() {
-                tracing::warn!(error = %sentry_service::error_chain(&error), run.id = %run.id, "cannot remove run cgroup");
+                tracing::warn!(
+                    error = %sentry_service::error_chain(&error),
+                    run.id = %run.id,
+                    "cannot remove run cgroup"
+                );
             }
             return Err(error);
         }
@@ -227,7 +231,7 @@ impl Registry {
     }
 }
 
-/// What is in the cgroup that is never stopped.
+/// Processes in the cgroup that are never stopped.
 fn protected(cgroup: &dyn Group) -> Result<Option<&'static str>, CgroupError> {
     let processes = match cgroup.procs() {
         Err(error) if error.is_gone() => return Ok(None),

@@ -5,7 +5,7 @@
 /// Most bytes of a command, or of a reason, as JSON.
 pub const LIMIT_BYTES: usize = 64 << 10;
 
-/// What stands at the end of a reason that was cut.
+/// The mark at the end of a reason that was cut.
 const CUT: &str = " … (cut)";
 
 /// As much of a command as is kept, and whether that is less than all.

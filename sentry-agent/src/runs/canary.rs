@@ -19,7 +19,7 @@ use sentry_kernel::kernel::{Group, Programs};
 
 use super::error::RunError;
 
-/// The kinds of records that the canary's acts make, where the programs can tell their fact.
+/// The kinds of records that the canary's acts make, if the programs report their fact.
 const EXPECTED: [Kind; 21] = [
     Kind::CgroupMove,
     Kind::Fork,
@@ -56,7 +56,7 @@ pub(super) fn is_name(name: &std::ffi::OsStr) -> bool {
 pub struct Canary {
     pub(super) tag: RunTag,
     pub(super) cgroup: Arc<dyn Group>,
-    /// Of [`EXPECTED`], what the programs tell.
+    /// The part of [`EXPECTED`] that the programs report.
     expected: Vec<(Kind, Fact)>,
     seen: Mutex<HashSet<Kind>>,
     pub(super) read: AtomicU64,
@@ -67,7 +67,7 @@ pub struct Canary {
 pub struct Progress {
     /// By the kernel's counters.
     pub made: u64,
-    /// Of these, left out for want of room.
+    /// How many of these were left out for lack of room.
     pub left_out: u64,
     pub read: u64,
 }

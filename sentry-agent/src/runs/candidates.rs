@@ -8,12 +8,12 @@ use sentry_common::table::{RUN_SLOTS, RunTag};
 /// Refused tags whose late records can still be known.
 const REFUSED: NonZeroUsize = NonZeroUsize::new(4 * RUN_SLOTS as usize).unwrap();
 
-/// Where the record of a tag that is no run's comes from.
+/// The origin of a record whose tag belongs to no run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {
-    /// It is not decided whether it will be one.
+    /// A candidate: it is not decided whether it becomes a run.
     Undecided,
-    /// It was decided that it will not.
+    /// A refused candidate: it will not become a run.
     Refused,
 }
 

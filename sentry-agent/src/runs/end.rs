@@ -35,7 +35,11 @@ impl Registry {
             && let Err(error) = run.cgroup.remove()
             && !error.is_gone()
         {
-            tracing::warn!(error = %sentry_service::error_chain(&error), run.id = %run.id, "cannot remove run cgroup");
+            tracing::warn!(
+                error = %sentry_service::error_chain(&error),
+                run.id = %run.id,
+                "cannot remove run cgroup"
+            );
         }
     }
 
@@ -46,7 +50,11 @@ impl Registry {
         match tables.programs.set_run(tag.slot, 0) {
             Ok(()) => tables.slots.give_back(tag),
             Err(error) => {
-                tracing::error!(error = %sentry_service::error_chain(&error), slot = tag.slot, "cannot free run slot");
+                tracing::error!(
+                    error = %sentry_service::error_chain(&error),
+                    slot = tag.slot,
+                    "cannot free run slot"
+                );
             }
         }
         tables.last_end = Some(self.clock.now());

@@ -13,25 +13,26 @@ pub enum RunError {
     )]
     NoSlot,
     #[error(
-        "uid {uid} has {RUNS_OF_ONE} live runs, the most of one user; end one with `sentry kill` first, `sentry agents` lists \
-         them"
+        "uid {uid} has {RUNS_OF_ONE} live runs, the most of one user; end one with `sentry kill` first, \
+        `sentry agents` lists them"
     )]
     Share { uid: u32 },
     #[error(
-        "{AWAITED_OF_ONE} runs of uid {uid} wait for their command, the most of one user; enter them (`sentry run` does), or \
-         try again in {} s: a run that nobody enters is dropped then",
+        "{AWAITED_OF_ONE} runs of uid {uid} wait for their command, the most of one user; enter them \
+        (`sentry run` does), or try again in {} s: a run that nobody enters is dropped then",
         NEVER_ENTERED.as_secs()
     )]
     Awaited { uid: u32 },
     #[error(
-        "users have {RUNS_OF_USERS} live runs, and the other slots are root's; ask an administrator to end some with `sentry \
-         kill`"
+        "users have {RUNS_OF_USERS} live runs, and the other slots are root's; ask an administrator to end \
+        some with `sentry kill`"
     )]
     Reserved,
     #[error("cgroup {path} belongs to run {run} already; `sentry untag {run}` ends that")]
     Tagged { path: String, run: String },
     #[error(
-        "run {run} is below cgroup {path}, and a process belongs to one run; `sentry untag {run}` or `sentry kill {run}` first"
+        "run {run} is below cgroup {path}, and a process belongs to one run; `sentry untag {run}` or `sentry \
+        kill {run}` first"
     )]
     Contains { path: String, run: String },
     #[error("cgroup {path} holds the runs that the sensor makes; tag another one")]

@@ -96,7 +96,11 @@ impl Registry {
             if sensor.is_some_and(|pid| !std::path::Path::new(&format!("/proc/{pid}")).exists())
                 && let Err(error) = std::fs::remove_dir(entry.path())
             {
-                tracing::warn!(%error, path = %entry.path().display(), "cannot remove an old canary's cgroup");
+                tracing::warn!(
+                    %error,
+                    path = %entry.path().display(),
+                    "cannot remove an old canary's cgroup"
+                );
             }
         }
     }

@@ -1,4 +1,4 @@
-//! What a run exchanged with whom.
+//! Packets and bytes that a run exchanged, by the other side.
 
 use std::collections::HashMap;
 

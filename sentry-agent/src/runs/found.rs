@@ -24,13 +24,13 @@ pub const UNKNOWN: &str = "unknown";
 /// is about to begin.
 const YOUNG: Duration = Duration::from_secs(60);
 
-/// Whose a group is.
+/// The owner of a group.
 enum Owner {
     /// The mode as far as it is known.
     Us(Option<Mode>),
-    /// Nobody has marked it.
+    /// The group has no mark.
     Unmarked,
-    /// Its watch was ended on purpose.
+    /// The watch was ended on purpose.
     Released,
     AnotherSensor,
 }

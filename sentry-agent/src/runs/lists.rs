@@ -24,7 +24,7 @@ pub struct Ended {
     agent: AgentIdentity,
 }
 
-/// Whose a record is.
+/// The owner of a record.
 pub enum Whose {
     Live(Arc<Run>),
     Ended(Arc<Ended>),
@@ -34,10 +34,14 @@ impl Whose {
     #[must_use]
     pub fn owner(&self) -> Owner<'_> {
         match self {
-            Self::Live(run) => Owner { run: &run.id, event_prefix: &run.event_prefix, agent: &run.agent },
-            Self::Ended(run) => Owner { run: &run.id, event_prefix: &run.event_prefix, agent: &run.agent },
+            Self::Live(run) => owner(&run.id, &run.event_prefix, &run.agent),
+            Self::Ended(run) => owner(&run.id, &run.event_prefix, &run.agent),
         }
     }
+}
+
+fn owner<'a>(run: &RunId, event_prefix: &'a str, agent: &AgentIdentity) -> Owner<'a> {
+    Owner { run: Arc::new(run.clone()), event_prefix, agent: Arc::new(agent.clone()) }
 }
 
 pub(super) struct Lists {

@@ -37,7 +37,7 @@ impl Moved {
         if let Some((at, before)) = self.look.replace((now, sum))
             && now.saturating_duration_since(at) < STALE
         {
-            // It goes back where a process ended that nobody waited for.
+            // The sum shrinks if a process has ended that no one waited for.
             self.bytes += sum.saturating_sub(before);
         }
     }

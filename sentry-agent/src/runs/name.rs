@@ -1,4 +1,4 @@
-//! What a person calls a run.
+//! Names by which people refer to a run.
 
 use super::RunError;
 

@@ -95,7 +95,11 @@ impl Registry {
             }
             Ok(_of_another_run) => false,
             Err(error) => {
-                tracing::error!(error = %sentry_service::error_chain(&error), run.id = %run.id, "cannot read run counters");
+                tracing::error!(
+                    error = %sentry_service::error_chain(&error),
+                    run.id = %run.id,
+                    "cannot read run counters"
+                );
                 false
             }
         }

@@ -69,7 +69,7 @@ impl Registry {
         Ok(())
     }
 
-    /// Whose a tag is that is no run's and was none's.
+    /// The owner of a tag that neither is nor was a run's.
     #[must_use]
     pub fn standing(&self, tag: RunTag) -> Option<Standing> {
         let candidates = self.candidates();
@@ -98,7 +98,7 @@ impl Registry {
         let id = RunId(Uuid::now_v7().to_string());
         let new = New { id, cgroup: Arc::clone(&cgroup), owned: false, start, before: None };
         let run = self.enter_lists(new, tag)?;
-        // What was in it before; nothing in one that has just been made.
+        // The processes that were in it before; none in a group that was just made.
         let adopted = self.adopt_subtree(&*cgroup, tag);
         match adopted {
             Err(error) if !error.is_gone() => {

@@ -217,11 +217,14 @@ impl Run {
         })
     }
 
-    /// Takes an event, and whether its record has reached the journal's queue.
-    pub fn event(&self, event: &Event, delivered: bool) {
-        // No clock is asked on this path: an event belongs to the window that the next reading
-        // closes.
-        self.life().machine.step(Input::Event { event, delivered }, event.time_unix_ns);
+    /// Takes events, and whether their records have reached the journal's queue.
+    pub fn events(&self, events: &[Arc<Event>], delivered: bool) {
+        let mut life = self.life();
+        for event in events {
+            // No clock is asked on this path: an event belongs to the window that the next reading
+            // closes.
+            life.machine.step(Input::Event { event, delivered }, event.time_unix_ns);
+        }
     }
 
     /// Books records that the run's queue behind the ring had no room for, as throttled.
@@ -263,7 +266,7 @@ impl Run {
         !std::mem::replace(&mut self.life().end_asked, true)
     }
 
-    /// It was not put there, or is no end; another may try.
+    /// The end was not queued, or it was not the end: another attempt may follow.
     pub fn end_not_asked(&self) {
         self.life().end_asked = false;
     }
@@ -296,7 +299,7 @@ impl Run {
         self.entered.store(true, Ordering::Release);
     }
 
-    /// It was made for a command that has not come yet.
+    /// The run was made for a command that has not entered yet.
     #[must_use]
     pub fn is_awaited(&self) -> bool {
         !self.entered.load(Ordering::Acquire)
@@ -359,7 +362,7 @@ impl Run {
         self.state() == State::Ended
     }
 
-    /// What it comes to, over all sensor lives.
+    /// The totals over all sensor lives.
     #[must_use]
     pub fn account(&self) -> Account {
         self.life().machine.account()

@@ -1,9 +1,10 @@
-//! Members whose end no program was called for.
+//! Members whose end no program saw.
 //!
-//! A kernel that preempts programs leaves out those that another task comes to meanwhile
-//! ([`sentry_kernel::bpf::skipped`]; seen at `sched_process_exit` on 7.2). The process's row stays
-//! in the kernel's table, and without it going the run would never be over. What the kernel says is
-//! gone is taken out, counted as ended, and as an act that was not told.
+//! A kernel that preempts programs skips a program that another task reaches meanwhile
+//! ([`sentry_kernel::bpf::skipped`]; seen at `sched_process_exit` on 7.2). Then the row of an ended
+//! process stays in the kernel's table, and the run would never be over. So processes that have
+//! ended by the kernel's answer are removed here, and counted both as ended and as an act without a
+//! record.
 
 use sentry_common::table::RunTag;
 use sentry_detect::run::{Input, ProcessKey};
@@ -45,7 +46,11 @@ impl Registry {
             && let Some(run) = self.by_tag(tag)
         {
             run.step(Input::UnseenEnd);
-            tracing::debug!(run.id = %run.id, process.id = process.tgid, "the kernel did not report the end of a process");
+            tracing::debug!(
+                run.id = %run.id,
+                process.id = process.tgid,
+                "the kernel did not report the end of a process"
+            );
         }
         true
     }

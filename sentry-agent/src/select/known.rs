@@ -1,6 +1,8 @@
 //! Executables of well-known agents, to report those that nobody selected. A name is no proof: it
 //! leads to a line for a person, and to a watch only where that is asked for.
 
+use sentry_view::path::base_name;
+
 /// File names of agents' commands.
 const COMMANDS: &[(&str, &str)] = &[
     ("aider", "aider"),
@@ -26,12 +28,11 @@ const INTERPRETERS: &[&str] = &["node", "bun", "deno", "python", "python3"];
 /// interpreter runs.
 #[must_use]
 pub fn agent(executable: &str, argv: &[String]) -> Option<&'static str> {
-    let name = |path: &str| path.rsplit('/').next().unwrap_or(path).to_owned();
     let by_name = |path: &str| {
-        let name = name(path);
+        let name = base_name(path);
         COMMANDS.iter().find(|(command, _)| *command == name).map(|(_, agent)| *agent)
     };
-    let program = name(executable);
+    let program = base_name(executable);
     let interprets = INTERPRETERS.iter().any(|interpreter| program.starts_with(interpreter));
     if !interprets {
         return by_name(executable);

@@ -42,7 +42,7 @@ pub enum Discover {
 }
 
 impl Discover {
-    /// As the configuration has it.
+    /// The selectors as configured.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -74,7 +74,7 @@ pub struct Selection {
 /// What a cgroup is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Decision {
-    /// Nobody's that was asked for.
+    /// A cgroup that no selector matches.
     Unselected,
     Selected {
         agent: String,

@@ -47,7 +47,7 @@ impl Pattern {
         &self.text
     }
 
-    /// What every match begins with, and whether it is all of it.
+    /// The beginning that all matches share, and whether it is the whole match.
     #[must_use]
     pub fn literal_prefix(&self) -> (&str, bool) {
         match self.text.find(WILD) {

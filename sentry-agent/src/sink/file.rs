@@ -77,7 +77,11 @@ pub async fn run(config: FileSink, journal: JournalHandle, origin: Origin, token
             Err(error) => {
                 is_failing = true;
                 let (path, error) = (config.path.display(), sentry_service::error_chain(&error));
-                tracing::error!(%path, error, "events are not written to the file; it is tried again and again");
+                tracing::error!(
+                    %path,
+                    error,
+                    "events are not written to the file; it is tried again and again"
+                );
             }
         }
         if timeout(RETRY, token.cancelled()).await.is_ok() {

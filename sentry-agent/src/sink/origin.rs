@@ -1,8 +1,8 @@
-//! Where items come from.
+//! The origin of items.
 
 use sentry_proto::v1;
 
-/// What stands in each line about the host.
+/// The members of each line that describe the host.
 #[derive(Clone, Debug)]
 pub struct Origin {
     pub sensor: String,
@@ -12,7 +12,7 @@ pub struct Origin {
 }
 
 impl Origin {
-    /// As the sensor names itself to a collector.
+    /// The sensor's own id, as in its hello.
     #[must_use]
     pub fn of(hello: &v1::Hello) -> Self {
         Self {

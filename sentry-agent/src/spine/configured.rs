@@ -77,3 +77,13 @@ fn what_changed_is_an_entry_of_the_ledger() {
     assert_eq!(done.try_recv(), Ok(()));
     assert_eq!(sensor.ledger(), ["config-changed"]);
 }
+
+#[test]
+fn an_archive_that_was_made_is_an_entry_of_the_ledger() {
+    let mut sensor = Sensor::new();
+    let (noted, mut done) = oneshot::channel();
+    let exported = sentry_view::Exported { run: "r".into(), ..Default::default() };
+    sensor.cases.try_send(Case::Exported { exported, noted }).unwrap();
+    sensor.act();
+    assert_eq!((done.try_recv(), sensor.ledger()), (Ok(true), vec!["exported".to_owned()]));
+}

@@ -215,7 +215,8 @@ impl Sensor {
                 continue;
             }
             for (ring, books) in [event::Ring::Critical, event::Ring::Bulk].into_iter().zip(run.rings()) {
-                (books.settled()..books.generated).for_each(|_| run.event(&record(&run, ring), true));
+                (books.settled()..books.generated)
+                    .for_each(|_| run.events(&[record(&run, ring).into()], true));
             }
         }
     }
@@ -340,12 +341,12 @@ fn result(outcome: &v1::Outcome) -> &'static str {
 fn record(run: &Run, ring: event::Ring) -> event::Event {
     event::Event {
         id: String::new(),
-        run: run.id.clone(),
-        agent: run.agent.clone(),
+        run: run.id.clone().into(),
+        agent: run.agent.clone().into(),
         ring,
         sequence: 0,
         time_unix_ns: 0,
-        process: event::Process {
+        process: Arc::new(event::Process {
             key: ProcessKey { tgid: 1, start_boot_ns: 1 },
             tid: 1,
             parent: None,
@@ -356,7 +357,7 @@ fn record(run: &Run, ring: event::Ring) -> event::Event {
             gid: None,
             euid: None,
             pre_existing: false,
-        },
+        }),
         kind: event::EventKind::Seed,
     }
 }

@@ -13,7 +13,7 @@ use sentry_detect::{
     run::{Input, Output, machine::Over},
 };
 use sentry_proto::v1::{self, item::Item as Kind};
-use sentry_view::ConfigChanged;
+use sentry_view::{ConfigChanged, Exported};
 use tokio::sync::{mpsc, oneshot};
 
 use super::StageStats;
@@ -43,7 +43,9 @@ pub enum Case {
     },
     /// Another policy holds.
     Configured { change: ConfigChanged, noted: oneshot::Sender<()> },
-    /// It ends, and its records are in: close the books.
+    /// An archive of a run was made. Answered with whether the ledger's disk has taken it.
+    Exported { exported: Exported, noted: oneshot::Sender<bool> },
+    /// The run ends and its records are in: close its counters.
     Over { run: Arc<Run>, over: Over },
 }
 
@@ -88,6 +90,10 @@ impl Actor {
                 self.ledger.note(Note::ConfigChanged(change));
                 self.ledger.settle();
                 let _gone = noted.send(());
+            }
+            Case::Exported { exported, noted } => {
+                self.ledger.note(Note::Exported(exported));
+                let _gone = noted.send(self.ledger.settle());
             }
             Case::Over { run, over } => self.over(&run, over),
         }
@@ -155,7 +161,7 @@ impl Actor {
             told.push(Kind::Outcome(v1::Outcome::from(&outcome)));
             last = Some(outcome);
         }
-        // What is answered is in the ledger.
+        // First into the ledger, then the answer.
         self.ledger.settle();
         self.tell(told, run);
         (last, follows)

@@ -7,11 +7,10 @@ use sentry_kernel::{
     decode::{DecodeError, Raw},
     ring::lanes::{Lanes, Turn, Until},
 };
-use sentry_proto::v1;
 
 use super::{StageStats, hash_queue::HashQueue, select::Asked};
 use crate::{
-    enrich::event::Enricher,
+    enrich::event::{Enricher, Owner},
     journal::JournalHandle,
     runs::{Registry, Whose, candidates::Standing},
 };
@@ -52,7 +51,7 @@ fn ask(turn: Turn, lanes: &Lanes, to: &Analyse, stats: &StageStats) {
     // First: it may be decided, and released, at once.
     lanes.park(turn, Until::Released);
     if to.asked.try_send(asked).is_err() {
-        // It is looked for again among those that are not decided.
+        // Look for it again among the undecided ones.
         stats.lost(1);
     }
 }
@@ -70,7 +69,7 @@ fn let_go(turn: &Turn, to: &Analyse, stats: &StageStats) {
 fn of_canary(turn: &Turn, to: &Analyse, stats: &StageStats) {
     stats.lost(turn.refused.iter().sum());
     for record in &turn.records {
-        // Else it ended so long ago that it is forgotten.
+        // Otherwise it ended so long ago that it was forgotten.
         if !to.registry.of_canary(turn.tag, record.header().kind) {
             stats.lost(1);
         }
@@ -78,34 +77,40 @@ fn of_canary(turn: &Turn, to: &Analyse, stats: &StageStats) {
 }
 
 fn analyse(turn: &Turn, whose: &Whose, enricher: &mut Enricher, to: &Analyse, stats: &StageStats) {
-    let journal = &to.journal;
     match whose {
         Whose::Live(run) => run.refused(turn.refused),
         Whose::Ended(_) => stats.lost(turn.refused.iter().sum()),
     }
+    let owner = whose.owner();
+    let mut events = Vec::with_capacity(turn.records.len());
     for raw in &turn.records {
-        match event(raw, whose, enricher, to) {
-            Ok(event) => {
-                let item = v1::item::Item::Event(v1::Event::from(&event));
-                let delivered = journal.submit_event(v1::Item { item: Some(item) });
-                // The books of a run that has ended are closed.
-                if let Whose::Live(run) = whose {
-                    run.event(&event, delivered);
-                }
-                if delivered { stats.handled(1) } else { stats.lost(1) }
-            }
+        match event(raw, whose, &owner, enricher, to) {
+            Ok(event) => events.push(Arc::new(event)),
             Err(error) => {
                 // Not booked as delivered: the run's books stay open by one, and its report shows
                 // that.
-                tracing::error!(%error, run.id = %whose.owner().run, "undecodable record");
+                tracing::error!(%error, run.id = %owner.run, "undecodable record");
                 stats.lost(1);
             }
         }
     }
+    let delivered = to.journal.submit_events(events.clone());
+    // The books of a run that has ended are closed.
+    if let Whose::Live(run) = whose {
+        run.events(&events, delivered);
+    }
+    let count = events.len() as u64;
+    if delivered { stats.handled(count) } else { stats.lost(count) }
 }
 
-fn event(raw: &Raw, run: &Whose, enricher: &mut Enricher, to: &Analyse) -> Result<Event, DecodeError> {
-    let event = enricher.event(raw.header(), &raw.decode()?, &run.owner());
+fn event(
+    raw: &Raw,
+    run: &Whose,
+    owner: &Owner<'_>,
+    enricher: &mut Enricher,
+    to: &Analyse,
+) -> Result<Event, DecodeError> {
+    let event = enricher.event(raw.header(), &raw.decode()?, owner);
     if let EventKind::CgroupMove { in_run: true, member_before: false, .. } = event.kind {
         to.registry.want_seed();
     }

@@ -1,4 +1,4 @@
-//! What somebody asks for, decided and followed to its outcome.
+//! Acts that somebody asks for: decided, and followed to their outcome.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::act::Case;
 use crate::runs::{Run, bounded};
 
-/// Nobody acts any more.
+/// The act stage has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the sensor is stopping; try again when it is back")]
 pub struct Stopping;

@@ -96,7 +96,7 @@ impl Shared {
     }
 }
 
-/// Of each run that has something waiting, in turn.
+/// Runs with waiting files, in turn.
 struct Waiting<T> {
     turns: VecDeque<(RunTag, VecDeque<T>)>,
     files: usize,

@@ -30,7 +30,7 @@ const MOST: usize = 64;
 /// Starts the thread; it ends when cancelled, or with the process.
 ///
 /// # Errors
-/// Where there can be no thread.
+/// Where the thread cannot be made.
 pub fn start(registry: &Arc<Registry>, token: CancellationToken) -> io::Result<()> {
     let registry = Arc::downgrade(registry);
     thread::Builder::new().name("moved".into()).spawn(move || run(&registry, &token)).map(drop)

@@ -92,7 +92,7 @@ fn read(registry: &Registry, run: &Arc<Run>, cases: &mpsc::Sender<Case>, stats: 
     }
 }
 
-/// No member is left and none will come.
+/// The run has no members left and will get none.
 fn is_over(registry: &Registry, run: &Run) -> bool {
     let may_come = !run.was_entered() && registry.clock().since(run.registered) < NEVER_ENTERED;
     !run.is_ended() && !may_come && registry.is_empty(run)

@@ -1,11 +1,11 @@
 //! Does the sensor still see? A canary process acts under watch, and what it does has to come back.
 //!
 //! A hook that was detached behind the sensor's back, or that the kernel stopped calling, is
-//! silent: nothing else tells it apart from an agent that does nothing. While runs exist a canary
-//! flies every four seconds; a fact that does not come back within four seconds is an alarm in the
-//! log and in `sentry health`, until it does. Late is not silent: while the canary has not acted to
-//! its end, or the kernel has made records of it that are not read yet, nothing is judged, for half
-//! a minute at most.
+//! silent: only this check distinguishes it from an agent that does nothing. While runs exist a
+//! canary flies every four seconds; a fact that does not come back within four seconds is an alarm
+//! in the log and in `sentry health`, until it does. Late is not silent: while the canary has not
+//! acted to its end, or the kernel has made records of it that are not read yet, nothing is judged,
+//! for half a minute at most.
 
 use std::{
     path::{Path, PathBuf},

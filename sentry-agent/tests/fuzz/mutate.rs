@@ -11,6 +11,7 @@ use sentry_common::{
         process::{ExecRecord, ExitRecord, ForkRecord},
     },
 };
+use sentry_kernel::decode::Raw;
 
 /// xorshift64*: small, fast, and good enough to choose bytes.
 pub(crate) struct Chance(u64);
@@ -51,6 +52,7 @@ pub(crate) fn corpus() -> Vec<Vec<u8>> {
     ];
     let mut inputs = vec![b"/usr/bin/env\0".repeat(200), dns(), hello(), Vec::new()];
     inputs.push(block());
+    inputs.extend(archive());
     inputs.extend([[&[0, 1][..], &dns()].concat(), [&[1, 0][..], &hello()].concat()]);
     for kind in 0..=u16::from(u8::MAX) {
         for length in LENGTHS {
@@ -59,7 +61,7 @@ pub(crate) fn corpus() -> Vec<Vec<u8>> {
             record[2..4].copy_from_slice(&kind.to_ne_bytes());
             let ring = Kind::of(kind).map_or(0, Kind::ring) as u32;
             record[4..8].copy_from_slice(&ring.to_ne_bytes());
-            if sentry_kernel::decode::record(&record).is_ok() {
+            if Raw::read(&record).is_ok_and(|raw| raw.decode().is_ok()) {
                 inputs.push(record);
             }
         }
@@ -79,6 +81,33 @@ fn block() -> Vec<u8> {
     let exits: &[u8] = &[2, 5, 0x92, 1, 2, 8, 1, 5, 0x92, 1, 2, 16, 9];
     let columns: &[u8] = &[1, 1, 2, 4, 10, 0, 2, 0, 0, 1, 1, 1, 1, b'i'];
     [&[2, 2, b'r', b'0'][..], process, exits, columns].concat()
+}
+
+/// An archive, and the tar in it.
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+fn archive() -> [Vec<u8>; 2] {
+    let run = "01a2f3c0-0000-7000-8000-000000000001";
+    let header = |name: &str, size: usize| {
+        let mut header = tar::Header::new_ustar();
+        header.set_path(format!("agentsentry-{run}/{name}")).unwrap();
+        header.set_entry_type(tar::EntryType::Regular);
+        header.set_mode(0o644);
+        header.set_uid(0);
+        header.set_gid(0);
+        header.set_mtime(1);
+        header.set_size(size as u64);
+        header.set_cksum();
+        *header.as_bytes()
+    };
+    let decision = format!("{{\"id\":\"{run}-d-1\",\"run\":\"{run}\"}}\n");
+    let mut tar = Vec::new();
+    for (name, content) in [("events.jsonl", ""), ("decisions.jsonl", &decision), ("report.txt", run)] {
+        tar.extend(header(name, content.len()));
+        tar.extend(content.as_bytes());
+        tar.resize(tar.len().next_multiple_of(512), 0);
+    }
+    tar.resize(tar.len() + 1_024, 0);
+    [sentry_archive::sealed(&tar).unwrap(), tar]
 }
 
 fn hello() -> Vec<u8> {

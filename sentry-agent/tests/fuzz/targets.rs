@@ -1,26 +1,33 @@
 //! What is fed with bytes that nobody vouches for. Also the bodies of the targets in `fuzz/`.
 
 use prost::Message as _;
-use sentry_agent::enrich::{payload, tls};
+use sentry_agent::{
+    enrich::{payload, tls},
+    ledger::PartProof,
+};
+use sentry_archive::{check as check_archive, sealed};
 use sentry_common::record::text::{ArgumentText, ArgvText, PathText};
 use sentry_detect::event::Endpoint;
-use sentry_kernel::decode::{self, Record, text};
+use sentry_kernel::decode::{Raw, Record, text};
 use sentry_proto::{block, v1};
 use zerocopy::FromBytes as _;
 
 pub(crate) type Target = fn(&[u8]);
 
-pub(crate) const ALL: [(&str, Target); 5] = [
+pub(crate) const ALL: [(&str, Target); 7] = [
     ("record", record),
     ("text", texts),
     ("payload", packet),
     ("server_name", server_name),
     ("block", block),
+    ("archive", archive),
+    ("archive_tar", archive_tar),
 ];
 
 /// A record as it comes out of a ring, and all the text in it.
 pub(crate) fn record(bytes: &[u8]) {
-    let Ok(record) = decode::record(bytes) else { return };
+    let Ok(raw) = Raw::read(bytes) else { return };
+    let Ok(record) = raw.decode() else { return };
     match record {
         Record::Exec(exec) | Record::Seed(exec) | Record::StartedOutside(exec) => {
             check(text::plain(&exec.requested));
@@ -113,6 +120,20 @@ fn unpack(block: v1::Block) {
     if let Ok(events) = checked.open() {
         assert_eq!(events.iter().count() as u64, count);
         assert!(events.processes().count() <= block::EVENTS && events.kinds().count() <= block::EVENTS);
+    }
+}
+
+/// An archive as somebody hands it in.
+pub(crate) fn archive(bytes: &[u8]) {
+    if let Ok(checked) = check_archive(bytes, PartProof::default()) {
+        assert_eq!(checked.bytes, bytes.len() as u64);
+    }
+}
+
+/// What is below the seal of an archive.
+pub(crate) fn archive_tar(bytes: &[u8]) {
+    if let Ok(sealed) = sealed(bytes) {
+        archive(&sealed);
     }
 }
 

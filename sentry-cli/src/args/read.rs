@@ -1,10 +1,13 @@
 //! Arguments of the commands that only read what runs did.
 
+use std::path::PathBuf;
+
 use clap::Args;
 
-use super::socket::SocketArgs;
+use super::socket::AskArgs;
 
 #[derive(Debug, Args)]
+#[command(mut_arg("json", |json| json.help("OCSF 1.9.0, one JSON object per line")))]
 pub(crate) struct HistoryArgs {
     /// Only of this agent.
     #[arg(long, value_name = "NAME")]
@@ -18,11 +21,8 @@ pub(crate) struct HistoryArgs {
     /// At most this many of the newest; 0: all that is kept.
     #[arg(long, value_name = "N", default_value_t = 1000)]
     pub(crate) limit: u64,
-    /// OCSF 1.9.0, one JSON object per line.
-    #[arg(long)]
-    pub(crate) json: bool,
     #[command(flatten)]
-    pub(crate) socket: SocketArgs,
+    pub(crate) ask: AskArgs,
 }
 
 #[derive(Debug, Args)]
@@ -82,15 +82,14 @@ pub(crate) enum EventFormat {
 }
 
 #[derive(Debug, Args)]
+#[command(mut_arg("json", |json| json.help("JSON lines: the finding in OCSF, its events, decisions and \
+    outcomes")))]
 pub(crate) struct ExplainArgs {
     /// Id of a finding or a decision, as `sentry findings` shows it, or a unique beginning of one;
     /// by default the newest finding.
     pub(crate) id: Option<String>,
-    /// JSON lines: the finding in OCSF, its events, decisions and outcomes.
-    #[arg(long)]
-    pub(crate) json: bool,
     #[command(flatten)]
-    pub(crate) socket: SocketArgs,
+    pub(crate) ask: AskArgs,
 }
 
 #[derive(Debug, Args)]
@@ -109,25 +108,23 @@ pub(crate) struct ReportArgs {
     /// One page for a browser, with everything in it.
     #[arg(long, conflicts_with = "json")]
     pub(crate) html: bool,
-    /// JSON on standard output.
-    #[arg(long)]
-    pub(crate) json: bool,
+    /// GitHub-flavoured Markdown, with everything in it.
+    #[arg(long, conflicts_with_all = ["json", "html"])]
+    pub(crate) markdown: bool,
     #[command(flatten)]
-    pub(crate) socket: SocketArgs,
+    pub(crate) ask: AskArgs,
 }
 
 #[derive(Debug, Args)]
+#[command(mut_arg("json", |json| json.help("The report as JSON, with `activity.processes`")))]
 pub(crate) struct TreeArgs {
     /// Run id, or a unique beginning of one; by default the newest run.
     pub(crate) run: Option<String>,
     /// Equal processes side by side are not folded, commands not cut.
     #[arg(long)]
     pub(crate) all: bool,
-    /// The report as JSON, with `activity.processes`.
-    #[arg(long)]
-    pub(crate) json: bool,
     #[command(flatten)]
-    pub(crate) socket: SocketArgs,
+    pub(crate) ask: AskArgs,
 }
 
 #[derive(Debug, Args)]
@@ -136,21 +133,40 @@ pub(crate) struct DiffArgs {
     pub(crate) base: String,
     /// Run that is looked at; by default the newest one.
     pub(crate) run: Option<String>,
-    /// JSON on standard output.
-    #[arg(long)]
-    pub(crate) json: bool,
     #[command(flatten)]
-    pub(crate) socket: SocketArgs,
+    pub(crate) ask: AskArgs,
 }
 
 #[derive(Debug, Args)]
+#[command(mut_arg("json", |json| json.help("What was written, as JSON")))]
+pub(crate) struct ExportArgs {
+    /// Run id, a unique beginning of one, or an agent, of which the newest run is meant; by default
+    /// the newest run.
+    pub(crate) run: Option<String>,
+    /// File to write, such as run.tar.zst; - for standard output.
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) output: PathBuf,
+    #[command(flatten)]
+    pub(crate) ask: AskArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct VerifyArgs {
+    /// Archive that `sentry export` made; - for standard input.
+    pub(crate) file: PathBuf,
+    /// Ledger that has to have the archive, instead of that of the sensor on this host.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) ledger: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) ask: AskArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(mut_arg("json", |json| json.help("One JSON object per run")))]
 pub(crate) struct AgentsArgs {
     /// Ended runs too.
     #[arg(long)]
     pub(crate) all: bool,
-    /// One JSON object per run.
-    #[arg(long)]
-    pub(crate) json: bool,
     #[command(flatten)]
-    pub(crate) socket: SocketArgs,
+    pub(crate) ask: AskArgs,
 }

@@ -87,7 +87,7 @@ fn stop_signal() -> Result<impl Future<Output = ()>, CliError> {
     })
 }
 
-/// Tells the story; whether all of it happened.
+/// Shows the story. Returns whether all of it happened.
 async fn tell(scene: &mut Scene) -> Result<bool, CliError> {
     say(&format!(
         "{} a collector and a sensor, with everything in {}",

@@ -1,4 +1,4 @@
-//! What happened, as the sensor's API and the kernel's CPU counter tell it.
+//! What happened, by the sensor's API and the kernel's CPU counter.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -34,7 +34,7 @@ pub(super) struct Seen {
     meter: Meter,
 }
 
-/// Follows the sensor's record until the command has ended, telling each step once.
+/// Follows the sensor's record until the command has ended, and shows each step once.
 pub(super) async fn follow(
     client: &mut Client,
     child: &mut Child,

@@ -5,7 +5,7 @@ use sentry_proto::{
     v1::{self, event::Kind},
 };
 use sentry_story::verb;
-use sentry_view::time;
+use sentry_view::{path::base_name, time};
 
 use super::{
     BOLD, DIM, act, command_line, paint,
@@ -71,7 +71,7 @@ fn describe(event: &v1::Event) -> Described {
         .and_then(|process| process.executable.as_ref())
         .and_then(|file| file.path.as_ref())
         .map_or("?", |path| path.text.as_str());
-    let program = path.rsplit('/').next().unwrap_or(path).to_owned();
+    let program = base_name(path).to_owned();
     match &event.kind {
         Some(kind) => Described { pid, program, verb: verb(kind), rest: what(kind, process) },
         None => Described { pid, program, verb: "unknown", rest: "an event of a newer sensor".into() },

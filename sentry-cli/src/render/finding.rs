@@ -1,10 +1,17 @@
 //! Findings: as lines of a list, and explained.
 
 use anstyle::Style;
-use sentry_proto::v1;
-use sentry_view::{Action, Decision, Finding, Mode, Outcome, OutcomeResult, Severity, time};
+use sentry_proto::v1::{self, event::Kind};
+use sentry_story::verb;
+use sentry_view::{
+    Action, Cause, CauseSort, Decision, Finding, Mode, Outcome, OutcomeResult, Severity, time,
+};
 
-use super::{BOLD, DIM, GREEN, RED, YELLOW, duration, event, paint, safe};
+use super::{
+    BOLD, DIM, GREEN, RED, YELLOW, duration, event, paint,
+    report::{cut, many},
+    safe,
+};
 
 /// One finding of a list.
 pub(crate) fn line(finding: &Finding) -> String {
@@ -37,6 +44,8 @@ fn severity(severity: Severity) -> String {
 #[derive(Debug, Default)]
 pub(crate) struct Explained {
     pub(crate) finding: Option<Finding>,
+    /// What was done most in the time that it counts.
+    pub(crate) cause: Option<Cause>,
     pub(crate) decisions: Vec<Decision>,
     pub(crate) outcomes: Vec<Outcome>,
     /// Of the evidence, what is still kept.
@@ -52,18 +61,17 @@ pub(crate) fn explain(explained: &Explained) -> String {
             duration(finding.time_unix_ns.0.saturating_sub(finding.since_unix_ns.0)),
             finding.confidence
         ));
+        out.push_str(&explained.cause.as_ref().map(cause).unwrap_or_default());
         out.push_str(&arithmetic(finding));
         if !finding.tags.is_empty() {
             out.push_str(&format!("\nTags: {}\n", safe(&finding.tags.join(", "))));
         }
         out.push_str(&format!(
-            "\nEvidence: {} events, {} still kept\n",
-            finding.evidence.len(),
+            "\nEvidence: {}, {} still kept\n",
+            many(finding.evidence.len() as u64, "event", "events"),
             explained.events.len()
         ));
-        for event in &explained.events {
-            out.push_str(&format!("  {}", event::line(event)));
-        }
+        out.push_str(&evidence(&explained.events));
     }
     if !explained.decisions.is_empty() {
         out.push_str("\nDecisions\n");
@@ -72,6 +80,65 @@ pub(crate) fn explain(explained: &Explained) -> String {
         out.push_str(&format!("  {}", decision_line(decision)));
         for outcome in explained.outcomes.iter().filter(|outcome| outcome.decision == decision.id) {
             out.push_str(&format!("    {}", outcome_line(outcome)));
+        }
+    }
+    out
+}
+
+/// Characters of an ancestor's command line.
+const ANCESTOR: usize = 48;
+
+fn cause(cause: &Cause) -> String {
+    let (one, more) = match cause.sort {
+        CauseSort::Programs => ("executed program", "executed programs"),
+        CauseSort::Births => ("born process", "born processes"),
+        CauseSort::Files => ("act on files", "acts on files"),
+        CauseSort::Network => ("act on the network", "acts on the network"),
+        CauseSort::Other => ("other act", "other acts"),
+    };
+    let listed: u64 = cause.acts.iter().map(|act| act.count).sum();
+    let mut out = format!("\nWhat: {listed} of {}\n", many(cause.total, one, more));
+    for act in &cause.acts {
+        out.push_str(&format!("  {:>7}  {}\n", act.count, safe(&act.what)));
+    }
+    out.push_str("\nBy\n");
+    for doer in &cause.by {
+        let last = doer.ancestry.last().map_or("a process", String::as_str);
+        out.push_str(&format!("  {:>7}  {} (process {})\n", doer.acts, safe(last), doer.pid));
+        if let (Some(call), Some(command)) = (doer.call, &doer.call_command) {
+            out.push_str(&format!("           in call {call}: {}\n", safe(command)));
+        }
+        if let [above @ .., _] = doer.ancestry.as_slice()
+            && !above.is_empty()
+        {
+            let above: Vec<String> = above.iter().map(|command| cut(command, ANCESTOR)).collect();
+            let above = above.join(" › ");
+            out.push_str(&paint(DIM, &format!("           below {above}\n")));
+        }
+    }
+    out
+}
+
+/// Equal ones in a row are one line.
+fn evidence(events: &[v1::Event]) -> String {
+    let sort = |event: &v1::Event| {
+        let process = event.process.as_ref();
+        let program = process.and_then(|process| process.executable.clone());
+        let argv = process.and_then(|process| process.argv.clone());
+        (event.kind.as_ref().map(verb), program, argv)
+    };
+    let mut out = String::new();
+    for equal in events.chunk_by(|one, other| {
+        // Which child was born does not make births different, what was opened makes opens so.
+        let is_of_life =
+            |event: &v1::Event| matches!(event.kind, Some(Kind::Fork(_) | Kind::Exec(_) | Kind::Exit(_)));
+        sort(one) == sort(other) && (is_of_life(one) || one.kind == other.kind)
+    }) {
+        let [first, more @ ..] = equal else { continue };
+        out.push_str(&format!("  {}", event::line(first)));
+        if let Some(last) = more.last() {
+            let until = time::clock(last.time_unix_ns);
+            out.push_str(&paint(DIM, &format!("           and {} like it until {until}\n", more.len())));
         }
     }
     out
@@ -129,6 +196,7 @@ pub(crate) fn outcome_line(outcome: &Outcome) -> String {
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]
 pub(crate) mod tests {
     use sentry_proto::v1::outcome::Result as WireResult;
+    use sentry_view::{Doer, Tally};
 
     use super::*;
     use crate::out::plain;
@@ -148,7 +216,7 @@ pub(crate) mod tests {
                 v1::Term { name: "cores".into(), value: 1.9, unit: String::new(), limit: Some(0.8) },
                 v1::Term { name: "variety".into(), value: 0.125, unit: "ratio".into(), limit: None },
             ],
-            evidence: vec!["r-c-1".into(), "r-c-2".into()],
+            evidence: vec!["r-c-1".into(), "r-c-2".into(), "r-c-3".into()],
             tags: vec!["attack:T1496".into()],
             complete: true,
         }
@@ -170,8 +238,31 @@ pub(crate) mod tests {
 
     #[test]
     fn golden_explanation() {
+        let doer = Doer {
+            pid: 15407,
+            acts: 462,
+            call: Some(2),
+            call_command: Some("for i in $(seq 1 1000)…".into()),
+            ancestry: ["claude", "bash -c 'source …'", "bash loop.sh"].map(Into::into).into(),
+        };
+        let tally = |what: &str, count| Tally { what: what.into(), count };
+        let cause = Cause {
+            sort: CauseSort::Programs,
+            total: 540,
+            acts: vec![tally("/bin/true", 437), tally("/bin/seq 1\u{1b}[2J", 25)],
+            by: vec![doer],
+            ..Cause::default()
+        };
+        let fork = |n: u64| v1::Event {
+            time_unix_ns: 1_763_664_722_000_000_000 + n * 100_000_000,
+            kind: Some(Kind::Fork(v1::Fork {
+                child: Some(v1::ProcessKey { tgid: 20_000 + n as u32, start_boot_ns: n }),
+            })),
+            ..v1::Event::default()
+        };
         let explained = Explained {
             finding: Some((&finding()).into()),
+            cause: Some(cause),
             decisions: vec![Decision::from(&v1::Decision {
                 id: "r-d-2".into(),
                 run: "r".into(),
@@ -183,14 +274,24 @@ pub(crate) mod tests {
                 time_unix_ns: 1_763_664_723_050_000_000,
             })],
             outcomes: vec![(&kill(WireResult::Applied)).into()],
-            events: Vec::new(),
+            events: vec![fork(1), fork(2), fork(3)],
         };
         assert_eq!(
             plain(&explain(&explained)).unwrap(),
-            "2025-11-20 18:52:03.000Z  high      demo          cpu-spin  1.9 cores for 2.5 s with 3 distinct acts
+            "2025-11-20 18:52:03.000Z  high      demo          cpu-spin  1.9 cores for 2.5 s with 3 distinct \
+            acts
     r-f-1
 
 The behaviour began 2.50 s before the finding; confidence 0.91.
+
+What: 462 of 540 executed programs
+      437  /bin/true
+       25  /bin/seq 1\\u{1b}[2J
+
+By
+      462  bash loop.sh (process 15407)
+           in call 2: for i in $(seq 1 1000)…
+           below claude › bash -c 'source …'
 
 Arithmetic
   cores    1.9  (limit 0.8)
@@ -198,7 +299,9 @@ Arithmetic
 
 Tags: attack:T1496
 
-Evidence: 2 events, 0 still kept
+Evidence: 3 events, 3 still kept
+  18:52:02.100                ?[?]                  fork      child 20001
+           and 2 like it until 18:52:02.300
 
 Decisions
   18:52:03.050  kill (enforce) by detector:cpu-spin: too much

@@ -36,6 +36,10 @@ impl Origin {
         }
     }
 
+    pub(crate) fn host(&self) -> &str {
+        &self.host
+    }
+
     /// Whether the container of the run has been asked for.
     pub(crate) fn knows(&self, run: &str) -> bool {
         self.containers.contains_key(run)

@@ -27,6 +27,8 @@ pub(crate) mod status;
 
 pub(crate) mod config;
 
+pub(crate) mod archive;
+
 pub(crate) mod table;
 
 use anstyle::{AnsiColor, Style};

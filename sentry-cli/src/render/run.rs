@@ -12,7 +12,9 @@ use super::{
 /// Runs as a table, the newest last.
 pub(crate) fn table(runs: &[Run]) -> String {
     if runs.is_empty() {
-        return "No agent is watched now. `sentry run -- CMD` starts one, `sentry agents --all` shows ended ones.\n".into();
+        return "No agent is watched now. `sentry run -- CMD` starts one, `sentry agents --all` shows ended \
+            ones.\n"
+            .into();
     }
     let in_containers = runs.iter().any(|run| run.container.is_some());
     let selected = runs.iter().any(|run| !run.selected_by.is_empty());

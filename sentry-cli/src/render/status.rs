@@ -114,7 +114,7 @@ pub(crate) fn costs(costs: &Costs) -> String {
             cell(program.object),
             cell(program.program),
             cell(safe(&program.hook)),
-            cell(program.verified.map_or_else(|| "not told".to_owned(), |count| count.to_string())),
+            cell(program.verified.map_or_else(|| "not reported".to_owned(), |count| count.to_string())),
         ]);
     }
     out.push_str(&objects.render());

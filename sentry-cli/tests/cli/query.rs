@@ -68,7 +68,7 @@ fn a_finding_is_explained_from_either_end() {
     for id in ["r-f-1", "r-d-2"] {
         let (code, out, _) = sentry(&sensor, &["explain", id]);
         assert_eq!(code, 0, "{out}");
-        assert!(out.contains("cpu-spin") && out.contains("1 events, 1 still kept"), "{out}");
+        assert!(out.contains("cpu-spin") && out.contains("1 event, 1 still kept"), "{out}");
         assert!(out.contains("kill (observe) by detector:cpu-spin"), "{out}");
     }
     let (code, _, err) = sentry(&sensor, &["explain", "r-f-9"]);
@@ -77,7 +77,7 @@ fn a_finding_is_explained_from_either_end() {
         (66, "sentry: no finding or decision `r-f-9` is kept; `sentry findings` lists what is\n")
     );
     let (code, out, _) = sentry(&sensor, &["explain", "--json", "r-f-1"]);
-    assert_eq!((code, out.lines().count()), (0, 3));
+    assert_eq!((code, out.lines().count()), (0, 4), "finding, cause, event, decision: {out}");
 }
 
 #[test]

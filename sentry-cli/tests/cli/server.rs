@@ -170,4 +170,14 @@ impl Control for Service {
     async fn reload(&self, _request: Request<v1::ReloadRequest>) -> Answer<v1::ReloadReply> {
         Ok(Response::new(self.script.reload.clone()))
     }
+
+    type LedgerStream = tokio_stream::Empty<Result<v1::LedgerPart, Status>>;
+
+    async fn ledger(&self, _request: Request<v1::LedgerRequest>) -> Answer<Self::LedgerStream> {
+        Ok(Response::new(tokio_stream::empty()))
+    }
+
+    async fn note_export(&self, _request: Request<v1::NoteExportRequest>) -> Answer<v1::NoteExportReply> {
+        Err(Status::aborted("the ledger's disk has not taken the entry yet"))
+    }
 }

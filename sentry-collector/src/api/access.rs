@@ -1,5 +1,5 @@
-//! What a command has to show: `Authorization: Bearer <token>` with the command token. Web pages of
-//! another origin are refused before, see [`super::host`].
+//! What a command must carry: `Authorization: Bearer <token>` with the command token. Requests from
+//! web pages of another origin were refused before, see [`super::host`].
 
 use axum::http::{HeaderMap, header::AUTHORIZATION};
 
@@ -7,7 +7,7 @@ use super::{answer::ApiError, token::Token};
 
 const SCHEME: &[u8] = b"bearer ";
 
-/// What a caller has to show.
+/// What a caller must send.
 #[derive(Clone, Debug)]
 pub(crate) struct Access {
     token: Token,

@@ -1,4 +1,4 @@
-//! What goes wrong, in one shape: `{"error":{"code":"…","message":"…"}}`.
+//! All errors, in one shape: `{"error":{"code":"…","message":"…"}}`.
 
 use std::path::PathBuf;
 
@@ -26,8 +26,8 @@ pub(crate) enum ApiError {
     #[error("{0}")]
     TooMany(String),
     #[error(
-        "commands need the header `Authorization: Bearer <token>`; the token is in {} on the collector's host, readable \
-         by the collector's user", path.display()
+        "commands need the header `Authorization: Bearer <token>`; the token is in {} on the collector's \
+        host, readable by the collector's user", path.display()
     )]
     NoToken { path: PathBuf },
     #[error(
@@ -42,8 +42,8 @@ pub(crate) enum ApiError {
     )]
     Host,
     #[error(
-        "the request is for {name}, which is not a name of this collector; use the address it listens on, or list the \
-         name in `http_names` of its configuration"
+        "the request is for {name}, which is not a name of this collector; use the address it listens on, or \
+        list the name in `http_names` of its configuration"
     )]
     Misdirected { name: HttpName },
     #[error("the method is not allowed here")]

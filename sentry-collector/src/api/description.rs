@@ -1,5 +1,5 @@
-//! The OpenAPI document, made of the entries. It is committed as `docs/openapi.json`, where a test
-//! compares it.
+//! The OpenAPI document, made from the entries. A test compares it with the committed
+//! `docs/openapi.json`.
 
 use axum::body::Bytes;
 use utoipa::openapi::{
@@ -9,8 +9,8 @@ use utoipa::openapi::{
 
 use super::entry::{Entry, TOKEN};
 
-const ABOUT: &str = "What sensors reported, and commands for the runs that they watch. Times are Unix milliseconds where \
-    the name ends in `_ms`; enum values are in lower case; events and findings are OCSF.";
+const ABOUT: &str = "What sensors reported, and commands for the runs that they watch. Times are Unix \
+    milliseconds where the name ends in `_ms`; enum values are in lower case; events and findings are OCSF.";
 
 /// The document as it is served and committed.
 #[derive(Clone, Debug)]

@@ -1,5 +1,5 @@
-//! An entry of the API: a path, what answers there with which right, and its description in the
-//! OpenAPI document. One value holds all of it, so none of them can be forgotten.
+//! An entry of the API: a path, its handler with the right that it needs, and its description in
+//! the OpenAPI document. One value holds all of these, so that none can be forgotten.
 
 use axum::{
     handler::Handler,
@@ -26,13 +26,13 @@ use super::{
 pub(crate) const TOKEN: &str = "command_token";
 const JSON: &str = "application/json";
 
-/// Whose requests are counted together against a limit, so that none keeps another waiting.
+/// The groups of requests. Each group has a limit of its own, so that none delays another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Group {
     Listings,
     Finds,
     Commands,
-    /// Small answers that come also while the API is at its limits.
+    /// Small answers, given even while the API is at its limits.
     Unlimited,
 }
 
@@ -51,7 +51,7 @@ pub(crate) struct Entry {
 // === impl Entry ===
 
 impl Entry {
-    /// Something to get. `id` names the operation; `about` is a sentence.
+    /// A GET. `id` names the operation; `about` is a sentence.
     pub(crate) fn get<H, T>(path: &str, group: Group, id: &str, about: &str, handler: H) -> Self
     where
         H: Handler<T, Api>,
@@ -60,7 +60,7 @@ impl Entry {
         Self::new(path, group, (HttpMethod::Get, MethodFilter::GET), id, about, handler)
     }
 
-    /// Something to post.
+    /// A POST.
     pub(crate) fn post<H, T>(path: &str, group: Group, id: &str, about: &str, handler: H) -> Self
     where
         H: Handler<T, Api>,
@@ -69,7 +69,7 @@ impl Entry {
         Self::new(path, group, (HttpMethod::Post, MethodFilter::POST), id, about, handler)
     }
 
-    /// A listing of `V`s, which its handler makes with [`Listing::answer`].
+    /// A GET of a listing of `V`s, which its handler makes by [`Listing::answer`].
     pub(crate) fn listing<V, H, T>(listing: &'static Listing, handler: H) -> Self
     where
         V: ToSchema,
@@ -112,12 +112,12 @@ impl Entry {
         entry.answers::<Problem>("default", "What went wrong.")
     }
 
-    /// What stands at `{name}` in the path.
+    /// Describes the parameter `{name}` of the path.
     pub(crate) fn path_parameter(self, name: &str, about: &str) -> Self {
         self.parameter(name, ParameterIn::Path, about, String::schema())
     }
 
-    /// The JSON that is posted.
+    /// Describes the JSON of the request.
     pub(crate) fn takes<B: ToSchema>(mut self) -> Self {
         let body = RequestBodyBuilder::new()
             .content(JSON, Content::new(Some(reference::<B>())))
@@ -126,17 +126,17 @@ impl Entry {
         self.schemas::<B>()
     }
 
-    /// An answer in JSON.
+    /// Describes an answer in JSON.
     pub(crate) fn answers<V: ToSchema>(self, status: &str, about: &str) -> Self {
         self.schemas::<V>().response(status, about, JSON, reference::<V>())
     }
 
-    /// An answer in text of some type.
+    /// Describes an answer in text of this media type.
     pub(crate) fn answers_text(self, status: &str, about: &str, media_type: &str) -> Self {
         self.response(status, about, media_type, String::schema())
     }
 
-    /// An answer in JSON whose shape is described elsewhere.
+    /// Refers to an answer in JSON that is described elsewhere.
     pub(crate) fn answers_object(self, status: &str, about: &str) -> Self {
         self.response(status, about, JSON, ObjectBuilder::new().into())
     }

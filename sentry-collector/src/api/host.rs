@@ -1,12 +1,12 @@
-//! Under which names the collector answers. A web page whose name was made to point here ("DNS
-//! rebinding") reads what this listener answers as if it were its own; what gives it away is
-//! `Host`, which the browser sets to the page's name.
+//! The names under which the collector answers, as a defence against DNS rebinding: a web page
+//! whose name was made to point here could read this listener's answers as its own. The browser
+//! sets `Host` to the page's name, and that gives the page away.
 //!
-//! Every request, whatever its method and path, has to name its host once and has to mean this
-//! listener: a loopback address or `localhost`, or the address that the connection came to, each
-//! with the listener's port, or a name of `http_names`. Otherwise it is answered 421, or 400
-//! without a `Host`, also in HTTP/1.0. A request with an `Origin` comes from a web page: it has to
-//! be one that this listener could have served itself, otherwise it is answered 403.
+//! Every request, of any method and path, must name its host once, and the host must be this
+//! listener: a loopback address, `localhost` or the address that the connection came to, each with
+//! the listener's port, or a name of `http_names`. Otherwise the answer is 421, or 400 without a
+//! `Host`, also in HTTP/1.0. A request with an `Origin` comes from a web page. If this listener
+//! could not have served that page itself, the answer is 403.
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -27,12 +27,12 @@ use axum::{
 use super::answer::ApiError;
 use crate::http_name::HttpName;
 
-/// The address that a connection came to; with the listener on all addresses only the connection
-/// knows it.
+/// The address that a connection came to. Only the connection knows it if the listener is on all
+/// addresses.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Local(pub(crate) IpAddr);
 
-/// What the listener is called.
+/// The names of the listener.
 #[derive(Clone, Debug)]
 pub(crate) struct Names {
     port: u16,
@@ -51,8 +51,8 @@ impl Names {
         let mut hosts = headers.get_all(HOST).iter();
         let (Some(host), None) = (hosts.next(), hosts.next()) else { return Err(ApiError::Host) };
         let host = host.to_str().map_err(|_not_text| ApiError::Host)?;
-        // `GET http://name/path` says the name once more, and that one counts for whoever goes by
-        // the RFC.
+        // `GET http://name/path` names the host a second time, and by the RFC that name takes
+        // precedence.
         for name in uri.authority().map(Authority::as_str).into_iter().chain([host]) {
             let name: HttpName = name.parse().map_err(|_why| ApiError::Host)?;
             if !self.own(&name, local) {
@@ -86,7 +86,7 @@ impl Names {
     }
 }
 
-/// Lets a request pass that means this listener.
+/// Passes on requests that name this listener.
 pub(crate) async fn check(
     State(names): State<Names>,
     Extension(Local(local)): Extension<Local>,
@@ -157,7 +157,7 @@ mod tests {
             let answer = asked(&plain, "192.0.2.1", &[(HOST, host)]);
             assert!(matches!(answer, Err(ApiError::Misdirected { .. })), "{host}: {answer:?}");
         }
-        // The usual port need not be said.
+        // The default port can be omitted.
         assert!(asked(&names("[::1]:443", true, &[]), "::1", &[(HOST, "[::1]")]).is_ok());
         assert!(asked(&names("127.0.0.1:80", false, &[]), "127.0.0.1", &[(HOST, "localhost")]).is_ok());
         assert!(asked(&names("127.0.0.1:80", true, &[]), "127.0.0.1", &[(HOST, "localhost")]).is_err());
@@ -172,7 +172,7 @@ mod tests {
             let answer = asked(&plain, "127.0.0.1", pairs);
             assert!(matches!(answer, Err(ApiError::Host)), "{pairs:?}: {answer:?}");
         }
-        // What the request line names counts as well.
+        // The name in the request line is checked too.
         let line = |uri: &str| {
             plain.check(
                 &uri.parse().unwrap(),

@@ -1,5 +1,5 @@
-//! Keys of query strings by which a listing is narrowed: each is declared once, with what it says
-//! of a row and how it is read.
+//! Keys of query strings that narrow a listing. Each is declared once, with its condition on rows
+//! and the form of its value.
 
 use sentry_proto::v1::Severity;
 use utoipa::{
@@ -18,12 +18,12 @@ pub(crate) struct Key {
     says: Says,
 }
 
-/// What a key says of a row.
+/// The condition of a key on rows.
 #[derive(Debug)]
 enum Says {
     /// The column is this text.
     Text(&'static str),
-    /// A row of the other relation, of the same number, has this text in the column.
+    /// The other relation has a row of the same number with this text in the column.
     TextOf { relation: &'static str, column: &'static str },
     /// The column is this number.
     Number(&'static str),

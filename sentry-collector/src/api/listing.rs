@@ -1,5 +1,4 @@
-//! Listings: `{"items":[…],"next_cursor":…|null}`. Every key that a listing does not know is
-//! refused by name.
+//! Listings: `{"items":[…],"next_cursor":…|null}`. An unknown key is refused by name.
 
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -25,7 +24,7 @@ const MAX_LIMIT: usize = 1000;
 /// The query string of a request.
 pub(crate) type QueryPairs = Result<Pairs<Vec<(String, String)>>, QueryRejection>;
 
-/// The text of a page so far, or why there is none.
+/// The text of a page so far, or the error.
 type Made = Result<String, String>;
 
 /// A listing: its name in the path, its letter in cursors, and the keys that it knows beside
@@ -41,7 +40,7 @@ pub(crate) struct Listing {
 // === impl Listing ===
 
 impl Listing {
-    /// Parse, ask, show; the last two on a thread that may block.
+    /// Parses the query, then reads the store and writes the answer on a thread that may block.
     pub(crate) async fn answer<R: Listed, V: Serialize>(
         &self,
         api: &Api,
@@ -50,7 +49,7 @@ impl Listing {
     ) -> Result<Response, ApiError> {
         let query = self.asked(pairs)?;
         let newest_first = query.paging.newest_first;
-        // Row by row: of a page only its text is ever in memory.
+        // Row by row, so that only the text of a page is in memory.
         let (made, next) = api.store.page(query, begin(), move |made, row| add(made, show(row))).await?;
         self.finish(api, made, next, newest_first)
     }
@@ -120,7 +119,7 @@ impl Listing {
         Ok(Query { conditions, paging })
     }
 
-    /// Names of the query's keys, what they say, and what they are.
+    /// Describes the keys of the query: name, meaning and type.
     pub(crate) fn parameters(&self) -> impl Iterator<Item = (&'static str, &'static str, RefOr<Schema>)> {
         let common = [
             ("limit", "Most items of a page, from 1 to 1000 (default: 100).", u32::schema()),
@@ -130,7 +129,7 @@ impl Listing {
         common.into_iter().chain(self.keys.iter().map(|key| (key.name, key.about, key.schema())))
     }
 
-    /// What an answer looks like, with items of this schema.
+    /// The schema of an answer, with items of this schema.
     pub(crate) fn page(&self, item: RefOr<Schema>) -> RefOr<Schema> {
         let page = ObjectBuilder::new()
             .property("items", ArrayBuilder::new().items(item))
@@ -140,7 +139,7 @@ impl Listing {
         page.into()
     }
 
-    /// The text that leads to the page after row `last`.
+    /// The cursor of the page after row `last`.
     pub(crate) fn cursor(&self, last: i64, newest_first: bool) -> String {
         format!("{}{}{last:x}", self.letter, if newest_first { 'd' } else { 'a' })
     }
@@ -158,7 +157,7 @@ fn begin() -> Made {
     Ok("{\"items\":[".to_owned())
 }
 
-/// Adds an item to the text of a page, or keeps why it cannot be; returns the bytes so far.
+/// Adds an item to the text of a page, or keeps the error. Returns the bytes so far.
 fn add<V: Serialize>(made: &mut Made, item: Result<V, DecodeError>) -> usize {
     let Ok(text) = made else { return 0 };
     if !text.ends_with('[') {

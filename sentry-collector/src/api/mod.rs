@@ -1,12 +1,12 @@
-//! The HTTP side: listings as JSON, commands, health and metrics. Reads are open to whoever reaches
-//! the listener; commands need the command token.
+//! The HTTP side: listings as JSON, commands, health and metrics. Everyone who can reach the
+//! listener may read; commands need the command token.
 //!
-//! What there is stands in `resource::all`; what a request may do is its handler's first argument
+//! `resource::all` lists all entries. The first argument of each handler is the right that it needs
 //! (`right::May`).
 //!
 //! Limits: 64 listings at once and 16 each of commands and questions for commands (more get 503),
-//! 10 s each, bodies of 16 KiB, answers of 64 MiB together that are not taken yet; for connections
-//! see `server` and `places`.
+//! 10 s each, bodies of 16 KiB, 64 MiB for all answers that their readers have not taken yet. For
+//! connections see `server` and `places`.
 
 mod answer;
 

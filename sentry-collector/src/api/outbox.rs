@@ -1,5 +1,5 @@
-//! Room for answers that their readers have not taken yet. Whoever reads slowly fills it for
-//! listings; commands, health and metrics are small and do not need it.
+//! Room for answers that their readers have not taken yet. Slow readers can use it up for listings
+//! only: answers to commands, health and metrics are small and do not need it.
 
 use std::sync::Arc;
 
@@ -10,13 +10,14 @@ use axum::{
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// Of all answers together.
+/// Most bytes of all answers together.
 const KIB: usize = 64 << 10;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Outbox(Arc<Semaphore>);
 
-/// A text and its room; both go when the last byte is in the kernel, or the connection ends.
+/// A text and its room. Both are freed when the kernel has the last byte, or when the connection
+/// ends.
 struct Held {
     text: String,
     _room: OwnedSemaphorePermit,
@@ -27,7 +28,7 @@ impl Outbox {
         Self(Arc::new(Semaphore::new(KIB)))
     }
 
-    /// An answer with this JSON; `None` where there is no room for it.
+    /// An answer with this JSON; `None` if there is no room for it.
     pub(crate) fn json(&self, mut text: String) -> Option<Response> {
         text.shrink_to_fit();
         let kib = u32::try_from(text.len().div_ceil(1 << 10).min(KIB)).ok()?;

@@ -1,5 +1,4 @@
-//! What a connection waits for, and how long it may: for its peer so long, for us as long as it
-//! takes.
+//! Whose turn it is on a connection. The peer's turn has a time limit; ours has none.
 
 use std::{
     io::{self, IoSlice},
@@ -16,7 +15,8 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-/// An answer has to be taken within so many times the patience, however steadily bytes of it are.
+/// A whole answer must be taken within this many times the patience, however steadily its bytes are
+/// taken.
 const ANSWER: u32 = 6;
 
 /// Shared by a connection, its socket and its place among the others.
@@ -30,10 +30,10 @@ pub(super) struct Pace {
 #[derive(Clone, Copy, Debug)]
 enum Turn {
     Ours,
-    /// The peer has to send a request or to take an answer.
+    /// The peer's: it must send a request or take an answer.
     Theirs {
         began: Instant,
-        /// When it last took bytes of the answer.
+        /// When the peer last took bytes of the answer.
         moved: Instant,
     },
 }
@@ -50,13 +50,13 @@ impl Pace {
         Arc::new(Self { turn, gives_way: CancellationToken::new() })
     }
 
-    /// A request is in.
+    /// A request has arrived: it is our turn.
     pub(super) fn serve(self: &Arc<Self>) -> Serving {
         self.set(|turn| *turn = Turn::Ours);
         Serving(Arc::clone(self))
     }
 
-    /// How long it has been the peer's turn without progress; `None`: it is ours.
+    /// How long the peer has made no progress in its turn; `None` if it is our turn.
     pub(super) fn stands_since(&self) -> Option<Instant> {
         match self.turn() {
             Turn::Ours => None,
@@ -64,12 +64,12 @@ impl Pace {
         }
     }
 
-    /// Ends the connection for another one.
+    /// Ends the connection, to free its place for another.
     pub(super) fn give_way(&self) {
         self.gives_way.cancel();
     }
 
-    /// Waits until the connection has to end, and says why.
+    /// Waits until the connection must end. Returns the reason.
     pub(super) async fn over(&self, patience: Duration) -> &'static str {
         let late = async {
             loop {
@@ -119,8 +119,8 @@ impl Drop for Serving {
     }
 }
 
-/// A socket that tells when its peer takes bytes. That the peer sends some is no progress: a
-/// request's head has to come at once.
+/// A socket that notes when its peer takes bytes. Bytes that the peer sends are no progress,
+/// because the head of a request must come at once.
 #[derive(Debug)]
 pub(super) struct Paced<S> {
     socket: S,

@@ -1,11 +1,9 @@
-//! Places for connections. When there is none for a newcomer, the connection that has waited
-//! longest for its peer gives way, so that whoever asks and reads is served however many
-//! connections stand still.
+//! Places for connections. If a newcomer finds none, the connection that has waited longest for its
+//! peer is ended, so that active peers are served however many idle connections there are.
 //!
-//! Limits: [`ALL`] connections; [`PER_PEER`] of one address, an IPv6 address standing for its /64.
-//! On loopback an address says nothing of who is behind it: only the total holds there. A
-//! connection has at least [`FAIR`] before it gives way, and never does while its request is worked
-//! on.
+//! Limits: [`ALL`] connections, [`PER_PEER`] of one address; an IPv6 address counts by its /64. On
+//! loopback only the total holds, because the address does not distinguish peers. A connection
+//! lasts at least [`FAIR`], and is never ended while its request is being handled.
 
 use std::{
     collections::HashMap,
@@ -23,7 +21,7 @@ use crate::metrics::Metrics;
 const ALL: usize = 512;
 const PER_PEER: usize = 128;
 const FAIR: Duration = Duration::from_millis(250);
-/// The first 64 bits of an IPv6 address: a peer can choose the others as it likes.
+/// The first 64 bits of an IPv6 address, because a peer can choose the others.
 const PREFIX: u128 = !(u64::MAX as u128);
 
 #[derive(Clone, Debug)]
@@ -38,7 +36,7 @@ struct Table {
     taken: HashMap<u64, (IpAddr, Arc<Pace>)>,
 }
 
-/// Given back when it goes.
+/// A place. Dropping it frees it.
 #[derive(Debug)]
 pub(super) struct Place {
     number: u64,
@@ -49,9 +47,9 @@ pub(super) struct Place {
 /// Why there is no place now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Full {
-    /// The peer has all it may have.
+    /// The peer has as many connections as it may have.
     Peer,
-    /// Everybody has had less than [`FAIR`]; it may be different then.
+    /// No connection has lasted [`FAIR`] yet. A later attempt may succeed.
     All { until: Instant },
 }
 
@@ -109,7 +107,8 @@ impl Table {
         counts.into_iter().max_by_key(|(_, count): &(IpAddr, usize)| *count).map(|(peer, _)| peer)
     }
 
-    /// The peer's connection that has stood still longest gives way, or says when one can.
+    /// Ends the connection of the peer that has been idle longest, or returns when one can be
+    /// ended.
     fn free(&mut self, peer: IpAddr, now: Instant) -> Result<(), Instant> {
         let of_peer = self.taken.iter().filter(|(_, (other, _))| *other == peer);
         let standing = of_peer.filter_map(|(number, (_, pace))| Some((pace.stands_since()?, *number)));
@@ -124,7 +123,7 @@ impl Table {
     }
 }
 
-/// Who counts as one.
+/// What counts as one peer.
 fn peer_of(ip: IpAddr) -> IpAddr {
     match ip.to_canonical() {
         ip if ip.is_loopback() => Ipv4Addr::LOCALHOST.into(),

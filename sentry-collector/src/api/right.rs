@@ -1,9 +1,9 @@
-//! Rights: what a request may do. A handler takes `May<R>` as its first argument, and a resource
-//! accepts no other handler, so none can be reached without its right.
+//! Rights: what a request may do. The first argument of a handler is `May<R>`. A resource accepts
+//! no other handlers, so none can be reached without its right.
 //!
-//! [`Public`] is for what says nothing about agents: health, metrics, the description of the API.
-//! [`Read`] is for everything that sensors reported; today whoever reaches the listener has it.
-//! [`Act`] is for commands: it needs the command token.
+//! [`Public`] is for answers without data about agents: health, metrics, the description of the
+//! API. [`Read`] is for everything that sensors reported; today everyone who reaches the listener
+//! has it. [`Act`] is for commands: it needs the command token.
 
 use std::{marker::PhantomData, sync::atomic::Ordering::Relaxed};
 
@@ -14,9 +14,9 @@ use axum::{
 
 use super::{answer::ApiError, state::Api};
 
-/// A right, and what a request has to show for it.
+/// A right, and what a request must carry to have it.
 pub(crate) trait Right: Send + Sync + 'static {
-    /// Whether a request has to carry the command token.
+    /// Whether a request must carry the command token.
     const TOKEN: bool;
 
     fn check(api: &Api, headers: &HeaderMap) -> Result<(), ApiError>;
@@ -35,7 +35,7 @@ pub(crate) struct Act;
 #[derive(Debug)]
 pub(crate) struct May<R>(PhantomData<R>);
 
-/// Arguments of a handler of which the first is a right. The first type is axum's own mark.
+/// Arguments of a handler, the first of which is a right. The first type is axum's own marker.
 pub(crate) trait Claims {
     type Right: Right;
 }

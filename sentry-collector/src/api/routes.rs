@@ -1,4 +1,4 @@
-//! Entries → one router, and the limits that hold for all of them.
+//! Entries → one router, with the limits that hold for all entries.
 
 use std::{sync::Arc, sync::atomic::Ordering::Relaxed, time::Duration};
 
@@ -21,8 +21,8 @@ use super::{
 use crate::metrics::Metrics;
 
 const BODY_BYTES: usize = 16 << 10;
-/// Requests at once, of each group apart: listings cannot keep a command waiting, nor can questions
-/// for commands.
+/// Most requests at once, per group: neither listings nor questions about commands can delay a
+/// command.
 const LISTINGS: usize = 64;
 const FINDS: usize = 16;
 const COMMANDS: usize = 16;
@@ -69,8 +69,8 @@ pub(crate) fn description() -> Bytes {
 }
 
 async fn limit(State(limits): State<Limits>, request: Request, next: Next) -> Response {
-    // Whoever announces too much is told so before sending it; who sends more than announced is cut
-    // off later.
+    // Refuses a body by its announced length, before it is sent. A body that exceeds what was
+    // announced is cut off later.
     if request.body().size_hint().lower() > BODY_BYTES as u64 {
         return ApiError::TooLarge.into_response();
     }
@@ -99,6 +99,8 @@ mod tests {
     fn the_committed_description_is_the_one_of_the_code() {
         let committed = include_str!("../../../docs/openapi.json");
         let made = String::from_utf8_lossy(&description()).into_owned();
-        assert_eq!(made, committed, "docs/openapi.json has to be written again");
+        let differs = made.lines().zip(committed.lines()).find(|(made, committed)| made != committed);
+        assert_eq!(differs, None, "docs/openapi.json has to be written again");
+        assert!(made == committed, "docs/openapi.json has to be written again: it is longer or shorter");
     }
 }

@@ -1,8 +1,9 @@
-//! Accepts HTTP connections, with or without TLS, until told to stop; then lets requests finish.
+//! Accepts HTTP connections, with or without TLS, until it is stopped; then lets requests finish.
 //!
 //! Limits: the places of [`super::places`]; the configured patience (10 s) for a handshake, for a
-//! request's head and for an answer of which the peer takes nothing, six times that for a whole
-//! answer; 64 KiB of a head, or of requests sent ahead; 128 KiB of answers in the kernel's buffer.
+//! request's head, and for an answer while the peer takes nothing; six times that for a whole
+//! answer; 64 KiB for a head, or for requests sent ahead; 128 KiB of answers in the kernel's
+//! buffer.
 
 use std::{
     io,
@@ -33,9 +34,9 @@ use super::{
 };
 use crate::metrics::Metrics;
 
-/// How long a request may take to end when the collector does.
+/// How long requests may take to finish when the collector ends.
 const LAST_REQUEST: Duration = Duration::from_secs(10);
-/// Pause after a failed accept: out of file descriptors does not pass by asking again at once.
+/// Pause after a failed accept: a lack of file descriptors does not pass at once.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 const BACKLOG: u32 = 1024;
 const READ_BYTES: usize = 64 << 10;
@@ -54,7 +55,8 @@ pub(crate) struct Server {
 pub(crate) fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
     socket.set_reuseaddr(true)?;
-    // For its connections. Without it the kernel holds megabytes for each peer that takes nothing.
+    // Inherited by its connections. Otherwise the kernel would hold megabytes for each peer that
+    // takes nothing.
     socket.set_send_buffer_size(SEND_BYTES)?;
     socket.bind(address)?;
     socket.listen(BACKLOG)
@@ -119,7 +121,7 @@ impl Server {
             }
         });
         let mut builder = Builder::new(TokioExecutor::new()).http1_only();
-        // How long a head may take is the pace's affair.
+        // [`super::pace`] limits the time for a head.
         builder.http1().max_buf_size(READ_BYTES).header_read_timeout(None);
         let graceful = GracefulShutdown::new();
         let connection = graceful.watch(
@@ -136,8 +138,8 @@ impl Server {
             () = &mut talk => return,
             () = stop.cancelled() => {}
         }
-        // The request under way is answered, then the connection ends; whoever sends nothing more
-        // is not waited for.
+        // Answers the request under way, then ends the connection, without waiting for an idle
+        // peer.
         let finish = async {
             tokio::join!(graceful.shutdown(), talk);
         };
@@ -147,7 +149,7 @@ impl Server {
     }
 }
 
-/// The next connection and its place; `None` where it has none.
+/// The next connection and its place; `None` if there was no place for it.
 async fn accept(listener: &TcpListener, places: &Places) -> Option<(TcpStream, Place)> {
     let (stream, peer) = match listener.accept().await {
         Ok(accepted) => accepted,

@@ -1,11 +1,10 @@
-//! The command token: what a caller has to know to send commands. `<data_dir>/command.token` holds
-//! 32 bytes of the kernel's randomness as 64 hex digits; a line end after them is allowed. The file
-//! is made at the first start, whole or not at all, with mode 0600, and stays as it is from then
-//! on. In memory there is only a SHA-256 of it.
+//! The command token: the secret of those who may send commands. `<data_dir>/command.token` holds
+//! 32 random bytes from the kernel as 64 hex digits; a line end after them is allowed. The first
+//! start makes the file, atomically and with mode 0600, and it is never changed. In memory there is
+//! only the token's SHA-256.
 //!
-//! Limits: the file keeps out processes of other users. Root and the collector's own user can read
-//! it, so what is watched must run as neither. A new token takes effect at the next start: remove
-//! the file and restart.
+//! Limits: the file is closed to other users. Root and the collector's own user can read it, so a
+//! watched agent must run as neither. For a new token remove the file and restart.
 
 use std::{
     fmt,
@@ -28,7 +27,7 @@ use sha2::{Digest as _, Sha256};
 use crate::exit::Exit;
 
 const FILE: &str = "command.token";
-/// What a start that was interrupted may leave; the next one replaces it.
+/// An interrupted start may leave this file; the next start replaces it.
 const UNFINISHED: &str = "command.token.new";
 const RANDOM_BYTES: usize = 32;
 const DIGITS: usize = 2 * RANDOM_BYTES;
@@ -36,7 +35,7 @@ const OWNER_ONLY: u32 = 0o600;
 /// Every permission of the group and of others.
 const OTHERS: u32 = 0o077;
 
-/// Why there is no command token to start with.
+/// Why the command token cannot be read or made.
 #[derive(Debug, thiserror::Error)]
 pub enum TokenError {
     #[error("cannot make the command token {}; the data directory must be writable", path.display())]
@@ -46,20 +45,23 @@ pub enum TokenError {
     #[error("the command token {} is not a regular file; remove it and a new one is made", path.display())]
     NotAFile { path: PathBuf },
     #[error(
-        "the command token {} belongs to user {owner}, not to user {user} that runs the collector; remove it and a new \
-         one is made", path.display()
+        "the command token {} belongs to user {owner}, not to user {user} that runs the collector; remove it \
+        and a new one is made", path.display()
     )]
     Foreign { path: PathBuf, owner: u32, user: u32 },
     #[error(
-        "the command token {} has mode {mode:04o}, others than its owner may know it; remove it and a new one is made, \
-         or set mode 0600 if nobody has seen it", path.display()
+        "the command token {} has mode {mode:04o}, others than its owner may know it; remove it and a new \
+        one is made, or set mode 0600 if nobody has seen it", path.display()
     )]
     Exposed { path: PathBuf, mode: u32 },
-    #[error("the command token {} is not {DIGITS} hex digits; remove it and a new one is made", path.display())]
+    #[error(
+        "the command token {} is not {DIGITS} hex digits; remove it and a new one is made",
+        path.display()
+    )]
     Malformed { path: PathBuf },
 }
 
-/// What the handlers compare with.
+/// The digest that handlers compare with.
 #[derive(Clone)]
 pub(crate) struct Token {
     digest: [u8; 32],
@@ -73,14 +75,14 @@ impl Token {
     /// directory may call it.
     pub(crate) fn load(data_dir: &Path) -> Result<Self, TokenError> {
         let path = data_dir.join(FILE);
-        // Callers read the path in answers, and they stand in another directory.
+        // Absolute, because answers show it to callers in other directories.
         let path = absolute(&path).unwrap_or(path);
         let digits = match open(&path) {
             Ok(file) => read(&path, file)?,
             Err(Errno::NOENT) => {
                 make(data_dir, &path).map_err(|source| TokenError::Create { path: path.clone(), source })?
             }
-            // O_NOFOLLOW says so of a symbolic link, open(2) of a socket or a device without a
+            // ELOOP: a symbolic link, because of O_NOFOLLOW. ENXIO: a socket, or a device without a
             // driver.
             Err(Errno::LOOP | Errno::NXIO) => return Err(TokenError::NotAFile { path }),
             Err(errno) => return Err(TokenError::Unreadable { path, source: errno.into() }),
@@ -88,8 +90,8 @@ impl Token {
         Ok(Self { digest: Sha256::digest(digits).into(), path: path.into() })
     }
 
-    /// Whether `offered` is the token. The time it takes says nothing about the token: digests are
-    /// compared, and always to their end.
+    /// Whether `offered` is the token. Compares digests, always to the end, so that the time it
+    /// takes reveals nothing about the token.
     pub(crate) fn matches(&self, offered: &[u8]) -> bool {
         let offered: [u8; 32] = Sha256::digest(offered).into();
         let difference = self.digest.iter().zip(&offered).fold(0, |all, (a, b)| black_box(all | (a ^ b)));
@@ -122,7 +124,7 @@ impl TokenError {
     }
 }
 
-/// Opens without following a link and without waiting for the other end of a pipe.
+/// Opens without following a link, and without waiting for the other end of a pipe.
 fn open(path: &Path) -> Result<File, Errno> {
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
     retry_on_intr(|| rustix::fs::open(path, flags, Mode::empty())).map(File::from)
@@ -151,7 +153,8 @@ fn read(path: &Path, file: File) -> Result<Vec<u8>, TokenError> {
     Ok(digits.to_vec())
 }
 
-/// Writes a new token beside its place, then moves it there: a crash leaves all of it or nothing.
+/// Writes a new token to a file beside the final one, then renames it: a crash leaves all of it or
+/// nothing.
 fn make(data_dir: &Path, path: &Path) -> io::Result<Vec<u8>> {
     let unfinished = data_dir.join(UNFINISHED);
     match fs::remove_file(&unfinished) {
@@ -160,7 +163,7 @@ fn make(data_dir: &Path, path: &Path) -> io::Result<Vec<u8>> {
     }
     let digits = random_digits()?;
     let mut file = OpenOptions::new().write(true).create_new(true).mode(OWNER_ONLY).open(&unfinished)?;
-    // The umask may have taken bits away.
+    // The umask may have removed bits.
     file.set_permissions(Permissions::from_mode(OWNER_ONLY))?;
     file.write_all(&digits)?;
     file.sync_all()?;
@@ -172,7 +175,7 @@ fn make(data_dir: &Path, path: &Path) -> io::Result<Vec<u8>> {
 
 fn random_digits() -> io::Result<Vec<u8>> {
     let mut bytes = [0; RANDOM_BYTES];
-    // Waits until the kernel has gathered randomness, then gives up to 256 bytes whole.
+    // Waits until the kernel's generator is ready. Up to 256 bytes then come in one piece.
     let filled = retry_on_intr(|| getrandom(&mut bytes, GetRandomFlags::empty()))?;
     if filled != RANDOM_BYTES {
         return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the kernel gave too few random bytes"));

@@ -26,7 +26,7 @@ Each certificate stands with its key and the authorities that it trusts in a dir
 
 #[derive(Debug, Subcommand)]
 pub enum PkiCommand {
-    /// Makes an authority: ca.crt, and ca.key, which signs the certificates of both ends.
+    /// Make an authority: ca.crt, and ca.key, which signs the certificates of both ends.
     Init {
         #[command(flatten)]
         dir: PkiDir,
@@ -36,7 +36,7 @@ pub enum PkiCommand {
         #[arg(long)]
         force: bool,
     },
-    /// Makes the collector's certificate and key.
+    /// Make the collector's certificate and key.
     Collector {
         /// Host names and addresses that sensors connect to. Default: those of the certificate that is
         /// replaced; else this host's name, localhost, 127.0.0.1 and ::1.
@@ -50,7 +50,7 @@ pub enum PkiCommand {
         #[arg(long)]
         force: bool,
     },
-    /// Makes a sensor's certificate and key.
+    /// Make a sensor's certificate and key.
     Sensor {
         /// Id of the sensor, as its configuration has it in `sensor.id`.
         #[arg(value_name = "NAME")]
@@ -63,14 +63,14 @@ pub enum PkiCommand {
         #[arg(long)]
         force: bool,
     },
-    /// Puts a new authority beside the old one: both are accepted, the new one signs.
+    /// Put a new authority beside the old one: both are accepted, the new one signs.
     Rotate {
         #[command(flatten)]
         dir: PkiDir,
         #[command(flatten)]
         life: AuthorityLife,
     },
-    /// Removes the old authorities, once everybody has a certificate of the new one.
+    /// Remove the old authorities, once everybody has a certificate of the new one.
     Retire {
         #[command(flatten)]
         dir: PkiDir,
@@ -78,7 +78,7 @@ pub enum PkiCommand {
         #[arg(long)]
         force: bool,
     },
-    /// Shows the authorities and who has a certificate, until when.
+    /// Show the authorities and who has a certificate, until when.
     Show {
         #[command(flatten)]
         dir: PkiDir,
@@ -86,7 +86,7 @@ pub enum PkiCommand {
         #[arg(long)]
         json: bool,
     },
-    /// Makes a certificate and key signed by an authority that was not made here.
+    /// Make a certificate and key signed by an authority that was not made here.
     Sign(SignArgs),
 }
 

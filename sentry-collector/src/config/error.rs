@@ -22,8 +22,8 @@ pub enum ConfigError {
     #[error("invalid value {value:?} for {flag}: {what}")]
     Flag { flag: &'static str, value: String, what: String },
     #[error(
-        "{key} {address} is not a loopback address and has no TLS: set `{tls}` with cert, key and client_ca, listen on \
-         127.0.0.1, or set `allow_plaintext_remote: true` if the network itself is protected"
+        "{key} {address} is not a loopback address and has no TLS: set `{tls}` with cert, key and client_ca, \
+        listen on 127.0.0.1, or set `allow_plaintext_remote: true` if the network itself is protected"
     )]
     PlaintextRemote { key: &'static str, address: SocketAddr, tls: &'static str },
     #[error("`tls` has no meaning for the unix socket {}: remove it or listen on an address", path.display())]

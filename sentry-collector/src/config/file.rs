@@ -60,14 +60,14 @@ keys! {
         http_names: HttpNames,
             || "none".into(),
             || format!(
-                "up to {MAX_HTTP_NAMES} names under which the HTTP API answers beside its addresses, `NAME` or \
-                 `NAME:PORT`; without a port the one of `listen_http`"
+                "up to {MAX_HTTP_NAMES} names under which the HTTP API answers beside its addresses, `NAME` \
+                or `NAME:PORT`; without a port the one of `listen_http`"
             );
         http_patience_seconds: Patience,
             || DEFAULT_PATIENCE_SECONDS.to_string(),
             || format!(
-                "1 to {MAX_PATIENCE_SECONDS}; how long a peer of the HTTP API may take for a request's head, or \
-                 take nothing of an answer"
+                "1 to {MAX_PATIENCE_SECONDS}; how long a peer of the HTTP API may take for a request's head, \
+                or take nothing of an answer"
             );
         allow_plaintext_remote: bool,
             || "`false`".into(),
@@ -83,7 +83,8 @@ keys! {
             || "at a unix socket: the sensor id that they speak for".into();
         feed_keys: BTreeMap<String, Place>,
             || "none".into(),
-            || "over plaintext TCP: sensor id → key file, or [`credential:NAME`](#keys-from-the-service-manager)".into();
+            || "over plaintext TCP: sensor id → key file, or \
+                [`credential:NAME`](#keys-from-the-service-manager)".into();
     }
 }
 

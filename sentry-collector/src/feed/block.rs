@@ -1,9 +1,10 @@
-//! Blocks of events: checked when they come, opened again when somebody asks.
+//! Blocks of events: checked when they arrive, opened again for a query.
 //!
-//! A block is taken whole. To check it, each process and each kind of act that its events have is
-//! decoded once, however many events have it; the events themselves are not.
+//! A block is taken as a whole. The check decodes each process and each kind of act in it once,
+//! however many events share it, but not the events themselves.
 //!
-//! What is kept is an encoded `v1::Item`: a block, or an event that is too large for any.
+//! The stored form is an encoded `v1::Item`: a block, or a single event that is too large for a
+//! block.
 
 use prost::Message as _;
 use sentry_proto::{
@@ -16,11 +17,12 @@ use super::check::{self, BadItem};
 
 const NS_PER_MS: u64 = 1_000_000;
 
-/// The OCSF classes that events of a block have: one bit for each, which another may have too.
+/// The OCSF classes of a block's events, one bit per class. Two classes can share a bit, so a set
+/// bit is only a hint.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Classes(i64);
 
-/// Checked events of one run, and what is asked of them.
+/// Checked events of one run, with the columns for queries.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Block {
     pub(crate) run: String,
@@ -29,18 +31,18 @@ pub(crate) struct Block {
     pub(crate) earliest_ms: i64,
     pub(crate) latest_ms: i64,
     pub(crate) classes: Classes,
-    /// What [`Opened::open`] takes.
+    /// The encoded form, for [`Opened::open`].
     pub(crate) body: Vec<u8>,
 }
 
-/// Events of a block, each at its place from 0 on.
+/// Events of an opened block, by place from 0 on.
 #[derive(Debug)]
 pub(crate) enum Opened {
     Block(Box<Events>),
     Single(Box<v1::Event>),
 }
 
-/// Why something stored is no block.
+/// Why stored bytes are not a block.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum BadBlock {
     #[error(transparent)]
@@ -55,7 +57,7 @@ pub(crate) enum BadBlock {
 
 impl Classes {
     pub(crate) fn of(class_uid: u32) -> Self {
-        // 63, so that the number that is stored has no sign.
+        // 63 bits, so that the stored number is never negative.
         Self(1 << (class_uid % 63))
     }
 
@@ -63,7 +65,7 @@ impl Classes {
         self.0 |= Self::of(class_uid).0;
     }
 
-    /// As it is stored.
+    /// The stored number.
     pub(crate) fn bits(self) -> i64 {
         self.0
     }
@@ -72,8 +74,8 @@ impl Classes {
 // === impl Block ===
 
 impl Block {
-    /// Checks a block that came, as far as each of its events would be by itself. `room` is what
-    /// the blocks of its message may still have, uncompressed.
+    /// Checks a received block as strictly as single events. `room` is how many bytes the blocks of
+    /// its message may still have, uncompressed.
     pub(crate) fn check(block: v1::Block, room: &mut usize) -> Result<Self, BadItem> {
         let checked = Checked::new(block.clone())?;
         let size = checked.head().plain_bytes as usize;
@@ -106,7 +108,7 @@ impl Block {
         })
     }
 
-    /// Checked events of one run and agent, and the block that they were packed into.
+    /// A block of checked events of one run and agent, and the events it was packed from.
     pub(crate) fn packed(events: &[&v1::Event], block: v1::Block) -> Option<Self> {
         Self::made(events, Item::Block(block))
     }
@@ -170,7 +172,7 @@ impl Opened {
         })
     }
 
-    /// For each place, whether its event is of this class.
+    /// For each place whether its event is of this class.
     pub(crate) fn of_class(&self, class_uid: u32) -> Result<Vec<bool>, BadBlock> {
         let is = |kind: Option<v1::event::Kind>| kind.as_ref().map_or(0, ocsf::class_uid) == class_uid;
         match self {
@@ -196,7 +198,7 @@ fn keep(item: Item) -> Vec<u8> {
     v1::Item { item: Some(item) }.encode_to_vec()
 }
 
-/// Rounded down, which is what a filter by milliseconds expects; always fits.
+/// Rounded down, as a filter by milliseconds expects. Always fits.
 pub(crate) fn ms(unix_ns: u64) -> i64 {
     (unix_ns / NS_PER_MS) as i64
 }

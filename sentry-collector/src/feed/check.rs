@@ -1,4 +1,4 @@
-//! What every item has to have, and why one is refused that has not.
+//! The requirements for items, and the reasons to refuse one.
 //!
 //! Ids may have 1024 bytes.
 

@@ -1,8 +1,8 @@
-//! At least once in, exactly once stored: one rule for positions.
+//! Items arrive at least once and are stored exactly once: the rule for positions.
 //!
-//! What is stored of an epoch is always `1..=stored`. A range behind it is a duplicate, a range
-//! that continues it is stored (a gap that begins behind it is cut to its new part, since what is
-//! stored is not lost), anything later is a hole.
+//! Stored of an epoch is always `1..=stored`. A range within it is a duplicate. A range that
+//! continues it is stored; a gap that begins within it is cut to its new part, because stored items
+//! are not lost. Any later range would leave a hole.
 
 /// What to do with the positions `first..=last`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,7 +11,7 @@ pub(crate) enum Verdict {
     Duplicate,
     /// `from..=last` is new.
     Store { from: u64 },
-    /// Something before `first` never came.
+    /// A position before `first` never arrived.
     Hole { expected: u64 },
 }
 

@@ -1,8 +1,8 @@
-//! Wire items → checked entries. Total: anything is either an entry with a position or a named
+//! Wire items → checked entries. Total: every input becomes an entry with a position or a named
 //! fault.
 //!
-//! An entry keeps the item's own encoding as its body, next to the few columns that queries filter
-//! by. Times are cut to Unix milliseconds.
+//! An entry keeps the item's own encoding as its body, beside the few columns that queries filter
+//! by. Times are rounded down to Unix milliseconds.
 
 use prost::Message as _;
 use sentry_proto::v1::{self, item::Item};
@@ -15,7 +15,7 @@ use super::{
 
 const MAX_HELLO_TEXT_BYTES: usize = 4096;
 const MAX_HELLO_LIMITS: usize = 256;
-/// What the blocks of one message may be uncompressed: many times what a sensor sends at once.
+/// Most uncompressed bytes of the blocks of one message: many times what a sensor sends at once.
 const MAX_UNPACKED_BYTES: usize = 32 << 20;
 
 /// Items of one message, in order, without a hole between them.
@@ -97,7 +97,7 @@ impl Batch {
         Ok((!entries.is_empty()).then_some(Self { last: next - 1, entries }))
     }
 
-    /// What the items count for where work is measured: each event of a block is one.
+    /// The number of items as a measure of work: each event of a block counts as one.
     pub(crate) fn items(&self) -> u64 {
         self.entries.iter().map(|entry| entry.content.items()).sum()
     }
@@ -107,8 +107,8 @@ impl Batch {
 
 impl Entry {
     fn check(position: u64, item: v1::Item, room: &mut usize) -> Result<Self, BadItem> {
-        // SQLite's integers are signed; one below the end leaves room for the position after the
-        // last.
+        // SQLite's integers are signed. The maximum itself is excluded, so that the position after
+        // the last fits too.
         if position >= i64::MAX as u64 {
             return Err("the position is beyond 2^63 - 2".into());
         }
@@ -166,7 +166,7 @@ impl Content {
     }
 }
 
-/// Checks the greeting: who speaks, and texts of a size that is kept for ever.
+/// Checks the hello: the sensor's id, and the sizes of texts that the store keeps for ever.
 pub(crate) fn check_hello(hello: &v1::Hello) -> Result<(), BadMessage> {
     let refuse = |why| Err(BadMessage::Hello { why });
     if hello.sensor.is_empty() || hello.sensor.len() > MAX_ID_BYTES {

@@ -1,4 +1,4 @@
-//! What sensors send, once it is checked: items at positions, and who sent them. No I/O.
+//! Checked input from sensors: items at positions, and their senders. No I/O.
 
 pub(crate) mod kind;
 

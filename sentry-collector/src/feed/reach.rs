@@ -1,21 +1,22 @@
-//! How far the positions of a sensor can reach: it makes them one by one, so it does not leap.
+//! An upper bound for the positions of a sensor: it gives them out one by one, so they grow only so
+//! fast.
 //!
-//! A hello names the newest position that the spool has given out. What a gap covers was given out
-//! too, so a gap ends at most there, or as far behind it as a sensor can have got since. What a
-//! hello may name follows in the same way from the first hello of the epoch (not from the last one:
-//! then a thousand hellos would be a thousand leaps). The first one may come from a spool that has
-//! been filling for years, so it is bounded by the time since 1970: less than a thousandth of the
-//! positions there are.
+//! A hello names the newest position that the spool has given out. Positions in a gap were given
+//! out too, so a gap ends at most there, plus as many positions as a sensor can give out in the
+//! time since. The position in a later hello is bounded in the same way from the first hello of the
+//! epoch. (Bounding it from the last one would allow a thousand jumps by a thousand hellos.) The
+//! first hello may come from a spool that has been filling for years, so it is bounded by the time
+//! since 1970, which allows less than a thousandth of all positions.
 //!
-//! Limits: 2^22 positions per second, which is many times what a sensor can write, and 2^32 at once
-//! for what clocks that were set make of the time in between.
+//! Limits: 2^22 positions per second, many times what a sensor can write, plus 2^32 in case a clock
+//! was set meanwhile.
 
 use std::time::Duration;
 
 const PER_S: u64 = 1 << 22;
 const MARGIN: u64 = 1 << 32;
 
-/// Where a sensor was at a time.
+/// The position of a sensor at a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Reach {
     pub(crate) last: u64,
@@ -23,7 +24,7 @@ pub(crate) struct Reach {
     pub(crate) at: Duration,
 }
 
-/// A position that no sensor can have got to.
+/// A position that no sensor can have reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "leap in the epoch: position {position} is beyond {bound}, which is more than a sensor can \
@@ -35,7 +36,7 @@ pub(crate) struct Leap {
 }
 
 impl Reach {
-    /// Where every spool began.
+    /// The beginning of every spool.
     pub(crate) const ORIGIN: Self = Self { last: 0, at: Duration::ZERO };
 
     /// The furthest position at `now`.
@@ -64,7 +65,7 @@ mod tests {
         assert_eq!(Reach::ORIGIN.check(long, now), Ok(()));
         let leap = (1 << 63) - 3;
         assert!(Reach::ORIGIN.check(leap, now).is_err());
-        // However long it is done, most of the positions are left.
+        // However long this goes on, most of the positions are left.
         assert!(Reach::ORIGIN.bound(YEAR * 1_000) < u64::MAX >> 6);
     }
 
@@ -76,7 +77,7 @@ mod tests {
         let leap = Leap { position: 1_001 + PER_S + MARGIN, bound: 1_000 + PER_S + MARGIN };
         assert_eq!(hello.check(1_001 + PER_S + MARGIN, YEAR), Err(leap));
         assert_eq!(hello.check(1_001 + PER_S + MARGIN, YEAR + second), Ok(()));
-        // A clock that was set back.
+        // The clock was set back.
         assert_eq!(hello.check(1_000 + PER_S, Duration::ZERO), Ok(()));
         assert_eq!(Reach { last: u64::MAX, at: YEAR }.check(u64::MAX, YEAR), Ok(()));
     }

@@ -1,18 +1,18 @@
 //! How a sensor proves who it is.
 
-/// By which of the ways a sensor was proven; the store keeps it.
+/// The way in which a sensor was proven. The store keeps it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Way {
     Certificate,
     Key,
-    /// `named`: the configuration says for which sensor the socket speaks.
+    /// `named`: the configuration names the sensor of the socket.
     Socket {
         named: bool,
     },
 }
 
 impl Way {
-    /// As the store has it.
+    /// The form in the store.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Certificate => "certificate",

@@ -1,5 +1,5 @@
-//! Who is let in: nothing of a stream counts before its sensor is proven, by the one way that the
-//! listener has.
+//! Admission: nothing in a stream counts before its sensor is proven, in the one way that the
+//! listener accepts.
 
 use std::{collections::BTreeMap, fmt, net::SocketAddr};
 
@@ -24,12 +24,12 @@ pub enum Gate {
     Certificate,
     /// Over plaintext TCP: a key that the sensor and the collector share, by sensor id.
     Keys(BTreeMap<String, FeedKey>),
-    /// Over a unix socket: the kernel says which user connected. The users speak for one sensor:
-    /// the named one, or the first that said hello there.
+    /// Over a unix socket: the kernel names the user that connected. All these users are one
+    /// sensor: the configured one, or the first that said hello there.
     Socket { users: Vec<u32>, sensor: Option<String> },
 }
 
-/// Why somebody is not let in.
+/// Why a peer is refused.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum NotProven {
     #[error(transparent)]
@@ -66,12 +66,12 @@ pub(crate) enum NotProven {
 // === impl Gate ===
 
 impl Gate {
-    /// Whether users beside root and the collector's own are let in by the unix socket.
+    /// Whether users other than root and the collector's own may connect to the unix socket.
     pub(crate) fn shared(&self, own: u32) -> bool {
         matches!(self, Self::Socket { users, .. } if users.iter().any(|user| ![0, own].contains(user)))
     }
 
-    /// Proves a sensor whose hello is enough; `None` where it has to answer a challenge.
+    /// Proves a sensor by its hello alone; `None` if it must answer a challenge.
     pub(crate) fn admit(
         &self,
         hello: &v1::Hello,
@@ -99,7 +99,7 @@ impl Gate {
         }
     }
 
-    /// The challenge for a hello, and what judges the answer.
+    /// The challenge for a hello, and the value that checks the answer.
     pub(crate) fn challenge(&self, hello: &v1::Hello, peer: &Peer) -> Result<Challenge, NotProven> {
         let sensor = || hello.sensor.clone();
         let Self::Keys(keys) = self else { return Err(NotProven::Unknown) };
@@ -135,7 +135,7 @@ impl fmt::Display for Gate {
 
 // === Challenge ===
 
-/// A question that was put to one stream.
+/// A challenge that was sent to one stream.
 pub(crate) struct Challenge {
     key: FeedKey,
     nonce: [u8; BYTES],
@@ -184,10 +184,10 @@ impl From<&NotProven> for Status {
     }
 }
 
-/// 32 bytes of the kernel's randomness.
+/// 32 random bytes from the kernel.
 pub(crate) fn random() -> Option<[u8; BYTES]> {
     let mut bytes = [0; BYTES];
-    // Up to 256 bytes are given whole.
+    // Up to 256 bytes come in one piece.
     let filled = retry_on_intr(|| getrandom(&mut bytes, GetRandomFlags::empty())).ok()?;
     (filled == BYTES).then_some(bytes)
 }

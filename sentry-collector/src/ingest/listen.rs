@@ -1,8 +1,7 @@
 //! The socket that sensors connect to: TCP or unix, with a bound on connections.
 //!
-//! Limits: 1024 connections at once; more wait in the kernel's queue. A connection on which nobody
-//! has proven to be a sensor within 30 s is closed, so that strangers do not keep the places for
-//! ever.
+//! Limits: 1024 connections at once; more wait in the kernel's queue. A connection on which no
+//! sensor is proven within 30 s is closed, so that strangers cannot occupy the places.
 
 use std::{
     fs::{self, DirBuilder, Permissions},
@@ -27,14 +26,15 @@ use tonic::transport::server::Connected;
 use super::{address::GrpcAddress, peer::Peer};
 
 const CONNECTIONS: usize = 1024;
-/// Pause after a failed accept: out of file descriptors does not pass by asking again at once.
+/// Pause after a failed accept: a lack of file descriptors does not pass at once.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 const UNPROVEN: Duration = Duration::from_secs(30);
-/// Root and the collector's own user may connect.
+/// Mode of the socket if only root and the collector's own user may connect.
 const SOCKET_MODE: u32 = 0o600;
-/// Who is let in says the configuration; the kernel says who connects.
+/// Mode if others may connect too: the configuration lists them, and the kernel names the user of a
+/// connection.
 const SHARED_SOCKET_MODE: u32 = 0o666;
-/// Others pass through to the socket, and put nothing beside it.
+/// Mode of its directory then: others can reach the socket, but make no files beside it.
 const DIRECTORY_MODE: u32 = 0o755;
 
 #[derive(Debug)]
@@ -48,7 +48,7 @@ pub(crate) enum Listener {
 pub(crate) struct Connection {
     socket: Socket,
     peer: Peer,
-    /// Until somebody proves to be a sensor.
+    /// Until a sensor is proven on it.
     unproven: Option<Pin<Box<Sleep>>>,
     _turn: OwnedSemaphorePermit,
 }
@@ -62,7 +62,7 @@ enum Socket {
 // === impl Listener ===
 
 impl Listener {
-    /// `shared`: users beside root and the collector's own may connect to the unix socket.
+    /// `shared`: users other than root and the collector's own may connect to the unix socket.
     pub(crate) async fn bind(address: &GrpcAddress, shared: bool) -> io::Result<Self> {
         match address {
             GrpcAddress::Tcp(address) => TcpListener::bind(address).await.map(Self::Tcp),
@@ -87,7 +87,7 @@ impl Listener {
         }
     }
 
-    /// Accepts until told to stop or nobody takes connections any more.
+    /// Accepts until it is stopped, or nothing takes connections any more.
     pub(crate) async fn accept_into(
         self,
         connections: mpsc::Sender<io::Result<Connection>>,
@@ -139,7 +139,7 @@ impl Listener {
     }
 }
 
-/// A socket file that nobody listens on is left from a process that was killed.
+/// Removes a socket file without a listener: a killed process has left it.
 fn remove_stale(path: &Path) -> io::Result<()> {
     match fs::symlink_metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
@@ -167,7 +167,7 @@ impl Connection {
         Self { socket, peer, unproven: Some(Box::pin(sleep(unproven))), _turn: turn }
     }
 
-    /// Fails once nobody has proven anything for too long.
+    /// Fails if no sensor was proven in time.
     fn check_time(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         if self.peer.proven() {
             self.unproven = None;

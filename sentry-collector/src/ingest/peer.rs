@@ -1,4 +1,4 @@
-//! What is known of the two ends of a connection.
+//! The two ends of a connection.
 
 use std::{
     net::SocketAddr,
@@ -8,12 +8,12 @@ use std::{
     },
 };
 
-/// What is known of a connection's two ends.
+/// What the collector knows about the two ends of a connection.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Peer {
-    /// Where the collector was reached over TCP.
+    /// The address at which the collector was reached over TCP.
     pub(crate) reached: Option<SocketAddr>,
-    /// The kernel's word on who connected to the unix socket.
+    /// The user that connected to the unix socket, by the kernel.
     pub(crate) uid: Option<u32>,
     proven: Arc<AtomicBool>,
 }
@@ -31,7 +31,7 @@ impl Peer {
         Self { uid: Some(uid), ..Self::default() }
     }
 
-    /// From now on the connection may last.
+    /// Ends the time limit of the connection.
     pub(crate) fn prove(&self) {
         self.proven.store(true, Relaxed);
     }

@@ -1,4 +1,4 @@
-//! Who is connected now: one live stream per sensor, the newest wins.
+//! The connected sensors: one live stream each, the newest wins.
 
 use std::{
     collections::HashMap,
@@ -63,7 +63,7 @@ impl Registry {
         Seat { registry: Arc::clone(self), sensor: sensor.to_owned(), generation, replaced, commands }
     }
 
-    /// Tells the sensor's stream, if there is one, that a command waits.
+    /// Wakes the sensor's stream, if there is one, for a waiting command.
     pub(crate) fn notify(&self, sensor: &str) {
         if let Some(live) = self.lock().get(sensor) {
             live.commands.notify_one();
@@ -75,7 +75,7 @@ impl Registry {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Live>> {
-        // Nothing in a critical section panics half-way; the map is whole in any case.
+        // No critical section can panic in the middle, so the map is always consistent.
         self.live.lock()
     }
 }

@@ -1,8 +1,8 @@
 //! One stream of one sensor: proof, then items in and acknowledgements and commands out until
 //! either side ends it. The sensor's place in the registry is taken only once it is proven.
 //!
-//! However it ends, what was handed to the writer is waited for and acknowledged before the status
-//! goes out.
+//! However it ends, the session first waits for the writer's commits and acknowledges them, then
+//! sends the status.
 
 use std::{
     collections::HashSet,
@@ -42,7 +42,7 @@ const GREETING_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long the end of a stream waits for the commits of what it sent.
 const SETTLE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Refusals that are logged one by one.
+/// Refusals that are logged individually.
 const LOGGED: u64 = 64;
 
 type Answers = mpsc::Sender<Result<FromCollector, Status>>;
@@ -81,7 +81,7 @@ struct Talk<'a> {
 enum End {
     /// The sensor closed its side.
     Closed,
-    /// The transport is gone; nobody hears an answer.
+    /// The transport is gone: no answer can reach the sensor.
     Gone,
     With(Status),
 }
@@ -107,12 +107,12 @@ impl Session {
             if refusal(&status) {
                 self.shared.metrics.refused_streams.fetch_add(1, Relaxed);
             }
-            // The sensor may be gone; then nobody waits for the status.
+            // The sensor may have gone; then no one waits for the status.
             self.answers.send(Err(status)).await.ok();
         }
     }
 
-    /// The hello of somebody who has proven to be the sensor that it names, and how.
+    /// The hello of a proven sensor, and the way of its proof.
     async fn greet(&self, inbound: &mut Streaming<FromSensor>) -> Result<(v1::Hello, Way), End> {
         let Some(from_sensor::Message::Hello(hello)) = self.hear(inbound, "no hello within 10 s").await?
         else {
@@ -160,7 +160,7 @@ impl Session {
 
     fn turn_away(&self, hello: &v1::Hello, why: &NotProven) -> End {
         let refused = self.shared.metrics.unproven_streams.fetch_add(1, Relaxed) + 1;
-        // Who tries for ever does not fill the log.
+        // A peer that tries again and again must not fill the log.
         if refused <= LOGGED || refused.is_power_of_two() {
             tracing::warn!(sensor = hello.sensor, %why, refused, "sensor refused");
         }
@@ -231,13 +231,13 @@ impl Talk<'_> {
             return end;
         }
         match timeout(SETTLE_TIMEOUT, self.acknowledge(&mut progress, &mut said, true)).await {
-            // A refusal found while settling says more than the end of the stream.
+            // A refusal by the writer explains more than the end of the stream.
             Ok(End::With(status)) => End::With(status),
             Ok(End::Closed | End::Gone) | Err(_) => end,
         }
     }
 
-    /// Passes commits on as acknowledgements; with `settle`, until all that was handed over is
+    /// Passes commits on as acknowledgements; with `settle`, until everything handed over is
     /// committed.
     async fn acknowledge(
         &self,
@@ -259,7 +259,7 @@ impl Talk<'_> {
             if settle && *said >= self.sent.load(Relaxed) {
                 return End::Closed;
             }
-            // The sender lives in `self`, so this fails never.
+            // The sender lives in `self`, so this never fails.
             if progress.changed().await.is_err() {
                 return End::Gone;
             }
@@ -272,8 +272,7 @@ impl Talk<'_> {
             let message = match inbound.message().await {
                 Ok(Some(message)) => message,
                 Ok(None) => return End::Closed,
-                // The connection broke; what the sensor sent too much or wrongly has codes of its
-                // own.
+                // The connection broke. Too large or malformed messages have codes of their own.
                 Err(status) if matches!(status.code(), Code::Unknown | Code::Cancelled) => return End::Gone,
                 Err(status) => return End::With(status),
             };
@@ -331,7 +330,7 @@ impl Talk<'_> {
         loop {
             match self.shared.store.open_commands(self.sensor).await {
                 Ok(waiting) => {
-                    // Answered ones are not listed any more, so this stays as small as the list.
+                    // Answered commands are no longer listed, so this stays as small as the list.
                     given.retain(|key| waiting.iter().any(|command| &command.key == key));
                     for command in waiting {
                         if !given.insert(command.key.clone()) {
@@ -377,7 +376,7 @@ impl From<&NotOpened> for Status {
     }
 }
 
-/// Whether the sensor is at fault rather than the moment.
+/// Whether the sensor is at fault, so that a retry would not help.
 fn refusal(status: &Status) -> bool {
     !matches!(status.code(), Code::Unavailable | Code::Aborted | Code::Cancelled)
 }

@@ -2,7 +2,7 @@
 
 use sentry_proto::v1;
 
-/// A command somebody wants delivered.
+/// A command to deliver.
 #[derive(Clone, Debug)]
 pub(crate) struct CommandRequest {
     pub(crate) key: String,
@@ -14,7 +14,7 @@ pub(crate) struct CommandRequest {
 #[derive(Debug)]
 pub(crate) enum CommandReply {
     Created(CommandRow),
-    /// The same command came before under this key.
+    /// The same command was stored before under this key.
     Existing(CommandRow),
     /// The key belongs to another command.
     Conflict(CommandRow),

@@ -1,4 +1,4 @@
-//! What goes wrong with the store. Causes are opaque: nobody above has to know what keeps the rows.
+//! Errors of the store. Causes are opaque: callers do not need to know which database it is.
 
 use std::{error::Error, io, path::PathBuf};
 
@@ -6,28 +6,35 @@ use sentry_private::PrivateError;
 
 use crate::exit::Exit;
 
-/// What the database said.
+/// An error of the database.
 pub type Cause = Box<dyn Error + Send + Sync>;
 
-/// Why the store cannot be opened or kept.
+/// Why the store cannot be opened or written.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    #[error("cannot create the data directory {}; choose another with --data-dir or `data_dir`", path.display())]
+    #[error(
+        "cannot create the data directory {}; choose another with --data-dir or `data_dir`",
+        path.display()
+    )]
     Create { path: PathBuf, source: io::Error },
     /// The data directory, or something in it.
     #[error(transparent)]
     Private(#[from] PrivateError),
-    #[error("the data directory {} is in use by another collector; stop it or choose another directory", path.display())]
+    #[error(
+        "the data directory {} is in use by another collector; stop it or choose another directory",
+        path.display()
+    )]
     InUse { path: PathBuf },
     #[error("cannot open the database {}", path.display())]
     Open { path: PathBuf, source: Cause },
     #[error(
-        "the database {} has schema {found}, this collector knows up to {known}; run the newer collector", path.display()
+        "the database {} has schema {found}, this collector knows up to {known}; run the newer collector",
+        path.display()
     )]
     Newer { path: PathBuf, found: i64, known: i64 },
     #[error("the store failed for good while {what}")]
     Broken { what: &'static str, source: Cause },
-    #[error("the store had uncommitted items when it was told to stop; sensors will send them again")]
+    #[error("the store had uncommitted items when it was stopped; sensors will send them again")]
     Abandoned { source: Cause },
 }
 
@@ -36,7 +43,7 @@ pub enum StoreError {
 #[error("the store takes nothing any more")]
 pub(crate) struct StoreGone;
 
-/// Why a question has no answer.
+/// Why a query failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ReadError {
     #[error("the query took over {seconds} s; narrow it with filters")]

@@ -1,4 +1,4 @@
-//! What the store knows of a feed, and how far what a stream sends is durable.
+//! What the store knows of a feed, and how far the items of a stream are durable.
 
 use crate::feed::reach::{Leap, Reach};
 
@@ -10,11 +10,11 @@ pub(crate) struct Opened {
     pub(crate) session: i64,
     /// Everything up to this position is stored.
     pub(crate) acked: u64,
-    /// Where the sensor is.
+    /// The position of the sensor.
     pub(crate) reach: Reach,
 }
 
-/// Why the store knows better than the proof.
+/// Why the store refuses a proven sensor.
 #[derive(Clone, Debug, thiserror::Error)]
 pub(crate) enum NotOpened {
     #[error(
@@ -24,8 +24,8 @@ pub(crate) enum NotOpened {
     Way { sensor: String, known: String, way: &'static str },
     #[error(
         "this socket speaks for sensor {holder:?}, which said hello first, not for {claimed:?}: \
-         set `feed_sensor` to {claimed} in the collector's configuration if the sensor was renamed, or use one \
-         listener per sensor"
+         set `feed_sensor` to {claimed} in the collector's configuration if the sensor was renamed, or use \
+         one listener per sensor"
     )]
     Holder { holder: String, claimed: String },
     #[error(transparent)]
@@ -42,7 +42,8 @@ pub(crate) struct Progress {
 /// Positions that never came.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error(
-    "hole in the epoch: expected position {expected}, got {got}; resume at {expected} or send a gap for what is gone"
+    "hole in the epoch: expected position {expected}, got {got}; resume at {expected} or send a gap for what \
+    is gone"
 )]
 pub(crate) struct Hole {
     pub(crate) expected: u64,

@@ -1,10 +1,9 @@
-//! The store: it is asked questions and given batches, and nobody above it sees what keeps the
-//! rows.
+//! The store: it answers queries and takes batches, and hides the database behind it.
 //!
-//! A question is a `Query` of a relation, answered in pages (`Store::page`; `Store::events` for
-//! events, which are stored in blocks), or one of the `Store` methods that name what they find.
-//! What comes in goes through one writer, in groups, and is acknowledged after the commit
-//! (`Store::apply`). Readers see only what is committed.
+//! A `Query` of a relation is answered in pages (`Store::page`; `Store::events` for events, which
+//! are stored in blocks). Other questions have `Store` methods of their own. Batches go through one
+//! writer, in groups, and are acknowledged after the commit (`Store::apply`). Readers see only
+//! committed rows.
 
 mod error;
 

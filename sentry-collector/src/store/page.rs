@@ -1,8 +1,7 @@
-//! Pages of a listing: which rows are asked for, and how one becomes a value.
+//! Pages of a listing: the query for rows, and the form in which a reader gets them.
 //!
-//! A relation is something that the store lists under a name: its rows are numbered in the order in
-//! which they came, and have named columns. [`listed!`] declares a type for the columns that its
-//! reader wants.
+//! A relation is a named list in the store. Its rows have named columns, and numbers in the order
+//! of their arrival. [`listed!`] declares a type with the columns that a reader wants.
 
 use sentry_proto::v1;
 
@@ -15,7 +14,7 @@ pub(crate) enum Cell {
     Bytes(Vec<u8>),
 }
 
-/// Which rows.
+/// A condition on rows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Condition {
     /// The column has this value.
@@ -29,7 +28,7 @@ pub(crate) enum Condition {
     Has { relation: &'static str, column: &'static str, value: Cell },
 }
 
-/// What is asked of a relation.
+/// A query of a relation.
 #[derive(Clone, Debug)]
 pub(crate) struct Query {
     /// All of them hold.
@@ -37,8 +36,8 @@ pub(crate) struct Query {
     pub(crate) paging: Paging,
 }
 
-/// Which of the rows that there are. A cursor names the last row of a page, so rows that come
-/// meanwhile neither repeat nor hide others.
+/// The part of the matching rows that makes a page. A cursor names the last row of the page before,
+/// so new rows neither repeat nor hide others.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Paging {
     /// Number of the last row of the page before.
@@ -47,10 +46,10 @@ pub(crate) struct Paging {
     pub(crate) limit: usize,
 }
 
-/// Where more rows follow, or may, the number of the last one that was looked at.
+/// The number of the last row that was examined, if more rows may follow.
 pub(crate) type Next = Option<i64>;
 
-/// Where an event comes from.
+/// The origin of an event.
 #[derive(Clone, Debug)]
 pub(crate) struct Source {
     pub(crate) sensor: String,
@@ -73,7 +72,7 @@ pub(crate) trait Listed: Sized + 'static {
     fn read(next: impl FnMut() -> Cell) -> Result<Self, &'static str>;
 }
 
-/// What a column can be read as.
+/// A type as which a column can be read.
 pub(crate) trait FromCell: Sized {
     fn from_cell(cell: Cell) -> Option<Self>;
 }

@@ -174,7 +174,8 @@ async fn runs_tell_no_finding_from_not_complete() {
                 "critical": {"generated": 5, "delivered": 5, "lost": 0, "throttled": 0},
                 "bulk": {"generated": 0, "delivered": 0, "lost": 0, "throttled": 0},
             },
-            "events_stored": 5, "findings_stored": 0, "lost_in_gaps": 0, "lost_in_unnamed_gaps": 0, "pruned": 0,
+            "events_stored": 5, "findings_stored": 0, "lost_in_gaps": 0, "lost_in_unnamed_gaps": 0,
+            "pruned": 0,
         })
     );
     assert_eq!(one("lossy")["completeness"]["missing"], json!(["the critical ring lost 3 records"]));
@@ -261,6 +262,20 @@ async fn refuses_clearly() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_upgraded_sensor_is_another_session_and_a_new_connection_is_none() {
+    let collector = Collector::start();
+    for version in ["0.1.0", "0.1.0", "0.2.0"] {
+        let hello = v1::Hello { version: version.to_owned(), ..hello("s1", "e1") };
+        let (sensor, _) = Sensor::prove(&collector, hello).await.unwrap();
+        sensor.close().await;
+    }
+    let sessions = collector.items("/api/v1/sessions?order=asc&sensor=s1");
+    let versions: Vec<&Value> = sessions.iter().map(|session| &session["version"]).collect();
+    assert_eq!(versions, ["0.1.0", "0.2.0"]);
+    assert_eq!(sessions[1]["limits"], json!(["cannot refuse an open"]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn describes_itself_to_everybody() {
     let collector = Collector::start();
     let described = collector.read("/api/v1/openapi.json");
@@ -278,6 +293,7 @@ async fn describes_itself_to_everybody() {
         "/api/v1/runs",
         "/api/v1/runs/{run}/{action}",
         "/api/v1/sensors",
+        "/api/v1/sessions",
         "/healthz",
         "/metrics",
         "/readyz",

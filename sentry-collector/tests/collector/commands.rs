@@ -133,7 +133,8 @@ async fn refuses_commands_that_make_no_sense() {
     }
     // What a web page of another origin can send without asking has another content type.
     let text = format!(
-        "POST /api/v1/runs/r1/kill HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nContent-Type: text/plain\r\n{}\
+        "POST /api/v1/runs/r1/kill HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nContent-Type: \
+        text/plain\r\n{}\
          Content-Length: 14\r\n\r\n{{\"reason\":\"x\"}}",
         collector.http,
         collector.authorization()

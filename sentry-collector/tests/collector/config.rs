@@ -1,4 +1,4 @@
-//! What is wrong with a configuration is said with its place, and the exit code tells the kind.
+//! Errors of the configuration name their place, and the exit code shows their kind.
 
 use std::{os::unix::fs::PermissionsExt, path::Path};
 

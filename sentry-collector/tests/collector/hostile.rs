@@ -101,7 +101,8 @@ async fn long_heads_and_bodies_are_refused() {
     let (head, _) = tokio::task::block_in_place(|| raw(collector.http, &head));
     assert!(head.starts_with("HTTP/1.1 4"), "{head}");
     let lying = format!(
-        "POST /api/v1/runs/r/kill HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nContent-Type: application/json\r\n\
+        "POST /api/v1/runs/r/kill HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nContent-Type: \
+        application/json\r\n\
          Content-Length: 99999999999\r\n\r\n",
         collector.http
     );

@@ -37,7 +37,7 @@ pub struct FileRecord {
 const _: () = assert!(size_of::<FileRecord>() == 1376);
 
 /// The same acts (`TRUNCATE`, `CHANGE_MODE`, `CHANGE_OWNER`) where only the syscall's path argument
-/// is left of the file. The length tells it from a [`FileRecord`].
+/// is left of the file. The length distinguishes it from a [`FileRecord`].
 #[repr(C)]
 #[derive(Clone, Copy)]
 #[cfg_attr(
@@ -75,7 +75,7 @@ const _: () = assert!(size_of::<FileArgumentRecord>() == 1872);
 )]
 pub struct NameRecord {
     pub header: RecordHeader,
-    /// Zeroes where it is not known: with [`FROM_ARGUMENT`] only a descriptor tells it.
+    /// Zeroes where it is unknown: with [`FROM_ARGUMENT`] only a descriptor identifies it.
     pub file: FileKey,
     pub flags: u32,
     /// [`FROM_HOOK`] or [`FROM_ARGUMENT`].

@@ -78,7 +78,7 @@ pub struct KernelRecord {
 const _: () = assert!(size_of::<KernelRecord>() == 1880);
 
 /// `MOUNT`, `UNMOUNT`, `CHANGE_ROOT` and `WATCH` where only the syscall's arguments are left. The
-/// length tells it from a [`KernelRecord`].
+/// length distinguishes it from a [`KernelRecord`].
 #[repr(C)]
 #[derive(Clone, Copy)]
 #[cfg_attr(

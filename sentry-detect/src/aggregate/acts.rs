@@ -265,7 +265,8 @@ mod tests {
 
         #[test]
         fn more_unseen_acts_never_make_it_less_varied(
-            objects in prop::collection::vec(0..400u64, 0..200), unseen in 0..1_000_000u64, more in 0..1_000_000u64,
+            objects in prop::collection::vec(0..400u64, 0..200), unseen in 0..1_000_000u64,
+            more in 0..1_000_000u64,
         ) {
             let of = |unseen| variety(objects.iter().copied(), unseen).distinct;
             prop_assert!(of(unseen + more) >= of(unseen) - 1e-9);

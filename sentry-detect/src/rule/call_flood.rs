@@ -177,8 +177,8 @@ fn judge(facts: &Facts, limits: &Limits) -> Option<RunawaySignal> {
         Term::given("confidence", share, ""),
     ];
     let summary = format!(
-        "{calls} {name} in {:.1} s ({rate:.0}/s, limit {limit:.0}/s), {:.0} % of what was seen on the {LOOP_LENGTH} most \
-         frequent objects (limit {:.0} %).",
+        "{calls} {name} in {:.1} s ({rate:.0}/s, limit {limit:.0}/s), {:.0} % of what was seen on the \
+        {LOOP_LENGTH} most frequent objects (limit {:.0} %).",
         window.seconds(),
         share * 100.0,
         limits.repeated_share * 100.0,
@@ -229,8 +229,8 @@ mod tests {
     fn the_summary_has_the_figures() {
         assert_eq!(
             flood(900_000, 450_000, 3000, 0.995).unwrap().summary,
-            "900000 opens for reading in 3.0 s (300000/s, limit 20000/s), 100 % of what was seen on the 4 most frequent \
-             objects (limit 90 %).",
+            "900000 opens for reading in 3.0 s (300000/s, limit 20000/s), 100 % of what was seen on the 4 \
+            most frequent objects (limit 90 %).",
         );
     }
 
@@ -255,7 +255,8 @@ mod tests {
     proptest! {
         #[test]
         fn a_higher_rate_and_share_never_end_a_flood(
-            opens in 50_000..200_000u64, seen in 50..2000u64, share in 0.8..1.0f64, more in 1.0..4.0f64, a in 0.0..1.0f64,
+            opens in 50_000..200_000u64, seen in 50..2000u64, share in 0.8..1.0f64,
+            more in 1.0..4.0f64, a in 0.0..1.0f64,
         ) {
             if let Some(signal) = flood(opens, opens / 2, seen, share) {
                 let faster = (opens as f64 * more) as u64;

@@ -145,8 +145,9 @@ fn judge(facts: &Facts, limits: &Limits) -> Option<RunawaySignal> {
         Term::limited("confidence", confidence, "", limits.min_confidence),
     ]);
     let summary = format!(
-        "{average:.2} cores were used for {:.1} s (limit {:.2} for {:.1} s) while {} acts and {:.1} MiB moved came to \
-         {distinct:.0} distinct acts (variety score {variety_score:.2}): confidence {confidence:.2} (limit {:.2}).",
+        "{average:.2} cores were used for {:.1} s (limit {:.2} for {:.1} s) while {} acts and {:.1} MiB \
+        moved came to {distinct:.0} distinct acts (variety score {variety_score:.2}): confidence \
+         {confidence:.2} (limit {:.2}).",
         window.seconds(),
         limits.min_cores,
         limits.hold_ms as f64 / 1e3,
@@ -217,8 +218,8 @@ mod tests {
         assert_eq!(signal.confidence, 1.0);
         assert_eq!(
             signal.summary,
-            "1.00 cores were used for 3.0 s (limit 0.80 for 3.0 s) while 0 acts and 0.0 MiB moved came to 0 distinct acts \
-             (variety score 0.00): confidence 1.00 (limit 0.70).",
+            "1.00 cores were used for 3.0 s (limit 0.80 for 3.0 s) while 0 acts and 0.0 MiB moved came to 0 \
+            distinct acts (variety score 0.00): confidence 1.00 (limit 0.70).",
         );
     }
 
@@ -283,7 +284,8 @@ mod tests {
 
         #[test]
         fn more_cpu_and_less_variety_never_end_a_spin(
-            cores in 0.0..4.0f64, acts in 0..60u64, kinds in 1.0..30.0f64, more in 0.0..4.0f64, part in 0.0..1.0f64,
+            cores in 0.0..4.0f64, acts in 0..60u64, kinds in 1.0..30.0f64, more in 0.0..4.0f64,
+            part in 0.0..1.0f64,
             moved_bytes in 0..2_000_000u64,
         ) {
             let of = |cores: f64, kinds: f64, moved_bytes| {

@@ -135,8 +135,8 @@ fn judge(facts: &Facts, limits: &Limits) -> Option<RunawaySignal> {
         Term::given("confidence", confidence, ""),
     ];
     let summary = format!(
-        "{execs} programs were started in {:.1} s ({rate:.0}/s, limit {rate_limit:.0}/s), {:.0} % of them with one of \
-         the 4 most frequent command lines (limit {:.0} %).",
+        "{execs} programs were started in {:.1} s ({rate:.0}/s, limit {rate_limit:.0}/s), {:.0} % of them \
+        with one of the 4 most frequent command lines (limit {:.0} %).",
         window.seconds(),
         share * 100.0,
         limits.repeated_share * 100.0,
@@ -190,7 +190,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_higher_share_never_ends_a_loop(per_s in 1..500u64, seen in 1..1_000u64, a in 0..1_000u64, b in 0..1_000u64) {
+        fn a_higher_share_never_ends_a_loop(
+            per_s in 1..500u64,
+            seen in 1..1_000u64,
+            a in 0..1_000u64,
+            b in 0..1_000u64,
+        ) {
             let (low, high) = (a.min(b).min(seen), a.max(b).min(seen));
             if let Some(signal) = exec_loop(per_s, low, seen) {
                 prop_assert!(exec_loop(per_s, high, seen).unwrap().confidence >= signal.confidence);
@@ -198,12 +203,17 @@ mod tests {
         }
 
         #[test]
-        fn the_loop_s_arithmetic_gives_the_verdict(per_s in 1..500u64, seen in 1..1_000u64, part in 0.0..1.0f64) {
+        fn the_loop_s_arithmetic_gives_the_verdict(
+            per_s in 1..500u64,
+            seen in 1..1_000u64,
+            part in 0.0..1.0f64,
+        ) {
             let Some(signal) = exec_loop(per_s, (seen as f64 * part) as u64, seen) else { return Ok(()) };
             let value = |name: &str| value(&signal, name);
             prop_assert!(signal.arithmetic.iter().all(Term::holds));
             prop_assert_eq!(value("exec rate"), value("execs") / value("window"));
-            let share = value("of the 4 most frequent command lines") / value("execs seen with their command line");
+            let share = value("of the 4 most frequent command lines") / value("execs seen with their command \
+                line");
             prop_assert_eq!(value("repeated share"), share);
             prop_assert_eq!(signal.confidence, share * value("share of execs seen"));
         }

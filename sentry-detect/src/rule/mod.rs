@@ -1,7 +1,7 @@
 //! Rules: what is a finding. One file each, with its thresholds, what it remembers, its tags, what
 //! it shows as evidence, and whether it leads to acts.
 //!
-//! To add one: a file with an implementation of `contract::Rule`, and a row in `table`.
+//! To add one: a file with an implementation of `contract::Rule`, and its module and row here.
 
 pub(crate) mod limits;
 
@@ -21,9 +21,27 @@ mod exec_loop;
 
 pub mod left_control;
 
+mod metadata_service;
+
 pub mod secret_read;
 
 mod spawn_storm;
+
+/// Gives every rule to the macro `$then`: a module of this directory and the rule in it. Keys of
+/// the configuration are in this order.
+macro_rules! rules {
+    ($then:ident) => {
+        $then! {
+            spawn_storm: SpawnStorm,
+            exec_loop: ExecLoop,
+            cpu_spin: CpuSpin,
+            call_flood: CallFlood,
+            left_control: LeftControl,
+            secret_read: SecretRead,
+            metadata_service: MetadataService,
+        }
+    };
+}
 
 mod table;
 

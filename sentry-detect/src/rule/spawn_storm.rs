@@ -95,8 +95,8 @@ fn judge(window: &Window, limits: &Limits) -> Option<RunawaySignal> {
         Term::given("confidence", confidence, ""),
     ];
     let summary = format!(
-        "{births} processes were born and {deaths} ended within {:.2} s: {net} more are alive (limit {net_limit:.0}), \
-         at {births_per_s:.0} births/s (limit {:.0}).",
+        "{births} processes were born and {deaths} ended within {:.2} s: {net} more are alive (limit \
+        {net_limit:.0}), at {births_per_s:.0} births/s (limit {:.0}).",
         window.seconds(),
         limits.births_per_s,
     );
@@ -144,15 +144,16 @@ mod tests {
     fn the_summary_has_the_figures() {
         assert_eq!(
             storm(250, 90, 5).unwrap().summary,
-            "90 processes were born and 5 ended within 0.25 s: 85 more are alive (limit 64), at 360 births/s (limit \
-             50).",
+            "90 processes were born and 5 ended within 0.25 s: 85 more are alive (limit 64), at 360 births/s \
+            (limit 50).",
         );
     }
 
     proptest! {
         #[test]
         fn more_births_and_fewer_deaths_never_end_a_storm(
-            ms in 1..20_000u64, born in 0..5_000u64, ended in 0..5_000u64, more in 0..5_000u64, less in 0..5_000u64,
+            ms in 1..20_000u64, born in 0..5_000u64, ended in 0..5_000u64, more in 0..5_000u64,
+            less in 0..5_000u64,
         ) {
             if let Some(signal) = storm(ms, born, ended) {
                 let worse = storm(ms, born + more, ended.saturating_sub(less)).unwrap();
@@ -161,15 +162,21 @@ mod tests {
         }
 
         #[test]
-        fn the_storm_s_arithmetic_gives_the_verdict(ms in 1..20_000u64, born in 0..5_000u64, ended in 0..500u64) {
+        fn the_storm_s_arithmetic_gives_the_verdict(
+            ms in 1..20_000u64,
+            born in 0..5_000u64,
+            ended in 0..500u64,
+        ) {
             let Some(signal) = storm(ms, born, ended) else { return Ok(()) };
             let value = |name: &str| value(&signal, name);
             prop_assert!(signal.arithmetic.iter().all(Term::holds));
             let net = value("processes born") - value("processes ended");
             prop_assert_eq!(value("processes born and still alive"), net);
             prop_assert_eq!(value("birth rate"), value("processes born") / value("window"));
-            let limit = |name: &str| signal.arithmetic.iter().find(|term| term.name == name).unwrap().limit.unwrap();
-            let multiple = (net / limit("processes born and still alive")).min(value("birth rate") / limit("birth rate"));
+            let term = |name: &str| signal.arithmetic.iter().find(|term| term.name == name).unwrap();
+            let limit = |name: &str| term(name).limit.unwrap();
+            let of_net = net / limit("processes born and still alive");
+            let multiple = of_net.min(value("birth rate") / limit("birth rate"));
             prop_assert_eq!(value("multiple of the limits"), multiple);
             prop_assert!((signal.confidence - (0.8 + 0.1 * (multiple - 1.0)).min(1.0)).abs() < 1e-9);
         }

@@ -1,5 +1,5 @@
-//! The list of all rules, and what follows from it: their thresholds as one table, and what a run
-//! holds of them.
+//! What follows from the list of all rules: their thresholds as one table, and what a run holds of
+//! them.
 
 use std::fmt;
 
@@ -18,9 +18,7 @@ use super::{
 };
 use crate::runaway::RuleId;
 
-/// The rows: a module of this directory and the rule in it. Keys of the configuration are in this
-/// order.
-macro_rules! rules {
+macro_rules! table {
     ($($module:ident: $rule:ident,)+) => {
         /// Every rule.
         pub const RULES: &[About] = &[$(<super::$module::$rule as Rule>::ABOUT),+];
@@ -116,14 +114,7 @@ macro_rules! rules {
     };
 }
 
-rules! {
-    spawn_storm: SpawnStorm,
-    exec_loop: ExecLoop,
-    cpu_spin: CpuSpin,
-    call_flood: CallFlood,
-    left_control: LeftControl,
-    secret_read: SecretRead,
-}
+rules!(table);
 
 const COUNT: usize = {
     let (mut section, mut count) = (0, 0);

@@ -316,7 +316,7 @@ impl RunMachine {
         vec![Output::Close]
     }
 
-    /// Tells those that the earlier life had counted from those that came since.
+    /// Distinguishes the processes that the earlier life had counted from those that came since.
     fn recovered(&mut self, recovered: Recovered) {
         let Recovered { frozen, stopped, older } = recovered;
         if frozen {

@@ -93,8 +93,8 @@ fn a_request_names_who_asked_whom() {
     assert_eq!((finding.signal.severity, finding.signal.confidence), (Severity::High, 0.9));
     assert_eq!(
         finding.signal.summary,
-        "/usr/bin/agent turned to docker, which can work for it outside of the run: socket /run/some.sock of process 812 \
-         (/usr/bin/somed)."
+        "/usr/bin/agent turned to docker, which can work for it outside of the run: socket /run/some.sock of \
+        process 812 (/usr/bin/somed)."
     );
     assert_eq!(finding.evidence, [format!("{}-b-1", run_id())]);
     assert_eq!(finding.tags, ["attack:T1610", "attack:T1609", "owasp-asi:ASI03", "owasp-asi:ASI10"]);

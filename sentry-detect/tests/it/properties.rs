@@ -144,7 +144,8 @@ proptest! {
         }
         // One rule is not found twice within the cool-down, unless it was not to be acted on and
         // now is.
-        let sure = |finding: &Finding| finding.signal.confidence >= nervous().limits().common.act_min_confidence;
+        let least = nervous().limits().common.act_min_confidence;
+        let sure = |finding: &Finding| finding.signal.confidence >= least;
         for (n, finding) in found.iter().enumerate() {
             let again = found[n + 1..].iter().find(|later| later.signal.rule == finding.signal.rule);
             let cooled_down = |later: &Finding| later.time_unix_ns - finding.time_unix_ns >= 1_000_000_000;

@@ -174,12 +174,12 @@ impl Trace {
         };
         let event = Box::new(Event {
             id: format!("{}-{letter}-{sequence}", run_id()),
-            run: run_id(),
-            agent: agent(),
+            run: run_id().into(),
+            agent: agent().into(),
             ring,
             sequence: *sequence,
             time_unix_ns: self.now,
-            process,
+            process: process.into(),
             kind,
         });
         self.inputs.push(Input::Event { event });

@@ -53,7 +53,8 @@ fn happens() -> impl Strategy<Value = Happens> {
     prop_oneof![
         3 => any::<bool>().prop_map(|room| Happens::Storm { room }),
         1 => Just(Happens::Quiet),
-        2 => prop_oneof![Just(Action::Freeze), Just(Action::Thaw), Just(Action::Kill)].prop_map(Happens::Order),
+        2 => prop_oneof![Just(Action::Freeze), Just(Action::Thaw), Just(Action::Kill)]
+            .prop_map(Happens::Order),
         6 => ends.prop_map(Happens::Act),
         1 => Just(Happens::Exit),
         1 => Just(Happens::Enter),
@@ -300,9 +301,12 @@ proptest! {
             world.happens(what);
             let phase = world.machine.phase();
             prop_assert!(!world.frozen || world.alive == 0 || world.has_owner(), "{what:?}: {phase:?}");
-            let acts = |decision: &Decision| decision.mode == Mode::Enforce && decision.action != Action::Observe;
+            let acts = |decision: &Decision| {
+                decision.mode == Mode::Enforce && decision.action != Action::Observe
+            };
             if world.in_flight(acts) == 0 && phase != Phase::Ended {
-                prop_assert!(world.justified().contains(&phase), "{what:?}: {phase:?} after {:?}", world.last);
+                let is_justified = world.justified().contains(&phase);
+                prop_assert!(is_justified, "{what:?}: {phase:?} after {:?}", world.last);
             }
             // A ladder that is in flight is not decided again.
             let kills = |decision: &Decision| decision.action == Action::Kill && decision.finding.is_some();
@@ -312,16 +316,20 @@ proptest! {
 
     #[test]
     fn the_same_holds_while_the_mode_changes(
-        mode in modes(), owned in any::<bool>(), all in prop::collection::vec(happens_in_changing_modes(), 0..60),
+        mode in modes(), owned in any::<bool>(),
+        all in prop::collection::vec(happens_in_changing_modes(), 0..60),
     ) {
         let mut world = World::new(mode, owned);
         for what in all {
             world.happens(what);
             let phase = world.machine.phase();
             prop_assert!(!world.frozen || world.alive == 0 || world.has_owner(), "{what:?}: {phase:?}");
-            let acts = |decision: &Decision| decision.mode == Mode::Enforce && decision.action != Action::Observe;
+            let acts = |decision: &Decision| {
+                decision.mode == Mode::Enforce && decision.action != Action::Observe
+            };
             if world.in_flight(acts) == 0 && phase != Phase::Ended {
-                prop_assert!(world.justified().contains(&phase), "{what:?}: {phase:?} after {:?}", world.last);
+                let is_justified = world.justified().contains(&phase);
+                prop_assert!(is_justified, "{what:?}: {phase:?} after {:?}", world.last);
             }
             let kills = |decision: &Decision| {
                 acts(decision) && decision.action == Action::Kill && decision.finding.is_some()

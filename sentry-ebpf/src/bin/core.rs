@@ -45,8 +45,8 @@ pub fn cgroup_remove(ctx: BtfTracePointContext) -> i32 {
     0
 }
 
-/// `struct bpf_iter__task { meta; task; }`, `meta` beginning with the output; the last call has no
-/// task. aya-ebpf 0.2 has no macro for iterators.
+/// `struct bpf_iter__task { meta; task; }`. The first field of `meta` is the output. In the last
+/// call `task` is null. aya-ebpf 0.2 has no macro for iterators.
 #[unsafe(link_section = "iter/task")]
 #[unsafe(no_mangle)]
 pub extern "C" fn seed(ctx: *mut core::ffi::c_void) -> i32 {

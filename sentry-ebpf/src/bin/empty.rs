@@ -1,6 +1,6 @@
-//! Programs that do nothing, for `cargo xtask bench`: what the hooks cost by themselves, without
-//! the sensor's work. Never part of the sensor. The loader of the benchmark loads the object once
-//! per hook and names the hook.
+//! Programs that do nothing, for `cargo xtask bench`: they measure what the hooks cost without the
+//! sensor's work. The sensor never loads them. The benchmark loads the object once per hook and
+//! names the hook.
 #![no_std]
 #![no_main]
 
@@ -12,7 +12,7 @@ use aya_ebpf::{
     },
 };
 
-/// What a cgroup program answers: go on.
+/// The return value by which a cgroup program allows the operation.
 const ALLOW: i32 = 1;
 
 #[unsafe(link_section = "license")]
@@ -84,7 +84,7 @@ pub fn ingress(_: SkBuffContext) -> i32 {
     ALLOW
 }
 
-// Its own, because the library's comes with the sensor's maps.
+// A panic handler of its own: the one in the library brings the sensor's maps along.
 #[cfg(target_arch = "bpf")]
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo<'_>) -> ! {

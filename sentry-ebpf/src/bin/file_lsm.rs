@@ -1,5 +1,5 @@
-//! File acts at the objects, by BPF-LSM. Tier A. All return the verdict of the program before (0 =
-//! allow).
+//! File acts at the objects, by BPF-LSM. Tier A. Each returns the verdict of the program before it
+//! (0 = allow), and so refuses nothing itself.
 #![no_std]
 #![no_main]
 

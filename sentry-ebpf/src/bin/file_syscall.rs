@@ -16,15 +16,15 @@ use sentry_ebpf::probes::syscall::{
 #[unsafe(no_mangle)]
 static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";
 
-/// Family of a call → its program; filled by the sensor.
+/// Family of a call → its program. The sensor fills it.
 #[btf_map]
 static CALLS: ProgramArray<{ family::COUNT }> = ProgramArray::new();
 
 #[btf_tracepoint(function = "sys_exit")]
 pub fn sys_exit(ctx: BtfTracePointContext) -> i32 {
     if let Some(family) = syscall::sys_exit(ctx.arg(0), ctx.arg(1)) {
-        // SAFETY: nothing is held that would have to be dropped; a family without a program comes
-        // back.
+        // SAFETY: nothing is held that would have to be dropped. For a family without a program the
+        // call returns.
         unsafe { CALLS.tail_call(&ctx, family) };
     }
     0

@@ -1,7 +1,7 @@
 //! Acts on processes and on the kernel, by trampolines. Tiers A and B.
 //!
-//! The result is asked for by helper, not taken as the last argument: the number of arguments
-//! differs by version.
+//! A helper gives the result. Reading it as the last argument would not do: kernel versions differ
+//! in the number of arguments.
 #![no_std]
 #![no_main]
 
@@ -18,7 +18,7 @@ use sentry_ebpf::{
 #[unsafe(no_mangle)]
 static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";
 
-/// errno of a refusal, of functions that give an `int`.
+/// errno of a refusal, for functions that return an `int`.
 #[inline(always)]
 fn error(ctx: &FExitContext) -> u32 {
     call::refusal((call::result(ctx) as i32).into())

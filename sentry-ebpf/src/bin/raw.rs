@@ -1,5 +1,5 @@
-//! The least that an event can cost, for `cargo xtask bench`: a record of the usual size, reserved
-//! and submitted without a wake-up, nothing in it but its length. Never part of the sensor.
+//! The least that an event can cost, for `cargo xtask bench`: reserves a record of the usual size,
+//! writes its length, and submits it without a wake-up. The sensor never loads it.
 #![no_std]
 #![no_main]
 
@@ -46,7 +46,7 @@ pub fn raw(_: BtfTracePointContext) -> i32 {
     0
 }
 
-// Its own, because the library's comes with the sensor's maps.
+// A panic handler of its own: the one in the library brings the sensor's maps along.
 #[cfg(target_arch = "bpf")]
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo<'_>) -> ! {

@@ -9,7 +9,7 @@ use sentry_ebpf::probes::socket_acts;
 #[unsafe(no_mangle)]
 static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";
 
-// What the function returned stands behind its arguments.
+// The function's return value follows its arguments.
 
 #[fexit(function = "security_socket_post_create")]
 pub fn socket_made(ctx: FExitContext) -> i32 {

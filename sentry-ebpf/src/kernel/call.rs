@@ -34,8 +34,8 @@ mod number {
     pub(super) const PIDFD_SEND_SIGNAL: u64 = 424;
 }
 
-/// Number of the current task's call, all ones outside of one. A 32-bit program's numbers mean
-/// other calls. `bpf_task_pt_regs`: 5.15+.
+/// Number of the current task's call, all ones outside of a call. In a 32-bit program the same
+/// numbers mean other calls. Needs `bpf_task_pt_regs` (5.15+).
 #[inline(always)]
 fn current() -> u64 {
     // SAFETY: the argument is the trusted current task.
@@ -49,13 +49,13 @@ pub fn is_ptrace() -> bool {
     current() == number::PTRACE
 }
 
-/// A program is being replaced.
+/// The task replaces its program (execve).
 #[inline(always)]
 pub fn is_exec() -> bool {
     matches!(current(), number::EXECVE | number::EXECVEAT)
 }
 
-/// A signal is sent whose `siginfo` the caller writes.
+/// The task sends a signal whose `siginfo` it writes itself.
 #[inline(always)]
 pub fn queues_signal() -> bool {
     matches!(current(), number::RT_SIGQUEUEINFO | number::RT_TGSIGQUEUEINFO | number::PIDFD_SEND_SIGNAL)
@@ -67,12 +67,12 @@ pub fn is_fanotify_mark() -> bool {
     matches!(current(), number::FANOTIFY_MARK | number::FANOTIFY_MARK_32)
 }
 
-/// What the traced function gave, all 64 bits of the register.
+/// The return value of the traced function, all 64 bits of the register.
 ///
-/// VERIFIER: the helper's status, always 0 in fexit, is left alone. Verifiers before 6.8 can take
-/// one scalar for another that it was once equal to (mended by the kernel's d028f87517d6): with a
-/// default for a failure, 6.1 took the result of `kernel_clone` for the status and left out what a
-/// refusal does.
+/// VERIFIER: the helper's status is not checked; in fexit it is always 0. Verifiers before 6.8
+/// confuse two scalars that were once equal (fixed in d028f87517d6): with a default for a failure,
+/// 6.1 confused the result of `kernel_clone` with the status and removed the code for refused
+/// births.
 #[inline(always)]
 pub fn result(ctx: &FExitContext) -> i64 {
     let mut result = 0;
@@ -81,7 +81,8 @@ pub fn result(ctx: &FExitContext) -> i64 {
     result.cast_signed()
 }
 
-/// errno of a call that gave `result`, which may be a pointer (`IS_ERR`); 0 for one that succeeded.
+/// errno of a call that returned `result`, which may be a pointer (`IS_ERR`); 0 if the call
+/// succeeded.
 #[inline(always)]
 pub fn refusal(result: i64) -> u32 {
     /// `MAX_ERRNO`.

@@ -59,8 +59,8 @@ pub fn inode_at(path: *const u8) -> u64 {
     read(dentry as *const u8, o::DENTRY_INODE)
 }
 
-/// True for a file that a file system opened below another one, under that one's name
-/// (`open_with_fake_path`; overlayfs, seen on 6.1, not on 6.12): its inode is not the one of its
+/// True for a file of a lower layer that a stacked file system opened under the upper file's name
+/// (`open_with_fake_path`; overlayfs, seen on 6.1, not on 6.12). Its inode is not the inode of its
 /// path.
 #[inline(always)]
 pub fn is_below(file: *const u8) -> bool {
@@ -68,13 +68,13 @@ pub fn is_below(file: *const u8) -> bool {
     named != 0 && named != inode(file)
 }
 
-/// Bytes that a file has.
+/// Size of a file in bytes.
 #[inline(always)]
 pub fn size(inode: u64) -> u64 {
     read(inode as *const u8, o::INODE_SIZE)
 }
 
-/// True for an address of a plain file's inode.
+/// Whether the inode at this address is a plain file's.
 #[inline(always)]
 pub fn is_regular(inode: u64) -> bool {
     read::<u16>(inode as *const u8, o::INODE_MODE) & 0o170_000 == 0o100_000

@@ -1,13 +1,13 @@
 //! How the programs read the kernel's memory.
 //!
-//! A field is read by one load where the kernel has `bpf_rdonly_cast` (6.2+): the address, wherever
-//! it comes from, is declared to be that of the field's structure, and the verifier then knows what
-//! it loads and guards the load. That is a nanosecond where the helper takes eight. Elsewhere the
-//! helper reads it. Which of the two it is stands in read-only memory, so that the verifier goes
-//! through one of them only.
+//! There are two ways to read a field. Where the kernel has `bpf_rdonly_cast` (6.2+), one load
+//! reads it: the cast declares that the address is that of the field's structure, and the verifier
+//! guards the load. That takes one nanosecond; a call of the helper, the only way on older kernels,
+//! takes eight. A constant in read-only memory chooses, so the verifier follows only one of the
+//! two.
 //!
-//! Either gives zeroes for what cannot be read. Where zero means something else (a uid), the
-//! pointer is compared with null before.
+//! Both give zeroes for memory that cannot be read. Where zero has a meaning of its own (a uid),
+//! compare the pointer with null first.
 
 use core::arch::asm;
 
@@ -16,7 +16,7 @@ use sentry_common::offset::{CAST, UNTYPED};
 
 use crate::offsets::{of, type_of};
 
-/// What one load reads: numbers and pointers. A field has to be one of the same size.
+/// A type that one load reads: a number or a pointer. The field must have the same size.
 pub(crate) trait Word: Copy {}
 
 impl Word for u8 {}
@@ -32,7 +32,7 @@ pub(crate) fn read<T: Word>(base: *const u8, field: usize) -> T {
     read_behind(base, field, 0)
 }
 
-/// The same, so many bytes behind the field's start: an element of an array.
+/// The same, `bytes` after the field's start: an element of an array.
 #[inline(always)]
 pub(crate) fn read_behind<T: Word>(base: *const u8, field: usize, bytes: usize) -> T {
     let (offset, structure) = (of(field) + bytes, type_of(field));
@@ -50,13 +50,13 @@ pub(crate) fn read_pointer(base: *const u8, field: usize) -> Option<*const u8> {
     if pointer.is_null() { None } else { Some(pointer) }
 }
 
-/// Whether the field is read by a load.
+/// Whether a load reads the field; otherwise the helper does.
 #[inline(always)]
 pub(crate) fn is_typed(field: usize) -> bool {
     type_of(field) != UNTYPED
 }
 
-/// Copies what stands at `address`, which is of no structure that the programs know.
+/// Copies a value from `address`, where no structure is known.
 #[inline(always)]
 pub(crate) fn copy<T: Copy>(address: *const u8) -> T {
     let mut value = core::mem::MaybeUninit::<T>::uninit();
@@ -95,14 +95,20 @@ fn cast(address: *const u8, type_id: u32) -> *const u8 {
     typed
 }
 
-/// Writes a word where nothing says how it is aligned: the compiler would write it byte by byte.
+/// Writes a word at an address of unknown alignment. In Rust the compiler would write it byte by
+/// byte.
 ///
 /// # Safety
-/// Eight bytes at `address` are the program's.
+/// The program must own the eight bytes at `address`.
 #[inline(always)]
 pub(crate) unsafe fn store(address: *mut u8, word: u64) {
     // SAFETY: by contract.
     unsafe {
-        asm!("*(u64 *)({address} + 0) = {word}", address = in(reg) address, word = in(reg) word, options(nostack));
+        asm!(
+            "*(u64 *)({address} + 0) = {word}",
+            address = in(reg) address,
+            word = in(reg) word,
+            options(nostack)
+        );
     }
 }

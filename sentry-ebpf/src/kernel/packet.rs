@@ -1,4 +1,4 @@
-//! IPv4 and IPv6 packets, as a cgroup program gets them: the data begins with the network header.
+//! IPv4 and IPv6 packets as cgroup programs get them: the data begins with the network header.
 
 use aya_ebpf::{
     EbpfContext as _,
@@ -20,7 +20,7 @@ const UDP_LITE: u8 = 136;
 pub struct Header {
     pub family: u16,
     pub protocol: u8,
-    /// What was behind the header went with an earlier packet.
+    /// A fragment other than the first: the transport header was in an earlier packet.
     pub later_fragment: bool,
     pub length: u32,
 }
@@ -38,7 +38,7 @@ pub struct Packet {
     pub length: u32,
 }
 
-/// Cookie of the socket that sent the packet or is to get it; 0 = none.
+/// Cookie of the socket that sends or receives the packet; 0 = none.
 #[inline(always)]
 pub fn cookie(ctx: &SkBuffContext) -> u64 {
     // SAFETY: the context is valid during the program.
@@ -52,8 +52,8 @@ pub fn cgroup(ctx: &SkBuffContext) -> u64 {
     unsafe { bpf_skb_cgroup_id(ctx.skb.skb) }
 }
 
-/// Whether the packet's socket is of a protocol whose destinations no other program reports: a raw
-/// socket, or one that is for neither TCP nor UDP. Costs a call.
+/// Whether only packets show the destinations of this socket: true for a raw socket and for one of
+/// neither TCP nor UDP. Costs a call.
 #[inline(always)]
 pub fn is_of_rare_socket(ctx: &SkBuffContext) -> bool {
     const SOCK_RAW: u32 = 3;
@@ -74,7 +74,8 @@ pub fn is_of_rare_socket(ctx: &SkBuffContext) -> bool {
     }
 }
 
-/// The network header. Behind IPv6 extension headers the protocol is that of the first of them.
+/// Reads the network header. With IPv6 extension headers, the protocol is that of the first of
+/// them.
 #[inline(always)]
 pub fn header(ctx: &SkBuffContext) -> Option<Header> {
     let first: u8 = ctx.load(0).ok()?;
@@ -95,8 +96,8 @@ pub fn header(ctx: &SkBuffContext) -> Option<Header> {
     }
 }
 
-/// Reads what is behind the network header. `None` for fragments but the first, and where TCP or
-/// UDP lack theirs.
+/// Reads the transport header. `None` for every fragment but the first, and where a TCP or UDP
+/// header is cut off.
 #[inline(always)]
 pub fn parse(ctx: &SkBuffContext, header: &Header) -> Option<Packet> {
     if header.later_fragment {
@@ -122,7 +123,7 @@ pub fn parse(ctx: &SkBuffContext, header: &Header) -> Option<Packet> {
     })
 }
 
-/// Source and destination port, as far as the packet has any.
+/// Source and destination port; 0 where the packet has none.
 #[inline(always)]
 pub fn ports(ctx: &SkBuffContext, header: &Header) -> [u16; 2] {
     if header.later_fragment || !matches!(header.protocol, TCP | UDP) {
@@ -131,8 +132,7 @@ pub fn ports(ctx: &SkBuffContext, header: &Header) -> [u16; 2] {
     ctx.load::<[u16; 2]>(header.length as usize).unwrap_or([0; 2]).map(u16::from_be)
 }
 
-/// True when the payload is the start of a TLS connection: a handshake record with a client's
-/// hello.
+/// Whether the payload starts a TLS connection: a handshake record with a ClientHello.
 #[inline(always)]
 pub fn is_tls_hello(ctx: &SkBuffContext, packet: &Packet) -> bool {
     match ctx.load::<[u8; 6]>(packet.payload as usize) {
@@ -155,7 +155,7 @@ pub fn write_addresses(ctx: &SkBuffContext, family: u16, source: &mut [u8; 16], 
     }
 }
 
-/// Address of the destination, or else of the source.
+/// Address of the destination if `DESTINATION`, otherwise of the source.
 #[inline(always)]
 pub fn address<const DESTINATION: bool>(ctx: &SkBuffContext, family: u16) -> [u8; 16] {
     let mut out = [0; 16];
@@ -174,7 +174,7 @@ fn copy<const N: u32>(ctx: &SkBuffContext, offset: u32, out: &mut [u8; 16]) {
     unsafe { bpf_skb_load_bytes(ctx.as_ptr().cast_const(), offset, out.as_mut_ptr().cast(), N) };
 }
 
-/// Copies the payload, or as much as there is room for.
+/// Copies as much of the payload as fits.
 #[inline(always)]
 pub fn write_payload(ctx: &SkBuffContext, packet: &Packet, fields: &mut PayloadRecord) {
     fields.length = 0;
@@ -184,8 +184,9 @@ pub fn write_payload(ctx: &SkBuffContext, packet: &Packet, fields: &mut PayloadR
         return;
     }
     let length = if packet.length > room { room } else { packet.length };
-    // The compiler knows these bounds and would drop a check; the verifier has lost the upper one
-    // by now (6.18), and learns none from a comparison with 0 (6.1). The room is a power of two.
+    // The compiler knows these bounds and would remove a plain check. The verifier needs one: it
+    // has lost the upper bound by now (6.18) and learns none from a comparison with 0 (6.1). The
+    // mask works because the room is a power of two.
     const { assert!(PAYLOAD_CAPACITY.is_power_of_two()) };
     let length = ((core::hint::black_box(u64::from(length)) - 1) & u64::from(room - 1)) + 1;
     let length = length as u32;

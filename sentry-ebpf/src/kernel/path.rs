@@ -9,8 +9,8 @@ use sentry_common::{
 use super::{copy, is_typed, read, read_behind, read_pointer, store};
 use crate::offsets::of;
 
-/// Most components and mount crossings of one walk; beyond it the path is marked truncated.
-/// VERIFIER: 6.1 accepts this bound; the walk is most of a program's instruction count.
+/// Most components and mount crossings of one walk. A longer path is marked as truncated. VERIFIER:
+/// 6.1 accepts this bound; the walk is most of a program's instruction count.
 const STEPS: usize = 48;
 
 /// Writes the path of a `struct path` (mount, dentry).
@@ -19,7 +19,7 @@ pub fn write(path: *const u8, out: &mut PathText) {
     write_child(path, read_pointer(path, o::PATH_DENTRY), out);
 }
 
-/// The same, with the dentry as a plain number: a null one makes the walk end at once.
+/// The same, with the dentry as a plain number. Null ends the walk at once.
 ///
 /// VERIFIER: 6.1 needs ten times fewer steps than for [`write`].
 #[inline(always)]
@@ -38,8 +38,8 @@ pub fn write_child(directory: *const u8, dentry: Option<*const u8>, out: &mut Pa
     };
 }
 
-/// Writes the path of `dentry` within its file system. Where that is mounted is not known: the path
-/// is marked as cut.
+/// Writes the path of `dentry` within its file system. Where the file system is mounted is unknown,
+/// so the path is marked as truncated.
 #[inline(always)]
 pub fn write_below_mount(mut dentry: *const u8, out: &mut PathText) {
     out.length = 0;
@@ -101,9 +101,9 @@ fn walk(mut mount: *const u8, mut dentry: *const u8, out: &mut PathText) -> u32 
     TRUNCATED
 }
 
-/// Where a dentry's parent and name are: without typed loads by one read where the parent stands
-/// before the name, hash and length between them, as it does in every kernel seen (6.1 to 7.2).
-/// The verifier knows the constants and leaves the other ways out.
+/// Reads where a dentry's parent and name are. Without typed loads one read takes both, if the
+/// parent, hash, length and name follow each other, as in every kernel seen (6.1 to 7.2). The
+/// verifier knows the constants and skips the other branches.
 #[inline(always)]
 fn parent_and_name(dentry: *const u8) -> Option<(*const u8, *const u8)> {
     let offset = of(o::DENTRY_PARENT);
@@ -116,11 +116,11 @@ fn parent_and_name(dentry: *const u8) -> Option<(*const u8, *const u8)> {
     if parent.is_null() || name.is_null() { None } else { Some((parent, name)) }
 }
 
-/// Appends the name of `dentry`, which stands at `name`.
+/// Appends the name of `dentry`, which is at `name`.
 #[inline(always)]
 fn append(dentry: *const u8, name: *const u8, out: &mut PathText) -> Result<(), u32> {
-    // VERIFIER: the running length is read back from the record at each step, as an unknown number.
-    // Kept in a register its range differs on every path through the loop, and 6.18 gives up after
+    // VERIFIER: each step reads the length so far back from the record, as an unknown number. In a
+    // register its range would differ on every path through the loop, and 6.18 would give up after
     // a million instructions. SAFETY: a reference is readable.
     let length = unsafe { (&raw const out.length).read_volatile() } as usize;
     if length >= PATH_CAPACITY {
@@ -137,11 +137,11 @@ fn append(dentry: *const u8, name: *const u8, out: &mut PathText) -> Result<(), 
     Ok(())
 }
 
-/// Copies a name that stands in its dentry, as most do, by loads. Bytes written with the NUL
-/// behind it; 0 for a name that stands elsewhere or is not read by loads.
+/// Copies a name that is stored in its dentry, as most are, by loads. Returns the bytes written,
+/// NUL included; 0 for a name that is stored elsewhere, or where loads cannot read it.
 #[inline(always)]
 fn short_name(dentry: *const u8, name: *const u8, room: *mut u8) -> usize {
-    /// Of the 32 to 40 bytes in a dentry those that every kernel has.
+    /// A dentry has room for 32 to 40 bytes of the name: the smallest, which every kernel has.
     const WORDS: usize = 4;
     const WORD: usize = size_of::<u64>();
     if !is_typed(o::DENTRY_INLINE_NAME) || name != dentry.wrapping_add(of(o::DENTRY_INLINE_NAME)) {
@@ -151,19 +151,18 @@ fn short_name(dentry: *const u8, name: *const u8, room: *mut u8) -> usize {
     if length == 0 || length >= WORDS * WORD {
         return 0;
     }
-    // All of them: a branch at each would treble what the verifier goes through.
+    // Copies all words: a branch at each would triple the verifier's work.
     for index in 0..WORDS {
         let word = read_behind(dentry, o::DENTRY_INLINE_NAME, index * WORD);
         // SAFETY: PATH_SLACK bytes stand at `room`.
         unsafe { store(room.add(index * WORD), word) };
     }
-    // A name that was being changed has its NUL elsewhere.
-    // SAFETY: as above.
+    // The NUL is elsewhere if the name was just being changed. SAFETY: as above.
     unsafe { room.add(length).write_volatile(0) };
     length + 1
 }
 
-/// Copies a name that ends with NUL; bytes written with it.
+/// Copies a name that ends with NUL. Returns the bytes written, NUL included.
 #[inline(always)]
 fn text(name: *const u8, room: *mut u8) -> Result<usize, u32> {
     // SAFETY: PATH_SLACK bytes stand at `room`; the helper checks the source.

@@ -1,4 +1,4 @@
-//! `struct pid`: processes by number. Every function takes a null pointer for "none".
+//! `struct pid`: processes by number. In every function a null pointer means "none".
 
 use sentry_common::offset as o;
 
@@ -55,8 +55,8 @@ pub fn is_in_initial_namespace(task: *const u8) -> bool {
     }
 }
 
-/// The process behind a pidfd, or null. It hangs on the inode since pidfs (6.9), on the file
-/// before.
+/// The process behind a pidfd, or null. The inode points to it since pidfs (6.9), before that the
+/// file.
 #[inline(always)]
 pub fn of_file(file: *const u8) -> *const u8 {
     if let Some(inode) = read_pointer(file, o::FILE_INODE)

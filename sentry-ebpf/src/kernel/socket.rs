@@ -36,7 +36,8 @@ pub fn known_cookie(sock: *const u8) -> u64 {
     read(sock, o::SK_COOKIE)
 }
 
-/// Id of the cgroup whose process made the socket, or the listening socket it came from.
+/// Id of the cgroup of the process that made the socket. For an accepted one: that made the
+/// listening socket.
 #[inline(always)]
 pub fn cgroup(sock: *const u8) -> u64 {
     match read_pointer(sock, o::SK_CGROUP) {
@@ -71,8 +72,8 @@ pub fn of_descriptor(task: *const u8, descriptor: u32) -> Option<*const u8> {
     read_pointer(read_pointer(opened, o::FILE_PRIVATE)?, o::SOCKET_SK)
 }
 
-/// What a socket of any family has, without sides and error. The cookie is 0 until somebody asked
-/// for it.
+/// Fills the fields that sockets of every family have, without addresses and error. The cookie is 0
+/// until something asks the kernel for it.
 #[inline(always)]
 pub fn write_kind(sock: *const u8, fields: &mut NetworkRecord) {
     fields.cookie = known_cookie(sock);
@@ -87,7 +88,7 @@ pub fn write_kind(sock: *const u8, fields: &mut NetworkRecord) {
     fields.error = 0;
 }
 
-/// Both sides as they are now, and no error.
+/// Fills both addresses as they are now, and no error.
 #[inline(always)]
 pub fn write(sock: *const u8, cookie: u64, fields: &mut NetworkRecord) {
     let family = family(sock);
@@ -96,7 +97,7 @@ pub fn write(sock: *const u8, cookie: u64, fields: &mut NetworkRecord) {
     fields.socket_type = socket_type(sock);
     fields.protocol = read(sock, o::SK_PROTOCOL);
     fields.port = u16::from_be(read(sock, o::SK_REMOTE_PORT));
-    // A socket that is being closed has given its port back, but not forgotten it.
+    // A socket that is being closed has released its port but still stores its number.
     fields.local_port = match read(sock, o::SK_LOCAL_PORT) {
         0 => u16::from_be(read(sock, o::INET_LOCAL_PORT)),
         port => port,

@@ -1,4 +1,4 @@
-//! `task_struct` and what hangs on it.
+//! `task_struct` and the structures that it points to.
 
 use aya_ebpf::helpers::generated::bpf_get_current_task_btf;
 use sentry_common::{offset as o, table::COMM_BYTES};
@@ -25,7 +25,7 @@ pub fn tgid(task: *const u8) -> u32 {
     read(task, o::TASK_TGID)
 }
 
-/// Whether any program keeps something for the task (`bpf_storage`, 5.11+).
+/// Whether any BPF program keeps storage for the task (`bpf_storage`, 5.11+).
 ///
 /// # Safety
 /// The verifier must know `task` as a `task_struct`: it is read directly, which costs a load where
@@ -78,7 +78,7 @@ pub fn credentials(task: *const u8) -> (u32, u32, u32) {
     }
 }
 
-/// The task's name: after an execve the name of the file that was asked for, cut.
+/// The task's name: after an execve the first bytes of the file name that it asked for.
 #[inline(always)]
 pub fn comm(task: *const u8) -> [u8; COMM_BYTES] {
     copy(task.wrapping_add(of(o::TASK_COMM)))
@@ -90,8 +90,8 @@ pub fn ids(cred: *const u8) -> (u32, u32, u32) {
     (read(cred, o::CRED_UID), read(cred, o::CRED_GID), read(cred, o::CRED_EUID))
 }
 
-/// Address of the user namespace of a `struct cred`, and its effective capabilities (64 bits in
-/// all, as two words before 6.3).
+/// Address of the user namespace of a `struct cred`, and its effective capabilities: 64 bits,
+/// before 6.3 in two words.
 #[inline(always)]
 pub fn powers(cred: *const u8) -> (u64, u64) {
     (read(cred, o::CRED_USER_NS), read(cred, o::CRED_CAP_EFFECTIVE))
@@ -104,7 +104,7 @@ pub fn is_leader(task: *const u8) -> bool {
 }
 
 /// Threads of the process that have not begun to exit (`signal->live`). At `sched_process_exit` the
-/// exiting thread is already subtracted (seen on 6.1–6.18), so 0 means the process ends.
+/// exiting thread is no longer counted (seen on 6.1–6.18), so 0 means that the process ends.
 #[inline(always)]
 pub fn live_threads(task: *const u8) -> i32 {
     match read_pointer(task, o::TASK_SIGNAL) {
@@ -157,8 +157,8 @@ pub fn open_file(task: *const u8, fd: u32) -> Option<*const u8> {
         return None;
     }
     let array = read_pointer(table, o::FDT_FD)?;
-    // An element of the array has no structure of its own; a structure with such a pointer in it
-    // does.
+    // The type of an array's element cannot be named; that of a structure that holds such a pointer
+    // can.
     let element = array.wrapping_add(fd as usize * size_of::<usize>());
     read_pointer(element.wrapping_sub(of(o::KIOCB_FILE)), o::KIOCB_FILE)
 }

@@ -1,4 +1,4 @@
-//! Unix sockets: their names, and whose they are.
+//! Unix sockets: their names and their processes.
 
 use aya_ebpf::helpers::generated::bpf_probe_read_kernel;
 use sentry_common::{
@@ -21,7 +21,7 @@ const NAME_CAPACITY: u32 = 108;
 const TGID: usize = 1;
 const LINK: usize = 16;
 
-/// The `struct sock` that a connected unix socket speaks to; null when there is none.
+/// The `struct sock` at the other end of a connected unix socket; null when there is none.
 #[inline(always)]
 pub fn peer(sock: *const u8) -> *const u8 {
     pointer(sock, o::UNIX_PEER)
@@ -29,8 +29,8 @@ pub fn peer(sock: *const u8) -> *const u8 {
 
 /// Fills everything of the record but `socket_type`, `error` and whether the peer is in the run:
 /// the name that the peer's `struct sock` was bound to, and the process that called listen(2) on
-/// it. The kernel keeps no process for a datagram socket that was only bound; its maker's uid is
-/// known.
+/// it. For a datagram socket that was only bound the kernel keeps no process, but the uid of its
+/// maker.
 #[inline(always)]
 pub fn write_peer(peer: *const u8, fields: &mut UnixRecord) {
     fields.reserved = 0;
@@ -70,7 +70,7 @@ pub fn other_end_uid(sock: *const u8) -> u32 {
     }
 }
 
-/// Copies the name that a socket was bound to; the flags of the record.
+/// Copies the name that a socket was bound to. Returns the flags of the record.
 #[inline(always)]
 pub fn write_bound_name(sock: *const u8, out: &mut ArgumentText) -> u32 {
     write_name(pointer(sock, o::UNIX_ADDRESS), out)
@@ -91,8 +91,8 @@ pub fn is_systemds_own(sock: *const u8) -> bool {
     word(0) == WORDS[0] && word(1) == WORDS[1] && word(2) & USED == WORDS[2]
 }
 
-/// The pointer in a field, null where it cannot be read. An `Option` kept over branches would
-/// become a register that the verifier takes for unset.
+/// The pointer in a field, null where it cannot be read. Not an `Option`: kept over branches it
+/// would become a register that the verifier considers unset.
 #[inline(always)]
 fn pointer(base: *const u8, field: usize) -> *const u8 {
     read(base, field)

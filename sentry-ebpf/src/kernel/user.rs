@@ -1,5 +1,5 @@
-//! Memory of the current program. It can change under our eyes: only for what the kernel has no
-//! copy of.
+//! Memory of the current program. Other threads can change it while it is read, so it is used only
+//! where the kernel has no copy.
 
 use aya_ebpf::helpers::generated::{bpf_probe_read_kernel_str, bpf_probe_read_user, bpf_probe_read_user_str};
 use sentry_common::record::text::{
@@ -82,6 +82,6 @@ fn finish(read: i64, out: &mut ArgumentText) {
         return;
     }
     out.length = read as u32 - 1;
-    // A string that fills the buffer may have been cut: the helper always ends it with NUL.
+    // A string that fills the buffer may have been cut, because the helper always ends it with NUL.
     out.flags = if read as usize == ARGUMENT_CAPACITY { TRUNCATED } else { 0 };
 }

@@ -16,10 +16,10 @@ use crate::{
 };
 
 /// Hook: `tp_btf/cgroup_attach_task(dst_cgrp, path, task, threadgroup)`, after the move. Fires for
-/// every hierarchy; only v2 ids are in the table, and the destination is checked against the task's
-/// v2 cgroup.
+/// every hierarchy, but the table has only v2 ids: the destination is compared with the task's v2
+/// cgroup.
 ///
-/// A process that enters becomes a member; one that leaves stays one, and both are reported.
+/// A process that enters becomes a member. One that leaves stays a member. Both are reported.
 #[inline(always)]
 pub fn cgroup_attach_task(destination: *const u8, path: *const u8, member: *const u8) {
     let id = cgroup::id(destination);
@@ -45,8 +45,8 @@ fn moved(run: &Run, member: *const u8, cgroup: u64, flags: u32, path: *const u8)
     report(run, kind::CGROUP_MOVE, Actor::of(member), cgroup, flags, path);
 }
 
-/// Hook: `tp_btf/cgroup_mkdir(cgrp, path)`. A cgroup made below a run's is the run's; another one
-/// may be an agent's ([`select::made`]).
+/// Hook: `tp_btf/cgroup_mkdir(cgrp, path)`. A cgroup made below a run's cgroup belongs to the run.
+/// Any other may belong to an agent ([`select::made`]).
 #[inline(always)]
 pub fn cgroup_mkdir(made: *const u8, path: *const u8) {
     let id = cgroup::id(made);
@@ -64,7 +64,7 @@ pub fn cgroup_mkdir(made: *const u8, path: *const u8) {
     report(&run, kind::CGROUP_MAKE, Actor::current(gate::current_task()), id, DESTINATION_IN_RUN, path);
 }
 
-/// Hook: `tp_btf/cgroup_rmdir(cgrp, path)`. Ids can be reused, so the row goes at once.
+/// Hook: `tp_btf/cgroup_rmdir(cgrp, path)`. The row is removed at once, because ids can be reused.
 #[inline(always)]
 pub fn cgroup_rmdir(removed: *const u8, path: *const u8) {
     let id = cgroup::id(removed);

@@ -17,8 +17,8 @@ use crate::{
 
 /// Hook: `tp_btf/sched_process_exec(task, old_pid, bprm)`: the new memory image is in place, its
 /// first instruction has not run (5.5+). argv is read from the new image, where no other thread of
-/// the run can have changed it. Tells of tasks in no run too that descend from what an asked
-/// process started; cost for the others: one look-up more.
+/// the run can have changed it. Also reports tasks outside of all runs that descend from a process
+/// that a run connected to ([`outside`]). Cost for the others: one look-up more.
 #[inline(always)]
 pub fn sched_process_exec(current: *const u8, old_tid: u32, bprm: *const u8) {
     let member = gate::of_member(current).or_else(|| fork::missed(current));
@@ -32,7 +32,7 @@ pub fn sched_process_exec(current: *const u8, old_tid: u32, bprm: *const u8) {
     }
     let mut asked = Asked::default();
     let Some(run) = outside::of(current, &mut asked) else { return };
-    // Its number is bounded by nothing that the run does.
+    // The bulk ring: nothing bounds how many processes an outside process starts.
     if let Some(mut record) = emit::bulk::<ExecRecord>(&run, kind::STARTED_OUTSIDE, Actor::current(current)) {
         image(current, old_tid, bprm, record.fields());
         record.fields().asked_tgid = asked.tgid;
@@ -48,7 +48,7 @@ fn image(current: *const u8, old_tid: u32, bprm: *const u8, fields: &mut ExecRec
     let address = |field| read::<u64>(bprm, field);
     fill(current, address(o::BPRM_FILE), fields);
     let asked = address(o::BPRM_FILENAME);
-    // Each interpreter on the way replaces `interp`; what was asked for stays in `filename`.
+    // Each interpreter on the way replaces `interp`; `filename` keeps the name that was asked for.
     let script = if asked == address(o::BPRM_INTERP) { 0 } else { SCRIPT };
     if script != 0 {
         // SAFETY: the tracepoint's argument.
@@ -65,8 +65,8 @@ fn image(current: *const u8, old_tid: u32, bprm: *const u8, fields: &mut ExecRec
     user::write_argv(task::argv_range(current), &mut fields.argv);
 }
 
-/// Hook: fexit on `security_bprm_check(bprm)` (tiers A and B), which is called for each file on the
-/// way from what was asked for to the interpreter that is executed. Keeps the first.
+/// Hook: fexit on `security_bprm_check(bprm)` (tiers A and B). The kernel calls it for each file
+/// from the one that was asked for to the interpreter that is executed; the first is kept.
 #[inline(always)]
 pub fn bprm_check(bprm: *const u8) {
     if gate::current().is_none() {
@@ -83,8 +83,8 @@ pub fn bprm_check(bprm: *const u8) {
         count::fault(fault::TASK_STORAGE_FULL);
         return;
     }
-    // An earlier exec's may stand there.
-    // SAFETY: not null, points to a map value that only this task writes.
+    // Replaces the file of an earlier exec. SAFETY: not null, points to a map value that only this
+    // task writes.
     unsafe { *stored = key };
 }
 

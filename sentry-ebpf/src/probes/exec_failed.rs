@@ -42,7 +42,7 @@ pub fn compat_execveat(regs: *const u8, result: i64) {
 /// changed it.
 #[inline(always)]
 fn failed(directory: i32, name: u64, result: i64) {
-    /// `ERESTARTSYS` and its like: a signal came first, and the kernel makes the call again.
+    /// `ERESTARTSYS` and its like: a signal came first, and the kernel repeats the call.
     const RESTARTED: core::ops::RangeInclusive<u32> = 512..=516;
     let error = refusal(result);
     if error == 0 || RESTARTED.contains(&error) {

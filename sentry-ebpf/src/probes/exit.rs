@@ -11,8 +11,8 @@ use crate::{
 };
 
 /// Hook: `tp_btf/sched_process_exit(task, …)` (5.5+; from 6.16 with a further argument that is not
-/// used here). Reports the last thread only. Two threads that end at once can both see that none is
-/// left (seen on 6.12); removing the process's row decides between them.
+/// used here). Reports the last thread only. Two threads that end at once can both see that no
+/// thread is left (seen on 6.12): the one that removes the process's row reports the end.
 #[inline(always)]
 pub fn sched_process_exit(current: *const u8) {
     let Some(run) = gate::of_member(current).or_else(|| fork::missed(current)) else { return };

@@ -1,8 +1,8 @@
-//! What is done to a file object beside opening it (tiers A and B).
+//! Acts on a file object other than opening it (tiers A and B).
 //!
-//! A `security_*` call is made before the file system acts, so its result tells a refusal by a
-//! security module alone: such a record is an attempt. The `vfs_*` calls give the result of the act
-//! itself.
+//! The kernel makes a `security_*` call before the file system acts, so its result shows only
+//! whether a security module refused: such a record is an attempt. A `vfs_*` call returns the
+//! result of the act itself.
 
 use sentry_common::{
     kind, offset as o,
@@ -18,7 +18,7 @@ use crate::{
 const PROT_WRITE: u64 = 2;
 const PROT_EXEC: u64 = 4;
 
-/// One act; the record's fields of the same names.
+/// One act, in the record's fields of the same names.
 #[derive(Clone, Copy)]
 struct Act {
     kind: u16,
@@ -28,13 +28,13 @@ struct Act {
 }
 
 impl Act {
-    /// Asked for; `result` is the security modules' answer.
+    /// An attempt; `result` is the security modules' answer.
     #[inline(always)]
     fn asked(kind: u16, detail: u64, result: i32) -> Self {
         Self { kind, detail, flags: ATTEMPT, result: i64::from(result) }
     }
 
-    /// Over; `result` is the kernel's.
+    /// A finished act; `result` is the kernel's.
     #[inline(always)]
     fn done(kind: u16, detail: u64, result: i64) -> Self {
         Self { kind, detail, flags: 0, result }
@@ -73,12 +73,13 @@ fn on_path(target: *const u8, act: Act) {
     report(&run, file::inode_at(target), target, act);
 }
 
-/// Hook: fexit on `security_mmap_file(file, prot, flags)`; no file for anonymous memory. The image
-/// that execve maps is the exec record's; its dynamic linker and every library are reported.
+/// Hook: fexit on `security_mmap_file(file, prot, flags)`; `file` is null for anonymous memory. The
+/// program that execve maps is left to the exec record; its dynamic linker and libraries are
+/// reported here.
 #[inline(always)]
 pub fn mmap_file(mapped: *const u8, protection: u64, flags: u64, result: i32) {
-    /// Of the four bits that say what sort of mapping it is; both `MAP_SHARED` and
-    /// `MAP_SHARED_VALIDATE` have it, and `MAP_PRIVATE` does not.
+    /// One of the four bits for the kind of mapping: `MAP_SHARED` and `MAP_SHARED_VALIDATE` have
+    /// it, `MAP_PRIVATE` does not.
     const SHARED: u64 = 1;
     if protection & (PROT_WRITE | PROT_EXEC) == 0 {
         return;
@@ -119,7 +120,7 @@ pub fn file_mprotect(vma: *const u8, protection: u64, result: i32) {
     let kind = if protection & PROT_EXEC != 0 {
         kind::PROTECT_EXECUTE
     } else if is_shared && inode != 0 {
-        // Mapped for reading first, to be written after all.
+        // First mapped for reading, now to be written too.
         kind::MAP_WRITE
     } else {
         return;
@@ -140,8 +141,8 @@ pub fn fallocate(target: *const u8, mode: u32, result: i32) {
     on_file(target, Act::done(kind::ALLOCATE, u64::from(mode), i64::from(result)));
 }
 
-/// Hook: fentry on `__fput(file)`: nothing refers to the open file any more. Its path is gone when
-/// the function ends.
+/// Hook: fentry on `__fput(file)`: nothing refers to the open file any more. Not fexit, because the
+/// function drops the path.
 #[inline(always)]
 pub fn last_close(closed: *const u8) {
     /// `FMODE_WRITE` and `FMODE_OPENED` (same bits on 5.10–6.18).
@@ -167,8 +168,8 @@ fn on_file(target: *const u8, act: Act) {
 /// `inode` is an address or 0, `target` that of a `struct path`; one that cannot be read leaves the
 /// path empty.
 ///
-/// VERIFIER: all facts go straight into the record, and are forgotten before the walk. Held in
-/// registers over it, each that may be 0 doubles the walk's states on 6.1.
+/// VERIFIER: all facts go into the record before the walk along the path. On 6.1 each one that is
+/// held in a register meanwhile, and may be 0, doubles the states of the walk.
 #[inline(always)]
 fn report(run: &Run, inode: u64, target: *const u8, act: Act) {
     let actor = Actor::current(gate::current_task());

@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// Hook: `tp_btf/task_newtask(child, clone_flags)` in the parent, before the child first runs.
-/// Unlike `sched_process_fork` it also tells of the kernel's io_uring workers, which act for the
+/// Unlike `sched_process_fork` it also fires for the kernel's io_uring workers, which act for the
 /// process (seen on 6.1–6.18).
 ///
 /// The child inherits the parent's tag; a child born into a run's cgroup from outside
@@ -48,14 +48,14 @@ pub fn task_newtask(child: *const u8, clone_flags: u64) {
 /// workers of a ring. A refused birth can cost the parent its tag ([`gate`]).
 #[inline(always)]
 pub fn refused(error: u32) {
-    // The storage may be gone by now.
+    // The parent's task storage may be gone by now, so this asks by process.
     if error != 0 && gate::of_member(gate::current_task()).is_some() {
         gate::tag_may_be_missing();
     }
 }
 
-/// Makes the child a member, counted in `counter` if it is a process; true for a process, false for
-/// a thread.
+/// Makes the child a member and counts it in `counter` if it is a process. True for a process,
+/// false for a thread.
 #[inline(always)]
 fn born(
     run: &Run,
@@ -89,15 +89,15 @@ fn report(run: &Run, parent: Actor, child: Actor, child_cgroup: u64) {
     }
 }
 
-/// Adds `leader` to the run if its parent is a member and it sits in the run's cgroup: the kernel
-/// skipped the program for its birth, as one that preempts programs does (7.2). The birth is
-/// reported late.
+/// Adds `leader` to the run if its parent is a member and it sits in the run's cgroup. Then the
+/// kernel skipped the program for its birth, as a kernel that preempts programs does (7.2). The
+/// birth is reported late.
 ///
 /// Cost for tasks that lead no process: two reads; for others outside of every run: one look-up
 /// more.
 #[inline(always)]
 pub(crate) fn missed(leader: *const u8) -> Option<Run> {
-    // A thread that ends says nothing of its process, which another may just have struck out.
+    // Threads do not count: while one ends, another may just have removed the process.
     if !task::is_leader(leader) {
         return None;
     }
@@ -105,7 +105,7 @@ pub(crate) fn missed(leader: *const u8) -> Option<Run> {
     let run = gate::of_cgroup(cgroup)?;
     let (tgid, start_boot_ns) = task::parent(leader);
     if !gate::owns_process(&run, tgid, start_boot_ns) {
-        // Rather one that was there before its cgroup was tagged, which the task iterator tells of.
+        // It was probably there before its cgroup was tagged: the task iterator reports it.
         return None;
     }
     let process = Actor::of(leader);
@@ -118,8 +118,8 @@ pub(crate) fn missed(leader: *const u8) -> Option<Run> {
     Some(run)
 }
 
-/// Lineage says member, cgroup says otherwise: a fact of its own. Only for births that are moves
-/// (`CLONE_INTO_CGROUP`): a child that shares its already departed parent's cgroup is no news.
+/// Reports a member born outside of the run's cgroups. Only births by `CLONE_INTO_CGROUP` count: a
+/// child that merely shares the cgroup of a parent that left earlier is not reported again.
 #[inline(always)]
 fn report_birth_outside(run: &Run, child: *const u8, child_cgroup: u64) {
     if child_cgroup == cgroup::of_task(gate::current_task()) {

@@ -50,8 +50,8 @@ pub fn path_rename(
     record.submit();
 }
 
-/// Hook: fexit on `security_path_link(old_dentry, new_dir, new_dentry)`. The kernel has compared
-/// the mounts before: both names are on the same one.
+/// Hook: fexit on `security_path_link(old_dentry, new_dir, new_dentry)`. The kernel has checked
+/// before that both names are on the same mount.
 #[inline(always)]
 pub fn path_link(old_dentry: *const u8, directory: *const u8, new_dentry: *const u8, result: i32) {
     let Some(run) = gate::current() else { return };
@@ -96,9 +96,9 @@ fn is_regular(mode: u32) -> bool {
     matches!(mode & 0o170_000, 0 | 0o100_000)
 }
 
-/// The task is in mknod(2) or mknodat(2). The numbers stand for no call that makes files in the
-/// 32-bit table, and io_uring has no such operation; a 32-bit mknod of a plain file is taken for an
-/// open.
+/// Whether the task is in mknod(2) or mknodat(2). In the 32-bit table these numbers belong to calls
+/// that make no files, and io_uring has no such operation. A 32-bit mknod of a plain file counts as
+/// an open.
 #[inline(always)]
 fn calls_mknod() -> bool {
     const MKNOD: u64 = if cfg!(bpf_target_arch = "aarch64") { u64::MAX } else { 133 };
@@ -126,7 +126,7 @@ fn made(run: &Run, kind: u16, name: (*const u8, *const u8), text: *const u8, mod
 /// Hooks: fexit on `security_inode_setxattr(idmap, dentry, name, …)`,
 /// `security_inode_removexattr(idmap, dentry, name)` and (6.2+; before, the same two)
 /// `security_inode_set_acl` and `security_inode_remove_acl`, which have the same first arguments.
-/// There is no mount among them.
+/// Their arguments include no mount.
 #[inline(always)]
 pub fn attribute(kind: u16, dentry: *const u8, name: *const u8, result: i32) {
     let Some(run) = gate::current() else { return };
@@ -147,7 +147,7 @@ fn fill(fields: &mut NameRecord, directory: *const u8, dentry: *const u8) {
     path::write_child(directory, Some(dentry), &mut fields.path);
 }
 
-/// All but the paths.
+/// Fills everything but the paths.
 #[inline(always)]
 fn fill_facts(fields: &mut NameRecord, dentry: *const u8) {
     fields.file = file::dentry_key(dentry);

@@ -1,4 +1,4 @@
-//! Outgoing destinations, and sockets that are made and bound.
+//! Destinations of connects and sends, and sockets that are made and bound.
 
 use aya_ebpf::programs::{SockAddrContext, SockContext};
 use sentry_common::{kind, record::network::NetworkRecord};
@@ -46,8 +46,8 @@ pub fn bound<const IPV6: bool>(ctx: &SockContext) -> i32 {
     1
 }
 
-/// Program: `cgroup/sock_create` (4.10+): an IPv4 or IPv6 socket was made. Only remembers whose it
-/// is. Returns 1.
+/// Program: `cgroup/sock_create` (4.10+): an IPv4 or IPv6 socket was made. Only notes the socket's
+/// run and process. Returns 1.
 #[inline(always)]
 pub fn created(ctx: &SockContext) -> i32 {
     if let Some((run, actor)) = member() {

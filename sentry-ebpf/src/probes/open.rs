@@ -15,8 +15,8 @@ use crate::{
 /// `O_ACCMODE`; 0 = read only.
 const ACCESS_MODE: u32 = 3;
 
-/// Hooks: LSM `file_open(file)` (tier A), fentry on `security_file_open(file)` (tier B). The object
-/// is open for the caller unless a later check refuses, so the record is marked as an attempt.
+/// Hooks: LSM `file_open(file)` (tier A), fentry on `security_file_open(file)` (tier B). A later
+/// check can still refuse, so the record is marked as an attempt.
 #[inline(always)]
 pub fn file_open(opened: *const u8) {
     let Some(run) = gate::current() else { return };
@@ -25,15 +25,15 @@ pub fn file_open(opened: *const u8) {
     }
 }
 
-/// The opened object, whoever found it.
+/// Reports the opened object, for every tier.
 #[inline(always)]
 pub(crate) fn report(run: &Run, opened: *const u8, flags: u32) {
     let open_flags = file::flags(opened);
-    // The exec record tells of the program file.
+    // The exec record covers the program file.
     if open_flags & file::FLAG_EXEC != 0 {
         return;
     }
-    // The kernel does not mark a file made without a name as created.
+    // The kernel does not mark a file as created that was made without a name.
     let is_new = file::mode(opened) & file::MODE_CREATED != 0 || open_flags & file::FLAG_NAMELESS != 0;
     let created = if is_new { CREATED } else { 0 };
     count::add(run, |block| &raw mut block.counts.opens);

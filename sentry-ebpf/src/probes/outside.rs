@@ -1,8 +1,9 @@
-//! What a process outside of the run starts after the run connected to its unix socket.
+//! Processes that a process outside of the run starts after the run connected to its unix socket.
+//! Below, that process is the *asked* one.
 //!
-//! The kernel does not know why a process starts another. What is told is that the asked process
-//! started it within [`WINDOW_NS`]; from then on its descendants are told of too, while the run has
-//! members. They are none.
+//! The kernel does not know why a process starts another. Reported is each program that a child of
+//! the asked process executes, if the child was born within [`WINDOW_NS`] of the connect, and those
+//! of the child's descendants, as long as the run has members. None of them becomes a member.
 
 use aya_ebpf::bindings::BPF_ANY;
 use sentry_common::{fault, table::Asked};
@@ -14,7 +15,7 @@ use crate::{
     maps::{ASKED, STARTED_TASKS},
 };
 
-/// How long after it was asked what a process starts counts as an answer.
+/// How long after a connect the children of the asked process are reported.
 const WINDOW_NS: u64 = 10_000_000_000;
 
 /// The run connected to a unix socket. `listener`: `struct pid` of the process that called
@@ -26,7 +27,8 @@ pub fn asked(run: &Run, listener: *const u8, named: *const u8) {
     if start_boot_ns == 0 || gate::owns_process(run, tgid, start_boot_ns) {
         return;
     }
-    // It listens for its services, and starts others all the time.
+    // Process 1 listens for its services too, and starts others all the time: only its own socket
+    // counts.
     if tgid == 1 && !unix::is_systemds_own(named) {
         return;
     }
@@ -37,13 +39,13 @@ pub fn asked(run: &Run, listener: *const u8, named: *const u8) {
     }
 }
 
-/// The current task, `parent`, which is in no run, made a child. Cost for all of them: two look-ups
-/// that fail.
+/// The current task, `parent`, made a child and is in no run. Cost for each such task: two failed
+/// look-ups.
 #[inline(always)]
 pub fn born(parent: *const u8, child: *const u8) {
     let mut row = Asked::default();
     if asked_lately(parent, &mut row) {
-        // A thread of the asked process is the asked process.
+        // A new thread belongs to the asked process itself.
         if !task::is_leader(child) {
             return;
         }
@@ -57,8 +59,8 @@ pub fn born(parent: *const u8, child: *const u8) {
     }
 }
 
-/// The run that `task` is told of with, which is in none; `row` has the asked process. A run
-/// without members is over, and its books are being closed.
+/// The run with which `task`, a member of none, is reported; `row` gets the asked process. `None`
+/// once the run has no members: then it is over, and its counters are being compared.
 #[inline(always)]
 pub fn of(task: *const u8, row: &mut Asked) -> Option<Run> {
     if !started(task, row) {

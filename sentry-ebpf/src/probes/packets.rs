@@ -14,25 +14,25 @@ use crate::{
     kernel::packet::{self, Header, Packet},
 };
 
-/// Of a packet whose socket is known by its cgroup alone.
+/// The run of a packet whose socket is known by its cgroup alone.
 const NOBODY: Actor = Actor { tgid: 0, tid: 0, start_boot_ns: 0 };
-/// Where DNS is spoken.
+/// The port of DNS.
 const DNS: u16 = 53;
 
 /// Programs: `cgroup_skb/egress` and `cgroup_skb/ingress` (4.10+), at the root of the hierarchy.
 /// Returns 1 (allow).
 ///
 /// The socket's owner is looked up by its cookie. A socket that no process of a run has used since
-/// the run began is known by its cgroup alone, and only the packets that carry a name are worth
-/// that second look-up.
+/// the run began is known by its cgroup alone. That second look-up is made only for packets that
+/// carry a name.
 #[inline(always)]
 pub fn pass<const OUT: bool>(ctx: &SkBuffContext) -> i32 {
     see::<OUT>(ctx);
     1
 }
 
-/// Each arm reads the headers itself: an absent owner kept over their branches would be a register
-/// that the verifier takes for unset (6.18).
+/// VERIFIER: each arm reads the headers itself. An absent owner, kept over those branches, would be
+/// a register that the verifier considers unset (6.18).
 #[inline(always)]
 fn see<const OUT: bool>(ctx: &SkBuffContext) {
     let cookie = packet::cookie(ctx);
@@ -60,8 +60,8 @@ fn see<const OUT: bool>(ctx: &SkBuffContext) {
     }
 }
 
-/// A packet of a raw or ICMP socket: nothing else reports its destination. It goes out in the call
-/// of the process that sends it, who need not be the one that made the socket.
+/// A packet of a raw or ICMP socket: only here is its destination seen. It is sent within the
+/// sender's call, so the current process is the sender; another may have made the socket.
 #[inline(always)]
 fn sent(ctx: &SkBuffContext, run: &gate::Run, owner: Actor, cookie: u64, header: &Header) {
     match sender() {

@@ -14,15 +14,15 @@ use crate::{
 /// Program: `iter/task`, run by the sensor after a cgroup was tagged (5.8+). Tags every task that
 /// sits in a run's cgroup and has no tag yet, and reports each such process once.
 ///
-/// A newborn is left to its fork record, which may still be to come: its start (u64) goes to the
-/// reader of the iterator, who passes again if the fork was over before the cgroup was tagged.
+/// A newborn is left to its fork record, which may still come. Its start (u64) goes to the reader
+/// of the iterator, which iterates again if the fork was over before the cgroup was tagged.
 #[inline(always)]
 pub fn iter_task(output: *mut seq_file, member: *const u8) {
     let Some(run) = gate::of_cgroup(cgroup::of_task(member)) else { return };
     if gate::has_tag(member) {
         return;
     }
-    // A zombie acts no more, and its end was before the tag.
+    // A zombie does nothing more, and it ended before the tag.
     if task::live_threads(member) <= 0 {
         return;
     }

@@ -1,6 +1,5 @@
-//! Cgroups that may be an agent's. Whether they are is for the sensor to decide, which takes longer
-//! than a program takes to begin: so each is watched from here on as a run of its own, in a slot
-//! that the sensor holds in reserve, until it is decided.
+//! Cgroups that may belong to an agent. The sensor decides, but a program can start before it has:
+//! until then each is watched as a run of its own, in a slot that the sensor keeps in reserve.
 
 use aya_ebpf::{bindings::BPF_NOEXIST, btf_maps::lpm_trie::Key};
 use core::intrinsics::{AtomicOrdering::AcqRel, atomic_xadd, atomic_xchg};
@@ -22,7 +21,7 @@ use crate::{
 /// `-EEXIST`, by the kernel's ABI.
 const EEXIST: i32 = -17;
 
-/// A cgroup was made that is in no run. Cost: reading its name, and one look-up.
+/// A cgroup was made outside of all runs. Cost: reading its name, and one look-up.
 #[inline(always)]
 pub fn made(made: *const u8, id: u64) -> Option<Run> {
     let name = cgroup::name(made)?;
@@ -41,7 +40,7 @@ pub fn executed(current: *const u8, bprm: *const u8) -> Option<Run> {
         return None;
     }
     let id = cgroup::below_root(current)?;
-    // The sensor looks for the tasks of a cgroup that has just become a run's.
+    // The sensor itself finds the tasks of a cgroup that has just become a run's.
     if gate::of_cgroup(id).is_some() {
         return None;
     }
@@ -70,7 +69,7 @@ fn is_selected(current: *const u8, bprm: *const u8) -> bool {
     unsafe { SELECTED_FILES.get(FileId { inode: key.inode, device: key.device, reserved: 0 }) }.is_some()
 }
 
-/// Gives the cgroup a slot in reserve.
+/// Gives the cgroup one of the reserved slots.
 #[inline(always)]
 fn candidate(cgroup: u64) -> Option<Run> {
     let asked = SPARES_ASKED.get_ptr_mut(0)?;
@@ -88,7 +87,7 @@ fn candidate(cgroup: u64) -> Option<Run> {
         Err(error) => {
             // SAFETY: as above.
             unsafe { atomic_xchg::<u64, { AcqRel }>(row, spare) };
-            // Two processors may come here for one cgroup: the second leaves it to the first.
+            // Two processors may come here for one cgroup: only the first goes on.
             if error != EEXIST {
                 count::fault(fault::RUN_CGROUPS_FULL);
             }

@@ -15,8 +15,8 @@ use crate::{
     probes::outside,
 };
 
-/// Hook: fexit on `security_socket_post_create(sock, family, type, protocol, kern)`. Before it the
-/// family's own code has made the socket, so a family that the kernel does not have is not told.
+/// Hook: fexit on `security_socket_post_create(sock, family, type, protocol, kern)`. The family's
+/// own code has made the socket by then, so a family that the kernel lacks is not reported.
 #[inline(always)]
 pub fn created(made: *const u8, family: i32, socket_type: i32, protocol: i32, by_kernel: i32, result: i32) {
     let Some(run) = gate::current() else { return };
@@ -99,7 +99,7 @@ pub fn received(opened: *const u8, result: i32) {
     }
 }
 
-/// The packets of the socket are the run's from now on, if the kernel has given it a cookie before.
+/// From now on the socket's packets belong to the run, if the kernel has given it a cookie.
 #[inline(always)]
 fn received_socket(run: &Run, sock: *const u8, result: i32) {
     let actor = Actor::current(gate::current_task());

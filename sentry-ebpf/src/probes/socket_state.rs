@@ -1,4 +1,4 @@
-//! What becomes of a TCP socket.
+//! State changes of TCP sockets.
 
 use sentry_common::{kind, record::network::NetworkRecord};
 
@@ -18,8 +18,8 @@ const LISTEN: i32 = 10;
 /// `ECONNABORTED`.
 const ABORTED: u32 = 103;
 
-/// Hook: `tp_btf/inet_sock_set_state(sk, oldstate, newstate)` (4.16+), before the state is set.
-/// Mostly outside of the process whose socket it is; only listen(2) is told by the calling one.
+/// Hook: `tp_btf/inet_sock_set_state(sk, oldstate, newstate)` (4.16+), before the state is set. The
+/// current process is mostly another than the socket's; only for listen(2) it is the caller.
 #[inline(always)]
 pub fn inet_sock_set_state(sock: *const u8, old: i32, new: i32) {
     if old == SYN_SENT && (new == ESTABLISHED || new == CLOSE) {
@@ -48,7 +48,7 @@ fn connected(sock: *const u8, established: bool) {
     record.submit();
 }
 
-/// The port is zero where listen(2) itself will choose one: the kernel does so after the state.
+/// The port is zero where listen(2) chooses one: the kernel does that after the change of state.
 #[inline(always)]
 fn listening(sock: *const u8) {
     let Some(run) = gate::current() else { return };
@@ -60,7 +60,7 @@ fn listening(sock: *const u8) {
     record.submit();
 }
 
-/// A connection came in, nobody has accepted it yet. It has the cgroup of the listening socket.
+/// A connection came in and is not accepted yet. It has the cgroup of the listening socket.
 #[inline(always)]
 fn incoming(sock: *const u8) {
     if let Some(run) = gate::of_cgroup(socket::cgroup(sock)) {

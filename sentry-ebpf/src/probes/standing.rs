@@ -37,8 +37,8 @@ pub fn unshare(flags: u64, result: i32) {
     }
 }
 
-/// Hook: fexit `__x64_sys_setns(regs)`. The caller may leave it to the descriptor which namespace
-/// it is: then no bit.
+/// Hook: fexit `__x64_sys_setns(regs)`. The caller may pass no bit: then the descriptor determines
+/// the kind of namespace.
 #[inline(always)]
 pub fn setns(regs: *const u8, result: i64) {
     let Some(run) = gate::current() else { return };
@@ -51,9 +51,9 @@ fn namespaces(run: &Run, bits: u32, error: u32) {
     report(run, kind::NAMESPACES, Actor::current(gate::current_task()), bits, 0, error);
 }
 
-/// Hook: fentry `commit_creds(new)`. Told when the ids change or the effective capabilities grow.
-/// Not told: what an exec does (its record has the ids), and capabilities that come with another
-/// user namespace (they are for that one).
+/// Hook: fentry `commit_creds(new)`. Reports a change of the ids and a growth of the effective
+/// capabilities. Not reported: changes by an exec, whose record has the ids, and capabilities that
+/// come with another user namespace, because they hold only there.
 #[inline(always)]
 pub fn commit_creds(new: *const u8) {
     let Some(run) = gate::current() else { return };

@@ -34,7 +34,8 @@ pub(crate) fn fill(fields: &mut KernelRecord, code: u32, detail: u64, error: u32
     user::write_no_argument(&mut fields.text);
 }
 
-/// Hook: `tp_btf/module_load(module)`, in the loader, before the module's first instruction.
+/// Hook: `tp_btf/module_load(module)`, in the process that loads it, before the module's first
+/// instruction.
 #[inline(always)]
 pub fn module_load(module: *const u8) {
     let Some(run) = gate::current() else { return };
@@ -52,8 +53,8 @@ pub fn bpf(command: u32, error: u32) {
     }
 }
 
-/// Hook: fexit `__x64_sys_perf_event_open(regs)`. The security call before it comes too early: on
-/// 6.1–6.12 it gets an attribute that was not yet copied in, on 6.18 none. Type and configuration
+/// Hook: fexit `__x64_sys_perf_event_open(regs)`. The security call comes too early: on 6.1–6.12
+/// its attribute is not yet copied from the caller, on 6.18 it has none. Type and configuration
 /// come from the caller's memory.
 #[inline(always)]
 pub fn perf_open(regs: *const u8, result: i64) {
@@ -69,8 +70,8 @@ pub fn perf_open(regs: *const u8, result: i64) {
 }
 
 /// Hook: fexit `security_sb_mount(device, path, type, flags, data)`: mount(2), also bind mounts and
-/// remounts. `device` is the kernel's copy of the source, null if there is none; then the type of
-/// file system is told.
+/// remounts. `device` is the kernel's copy of the source; if it is null, the type of file system is
+/// reported instead.
 #[inline(always)]
 pub fn mount(device: u64, place: *const u8, file_system: u64, flags: u64, error: u32) {
     let Some(run) = gate::current() else { return };
@@ -81,7 +82,7 @@ pub fn mount(device: u64, place: *const u8, file_system: u64, flags: u64, error:
     record.submit();
 }
 
-/// Hook: fexit `security_move_mount(from, to)`: the end of the newer way to mount.
+/// Hook: fexit `security_move_mount(from, to)`: the last step of the newer mount calls.
 #[inline(always)]
 pub fn move_mount(to: *const u8, error: u32) {
     at(kind::MOUNT, 0, to, error);
@@ -103,7 +104,7 @@ pub fn change_root(code: u32, root: *const u8, error: u32) {
 }
 
 /// Hook: fexit `security_path_notify(path, mask, type)` (5.4+). inotify and dnotify, which only
-/// look, come here too.
+/// observe, call it too.
 #[inline(always)]
 pub fn watch(place: *const u8, mask: u64, error: u32) {
     let Some(run) = gate::current() else { return };

@@ -11,19 +11,19 @@ use crate::{
     kernel::{call, copy, task},
 };
 
-/// `SEND_SIG_PRIV`: the kernel itself sends. 0 is `SEND_SIG_NOINFO`, above are addresses of a
-/// `kernel_siginfo`.
+/// `SEND_SIG_PRIV`: the kernel itself sends. 0 is `SEND_SIG_NOINFO`; larger values are addresses of
+/// a `kernel_siginfo`.
 const BY_KERNEL: u64 = 1;
-/// `si_code` of a timer and of a completed request: sent from an interrupt, whoever was running
-/// then.
+/// `si_code` of a timer and of a completed request: sent from an interrupt, so the current task is
+/// not the sender.
 const SI_TIMER: i32 = -2;
 const SI_ASYNCIO: i32 = -4;
 /// Offset of `si_code` behind `si_signo` and `si_errno`: the same in user and kernel, a part of the
 /// system call ABI.
 const SI_CODE: usize = 8;
 
-/// Hook: `tp_btf/signal_generate(signal, info, task, group, result)`, in the sender. Signal 0 makes
-/// none, and a refused one is not seen.
+/// Hook: `tp_btf/signal_generate(signal, info, task, group, result)`, in the sender. Neither signal
+/// 0 nor a refused signal reaches the hook.
 #[inline(always)]
 pub fn signal_generate(signal: i32, info: u64, target: *const u8) {
     let Some(run) = gate::current() else { return };
@@ -49,8 +49,7 @@ const MODE_NO_AUDIT: u32 = 4;
 /// Hook: fexit `security_ptrace_access_check(child, mode)`: the last check of any access to another
 /// process, after those of owner and capabilities. Threads of one process are not checked.
 ///
-/// A check to read that is not to be audited only decides how much of `/proc/PID/stat` is shown: no
-/// access.
+/// A read check without audit is no access: it only decides how much `/proc/PID/stat` shows.
 #[inline(always)]
 pub fn access_check(child: *const u8, mode: u32, error: u32) {
     let Some(run) = gate::current() else { return };

@@ -25,8 +25,8 @@ const RENAMEAT: u32 = 35;
 const UNLINKAT: u32 = 36;
 const MKDIRAT: u32 = 37;
 
-/// Requests that only move data, wait or look: as calls they make no record either. Bits by opcode;
-/// later opcodes than these are told.
+/// Requests that only move data, wait or look: as system calls they make no record either. One bit
+/// per opcode; every opcode beyond these is reported.
 const QUIET: u64 = bits(&[
     0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 14, 15, 19, 20, 21, 22, 23, 24, 25, 26, 27, 29, 30, 31, 32, 33,
     34, 43, 44, 47, 48, 49, 50, 51, 52, 53, 54, 58, 59, 60, 61, 62,
@@ -42,8 +42,7 @@ const fn bits(opcodes: &[u8]) -> u64 {
 }
 
 /// Hook: `tp_btf/io_uring_submit_req(request)` (6.3+), in the submitter or, with `SQPOLL`, the
-/// kernel's thread of its process. Tier C, where no hook at the object sees what the kernel does
-/// for a ring.
+/// kernel's thread of its process. For tier C: there no hook sees what the kernel does for a ring.
 #[inline(always)]
 pub fn submit(request: *const u8) {
     let Some(run) = gate::current() else { return };
@@ -53,7 +52,7 @@ pub fn submit(request: *const u8) {
     }
     let data = read(request, o::IO_USER_DATA);
     let Some(mut record) = system::start(&run, kind::IO_OPERATION, opcode, data, 0) else { return };
-    // A request begins with what its opcode needs.
+    // The first field of a request depends on its opcode.
     let (start, name) = match opcode {
         OPENAT | OPENAT2 => (of(o::IO_OPEN_START), of(o::IO_OPEN_NAME)),
         RENAMEAT => (of(o::IO_RENAME_START), of(o::IO_RENAME_NAME)),

@@ -1,4 +1,4 @@
-//! One hook → its program, loaded and attached in the way of its sort.
+//! One hook → its program, loaded and attached as its kind of hook requires.
 
 use std::{any::Any, collections::HashMap, fs::File};
 
@@ -60,9 +60,9 @@ fn load_program(program: &mut Program, hook: &Hook, btf: &Btf) -> Result<(), Pro
     }
 }
 
-/// Loads the programs of these hooks, which are all of one object, as many at a time as there are
-/// processors: the kernel verifies each within the call, and that is most of a sensor's start. What
-/// happened to each, in the same order.
+/// Loads the programs of these hooks, all of one object, and returns the result of each in the same
+/// order. Loads as many at a time as there are processors: the kernel verifies each within the
+/// call, and that takes most of a sensor's start.
 pub(super) fn load_programs(
     ebpf: &mut Ebpf,
     hooks: &[&'static Hook],
@@ -110,7 +110,8 @@ fn enter(ebpf: &mut Ebpf, object: &'static str, name: &'static str, index: u16) 
         .map_err(|source| LoadError::Table { doing: "write", table: CALLS, source: Box::new(source) })
 }
 
-/// Attaches the hook's program; `None` for one that is run or called instead.
+/// Attaches the hook's program. `None` for one that is not attached, but run by the sensor or
+/// called by another program.
 pub(super) fn attach(ebpf: &mut Ebpf, hook: &Hook, cgroup_root: &File) -> Result<Option<Link>, LoadError> {
     let (object, name) = (hook.object.name(), hook.program);
     let mode = CgroupAttachMode::Single;

@@ -1,4 +1,4 @@
-//! What this kernel can do, found by really loading, and what is lost where it cannot.
+//! What this kernel can do, found by loading the programs, and which facts are missing otherwise.
 
 use std::path::Path;
 
@@ -26,21 +26,21 @@ pub struct Capabilities {
     pub limits: Vec<String>,
 }
 
-/// One kind of fact and how it is seen here.
+/// One fact and how this kernel shows it.
 #[derive(Clone, Debug, Serialize)]
 pub struct Seen {
     pub fact: &'static str,
     /// The kernel hook used, or why there is none.
     pub hook: String,
     pub seen: bool,
-    /// What this hook does not tell, if anything.
+    /// What this hook does not report, if anything.
     pub lost: Option<String>,
 }
 
 /// Probes by loading every object once; nothing is attached.
 ///
 /// # Errors
-/// Without BTF, without the programs in this build, or without the right to load.
+/// When the kernel has no BTF, this build no programs, or the caller no right to load.
 pub fn doctor(btf_path: &Path) -> Result<Capabilities, LoadError> {
     let offsets = offsets::of_this_kernel(btf_path)?;
     let btf = programs::parse_btf(btf_path)?;
@@ -115,7 +115,7 @@ fn seen(fact: Fact, tier: Option<Tier>, missing: &[(&'static Hook, String)]) -> 
 }
 
 impl super::Programs {
-    /// Whether the loaded programs tell a fact.
+    /// Whether the loaded programs report a fact.
     #[must_use]
     pub fn tell(&self, fact: Fact) -> bool {
         seen(fact, Some(self.tier()), self.missing()).seen
@@ -129,7 +129,7 @@ impl super::Programs {
         self.unknown_tier().into_iter().chain(lost).collect()
     }
 
-    /// Why the tier may be lower than the kernel's best, if that cannot be known.
+    /// Why the tier may be lower than the kernel's best, where the sensor cannot find out.
     #[must_use]
     pub fn unknown_tier(&self) -> Option<String> {
         if self.tier() == Tier::A { None } else { lsm::unknown() }

@@ -1,5 +1,5 @@
-//! What the programs cost to load: time per object, and the instructions that the kernel walked
-//! through for each program.
+//! What loading the programs costs: time per object, and per program the instructions that the
+//! verifier processed.
 
 use std::{path::Path, time::Instant};
 
@@ -16,7 +16,7 @@ use super::{
 pub struct Costs {
     pub kernel: String,
     pub tier: &'static str,
-    /// All objects, with what has to be known of the kernel before.
+    /// All objects, including the look at the kernel before them.
     pub load_ms: u64,
     pub attach_ms: u64,
     pub objects: Vec<ObjectCost>,
@@ -35,12 +35,12 @@ pub struct ProgramCost {
     pub object: &'static str,
     pub program: &'static str,
     pub hook: String,
-    /// Instructions that the verifier processed; absent where the kernel does not say (before
-    /// 5.16).
+    /// Instructions that the verifier processed; absent where the kernel does not report them
+    /// (before 5.16).
     pub verified: Option<u32>,
 }
 
-/// A program that this kernel lacks the hook for, or refuses.
+/// A program that this kernel refuses, or has no hook for.
 #[derive(Clone, Debug, Serialize)]
 pub struct Missing {
     pub object: &'static str,
@@ -49,7 +49,7 @@ pub struct Missing {
     pub why: String,
 }
 
-/// Loads and attaches everything as a sensor does, for as long as this takes.
+/// Loads and attaches everything as a sensor does, then drops it.
 ///
 /// # Errors
 /// When this kernel or this caller cannot run the programs every run needs.

@@ -1,8 +1,8 @@
-//! Attachments that somebody else has undone.
+//! Attachments that another process has detached.
 //!
-//! A link to a cgroup can be detached from outside (`BPF_LINK_DETACH`); the descriptor stays, and
-//! only its fdinfo tells: the cgroup's id is 0 from then on (`bpf_cgroup_link_show_fdinfo`, 5.7+;
-//! seen on 6.18). Tracing links cannot be detached so.
+//! A process can detach another's link to a cgroup (`BPF_LINK_DETACH`). The descriptor stays open,
+//! and only its fdinfo shows it: the cgroup's id there becomes 0 (`bpf_cgroup_link_show_fdinfo`,
+//! 5.7+; seen on 6.18). Tracing links cannot be detached in this way.
 
 use std::{collections::HashSet, io};
 
@@ -33,7 +33,7 @@ fn without_cgroup() -> io::Result<HashSet<u32>> {
     Ok(fdinfo::own()?.filter_map(|text| program_without_cgroup(&text)).collect())
 }
 
-/// The program of a cgroup link that is attached to nothing any more.
+/// The program of a cgroup link that was detached.
 fn program_without_cgroup(fdinfo: &str) -> Option<u32> {
     let field =
         |name: &str| fdinfo.lines().find_map(|line| Some(line.strip_prefix(name)?.strip_prefix(':')?.trim()));

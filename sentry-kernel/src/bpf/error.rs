@@ -1,4 +1,4 @@
-//! Why programs cannot be loaded, attached or talked to.
+//! Why programs cannot be loaded or attached, or their tables not be used.
 
 use std::{io, path::PathBuf};
 
@@ -8,23 +8,35 @@ use aya::{EbpfError, programs::ProgramError};
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
     #[error(
-        "this build of sentry has no BPF programs in it; build it with `cargo xtask build`, which installs the BPF toolchain"
+        "this build of sentry has no BPF programs in it; build it with `cargo xtask build`, which installs \
+        the BPF toolchain"
     )]
     NoPrograms,
     #[error(
-        "no kernel type information at {path}; the kernel must be built with CONFIG_DEBUG_INFO_BTF=y (any current distribution kernel is)",
+        "no kernel type information at {path}; the kernel must be built with CONFIG_DEBUG_INFO_BTF=y (any \
+        current distribution kernel is)",
         path = path.display()
     )]
     NoBtf { path: PathBuf },
-    #[error("{path} is not readable as BTF ({reason}); boot a distribution kernel or report its version", path = path.display())]
+    #[error(
+        "{path} is not readable as BTF ({reason}); boot a distribution kernel or report its version",
+        path = path.display()
+    )]
     BadBtf { path: PathBuf, reason: String },
-    #[error("this kernel lacks structure fields the programs need: {}; report its version", missing.join(", "))]
+    #[error(
+        "this kernel lacks structure fields the programs need: {}; report its version",
+        missing.join(", ")
+    )]
     MissingFields { missing: Vec<String> },
     #[error(
-        "no permission to load BPF programs; run the sensor as root, or with CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN"
+        "no permission to load BPF programs; run the sensor as root, or with CAP_BPF, CAP_PERFMON and \
+        CAP_NET_ADMIN"
     )]
     Permission,
-    #[error("cannot use the BPF file system at {path}; mount it with `mount -t bpf bpf {path}`", path = path.display())]
+    #[error(
+        "cannot use the BPF file system at {path}; mount it with `mount -t bpf bpf {path}`",
+        path = path.display()
+    )]
     BpfFs {
         path: PathBuf,
         #[source]
@@ -74,13 +86,13 @@ pub enum LoadError {
 }
 
 impl LoadError {
-    /// A program that the verifier went through and refused.
+    /// The verifier refused a program.
     #[must_use]
     pub(super) fn is_by_verifier(&self) -> bool {
         matches!(self, Self::Program { log, .. } if !log.is_empty()) && !self.is_permission()
     }
 
-    /// A program or map that was refused for lack of privilege.
+    /// The kernel refused a program or map for lack of privilege.
     #[must_use]
     pub fn is_permission(&self) -> bool {
         let mut source: Option<&(dyn std::error::Error + 'static)> = Some(self);

@@ -1,5 +1,5 @@
-//! What the hooks of each fact do not report. `sentry doctor`, every report and `docs/hooks.md` say
-//! it.
+//! What the hooks of each fact do not report. `sentry doctor`, every report and `docs/hooks.md`
+//! show it.
 
 use sentry_common::fact::Fact;
 
@@ -7,7 +7,7 @@ use super::hooks::Tier;
 
 type Lost = Option<&'static str>;
 
-/// One text with trampolines, another one without.
+/// One text for tiers with trampolines, another for those without.
 const fn split(tier: Tier, ab: Lost, c: Lost) -> Lost {
     match tier {
         Tier::A | Tier::B => ab,
@@ -19,12 +19,13 @@ const ALL_OF_IT: Lost = Some("all of it");
 const LATER: Lost = Some("whether a later check or the file system refused it");
 const ARGUMENT: Lost = Some("the object: only the path that the program passed; io_uring");
 const BY_PATH: Lost = Some(
-    "refused calls; the object where the call names it by path: only the path that the program passed; io_uring",
+    "refused calls; the object where the call names it by path: only the path that the program passed; \
+    io_uring",
 );
 const REFUSED: Lost = Some("refused calls; io_uring");
 const UNFINISHED: Lost = Some("whether a later check refused it");
 
-/// What of a fact is not seen on a tier.
+/// The part of a fact that a tier does not see.
 #[must_use]
 #[expect(clippy::too_many_lines, reason = "a table: a row for each fact")]
 pub const fn lost(fact: Fact, tier: Tier) -> Lost {
@@ -49,7 +50,8 @@ pub const fn lost(fact: Fact, tier: Tier) -> Lost {
         }
         Fact::Send => Some("datagrams on connected sockets"),
         Fact::RawSend => Some(
-            "packets of packet sockets (AF_PACKET); what was sent but not let out; sockets made before the run",
+            "packets of packet sockets (AF_PACKET); what was sent but not let out; sockets made before the \
+            run",
         ),
         Fact::Bind => Some("refused binds; ports that the kernel chose without a bind(2)"),
         Fact::Listen => Some("the port, where listen(2) chose it"),
@@ -57,8 +59,8 @@ pub const fn lost(fact: Fact, tier: Tier) -> Lost {
         Fact::SocketOwner => Some("sockets beyond 65 536: the longest unused are forgotten"),
         Fact::SocketMade => split(tier, None, Some("refused calls; io_uring; socketpair")),
         Fact::Names => Some(
-            "DNS at ports other than 53; what is encrypted; the process, for sockets made before the run; a name \
-             behind the first segment of a message or behind IPv6 extension headers",
+            "DNS at ports other than 53; what is encrypted; the process, for sockets made before the run; a \
+            name behind the first segment of a message or behind IPv6 extension headers",
         ),
         Fact::UnixConnect => split(
             tier,
@@ -100,13 +102,14 @@ pub const fn lost(fact: Fact, tier: Tier) -> Lost {
             tier,
             Some("whether a later check refused it; what is written through the mapping"),
             Some(
-                "refused calls; what the kernel maps itself at an exec; which file memory is of that becomes executable",
+                "refused calls; what the kernel maps itself at an exec; which file memory is of that becomes \
+                executable",
             ),
         ),
         Fact::Signal => Some("refused signals"),
         Fact::ProcessAccess => split(
             tier,
-            Some("what was refused for the owner or for want of a capability"),
+            Some("what was refused for the owner or for lack of a capability"),
             Some("the target, where the caller is in a pid namespace of its own; access by /proc/PID/mem"),
         ),
         Fact::Credentials => split(
@@ -140,8 +143,8 @@ pub const fn lost(fact: Fact, tier: Tier) -> Lost {
             tier,
             Some("the request itself: what it does is reported like any other act"),
             Some(
-                "its result; the object: only the path that the program passed, of a rename the old one; requests that \
-             move data",
+                "its result; the object: only the path that the program passed, of a rename the old one; \
+                requests that move data",
             ),
         ),
     }

@@ -1,8 +1,8 @@
-//! What the kernel says of this process's own descriptors.
+//! The kernel's information about this process's own descriptors.
 
 use std::{fs, io};
 
-/// The text of each that is still open when it is read.
+/// The text of each descriptor that is still open when it is read.
 ///
 /// # Errors
 /// When they cannot be listed.

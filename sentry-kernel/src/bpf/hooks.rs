@@ -5,7 +5,7 @@ use sentry_common::{fact::Fact, family};
 
 use super::objects::Object;
 
-/// How much the kernel offers; each is a bit.
+/// The tiers, by what the kernel offers; each is one bit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tier {
     /// BPF-LSM is active.
@@ -36,13 +36,13 @@ const B: u8 = Tier::B as u8;
 const AB: u8 = A | B;
 const C: u8 = Tier::C as u8;
 
-/// What sort of hook it is.
+/// The kind of a hook.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Attach {
     /// `tp_btf`: a tracepoint with typed arguments.
     Tracepoint,
-    /// The same, but reached from the attached program of its hook, which calls it by this index of
-    /// its table.
+    /// The same, but not attached: the attached program of the hook calls it, by this index of its
+    /// table.
     TailCall(u16),
     /// `iter/task`; run, not attached.
     Iterator,
@@ -82,8 +82,8 @@ pub struct Hook {
     /// Name of the tracepoint, function or LSM hook.
     pub target: &'static str,
     tiers: u8,
-    /// Without it the sensor (or, for the file objects, the tier) does not work. The others may be
-    /// missing on a kernel; the doctor and every report then name the fact.
+    /// Whether the sensor (for the file objects: the tier) needs it to work. A kernel may lack the
+    /// others: then the doctor and every report name the fact.
     pub required: bool,
 }
 
@@ -213,11 +213,11 @@ pub static HOOKS: &[Hook] = &[
     hook(Fact::ProcessAccess, C, FileSyscall, TailCall(family::TARGET), "sys_exit", "call_target"),
     hook(Fact::Bpf, C, FileSyscall, TailCall(family::KERNEL), "sys_exit", "call_kernel"),
     hook(Fact::Mount, C, FileSyscall, TailCall(family::MOUNT), "sys_exit", "call_mount"),
-    // The one that is attached; it calls the others.
+    // This one is attached; it calls the others.
     needed(Fact::FileOpen, C, FileSyscall, Tracepoint, "sys_exit", "sys_exit"),
 ];
 
-/// Facts that come from a hook named for another fact: tier, fact, whose hook.
+/// Facts that are reported by the hook of another fact: tier, fact, the other fact.
 pub static ALONG: &[(Tier, Fact, Fact)] = &[
     (Tier::A, Fact::Listen, Fact::ConnectOutcome),
     (Tier::B, Fact::Listen, Fact::ConnectOutcome),

@@ -49,9 +49,9 @@ const SHARED: [&str; 20] = [
     "STARTED_TASKS",
 ];
 
-/// Loads objects that share their maps. The maps are pinned only while this exists: the loader can
-/// adopt a map by its pin alone. What a sensor leaves behind that is killed meanwhile, maps with
-/// their memory, the next one removes.
+/// Loads objects that share their maps. The maps are pinned only while this exists, because the
+/// loader can adopt a map only by its pin. A sensor that is killed meanwhile leaves the pins, and
+/// with them the maps' memory; the next sensor removes them.
 pub(super) struct Loader<'a> {
     btf: &'a Btf,
     pub(super) offsets: &'a Offsets,
@@ -69,19 +69,20 @@ impl<'a> Loader<'a> {
         }
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let own = std::process::id();
-        // Of our own number only before we have any: it was another process's then.
+        // Pins under our own process id can be stale only now, before we make any: an earlier
+        // process had the id.
         remove_left_behind(&root, |pid| if pid == own { number > 0 } else { is_alive(pid) });
         let pins = root.join(format!("{PINS}{own}-{number}"));
         std::fs::create_dir(&pins).map_err(fail)?;
         Ok(Self { btf, offsets, rings, pins })
     }
 
-    /// Whether this kernel offers reading by loads.
+    /// Whether this kernel lets programs read structures by loads.
     pub(super) fn can_be_typed(&self) -> bool {
         self.offsets.ids.is_some()
     }
 
-    /// `typed`: reading by loads where the kernel offers it.
+    /// `typed`: read structures by loads where the kernel allows it.
     pub(super) fn load(&self, object: &'static str, bytes: &[u8], typed: bool) -> Result<Ebpf, LoadError> {
         if bytes.is_empty() {
             return Err(LoadError::NoPrograms);
@@ -113,8 +114,8 @@ impl Drop for Loader<'_> {
     }
 }
 
-/// Removes the pins of processes that are no more. One in another pid namespace that is loading at
-/// this moment is not seen to be alive: its start fails, and it can be started again.
+/// Removes the pins of processes that have ended. A sensor in another pid namespace seems to have
+/// ended too: if it is loading at this moment, its start fails and has to be repeated.
 fn remove_left_behind(root: &Path, in_use: impl Fn(u32) -> bool) {
     let Ok(entries) = std::fs::read_dir(root) else { return };
     for entry in entries.filter_map(Result::ok) {
@@ -125,12 +126,15 @@ fn remove_left_behind(root: &Path, in_use: impl Fn(u32) -> bool) {
             && !in_use(pid)
         {
             remove_pins(&entry.path());
-            tracing::info!(pins = %entry.path().display(), "removed what a sensor that was killed had left behind");
+            tracing::info!(
+                pins = %entry.path().display(),
+                "removed what a sensor that was killed had left behind"
+            );
         }
     }
 }
 
-/// Pins and nothing else: what else is in the directory keeps it.
+/// Removes pins alone. A directory with anything else in it stays.
 fn remove_pins(pins: &Path) {
     let Ok(entries) = std::fs::read_dir(pins) else { return };
     for entry in entries.filter_map(Result::ok) {

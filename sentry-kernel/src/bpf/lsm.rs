@@ -4,11 +4,11 @@ use std::{fs, path::Path};
 
 use nix::mount::{MsFlags, mount};
 
-/// Names the security modules that are active.
+/// The file that lists the active security modules.
 pub(super) const LIST: &str = "/sys/kernel/security/lsm";
 
-/// Why tier A is out of reach though the kernel may well have it: whether it calls BPF-LSM programs
-/// cannot be read, as in a container that lacks this mount.
+/// Why tier A is not used though the kernel may have it: the sensor cannot read whether the kernel
+/// calls BPF-LSM programs, for example in a container without this mount.
 pub(super) fn unknown() -> Option<String> {
     (!Path::new(LIST).exists()).then(|| {
         format!(
@@ -23,7 +23,7 @@ pub(super) fn unknown() -> Option<String> {
 pub(super) fn is_active() -> bool {
     let list = Path::new(LIST);
     if !list.exists() {
-        // Not mounted at boot on minimal systems. Failure is answered below: the file is still
+        // Minimal systems do not mount it at boot. A failure shows below: the file is still
         // missing.
         let _already_mounted = mount(
             Some("securityfs"),

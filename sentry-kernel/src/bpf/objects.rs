@@ -4,8 +4,8 @@ use aya::include_bytes_aligned;
 
 macro_rules! objects {
     ($($object:ident = $name:literal),+ $(,)?) => {
-        /// One compiled file of programs. They are split so that what one kernel refuses takes
-        /// nothing else down.
+        /// One compiled file of programs. There are several, so that programs a kernel refuses do
+        /// not take others with them.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum Object {
             $($object),+
@@ -23,7 +23,8 @@ macro_rules! objects {
             pub(super) const fn bytes(self) -> &'static [u8] {
                 match self {
                     $(Self::$object => {
-                        static BYTES: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/", $name, ".o"));
+                        static BYTES: &[u8] =
+                            include_bytes_aligned!(concat!(env!("OUT_DIR"), "/", $name, ".o"));
                         BYTES
                     })+
                 }

@@ -1,10 +1,9 @@
-//! What was found in the kernel's type information, kept for this boot: parsing the type
-//! information takes 0.1 s on a host and seconds under emulation, and gives the same every time
-//! until the next boot.
+//! Cache of what was found in the kernel's type information. Parsing that takes 0.1 s on a host and
+//! seconds under emulation, and the result is the same until the next boot.
 //!
-//! One JSON file in the runtime directory, mode 0600. It is believed only if it is root's alone, of
-//! this boot, and of a build that asks for the same fields; anything else is parsed anew. A cache
-//! that cannot be written costs time only.
+//! One JSON file in the runtime directory, mode 0600. It is used only if it belongs to root alone,
+//! is from this boot, and from a build that asks for the same fields; otherwise the type
+//! information is parsed again. A cache that cannot be written costs only time.
 
 use std::{
     fs,
@@ -20,25 +19,25 @@ use sha2::{Digest as _, Sha256};
 
 use super::{prototypes, typed::TypeIds};
 
-/// Where it is.
+/// Path of the file.
 pub(super) const PATH: &str = "/run/agentsentry/kernel-offsets.json";
 
-/// It has some ten kilobytes.
+/// Most bytes that are read; the file has some ten kilobytes.
 const LIMIT_BYTES: u64 = 1 << 20;
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Cached {
     boot_id: String,
-    /// SHA-256 over the fields and prototypes asked for, so that another build's file is not taken.
+    /// SHA-256 over the fields and prototypes asked for, so that another build's file is not used.
     fields: String,
     values: Vec<u32>,
-    /// Of the function that declares types, and of the fields' structures.
+    /// Type numbers of the function that declares types, and of the fields' structures.
     ids: Option<(u32, Vec<u32>)>,
     misfits: Vec<(String, String)>,
 }
 
-/// What is kept.
+/// The cached values.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Kept {
     pub(super) values: [u32; offset::COUNT],
@@ -47,7 +46,7 @@ pub(super) struct Kept {
     pub(super) misfits: Vec<(String, String)>,
 }
 
-/// What was kept, if it can be believed.
+/// The cached values, if the file is trustworthy.
 pub(super) fn read(path: &Path) -> Option<Kept> {
     let mut file = open(fs::OpenOptions::new().read(true), path).ok()?;
     let meta = file.metadata().ok()?;
@@ -67,7 +66,7 @@ pub(super) fn read(path: &Path) -> Option<Kept> {
     Some(Kept { values: cached.values.try_into().ok()?, ids, misfits: cached.misfits })
 }
 
-/// Keeps it for this boot.
+/// Writes the cache.
 pub(super) fn write(path: &Path, kept: &Kept) {
     if let Err(error) = try_write(path, kept) {
         tracing::debug!(%error, path = %path.display(), "cannot keep kernel offsets");
@@ -85,16 +84,16 @@ fn try_write(path: &Path, kept: &Kept) -> std::io::Result<()> {
     if let Some(parent) = path.parent() {
         fs::create_dir_all(parent)?;
     }
-    // Two sensors may write at once: each its own file, the rename is atomic.
+    // Two sensors may write at once: each writes a file of its own, and the rename is atomic.
     let draft = path.with_extension(format!("draft-{}", std::process::id()));
-    // One of a process that had this number before.
+    // Left by an earlier process with this id.
     drop(fs::remove_file(&draft));
     let mut file = open(fs::OpenOptions::new().write(true).create_new(true).mode(0o600), &draft)?;
     file.write_all(&serde_json::to_vec(&cached)?)?;
     fs::rename(draft, path)
 }
 
-/// Without following a link, or waiting for the other end of a pipe.
+/// Follows no link, and does not wait for the other end of a pipe.
 fn open(options: &mut fs::OpenOptions, path: &Path) -> std::io::Result<fs::File> {
     let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
     options.custom_flags(flags.bits().cast_signed()).open(path)

@@ -1,5 +1,5 @@
-//! What the programs have to know of this kernel's types: offsets in the order they expect
-//! ([`sentry_common::offset::FIELDS`]), and the hooks that do not pass what they read.
+//! What the programs need to know about this kernel's types: offsets in the order they expect
+//! ([`sentry_common::offset::FIELDS`]), and the hooks whose arguments differ from what they read.
 
 use std::{collections::HashMap, path::Path};
 
@@ -14,24 +14,24 @@ use super::{
     typed::{self, TypeIds},
 };
 
-/// Offsets for the programs, and the fields this kernel lacks ("struct.field"): a program that
-/// reads one is refused by the verifier or reads nothing, so a missing field must be named, never
-/// guessed.
+/// Offsets for the programs, and the fields that this kernel lacks ("struct.field"). A missing
+/// field is named, never guessed: a program that reads it would be refused by the verifier or read
+/// nothing.
 #[derive(Clone, Debug)]
 pub struct Offsets {
     pub values: [u32; offset::COUNT],
-    /// For reading by loads; nothing where this kernel does not have that.
+    /// Type numbers for reading by loads; `None` where this kernel does not allow that.
     pub ids: Option<TypeIds>,
     pub missing: Vec<String>,
-    /// Names of hooks that do not pass what the programs read, and how they differ.
+    /// Names of hooks whose arguments differ from what the programs read, and how.
     pub misfits: Vec<(String, String)>,
 }
 
 impl Offsets {
-    /// That this kernel calls the hook with what its program reads.
+    /// Checks that this kernel calls the hook with the arguments that its program reads.
     ///
     /// # Errors
-    /// When it does not; a record of this hook would be wrong.
+    /// When it does not: records of this hook would be wrong.
     pub(super) fn check(&self, hook: &Hook) -> Result<(), LoadError> {
         let name = hook.name();
         match self.misfits.iter().find(|(misfit, _)| *misfit == name) {
@@ -48,7 +48,7 @@ impl Offsets {
 /// The offsets of this kernel, kept from an earlier start in this boot or resolved now.
 ///
 /// # Errors
-/// When the file is missing or is no BTF.
+/// When the file is missing or not BTF.
 pub fn of_this_kernel(btf: &Path) -> Result<Offsets, LoadError> {
     let keep = Path::new(offset_cache::PATH);
     let is_running_kernel = btf == Path::new("/sys/kernel/btf/vmlinux");
@@ -64,7 +64,7 @@ pub fn of_this_kernel(btf: &Path) -> Result<Offsets, LoadError> {
             found
         }
     };
-    // A setting, which can be another one at the next start.
+    // Not cached: a setting that can differ at the next start.
     if !typed::programs_are_compiled() {
         offsets.ids = None;
     }
@@ -74,7 +74,7 @@ pub fn of_this_kernel(btf: &Path) -> Result<Offsets, LoadError> {
 /// Resolves all offsets and looks at all prototypes. About 0.1 s on a 6.18 host.
 ///
 /// # Errors
-/// When the file is missing or is no BTF.
+/// When the file is missing or not BTF.
 fn resolve(btf: &Path) -> Result<Offsets, LoadError> {
     if !btf.exists() {
         return Err(LoadError::NoBtf { path: btf.to_owned() });
@@ -82,8 +82,8 @@ fn resolve(btf: &Path) -> Result<Offsets, LoadError> {
     let bad = |reason: String| LoadError::BadBtf { path: btf.to_owned(), reason };
     let bytes = Bytes(std::fs::read(btf).map_err(|error| bad(error.to_string()))?);
     let types = TypeInformation::new(&bytes).map_err(|error| bad(error.message().to_owned()))?;
-    // By struct name: a function or typedef may share it, so the type's own look-up by name will
-    // not do.
+    // By the name of a struct. BTF's own look-up by name would not do: a function or typedef may
+    // have the same name.
     let wanted: std::collections::HashSet<&str> = offset::FIELDS.iter().map(|(name, ..)| *name).collect();
     let mut ids = HashMap::new();
     let mut function = None;
@@ -126,7 +126,7 @@ fn resolve(btf: &Path) -> Result<Offsets, LoadError> {
     Ok(offsets)
 }
 
-/// The file in memory: the parser reads a few bytes at a time.
+/// Reads the whole file first: the parser reads a few bytes at a time.
 pub(super) struct Bytes(pub(super) Vec<u8>);
 
 impl Readable for Bytes {

@@ -44,7 +44,7 @@ pub struct Programs {
     /// Hooks that this kernel lacks or refuses, and why.
     missing: Missing,
     cgroup_root: PathBuf,
-    /// Attachments that exist only while a run does, and a little longer.
+    /// Attachments that exist while a run does, and ten seconds longer.
     armed: Links,
 }
 
@@ -59,7 +59,7 @@ impl Programs {
     /// [`Programs::arm`], while a run exists.
     ///
     /// # Errors
-    /// When this kernel or this caller cannot run the programs every run needs.
+    /// When this kernel or this caller cannot run the programs that every run needs.
     pub fn load(
         btf_path: &Path,
         cgroup_root: &Path,
@@ -103,13 +103,13 @@ impl Programs {
         let armed = Links::new();
         let mut programs =
             Self { tables, selected, tier, objects, load_times: times, missing, cgroup_root, armed };
-        // These stay for good: the programs of the object hold them.
+        // These maps stay: the programs of the object hold them.
         programs.attach_where(|hook| hook.object == Object::Core)?.into_iter().for_each(std::mem::forget);
         step("attached");
         Ok((programs, rings, held))
     }
 
-    /// What file facts are seen by.
+    /// The tier: how file facts are seen.
     #[must_use]
     pub fn tier(&self) -> Tier {
         self.tier
@@ -135,8 +135,8 @@ impl Programs {
         self.load_times.iter().copied()
     }
 
-    /// Attaches the programs beside the core's; they cost every process something, so only while a
-    /// run exists.
+    /// Attaches all programs but the core's. They cost every process something, so they are
+    /// attached only while a run exists.
     ///
     /// # Errors
     /// When the kernel refuses an attachment; nothing stays attached then.
@@ -148,7 +148,8 @@ impl Programs {
         Ok(())
     }
 
-    /// What [`Programs::arm`] attached, to be detached where nobody waits.
+    /// Takes what [`Programs::arm`] attached. Drop it where nobody waits: detaching waits for the
+    /// kernel.
     pub fn take_armed(&mut self) -> Links {
         std::mem::take(&mut self.armed)
     }
@@ -173,7 +174,7 @@ impl Programs {
         Ok(links)
     }
 
-    /// One pass over all tasks, which begins when the file is read: see [`newborns`].
+    /// A pass over all tasks that begins when the file is read: see [`newborns`].
     ///
     /// # Errors
     /// When the iterator cannot be made.
@@ -186,8 +187,8 @@ impl Programs {
     }
 }
 
-/// Makes a pass over all tasks; the starts (`CLOCK_BOOTTIME` ns) of those that it left to their
-/// fork records.
+/// Makes a pass over all tasks. Returns the starts (`CLOCK_BOOTTIME` ns) of those that it left to
+/// their fork records.
 ///
 /// # Errors
 /// When the iterator cannot be read.
@@ -197,7 +198,7 @@ pub fn newborns(mut pass: File) -> Result<Vec<u64>, LoadError> {
     Ok(newborns.as_chunks().0.iter().map(|start| u64::from_ne_bytes(*start)).collect())
 }
 
-/// What one tier's programs became.
+/// The result of loading one tier's programs.
 pub(super) struct Loaded {
     pub(super) tier: Tier,
     pub(super) objects: HashMap<Object, Ebpf>,
@@ -262,7 +263,7 @@ pub(super) fn load_object(
     if loader.can_be_typed()
         && results.iter().filter_map(|result| result.as_ref().err()).any(LoadError::is_by_verifier)
     {
-        // It may be a load that this verifier has another rule for.
+        // The verifier may have refused a read by load: try again without.
         tracing::debug!(object = object.name(), "programs are refused; once more without typed loads");
         (loaded, results) = load(false)?;
     }

@@ -1,10 +1,10 @@
-//! What the programs take the hooked functions' parameters for, and whether this kernel's type
-//! information agrees.
+//! The parameter types that the programs assume of the hooked functions, and whether this kernel's
+//! type information agrees.
 //!
-//! The verifier knows only that a program reads the third register; that it holds another thing on
-//! another kernel it cannot know. So each hook that reads parameters has a row here, and one whose
-//! function differs is not loaded: the doctor and every report name it, and no record of it can be
-//! wrong.
+//! The verifier knows only that a program reads, say, the third register. It cannot know that on
+//! another kernel that register holds something else. So each hook that reads parameters has a row
+//! here, and if the function differs its program is not loaded: the doctor and every report name
+//! it, and no record can be wrong.
 
 use std::collections::HashMap;
 
@@ -12,27 +12,28 @@ use btfparse::{TypeInformation, TypeVariant};
 
 use super::hooks::{Attach, HOOKS, Hook};
 
-/// What a program takes one parameter for. All are passed in one register.
+/// The type that a program assumes of one parameter. Each is passed in one register.
 #[derive(Clone, Copy, Debug)]
 enum Kind {
     /// Not read.
     Any,
-    /// To this structure.
+    /// A pointer to this structure.
     Pointer(&'static str),
-    /// To characters of the kernel.
+    /// A pointer to characters in kernel memory.
     Text,
-    /// A number of so many bytes, also as an enumeration or as a structure with nothing else in it.
+    /// A number of this many bytes, also as an enumeration, or as a structure whose only field it
+    /// is.
     Number(usize),
 }
 
-/// Where a program has the function's result from.
+/// How a program gets the function's result.
 #[derive(Clone, Copy, Debug)]
 enum Outcome {
-    /// Not read; the function may have further parameters.
+    /// Not at all: the function may have further parameters.
     Unread,
-    /// By helper: the function may have further parameters.
+    /// From a helper: the function may have further parameters.
     Asked(Kind),
-    /// From behind the parameters: there must be exactly these.
+    /// From behind the parameters: the function must have exactly these.
     Behind(Kind),
 }
 
@@ -62,8 +63,8 @@ const LONG: Kind = Number(8);
 /// `umode_t`.
 const MODE: Kind = Number(2);
 
-/// By the target of the hook. Of a tracepoint what it passes, of an LSM hook what the security
-/// module is called with.
+/// Parameters by hook target. For a tracepoint: what it passes. For an LSM hook: what the security
+/// module gets.
 pub(super) static PROTOTYPES: &[Prototype] = &[
     reads("task_newtask", &[TASK, LONG], Unread),
     reads("sched_process_exec", &[TASK, INT, Pointer("linux_binprm")], Unread),
@@ -130,21 +131,21 @@ pub(super) static PROTOTYPES: &[Prototype] = &[
     reads("sys_exit", &[REGISTERS, LONG], Unread),
 ];
 
-/// The kernel's type that describes what the hook is called with: a function, or the type of a
-/// tracepoint's callback.
+/// The kernel's type that describes the hook's arguments: a function, or the type of a tracepoint's
+/// callback.
 fn described_by(hook: &Hook) -> Option<String> {
     match hook.attach {
         Attach::FEntry | Attach::FExit => Some(hook.target.to_owned()),
         Attach::Lsm => Some(format!("bpf_lsm_{}", hook.target)),
         Attach::Tracepoint | Attach::TailCall(_) => Some(format!("btf_trace_{}", hook.target)),
-        // What these are called with is part of the kernel's interface.
+        // The arguments of these are part of the kernel's stable interface.
         Attach::Iterator | Attach::SockAddr | Attach::Sock | Attach::Egress | Attach::Ingress => None,
     }
 }
 
-/// The names of hooks that this kernel calls with something else than the programs take it for,
-/// each with the difference. A function that the kernel lacks is none of them: loading its program
-/// says that better.
+/// The names of hooks whose arguments differ on this kernel from what the programs assume, each
+/// with the difference. A function that the kernel lacks is not among them: loading its program
+/// gives the better error.
 pub(super) fn misfits(types: &TypeInformation) -> Vec<(String, String)> {
     misfits_of(types, PROTOTYPES)
 }
@@ -171,13 +172,13 @@ fn misfits_of(types: &TypeInformation, prototypes: &[Prototype]) -> Vec<(String,
     found
 }
 
-/// Says what differs first. `id` is the function's type, or a pointer to it.
+/// Describes the first difference. `id` is the function's type, or a pointer to it.
 fn compare(types: &TypeInformation, id: u32, prototype: &Prototype, attach: Attach) -> Result<(), String> {
     let id = if let Some(TypeVariant::Ptr(pointer)) = plain(types, id) { *pointer.tid() } else { id };
     let Some(TypeVariant::FuncProto(function)) = plain(types, id) else {
         return Err("the kernel's type information calls it no function".to_owned());
     };
-    // A tracepoint's callback is first given the data of whoever registered it.
+    // The first argument of a tracepoint's callback is the data of the one that registered it.
     let own = usize::from(matches!(attach, Attach::Tracepoint | Attach::TailCall(_)));
     let passed = function.parameter_list().get(own..).unwrap_or_default();
     for (index, kind) in prototype.parameters.iter().enumerate() {
@@ -205,9 +206,9 @@ fn compare(types: &TypeInformation, id: u32, prototype: &Prototype, attach: Atta
     }
 }
 
-/// The type without names and qualifiers; nothing for `void`.
+/// The type without names and qualifiers; `None` for `void`.
 fn plain(types: &TypeInformation, mut id: u32) -> Option<&TypeVariant> {
-    /// More than any type of a kernel has; the file may be anything.
+    /// More steps than any type of a kernel needs. A bound, because the file may be damaged.
     const DEPTH: usize = 32;
     for _ in 0..DEPTH {
         let variant = types.get().get(&id)?;
@@ -230,7 +231,8 @@ fn is(types: &TypeInformation, id: u32, kind: Kind) -> bool {
         _ => None,
     };
     match (kind, to) {
-        // A larger one takes two registers, and all behind it would be read from the wrong ones.
+        // A larger one takes two registers, and all parameters after it would be read from the
+        // wrong registers.
         (Any, None) => types.size_of(id).is_ok_and(|bytes| bytes <= size_of::<u64>()),
         (Any, Some(_)) => true,
         (Pointer(name), Some(Some(TypeVariant::Struct(target)))) => target.name().as_deref() == Some(name),
@@ -274,7 +276,7 @@ mod tests {
     use super::{super::offsets::Bytes, *};
 
     fn this_kernel() -> TypeInformation {
-        // Another kernel's, for a look at what would not fit there.
+        // Type information of another kernel, to see what would not fit there.
         let path = std::env::var("AGENTSENTRY_BTF").unwrap_or_else(|_| "/sys/kernel/btf/vmlinux".to_owned());
         TypeInformation::new(&Bytes(std::fs::read(path).unwrap())).unwrap()
     }
@@ -295,7 +297,7 @@ mod tests {
         assert_eq!(misfits(&this_kernel()), Vec::new());
     }
 
-    /// Every way in which a function can be another one than the programs were written for.
+    /// Every way in which a function can differ from what the programs were written for.
     #[test]
     fn a_function_that_differs_is_named_with_the_difference() {
         let types = this_kernel();

@@ -1,5 +1,5 @@
-//! The tables by which the kernel knows what may be an agent's, and the slots it has in reserve for
-//! that.
+//! The tables by which the programs recognise cgroups that may belong to an agent, and the slots in
+//! reserve for these.
 
 use std::collections::BTreeSet;
 
@@ -30,7 +30,7 @@ pub struct Rows {
     pub files: BTreeSet<(u64, u32)>,
 }
 
-/// The first `bytes` of a name have to be these.
+/// Matches names whose first `bytes` are these.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct NamePrefix {
     pub name: [u8; NAME_BYTES],
@@ -45,7 +45,7 @@ impl Rows {
 }
 
 impl NamePrefix {
-    /// Names that begin so; of a long text only as much as is compared.
+    /// Names with this beginning. Of a long text only the part that is compared is kept.
     #[must_use]
     pub fn new(text: &str) -> Self {
         let bytes = text.len().min(NAME_BYTES);
@@ -54,8 +54,8 @@ impl NamePrefix {
         Self { name, bytes: u32::try_from(bytes).unwrap_or(0) }
     }
 
-    /// This name alone, its end included, where there is room for it. The kernel's text always ends
-    /// in a NUL, so a name of 31 bytes or more is compared in its first 31.
+    /// This name exactly: the NUL at its end is compared too, if it fits. The kernel's text always
+    /// ends in a NUL, so of a name of 31 bytes or more only the first 31 are compared.
     #[must_use]
     pub fn whole(text: &str) -> Self {
         const MOST: usize = NAME_BYTES - 1;
@@ -92,8 +92,8 @@ impl SelectedTables {
         })
     }
 
-    /// Makes the tables hold these rows: new ones first, so that what stays selected is at no time
-    /// unknown.
+    /// Makes the tables hold these rows. Inserts the new ones before it removes the old, so that
+    /// what stays selected is never missing.
     ///
     /// # Errors
     /// When there are more rows than room, or the kernel refuses.
@@ -127,7 +127,7 @@ impl SelectedTables {
         Ok(())
     }
 
-    /// The tags in reserve, by place; `None` where one was taken.
+    /// The tags in reserve, by place; `None` where the tag was taken.
     ///
     /// # Errors
     /// When the kernel refuses the read.
@@ -140,7 +140,7 @@ impl SelectedTables {
             .collect()
     }
 
-    /// Puts a tag in reserve, or (`None`) nothing.
+    /// Puts a tag in reserve at a place, or empties the place (`None`).
     ///
     /// # Errors
     /// When the kernel refuses the write.

@@ -25,8 +25,8 @@ pub struct Tables {
     tags_missing: Array<MapData, u32>,
 }
 
-/// Whose bulk records the kernel leaves out: for each slot the generation of the run that is held
-/// there.
+/// The runs whose bulk records the programs leave out: for each slot the generation of the held
+/// run.
 pub struct Held {
     table: Array<MapData, u32>,
     now: HashMap<u32, u32>,
@@ -37,7 +37,7 @@ impl Held {
         Ok(Self { table: take(core, "HELD")?, now: HashMap::new() })
     }
 
-    /// Holds a run or lets it go. That of an earlier run in the same slot has no say.
+    /// Holds a run or releases it. Has no effect on a later run in the same slot.
     ///
     /// # Errors
     /// When the kernel refuses the write.
@@ -65,8 +65,8 @@ impl Tables {
         })
     }
 
-    /// Gives a slot to a run; its counters start at zero. Generation 0 frees the slot: every tag of
-    /// the old generation is void from then on.
+    /// Gives a slot to a run, with counters at zero. Generation 0 frees the slot. Every tag of the
+    /// old generation is void from then on.
     ///
     /// # Errors
     /// When the kernel refuses the write.
@@ -75,8 +75,8 @@ impl Tables {
         self.runs.set(slot, Row(block), 0).map_err(table("write", "RUNS"))
     }
 
-    /// Voids every tag of a slot's run and keeps its counters; says what they came to. A count that
-    /// falls between the two accesses is not in them, its record is.
+    /// Voids every tag of a slot's run, keeps its counters and returns them. A count made between
+    /// the two accesses is missing from them, though its record exists.
     ///
     /// # Errors
     /// When the kernel refuses.
@@ -132,7 +132,7 @@ impl Tables {
             .map(|row| row.0)
             .collect();
         for cgroup in cgroups {
-            // A row that is gone already is what we want.
+            // A row that is gone already needs no removal.
             drop(self.run_cgroups.remove(&cgroup));
         }
         for process in self.members(tag) {
@@ -157,8 +157,8 @@ impl Tables {
         rows.map(|(tgid, Row(row))| (row.tag, ProcessKey { tgid, start_boot_ns: row.start_boot_ns }))
     }
 
-    /// Makes a process a member that no program has seen come. Its tasks have no tags: from now on
-    /// they are looked up by process.
+    /// Makes a process a member whose entry no program has seen. Its tasks have no tags: from now
+    /// on they are looked up by process.
     ///
     /// # Errors
     /// When the table is full, or the kernel refuses.
@@ -175,14 +175,14 @@ impl Tables {
             && self.process_tags.remove(&process.tgid).is_ok()
     }
 
-    /// What a run exchanged with each other side.
+    /// Packets and bytes that a run exchanged, by the other side.
     #[must_use]
     pub fn flows(&self, tag: RunTag) -> Vec<(FlowKey, Flow)> {
         let rows = self.flows.iter().filter_map(Result::ok).map(|(Row(key), Row(flow))| (key, flow));
         rows.filter(|(key, _)| key.tag == tag).collect()
     }
 
-    /// The same for the last time: the rows are free again.
+    /// The same, and removes the rows: for a run that has ended.
     #[must_use]
     pub fn take_flows(&mut self, tag: RunTag) -> Vec<(FlowKey, Flow)> {
         let flows = self.flows(tag);

@@ -1,5 +1,5 @@
-//! Reading kernel structures by loads instead of by a helper: what it needs of this kernel, and the
-//! programs with or without it.
+//! Reading kernel structures by loads instead of a helper: what this needs from the kernel, and how
+//! the programs are prepared with or without it.
 //!
 //! The programs declare what an address points to by calling `bpf_rdonly_cast` (6.2+) with the
 //! number of a structure; both numbers are those of the kernel's type information. aya 0.14 does
@@ -10,10 +10,11 @@ use std::{fs, path::Path};
 
 use sentry_common::offset;
 
-/// The function of the kernel that declares a type.
+/// The kernel function that declares a type.
 pub(super) const FUNCTION: &str = "bpf_rdonly_cast";
 
-/// The kernel's numbers for it and for the structure of each field ([`offset::FIELDS`]).
+/// The kernel's type numbers of that function and of the structure of each field
+/// ([`offset::FIELDS`]).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TypeIds {
     pub(super) function: u32,
@@ -21,15 +22,16 @@ pub struct TypeIds {
     pub(super) of_fields: [u32; offset::COUNT],
 }
 
-/// Whether this machine compiles programs, without which it refuses calls of kernel functions.
+/// Whether this machine compiles programs (JIT). A kernel that does not refuses calls of kernel
+/// functions.
 pub(super) fn programs_are_compiled() -> bool {
     let setting = fs::read_to_string(Path::new("/proc/sys/net/core/bpf_jit_enable"));
     // Only the host's network namespace has the file.
     setting.map_or(true, |text| text.trim() != "0")
 }
 
-/// The object with the function's number in its calls; without one they become `r0 = 0`, in ways
-/// that are then never gone.
+/// The object with the function's number in its calls. Without a number each call becomes `r0 = 0`,
+/// in branches that are then never taken.
 pub(super) fn link(object: &[u8], ids: Option<&TypeIds>) -> Vec<u8> {
     /// `BPF_ALU64 | BPF_MOV | BPF_K`.
     const MOVE: u32 = 0xb7;

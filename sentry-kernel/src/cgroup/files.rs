@@ -10,8 +10,8 @@ use rustix::{fs::OFlags, io::Errno};
 
 use crate::beneath::{self, Way};
 
-/// Most bytes read of one file: `cgroup.procs` of four million processes. Past it the read fails
-/// instead of eating the sensor's memory.
+/// Most bytes read of one file: `cgroup.procs` of four million processes. Beyond that the read
+/// fails, so that it cannot exhaust the sensor's memory.
 const READ_LIMIT_BYTES: usize = 32 << 20;
 
 pub(crate) fn open_dir(dir: impl AsFd, path: &Path) -> rustix::io::Result<OwnedFd> {
@@ -26,7 +26,7 @@ fn open(dir: impl AsFd, path: &Path, flags: OFlags) -> rustix::io::Result<OwnedF
     beneath::open(dir, path, flags, Way::OneMount)
 }
 
-/// The whole text from the start; works again and again on one descriptor.
+/// The whole text from the start. Can be called again on the same descriptor.
 pub(crate) fn read_all(file: BorrowedFd<'_>) -> io::Result<String> {
     let mut bytes = vec![0_u8; 4096];
     let mut filled = 0;
@@ -55,7 +55,7 @@ pub(crate) fn read(dir: impl AsFd, name: &str) -> io::Result<String> {
     read_all(file.as_fd())
 }
 
-/// One `write(2)`: the kernel takes a control value whole or not at all.
+/// Writes with one `write(2)`: the kernel takes a control value whole or not at all.
 pub(crate) fn write(dir: impl AsFd, name: &str, value: &str) -> io::Result<()> {
     let file = open(dir, Path::new(name), OFlags::WRONLY)?;
     rustix::io::retry_on_intr(|| rustix::io::write(&file, value.as_bytes()))?;

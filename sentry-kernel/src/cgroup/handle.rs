@@ -20,7 +20,7 @@ pub struct Cgroup {
     id: u64,
 }
 
-/// CPU time had and waited for.
+/// CPU time used, and time spent waiting for a CPU.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CpuTime {
     pub usage_usec: u64,
@@ -46,7 +46,7 @@ impl Cgroup {
         }
     }
 
-    /// This group under another's name.
+    /// This group under the name of another.
     pub(super) fn renamed(self, below: &Path, id: u64) -> Self {
         Self { below: below.to_path_buf(), id, ..self }
     }
@@ -76,12 +76,12 @@ impl Cgroup {
 
     /// Processes with a live thread in the subtree, sorted.
     ///
-    /// `cgroup.procs` alone does not say this: it names a process by its first thread, which may
-    /// have ended and stays where it ended while the others move on, and a threaded group has none.
-    /// So every thread is asked for its process, but those that are the first of one.
+    /// `cgroup.procs` alone is not enough: it names a process by its first thread, which can end
+    /// and then stays behind while the others move on; and a threaded group has no such list. So
+    /// this looks up the process of every thread that is not itself a first thread.
     ///
     /// # Errors
-    /// Where a file cannot be read. A child that goes away meanwhile is passed over.
+    /// Where a file cannot be read. A child group that is removed meanwhile is skipped.
     pub fn procs(&self) -> Result<Vec<u32>, CgroupError> {
         let mut found = BTreeSet::new();
         self.walk(|below, dir| {
@@ -110,7 +110,7 @@ impl Cgroup {
         self.write("cgroup.procs", &pid.to_string())
     }
 
-    /// What the kernel says about the subtree now.
+    /// The current state of the subtree, from `cgroup.events`.
     ///
     /// # Errors
     /// Where the file cannot be read.
@@ -147,11 +147,12 @@ impl Cgroup {
         })
     }
 
-    /// CPU time of the subtree since the group was made; members that left are counted up to then.
+    /// CPU time of the subtree since the group was made. Members that left count up to their
+    /// leaving.
     ///
     /// # Errors
     /// Where `cpu.stat` cannot be read or lacks the field. A kernel without pressure accounting has
-    /// no waiting time.
+    /// no waiting time; that is not an error.
     pub fn cpu_time(&self) -> Result<CpuTime, CgroupError> {
         let usage_usec = parse::keyed_number(&self.read("cpu.stat")?, "usage_usec")
             .ok_or_else(|| self.format_error("cpu.stat", "usage_usec"))?;
@@ -173,7 +174,8 @@ impl Cgroup {
             Err(error) if error.is_gone() => return Ok(()),
             other => other?,
         }
-        // The walk names a parent before its children; the group itself comes first.
+        // The walk lists parents before children, the group itself first; removal goes the other
+        // way.
         for child in below.iter().skip(1).rev() {
             self.remove_at(&self.dir, child)?;
         }
@@ -191,7 +193,7 @@ impl Cgroup {
         let name = Path::new(self.below.file_name().unwrap_or_default());
         match rustix::fs::statat(&dir, name, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(stat) if stat.st_ino == self.id => self.remove_at(&dir, name),
-            // Removed or replaced: this group is gone already.
+            // The path is gone or names another group: this group was removed already.
             Ok(_) | Err(Errno::NOENT) => Ok(()),
             Err(error) => Err(CgroupError::io("read the inode of cgroup", path, error)),
         }
@@ -252,7 +254,7 @@ impl Cgroup {
         CgroupError::Format { path: self.path().join(name), field }
     }
 
-    /// `what` failed on `below`; a group that was removed is distinguished from a file this kernel
+    /// The error of `what` on `below`. Distinguishes a removed group from a file that this kernel
     /// does not have.
     pub(super) fn file_error(&self, what: &'static str, below: &Path, source: io::Error) -> CgroupError {
         let names_this = below.as_os_str().as_bytes().iter().filter(|byte| **byte == b'/').count() == 0;
@@ -267,7 +269,7 @@ impl Cgroup {
     }
 }
 
-/// A threaded group refuses what is about processes (`EOPNOTSUPP`).
+/// Whether a threaded group refused an operation on processes (`EOPNOTSUPP`).
 pub(super) fn is_unsupported(error: &io::Error) -> bool {
     error.raw_os_error() == Some(Errno::OPNOTSUPP.raw_os_error())
 }

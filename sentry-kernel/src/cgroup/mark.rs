@@ -1,10 +1,10 @@
-//! Whose a run's group is, written on the group itself: an extended attribute that lives as long as
-//! the group does, whatever happens to the sensor's files. Only who may write to the group's
-//! directory can set it, which is root.
+//! The owner of a run's group, written on the group itself: an extended attribute that lives as
+//! long as the group, whatever happens to the sensor's files. Only root can set it, because only
+//! root may write to the group's directory.
 //!
-//! `user.agentsentry` = `<word> <state directory>`; the word is the run's mode, `observe` or
-//! `enforce`, or `released` for one whose watch was ended on purpose. Kernels before 5.7 have no
-//! such attributes on groups.
+//! `user.agentsentry` = `<word> <state directory>`. The word is the run's mode, `observe` or
+//! `enforce`, or `released` if the watch was ended on purpose. Kernels before 5.7 have no such
+//! attributes on groups.
 
 use std::{
     ffi::OsStr,
@@ -18,15 +18,15 @@ use sentry_detect::run::Mode;
 use super::{Cgroup, CgroupError, CgroupRoot, RUNS_DIR, files};
 
 const ATTRIBUTE: &str = "user.agentsentry";
-/// The longest path, and the word.
+/// Most bytes: the longest path, and the word.
 const LIMIT_BYTES: usize = 4096 + 16;
 
-/// What a group says of itself.
+/// The mark of a group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mark {
-    /// `None`: its watch was ended on purpose.
+    /// The run's mode; `None` if the watch was ended on purpose.
     pub mode: Option<Mode>,
-    /// Of the sensor that made it.
+    /// State directory of the sensor that made the group.
     pub state_dir: PathBuf,
 }
 
@@ -70,7 +70,8 @@ impl Cgroup {
         Mark::parse(&bytes[..length])
     }
 
-    /// When its directory last changed: a child was made in it or removed, or it was itself made.
+    /// When the group's directory last changed: the time when it, or a child of it, was made or a
+    /// child removed.
     ///
     /// # Errors
     /// Where it cannot be read.
@@ -82,7 +83,7 @@ impl Cgroup {
 }
 
 impl CgroupRoot {
-    /// Names of the groups where those of runs are made; none where none was ever made.
+    /// Names of the groups in the directory of runs; empty if no run ever had a group.
     ///
     /// # Errors
     /// Where they cannot be listed.

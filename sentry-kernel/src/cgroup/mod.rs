@@ -3,8 +3,8 @@
 //!
 //! - [`CgroupRoot`] is the hierarchy: `/sys/fs/cgroup` on a pure v2 host, `/sys/fs/cgroup/unified`
 //!   on a hybrid one.
-//! - [`Cgroup`] is one group, held by an open directory: a group that is made later under the same
-//!   path is another group and is never acted on through an old handle.
+//! - [`Cgroup`] is one group, held by an open directory. A group made later under the same path is
+//!   another group: an old handle never acts on it.
 //!
 //! Limits: process ids are those of the sensor's pid namespace. Everything blocks; callers on an
 //! async runtime use a blocking thread. A task in an uninterruptible sleep can be frozen or killed
@@ -33,14 +33,15 @@ pub use mark::Mark;
 pub use mount::CgroupRoot;
 pub use parse::CgroupEvents;
 
-/// Under the mount, where the groups of supervised runs are made.
+/// The directory below the mount in which the groups of supervised runs are made.
 pub const RUNS_DIR: &str = "agentsentry";
 
-/// What can go wrong with a control group. Every variant names the path.
+/// Errors on control groups. Every variant names the path.
 #[derive(Debug, thiserror::Error)]
 pub enum CgroupError {
     #[error(
-        "no cgroup v2 hierarchy is listed in {path}; mount one: `mount -t cgroup2 none /sys/fs/cgroup/unified`"
+        "no cgroup v2 hierarchy is listed in {path}; mount one: `mount -t cgroup2 none \
+        /sys/fs/cgroup/unified`"
     )]
     NoMount { path: PathBuf },
     #[error("{path} is not on a cgroup v2 hierarchy; give a directory below the cgroup v2 mount")]
@@ -58,7 +59,8 @@ pub enum CgroupError {
     #[error("cgroup {path} does not exist any more")]
     Gone { path: PathBuf },
     #[error(
-        "cgroup {path} was not {wanted} within {waited_ms} ms ({state}); a task may be in an uninterruptible sleep"
+        "cgroup {path} was not {wanted} within {waited_ms} ms ({state}); a task may be in an uninterruptible \
+        sleep"
     )]
     Timeout { path: PathBuf, wanted: &'static str, waited_ms: u64, state: String },
     #[error("process {pid} is in no group below {path}; mount the host's whole cgroup hierarchy there")]

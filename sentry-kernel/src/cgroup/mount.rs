@@ -1,4 +1,4 @@
-//! The hierarchy: where it is mounted, and where in it this process is.
+//! The hierarchy: its mount, and the place of this process in it.
 
 use std::{
     fs,
@@ -27,13 +27,13 @@ struct Inner {
     mount: PathBuf,
     dir: OwnedFd,
     inode: u64,
-    /// Found once: a sensor stays where it was started.
+    /// Looked up once, because a sensor stays where it was started.
     own: OnceLock<Option<PathBuf>>,
 }
 
 impl CgroupRoot {
-    /// Finds the mount in the mount table of this process. A mount that another one covers is
-    /// passed over.
+    /// Finds the mount in the mount table of this process. Skips a mount that is covered by
+    /// another.
     ///
     /// # Errors
     /// Where there is none, or it cannot be opened.
@@ -99,7 +99,7 @@ impl CgroupRoot {
     pub fn own(&self) -> Result<Option<&Path>, CgroupError> {
         if self.inner.own.get().is_none() {
             let found = own::find(self.mount())?;
-            // Another thread may have been first, with the same.
+            // Another thread may have set it first, to the same value.
             self.inner.own.get_or_init(|| found);
         }
         Ok(self.inner.own.get().and_then(Option::as_deref))

@@ -9,7 +9,7 @@ use rustix::{fs::Mode, io::Errno};
 
 use super::{Cgroup, CgroupError, CgroupRoot, RUNS_DIR, files};
 
-/// Of a group that is made.
+/// Mode of a directory that is made.
 const MODE: Mode = Mode::from_raw_mode(0o755);
 
 impl CgroupRoot {
@@ -80,10 +80,10 @@ impl CgroupRoot {
         Cgroup::new(self.clone(), dir, below.to_path_buf())
     }
 
-    /// A group that was there and is not any more: everything it is asked says that it is gone.
+    /// Stands for a removed group: every operation answers that the group is gone.
     ///
     /// # Errors
-    /// Where no group can be made to stand for it.
+    /// Where no such stand-in can be made.
     pub fn gone(&self, below: &Path, id: u64) -> Result<Cgroup, CgroupError> {
         let stand_in = self.create(&format!("gone-{id}-{}", std::process::id()))?;
         stand_in.remove()?;

@@ -1,5 +1,5 @@
-//! Where this process is in the hierarchy, seen from inside of a cgroup namespace, in which
-//! `/proc/self/cgroup` does not say it.
+//! The place of this process in the hierarchy, for a process in a cgroup namespace: there
+//! `/proc/self/cgroup` does not show it.
 
 use std::{
     fs, io,
@@ -8,24 +8,25 @@ use std::{
 
 use super::{CgroupError, parse};
 
-/// What `/proc/self/ns/cgroup` names in the first namespace (`PROC_CGROUP_INIT_INO`).
+/// The number of the initial cgroup namespace, as in `/proc/self/ns/cgroup`
+/// (`PROC_CGROUP_INIT_INO`).
 const FIRST: &str = "cgroup:[4026531835]";
 
-/// The path below `mount` of the group that this process is in; `None` in the first namespace, and
-/// in the root group.
+/// The path below `mount` of this process's group; `None` in the initial namespace, and in the root
+/// group.
 pub(super) fn find(mount: &Path) -> Result<Option<PathBuf>, CgroupError> {
     let link = Path::new("/proc/self/ns/cgroup");
     let namespace = fs::read_link(link).map_err(|source| CgroupError::io("read", link, source))?;
     if namespace == Path::new(FIRST) { Ok(None) } else { group_of(std::process::id(), mount) }
 }
 
-/// Looks through the whole hierarchy, level by level: containers are near its top.
+/// Searches the whole hierarchy, level by level, because containers are near the top.
 fn group_of(pid: u32, mount: &Path) -> Result<Option<PathBuf>, CgroupError> {
     let mut level = vec![mount.to_owned()];
     while !level.is_empty() {
         let mut next = Vec::new();
         for dir in level {
-            // A group that goes away meanwhile, or is threaded, is passed over.
+            // A group that is removed meanwhile, or is threaded, is skipped.
             let procs = fs::read_to_string(dir.join("cgroup.procs")).unwrap_or_default();
             if parse::process_ids(&procs).any(|other| other == pid) {
                 let below = dir.strip_prefix(mount).unwrap_or(&dir);

@@ -1,4 +1,4 @@
-//! Freeze, thaw, kill, and waiting until the kernel says it is so.
+//! Freeze, thaw and kill, each waiting until the kernel confirms it.
 
 use std::{
     collections::BTreeSet,
@@ -14,11 +14,11 @@ use rustix::{
 
 use super::{Cgroup, CgroupError, CgroupEvents, files, handle::is_unsupported};
 
-/// Pause between two readings: it starts here and doubles.
+/// The first pause between two readings; each further one is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_micros(100);
 
-/// The kernel announces changes of `cgroup.events` at most every 10 ms, so a wait re-reads sooner
-/// than that.
+/// The kernel announces changes of `cgroup.events` at most every 10 ms, so a wait reads again
+/// before that.
 const LONGEST_PAUSE: Duration = Duration::from_millis(4);
 
 /// Processes that are signalled per turn where `cgroup.kill` is missing; bounds the descriptors in
@@ -29,8 +29,8 @@ impl Cgroup {
     /// Stops every task of the subtree and waits until the kernel says `frozen 1`.
     ///
     /// # Errors
-    /// [`CgroupError::Timeout`] where the tasks did not stop within `limit`: the request stands,
-    /// `thaw` undoes it.
+    /// [`CgroupError::Timeout`] where the tasks did not stop within `limit`. The request stays in
+    /// force until `thaw` undoes it.
     pub fn freeze(&self, limit: Duration) -> Result<(), CgroupError> {
         self.write("cgroup.freeze", "1")?;
         self.wait("frozen", limit, |events| events.frozen)
@@ -56,13 +56,13 @@ impl Cgroup {
         self.events()?.frozen.ok_or_else(|| self.format_error("cgroup.events", "frozen"))
     }
 
-    /// Kills every process of the subtree, those that are being born included, and does not wait
-    /// for their end. Frozen groups too. Kernels before 5.14 have no `cgroup.kill`, and a threaded
-    /// group refuses it: there the group is frozen and each process is signalled, until it is empty
-    /// or `limit` has passed.
+    /// Kills every process of the subtree, including those that are being born, in frozen groups
+    /// too. Does not wait for their end. Kernels before 5.14 have no `cgroup.kill`, and a threaded
+    /// group refuses it: then the group is frozen and each process is signalled, until the group is
+    /// empty or `limit` has passed.
     ///
-    /// The kernel sends `cgroup.kill` to the first thread of each process. Where that has ended,
-    /// the others do not hear of it (seen on 6.18): they are signalled by process.
+    /// `cgroup.kill` signals the first thread of each process. If that thread has ended, the others
+    /// get no signal (seen on 6.18): they are signalled by process.
     ///
     /// # Errors
     /// Where the kernel refuses. A group that is gone has nothing to kill.
@@ -86,8 +86,8 @@ impl Cgroup {
         self.wait("empty", limit, |events| events.populated.map(|populated| !populated))
     }
 
-    /// Without `cgroup.kill`. Frozen tasks make no children, and a fatal signal ends them all the
-    /// same.
+    /// Kills without `cgroup.kill`. Frozen tasks make no children, and a fatal signal ends them
+    /// nevertheless.
     pub(super) fn kill_each(&self, limit: Duration) -> Result<(), CgroupError> {
         let end = Instant::now() + limit;
         self.write("cgroup.freeze", "1")?;
@@ -102,8 +102,7 @@ impl Cgroup {
         killed.and(thawed)
     }
 
-    /// Signals each process with a live thread in the subtree, but the own one and the host's
-    /// first.
+    /// Signals each process with a live thread in the subtree, except this one and pid 1.
     fn signal_all(&self, signal: Signal) -> Result<(), CgroupError> {
         let spared = [std::process::id(), 1];
         for batch in self.procs()?.chunks(SIGNAL_BATCH) {
@@ -115,8 +114,8 @@ impl Cgroup {
                     Some((pid, rustix::process::pidfd_open(raw, PidfdFlags::empty()).ok()?))
                 })
                 .collect();
-            // A number may have been reused before it was opened; what is still listed now is a
-            // member.
+            // The process id may have been reused before it was opened. If it is still listed now,
+            // it is a member.
             let members: BTreeSet<u32> = self.procs()?.into_iter().collect();
             for (_, fd) in open.iter().filter(|(pid, _)| members.contains(pid)) {
                 match rustix::process::pidfd_send_signal(fd, signal) {
@@ -130,8 +129,7 @@ impl Cgroup {
         Ok(())
     }
 
-    /// Waits until `reached` holds of `cgroup.events`; a field that is missing is an error, not a
-    /// wait.
+    /// Waits until `cgroup.events` satisfies `reached`. A missing field is an error at once.
     fn wait(
         &self,
         wanted: &'static str,
@@ -178,13 +176,13 @@ impl Cgroup {
         }
     }
 
-    /// A group that went away is empty and thawed; it is not frozen.
+    /// A removed group is empty and thawed, not frozen.
     fn gone_is_empty(&self, wanted: &'static str, error: CgroupError) -> Result<(), CgroupError> {
         if error.is_gone() && wanted != "frozen" { Ok(()) } else { Err(error) }
     }
 }
 
-/// Nothing is in a group that is gone.
+/// A removed group has no members.
 fn or_gone(result: Result<(), CgroupError>) -> Result<(), CgroupError> {
     match result {
         Err(error) if error.is_gone() => Ok(()),

@@ -1,5 +1,5 @@
-//! Bytes from the rings → [`Record`]. Total: any bytes give a record or an error, nothing is
-//! trusted but the length.
+//! Bytes from the rings → [`Record`]. Total: any bytes give a record or an error. Only the length
+//! is trusted.
 
 use sentry_common::{
     abi::{RecordHeader, SCHEMA_VERSION},
@@ -22,40 +22,40 @@ mod raw;
 pub use raw::Raw;
 
 /// A record of a known kind.
-pub enum Record {
-    Fork(Box<ForkRecord>),
-    Exec(Box<ExecRecord>),
-    Exit(Box<ExitRecord>),
-    Seed(Box<ExecRecord>),
-    StartedOutside(Box<ExecRecord>),
-    CgroupMove(Box<CgroupRecord>),
-    CgroupMake(Box<CgroupRecord>),
-    CgroupRemove(Box<CgroupRecord>),
-    Completeness(Box<CompletenessRecord>),
-    Connect(Box<NetworkRecord>),
-    Send(Box<NetworkRecord>),
-    Open(Box<FileRecord>),
-    Unlink(Box<NameRecord>),
-    Rename(Box<NameRecord>),
-    ExecFailed(Box<NameRecord>),
+pub enum Record<'a> {
+    Fork(&'a ForkRecord),
+    Exec(&'a ExecRecord),
+    Exit(&'a ExitRecord),
+    Seed(&'a ExecRecord),
+    StartedOutside(&'a ExecRecord),
+    CgroupMove(&'a CgroupRecord),
+    CgroupMake(&'a CgroupRecord),
+    CgroupRemove(&'a CgroupRecord),
+    Completeness(&'a CompletenessRecord),
+    Connect(&'a NetworkRecord),
+    Send(&'a NetworkRecord),
+    Open(&'a FileRecord),
+    Unlink(&'a NameRecord),
+    Rename(&'a NameRecord),
+    ExecFailed(&'a NameRecord),
     /// Any other act on a file object.
-    File(FileAct, Box<FileRecord>),
+    File(FileAct, &'a FileRecord),
     /// The same where only the path argument is known.
-    FileArgument(FileAct, Box<FileArgumentRecord>),
+    FileArgument(FileAct, &'a FileArgumentRecord),
     /// Any other act on a name.
-    Name(FileAct, Box<NameRecord>),
-    Socket(SocketAct, Box<NetworkRecord>),
+    Name(FileAct, &'a NameRecord),
+    Socket(SocketAct, &'a NetworkRecord),
     /// A connection; or, `true`, a datagram.
-    Unix(bool, Box<UnixRecord>),
-    Payload(Box<PayloadRecord>),
-    Target(TargetAct, Box<TargetRecord>),
-    Kernel(KernelAct, Box<KernelRecord>),
+    Unix(bool, &'a UnixRecord),
+    Payload(&'a PayloadRecord),
+    Target(TargetAct, &'a TargetRecord),
+    Kernel(KernelAct, &'a KernelRecord),
     /// The same where only the arguments are known.
-    KernelArgument(KernelAct, Box<KernelArgumentRecord>),
+    KernelArgument(KernelAct, &'a KernelArgumentRecord),
 }
 
-/// Why bytes are no record. The header is kept where it could be read, so that the loss can be
-/// booked to its run.
+/// Why bytes are not a record. Keeps the header if it could be read, so that the loss counts for
+/// its run.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeError {
     #[error("record of {length} bytes is shorter than a header")]
@@ -73,7 +73,7 @@ pub enum DecodeError {
 /// Reads the header alone.
 ///
 /// # Errors
-/// When there is none of this schema.
+/// When the bytes have no header of this schema.
 pub fn header(bytes: &[u8]) -> Result<RecordHeader, DecodeError> {
     let (header, _) = RecordHeader::read_from_prefix(bytes)
         .map_err(|_too_short| DecodeError::NoHeader { length: bytes.len() })?;
@@ -83,16 +83,8 @@ pub fn header(bytes: &[u8]) -> Result<RecordHeader, DecodeError> {
     Ok(header)
 }
 
-/// Reads a whole record.
-///
-/// # Errors
-/// See [`DecodeError`].
-pub fn record(bytes: &[u8]) -> Result<Record, DecodeError> {
-    behind(&header(bytes)?, bytes)
-}
-
 /// Reads a record whose header is read.
-fn behind(header: &RecordHeader, bytes: &[u8]) -> Result<Record, DecodeError> {
+fn behind<'a>(header: &RecordHeader, bytes: &'a [u8]) -> Result<Record<'a>, DecodeError> {
     let number = header.kind;
     let kind = Kind::of(number).ok_or(DecodeError::Kind { kind: number })?;
     if header.ring as usize != kind.ring() {
@@ -101,8 +93,8 @@ fn behind(header: &RecordHeader, bytes: &[u8]) -> Result<Record, DecodeError> {
     of_kind(kind, number, bytes)
 }
 
-/// One row of the table of facts: by which variant a kind is decoded, from which struct, or, where
-/// there are two, from which by its length.
+/// One row of the table of facts: the variant and the struct by which a kind is decoded. Where
+/// there are two structs, the length decides.
 macro_rules! decoded {
     ($number:ident, $bytes:ident, File($act:ident) $record:ident) => {
         Record::File(FileAct::$act, body::<$record>($number, $bytes)?)
@@ -153,7 +145,7 @@ macro_rules! decoder {
               $own_decoded:ident $own_record:ident;)+
         }
     ) => {
-        fn of_kind(kind: Kind, number: u16, bytes: &[u8]) -> Result<Record, DecodeError> {
+        fn of_kind(kind: Kind, number: u16, bytes: &[u8]) -> Result<Record<'_>, DecodeError> {
             Ok(match kind {
                 $($(Kind::$kind => decoded!(number, bytes, $decoded $(($act))? $record $(or $other)?),)*)+
                 $(Kind::$own_kind => decoded!(number, bytes, $own_decoded $own_record),)+
@@ -163,11 +155,12 @@ macro_rules! decoder {
 }
 sentry_common::facts!(decoder);
 
-/// The ring rounds a record up to eight bytes, so up to seven may follow it.
-fn body<T: FromBytes + KnownLayout + Immutable>(kind: u16, bytes: &[u8]) -> Result<Box<T>, DecodeError> {
+/// The ring rounds a record up to eight bytes, so up to seven may follow it. `bytes` are aligned as
+/// [`Raw`] keeps them.
+fn body<T: FromBytes + KnownLayout + Immutable>(kind: u16, bytes: &[u8]) -> Result<&T, DecodeError> {
     let expected = size_of::<T>();
-    match T::read_from_prefix(bytes) {
-        Ok((record, rest)) if rest.len() < 8 => Ok(Box::new(record)),
+    match T::ref_from_prefix(bytes) {
+        Ok((record, rest)) if rest.len() < 8 => Ok(record),
         _ => Err(DecodeError::Length { kind, length: bytes.len(), expected }),
     }
 }
@@ -180,6 +173,10 @@ mod tests {
     use zerocopy::IntoBytes as _;
 
     use super::*;
+
+    fn read<T>(bytes: &[u8], then: impl Fn(Record<'_>) -> T) -> Result<T, DecodeError> {
+        Raw::read(bytes)?.decode().map(then)
+    }
 
     fn a_header(kind: u16) -> RecordHeader {
         RecordHeader {
@@ -199,11 +196,11 @@ mod tests {
     #[test]
     fn an_exit_is_read_whole() {
         let exit = ExitRecord { header: a_header(kind::EXIT), status: 256, reserved: 0 };
-        let read = match record(exit.as_bytes()).unwrap() {
-            Record::Exit(read) => Some(read),
-            _ => None,
+        let of_exit = |record: Record<'_>| match record {
+            Record::Exit(read) => read.as_bytes().to_vec(),
+            _ => Vec::new(),
         };
-        assert_eq!(read.unwrap().as_bytes(), exit.as_bytes());
+        assert_eq!(read(exit.as_bytes(), of_exit).unwrap(), exit.as_bytes());
     }
 
     #[test]
@@ -211,14 +208,17 @@ mod tests {
         let mut header = a_header(kind::EXIT);
         header.schema = 9;
         let exit = ExitRecord { header, status: 0, reserved: 0 };
-        assert_eq!(record(exit.as_bytes()).err(), Some(DecodeError::Schema { found: 9 }));
+        assert_eq!(read(exit.as_bytes(), |_| ()).err(), Some(DecodeError::Schema { found: 9 }));
     }
 
     #[test]
     fn a_record_from_another_ring_is_refused() {
         let header = RecordHeader { ring: 1, ..a_header(kind::EXIT) };
         let exit = ExitRecord { header, status: 0, reserved: 0 };
-        assert_eq!(record(exit.as_bytes()).err(), Some(DecodeError::Ring { kind: kind::EXIT, ring: 1 }));
+        assert_eq!(
+            read(exit.as_bytes(), |_| ()).err(),
+            Some(DecodeError::Ring { kind: kind::EXIT, ring: 1 })
+        );
     }
 
     #[test]
@@ -227,12 +227,12 @@ mod tests {
         let bytes = exit.as_bytes();
         let length = bytes.len();
         assert_eq!(
-            record(&bytes[..length - 1]).err(),
+            read(&bytes[..length - 1], |_| ()).err(),
             Some(DecodeError::Length { kind: kind::EXIT, length: length - 1, expected: length })
         );
         let mut long = bytes.to_vec();
         long.extend([0; 8]);
-        assert!(record(&long).is_err());
+        assert!(read(&long, |_| ()).is_err());
     }
 
     #[test]
@@ -242,17 +242,17 @@ mod tests {
             bytes.resize(length, 0);
             bytes
         };
-        let by_file = record(&bytes(size_of::<FileRecord>())).unwrap();
-        assert!(matches!(by_file, Record::File(FileAct::ChangeMode, _)));
-        let by_argument = record(&bytes(size_of::<FileArgumentRecord>())).unwrap();
-        assert!(matches!(by_argument, Record::FileArgument(FileAct::ChangeMode, _)));
-        assert!(record(&bytes(size_of::<FileArgumentRecord>() - 8)).is_err());
+        let by_file = |record: Record<'_>| matches!(record, Record::File(FileAct::ChangeMode, _));
+        assert_eq!(read(&bytes(size_of::<FileRecord>()), by_file), Ok(true));
+        let by_argument = |record: Record<'_>| matches!(record, Record::FileArgument(FileAct::ChangeMode, _));
+        assert_eq!(read(&bytes(size_of::<FileArgumentRecord>()), by_argument), Ok(true));
+        assert!(read(&bytes(size_of::<FileArgumentRecord>() - 8), |_| ()).is_err());
     }
 
     proptest! {
         #[test]
         fn any_bytes_are_a_record_or_an_error(bytes in proptest::collection::vec(any::<u8>(), 0..6000)) {
-            let _result = record(&bytes).is_ok();
+            let _result = read(&bytes, |_| ()).is_ok();
         }
 
         #[test]
@@ -262,7 +262,7 @@ mod tests {
         ) {
             let mut bytes = a_header(kind).as_bytes().to_vec();
             bytes.extend(body);
-            let _result = record(&bytes).is_ok();
+            let _result = read(&bytes, |_| ()).is_ok();
         }
     }
 }

@@ -5,21 +5,30 @@ use sentry_common::{
     table::RunTag,
 };
 
+use zerocopy::IntoBytes as _;
+
 use super::{DecodeError, Record, behind};
 
-/// The bytes of a record. Its header is read once; the rest is not looked at before it is decoded.
+/// The bytes of a record. Its header is read once; the rest is not looked at before it is decoded,
+/// and then where it is.
 pub struct Raw {
     header: RecordHeader,
-    bytes: Box<[u8]>,
+    /// Aligned as records are.
+    words: Box<[u64]>,
+    length: usize,
 }
 
 impl Raw {
     /// Copies a record out of its ring.
     ///
     /// # Errors
-    /// When it has no header of this schema.
+    /// When the bytes have no header of this schema.
     pub fn read(bytes: &[u8]) -> Result<Self, DecodeError> {
-        Ok(Self { header: super::header(bytes)?, bytes: bytes.into() })
+        let header = super::header(bytes)?;
+        let mut words = vec![0; bytes.len().div_ceil(size_of::<u64>())].into_boxed_slice();
+        let whole: &mut [u8] = words.as_mut_bytes();
+        whole[..bytes.len()].copy_from_slice(bytes);
+        Ok(Self { header, words, length: bytes.len() })
     }
 
     #[must_use]
@@ -27,30 +36,29 @@ impl Raw {
         &self.header
     }
 
-    /// Whose it is.
+    /// The record's run.
     #[must_use]
     pub fn tag(&self) -> RunTag {
         RunTag { slot: self.header.run_slot, generation: self.header.run_generation }
     }
 
-    /// The ring that it says it came through; whether that is its kind's ring is looked at when it
-    /// is decoded.
+    /// The ring that the header names. Decoding checks whether it is the ring of this kind.
     #[must_use]
     pub fn ring(&self) -> usize {
         if self.header.ring as usize == ring::CRITICAL { ring::CRITICAL } else { ring::BULK }
     }
 
-    /// What it takes of memory.
+    /// Bytes of memory that it takes.
     #[must_use]
     pub fn size_bytes(&self) -> usize {
-        size_of::<Self>() + self.bytes.len()
+        size_of::<Self>() + size_of_val(&*self.words)
     }
 
     /// Reads what is behind the header.
     ///
     /// # Errors
     /// See [`DecodeError`].
-    pub fn decode(&self) -> Result<Record, DecodeError> {
-        behind(&self.header, &self.bytes)
+    pub fn decode(&self) -> Result<Record<'_>, DecodeError> {
+        behind(&self.header, &self.words.as_bytes()[..self.length])
     }
 }

@@ -5,7 +5,7 @@ use std::{ffi::OsString, os::unix::ffi::OsStringExt as _, path::PathBuf};
 use sentry_common::record::text::{ArgumentText, ArgvText, DETACHED, PathText, TRUNCATED, UNREADABLE};
 use sentry_detect::event::{Argv, Path, PathSource};
 
-/// Bytes → text without loss: what is not UTF-8 as `\xNN`, a backslash as `\\`.
+/// Bytes → text without loss: bytes that are not UTF-8 become `\xNN`, a backslash `\\`.
 #[must_use]
 pub fn escape(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len());
@@ -26,7 +26,7 @@ pub fn escape(bytes: &[u8]) -> String {
     text
 }
 
-/// What [`escape`] was given. `None` where the text is not one that it makes.
+/// The bytes that [`escape`] was given. `None` if it never returns such a text.
 #[must_use]
 pub fn unescape(text: &str) -> Option<PathBuf> {
     let mut bytes = Vec::with_capacity(text.len());
@@ -85,7 +85,7 @@ pub fn argument(directory: &PathText, argument: &ArgumentText) -> Path {
     argument_at(path(directory).as_ref(), argument)
 }
 
-/// The same, with a directory that was decoded before.
+/// The same, with a directory that is decoded already.
 #[must_use]
 pub fn argument_at(directory: Option<&Path>, argument: &ArgumentText) -> Path {
     let bytes = clamp(&argument.bytes, argument.length);
@@ -217,7 +217,8 @@ mod tests {
         ) {
             let bytes: [u8; ARGV_CAPACITY] = fill.clone().try_into().unwrap();
             let _argv = argv(&ArgvText { length, flags, full_length: 0, bytes });
-            let bytes: [u8; PATH_CAPACITY + PATH_SLACK] = fill[..PATH_CAPACITY + PATH_SLACK].try_into().unwrap();
+            let bytes: [u8; PATH_CAPACITY + PATH_SLACK] =
+                fill[..PATH_CAPACITY + PATH_SLACK].try_into().unwrap();
             let text = PathText { length, flags, bytes };
             let _path = path(&text);
             let bytes: [u8; ARGUMENT_CAPACITY] = fill[..ARGUMENT_CAPACITY].try_into().unwrap();

@@ -1,4 +1,4 @@
-//! What a test has happen on the machine.
+//! What a test can let happen on the machine.
 
 use std::{path::Path, time::Duration};
 
@@ -39,7 +39,7 @@ impl World {
         pid
     }
 
-    /// A process that comes into a group without any program being called.
+    /// A process enters a group without any program being called.
     pub fn spawn_unseen(&self, group: u64) -> u32 {
         self.state().add_process(group)
     }
@@ -52,7 +52,7 @@ impl World {
         }
     }
 
-    /// A child of `parent`, in its group and its run. `None` where that stands still or has ended.
+    /// A child of `parent`, in its group and run. `None` if the parent is frozen or has ended.
     pub fn fork(&self, parent: u32) -> Option<u32> {
         let mut state = self.state();
         let process = state.processes.get(&parent)?.clone();
@@ -71,7 +71,7 @@ impl World {
         Some(child)
     }
 
-    /// As many as that, each of which ends at once.
+    /// Makes this many children, each of which ends at once.
     pub fn fork_and_end(&self, parent: u32, times: u64) {
         for _ in 0..times {
             if let Some(child) = self.fork(parent) {
@@ -80,8 +80,8 @@ impl World {
         }
     }
 
-    /// A process counts something in its run, if it is in one and not stopped, and makes so many
-    /// records.
+    /// A process acts: its run's counters are changed and this many records made, if it is in a run
+    /// and not stopped.
     pub fn act(&self, pid: u32, records: u64, ring: Ring, count: impl FnOnce(&mut RunBlock)) {
         let mut state = self.state();
         let Some(process) = state.processes.get(&pid) else { return };
@@ -104,14 +104,14 @@ impl World {
         self.state().processes.remove(&pid);
     }
 
-    /// A process that nothing stops or ends until it is released.
+    /// A process becomes stuck in the kernel: nothing stops or ends it until it is released.
     pub fn stick(&self, pid: u32, is_stuck: bool) {
         if let Some(process) = self.state().processes.get_mut(&pid) {
             process.is_stuck = is_stuck;
         }
     }
 
-    /// A process moves to another group, which it may write to. The run it is of stays.
+    /// A process moves itself to another group. It stays a member of its run.
     pub fn leave(&self, pid: u32, below: &Path) {
         let mut state = self.state();
         if let Some(group) = state.group_at(below) {
@@ -124,7 +124,7 @@ impl World {
         self.state().add_group(below.into())
     }
 
-    /// Somebody else removes a group; what is in it ends.
+    /// Somebody else removes a group; its processes end.
     pub fn remove_group(&self, below: &str) {
         let mut state = self.state();
         let Some(id) = state.group_at(Path::new(below)) else { return };
@@ -137,7 +137,7 @@ impl World {
         }
     }
 
-    /// A group uses so much of the processors.
+    /// A group uses this much CPU time.
     pub fn use_cpu(&self, id: u64, time: Duration) {
         let mut state = self.state();
         if state.is_frozen(id) {
@@ -148,24 +148,24 @@ impl World {
         }
     }
 
-    /// The process that loaded the programs has ended: they go with it, and so do their tables.
+    /// The process that loaded the programs has ended, and with it the programs and their tables.
     pub fn unload(&self) {
         self.state().unload();
     }
 
-    /// The kernel leaves out so many calls of programs.
+    /// The kernel skips this many calls of programs.
     pub fn skip_programs(&self, calls: u64) {
         self.state().skipped += calls;
     }
 
-    /// A process has read and written so many bytes.
+    /// A process has read and written this many bytes.
     pub fn move_bytes(&self, pid: u32, bytes: u64) {
         if let Some(process) = self.state().processes.get_mut(&pid) {
             process.moved_bytes += bytes;
         }
     }
 
-    /// Records found no room in the ring.
+    /// Records were lost, because the ring had no room.
     pub fn lose(&self, tag: RunTag, ring: Ring, records: u64) {
         let mut state = self.state();
         state.make_record(tag, ring.index(), records);

@@ -12,7 +12,7 @@ macro_rules! calls {
             /// All of them.
             pub const ALL: &[Self] = &[$(Self::$name),+];
 
-            /// As it is written here.
+            /// The name of the variant.
             #[must_use]
             pub fn name(self) -> &'static str {
                 match self {
@@ -34,10 +34,10 @@ calls! {
     Hold, IsAlive, IsStopped, IsGone, Signal, MovedBytes,
 }
 
-/// Which calls fail, counted from when that was asked for.
+/// Which calls of one kind fail, counted from the request on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum When {
-    /// The one after so many others.
+    /// The one after this many others.
     Once { after: u64 },
     /// All.
     Always,

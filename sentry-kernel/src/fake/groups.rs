@@ -19,7 +19,7 @@ use crate::{
     kernel::{Group, Groups},
 };
 
-/// No directory of the machine that tests.
+/// A mount point that does not exist on the machine that runs the tests.
 const MOUNT: &str = "/cgroups-in-memory";
 
 pub(super) struct FakeGroups(World);
@@ -90,7 +90,7 @@ impl Groups for FakeGroups {
 
     fn gone(&self, below: &Path, id: u64) -> Result<Arc<dyn Group>, CgroupError> {
         drop(self.call(Call::Gone)?);
-        // No group has this number as long as the one that had it is not there.
+        // No other group has this number.
         Ok(self.handle(id, below))
     }
 
@@ -179,7 +179,7 @@ impl Group for FakeGroup {
     }
 
     fn visit(&self, visit: &mut dyn FnMut(u64) -> bool) -> Result<(), CgroupError> {
-        // Not locked while it is visited: the visitor asks the same machine.
+        // Not locked during the visit, because the visitor asks the same machine.
         let subtree = self.call(Call::Visit)?.subtree(self.id);
         subtree.into_iter().all(visit);
         Ok(())
@@ -265,7 +265,7 @@ impl Group for FakeGroup {
     }
 }
 
-/// What a call answers that was made to fail.
+/// The error of a call that was made to fail.
 fn failed(call: Call, path: &Path) -> CgroupError {
     CgroupError::Io { what: call.name(), path: path.into(), source: refused() }
 }

@@ -1,10 +1,10 @@
 //! A kernel in memory: processes, control groups, the programs' tables and the clock, for tests of
-//! what stands on [`crate::kernel`].
+//! code that uses [`crate::kernel`].
 //!
 //! It does what the sensor relies on: a task that is moved into a watched group is tagged and
 //! counted, its children inherit the tag, a frozen group makes no children, a killed one is empty,
-//! a process that is stuck in the kernel neither stops nor ends. Time stands still until a test, or
-//! whoever waits, moves it. Each call of the kernel can be made to fail: see [`World::fail`].
+//! a process that is stuck in the kernel neither stops nor ends. Time passes only when a test moves
+//! it, or when something waits. Each call of the kernel can be made to fail: see [`World::fail`].
 
 use std::sync::Arc;
 
@@ -25,7 +25,7 @@ pub use world::World;
 use world::refused;
 
 impl World {
-    /// What the sensor is given.
+    /// The kernel as the sensor gets it.
     #[must_use]
     pub fn kernel(&self) -> Kernel {
         Kernel {

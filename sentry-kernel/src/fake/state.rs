@@ -42,7 +42,7 @@ pub(super) struct State {
 
 pub(super) struct GroupState {
     pub(super) below: PathBuf,
-    /// Asked for; it is so once nothing in it is stuck.
+    /// A freeze was requested. It is complete once no process in the group is stuck.
     pub(super) is_frozen: bool,
     pub(super) cpu_usec: u64,
     pub(super) mark: Option<Mark>,
@@ -97,7 +97,7 @@ impl State {
         self.is_armed = false;
     }
 
-    /// Counts a call; false where it is to fail.
+    /// Counts a call. False if the call is to fail.
     pub(super) fn is_answered(&mut self, call: Call) -> bool {
         *self.calls.entry(call).or_default() += 1;
         match self.failures.get_mut(&call) {
@@ -117,7 +117,7 @@ impl State {
     pub(super) fn add_group(&mut self, below: PathBuf) -> u64 {
         let id = self.next_group;
         self.next_group += 1;
-        // A group that is made in a watched one is watched from the start.
+        // A group made in a watched one is watched from the start.
         let parent = below.parent().and_then(|parent| self.group_at(parent));
         let tag = parent.and_then(|parent| self.live_tag(parent));
         if let Some(tag) = tag {
@@ -135,7 +135,7 @@ impl State {
         self.groups.iter().find(|(_, group)| group.below == below).map(|(id, _)| *id)
     }
 
-    /// The group and those below it, from the top.
+    /// The group and those below it, parents first.
     pub(super) fn subtree(&self, id: u64) -> Vec<u64> {
         let Some(top) = self.groups.get(&id).map(|group| group.below.clone()) else { return Vec::new() };
         let mut found: Vec<(&Path, u64)> = self
@@ -184,7 +184,7 @@ impl State {
         self.processes.insert(pid, process);
     }
 
-    /// The process has ended; the programs were called.
+    /// The process ends, and the programs see it.
     pub(super) fn end_process(&mut self, pid: u32) {
         self.processes.remove(&pid);
         if let Some((tag, _)) = self.process_tags.remove(&pid)
@@ -195,7 +195,7 @@ impl State {
         }
     }
 
-    /// Moves a process; the programs see it come into a watched group.
+    /// Moves a process. The programs see it if it enters a watched group.
     pub(super) fn move_process(&mut self, pid: u32, group: u64) {
         let Some(process) = self.processes.get_mut(&pid) else { return };
         process.group = group;

@@ -16,9 +16,9 @@ use crate::{
     clock::{Clock, Time},
 };
 
-/// When the machine was started, Unix time: long ago enough that no time of a test is 0.
+/// Unix time of the machine's start. Not 0, so that no time in a test is 0.
 const BOOTED_UNIX_NS: u64 = 1_700_000_000_000_000_000;
-/// How long it has been up when a test begins.
+/// Time since boot when a test begins.
 const UP_NS: u64 = 3_600_000_000_000;
 
 type Act = Box<dyn FnOnce(&World) + Send>;
@@ -27,9 +27,9 @@ type Act = Box<dyn FnOnce(&World) + Send>;
 #[derive(Clone)]
 pub struct World {
     state: Arc<Mutex<State>>,
-    /// What is to happen, and at which time since the boot.
+    /// Scheduled acts, each with its time since boot.
     later: Arc<Mutex<Vec<(u64, Act)>>>,
-    /// What is [`Time::now`] when a test begins.
+    /// [`Time::now`] when a test begins.
     began: Instant,
 }
 
@@ -50,7 +50,7 @@ impl World {
         Clock::new(Arc::new(self.clone()))
     }
 
-    /// Lets time pass; what was to happen meanwhile happens at its time.
+    /// Lets time pass. What is scheduled meanwhile happens at its time.
     pub fn advance(&self, time: Duration) {
         let end = self.state().boot_ns + nanos(time);
         loop {
@@ -60,7 +60,7 @@ impl World {
         self.state().boot_ns = end;
     }
 
-    /// Has something happen when so much time has passed.
+    /// Schedules something for when this much time has passed.
     pub fn after(&self, time: Duration, act: impl FnOnce(&Self) + Send + 'static) {
         let due = self.state().boot_ns + nanos(time);
         self.later.lock().push((due, Box::new(act)));
@@ -77,7 +77,7 @@ impl World {
         self.state().calls.clone()
     }
 
-    /// What is due next, up to `end`; the time becomes when that is.
+    /// The next scheduled act up to `end`; moves the time to it.
     fn next_due(&self, end: u64) -> Option<Act> {
         let mut later = self.later.lock();
         let next = (0..later.len()).min_by_key(|&index| later[index].0)?;
@@ -94,7 +94,7 @@ impl World {
         self.state.lock()
     }
 
-    /// Counts a call. `None` where it is to fail.
+    /// Counts a call. `None` if the call is to fail.
     pub(super) fn call(&self, call: Call) -> Option<MutexGuard<'_, State>> {
         let mut state = self.state();
         let ok = state.is_answered(call);
@@ -135,7 +135,7 @@ impl Time for World {
     }
 }
 
-/// What a call answers that was made to fail.
+/// The error of a call that was made to fail.
 pub(super) fn refused() -> io::Error {
     io::Error::from_raw_os_error(nix::libc::EPERM)
 }

@@ -1,10 +1,10 @@
-//! What was read from the rings and waits to be analysed: a queue for each run, served in turn.
+//! Records that were read from the rings and wait for analysis: one queue per run, served in turn.
 //!
-//! Everything here is bounded by `CAPACITY_BYTES`. A run may have as much as is left free, of bulk
-//! records half of that: one flood leaves two thirds to the others, a hundred floods a hundredth. A
-//! run whose queue grows beyond half of its part is *held*: the kernel leaves its bulk records out
-//! and counts them as throttled, until a quarter is left. What was in the ring by then and finds no
-//! room is left out here, and booked in the same way.
+//! Everything here is bounded by `CAPACITY_BYTES`. A run's queue may grow as large as the room that
+//! is left free, in bulk records half of that: one flood leaves two thirds to the others, a hundred
+//! floods a hundredth. A run whose queue exceeds half of its part is *held*: the kernel leaves out
+//! its bulk records and counts them as throttled, until the queue is down to a quarter. Records
+//! that were in the ring by then and find no room are left out here and counted in the same way.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -17,14 +17,14 @@ use sentry_common::{abi::ring, table::RunTag};
 use super::Batch;
 use crate::decode::Raw;
 
-/// Bytes of all records that wait.
+/// Most bytes of all waiting records.
 const CAPACITY_BYTES: usize = 96 << 20;
-/// What a record takes beside its own size: the allocator's part.
+/// Bytes that a record takes beyond its own size, for the allocator.
 const OVERHEAD_BYTES: usize = 16;
-/// Records of one run that are analysed before another run has its turn.
-const TURN_RECORDS: usize = 64;
+/// Most records of one run that are analysed before the next run's turn.
+pub const TURN_RECORDS: usize = 64;
 
-/// Tells the kernel whether to leave out the bulk records of a run.
+/// Asks the kernel to leave out the bulk records of a run, or to write them again.
 pub type Hold = Box<dyn FnMut(RunTag, bool) + Send>;
 
 /// Some of a run's records, oldest first.
@@ -35,7 +35,7 @@ pub struct Turn {
     pub refused: [u64; ring::COUNT],
 }
 
-/// The end that is filled. When it goes, no more records will come.
+/// The end that is filled. Dropping it ends the stream of records.
 pub struct Filler(Arc<Lanes>);
 
 impl Filler {
@@ -65,7 +65,7 @@ pub struct Lanes {
 
 struct Waiting {
     lanes: HashMap<RunTag, Lane>,
-    /// Every lane once, the next one first.
+    /// Runs with waiting records, each once, the next one first.
     order: VecDeque<RunTag>,
     bytes: usize,
     capacity: usize,
@@ -79,14 +79,14 @@ struct Lane {
     bytes: usize,
     refused: [u64; ring::COUNT],
     held: bool,
-    /// It has no turn until then.
+    /// The run gets no turn until then.
     parked: Option<Until>,
 }
 
-/// When the records of a parked run have their turn.
+/// When a parked run gets its turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Until {
-    /// When more of them have come.
+    /// When more of its records have come.
     More,
     /// When [`Lanes::release`] is called.
     Released,
@@ -119,7 +119,7 @@ impl Lanes {
         self.news.notify_one();
     }
 
-    /// The next run's turn; waits for one. `None` when nothing is left and nothing will come.
+    /// Waits for the next turn of a run. `None` when nothing waits and nothing more will come.
     pub fn take(&self) -> Option<Turn> {
         let mut waiting = self.lock();
         loop {
@@ -133,13 +133,13 @@ impl Lanes {
         }
     }
 
-    /// Puts a turn back in front of what has come since; none of the run's records is given out
-    /// until then.
+    /// Puts the records of a turn back, before those that have come since. The run gets no turn
+    /// until `until`.
     pub fn park(&self, turn: Turn, until: Until) {
         self.lock().park(turn, until);
     }
 
-    /// Lets a parked run have its turns again.
+    /// Ends the parking of a run.
     pub fn release(&self, tag: RunTag) {
         let mut waiting = self.lock();
         if waiting.lanes.get_mut(&tag).is_some_and(|lane| lane.parked.take().is_some()) {
@@ -149,14 +149,14 @@ impl Lanes {
         }
     }
 
-    /// What `of` makes of the records that wait of a run, oldest first.
+    /// Maps the waiting records of a run by `of`, oldest first.
     pub fn look_through<T>(&self, tag: RunTag, of: impl FnMut(&Raw) -> Option<T>) -> Vec<T> {
         let waiting = self.lock();
         let lane = waiting.lanes.get(&tag);
         lane.into_iter().flat_map(|lane| &lane.records).filter_map(of).collect()
     }
 
-    /// Drops what waits of a run; how many records that was.
+    /// Drops the waiting records of a run. Returns their number.
     pub fn discard(&self, tag: RunTag) -> usize {
         self.lock().discard(tag)
     }
@@ -196,7 +196,7 @@ impl Waiting {
     fn park(&mut self, turn: Turn, until: Until) {
         let Turn { tag, records, refused } = turn;
         let lane = self.lanes.entry(tag).or_default();
-        // More has come since the turn was taken, which is what is waited for.
+        // More records have come since the turn was taken, so the wait is over.
         let parked = until == Until::Released || lane.records.is_empty();
         let bytes = records.iter().map(cost).sum::<usize>();
         lane.bytes += bytes;
@@ -259,7 +259,7 @@ mod tests {
 
     type Held = Arc<Mutex<Vec<(u32, bool)>>>;
 
-    /// Room for so many records.
+    /// Room for this many records.
     fn lanes(records: usize) -> (Lanes, Held) {
         let held = Held::default();
         let of_hold = Arc::clone(&held);
@@ -283,7 +283,7 @@ mod tests {
         numbers.map(|number| record(slot, ring::BULK, number)).collect()
     }
 
-    /// Slot and sequence numbers of the next turn, and what was refused of the run.
+    /// Slot and sequence numbers of the next turn, and how many records of the run were refused.
     fn next(lanes: &Lanes) -> (u32, Vec<u64>, [u64; ring::COUNT]) {
         let turn = lanes.take().unwrap();
         let sequences = turn.records.iter().map(|record| record.header().sequence);

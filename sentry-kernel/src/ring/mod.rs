@@ -1,5 +1,5 @@
-//! The consumer end of the rings: copies records out, in the order in which they happened, into a
-//! queue for each run.
+//! The consumer end of the rings: copies records, in the order of their times, into one queue per
+//! run.
 
 use crate::decode::Raw;
 

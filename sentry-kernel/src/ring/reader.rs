@@ -1,13 +1,13 @@
 //! The ring thread.
 //!
-//! Each turn copies what is in the bulk ring (bounded), then what is in the critical ring, and
+//! Each turn copies the records of the bulk ring (bounded), then those of the critical ring, and
 //! sorts both by time. In this order every critical record that precedes a bulk record (the exec
-//! before the open) is in the same or an earlier batch. This thread never waits for the analyst:
-//! the rings are one for all runs, the queues behind them are not.
+//! before the open) is in the same or an earlier batch. This thread never waits for the analysis:
+//! all runs share the rings, but each has a queue of its own behind them.
 //!
-//! The kernel wakes this thread only for a record that it had caught up with, so a reader that is
-//! always at once there is woken for every record, and the watched process pays for it. Therefore
-//! it lets records gather before it takes them.
+//! The kernel wakes the reader whenever a record comes into an empty ring. A reader that always
+//! takes records at once is therefore woken for each one, at the expense of the watched process. So
+//! this thread lets records gather before it takes them.
 
 use std::{
     borrow::Borrow,
@@ -28,30 +28,31 @@ use tokio_util::sync::CancellationToken;
 use super::{Batch, lanes::Filler};
 use crate::{bpf::programs::Rings, decode::Raw};
 
-/// Records taken from the bulk ring in one turn, and bytes after which no further one is: bounds a
-/// batch (a record may have several KiB) and the delay of the critical ring.
+/// Most records, and most bytes, taken from the bulk ring in one turn: bounds a batch (a record may
+/// have several KiB) and the delay of the critical ring.
 const BULK_TURN: usize = 2_048;
 const BULK_TURN_BYTES: usize = 1 << 20;
-/// Records taken from the critical ring in one turn: all of them. The bound is above what the
-/// largest ring holds and only guards against a producer that is faster than this loop.
+/// Most records taken from the critical ring in one turn. More than the largest ring holds: the
+/// bound only guards against a producer that is faster than this loop.
 const CRITICAL_TURN: usize = 1 << 20;
 /// Longest wait for a wake-up; also how soon a cancellation is noticed.
 const WAIT: Duration = Duration::from_millis(100);
-/// How long records gather after the wake-up by the first of them. Small beside the watch's 100 ms;
-/// and what comes meanwhile, 1 MiB at 800 000 opens per second, is small beside the ring.
+/// How long records gather after the first has woken the thread. Short compared with the watch's
+/// 100 ms; and the records of that time, 1 MiB at 800 000 opens per second, fit easily into the
+/// ring.
 const GATHER: Duration = Duration::from_millis(1);
 
 /// What the ring thread has done; read by the status endpoint.
 #[derive(Debug, Default)]
 pub struct RingStats {
     pub records: AtomicU64,
-    /// Of these, how many had no header.
+    /// How many of these had no header.
     pub unreadable: AtomicU64,
-    /// Wake-ups by a record; those by the time are not counted.
+    /// Wake-ups by a record, not by the timeout.
     pub wakeups: AtomicU64,
 }
 
-/// Runs until cancelled; then drains what is in the rings once more and ends.
+/// Runs until cancelled, then drains the rings once more and ends.
 ///
 /// # Errors
 /// When the kernel refuses to poll the rings.
@@ -63,8 +64,7 @@ pub fn run(
     token: &CancellationToken,
 ) -> Result<(), Errno> {
     loop {
-        // Read before the drain: a record that comes after the cancellation may be left behind,
-        // none before.
+        // Read before the drain: only records that come after the cancellation may be left behind.
         let last = token.is_cancelled();
         loop {
             progress.begin();
@@ -85,7 +85,7 @@ pub fn run(
     }
 }
 
-/// Records of both rings, oldest first, and how many others had no header.
+/// Records of both rings, oldest first, and how many bytes without a header.
 fn turn(rings: &mut Rings) -> (Batch, u64) {
     let mut batch = Batch::new();
     let unreadable = take(&mut rings.bulk, (BULK_TURN, BULK_TURN_BYTES), &mut batch)

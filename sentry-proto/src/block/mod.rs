@@ -38,9 +38,13 @@ mod fact;
 
 mod filter;
 
+mod packable;
+
 mod pack;
 
 mod open;
+
+mod question;
 
 #[cfg(test)]
 mod tests;
@@ -48,6 +52,8 @@ mod tests;
 pub use fact::{Fact, kind_bit};
 pub use open::{BlockError, Checked, Events};
 pub use pack::{PackError, Packed, Packer, with_body};
+pub use packable::Packable;
+pub use question::Question;
 
 /// Most events of a block.
 pub const EVENTS: usize = 4_096;

@@ -10,7 +10,7 @@ use twox_hash::XxHash3_64;
 use zstd::bulk::Compressor;
 
 use super::{
-    EVENTS, LAYOUT, LEVEL, NAME_BYTES, PLAIN_BYTES, UNPACKED_BYTES, checksum,
+    EVENTS, LAYOUT, LEVEL, NAME_BYTES, PLAIN_BYTES, Packable, UNPACKED_BYTES, checksum,
     fact::{Facts, kind_bit},
     filter, lane, letter,
 };
@@ -37,6 +37,8 @@ pub struct Packed {
 pub struct Packer {
     compressor: Compressor<'static>,
     processes: Table,
+    /// By the address that the events of one call have them at.
+    processes_at: HashMap<usize, usize>,
     kinds: Table,
     columns: Columns,
     facts: Facts,
@@ -81,6 +83,7 @@ impl Packer {
         Ok(Self {
             compressor,
             processes: Table::default(),
+            processes_at: HashMap::new(),
             kinds: Table::default(),
             columns: Columns::default(),
             facts: Facts::default(),
@@ -94,14 +97,18 @@ impl Packer {
     /// # Errors
     ///
     /// The compressor failed.
-    pub fn pack<'a>(&mut self, events: impl IntoIterator<Item = &'a v1::Event>) -> Result<Packed, PackError> {
+    pub fn pack<'a, E: Packable + 'a>(
+        &mut self,
+        events: impl IntoIterator<Item = &'a E>,
+    ) -> Result<Packed, PackError> {
         self.clear();
         let mut head = v1::BlockHead { layout: LAYOUT, ..v1::BlockHead::default() };
-        let mut before: Option<&v1::Event> = None;
+        let mut before: Option<&E> = None;
         let (mut prefix, mut nexts, mut process, mut since_id) = ("", [0; 4], 0, 0);
         let (mut count, mut unpacked) = (0, 0);
         for event in events {
-            let same = before.is_none_or(|before| before.run == event.run && before.agent == event.agent);
+            let same =
+                before.is_none_or(|before| before.run() == event.run() && before.agent() == event.agent());
             if count == EVENTS || !same {
                 break;
             }
@@ -110,21 +117,17 @@ impl Packer {
             }
             let (tables, last_process) = (self.lengths(), process);
             // Most events have the process of the one before.
-            if before.is_none_or(|before| before.process != event.process) {
-                process = match &event.process {
-                    Some(process) => 1 + self.process(process),
-                    None => 0,
-                };
+            if !before.is_some_and(|before| event.shares_process_of(before)) {
+                process = self.process(event);
             }
-            let kind = self.kind(event.kind.as_ref());
+            let (kind, bit) = self.kind(event);
             let own = process.checked_sub(1).map_or(0, |place| self.processes.length(place))
                 + self.kinds.length(kind)
-                + event.id.len();
-            let names =
-                event.run.len() + event.agent.as_ref().map_or(0, |agent| agent.id.len() + agent.name.len());
+                + event.id().len();
+            let names = event.run().len() + event.agent().map_or(0, |(id, name)| id.len() + name.len());
             // Each column takes at most ten bytes of an event.
             if unpacked + own > UNPACKED_BYTES
-                || self.size() + event.id.len() + prefix.len() + 60 > PLAIN_BYTES
+                || self.size() + event.id().len() + prefix.len() + 60 > PLAIN_BYTES
                 || names > NAME_BYTES
             {
                 self.cut_back(tables);
@@ -134,31 +137,30 @@ impl Packer {
             count += 1;
 
             let columns = &mut self.columns;
-            encode_varint(i64::from(event.ring).cast_unsigned(), &mut columns.rings);
-            let time_before = before.map_or(0, |before| before.time_unix_ns);
-            put_signed(event.time_unix_ns.wrapping_sub(time_before), &mut columns.times);
-            let next = &mut nexts[lane(event.ring)];
-            put_signed(event.sequence.wrapping_sub(*next), &mut columns.sequences);
-            *next = event.sequence.wrapping_add(1);
+            let (time, sequence) = (event.time_unix_ns(), event.sequence());
+            encode_varint(i64::from(event.ring()).cast_unsigned(), &mut columns.rings);
+            put_signed(time.wrapping_sub(before.map_or(0, E::time_unix_ns)), &mut columns.times);
+            let next = &mut nexts[lane(event.ring())];
+            put_signed(sequence.wrapping_sub(*next), &mut columns.sequences);
+            *next = sequence.wrapping_add(1);
             put_signed((process as u64).wrapping_sub(last_process as u64), &mut columns.processes);
             encode_varint(kind as u64, &mut columns.kinds);
             if is_derived(event, prefix) {
                 since_id += 1;
             } else {
                 encode_varint(since_id, &mut columns.ids);
-                put_text(event.id.as_bytes(), &mut columns.ids);
+                put_text(event.id().as_bytes(), &mut columns.ids);
                 (since_id, columns.ids_count) = (0, columns.ids_count + 1);
             }
 
-            head.kinds |= event.kind.as_ref().map_or(0, kind_bit);
-            let time = event.time_unix_ns;
+            head.kinds |= bit;
             head.earliest_unix_ns = if before.is_none() { time } else { head.earliest_unix_ns.min(time) };
             head.latest_unix_ns = head.latest_unix_ns.max(time);
             before = Some(event);
         }
         let Some(last) = before else { return Ok(Packed { block: None, events: 0 }) };
-        head.run.clone_from(&last.run);
-        head.agent.clone_from(&last.agent);
+        last.run().clone_into(&mut head.run);
+        head.agent = last.agent().map(|(id, name)| v1::Agent { id: id.to_owned(), name: name.to_owned() });
         head.count = u32::try_from(count).unwrap_or(u32::MAX);
         let block = self.seal(head, prefix)?;
         Ok(Packed { block: Some(block), events: count })
@@ -166,6 +168,7 @@ impl Packer {
 
     fn clear(&mut self) {
         self.processes.clear();
+        self.processes_at.clear();
         self.kinds.clear();
         self.columns.clear();
         self.facts.hashes.clear();
@@ -178,6 +181,7 @@ impl Packer {
     /// Takes out what came after tables and facts had these lengths.
     fn cut_back(&mut self, [processes, kinds, facts]: [usize; 3]) {
         self.processes.truncate(processes);
+        self.processes_at.retain(|_, place| *place <= processes);
         self.kinds.truncate(kinds);
         self.facts.hashes.truncate(facts);
     }
@@ -187,29 +191,39 @@ impl Packer {
         self.processes.bytes.len() + self.kinds.bytes.len() + self.columns.size()
     }
 
-    /// The process's place in the table.
-    fn process(&mut self, process: &v1::Process) -> usize {
+    /// One more than its process's place in the table; 0 for none.
+    fn process(&mut self, event: &impl Packable) -> usize {
+        let address = event.process_address();
+        if let Some(place) = address.and_then(|address| self.processes_at.get(&address)) {
+            return *place;
+        }
+        let Some(process) = event.process() else { return 0 };
         self.scratch.clear();
         // A vector has room for everything.
         process.encode_raw(&mut self.scratch);
         let (place, is_new) = self.processes.place(&self.scratch);
         if is_new {
-            self.facts.process(process);
+            self.facts.process(&process);
         }
-        place
+        if let Some(address) = address {
+            self.processes_at.insert(address, place + 1);
+        }
+        place + 1
     }
 
-    /// The kind's place in the table; an event without one has an empty text.
-    fn kind(&mut self, kind: Option<&v1::event::Kind>) -> usize {
+    /// The kind's place in the table, and its bit in the head; an event without one has an empty
+    /// text.
+    fn kind(&mut self, event: &impl Packable) -> (usize, u64) {
+        let kind = event.kind();
         self.scratch.clear();
-        if let Some(kind) = kind {
+        if let Some(kind) = &kind {
             kind.encode(&mut self.scratch);
         }
         let (place, is_new) = self.kinds.place(&self.scratch);
-        if let Some(kind) = kind.filter(|_| is_new) {
+        if let Some(kind) = kind.as_deref().filter(|_| is_new) {
             self.facts.kind(kind);
         }
-        place
+        (place, kind.as_deref().map_or(0, kind_bit))
     }
 
     fn seal(&mut self, head: v1::BlockHead, prefix: &str) -> Result<v1::Block, PackError> {
@@ -319,15 +333,15 @@ fn put_text(text: &[u8], buf: &mut Vec<u8>) {
 }
 
 /// What the ids of the run's events begin with, if this one's is of the known form.
-fn prefix_of(event: &v1::Event) -> &str {
-    let before = |letter| event.id.rsplit_once(letter).map(|(prefix, _)| prefix);
-    letter(event.ring).and_then(before).unwrap_or_default()
+fn prefix_of(event: &impl Packable) -> &str {
+    let before = |letter| event.id().rsplit_once(letter).map(|(prefix, _)| prefix);
+    letter(event.ring()).and_then(before).unwrap_or_default()
 }
 
 /// Whether the id is what the reader makes of prefix, ring and sequence.
-fn is_derived(event: &v1::Event, prefix: &str) -> bool {
-    let number = letter(event.ring)
-        .and_then(|letter| event.id.strip_prefix(prefix)?.strip_prefix(letter))
+fn is_derived(event: &impl Packable, prefix: &str) -> bool {
+    let number = letter(event.ring())
+        .and_then(|letter| event.id().strip_prefix(prefix)?.strip_prefix(letter))
         .filter(|number| !number.starts_with(['0', '+']) || *number == "0");
-    number.is_some_and(|number| number.parse() == Ok(event.sequence))
+    number.is_some_and(|number| number.parse() == Ok(event.sequence()))
 }

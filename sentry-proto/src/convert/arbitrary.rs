@@ -200,12 +200,12 @@ pub(crate) fn event() -> impl Strategy<Value = Event> {
     (text(), text(), text(), text(), any::<(bool, u64, u64)>(), process(), kind()).prop_map(
         |(id, run, agent_id, name, (critical, sequence, time_unix_ns), process, kind)| Event {
             id,
-            run: RunId(run),
-            agent: AgentIdentity { id: agent_id, name },
+            run: RunId(run).into(),
+            agent: AgentIdentity { id: agent_id, name }.into(),
             ring: if critical { Ring::Critical } else { Ring::Bulk },
             sequence,
             time_unix_ns,
-            process,
+            process: process.into(),
             kind,
         },
     )

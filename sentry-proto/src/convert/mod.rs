@@ -23,7 +23,8 @@ pub enum ConvertError {
     #[error("read {message}: field `{field}` is absent; was it written by an older sensor?")]
     Missing { message: &'static str, field: &'static str },
     #[error(
-        "read {message}: field `{field}` holds {value}, which this version does not know; update the reading side"
+        "read {message}: field `{field}` holds {value}, which this version does not know; update the reading \
+        side"
     )]
     Unknown { message: &'static str, field: &'static str, value: i64 },
     #[error("read {message}: the act {name:?} is unknown to this version; update the reading side")]

@@ -17,12 +17,12 @@ impl TryFrom<v1::Event> for domain::Event {
         let agent = present(wire.agent, "Event", "agent")?;
         Ok(Self {
             id: wire.id,
-            run: run::RunId(wire.run),
-            agent: run::AgentIdentity { id: agent.id, name: agent.name },
+            run: run::RunId(wire.run).into(),
+            agent: run::AgentIdentity { id: agent.id, name: agent.name }.into(),
             ring: ring(wire.ring)?,
             sequence: wire.sequence,
             time_unix_ns: wire.time_unix_ns,
-            process: present(wire.process, "Event", "process")?.try_into()?,
+            process: domain::Process::try_from(present(wire.process, "Event", "process")?)?.into(),
             kind: present(wire.kind, "Event", "kind")?.try_into()?,
         })
     }

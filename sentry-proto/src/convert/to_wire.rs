@@ -11,11 +11,11 @@ impl From<&domain::Event> for v1::Event {
         Self {
             id: event.id.clone(),
             run: event.run.0.clone(),
-            agent: Some((&event.agent).into()),
+            agent: Some((&*event.agent).into()),
             ring: v1::event::Ring::from(event.ring).into(),
             sequence: event.sequence,
             time_unix_ns: event.time_unix_ns,
-            process: Some((&event.process).into()),
+            process: Some((&*event.process).into()),
             kind: Some((&event.kind).into()),
         }
     }

@@ -123,7 +123,7 @@ fn device(host: &HostContext<'_>) -> Value {
     json!({
         "hostname": host.host,
         "uid": host.sensor,
-        // What sort of machine it is, nobody told the sensor.
+        // The sensor does not know the kind of machine.
         "type": "Unknown",
         "type_id": 0,
         "os": { "name": "Linux", "type": "Linux", "type_id": 200 },

@@ -41,7 +41,8 @@ pub(super) fn render(event: &v1::Event, host: &HostContext<'_>) -> Map<String, V
         None => Body {
             class: Class::Base,
             activity: Activity(0, "Unknown"),
-            members: json!({ "message": "The sensor is newer than this reader and reports a kind it does not know." }),
+            members: json!({ "message": "The sensor is newer than this reader and reports a kind it does not \
+                know." }),
             unmapped: json!({}),
         },
     };
@@ -136,7 +137,11 @@ fn started_outside(
     Body {
         class: Class::Process,
         activity: Activity(1, "Launch"),
-        members: json!({ "process": object::process(process, host), "launch_type": "Exec", "launch_type_id": 3 }),
+        members: json!({
+            "process": object::process(process, host),
+            "launch_type": "Exec",
+            "launch_type_id": 3,
+        }),
         unmapped: json!({ "act": "started_outside", "asked": object::key(started.asked.as_ref(), host) }),
     }
 }

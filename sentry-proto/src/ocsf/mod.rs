@@ -2,7 +2,7 @@
 //!
 //! | ours | class | activity |
 //! |---|---|---|
-//! | fork, exec | Process Activity 1007 | Launch 1, told apart by `launch_type_id` and `unmapped.act` |
+//! | fork, exec | Process Activity 1007 | Launch 1, distinguished by `launch_type_id` and `unmapped.act` |
 //! | exit | Process Activity 1007 | Terminate 2 |
 //! | started outside | Process Activity 1007 | Launch 1; `unmapped.asked` is the process that the run asked |
 //! | seed | Process Activity 1007 | Other 99 "Seed" |

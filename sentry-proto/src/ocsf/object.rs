@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use sentry_view::path::base_name;
 use serde_json::{Map, Value, json};
 
 use super::HostContext;
@@ -149,14 +150,6 @@ const fn file_type(mode: u32) -> (u64, &'static str) {
     }
 }
 
-fn base_name(path: &str) -> &str {
-    match path.trim_end_matches('/').rsplit_once('/') {
-        Some((_, name)) => name,
-        None if path.starts_with('/') => "/",
-        None => path,
-    }
-}
-
 /// One line that a shell would split into the same arguments.
 fn command_line(arguments: &[String]) -> String {
     let plain = |c: char| c.is_alphanumeric() || "@%+=:,./_-".contains(c);
@@ -172,16 +165,7 @@ fn command_line(arguments: &[String]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{base_name, command_line};
-
-    #[test]
-    fn base_names() {
-        assert_eq!(base_name("/usr/bin/cat"), "cat");
-        assert_eq!(base_name("/usr/bin/"), "bin");
-        assert_eq!(base_name("/"), "/");
-        assert_eq!(base_name(""), "");
-        assert_eq!(base_name("memfd:x"), "memfd:x");
-    }
+    use super::command_line;
 
     #[test]
     fn command_lines_keep_argument_borders() {

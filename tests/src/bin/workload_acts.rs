@@ -1,4 +1,4 @@
-//! `workload_acts DIR TCP4 TCP6 UDP4 UDP6`: one of each act that the sensor tells of, in a fixed
+//! `workload_acts DIR TCP4 TCP6 UDP4 UDP6`: one of each act that the sensor reports, in a fixed
 //! order, in DIR and to these ports of loopback. Port 0 is left out.
 
 use std::{

@@ -1,4 +1,4 @@
-//! `workload_files DIR`: one of each act on files that the sensor tells of, in DIR and in a fixed
+//! `workload_files DIR`: one of each act on files that the sensor reports, in DIR and in a fixed
 //! order. It ends as the interpreter of a script of its own: `workload_files script PATH`.
 #![expect(unsafe_code, reason = "it does by system call what agents do")]
 

@@ -97,7 +97,7 @@ pub fn to_run() -> Vec<Scenario> {
     sorted(RUN)
 }
 
-/// Those whose facts the sensor does not tell yet.
+/// Scenarios whose facts the sensor does not report yet.
 ///
 /// # Panics
 /// When a file cannot be read, or two have the same id.

@@ -11,7 +11,7 @@ pub struct Row {
     /// Integration tests, as `module::function`.
     #[serde(default)]
     pub tests: Vec<String>,
-    /// Why there are fewer than two variants, or what of the row is not told at all.
+    /// Why there are fewer than two variants, or what of the row is not reported at all.
     pub reason: Option<String>,
 }
 

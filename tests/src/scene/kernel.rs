@@ -30,6 +30,7 @@ pub(super) const ACTS: Table = &[
     ("watch", watch),
     ("bpf", bpf),
     ("perf-open", perf_open),
+    ("call", any_call),
     ("load-module", load_module),
     ("open-32-bit", open_32_bit),
 ];
@@ -171,6 +172,20 @@ fn perf_open(_words: &mut Words<'_>) -> Result<(), Failure> {
     // SAFETY: the attributes live until the call is over.
     drop(raw::owned(unsafe { raw::call(libc::SYS_perf_event_open, &args) }?)?);
     Ok(())
+}
+
+/// `NUMBER ARGUMENT…`: a system call, whether it succeeds or not.
+fn any_call(words: &mut Words<'_>) -> Result<(), Failure> {
+    let number: libc::c_long = words.number()?;
+    let mut args = Vec::new();
+    while words.has_more() {
+        let argument: i16 = words.number()?;
+        args.push(argument as isize as usize);
+    }
+    // SAFETY: no process has memory below 64 KiB or at the upper end, so that none is reached.
+    match unsafe { raw::call(number, &args) } {
+        Ok(_) | Err(_) => Ok(()),
+    }
 }
 
 /// `FILE`: not a module, so that the kernel refuses it.

@@ -118,7 +118,8 @@ pub(super) fn print(rows: &[Row]) {
         println!("      {}", row.detail);
     }
     println!(
-        "\ncontrol: the same without the sensor, after ÷ before (P8: last ÷ first); noise: how far that strays, median.\n\
+        "\ncontrol: the same without the sensor, after ÷ before (P8: last ÷ first); noise: how far that \
+        strays, median.\n\
          Not steady: the control is more than {:.0}% from 1, so the figure says little",
         STEADY * 100.0
     );

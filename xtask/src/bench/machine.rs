@@ -37,7 +37,7 @@ impl Machine {
             sentry: release.join("sentry"),
             side: release.join("examples/bench"),
             dir: paths::target().join("bench"),
-            own: std::env::current_exe().context("cannot tell which program this is")?,
+            own: std::env::current_exe().context("cannot find this program's own path")?,
             last: std::thread::available_parallelism().map_or(1, usize::from) - 1,
         })
     }
@@ -170,7 +170,7 @@ impl Drop for Agent {
     }
 }
 
-/// A program that works until its input ends and then tells what it saw.
+/// A program that works until its input ends and then reports what it saw.
 pub(super) struct Side {
     child: Child,
     output: BufReader<ChildStdout>,

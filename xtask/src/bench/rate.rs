@@ -25,7 +25,7 @@ pub(super) struct Length {
 
 /// Parts of what the journal took during a flood, tried one after the other.
 const PARTS: [f64; 10] = [1.3, 1.15, 1.0, 0.9, 0.8, 0.7, 0.6, 0.45, 0.3, 0.15];
-/// Opens of the flood that tells where to begin.
+/// Opens of the flood that gives the first rate.
 const FLOOD: u64 = 300_000;
 /// Rate at which wake-ups are counted.
 const BUSY: u64 = 100_000;
@@ -100,8 +100,10 @@ pub(super) fn without_loss(machine: &Machine, length: &Length) -> Result<Row> {
         },
         rounds: 1,
         detail: json!({
-            "events_per_second": best.per_second, "seconds": length.sustain_s, "events": best.delivered, "lost": 0,
-            "flood_per_second": capacity, "bare_per_second": [before.0, after.0], "bare_lost": [before.1, after.1],
+            "events_per_second": best.per_second, "seconds": length.sustain_s,
+            "events": best.delivered, "lost": 0,
+            "flood_per_second": capacity, "bare_per_second": [before.0, after.0],
+            "bare_lost": [before.1, after.1],
         }),
     })
 }
@@ -120,7 +122,8 @@ pub(super) fn wakeups(machine: &Machine, length: &Length) -> Result<Row> {
         let (records, wakeups) = delta("records").zip(delta("wakeups")).context("no ring in the health")?;
         figures.push(records / wakeups.max(1.0));
         details.push(json!({
-            "per_second": outcome.per_second, "records": records, "wakeups": wakeups, "missing": outcome.missing,
+            "per_second": outcome.per_second, "records": records, "wakeups": wakeups,
+            "missing": outcome.missing,
         }));
     }
     sensor.stop()?;

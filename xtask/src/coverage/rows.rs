@@ -98,7 +98,8 @@ mod tests {
     #[test]
     fn a_row_shows_its_scenarios_and_the_worst_verdict() {
         let rows = rows_in(
-            "[[row]]\nid = \"A1\"\ntitle = \"t\"\ntests = [\"m::f\"]\n[[row]]\nid = \"M1\"\ntitle = \"u\"\nreason = \"why\"\n",
+            "[[row]]\nid = \"A1\"\ntitle = \"t\"\ntests = [\"m::f\"]\n[[row]]\nid = \"M1\"\ntitle \
+            = \"u\"\nreason = \"why\"\n",
         )
         .unwrap();
         let line = |id: &str, verdict: &str, reasons: &[&str]| Line {

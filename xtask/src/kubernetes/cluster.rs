@@ -208,7 +208,8 @@ impl Cluster {
             "address": ADDRESS, "readOnlyPort": 10255, "healthzPort": 0, "cgroupDriver": "cgroupfs",
             "authentication": {"anonymous": {"enabled": true}, "webhook": {"enabled": false}},
             "authorization": {"mode": "AlwaysAllow"},
-            "failSwapOn": false, "makeIPTablesUtilChains": false, "enforceNodeAllocatable": [], "oomScoreAdj": 0,
+            "failSwapOn": false, "makeIPTablesUtilChains": false, "enforceNodeAllocatable": [],
+            "oomScoreAdj": 0,
             "evictionHard": {"nodefs.available": "1%", "imagefs.available": "1%"},
             "imageGCHighThresholdPercent": 100,
         });

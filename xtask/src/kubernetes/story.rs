@@ -201,7 +201,8 @@ fn collect(shell: &Shell, run: &str) -> Result<()> {
 fn uninstall(shell: &Shell, place: &Place) -> Result<()> {
     shell.run("helm uninstall agentsentry --namespace agentsentry")?;
     let left = format!(
-        "kubectl --namespace agentsentry get {KINDS} --selector app.kubernetes.io/part-of=agentsentry --output name"
+        "kubectl --namespace agentsentry get {KINDS} --selector app.kubernetes.io/part-of=agentsentry \
+        --output name"
     );
     until("nothing of the chart is left", SOON, || {
         let answer = shell.quiet(&left)?;

@@ -74,14 +74,16 @@ mod tests {
 
     #[test]
     fn sections_become_versions_and_items_are_wrapped() {
-        let markdown = "# Changelog\n\nIntroduction.\n\n## [Unreleased]\n\n### Added\n\n- One `thing` that is\n  new.\n\
-                        - **Another** thing, about which a whole lot is said so that it does not fit a line of Debian's.\n\n\
+        let markdown = "# Changelog\n\nIntroduction.\n\n## [Unreleased]\n\n### Added\n\n- One `thing` that \
+            is\n  new.\n\
+                        - **Another** thing, about which a whole lot is said so that it does not fit a line \
+                        of Debian's.\n\n\
                         ## [0.1.0] - 2026-01-02\n\n### Fixed\n\n- All.\n";
         assert_eq!(
             debian(markdown, "agentsentry", "0.2.0", "A <a@b>", "Mon, 30 Nov 2026 00:00:00 +0000"),
             "agentsentry (0.2.0-1) unstable; urgency=medium\n\n  [ Added ]\n  * One thing that is new.\n  \
-             * Another thing, about which a whole lot is said so that it does not fit a\n    line of Debian's.\n\n \
-             -- A <a@b>  Mon, 30 Nov 2026 00:00:00 +0000\n\n\
+             * Another thing, about which a whole lot is said so that it does not fit a\n    line of \
+             Debian's.\n\n -- A <a@b>  Mon, 30 Nov 2026 00:00:00 +0000\n\n\
              agentsentry (0.1.0-1) unstable; urgency=medium\n\n  [ Fixed ]\n  * All.\n\n \
              -- A <a@b>  Mon, 30 Nov 2026 00:00:00 +0000\n"
         );

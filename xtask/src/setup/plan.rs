@@ -76,15 +76,16 @@ impl Step {
                     .to_owned()
             }
             Self::InstallBpfLinker { with_distribution_llvm: true } => format!(
-                "LLVM_PREFIX=/usr/lib/llvm-22 cargo install bpf-linker --version {BPF_LINKER_VERSION} --locked --force \
-                 --no-default-features --features llvm-22"
+                "LLVM_PREFIX=/usr/lib/llvm-22 cargo install bpf-linker --version {BPF_LINKER_VERSION} \
+                --locked --force --no-default-features --features llvm-22"
             ),
             Self::InstallBpfLinker { with_distribution_llvm: false } => {
                 format!("cargo install bpf-linker --version {BPF_LINKER_VERSION} --locked --force")
             }
             // A debug build packs as fast, as the program xz does the work.
             Self::InstallCargoDeb => format!(
-                "cargo install cargo-deb --version {CARGO_DEB_VERSION} --locked --force --debug --no-default-features"
+                "cargo install cargo-deb --version {CARGO_DEB_VERSION} --locked --force --debug \
+                --no-default-features"
             ),
             Self::InstallDeployTools => format!(
                 "python3 -m venv --clear {DEPLOY_TOOLS} && {DEPLOY_TOOLS}/bin/pip install --quiet {list} && \
@@ -270,8 +271,8 @@ mod tests {
             [
                 "apt-get update",
                 "env DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends \
-                 qemu-system-x86 cpio busybox-static systemd-container lintian podman containerd runc python3-venv \
-                 rustc-web cargo-web libstd-rust-web-dev-bpf rust-web-clippy llvm-22-dev",
+                 qemu-system-x86 cpio busybox-static systemd-container lintian podman containerd runc \
+                 python3-venv rustc-web cargo-web libstd-rust-web-dev-bpf rust-web-clippy llvm-22-dev",
                 "LLVM_PREFIX=/usr/lib/llvm-22 cargo install bpf-linker --version 0.13.0 --locked --force \
                  --no-default-features --features llvm-22",
                 "cargo install cargo-deb --version 3.8.0 --locked --force --debug --no-default-features",

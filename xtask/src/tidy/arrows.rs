@@ -14,7 +14,8 @@ const DIRECT: [(&str, &[&str]); 3] = [
 ];
 
 /// A member, and what must not be anywhere below it.
-const TREES: [(&str, &[&str]); 4] = [
+const TREES: [(&str, &[&str]); 5] = [
+    ("sentry-archive", &["tokio", "aya", "tonic", "nix", "rustix", "rusqlite"]),
     ("sentry-view", &["tokio", "aya", "tonic", "nix", "rustix", "rusqlite"]),
     ("sentry-detect", &["tokio", "aya", "tonic", "nix", "rustix", "rusqlite"]),
     ("sentry-common", &["aya", "tokio", "tonic"]),
@@ -22,11 +23,12 @@ const TREES: [(&str, &[&str]); 4] = [
 ];
 
 /// A member, and the members it may depend on.
-const OWN: [(&str, &[&str]); 11] = [
+const OWN: [(&str, &[&str]); 12] = [
     ("sentry-common", &[]),
     ("sentry-detect", &["sentry-common"]),
     ("sentry-proto", &["sentry-common", "sentry-detect", "sentry-view"]),
     ("sentry-private", &[]),
+    ("sentry-archive", &["sentry-view"]),
     ("sentry-story", &["sentry-detect", "sentry-proto", "sentry-view"]),
     ("sentry-view", &["sentry-common"]),
     ("sentry-service", &[]),
@@ -34,6 +36,7 @@ const OWN: [(&str, &[&str]); 11] = [
     (
         "sentry-agent",
         &[
+            "sentry-archive",
             "sentry-common",
             "sentry-detect",
             "sentry-kernel",
@@ -48,6 +51,7 @@ const OWN: [(&str, &[&str]); 11] = [
         "sentry-cli",
         &[
             "sentry-agent",
+            "sentry-archive",
             "sentry-kernel",
             "sentry-private",
             "sentry-proto",

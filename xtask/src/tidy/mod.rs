@@ -1,8 +1,8 @@
 //! `cargo xtask tidy`: the rules of this project that no compiler checks.
 //!
-//! [`text`] and [`columns`] judge files by their lines, [`modules`] by whom they use, [`arrows`]
-//! judges packages by whom they depend on. An exception is a line in `xtask/tidy.toml` with its
-//! reason; one that nothing needs any more is itself an error.
+//! [`text`], [`columns`] and [`phrases`] judge files by their lines, [`modules`] by the files they
+//! use, [`arrows`] judges packages by their dependencies. An exception is a line in
+//! `xtask/tidy.toml` with its reason; one that nothing needs any more is itself an error.
 
 mod arrows;
 mod columns;
@@ -11,6 +11,8 @@ mod finding;
 mod licences;
 mod modules;
 mod names;
+mod phrases;
+mod source;
 mod text;
 
 use std::{
@@ -53,6 +55,13 @@ pub(crate) fn check() -> Result<()> {
     for file in files.iter().filter(|file| file.ends_with(".md")) {
         let page = fs::read_to_string(root.join(file)).with_context(|| format!("cannot read {file}"))?;
         findings.extend(columns::check(file, &page));
+    }
+    for file in files.iter().filter(|file| phrases::is_read(file)) {
+        let bytes = fs::read(root.join(file)).with_context(|| format!("cannot read {file}"))?;
+        // What is not text has no phrases.
+        if let Ok(source) = String::from_utf8(bytes) {
+            findings.extend(phrases::check(file, &source));
+        }
     }
     for file in files.iter().filter(|file| file.ends_with("/src/lib.rs") || *file == "xtask/src/main.rs") {
         findings.extend(modules::check(&root, file)?);

@@ -1,6 +1,8 @@
 //! Rust source → the modules that it names: declarations, imports and paths. No parser of the whole
 //! language: what looks like a path in code is one, also inside of a macro.
 
+use super::source::{Part, parts};
+
 /// What a file says of modules.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Named {
@@ -116,69 +118,11 @@ fn is_name(token: &str) -> bool {
 
 /// Names, `::`, and every other sign alone; without comments, texts and single characters.
 fn tokens(source: &str) -> Vec<String> {
-    let mut tokens = Vec::new();
-    let mut rest = source;
-    while let Some(first) = rest.chars().next() {
-        let taken = if rest.starts_with("//") {
-            rest.find('\n').unwrap_or(rest.len())
-        } else if rest.starts_with("/*") {
-            rest.find("*/").map_or(rest.len(), |end| end + 2)
-        } else if let Some(length) = raw_text(rest) {
-            length
-        } else if first == '"' {
-            text(rest)
-        } else if first == '\'' {
-            character(rest)
-        } else if rest.starts_with("::") {
-            tokens.push("::".to_owned());
-            2
-        } else if first.is_alphanumeric() || first == '_' {
-            let length = rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len());
-            tokens.push(rest[..length].to_owned());
-            length
-        } else {
-            if !first.is_whitespace() {
-                tokens.push(first.to_string());
-            }
-            first.len_utf8()
-        };
-        rest = &rest[taken..];
-    }
-    tokens
-}
-
-/// The length of a text with its quotes.
-fn text(rest: &str) -> usize {
-    let mut escaped = false;
-    for (at, character) in rest.char_indices().skip(1) {
-        match character {
-            _ if escaped => escaped = false,
-            '\\' => escaped = true,
-            '"' => return at + 1,
-            _ => {}
-        }
-    }
-    rest.len()
-}
-
-/// The same of a raw one.
-fn raw_text(rest: &str) -> Option<usize> {
-    let behind = rest.strip_prefix("br").or_else(|| rest.strip_prefix('r'))?;
-    let marks = behind.len() - behind.trim_start_matches('#').len();
-    let inside = behind[marks..].strip_prefix('"')?;
-    let end = format!("\"{}", "#".repeat(marks));
-    let length = inside.find(&end).map_or(inside.len(), |at| at + end.len());
-    Some(rest.len() - inside.len() + length)
-}
-
-/// The length of a character with its quotes, or of the mark of a lifetime.
-fn character(rest: &str) -> usize {
-    let mut all = rest.char_indices().skip(1);
-    match (all.next(), all.next()) {
-        (Some((_, '\\')), Some(_)) => rest[3..].find('\'').map_or(rest.len(), |at| at + 4),
-        (Some(_), Some((at, '\''))) => at + 1,
-        _ => 1,
-    }
+    let token = |(_line, part): (usize, Part<'_>)| match part {
+        Part::Word(token) | Part::Sign(token) => Some(token.to_owned()),
+        Part::Comment(_) | Part::Text(_) | Part::Other => None,
+    };
+    parts(source).into_iter().filter_map(token).collect()
 }
 
 #[cfg(test)]

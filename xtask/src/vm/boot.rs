@@ -188,8 +188,9 @@ fn command(kernel: &Kernel, image: &Path, initrd: &Path, filter: &[String]) -> C
     // init.
     let append = format!(
         "console=ttyS0 quiet panic=-1 watchdog_thresh={WATCHDOG_S} \
-         rcupdate.rcu_cpu_stall_timeout={RCU_STALL_S} lsm={modules} {} AGENTSENTRY_VM={} AGENTSENTRY_LSM={} AGENTSENTRY_PROMISED={} \
-         AGENTSENTRY_FILTER={} AGENTSENTRY_SCENARIO={} AGENTSENTRY_ROUNDS={} AGENTSENTRY_LONG={}",
+         rcupdate.rcu_cpu_stall_timeout={RCU_STALL_S} lsm={modules} {} AGENTSENTRY_VM={} AGENTSENTRY_LSM={} \
+         AGENTSENTRY_PROMISED={} AGENTSENTRY_FILTER={} AGENTSENTRY_SCENARIO={} AGENTSENTRY_ROUNDS={} \
+         AGENTSENTRY_LONG={}",
         kernel.arguments.join(" "),
         kernel.name,
         if kernel.lsm { "on" } else { "off" },

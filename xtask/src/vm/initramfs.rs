@@ -116,7 +116,8 @@ fn place_stripped(from: &Path, to: &Path) -> Result<()> {
 
 pub(super) fn archive(root: &Path, to: &Path) -> Result<PathBuf> {
     let line = format!(
-        "find . -mindepth 1 -print0 | LC_ALL=C sort -z | cpio --null --create --format=newc --owner=0:0 --quiet > {}",
+        "find . -mindepth 1 -print0 | LC_ALL=C sort -z | cpio --null --create --format=newc --owner=0:0 \
+        --quiet > {}",
         step::shell_line(&Command::new(to))
     );
     step::capture(Command::new("sh").args(["-c", &line]).current_dir(root))?;

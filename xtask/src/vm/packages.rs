@@ -155,7 +155,8 @@ SHA256: cc
 
     #[test]
     fn reads_the_hash_of_an_index() {
-        let release = "Codename: x\nMD5Sum:\n 11 5 main/Packages.xz\nSHA256:\n 22 5 main/Packages.xz\n 33 6 b\nEnd: 1\n";
+        let release = "Codename: x\nMD5Sum:\n 11 5 main/Packages.xz\nSHA256:\n 22 5 main/Packages.xz\n 33 6 \
+            b\nEnd: 1\n";
         assert_eq!(release_hash(release, "main/Packages.xz").as_deref(), Some("22"));
         assert_eq!(release_hash(release, "contrib/Packages.xz"), None);
     }

@@ -63,7 +63,7 @@ pub(super) struct State {
     pub(super) hellos: Vec<v1::Hello>,
     /// What came after a greeting that was a lie.
     pub(super) told_to_a_liar: Vec<FromSensor>,
-    /// Streams that a lie was told on, and that have ended.
+    /// Ended streams on which the collector lied.
     pub(super) lies_told: usize,
     pub(super) commands: VecDeque<v1::Command>,
     pub(super) results: Vec<v1::CommandResult>,

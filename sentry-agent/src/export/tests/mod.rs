@@ -15,6 +15,7 @@ use std::{
     time::Duration,
 };
 
+use sentry_detect::event::Event;
 use sentry_proto::v1::{self, item};
 use tokio::{
     sync::{mpsc, watch},
@@ -24,7 +25,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{BATCH_BYTES, CommandRequest, ExportConfig, ExportStatus, Proof, TlsFiles, WINDOW_BYTES, run};
-use crate::journal::{Journal, JournalHandle, JournalWriter, Limits};
+use crate::journal::{Journal, JournalHandle, JournalWriter, Limits, tests::seed};
 use collector::{Collector, Mood, State};
 
 const ROOMY: Limits = Limits { spool_bytes: 256 << 20, keep_bytes: 1 << 20 };
@@ -97,6 +98,14 @@ fn submit(sensor: &Sensor, numbers: RangeInclusive<u64>) {
     }
 }
 
+/// The same as the sensor's own events, which become blocks.
+async fn submit_events(sensor: &Sensor, numbers: RangeInclusive<u64>) {
+    let journal = sensor.journal.clone();
+    let event = |n| Event { id: format!("e{n}"), sequence: n, ..seed("r") };
+    let submit = move || numbers.into_iter().all(|n| journal.submit_events(vec![event(n).into()]));
+    assert!(tokio::task::spawn_blocking(submit).await.unwrap());
+}
+
 /// Every position once, as an item or under a Gap; each event at most once, in order. Returns
 /// events and covered.
 fn close_the_books(state: &State, last: u64) -> (HashSet<u64>, u64) {
@@ -152,7 +161,7 @@ async fn a_collector_that_takes_blocks_gets_them() {
         |serving: &collector::Serving| Sensor::start(dir.path(), ROOMY, plain(serving.address));
     let serving = collector.serve(None, None);
     let sensor = sensor_without(&serving);
-    submit(&sensor, 1..=6_000);
+    submit_events(&sensor, 1..=6_000).await;
     timeout(HANG, sensor.journal.watch().wait_for(|position| position.acked == 6_000))
         .await
         .unwrap()
@@ -163,7 +172,7 @@ async fn a_collector_that_takes_blocks_gets_them() {
     collector.mood(Mood { blocks: true, ..Mood::default() });
     let serving = collector.serve(Some(address), None);
     let sensor = sensor_without(&serving);
-    submit(&sensor, 6_001..=12_000);
+    submit_events(&sensor, 6_001..=12_000).await;
     timeout(HANG, sensor.journal.watch().wait_for(|position| position.acked == 12_000))
         .await
         .unwrap()

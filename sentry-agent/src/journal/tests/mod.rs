@@ -13,6 +13,10 @@ use std::{
     sync::atomic::{AtomicBool, Ordering},
 };
 
+use sentry_detect::{
+    event::{Event, EventKind, Process, Ring},
+    run::{AgentIdentity, ProcessKey, RunId},
+};
 use sentry_proto::v1::{self, ItemKind, item};
 
 use crate::ledger::start::Remembered;
@@ -40,7 +44,7 @@ fn padding(n: u64, bytes: usize) -> String {
     (0..bytes).map(|_| next()).collect()
 }
 
-/// An event of `run` that can be told from every other one, with `bytes` of padding.
+/// An event of `run` that differs from every other one, with `bytes` of padding.
 pub(super) fn event(run: &str, n: u64, bytes: usize) -> v1::Item {
     let kind = v1::event::Kind::CgroupMake(v1::CgroupMake { cgroup: n, path: padding(n, bytes) });
     v1::Item {
@@ -53,6 +57,32 @@ pub(super) fn event(run: &str, n: u64, bytes: usize) -> v1::Item {
             kind: Some(kind),
             ..v1::Event::default()
         })),
+    }
+}
+
+/// An event as the sensor has it.
+pub(crate) fn seed(run: &str) -> Event {
+    let process = Process {
+        key: ProcessKey { tgid: 1, start_boot_ns: 1 },
+        tid: 1,
+        parent: None,
+        executable: None,
+        argv: None,
+        cwd: None,
+        uid: None,
+        gid: None,
+        euid: None,
+        pre_existing: false,
+    };
+    Event {
+        id: String::new(),
+        run: RunId(run.to_owned()).into(),
+        agent: AgentIdentity { id: format!("agent-of-{run}"), name: String::new() }.into(),
+        ring: Ring::Bulk,
+        sequence: 1,
+        time_unix_ns: 1,
+        process: process.into(),
+        kind: EventKind::Seed,
     }
 }
 
@@ -457,7 +487,8 @@ fn a_live_run_is_never_forgotten() {
     let mut journal = Journal::open(&file(dir.path()), ROOMY).unwrap();
     journal.append(&[run("quiet", v1::RunState::Running), run("first", v1::RunState::Ended)]).unwrap();
     let others = "WITH RECURSIVE n(n) AS (SELECT 3 UNION ALL SELECT n + 1 FROM n WHERE n < ?1 + 1)
-                  INSERT INTO runs (run, agent, state, first_seq, seq, body) SELECT 'r' || n, '', ?2, n, n, x'' FROM n";
+                  INSERT INTO runs (run, agent, state, first_seq, seq, body) SELECT 'r' || n, '', ?2, n, n, \
+                  x'' FROM n";
     let added = journal.connection.execute(others, (RUNS_KEPT as i64, v1::RunState::Ended as i32)).unwrap();
     assert_eq!(added as u64, RUNS_KEPT - 1);
     let known = |journal: &Journal, id: &str| read::run(&journal.connection, id).unwrap().is_some();

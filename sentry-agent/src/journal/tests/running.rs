@@ -7,7 +7,7 @@ use sentry_proto::v1;
 
 use super::{
     CommandState, Filter, Journal, JournalError, JournalHandle, JournalWriter, Limits, ROOMY, event, file,
-    gap_of, run,
+    gap_of, run, seed,
 };
 
 fn start(dir: &Path, limits: Limits, queue: usize) -> (JournalWriter, JournalHandle) {
@@ -78,9 +78,10 @@ fn a_thread_may_wait_for_room() {
 #[test]
 fn a_flood_of_events_leaves_room_in_the_queue_for_what_else_is_written() {
     let dir = tempfile::tempdir().unwrap();
-    let (_writer, handle) = start(dir.path(), ROOMY, super::super::worker::EVENTS_WAITING + 2);
+    let (_writer, handle) = start(dir.path(), ROOMY, super::super::worker::TURNS_WAITING + 2);
     let flood = handle.clone();
-    let events = std::thread::spawn(move || (1..=10_000).all(|n| flood.submit_event(event("a", n, 1))));
+    let events =
+        std::thread::spawn(move || (1..=10_000).all(|_| flood.submit_events(vec![seed("a").into()])));
     // At no time is the queue so full of events that another item does not find its place.
     let mut others = 0;
     while !events.is_finished() {
@@ -173,7 +174,7 @@ async fn a_file_that_turns_corrupt_is_replaced_while_running() {
     while handle.position().epoch == before.epoch {
         n += 1;
         handle.submit(event("b", n, 4_000));
-        // Reading meets the damage, too, and tells the writer.
+        // Reading finds the damage too, and reports it to the writer.
         drop(handle.read_from(1, 1 << 20).await);
         handle.flush().await.unwrap();
     }

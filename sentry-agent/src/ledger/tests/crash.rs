@@ -47,7 +47,7 @@ fn a_torn_line_is_cut_and_told() {
         assert_eq!(told.kind, entry::RECOVERED);
         assert_eq!(told.body["cut_bytes"], json!(keep));
     }
-    // Nothing more to tell.
+    // Nothing more to record.
     drop(Ledger::open(dir.path()).unwrap());
     assert_eq!(verify(dir.path()).unwrap().entries, entries);
 }

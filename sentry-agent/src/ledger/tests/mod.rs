@@ -1,5 +1,7 @@
 #![expect(clippy::unwrap_used, reason = "a failed test may panic")]
 
+mod archive;
+
 mod crash;
 
 mod tamper;
@@ -190,7 +192,10 @@ fn a_foreign_public_key_is_refused() {
 
 proptest::proptest! {
     #[test]
-    fn any_text_and_float_reads_back(text in proptest::prelude::any::<String>(), bits in proptest::prelude::any::<u64>()) {
+    fn any_text_and_float_reads_back(
+        text in proptest::prelude::any::<String>(),
+        bits in proptest::prelude::any::<u64>(),
+    ) {
         let link = entry::Link { chain_uid: &text, seq: bits >> 12, fingerprint: &text };
         let body = json!({ "t": text, "f": f64::from_bits(bits), "u": bits, text.clone(): 1 });
         let (entry, line) = Entry::next(&link, &text, body, bits).unwrap();

@@ -51,10 +51,10 @@ impl Asked {
     pub fn of(tag: RunTag, record: &Raw) -> Option<Self> {
         match record.decode().ok()? {
             Record::CgroupMake(made) if made.flags & CANDIDATE != 0 => {
-                Some(Self { tag, cgroup: made.cgroup, why: Why::Made(path_of(&made)) })
+                Some(Self { tag, cgroup: made.cgroup, why: Why::Made(path_of(made)) })
             }
             Record::Exec(exec) => {
-                Some(Self { tag, cgroup: exec.cgroup, why: Why::Executed(Box::new(executed(&exec))) })
+                Some(Self { tag, cgroup: exec.cgroup, why: Why::Executed(Box::new(executed(exec))) })
             }
             _ => None,
         }

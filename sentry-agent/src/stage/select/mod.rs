@@ -220,7 +220,7 @@ impl Turn {
         };
         let (path, below) = match (below, &asked.why) {
             (Some(below), _) => (path_of(&below), below),
-            // Its path is not known any more, so no condition on that holds.
+            // Its path is unknown by now, so no condition on the path holds.
             (None, Why::Executed(_)) => (String::new(), format!("gone-{}", asked.cgroup).into()),
             // Never in this hierarchy.
             (None, Why::Made(_)) => return self.let_go(asked.tag),
@@ -324,7 +324,11 @@ impl Turn {
     }
 
     fn not_watched(&self, below: &Path, error: &RunError) {
-        tracing::warn!(error = %error_chain(error), path = %below.display(), "a selected cgroup is not watched");
+        tracing::warn!(
+            error = %error_chain(error),
+            path = %below.display(),
+            "a selected cgroup is not watched"
+        );
     }
 
     fn let_go(&self, tag: RunTag) {

@@ -124,7 +124,7 @@ impl Turn {
         }
         match self.stage.registry.tag(below, start) {
             Ok(run) => {
-                // Not those that were there before the sensor.
+                // Except those that were there before the sensor.
                 self.stage.selecting.late.fetch_add(u64::from(self.scanned), Ordering::Relaxed);
                 self.note(&run);
                 true

@@ -81,7 +81,7 @@ impl Running {
             uid: Some(self.uid),
             ..process_table::unknown(self.key)
         };
-        // What was asked for is not known any more.
+        // The requested file name is unknown by now.
         let requested = self.executable.as_deref().map_or_else(|| path(Path::new("")), path);
         Executed { process, requested, script: None, time_boot_ns: self.key.start_boot_ns }
     }

@@ -1,6 +1,6 @@
 //! Tool calls, what they left behind, and what the agent did by itself.
 
-use sentry_view::{Activity, Call, CallKind, CallSource, Change, Place, Tally, time};
+use sentry_view::{Activity, Call, CallKind, CallSource, Change, Place, Tally, path::base_name, time};
 
 use super::{
     super::{BOLD, DIM, RED, YELLOW, command_line, duration, paint, safe},
@@ -54,7 +54,7 @@ fn row(call: &Call, form: Form) -> String {
     )
 }
 
-/// What came of a call, indented below it.
+/// The results of a call, indented below it.
 fn effects(call: &Call, activity: &Activity, form: Form) -> String {
     let is_its = |by: &sentry_view::By| by.call == Some(call.number);
     let changed: Vec<String> = activity
@@ -124,7 +124,7 @@ fn some(names: &[String], form: Form) -> String {
 
 fn programs(programs: &[Tally], rows: usize) -> String {
     let name = |tally: &Tally| {
-        let name = safe(words::base_name(&tally.what));
+        let name = safe(base_name(&tally.what));
         if tally.count > 1 { format!("{name} ×{}", tally.count) } else { name }
     };
     let mut names: Vec<String> = programs.iter().take(rows).map(name).collect();

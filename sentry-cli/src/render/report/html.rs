@@ -12,9 +12,12 @@ const STYLE: &str = "\
 :root{color-scheme:light dark;--bg:light-dark(#fff,#16181c);--fg:light-dark(#1b1f24,#e6e8eb);\
 --dim:light-dark(#5c6670,#9aa4af);--line:light-dark(#d9dee3,#2e343b);--bad:light-dark(#b3261e,#ff8a80);\
 --good:light-dark(#1a6b34,#7fd49a);--warn:light-dark(#8a5300,#ffc46b);--bar:light-dark(#3b6fb6,#6ea3e8)}\
-body{background:var(--bg);color:var(--fg);font:15px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem}\
-h1{font-size:1.4rem;margin:0}h2{font-size:1.05rem;margin:2rem 0 .5rem}code,td.c,pre{font:13px/1.5 ui-monospace,monospace}\
-table{border-collapse:collapse;width:100%}td,th{text-align:left;vertical-align:top;padding:.25rem .75rem .25rem 0;\
+body{background:var(--bg);color:var(--fg);font:15px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem \
+auto;padding:0 1rem}\
+h1{font-size:1.4rem;margin:0}h2{font-size:1.05rem;margin:2rem 0 .5rem}code,td.c,pre{font:13px/1.5 \
+ui-monospace,monospace}\
+table{border-collapse:collapse;width:100%}td,th{text-align:left;vertical-align:top;padding:.25rem .75rem \
+.25rem 0;\
 border-bottom:1px solid var(--line);overflow-wrap:anywhere}th{color:var(--dim);font-weight:500}\
 .dim{color:var(--dim)}.bad{color:var(--bad)}.good{color:var(--good)}.warn{color:var(--warn)}\
 .lane{position:relative;height:1rem;background:var(--line);border-radius:.2rem;min-width:12rem}\
@@ -30,7 +33,8 @@ pub(crate) fn page(report: &Report, head: &str) -> String {
     let mut out = format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width\">\n\
-         <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n\
+         <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src \
+         'unsafe-inline'\">\n\
          <title>{title}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<h1>{title}</h1>\n",
         title = escape(title)
     );

@@ -20,6 +20,8 @@ mod tree;
 
 mod html;
 
+mod markdown;
+
 use sentry_view::{Action, Activity, Report};
 
 use super::{
@@ -29,6 +31,7 @@ use super::{
 
 pub(crate) use form::Form;
 pub(super) use record::limits;
+pub(super) use words::{bytes, cut, many};
 
 pub(crate) fn text(report: &Report, form: Form) -> String {
     let nothing = Activity::default();
@@ -72,14 +75,26 @@ pub(crate) fn tree(report: &Report, form: Form) -> String {
 
 /// The report as one page for a browser.
 pub(crate) fn html(report: &Report) -> String {
+    html::page(report, &whole_head(report))
+}
+
+/// The report for an issue or a pull request; with the processes, where it has them.
+pub(crate) fn markdown(report: &Report) -> String {
+    let whole = Form { width: 120, all: true, ..Form::default() };
+    let tree = report.activity.as_ref().map(|activity| tree::rows(activity, whole)).unwrap_or_default();
+    markdown::page(report, &whole_head(report), &strip(&tree))
+}
+
+/// How it ended, what it was and whether its record has it all, without colours.
+fn whole_head(report: &Report) -> String {
     let nothing = Activity::default();
-    let head = head::text(
-        report,
-        report.activity.as_ref().unwrap_or(&nothing),
-        Form { all: true, ..Form::default() },
-    );
-    let head = head + &record::books(report);
-    html::page(report, &anstream::adapter::strip_str(&head).to_string())
+    let activity = report.activity.as_ref().unwrap_or(&nothing);
+    let head = head::text(report, activity, Form { all: true, ..Form::default() });
+    strip(&(head + &record::books(report)))
+}
+
+fn strip(text: &str) -> String {
+    anstream::adapter::strip_str(text).to_string()
 }
 
 fn findings(report: &Report) -> String {

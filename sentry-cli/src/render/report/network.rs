@@ -1,6 +1,6 @@
 //! Sensitive files, destinations by name, and sockets that take connections.
 
-use sentry_view::{Activity, Destination};
+use sentry_view::{Activity, Destination, path::base_name};
 
 use super::{
     super::{BOLD, DIM, LIST_ROWS, RED, YELLOW, paint, safe},
@@ -23,7 +23,7 @@ pub(super) fn sensitive(activity: &Activity, form: Form) -> String {
         if file.writes > 0 {
             how.push(format!("opened for writing {}", times(file.writes)));
         }
-        let program = file.by.program.as_deref().map(|path| format!(" by {}", safe(words::base_name(path))));
+        let program = file.by.program.as_deref().map(|path| format!(" by {}", safe(base_name(path))));
         let call = file.by.call.map(|call| format!(" in call {call}")).unwrap_or_default();
         out.push_str(&format!(
             "  {}  {}{}{call}  {}\n",

@@ -4,14 +4,17 @@
 use std::{fs, path::PathBuf};
 
 use prost::Message as _;
-use sentry_proto::v1::{self, item::Item, outcome::Result as OutcomeResult};
-use sentry_story::{Knowledge, Story};
-use sentry_view::Report;
+use sentry_proto::v1::{self, event::Kind, item::Item, outcome::Result as OutcomeResult};
+use sentry_story::{Causes, Knowledge, Story};
+use sentry_view::{Finding, Report};
 
 use super::*;
 use crate::{
     out::plain,
-    render::{finding::tests as samples, json::Origin},
+    render::{
+        finding::{Explained, explain, tests as samples},
+        json::Origin,
+    },
 };
 
 pub(crate) fn wire() -> v1::Report {
@@ -67,18 +70,67 @@ fn the_reports_of_real_agents_name_calls_files_secrets_and_what_was_left() {
     }
 }
 
+#[test]
+fn a_report_in_markdown_is_that_of_the_same_value() {
+    golden("claude-code-markdown", &markdown(&recorded("claude-code")));
+}
+
+#[test]
+fn a_read_secret_is_explained_by_who_read_it_in_which_call() {
+    let knowledge = Knowledge::built_in().unwrap();
+    let items = items("claude-code");
+    let is_read = |event: &&v1::Event| {
+        let Some(Kind::Open(open)) = &event.kind else { return false };
+        let path = open.file.as_ref().and_then(|file| file.path.as_ref());
+        let program = event.process.as_ref().and_then(|process| process.executable.clone()?.path);
+        path.is_some_and(|path| path.text.ends_with("/.aws/credentials"))
+            && program.is_some_and(|program| program.text.ends_with("/cat"))
+    };
+    let events: Vec<&v1::Event> = items
+        .iter()
+        .filter_map(|item| match item {
+            Item::Event(event) => Some(event),
+            _ => None,
+        })
+        .collect();
+    let event = events.iter().copied().find(is_read).unwrap();
+    let time_unix_ns = event.time_unix_ns + 30_000_000;
+    let evidence = vec![event.id.clone()];
+    let finding = Finding::from(&v1::Finding {
+        rule: "secret-read".into(),
+        summary: "/usr/bin/cat opened a file of cloud credentials".into(),
+        since_unix_ns: event.time_unix_ns,
+        time_unix_ns,
+        evidence,
+        ..samples::finding()
+    });
+    let mut causes = Causes::behind(&knowledge, &finding);
+    events.iter().for_each(|event| causes.event(event));
+    let cause = causes.finish();
+    let events = vec![event.clone()];
+    let explained = Explained { finding: Some(finding), cause, events, ..Explained::default() };
+    golden("claude-code-explained", &plain(&explain(&explained)).unwrap());
+}
+
 /// A run as `sentry-story/tests/recorded` has it: its items, each behind its length.
-fn recorded(agent: &str) -> Report {
+fn items(agent: &str) -> Vec<Item> {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../sentry-story/tests/recorded");
     let bytes = zstd::decode_all(fs::File::open(folder.join(format!("{agent}.zst"))).unwrap()).unwrap();
-    let mut rest = bytes.as_slice();
+    let (mut rest, mut items) = (bytes.as_slice(), Vec::new());
+    while !rest.is_empty() {
+        items.extend(v1::Item::decode_length_delimited(&mut rest).unwrap().item);
+    }
+    items
+}
+
+fn recorded(agent: &str) -> Report {
     let knowledge = Knowledge::built_in().unwrap();
     let mut story = Story::new(&knowledge, &[]);
     let mut run = v1::Run::default();
-    while !rest.is_empty() {
-        match v1::Item::decode_length_delimited(&mut rest).unwrap().item {
-            Some(Item::Event(event)) => story.event(&event),
-            Some(Item::Run(newer)) => run = newer,
+    for item in items(agent) {
+        match item {
+            Item::Event(event) => story.event(&event),
+            Item::Run(newer) => run = newer,
             _ => {}
         }
     }

@@ -1,6 +1,6 @@
 //! The tree of processes: equal leaves side by side are folded.
 
-use sentry_view::{Activity, ProcessRow};
+use sentry_view::{Activity, ProcessRow, path::base_name};
 
 use super::{
     super::{BOLD, DIM, RED, command_line, duration, paint, safe},
@@ -13,8 +13,13 @@ pub(super) fn text(activity: &Activity, form: Form) -> String {
     if rows.is_empty() {
         return String::new();
     }
-    let mut out = format!("{} ({})\n", paint(BOLD, "Processes"), rows.len());
-    let mut at = 0;
+    format!("{} ({})\n", paint(BOLD, "Processes"), rows.len()) + &self::rows(activity, form)
+}
+
+/// Without the title.
+pub(super) fn rows(activity: &Activity, form: Form) -> String {
+    let rows = &activity.processes;
+    let (mut out, mut at) = (String::new(), 0);
     while let Some(row) = rows.get(at) {
         let equal = if form.all { 1 } else { equals(rows.get(at..).unwrap_or_default()) };
         out.push_str(&line(row, equal, form));
@@ -49,7 +54,7 @@ fn line(row: &ProcessRow, count: usize, form: Form) -> String {
     let lasted = row.lasted_ns.map(|lasted| format!("  {}", duration(lasted.0))).unwrap_or_default();
     let end = format!("{}{lasted}", words::exit(row.exit));
     let command = match (row.executions, &row.program) {
-        (0, Some(program)) => format!("({})", safe(words::base_name(program))),
+        (0, Some(program)) => format!("({})", safe(base_name(program))),
         (0, None) => "(unknown)".into(),
         _ if row.command.is_empty() => safe(row.program.as_deref().unwrap_or("?")),
         _ => command_line(&row.command),

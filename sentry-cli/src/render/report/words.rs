@@ -1,16 +1,16 @@
 //! Numbers and names as a person reads them.
 
-use sentry_view::{By, Exit, KnownAgent};
+use sentry_view::{By, Exit, KnownAgent, path::base_name};
 
 use crate::render::safe;
 
 /// `1 file`, `2 files`.
-pub(super) fn many(count: u64, one: &str, more: &str) -> String {
+pub(in crate::render) fn many(count: u64, one: &str, more: &str) -> String {
     format!("{count} {}", if count == 1 { one } else { more })
 }
 
 /// Bytes, scaled by thousands.
-pub(super) fn bytes(count: u64) -> String {
+pub(in crate::render) fn bytes(count: u64) -> String {
     const UNITS: [&str; 5] = ["B", "kB", "MB", "GB", "TB"];
     let mut value = count as f64;
     let mut unit = UNITS[0];
@@ -49,10 +49,6 @@ pub(super) fn by(by: &By, agent: Option<&KnownAgent>) -> String {
     }
 }
 
-pub(super) fn base_name(path: &str) -> &str {
-    path.rsplit('/').next().unwrap_or(path)
-}
-
 /// The path below `directory`, or the whole.
 pub(super) fn below<'a>(path: &'a str, directory: Option<&str>) -> &'a str {
     let rest = directory.and_then(|directory| path.strip_prefix(directory.trim_end_matches('/')));
@@ -60,7 +56,7 @@ pub(super) fn below<'a>(path: &'a str, directory: Option<&str>) -> &'a str {
 }
 
 /// One line of `width` columns at most; a script of several lines becomes one.
-pub(super) fn cut(text: &str, width: usize) -> String {
+pub(in crate::render) fn cut(text: &str, width: usize) -> String {
     let line: String =
         text.split('\n').map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join("; ");
     let line = safe(&line);

@@ -53,7 +53,7 @@ struct Command {
     created_ms: i64,
     delivered_ms: Option<i64>,
     done_ms: Option<i64>,
-    /// What the sensor says came of it.
+    /// The outcome, as the sensor reported it.
     outcome: Option<sentry_view::Outcome>,
 }
 

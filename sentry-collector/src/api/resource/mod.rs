@@ -11,13 +11,15 @@ pub(crate) mod openapi;
 pub(crate) mod outcomes;
 pub(crate) mod runs;
 pub(crate) mod sensors;
+pub(crate) mod sessions;
 
 use super::entry::Entry;
 
-/// All of them; the router and the OpenAPI document are made of this.
+/// Every entry. The router and the OpenAPI document are made from this list.
 pub(crate) fn all() -> Vec<Entry> {
     vec![
         sensors::entry(),
+        sessions::entry(),
         agents::entry(),
         runs::entry(),
         events::entry(),

@@ -1,5 +1,5 @@
 //! One job inside the writer's transaction: rows in, a [`Done`] out. Nothing here replies or
-//! counts, since the transaction may still fail and be tried again.
+//! counts, because the transaction may still fail and be repeated.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -28,7 +28,7 @@ use crate::{
     },
 };
 
-/// What a job did, told to whom it concerns after the commit.
+/// The result of a job. After the commit it goes to those who wait for it.
 #[derive(Debug)]
 pub(super) enum Done {
     Opened(Result<Opened, NotOpened>),
@@ -37,13 +37,13 @@ pub(super) enum Done {
     Command(CommandReply),
     Delivered,
     Result(Answered),
-    /// Events that can no longer be read, if the block is as broken as it was said to be.
+    /// Events that became unreadable; `None` if the block turned out to be readable.
     WrittenOff(Option<u64>),
 }
 
 #[derive(Debug, Default)]
 pub(super) struct Stored {
-    /// The feed is stored up to here.
+    /// The feed is stored up to this position.
     pub(super) acked: u64,
     /// By kind, in the order of [`ItemKind`].
     pub(super) kinds: [u64; ItemKind::ALL.len()],
@@ -77,7 +77,7 @@ pub(super) fn apply<'a>(
 
 fn open(tx: &Transaction<'_>, hello: &v1::Hello, way: Way) -> rusqlite::Result<Result<Opened, NotOpened>> {
     let now = now_ms();
-    // Refused before anything is written: who is turned away leaves no trace.
+    // Checked before anything is written, so that a refused sensor leaves no trace.
     let reach = match may_open(tx, hello, way, now)? {
         Ok(reach) => reach,
         Err(refused) => return Ok(Err(refused)),
@@ -100,7 +100,7 @@ fn open(tx: &Transaction<'_>, hello: &v1::Hello, way: Way) -> rusqlite::Result<R
     Ok(Ok(Opened { sensor, feed, session, acked: acked as u64, reach }))
 }
 
-/// Where the sensor is, if what the store knows of it agrees with who it proved to be.
+/// The position of the sensor, if the store's record of its proof agrees with this one.
 fn may_open(
     tx: &Transaction<'_>,
     hello: &v1::Hello,
@@ -137,7 +137,7 @@ fn may_open(
     Ok(began.check(hello.last, here.at).map(|()| here).map_err(NotOpened::from))
 }
 
-/// The feed's last session where the hello says the same again, else a new one.
+/// The last session of the feed if the hello is the same, otherwise a new one.
 fn session(tx: &Transaction<'_>, feed: i64, hello: &v1::Hello, now: i64) -> rusqlite::Result<i64> {
     let limits = serde_json::Value::from(hello.limits.clone()).to_string();
     let values = params![feed, hello.host, hello.version, hello.boot_id, hello.tier, limits, now];
@@ -272,7 +272,8 @@ fn insert_run(tx: &Transaction<'_>, feed: &Opened, seq: i64, state: &RunState) -
     tx.prepare_cached(
         "INSERT INTO runs (sensor, run, agent, state, started_ms, ended_ms, first_feed, feed, session, seq,
              updated_ms, body, container) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7, ?8, ?9, ?10, ?11, ?12)
-         ON CONFLICT (run, sensor) DO UPDATE SET agent = ?3, state = ?4, started_ms = ?5, ended_ms = ?6, feed = ?7,
+         ON CONFLICT (run, sensor) DO UPDATE SET agent = ?3, state = ?4, started_ms = ?5, ended_ms = ?6, \
+         feed = ?7,
              session = ?8, seq = ?9, updated_ms = ?10, body = ?11, container = ?12",
     )?
     .execute(params![

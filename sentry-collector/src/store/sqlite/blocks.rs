@@ -1,5 +1,5 @@
-//! Rows of blocks: written, read and removed as a whole. `bodies` has what the events are, `blocks`
-//! what is asked for.
+//! Rows of blocks: written, read and removed as a whole. `bodies` holds the events, `blocks` the
+//! columns for queries.
 
 use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 use sentry_proto::v1;
@@ -10,7 +10,7 @@ use crate::feed::block::{BadBlock, Block, Opened};
 /// A block with fewer events waits to be merged with others of its run.
 const SMALL: u64 = 1024;
 
-/// Whose block it is.
+/// The owner of a block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Owner {
     pub(super) feed: i64,
@@ -18,12 +18,12 @@ pub(super) struct Owner {
     pub(super) session: i64,
 }
 
-/// A block as it is read again.
+/// A block read from the database.
 #[derive(Debug)]
 pub(super) struct Stored {
     pub(super) owner: Owner,
     pub(super) run: String,
-    /// First and last position, and how many events, for when the spans cannot be read.
+    /// First and last position and the number of events, in case the spans are unreadable.
     pub(super) first: i64,
     pub(super) last: i64,
     pub(super) events: i64,
@@ -31,7 +31,7 @@ pub(super) struct Stored {
     pub(super) body: Option<Vec<u8>>,
 }
 
-/// What is wrong with a stored block.
+/// Why a stored block is unreadable.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Damage {
     #[error("its body is gone")]
@@ -44,7 +44,7 @@ pub(super) enum Damage {
     Block(#[from] BadBlock),
 }
 
-/// An event, and where it stands.
+/// An event, with its number and position.
 #[derive(Debug)]
 pub(super) struct Event {
     pub(super) number: u64,
@@ -52,7 +52,7 @@ pub(super) struct Event {
     pub(super) event: v1::Event,
 }
 
-/// Writes a block. Says whether it waits to be merged; one that `stays` does not.
+/// Writes a block. Returns whether it waits to be merged; a block that `stays` does not.
 pub(super) fn insert(
     tx: &Transaction<'_>,
     owner: Owner,
@@ -63,7 +63,8 @@ pub(super) fn insert(
     let (number, upto) = spans.numbers();
     let (first, last) = spans.positions();
     let window = number / WINDOW;
-    // One that reaches into the next window could leave numbers of two windows out.
+    // A block that reaches into the next window may not be merged: it could omit numbers of two
+    // windows.
     let small = !stays && spans.events() < SMALL && window == upto / WINDOW;
     tx.prepare_cached(
         "INSERT INTO blocks (id, upto, feed, sensor, session, run, agent, first, last, events, earliest_ms,
@@ -118,7 +119,7 @@ pub(super) fn remove(tx: &Transaction<'_>, id: i64) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// The events of a block and where they stand, if the block is what its row says.
+/// The events of a block with their numbers and positions, if the block agrees with its row.
 pub(super) fn open(run: &str, spans: &[u8], body: Option<&[u8]>) -> Result<(Opened, Spans), Damage> {
     let spans = Spans::decode(spans).ok_or(Damage::Spans)?;
     let opened = Opened::open(body.ok_or(Damage::NoBody)?)?;
@@ -131,7 +132,7 @@ pub(super) fn open(run: &str, spans: &[u8], body: Option<&[u8]>) -> Result<(Open
 // === impl Stored ===
 
 impl Stored {
-    /// All events that count.
+    /// All events of the block that count.
     pub(super) fn read(&self) -> Result<Vec<Event>, Damage> {
         let (opened, spans) = open(&self.run, &self.spans, self.body.as_deref())?;
         let event = |place: Place| {

@@ -1,4 +1,4 @@
-//! Rows of commands: made once per key, open until the first result of the sensor they are for.
+//! Rows of commands: made once per key, open until the first result from their sensor.
 
 use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, params};
 use sentry_proto::v1;
@@ -51,8 +51,8 @@ pub(super) fn delivered(tx: &Transaction<'_>, key: &str) -> rusqlite::Result<()>
     Ok(())
 }
 
-/// The first result holds. One for another sensor's command, an unknown one, or one that was not
-/// delivered changes nothing.
+/// The first result counts. A result for an unknown command, for another sensor's, or for one that
+/// was not delivered changes nothing.
 pub(super) fn result(
     tx: &Transaction<'_>,
     sensor: &str,
@@ -94,7 +94,8 @@ pub(super) fn open(connection: &Connection, sensor: &str) -> rusqlite::Result<Ve
     connection
         .prepare_cached(
             "SELECT key, run, action, reason FROM commands
-             WHERE done_ms IS NULL AND sensor = (SELECT id FROM sensors WHERE sensor = ?1) ORDER BY id LIMIT ?2",
+             WHERE done_ms IS NULL AND sensor = (SELECT id FROM sensors WHERE sensor = ?1) ORDER BY id LIMIT \
+             ?2",
         )?
         .query_map(params![sensor, MAX_OPEN], |row| {
             Ok(v1::Command { key: row.get(0)?, run: row.get(1)?, action: row.get(2)?, reason: row.get(3)? })

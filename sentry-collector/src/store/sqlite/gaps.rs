@@ -1,4 +1,4 @@
-//! Rows of gaps: what a sensor had lost, and what was stored and can no longer be read.
+//! Rows of gaps: items that a sensor lost, and stored items that became unreadable.
 
 use prost::Message as _;
 use rusqlite::{OptionalExtension as _, Transaction, params};
@@ -11,10 +11,10 @@ use super::{
 };
 use crate::feed::item::Gap;
 
-/// Reason of a gap where a stored block was.
+/// Reason of a gap in place of a stored block.
 const CORRUPT: &str = "corrupt";
 
-/// Positions that are gone. `cut`: the gap as it was sent began earlier.
+/// Lost positions. `cut`: the gap began earlier when it was sent.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Missing {
     pub(super) first: u64,
@@ -33,7 +33,7 @@ pub(super) fn insert(
     let unnamed = (last - first + 1).saturating_sub(named);
     let id: Option<i64> = tx
         .prepare_cached(
-            // Two gaps at one position: only where the row of a corrupt block is corrupt too.
+            // Two gaps at one position occur only if the row of a corrupt block is corrupt too.
             "INSERT INTO gaps (feed, seq, last, sensor, session, reason, cut, unnamed, time_ms, body)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT DO NOTHING RETURNING id",
         )?
@@ -64,8 +64,8 @@ pub(super) fn insert(
     Ok(())
 }
 
-/// A block that cannot be read goes, and gaps stand where its events did. Says how many events that
-/// were; `None` where it can be read, or is gone already.
+/// Replaces an unreadable block by gaps. Returns how many events it had; `None` if it is readable
+/// or was removed already.
 pub(super) fn write_off(tx: &Transaction<'_>, id: i64) -> rusqlite::Result<Option<u64>> {
     let Some(stored) = blocks::load(tx, id)? else { return Ok(None) };
     let Err(damage) = stored.read() else { return Ok(None) };
@@ -80,7 +80,7 @@ pub(super) fn write_off(tx: &Transaction<'_>, id: i64) -> rusqlite::Result<Optio
     Ok(Some(lost))
 }
 
-/// Positions of one run that cannot be read become a gap.
+/// Makes unreadable positions of one run a gap.
 pub(super) fn lose(tx: &Transaction<'_>, owner: Owner, run: &str, missing: Missing) -> rusqlite::Result<()> {
     let Missing { first, last, .. } = missing;
     let items = last - first + 1;
@@ -101,7 +101,7 @@ pub(super) fn lose(tx: &Transaction<'_>, owner: Owner, run: &str, missing: Missi
     Ok(())
 }
 
-/// Positions of the events of a block. Where even those cannot be read, as many as there are events
+/// Positions of the events of a block. If even these are unreadable: as many positions as events,
 /// from the first one on.
 fn missing(stored: &Stored) -> Vec<Missing> {
     match Spans::decode(&stored.spans) {

@@ -1,7 +1,7 @@
-//! The handle of the store: questions go to the readers, everything else to the one writer.
+//! The handle of the store: queries go to the readers, everything else to the one writer.
 //!
-//! Limits: 256 jobs and 64 MiB of items wait for the writer at most; beyond that streams are not
-//! read, so the sensors keep what they have.
+//! Limits: at most 256 jobs and 64 MiB of items wait for the writer. Beyond that streams are not
+//! read, and sensors keep their items.
 
 use std::{
     fs::{File, OpenOptions, TryLockError},
@@ -72,7 +72,7 @@ impl Store {
         Ok((store, writer))
     }
 
-    /// Makes or finds the feed of a proven hello; says what of it is stored.
+    /// Makes or finds the feed of a proven hello. Returns how far it is stored.
     pub(crate) async fn open_feed(
         &self,
         hello: v1::Hello,
@@ -83,7 +83,7 @@ impl Store {
         answer.await.map_err(|_dropped| StoreGone)
     }
 
-    /// Hands a batch over; its commit shows in `progress`.
+    /// Hands a batch to the writer. Its commit shows in `progress`.
     pub(crate) async fn apply(
         &self,
         feed: &Opened,
@@ -104,7 +104,8 @@ impl Store {
         answer.await.map_err(|_dropped| StoreGone)
     }
 
-    /// Notes that a command goes out; before it does, since a result counts only behind the note.
+    /// Notes that a command is delivered. Call it before sending: a result without the note does
+    /// not count.
     pub(crate) async fn command_delivered(&self, key: String) -> Result<(), StoreGone> {
         self.send(Job::Delivered { key }).await
     }
@@ -128,8 +129,8 @@ impl Store {
         self.pool.read_reserved(move |connection| Ok(commands::find(connection, &key)?)).await
     }
 
-    /// One page of a relation. `step` takes its rows, one after the other, into `made`, and says
-    /// how many bytes that has by now; both run on a thread that may block.
+    /// One page of a relation. `step` adds each row to `made` and returns its bytes so far. Both
+    /// run on a thread that may block.
     pub(crate) async fn page<R: Listed, M: Send + 'static>(
         &self,
         query: Query,
@@ -144,8 +145,8 @@ impl Store {
             .await
     }
 
-    /// One page of events, as [`Store::page`]. Where it meets blocks that cannot be read, they are
-    /// left out of it and written off.
+    /// One page of events, as [`Store::page`]. Unreadable blocks are left out and reported to the
+    /// writer.
     pub(crate) async fn events<M: Send + 'static>(
         &self,
         query: Query,
@@ -158,7 +159,7 @@ impl Store {
         });
         let (made, page) = read.await?;
         for block in &page.corrupt {
-            // A writer that is busy hears of it from the next reader.
+            // If the writer is busy, the next reader reports the block again.
             self.jobs.try_send(Job::WriteOff { block: *block }).ok();
         }
         if page.given_up {
@@ -177,11 +178,10 @@ impl Store {
     }
 }
 
-/// Forgets how a sensor proved who it is; the next proof that holds decides. `false`: no such
-/// sensor.
+/// Forgets how a sensor proved its identity: the next valid proof decides. `false`: no such sensor.
 ///
 /// # Errors
-/// Where the store cannot be opened: a collector that runs has it.
+/// Where the store cannot be opened, for example because a running collector holds it.
 pub fn forget_way(data_dir: &Path, sensor: &str) -> Result<bool, StoreError> {
     let _lock = claim(data_dir)?;
     let connection = schema::open(&data_dir.join(DATABASE))?;
@@ -191,7 +191,7 @@ pub fn forget_way(data_dir: &Path, sensor: &str) -> Result<bool, StoreError> {
     Ok(changed == 1)
 }
 
-/// Takes the directory for this process; the lock lasts as long as the file is open.
+/// Locks the directory for this process, for as long as the file is open.
 fn claim(data_dir: &Path) -> Result<File, StoreError> {
     let failed = |source| StoreError::Create { path: data_dir.to_owned(), source };
     sentry_private::claim_format(data_dir, FORMAT).map_err(of_private)?;

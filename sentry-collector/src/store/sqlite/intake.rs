@@ -1,4 +1,4 @@
-//! Events of one commit: they get their numbers, and single ones are gathered into blocks.
+//! Events of one commit: gives them their numbers, and gathers single ones into blocks.
 
 use std::collections::BTreeMap;
 
@@ -17,21 +17,21 @@ pub(super) struct Intake<'a, 'tx> {
     packer: &'a mut Packer,
     /// Number of the next event.
     next: u64,
-    /// Events of this window that are in no block yet.
+    /// Events of the current window that are in no block yet.
     loose: BTreeMap<Key<'a>, Vec<Single<'a>>>,
     small: u64,
 }
 
-/// Events of one key may stand in one block.
+/// Events with the same key may share a block.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Key<'a> {
     owner: Owner,
     run: &'a str,
-    /// Id and name.
+    /// Id and name of the agent.
     agent: (&'a str, &'a str),
 }
 
-/// A single event, and where it stands.
+/// A single event, with its number and position.
 #[derive(Clone, Copy)]
 pub(super) struct Single<'a> {
     pub(super) number: u64,
@@ -59,7 +59,7 @@ impl<'a, 'tx> Intake<'a, 'tx> {
         self.advance(1)
     }
 
-    /// Takes a block that begins at position `first`, without what stands before `from`.
+    /// Takes a block that begins at position `first`, without its events before `from`.
     pub(super) fn block(
         &mut self,
         owner: Owner,
@@ -74,7 +74,7 @@ impl<'a, 'tx> Intake<'a, 'tx> {
         self.advance(count)
     }
 
-    /// Writes what is gathered; says how many blocks wait to be merged.
+    /// Writes the gathered events. Returns how many blocks wait to be merged.
     pub(super) fn finish(mut self) -> rusqlite::Result<u64> {
         self.pack()?;
         self.tx.prepare_cached("UPDATE numbers SET next = ?1")?.execute([self.next as i64])?;
@@ -93,7 +93,8 @@ impl<'a, 'tx> Intake<'a, 'tx> {
         if self.next / WINDOW == window { Ok(()) } else { self.pack() }
     }
 
-    /// Packs what is gathered: no block reaches from one window into another with numbers left out.
+    /// Packs the gathered events at the end of a window, so that no block with omitted numbers
+    /// reaches into the next.
     fn pack(&mut self) -> rusqlite::Result<()> {
         for (key, singles) in std::mem::take(&mut self.loose) {
             for (block, spans) in pack(self.packer, &singles)? {
@@ -104,14 +105,14 @@ impl<'a, 'tx> Intake<'a, 'tx> {
     }
 }
 
-/// Events of one run and agent, in as many blocks as they take.
+/// Packs events of one run and agent into as many blocks as needed.
 pub(super) fn pack(packer: &mut Packer, mut singles: &[Single<'_>]) -> rusqlite::Result<Vec<(Block, Spans)>> {
     let mut blocks = Vec::new();
     while let Some(first) = singles.first() {
         let packed = packer
             .pack(singles.iter().map(|single| single.event))
             .map_err(|error| Error::ToSqlConversionFailure(error.into()))?;
-        // An event that fits into no block stands by itself.
+        // An event that fits into no block is stored alone.
         let (these, rest) = singles.split_at(packed.events.clamp(1, singles.len()));
         let mut spans = Spans::of(0, Span { number: first.number, position: first.position, count: 1 });
         for single in &these[1..] {

@@ -1,4 +1,4 @@
-//! What crosses from the streams and the API to the writer.
+//! Jobs that the streams and the API send to the writer.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use crate::{
     },
 };
 
-/// One thing to do in a transaction.
+/// A job, done within a transaction.
 #[derive(Debug)]
 pub(crate) enum Job {
     Open {
@@ -45,7 +45,7 @@ pub(crate) enum Job {
     },
 }
 
-/// What becomes of a command's result.
+/// How a command's result was taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Answered {
     First,

@@ -1,8 +1,8 @@
-//! Events of stores that had a row for each (schema 3 and before) → blocks, with the same numbers,
-//! when the store is opened.
+//! Converts events of stores with a row for each event (schema 3 and before) into blocks with the
+//! same numbers, when the store is opened.
 //!
-//! A step is one transaction: 4,096 rows become blocks and go. A process that is killed between two
-//! goes on with the next one; when no row is left the table goes too.
+//! A step is one transaction: it converts and removes 4,096 rows. If the process is killed between
+//! two steps, the next start continues. With the last row the table is removed.
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -31,7 +31,7 @@ struct Old {
     event: Result<v1::Event, prost::DecodeError>,
 }
 
-/// The writer's connection, with every event in a block, and what packs more of them.
+/// The writer's connection once every event is in a block, and the packer for further events.
 pub(super) fn open(path: &Path) -> Result<(Connection, Packer), StoreError> {
     let broken = |what, source| StoreError::Broken { what, source };
     let mut packer = Packer::new().map_err(|error| broken("preparing to pack events", error.into()))?;
@@ -41,12 +41,12 @@ pub(super) fn open(path: &Path) -> Result<(Connection, Packer), StoreError> {
     Ok((connection, packer))
 }
 
-/// All steps that are left.
+/// Makes all remaining steps.
 fn convert(connection: &mut Connection, packer: &mut Packer) -> rusqlite::Result<()> {
     let mut events = 0;
     while let Some(more) = step(connection, packer, STEP)? {
         events += more;
-        // A large store takes minutes; who started this process must not give up meanwhile.
+        // A large store takes minutes: the service manager must not give up meanwhile.
         notify::extend();
     }
     if events > 0 {
@@ -55,7 +55,7 @@ fn convert(connection: &mut Connection, packer: &mut Packer) -> rusqlite::Result
     Ok(())
 }
 
-/// `None`: there was nothing left to do.
+/// One step. `None` if nothing was left to do.
 fn step(connection: &mut Connection, packer: &mut Packer, rows: i64) -> rusqlite::Result<Option<u64>> {
     let tx = connection.transaction()?;
     if !is_old(&tx)? {
@@ -77,7 +77,7 @@ fn is_old(tx: &Transaction<'_>) -> rusqlite::Result<bool> {
     tx.query_row("SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'events')", [], |row| row.get(0))
 }
 
-/// Rows of one window of numbers, from the oldest on.
+/// The oldest rows, up to the end of their window of numbers.
 fn oldest(tx: &Transaction<'_>, rows: i64) -> rusqlite::Result<Vec<Old>> {
     let mut olds: Vec<Old> = tx
         .prepare("SELECT id, seq, feed, sensor, session, run, body FROM events ORDER BY id LIMIT ?1")?
@@ -170,7 +170,7 @@ mod tests {
         assert_eq!(old.len(), 60);
         let (connection, _) = open(&path).unwrap();
         assert_eq!(listed(&path, None, false), old);
-        // A cursor of the old store: row 45.
+        // A cursor from the old store: row 45.
         assert_eq!(listed(&path, Some(45), false), old[45..]);
         assert_eq!(listed(&path, Some(45), true), old[..44].iter().rev().cloned().collect::<Vec<_>>());
         assert_eq!(count(&connection, "SELECT count(*) FROM blocks"), 2);

@@ -10,6 +10,10 @@ SELECT t.id, t.sensor, h.host, h.version, h.boot_id, h.tier, h.limits, t.first_s
         FROM (SELECT * FROM feeds WHERE sensor = t.id ORDER BY id DESC LIMIT 8) f) AS epochs
 FROM sensors t JOIN sessions h ON h.id = t.session;
 
+CREATE TEMP VIEW listed_sessions AS
+SELECT t.id, s.sensor, f.epoch, t.host, t.version, t.boot_id, t.tier, t.limits, t.began_ms AS time_ms
+FROM sessions t JOIN feeds f ON f.id = t.feed JOIN sensors s ON s.id = f.sensor;
+
 CREATE TEMP VIEW listed_agents AS
 SELECT t.id, t.agent, t.name, t.first_seen_ms, t.last_seen_ms, t.last_seen_ms AS time_ms,
     (SELECT count(*) FROM runs r WHERE r.agent = t.agent) AS runs,

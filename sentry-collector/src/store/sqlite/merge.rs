@@ -1,10 +1,10 @@
-//! Small blocks of a run become larger ones while the writer has nothing else to do, so that the
-//! events of a slow run take little more room than those of a fast one.
+//! Merges small blocks of a run while the writer is idle, so that the events of a slow run take
+//! little more room than those of a fast one.
 //!
-//! Only blocks whose numbers lie in one window are merged (`spans.rs`): 64 of a run at once, and
-//! what is left of a window once its numbers are given out. A step reads at most 256 blocks, 4,096
-//! events and 256 KiB. An event is packed again at most once for each 63 blocks that its own takes
-//! in, until there are 1,024 events.
+//! Only blocks within one window of numbers are merged (`spans.rs`): 64 of a run at a time, and the
+//! remaining ones once all numbers of the window are given out. A step reads at most 256 blocks,
+//! 4,096 events and 256 KiB. Each repacking of an event merges its block with at least 63 others,
+//! and ends at 1,024 events.
 
 use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 use sentry_proto::block::Packer;
@@ -16,34 +16,34 @@ use super::{
     spans::WINDOW,
 };
 
-/// Blocks of a window that is still filling that are worth a step.
+/// Number of blocks that is worth a step while the window is still filling.
 const ENOUGH: i64 = 64;
 const STEP_BLOCKS: i64 = 256;
 const STEP_EVENTS: usize = 4_096;
-/// Of bodies: what a step writes has to fit beside what it replaces.
+/// Most bytes of bodies per step: old and new ones must fit on the disk side by side.
 const STEP_BYTES: usize = 256 << 10;
 
-/// Small blocks that may stand in one.
+/// Small blocks that may become one.
 struct Group {
     window: i64,
     owner: Owner,
     run: String,
     agent: String,
-    /// No more numbers of the window will be given out.
+    /// All numbers of the window are given out.
     is_over: bool,
 }
 
-/// What a step did.
+/// The result of a step.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Merged {
-    /// Small blocks that are no more, or no longer wait.
+    /// Small blocks that were merged, or no longer wait to be.
     pub(super) blocks: u64,
     /// Blocks that could not be opened, and their events.
     pub(super) corrupt: u64,
     pub(super) lost: u64,
 }
 
-/// One step; no blocks where nothing has to be merged.
+/// One step. Its result has no blocks if there was nothing to merge.
 pub(super) fn step(connection: &mut Connection, packer: &mut Packer) -> rusqlite::Result<Merged> {
     let tx = connection.transaction()?;
     let merged = match group(&tx)? {
@@ -79,17 +79,11 @@ fn merge(tx: &Transaction<'_>, packer: &mut Packer, group: &Group) -> rusqlite::
     let ids: Vec<i64> = tx
         .prepare_cached(
             "SELECT id FROM blocks INDEXED BY blocks_small
-             WHERE small = ?1 AND feed = ?2 AND session = ?3 AND run = ?4 AND agent = ?5 ORDER BY id LIMIT ?6",
+             WHERE small = ?1 AND feed = ?2 AND session = ?3 AND run = ?4 AND agent = ?5 ORDER BY id LIMIT \
+             ?6",
         )?
         .query_map(
-            params![
-                group.window,
-                group.owner.feed,
-                group.owner.session,
-                group.run,
-                group.agent,
-                STEP_BLOCKS
-            ],
+            params![group.window, group.owner.feed, group.owner.session, group.run, group.agent, STEP_BLOCKS],
             |row| row.get(0),
         )?
         .collect::<Result<_, _>>()?;
@@ -119,7 +113,7 @@ fn merge(tx: &Transaction<'_>, packer: &mut Packer, group: &Group) -> rusqlite::
         .map(|at| Single { number: at.number, position: at.position, event: &at.event })
         .collect();
     let packed = intake::pack(packer, &singles)?;
-    // What did not become fewer would be tried for ever.
+    // Blocks that did not become fewer stop waiting; otherwise they would be tried for ever.
     let stays = group.is_over || packed.len() as u64 >= merged.blocks;
     for (block, spans) in packed {
         blocks::insert(tx, group.owner, &block, &spans, stays)?;

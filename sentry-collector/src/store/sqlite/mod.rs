@@ -30,6 +30,10 @@ mod pool;
 
 mod page;
 
+mod rows;
+
+mod cursor;
+
 mod events;
 
 pub(super) mod handle;

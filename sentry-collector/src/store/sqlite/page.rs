@@ -1,6 +1,6 @@
 //! A [`Query`] as SQL: conditions become clauses with bound values, paging is by row number.
 //!
-//! Limits: a page ends early when what its rows became exceeds 1 MiB.
+//! Limits: a page ends early when the text made of its rows exceeds 1 MiB.
 
 use rusqlite::{
     Connection, params_from_iter,
@@ -12,7 +12,7 @@ use crate::store::page::{Cell, Condition, Listed, Next, Query};
 
 pub(super) const PAGE_BYTES: usize = 1 << 20;
 
-/// Gives the rows of a page to `take`, which says how many bytes it has made of all of them so far.
+/// Gives the rows of a page to `take`, which returns the bytes of the page so far.
 pub(super) fn page<R: Listed>(
     connection: &Connection,
     query: &Query,
@@ -38,7 +38,7 @@ pub(super) fn page<R: Listed>(
     Ok(None)
 }
 
-/// The tables are strict and hold UTF-8: the rest is never read.
+/// The tables are strict and hold UTF-8, so the other cases do not occur.
 fn cell(value: ValueRef<'_>) -> Cell {
     match value {
         ValueRef::Null | ValueRef::Real(_) => Cell::Null,
@@ -48,7 +48,7 @@ fn cell(value: ValueRef<'_>) -> Cell {
     }
 }
 
-/// The statement and its values; it asks for one row more than the page has.
+/// The statement and its values. It selects one row more than the page has.
 fn select(relation: &str, columns: &[&str], query: &Query) -> (String, Vec<Value>) {
     let Query { conditions, paging } = query;
     let (mut clauses, mut values) = (Vec::new(), Vec::new());
@@ -123,7 +123,7 @@ mod tests {
         assert_eq!(sql, "SELECT id, run FROM listed_x ORDER BY id LIMIT ?");
     }
 
-    /// What the database does for a query, step by step.
+    /// The query plan of the database, step by step.
     fn plan(relation: &str, conditions: Vec<Condition>) -> String {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a.db");
@@ -147,7 +147,7 @@ mod tests {
 
     #[test]
     fn a_condition_reaches_the_index_of_its_table() {
-        // The index of runs is by run and sensor, so the few rows of one run are sorted.
+        // The index of runs is by run and sensor, so the few rows of one run have to be sorted.
         let plan_of_run = plan("listed_runs", vec![Condition::Is("run", text("r1"))]);
         assert!(
             plan_of_run.starts_with("SEARCH t USING INDEX sqlite_autoindex_runs_1 (run=?)"),

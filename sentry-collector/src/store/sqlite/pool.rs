@@ -15,13 +15,13 @@ use super::schema;
 use crate::{feed::block::BadBlock, store::error::ReadError};
 
 const READERS: usize = 4;
-/// For commands, which do not wait behind listings.
+/// Connections for commands, which do not wait behind listings.
 const RESERVED: usize = 1;
 const DEADLINE: Duration = Duration::from_secs(5);
-/// Virtual machine steps between looks at the deadline.
+/// Steps of SQLite's virtual machine between two checks of the deadline.
 const STEPS: i32 = 10_000;
 
-/// Why a query has no answer.
+/// Why a query failed.
 #[derive(Debug)]
 pub(super) enum Failed {
     Sqlite(rusqlite::Error),
@@ -29,8 +29,14 @@ pub(super) enum Failed {
         relation: &'static str,
         column: &'static str,
     },
-    /// An event of a block whose checksum is right.
+    /// An event is damaged although the checksum of its block is right.
     Block(BadBlock),
+}
+
+impl From<BadBlock> for Failed {
+    fn from(error: BadBlock) -> Self {
+        Self::Block(error)
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -60,7 +66,7 @@ impl Pool {
         self.read_with(&self.shared.turns, query).await
     }
 
-    /// As [`Pool::read`], for what must not wait for listings.
+    /// As [`Pool::read`], for queries that must not wait for listings.
     pub(super) async fn read_reserved<T: Send + 'static>(
         &self,
         query: impl FnOnce(&Connection) -> Result<T, Failed> + Send + 'static,

@@ -2,27 +2,26 @@
 //! a run whose events were removed never looks complete.
 //!
 //! Events go first, block by block, then outcomes, decisions and findings; states of runs, gaps and
-//! commands stay.
-//! Removed pages are used again, so the file itself does not shrink, it stops growing.
+//! commands stay. SQLite reuses removed pages: the file stops growing, but does not shrink.
 
 use rusqlite::{Connection, Transaction, params};
 
 use super::blocks;
 
-/// Events or rows of one removal: short enough to keep the writer's turn brief.
+/// Events or rows per step: few enough to keep the writer's turn short.
 const ROWS: i64 = 2048;
 
-/// In order of removal, behind the blocks.
+/// Tables in the order of removal, after the blocks.
 const TABLES: [&str; 3] = ["outcomes", "decisions", "findings"];
 
-/// Bytes of the database that hold something.
+/// Bytes of the database in use.
 pub(super) fn used_bytes(connection: &Connection) -> rusqlite::Result<u64> {
     let pragma = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
     let pages = pragma("page_count")? - pragma("freelist_count")?;
     Ok((pages.max(0) * pragma("page_size")?).max(0) as u64)
 }
 
-/// Removes one slice of what is oldest; 0 where nothing may go any more.
+/// Removes one slice of the oldest data. 0 if nothing is left that may be removed.
 pub(super) fn prune(connection: &mut Connection) -> rusqlite::Result<u64> {
     let tx = connection.transaction()?;
     let mut removed = prune_blocks(&tx)?;

@@ -1,10 +1,9 @@
 //! The tables, their versions and the settings of the database.
 //!
 //! Format: SQLite 3, WAL, `PRAGMA user_version` = number of migrations applied; a higher number is
-//! refused. Row ids of listed tables only grow (AUTOINCREMENT), in commit order, as do the numbers
-//! of events: they are what cursors point at. `body` is the item's own protobuf encoding, in
-//! `bodies` an encoded `v1::Item`; positions and counts are below 2^63, times are Unix
-//! milliseconds.
+//! refused. Row ids of listed tables (AUTOINCREMENT) and numbers of events only grow, in commit
+//! order, because cursors refer to them. `body` is the item's own protobuf encoding, in `bodies` an
+//! encoded `v1::Item`; positions and counts are below 2^63, times are Unix milliseconds.
 
 use std::{path::Path, time::Duration};
 
@@ -19,8 +18,7 @@ const MIGRATIONS: [&str; 4] = [
     include_str!("schema/v3.sql"),
     include_str!("schema/v4.sql"),
 ];
-/// Format of the data directory as a whole: that of the database, as long as nothing else in it
-/// changes.
+/// Format of the data directory as a whole: for now the same as that of the database.
 pub const FORMAT: u32 = MIGRATIONS.len() as u32;
 /// Views of one connection: they change without a migration.
 const LISTINGS: &str = include_str!("listings.sql");
@@ -33,7 +31,7 @@ pub(super) fn open(path: &Path) -> Result<Connection, StoreError> {
     for side in ["", "-wal", "-shm"] {
         let mut file = path.as_os_str().to_owned();
         file.push(side);
-        // What SQLite makes beside the database has its mode.
+        // SQLite makes further files beside the database with the same mode.
         sentry_private::prepare(Path::new(&file), side.is_empty()).map_err(of_private)?;
     }
     let flags =
@@ -51,7 +49,7 @@ pub(super) fn open(path: &Path) -> Result<Connection, StoreError> {
     Ok(connection)
 }
 
-/// A reader's connection, with the relations that listings ask for.
+/// A reader's connection, with the views that listings select from.
 pub(super) fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
     let flags =
         OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
@@ -62,7 +60,7 @@ pub(super) fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
-/// What cannot be made has an exit code of its own.
+/// A database that cannot be made has an exit code of its own.
 pub(super) fn of_private(error: PrivateError) -> StoreError {
     match error {
         PrivateError::Io { path, source, .. } => StoreError::Create { path, source },

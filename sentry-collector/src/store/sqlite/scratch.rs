@@ -1,4 +1,4 @@
-//! Tests only: a store of one test, written to as the writer does and read as readers do.
+//! Tests only: a store for one test, written as by the writer and read as by readers.
 
 use std::path::PathBuf;
 
@@ -56,7 +56,8 @@ impl Scratch {
         let (connection, packer) = legacy::open(&path).unwrap();
         connection
             .execute_batch(
-                "INSERT INTO sensors (id, sensor, session, first_seen_ms, last_seen_ms) VALUES (1, 's1', 1, 0, 0);
+                "INSERT INTO sensors (id, sensor, session, first_seen_ms, last_seen_ms) VALUES (1, 's1', 1, \
+                0, 0);
                  INSERT INTO feeds (id, sensor, epoch, acked, began_ms) VALUES (1, 1, 'e1', 0, 0);
                  INSERT INTO sessions (id, feed, host, version, boot_id, tier, limits, began_ms)
                  VALUES (1, 1, 'h', '1', 'b', 'C', '[]', 0)",
@@ -65,7 +66,7 @@ impl Scratch {
         Self { _dir: dir, path, connection, packer }
     }
 
-    /// Single events, in one commit.
+    /// Stores single events in one commit.
     pub(super) fn put(&mut self, events: &[(u64, v1::Event)]) {
         let tx = self.connection.transaction().unwrap();
         let mut intake = Intake::begin(&tx, &mut self.packer).unwrap();
@@ -76,7 +77,7 @@ impl Scratch {
         tx.commit().unwrap();
     }
 
-    /// A block as it comes.
+    /// Stores a received block.
     pub(super) fn put_block(&mut self, first: u64, events: &[v1::Event]) {
         let packed = self.packer.pack(events).unwrap();
         let mut room = usize::MAX;
@@ -88,7 +89,7 @@ impl Scratch {
         tx.commit().unwrap();
     }
 
-    /// Ids of the events of a page, and what came of it.
+    /// Ids of the events of a page, and its result.
     pub(super) fn page(
         &self,
         conditions: Vec<Condition>,
@@ -120,10 +121,11 @@ impl Scratch {
         self.connection.query_row(sql, [], |row| row.get(0)).unwrap()
     }
 
-    /// Turns a bit of the body of the block whose id this is.
+    /// Damages the body of the block with this id.
     pub(super) fn damage(&self, id: i64) {
         let changed = self.connection.execute(
-            "UPDATE bodies SET body = CAST(substr(body, 1, 40) || x'00ff00' || substr(body, 44) AS BLOB) WHERE id = ?1",
+            "UPDATE bodies SET body = CAST(substr(body, 1, 40) || x'00ff00' || substr(body, 44) AS BLOB) \
+            WHERE id = ?1",
             params![id],
         );
         assert_eq!(changed, Ok(1));

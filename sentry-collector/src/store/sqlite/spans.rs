@@ -1,19 +1,19 @@
-//! Where the events of a stored block stand: their positions in the feed, and their numbers in the
+//! The places of the events of a stored block: their positions in the feed and their numbers in the
 //! store.
 //!
-//! Every event gets a number when it is stored: 1, 2, 3, …, each given out once. Listings follow
-//! the numbers and cursors name them, so both stay as they are when blocks are merged.
+//! Every event gets a number when it is stored: 1, 2, 3, …, each given out once. Listings are
+//! ordered by these numbers and cursors refer to them, so merging blocks changes neither.
 //!
-//! Format: LEB128 integers: how many events at the beginning of the block do not count, since they
-//! had been stored before; then for each span the numbers left out before it, the positions left
-//! out before it, and its length.
+//! Format: LEB128 integers. First how many events at the beginning of the block do not count,
+//! because they were stored before; then for each span the numbers omitted before it, the positions
+//! omitted before it, and its length.
 
-/// How far the numbers of one block may be apart. A reader that looks for a number has to look at
-/// no block that begins or ends further away. Blocks of several runs whose events came in turn lie
-/// side by side, so this also bounds how many events are open at once.
+/// Largest distance between numbers of one block. A reader that looks for a number can skip all
+/// blocks that begin or end further away. It also bounds how many events are open at once, because
+/// blocks of several runs whose events came in turn overlap.
 pub(super) const WINDOW: u64 = 1 << 14;
 
-/// Events that follow each other, both in the feed and in the store.
+/// Events that are consecutive both in the feed and in the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Span {
     pub(super) number: u64,
@@ -29,7 +29,7 @@ pub(super) struct Place {
     pub(super) position: u64,
 }
 
-/// All spans of a block, in order; there is at least one.
+/// All spans of a block, in order; at least one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Spans {
     skipped: u64,
@@ -39,12 +39,12 @@ pub(super) struct Spans {
 // === impl Spans ===
 
 impl Spans {
-    /// A block of which all but the first `skipped` events count.
+    /// The spans of a block in which all but the first `skipped` events count.
     pub(super) fn of(skipped: u64, span: Span) -> Self {
         Self { skipped, spans: vec![span] }
     }
 
-    /// One more event behind the others.
+    /// Adds an event after the others.
     pub(super) fn push(&mut self, number: u64, position: u64) {
         if let Some(last) = self.spans.last_mut()
             && last.number + last.count == number
@@ -106,7 +106,7 @@ impl Spans {
         bytes
     }
 
-    /// `None` for bytes that no block has.
+    /// `None` for bytes that are not in this format.
     pub(super) fn decode(mut bytes: &[u8]) -> Option<Self> {
         let skipped = take(&mut bytes)?;
         let (mut number, mut position, mut events) = (0_u64, 0_u64, 0_u64);

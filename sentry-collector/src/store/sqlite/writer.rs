@@ -1,12 +1,11 @@
-//! The one writer: gathers jobs into groups, commits each group, and only then tells anybody.
+//! The one writer: gathers jobs into groups, commits each group, and only then reports the results.
 //!
-//! A group ends with 65,536 items, where each event of a block is one, with 64 items and an empty
-//! queue, or 10 ms after its first job. Between two groups, while nobody waits, old events are
-//! removed and small blocks merged, step by step.
+//! A group ends at 65,536 items (each event of a block counts), at 64 items if the queue is empty,
+//! or 10 ms after its first job. Between two groups, while no job waits, it removes old events and
+//! merges small blocks, step by step.
 //!
-//! When a commit fails for want of space or another passing reason, the same group is tried again
-//! until it is through; meanwhile nothing is acknowledged, the queue fills, and streams are not
-//! read.
+//! If a commit fails for lack of space or another temporary reason, the same group is repeated
+//! until it succeeds. Meanwhile nothing is acknowledged, the queue fills, and streams are not read.
 
 use std::{
     fs::File,
@@ -42,7 +41,7 @@ use crate::{
 
 const GROUP_ITEMS: u64 = 65_536;
 const GROUP_ENOUGH: u64 = 64;
-/// New small blocks that are worth a look for what can be merged.
+/// Number of new small blocks after which to look for some to merge.
 const SMALL_ENOUGH: u64 = 64;
 const GROUP_WAIT: Duration = Duration::from_millis(10);
 const RETRY_FIRST: Duration = Duration::from_millis(100);
@@ -57,11 +56,11 @@ pub(crate) struct Writer {
     retention_bytes: Option<u64>,
     stop: Stop,
     progress: Arc<Progress>,
-    /// Blocks that came since nothing was left to be merged.
+    /// New small blocks since the last look that found nothing to merge.
     small: u64,
 }
 
-/// What the writer writes with.
+/// The writer's connection and packer.
 #[derive(Debug)]
 pub(super) struct Database {
     pub(super) connection: Connection,
@@ -70,12 +69,12 @@ pub(super) struct Database {
     pub(super) _claim: File,
 }
 
-/// How the writer is told to end.
+/// Requests for the writer to end.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Stop {
-    /// Take nothing new, commit what is queued, end.
+    /// Take no new jobs, commit the queued ones, end.
     pub(crate) finish: CancellationToken,
-    /// Do not try a failing commit again.
+    /// Do not repeat a failing commit.
     pub(crate) abandon: CancellationToken,
 }
 
@@ -88,22 +87,22 @@ impl Writer {
         retention_bytes: Option<u64>,
         stop: Stop,
     ) -> Self {
-        // A life that was killed may have left what is worth merging.
+        // An earlier life that was killed may have left blocks to merge.
         let small = SMALL_ENOUGH;
         let progress = Arc::default();
         Self { database, queue, trouble, metrics, retention_bytes, stop, progress, small }
     }
 
-    /// How it gets on. A commit that is refused and tried again is progress.
+    /// Its progress, for the watchdog. A commit that fails and is repeated counts as progress.
     pub(crate) fn progress(&self) -> Arc<Progress> {
         Arc::clone(&self.progress)
     }
 
-    /// Blocks until told to finish (or every handle is gone) and the queue is empty. Call it on a
-    /// thread that may block and that belongs to a runtime.
+    /// Blocks until it is asked to finish, or every handle is gone, and the queue is empty. Call it
+    /// on a thread that may block and belongs to a runtime.
     ///
     /// # Errors
-    /// Where the database fails for good, or the last group was given up.
+    /// Where the database fails permanently, or the last group was given up.
     pub(crate) fn run(mut self) -> Result<(), StoreError> {
         let runtime = Handle::current();
         self.measure();
@@ -159,7 +158,7 @@ impl Writer {
         group
     }
 
-    /// Commits the group, however long it takes.
+    /// Commits the group and repeats the commit as long as necessary.
     fn persist(&mut self, runtime: &Handle, group: &[Job]) -> Result<Vec<Done>, StoreError> {
         let mut pause = RETRY_FIRST;
         loop {
@@ -194,7 +193,8 @@ impl Writer {
                 return Err(StoreError::Abandoned { source: source.into() });
             }
             pause = (pause * 2).min(RETRY_MAX);
-            // What is committed may move from the log into free pages of the database.
+            // Moves committed pages from the log into free pages of the database, which can make
+            // the missing room.
             self.checkpoint();
         }
     }
@@ -210,7 +210,7 @@ impl Writer {
         Ok(done)
     }
 
-    /// Removes old rows while there are too many and nobody waits.
+    /// Removes old rows while there are too many and no job waits.
     fn keep_size(&mut self) -> Result<(), StoreError> {
         let Some(limit) = self.retention_bytes else { return Ok(()) };
         while self.metrics.stored_bytes.load(Relaxed) > limit {
@@ -236,7 +236,7 @@ impl Writer {
         Ok(())
     }
 
-    /// Merges small blocks while there are some and nobody waits.
+    /// Merges small blocks while there are some and no job waits.
     fn merge(&mut self) -> Result<(), StoreError> {
         while self.small >= SMALL_ENOUGH && self.queue.is_empty() {
             self.progress.begin();
@@ -275,7 +275,7 @@ impl Writer {
     }
 }
 
-/// Tells who waits for the job what came of it, and counts it. Whoever is gone needs no answer.
+/// Counts the result of a job and reports it to the one that waits for it, if still there.
 fn tell(metrics: &Metrics, job: Job, done: Done) {
     match (job, done) {
         (Job::Open { reply, .. }, Done::Opened(opened)) => {
@@ -283,8 +283,8 @@ fn tell(metrics: &Metrics, job: Job, done: Done) {
         }
         (Job::Put { batch, progress, held, .. }, Done::Stored(stored)) => {
             count(metrics, &stored);
-            // Another stream of the sensor may have brought more; each hears of what it sent
-            // itself.
+            // Another stream of the sensor may have stored more. Each stream is acknowledged only
+            // what it sent.
             let acked = stored.acked.min(batch.last);
             progress.send_modify(|progress| progress.acked = progress.acked.max(acked));
             drop(held);
@@ -339,7 +339,7 @@ fn size(job: &Job) -> u64 {
     }
 }
 
-/// Whether the same may succeed later without anybody changing the data.
+/// Whether a repetition may succeed without a change of the data.
 fn passing(error: &rusqlite::Error) -> bool {
     matches!(
         error.sqlite_error_code(),

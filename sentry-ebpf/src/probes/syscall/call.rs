@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// `TS_COMPAT` in `thread_info.status`: the call came in by a 32-bit entry. Still set at `sys_exit`
-/// (6.18). The code segment would not do: 64-bit code can use `int 0x80` too.
+/// (6.18). The code segment is no criterion: 64-bit code can use `int 0x80` too.
 const COMPAT: u32 = 2;
 
 /// `AT_FDCWD`.

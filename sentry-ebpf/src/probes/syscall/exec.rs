@@ -1,4 +1,4 @@
-//! An execve that did not happen. The old memory image is intact then, so its argument can be read.
+//! A failed execve. It leaves the old memory image intact, so its argument can be read.
 
 use sentry_common::{
     kind,

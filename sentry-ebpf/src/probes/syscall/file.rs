@@ -1,4 +1,5 @@
-//! Changes of a file: by descriptor the object is known, by path only the argument.
+//! Changes of a file. A call by descriptor names the object; of a call by path only the argument is
+//! known.
 
 use sentry_common::{
     fault, kind,
@@ -16,7 +17,7 @@ use crate::{
     kernel::{file, path, task, user},
 };
 
-/// What all these calls come to.
+/// The form that all these calls are reduced to.
 struct Act {
     kind: u16,
     detail: u64,
@@ -26,7 +27,7 @@ struct Act {
     path: u64,
 }
 
-/// No act: the call was one of many uses of its number.
+/// No act: another use of the same call.
 const NONE: Act = Act { kind: 0, detail: 0, descriptor: 0, path: 0 };
 
 #[inline(always)]
@@ -85,8 +86,8 @@ fn owner(uid: u64, gid: u64) -> u64 {
     uid << 32 | (gid & 0xffff_ffff)
 }
 
-/// Data that went into a file inside the kernel. Through sendfile and splice it may as well have
-/// gone into a socket or pipe; the end of the source (0) is no act.
+/// Data that went into a file inside the kernel. With sendfile and splice the target may be a
+/// socket or pipe instead. A result of 0, the end of the source, is no act.
 #[inline(always)]
 fn copied(call: &Call) -> Act {
     const FICLONE: u64 = 0x4004_9409;

@@ -1,4 +1,5 @@
-//! Acts on the kernel and on the process's own standing in it; a refusal is told too.
+//! Acts on the kernel, and on the caller's own namespaces and credentials. Refusals are reported
+//! too.
 
 use sentry_common::{kind, record::other::KernelRecord};
 

@@ -1,4 +1,4 @@
-//! Mappings that write to a file or can be executed.
+//! Mappings that write to a file, and executable ones.
 
 use sentry_common::{
     fault, kind,

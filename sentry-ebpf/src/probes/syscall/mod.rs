@@ -2,9 +2,9 @@
 //!
 //! Hook: `tp_btf/sys_exit(regs, ret)`. Attached only while a run exists, because any syscall
 //! tracepoint puts every syscall of every process on the slow path (6.18: about 30 ns). One program
-//! is attached. Of a task that no program keeps anything for it reads one field. For others it
-//! looks the call's number up and goes on to the program of its family, which asks the gate; each
-//! is small enough for the verifier. A family whose program did not load ends there.
+//! is attached. For a task without task storage it reads one field and ends. For others it looks up
+//! the call's number and jumps to the program of its family, which asks the gate. Each program is
+//! small enough for the verifier. If the program of a family did not load, the call is skipped.
 
 mod call;
 
@@ -37,7 +37,8 @@ use crate::{
     probes::{fork, open},
 };
 
-/// The index in the jump table where the call's story is told, if the task is in a run.
+/// The index in the jump table of the program that reports the call; `None` if the task cannot be
+/// in a run or the call is no act.
 #[inline(always)]
 pub fn sys_exit(regs: *const u8, result: i64) -> Option<u32> {
     if !gate::may_be_member(gate::current_task()) {

@@ -1,4 +1,4 @@
-//! Mounts, roots and fanotify marks, by their arguments; a refusal is told too.
+//! Mounts, roots and fanotify marks, by their arguments. Refusals are reported too.
 
 use sentry_common::{kind, record::other::KernelArgumentRecord};
 

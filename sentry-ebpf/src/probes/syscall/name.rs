@@ -1,4 +1,5 @@
-//! Names made, changed and removed. Only the arguments are left after the fact: the records say so.
+//! Names made, changed and removed. After the call only the arguments are known, and the records
+//! are marked accordingly.
 
 use sentry_common::{
     kind,
@@ -19,12 +20,12 @@ use crate::{
     kernel::{file, path, task, user},
 };
 
-/// What all these calls come to.
+/// The form that all these calls are reduced to.
 struct Act {
     kind: u16,
     directory: i32,
     name: u64,
-    /// Of the second name.
+    /// Start directory of the second name.
     new_directory: i32,
     /// The second name; the target of a symlink. 0 = none.
     new_name: u64,

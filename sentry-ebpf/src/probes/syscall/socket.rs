@@ -35,8 +35,7 @@ pub fn made(regs: *const u8, result: i64) {
     record.submit();
 }
 
-/// A connection of a unix socket that was made; the other families are told of by the cgroup
-/// programs.
+/// A connect of a unix socket that succeeded. The cgroup programs report the other families.
 #[inline(always)]
 pub fn connected(regs: *const u8, result: i64) {
     const AF_UNIX: u16 = 1;
@@ -50,10 +49,10 @@ pub fn connected(regs: *const u8, result: i64) {
     }
     let peer = unix::peer(sock);
     if peer.is_null() {
-        // It has hung up already, or the connection of a datagram socket was dissolved.
+        // The peer has closed already, or a datagram socket was disconnected.
         return;
     }
-    // The kernel copies them from the listening socket to the connecting one.
+    // The kernel has copied them from the listening socket to the connecting one.
     let listener = unix::other_end(sock);
     outside::asked(&run, listener, peer);
     let actor = Actor::current(gate::current_task());

@@ -5,11 +5,11 @@
 
 use sentry_common::family;
 
-/// Not a call that anything is told of.
+/// A call that is not reported.
 pub(super) const NOTHING: u16 = u16::MAX;
 /// i386 only: the call is in the first argument, its arguments behind the second.
 pub(super) const SOCKET_CALL: u16 = u16::MAX - 1;
-/// The tracepoint tells of it; only that it was refused is of interest here.
+/// The tracepoint reports the call itself; here only a refusal counts.
 pub(super) const BIRTH: u16 = u16::MAX - 2;
 
 pub(super) const OPEN: u16 = family::OPEN << 8 | 0;
@@ -77,7 +77,7 @@ pub(super) const FANOTIFY_MARK_32: u16 = family::MOUNT << 8 | 7;
 
 /// One more than the highest number in the tables.
 const NUMBERS: usize = 560;
-/// In an x32 call's number.
+/// The bit in the number of an x32 call.
 const X32: u32 = 0x4000_0000;
 
 const fn table(rows: &[(u16, &[usize])]) -> [u16; NUMBERS] {
@@ -96,7 +96,7 @@ const fn table(rows: &[(u16, &[usize])]) -> [u16; NUMBERS] {
     table
 }
 
-/// x86-64. From 512 on, what x32 has numbers of its own for.
+/// x86-64. From 512 on: calls that have a number of their own in x32.
 static NATIVE: [u16; NUMBERS] = table(&[
     (BIRTH, &[56, 57, 58, 435]),
     (OPEN, &[2, 85, 257, 304, 437]),
@@ -223,8 +223,8 @@ static COMPAT: [u16; NUMBERS] = table(&[
     (FANOTIFY_MARK_32, &[339]),
 ]);
 
-/// The act of a call. The kernel goes by 32 bits of the register, which keeps whatever stood above
-/// them.
+/// The act of a call. The kernel uses only 32 bits of the register; the upper ones can hold
+/// anything.
 #[inline(always)]
 pub(super) fn act(register: u64, compat: bool) -> u16 {
     let number = register as u32;
@@ -235,7 +235,7 @@ pub(super) fn act(register: u64, compat: bool) -> u16 {
     }
 }
 
-/// True for calls whose refusal is a fact too.
+/// Whether a refusal of the call is reported too.
 #[inline(always)]
 pub(super) fn tells_refusals(act: u16) -> bool {
     matches!(act >> 8, family::EXEC | family::TARGET | family::KERNEL | family::MOUNT)

@@ -1,4 +1,4 @@
-//! Acts on other processes by system call; a refusal is told too.
+//! Acts on other processes, by system call. Refusals are reported too.
 
 use sentry_common::{
     kind,
@@ -28,7 +28,7 @@ pub fn called(regs: *const u8, result: i64) {
                 start_boot_ns = parent.1;
                 (kind::TRACE, access::TRACE_ME, parent.0)
             }
-            // Whatever else it does needs one of these before.
+            // Every other request requires one of these before it.
             ATTACH | SEIZE => (kind::TRACE, access::PTRACE_CALL, known(current, call.argument::<1>())),
             _ => return,
         },
@@ -63,14 +63,14 @@ pub fn called(regs: *const u8, result: i64) {
     record.submit();
 }
 
-/// A process id that the program passed, where its pid namespace is the initial one; elsewhere it
-/// means another process than to the host (0).
+/// A process id that the program passed. 0 where its pid namespace is not the initial one: there
+/// the number means another process than on the host.
 #[inline(always)]
 fn known(current: *const u8, number: u64) -> u32 {
     if pid::is_in_initial_namespace(current) { number as u32 } else { 0 }
 }
 
-/// The process behind a pidfd; null where the descriptor may be none.
+/// The process behind a pidfd; null where the descriptor may not be a pidfd.
 #[inline(always)]
 fn of_descriptor(current: *const u8, call: &Call) -> *const u8 {
     const EBADF: u32 = 9;
