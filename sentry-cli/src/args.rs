@@ -6,8 +6,8 @@ mod read;
 
 use std::{ffi::OsString, path::PathBuf};
 
-use clap::{Args, Parser, Subcommand, builder::styling};
-use sentry_service::log::Format;
+use clap::{Args, Parser, Subcommand};
+use sentry_service::{log::Format, style};
 
 pub(crate) use read::{
     AgentsArgs, DiffArgs, EventFormat, EventsArgs, ExplainArgs, ExportArgs, HistoryArgs, ReportArgs,
@@ -18,15 +18,9 @@ pub(crate) use socket::{AskArgs, SocketArgs};
 use super::exit;
 use sentry_agent::config::Flags;
 
-const STYLES: styling::Styles = styling::Styles::styled()
-    .header(styling::AnsiColor::Green.on_default().bold())
-    .usage(styling::AnsiColor::Green.on_default().bold())
-    .literal(styling::AnsiColor::Cyan.on_default().bold())
-    .placeholder(styling::AnsiColor::Cyan.on_default());
-
 /// Watches AI agents from the kernel, stops runaways, proves what it saw and did.
 #[derive(Debug, Parser)]
-#[command(name = "sentry", version, styles = STYLES, after_help = exit::TABLE, max_term_width = 110)]
+#[command(name = "sentry", version, styles = style::STYLES, after_help = exit::TABLE, max_term_width = style::WIDTH)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -358,19 +352,15 @@ pub(crate) enum LedgerCommand {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ConfigCommand {
-    /// Reads the configuration and the keys and certificates that it names; says what was checked,
-    /// or what is wrong and where.
-    Check {
-        /// Default: /etc/agentsentry/config.yaml. Where there is no such file the check ends with
-        /// 66.
-        file: Option<PathBuf>,
-        /// JSON on standard output.
-        #[arg(long)]
-        json: bool,
-    },
-    /// Prints a complete file with every default.
+    /// Check the configuration and the keys and certificates that it names: what holds, or all that
+    /// is wrong and where.
+    #[command(after_help = "\
+Ends with 0 where nothing is wrong, also where there is no file at its usual place: the defaults hold then. A
+certificate that expires within 30 days is a warning. Nothing is opened and nobody is connected to.")]
+    Check(ConfigCheckArgs),
+    /// Print a complete file with every default.
     Example,
-    /// Has the sensor read its configuration again, and prints what that changed: agents, modes and
+    /// Have the sensor read its configuration again, and print what that changed: agents, modes and
     /// thresholds, also for runs that are under way. One that is not valid changes nothing.
     #[command(after_help = "Needs root. Ends with 78 where the configuration is not valid.")]
     Reload {
@@ -380,6 +370,25 @@ pub(crate) enum ConfigCommand {
         #[arg(long)]
         json: bool,
     },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ConfigCheckArgs {
+    /// The file; default: /etc/agentsentry/config.yaml.
+    #[arg(value_name = "FILE")]
+    pub(crate) file: Option<PathBuf>,
+    /// The same, as the sensor has it.
+    #[arg(long, value_name = "FILE", conflicts_with = "file")]
+    pub(crate) config: Option<PathBuf>,
+    /// Name of this sensor, as the sensor has it.
+    #[arg(long, value_name = "ID", env = "AGENTSENTRY_SENSOR_ID")]
+    pub(crate) sensor_id: Option<String>,
+    /// A certificate of the collector, to compare with what this sensor expects at its endpoint.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) collector_cert: Option<PathBuf>,
+    /// JSON on standard output.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]

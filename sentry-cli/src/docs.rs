@@ -101,32 +101,11 @@ fn the_transcript_of_the_readme_has_as_many_objects_as_are_built() {
     assert!(README.contains(&expected), "{expected}");
 }
 
-/// The help of a command and of those below it, each under a heading.
-fn help(page: &mut String, command: &mut clap::Command, name: &str) {
-    let text = command.render_long_help().to_string();
-    let text: String = text.lines().map(|line| format!("{}\n", line.trim_end())).collect();
-    page.push_str(&format!("\n## `{name}`\n\n```text\n{}\n```\n", text.trim_end()));
-    let below: Vec<String> = command
-        .get_subcommands()
-        .filter(|command| !command.is_hide_set() && command.get_name() != "help")
-        .map(|command| command.get_name().to_owned())
-        .collect();
-    for sub in below {
-        if let Some(command) = command.find_subcommand_mut(&sub) {
-            help(page, command, &format!("{name} {sub}"));
-        }
-    }
-}
-
 /// `UPDATE_DOCS=1` writes the page.
 #[test]
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]
 fn the_page_of_commands_is_their_help() {
-    let mut page =
-        "# Commands\n\nWhat `--help` prints, command by command. Generated from the program.\n".to_owned();
-    let mut root = Cli::command().term_width(100);
-    root.build();
-    help(&mut page, &mut root, "sentry");
+    let page = sentry_service::help::page("Commands", Cli::command());
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/commands.md");
     if std::env::var_os("UPDATE_DOCS").is_some() {
         std::fs::write(path, &page).unwrap();

@@ -46,19 +46,11 @@ pub(crate) enum CliError {
     Nothing { what: &'static str, next: &'static str },
     #[error(transparent)]
     Config(#[from] ConfigError),
-    #[error(transparent)]
-    Check(#[from] CheckError),
     /// A data file inside of the program is broken.
     #[error(transparent)]
     Knowledge(#[from] sentry_story::DataError),
     #[error(transparent)]
     Search(#[from] sentry_story::SearchError),
-    #[error(
-        "there is no {}, so the defaults hold and there is nothing to check; name the file that \
-         is meant",
-        path.display()
-    )]
-    NoConfig { path: PathBuf },
     #[error("cannot make the archive")]
     Archive {
         #[source]
@@ -118,11 +110,7 @@ impl CliError {
                 io::ErrorKind::PermissionDenied => Exit::NoPermission,
                 _ => Exit::Io,
             },
-            Self::Config(ConfigError::Unreadable { .. }) | Self::NoConfig { .. } => Exit::NoInput,
-            Self::Check(error) if error.is_about_reading() => Exit::NoInput,
-            Self::Check(_) => Exit::Config,
-            Self::Config(ConfigError::Flag { .. }) => Exit::Usage,
-            Self::Config(_) => Exit::Config,
+            Self::Config(error) => of_config(error),
             // The reader has gone, as `| head` does: nothing is wrong.
             Self::Output { source } if source.kind() == io::ErrorKind::BrokenPipe => Exit::Ok,
             Self::Output { .. } => Exit::Io,
@@ -146,6 +134,18 @@ impl From<Status> for CliError {
     fn from(status: Status) -> Self {
         Self::Sensor(Box::new(status))
     }
+}
+
+pub(crate) fn of_config(error: &ConfigError) -> Exit {
+    match error {
+        ConfigError::Unreadable { .. } => Exit::NoInput,
+        ConfigError::Flag { .. } => Exit::Usage,
+        ConfigError::TooLarge { .. } | ConfigError::Invalid { .. } | ConfigError::Several(_) => Exit::Config,
+    }
+}
+
+pub(crate) fn of_check(error: &CheckError) -> Exit {
+    if error.is_about_reading() { Exit::NoInput } else { Exit::Config }
 }
 
 /// What a command ends with that was to prove a ledger.

@@ -106,7 +106,7 @@ fn dispatch(command: Command) -> Result<ExitCode, CliError> {
         Command::Ledger(LedgerCommand::Verify { dir, json }) => local::ledger_verify(&dir, json)?,
         Command::Doctor(args) if args.programs => local::program_costs(args.json)?,
         Command::Doctor(args) => local::doctor(args.json)?,
-        Command::Config(ConfigCommand::Check { file, json }) => local::config_check(file, json)?,
+        Command::Config(ConfigCommand::Check(args)) => local::config_check(args)?,
         Command::Config(ConfigCommand::Reload { socket, json }) => act::config_reload(&socket, json)?,
         Command::Config(ConfigCommand::Example) => local::config_example()?,
         Command::Completions { shell } => local::completions(shell)?,

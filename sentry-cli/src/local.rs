@@ -7,17 +7,22 @@ use std::{
 
 use clap::CommandFactory as _;
 use sentry_kernel::bpf::Capabilities;
-use serde_json::{Value, json};
+use sentry_service::check::{Found, Report};
+use serde_json::{Map, Value, json};
 
 use super::{
-    args::Cli,
-    error::{CliError, of_flaw},
+    args::{Cli, ConfigCheckArgs},
+    error::{CliError, of_check, of_config, of_flaw},
     exit::Exit,
     out,
     render::{GREEN, RED, YELLOW, json as lines, paint, safe, status},
 };
 use sentry_agent::{
-    config::{Collector, Config, Flags, check, defaults},
+    config::{
+        Collector, Config, ConfigError, Flags,
+        check::{self, CheckError},
+        defaults,
+    },
     container::{Roots, Sources},
     ledger::{self, SetAside},
 };
@@ -143,61 +148,69 @@ fn set_aside(dir: &Path, told: &[SetAside]) -> Vec<(Option<PathBuf>, String)> {
     all
 }
 
-pub(super) fn config_check(file: Option<PathBuf>, as_json: bool) -> Result<Exit, CliError> {
-    let (name, config, checked) = match checked_config(file) {
-        Ok(checked) => checked,
-        Err(error) if as_json => {
-            let value =
-                json!({"type": "config", "valid": false, "error": sentry_service::error_chain(&error)});
-            out::print(&lines::line(&value))?;
-            return Ok(error.exit());
+pub(super) fn config_check(args: ConfigCheckArgs) -> Result<Exit, CliError> {
+    let as_json = args.json;
+    let (report, exit) = checked_config(args);
+    if as_json {
+        out::print(&lines::line(&report.json()))?;
+    } else if report.is_valid() {
+        out::print(&format!("{}\n", safe_lines(&report.text())))?;
+    } else {
+        for line in report.complaints() {
+            out::note(&format!("{} {}\n", paint(RED, "sentry:"), safe(&line)));
         }
-        Err(error) => return Err(error),
-    };
+    }
+    Ok(exit)
+}
+
+/// What the file says, what was looked at beyond it, and how the check ends.
+fn checked_config(args: ConfigCheckArgs) -> (Report, Exit) {
+    let flags = Flags { config: args.config.or(args.file), sensor_id: args.sensor_id, ..Flags::default() };
+    let file = flags.config.clone().unwrap_or_else(|| defaults::CONFIG_FILE.into());
+    let is_there = flags.config.is_some() || !matches!(file.try_exists(), Ok(false));
+    let (config, wrong) = Config::look(&flags);
+    let mut exits: Vec<Exit> = wrong.iter().map(of_config).collect();
+    let mut found = Found { errors: wrong.iter().map(ConfigError::problem).collect(), ..Found::default() };
+    if let Some(config) = &config {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let looked = check::check(config, args.collector_cert.as_deref(), now);
+        exits.extend(looked.errors.iter().map(of_check));
+        found.errors.extend(looked.errors.iter().map(CheckError::problem));
+        (found.checked, found.warnings) = (looked.checked, looked.warnings);
+    }
+    // Of several, a mistake in the configuration: a restart does not cure it.
+    let exit = exits.iter().find(|exit| **exit == Exit::Config).or(exits.first()).copied();
+    let (settings, values) = config.as_ref().map(settings).unwrap_or_default();
+    (Report { file, is_there, settings, values, found }, exit.unwrap_or(Exit::Ok))
+}
+
+/// What a person wants to know of a valid configuration, as text and for programs.
+fn settings(config: &Config) -> (String, Map<String, Value>) {
     let collector = match &config.collector {
         Collector::Disabled => "disabled".to_owned(),
         Collector::Enabled { endpoint, .. } => endpoint.to_string(),
     };
     let agents: Vec<&str> = config.policy.agents.iter().map(|agent| agent.name.as_str()).collect();
-    let text = if as_json {
-        let value = json!({
-            "type": "config", "valid": true, "file": name, "sensor": config.sensor.id,
-            "state_dir": config.sensor.state_dir, "socket": config.sensor.socket,
-            "group": config.sensor.group,
-            "collector": collector, "agents": agents, "checked": checked,
-        });
-        lines::line(&value)
-    } else {
-        let mut text = format!(
-            "{} {}\n  sensor {}\n  state_dir {}\n  socket {}\n  group {}\n  collector {collector}\n  agents \
-            {}\n",
-            safe(&name.display().to_string()),
-            paint(GREEN, "is valid"),
-            config.sensor.id,
-            config.sensor.state_dir.display(),
-            config.sensor.socket.display(),
-            config.sensor.group.as_deref().unwrap_or("(root alone)"),
-            if agents.is_empty() { "(no rules of their own)".to_owned() } else { agents.join(", ") },
-        );
-        for line in &checked {
-            text.push_str(&format!("  checked {}\n", safe(line)));
-        }
-        text
-    };
-    out::print(&text)?;
-    Ok(Exit::Ok)
+    let sensor = &config.sensor;
+    let text = format!(
+        "sensor.id: {}\nsensor.state_dir: {}\nsensor.socket: {}\nsensor.group: {}\ncollector: {collector}\n\
+         agents: {}\n",
+        sensor.id,
+        sensor.state_dir.display(),
+        sensor.socket.display(),
+        sensor.group.as_deref().unwrap_or("(root alone)"),
+        if agents.is_empty() { "(no rules of their own)".to_owned() } else { agents.join(", ") },
+    );
+    let values = json!({
+        "sensor": sensor.id, "state_dir": sensor.state_dir, "socket": sensor.socket, "group": sensor.group,
+        "collector": collector, "agents": agents,
+    });
+    (text, values.as_object().cloned().unwrap_or_default())
 }
 
-/// The file, what it says, and what was looked at beyond it.
-fn checked_config(file: Option<PathBuf>) -> Result<(PathBuf, Config, Vec<String>), CliError> {
-    let name = file.clone().unwrap_or_else(|| defaults::CONFIG_FILE.into());
-    if file.is_none() && matches!(name.try_exists(), Ok(false)) {
-        return Err(CliError::NoConfig { path: name });
-    }
-    let config = Config::load(&Flags { config: file, ..Flags::default() })?;
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let checked = check::check(&config, now)?;
-    Ok((name, config, checked))
+/// Without what could move a terminal's cursor, line by line.
+fn safe_lines(text: &str) -> String {
+    text.lines().map(safe).collect::<Vec<_>>().join("\n")
 }
 
 pub(super) fn config_example() -> Result<Exit, CliError> {

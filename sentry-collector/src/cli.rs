@@ -1,9 +1,13 @@
 //! The command line.
 
+mod pki;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
-use sentry_service::log::Format;
+use sentry_service::{log::Format, style};
+
+pub use self::pki::{PkiCommand, SignArgs};
 
 /// Where the configuration is looked for when none is named.
 pub const DEFAULT_CONFIG: &str = "/etc/agentsentry/collector.yaml";
@@ -13,8 +17,9 @@ Examples:
   sentry-collector                      all defaults: unix socket for the sensor, HTTP on loopback
   sentry-collector --config /etc/agentsentry/collector.yaml
   sentry-collector --data-dir ./data --listen-grpc unix:/tmp/feed.sock --listen-http 127.0.0.1:0
-  sentry-collector config check --config collector.yaml
+  sentry-collector config check collector.yaml
   sentry-collector feed-key host-1 --out /etc/agentsentry/feed-host-1.key
+  sentry-collector pki init             certificates of your own: `sentry-collector pki --help`
 
 A sensor has to prove who it is: at the unix socket by the user that it runs as (root), over TLS by
 its certificate, over plaintext TCP by a key that both sides have (`feed_keys`).
@@ -34,44 +39,59 @@ SIGTERM and SIGINT drain: what came in is committed and acknowledged, then the p
 
 Exit codes:
   0   ended after a drain, or the check passed
-  1   a stage died, or any other failure
+  1   a stage died, a certificate is still in use, or any other failure
   64  the command line is wrong
-  66  a file that was named does not exist or cannot be read, or `config check` found no file
-  73  the data directory, the command token or a key cannot be created, or the directory is in use
+  66  a file that was named does not exist or cannot be read
+  73  the data directory, the command token, a key or a certificate cannot be created, or is there already, or the
+      directory is in use
   74  the store or a listener failed, or the command token cannot be read
   78  the configuration is invalid, or the command token is malformed or open to others";
 
 /// Stores what sensors report and answers for it.
 #[derive(Debug, Parser)]
-#[command(name = "sentry-collector", version, after_help = AFTER_HELP)]
+#[command(
+    name = "sentry-collector",
+    version,
+    styles = style::STYLES,
+    after_help = AFTER_HELP,
+    max_term_width = style::WIDTH,
+    args_conflicts_with_subcommands = true
+)]
 pub struct Cli {
     #[command(subcommand)]
     pub command: Option<Command>,
+    #[command(flatten)]
+    pub flags: Flags,
+    /// Form of the log on standard error; the level is set by RUST_LOG (default: info).
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
+    pub log_format: Format,
+}
+
+/// What the command line has in place of the configuration.
+#[derive(Clone, Debug, Default, Args)]
+pub struct Flags {
     /// Configuration file; without it /etc/agentsentry/collector.yaml is read if it exists.
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Where sensors connect: IP:PORT or unix:/PATH; port 0 picks one.
-    #[arg(long, global = true, value_name = "ADDRESS")]
+    #[arg(long, value_name = "ADDRESS")]
     pub listen_grpc: Option<String>,
     /// Where the HTTP API listens: IP:PORT; port 0 picks one.
-    #[arg(long, global = true, value_name = "ADDRESS")]
+    #[arg(long, value_name = "ADDRESS")]
     pub listen_http: Option<String>,
     /// Directory of the store; made if it is missing.
-    #[arg(long, global = true, value_name = "DIR")]
+    #[arg(long, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
-    /// Form of the log on standard error; its level is set by RUST_LOG (default: info).
-    #[arg(long, global = true, value_enum, default_value_t, value_name = "FORMAT")]
-    pub log_format: Format,
 }
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Looks at the configuration without opening anything.
+    /// Check the configuration, or print an example.
     Config {
         #[command(subcommand)]
         command: ConfigCommand,
     },
-    /// Makes a key that proves one sensor and its collector to each other over plaintext TCP.
+    /// Make a key that proves one sensor and its collector to each other over plaintext TCP.
     FeedKey {
         /// Id of the sensor that the key is for.
         sensor: String,
@@ -79,44 +99,80 @@ pub enum Command {
         #[arg(long, value_name = "FILE")]
         out: PathBuf,
     },
-    /// Makes a key and a certificate for one end of the feed over TLS, signed by an authority of
-    /// your own.
-    Certify(CertifyArgs),
-    /// Forgets how a sensor proved who it is, so that it may prove itself another way. The
-    /// collector must not run.
+    /// Make an authority of your own and the certificates of both ends of the feed, and exchange
+    /// them while sensors stay connected.
+    #[command(after_help = pki::EXAMPLES)]
+    Pki {
+        #[command(subcommand)]
+        command: PkiCommand,
+    },
+    /// As `pki sign`.
+    #[command(hide = true)]
+    Certify(SignArgs),
+    /// Forget how a sensor proved who it is, so that it may prove itself another way. The collector
+    /// must not run.
     FeedReset {
         /// Id of the sensor.
         sensor: String,
+        /// Configuration file; without it /etc/agentsentry/collector.yaml is read if it exists.
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
+        /// Directory of the store.
+        #[arg(long, value_name = "DIR")]
+        data_dir: Option<PathBuf>,
     },
-    /// Prints completions for a shell.
+    /// Print completions for a shell.
+    #[command(after_help = "\
+Example:
+  sentry-collector completions bash > /etc/bash_completion.d/sentry-collector")]
     Completions { shell: clap_complete::Shell },
-    /// Writes what packages have beside the program into a directory.
+    /// Write what packages have beside the program into a directory.
     #[command(hide = true)]
     Packaging { dir: PathBuf },
 }
 
-#[derive(Debug, Args)]
-pub struct CertifyArgs {
-    /// For the sensor of this id.
-    #[arg(long, value_name = "ID", required_unless_present = "server", conflicts_with = "server")]
-    pub sensor: Option<String>,
-    /// For the collector, under this host name or address; may be given more than once.
-    #[arg(long, value_name = "NAME")]
-    pub server: Vec<String>,
-    /// The authority's certificate, PEM.
-    #[arg(long, value_name = "FILE")]
-    pub ca_cert: PathBuf,
-    /// Its key, PKCS #8 in PEM.
-    #[arg(long, value_name = "FILE")]
-    pub ca_key: PathBuf,
-    /// Directory for tls.crt, tls.key (mode 0600) and ca.crt; those that are there are replaced.
-    #[arg(long, value_name = "DIR")]
-    pub out: PathBuf,
-}
-
 #[derive(Debug, Subcommand)]
 pub enum ConfigCommand {
-    /// Reads the configuration and everything it names; prints what holds, or what is wrong and
-    /// where. Where there is no file it ends with 66.
-    Check,
+    /// Check the configuration and the keys and certificates that it names: what holds, or all that
+    /// is wrong and where.
+    #[command(after_help = "\
+Ends with 0 where nothing is wrong, also where there is no file at its usual place: the defaults hold then. A
+certificate that expires within 30 days is a warning. Nothing is opened.")]
+    Check {
+        /// The file; default: /etc/agentsentry/collector.yaml.
+        #[arg(value_name = "FILE", conflicts_with = "config")]
+        file: Option<PathBuf>,
+        #[command(flatten)]
+        flags: Flags,
+        /// JSON on standard output.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print a complete file with every default.
+    Example,
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_definition_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    /// `UPDATE_DOCS=1` writes the page.
+    #[test]
+    fn the_page_of_commands_is_their_help() {
+        let page = sentry_service::help::page("Commands of the collector", Cli::command());
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/collector-commands.md");
+        if std::env::var_os("UPDATE_DOCS").is_some() {
+            std::fs::write(path, &page).unwrap();
+        }
+        let written = std::fs::read_to_string(path).unwrap();
+        assert!(page == written, "docs/collector-commands.md differs; run this again with UPDATE_DOCS=1");
+    }
 }

@@ -14,21 +14,21 @@ pub mod cli;
 
 pub mod http_name;
 
+pub mod exit;
+
+pub mod pki;
+
 pub mod tls;
 
 mod feed;
 
 pub mod metrics;
 
-pub mod exit;
-
 pub mod store;
 
 pub mod ingest;
 
 pub mod config;
-
-pub mod certify;
 
 pub mod api;
 

@@ -20,7 +20,7 @@ fn main() -> ExitCode {
         }
     };
     if let Some(command) = &cli.command {
-        return match once::run(command, &cli) {
+        return match once::run(command) {
             Ok((text, exit)) => {
                 println!("{text}");
                 exit.into()
@@ -28,7 +28,7 @@ fn main() -> ExitCode {
             Err(error) => fail(&error, error.exit()),
         };
     }
-    let config = match Config::load(&cli) {
+    let config = match Config::load(&cli.flags) {
         Ok(config) => config,
         Err(error) => return fail(&error, error.exit()),
     };

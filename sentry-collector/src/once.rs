@@ -1,5 +1,5 @@
-//! What the process does instead of serving: it looks at the configuration, makes a key, forgets a
-//! proof.
+//! What the process does instead of serving: it looks at the configuration, makes keys and
+//! certificates, forgets a proof.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -15,11 +15,11 @@ use sentry_proto::proof::FeedKey;
 
 use crate::{
     api::description,
-    certify::{self, CertifyError},
-    cli::{Cli, Command, ConfigCommand, DEFAULT_CONFIG},
-    config::{Config, ConfigError},
+    cli::{Cli, Command, ConfigCommand, Flags},
+    config::{self, Config, ConfigError},
     exit::Exit,
     ingest::gate::random,
+    pki::{self, PkiError},
     store::{FORMAT, StoreError, forget_way},
 };
 
@@ -30,6 +30,9 @@ const PROGRAM: &str = "sentry-collector";
 pub enum OnceError {
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// All that `config check` found, a line each.
+    #[error("{}", complaints.join(&format!("\n{PROGRAM}: ")))]
+    Invalid { complaints: Vec<String>, exit: Exit },
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(
@@ -40,7 +43,7 @@ pub enum OnceError {
     #[error("cannot write {}", path.display())]
     Write { path: PathBuf, source: io::Error },
     #[error(transparent)]
-    Certify(#[from] CertifyError),
+    Pki(#[from] PkiError),
     #[error("the kernel gave no random bytes")]
     Random,
 }
@@ -50,8 +53,9 @@ impl OnceError {
     pub fn exit(&self) -> Exit {
         match self {
             Self::Config(error) => error.exit(),
+            Self::Invalid { exit, .. } => *exit,
             Self::Store(error) => error.exit(),
-            Self::Certify(error) => error.exit(),
+            Self::Pki(error) => error.exit(),
             Self::Create { .. } => Exit::CannotCreate,
             Self::Write { .. } => Exit::Io,
             Self::Random => Exit::Other,
@@ -63,13 +67,21 @@ impl OnceError {
 ///
 /// # Errors
 /// Where it cannot be done.
-pub fn run(command: &Command, cli: &Cli) -> Result<(String, Exit), OnceError> {
+pub fn run(command: &Command) -> Result<(String, Exit), OnceError> {
     match command {
-        Command::Config { command: ConfigCommand::Check } => check(&Config::load(cli)?),
+        Command::Config { command: ConfigCommand::Check { file, flags, json } } => {
+            let config = flags.config.clone().or_else(|| file.clone());
+            check(&Flags { config, ..flags.clone() }, *json)
+        }
+        Command::Config { command: ConfigCommand::Example } => {
+            Ok((config::example().trim_end().to_owned(), Exit::Ok))
+        }
         Command::FeedKey { sensor, out } => feed_key(sensor, out).map(|text| (text, Exit::Ok)),
-        Command::Certify(args) => Ok((certify::certify(args)?, Exit::Ok)),
-        Command::FeedReset { sensor } => {
-            let known = forget_way(&Config::load(cli)?.data_dir, sensor)?;
+        Command::Pki { command } => Ok((pki::run(command)?, Exit::Ok)),
+        Command::Certify(args) => Ok((pki::sign(args)?, Exit::Ok)),
+        Command::FeedReset { sensor, config, data_dir } => {
+            let flags = Flags { config: config.clone(), data_dir: data_dir.clone(), ..Flags::default() };
+            let known = forget_way(&Config::load(&flags)?.data_dir, sensor)?;
             Ok(if known {
                 (format!("{sensor}: the next proof that holds decides"), Exit::Ok)
             } else {
@@ -104,12 +116,14 @@ fn packaging(dir: &Path) -> io::Result<()> {
     fs::write(dir.join("format"), format!("{FORMAT}\n"))
 }
 
-fn check(config: &Config) -> Result<(String, Exit), OnceError> {
-    config.check(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())?;
-    Ok(match &config.file {
-        Some(path) => (format!("{} is valid\n{config}", path.display()), Exit::Ok),
-        None => (format!("there is no {DEFAULT_CONFIG}; without it these hold:\n{config}"), Exit::NoInput),
-    })
+fn check(flags: &Flags, as_json: bool) -> Result<(String, Exit), OnceError> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let (report, exit) = Config::check(flags, now);
+    match (as_json, report.is_valid()) {
+        (true, _) => Ok((report.json().to_string(), exit)),
+        (false, true) => Ok((report.text(), exit)),
+        (false, false) => Err(OnceError::Invalid { complaints: report.complaints().collect(), exit }),
+    }
 }
 
 /// Writes a new key for a sensor to a new file; returns what to do with it.

@@ -89,6 +89,32 @@ pub fn usable(cert: &CertificateDer<'_>, end: End, now: Duration) -> Result<(), 
     }
 }
 
+/// A certificate that has no longer to live should be replaced now.
+pub const SOON: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// How long a certificate is still valid at `now` (since 1970), in words, if that is less than
+/// [`SOON`]. Also of an authority.
+#[must_use]
+pub fn ends_soon(cert: &CertificateDer<'_>, now: Duration) -> Option<String> {
+    let left = ends(cert)?.checked_sub(now);
+    match left {
+        Some(left) if left >= SOON => None,
+        Some(left) => Some(format!("expires in {}", days(left))),
+        None => Some("has expired".to_owned()),
+    }
+}
+
+/// When it expires, since 1970. Total: `None` for what cannot be read.
+fn ends(cert: &CertificateDer<'_>) -> Option<Duration> {
+    let cert = EndEntityCert::try_from(cert).ok()?;
+    // The library names the time only of what has expired, and looks at it before all else.
+    let last = UnixTime::since_unix_epoch(Duration::from_secs(u64::MAX));
+    match cert.verify_for_usage(&[], &[], &[], last, KeyUsage::client_auth(), None, None) {
+        Err(Error::CertExpired { not_after, .. }) => Some(Duration::from_secs(not_after.as_secs())),
+        _ => None,
+    }
+}
+
 fn days(time: Duration) -> String {
     const HOUR: u64 = 3600;
     match time.as_secs() {
@@ -225,6 +251,21 @@ mod tests {
         let other = usable(&made(2000, 2002, &server), End::Client, now);
         assert!(matches!(other, Err(Unusable::Other { .. })), "{other:?}");
         assert_eq!(usable(&CertificateDer::from(vec![1, 2]), End::Client, now), Err(Unusable::Unreadable));
+    }
+
+    #[test]
+    fn a_certificate_that_soon_expires_says_when() {
+        let mut params = CertificateParams::default();
+        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        params.not_after = rcgen::date_time_ymd(2001, 1, 1);
+        let cert = params.self_signed(&KeyPair::generate().unwrap()).unwrap().der().clone();
+        let end = Duration::from_secs(978_307_200);
+        let day = Duration::from_secs(24 * 3600);
+        let said = |now| ends_soon(&cert, now);
+        assert_eq!(said(end - 31 * day), None);
+        assert_eq!(said(end - 29 * day).as_deref(), Some("expires in 29 days"));
+        assert_eq!(said(end + day).as_deref(), Some("has expired"));
+        assert_eq!(ends_soon(&CertificateDer::from(vec![1, 2]), end), None);
     }
 
     proptest! {

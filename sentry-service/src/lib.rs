@@ -1,12 +1,18 @@
 //! What the sensor and the collector share as daemons: their stages, notifications to systemd
-//! (`sd_notify(3)`), its watchdog and credentials, the log, metrics, keys of configuration files,
-//! and how errors are written. Without systemd the notifications, the watchdog and the credentials
-//! do nothing, or less.
+//! (`sd_notify(3)`), its watchdog and credentials, the log, metrics, how configuration files are
+//! read and checked, and how errors are written. Without systemd the notifications, the watchdog
+//! and the credentials do nothing, or less.
 #![forbid(unsafe_code)]
 
 pub mod credential;
 
+pub mod check;
+
 mod error;
+
+pub mod help;
+
+pub mod identifier;
 
 pub mod keys;
 
@@ -14,12 +20,20 @@ pub mod log;
 
 pub mod metrics;
 
+mod nearest;
+
 pub mod notify;
 
 pub mod progress;
 
+pub mod size;
+
 pub mod stages;
 
+pub mod style;
+
 pub mod watchdog;
+
+pub mod yaml;
 
 pub use error::error_chain;

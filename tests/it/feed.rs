@@ -1,7 +1,12 @@
 //! Between sensor and collector: whatever breaks, every event is stored exactly once, or a gap says
 //! that it is not.
 
-use std::{collections::BTreeSet, path::PathBuf, time::Duration};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
 
 use sentry_tests::{
     collector::Collector,
@@ -128,6 +133,38 @@ fn a_run_is_at_the_collector_as_it_is_at_the_sensor() {
     books_close(&sensor, &collector, &ended);
     let health = sensor.health();
     assert_eq!(health["health"], "serving", "{health}");
+}
+
+/// As `docs/operations.md` has it.
+#[test]
+fn a_collector_put_back_from_a_copy_gets_again_what_the_sensor_still_has() {
+    require!("root");
+    let mut collector = Collector::start();
+    let sensor = Setup::default().collector(&collector.grpc).start();
+    let copy = |from: &Path, to: &Path| {
+        let copied = programs::finish(Command::new("cp").arg("--archive").arg(from).arg(to));
+        assert!(copied.status.success(), "{}", programs::text(&copied));
+    };
+    let before = Order::new(&sensor, "before").finish(&["true"]);
+    settled(&sensor);
+    collector.terminate();
+    let backup = sensor.place("backup");
+    copy(&collector.data_dir(), &backup);
+    collector.start_again();
+    let after = Order::new(&sensor, "after").finish(&["true"]);
+    settled(&sensor);
+    collector.terminate();
+    std::fs::remove_dir_all(collector.data_dir()).unwrap();
+    copy(&backup, &collector.data_dir());
+    collector.start_again();
+    wait::until("the collector has again what the copy lacks", || {
+        let sensors = collector.all("sensors");
+        let acked = &sensors[0]["epochs"][0]["acked"];
+        if *acked == last(&sensor) { Ok(()) } else { Err(format!("{acked} of {}", last(&sensor))) }
+    });
+    for ended in [before, after] {
+        books_close(&sensor, &collector, &ended);
+    }
 }
 
 #[test]

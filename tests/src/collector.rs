@@ -117,6 +117,12 @@ impl Collector {
         self.child = child;
     }
 
+    /// Where its store is.
+    #[must_use]
+    pub fn data_dir(&self) -> PathBuf {
+        self.setup.data_in(&self.scratch)
+    }
+
     /// What it has logged, which is into a file.
     #[must_use]
     pub fn log(&self) -> String {

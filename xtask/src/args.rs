@@ -17,7 +17,7 @@ pub(crate) struct Usage(pub(crate) String);
 
 impl fmt::Display for Usage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "does not know {}; `cargo xtask help` lists what it knows", self.0)
+        write!(f, "does not know {}; `cargo xtask help COMMAND` says what it knows", self.0)
     }
 }
 

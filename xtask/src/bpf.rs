@@ -50,13 +50,14 @@ pub(crate) fn clippy() -> Result<()> {
     step::run("lint", "clippy on the BPF programs, every warning an error", "lint-clippy-bpf", &mut command)
 }
 
-/// Compiles the programs and updates the objects.
-pub(crate) fn build() -> Result<()> {
+/// Compiles the programs and updates the objects; `which` stands in front of what is said: which
+/// step this is of those that the caller takes.
+pub(crate) fn build(which: &str) -> Result<()> {
     let mut command = compile_command("build")?;
     command.args(["--message-format=json-render-diagnostics", "--target-dir"]);
     command.arg(paths::root().join("target/bpf"));
-    let what = "compile the BPF programs, which the sensor carries inside";
-    let messages = cargo::build_messages(AREA, what, LOG, &mut command)?;
+    let what = format!("{which}compile the BPF programs, which the sensor carries inside");
+    let messages = cargo::build_messages(AREA, &what, LOG, &mut command)?;
     let programs: Vec<Executable> =
         cargo::executables(&messages).into_iter().filter(|program| program.kind == "bin").collect();
     if programs.is_empty() {

@@ -49,7 +49,7 @@ pub(crate) fn command(mut args: Args) -> Result<ExitCode> {
 
 /// Builds everything.
 pub(crate) fn build(what: What) -> Result<()> {
-    bpf::build()?;
+    bpf::build("1 of 2: ")?;
     let mut command = cargo::workspace("build");
     command.args(match what {
         What::Programs => &["--workspace"][..],
@@ -57,5 +57,10 @@ pub(crate) fn build(what: What) -> Result<()> {
         What::Bench => BENCH,
         What::ProgramsAndTests => &["--workspace", "--bins", "--lib", "--tests"],
     });
-    step::run(AREA, "compile the workspace, with the BPF objects inside the sensor", "build", &mut command)
+    step::run(
+        AREA,
+        "2 of 2: compile the workspace, with the BPF objects inside the sensor",
+        "build",
+        &mut command,
+    )
 }

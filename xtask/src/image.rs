@@ -55,7 +55,7 @@ pub(crate) fn tag(name: &str) -> String {
 /// Makes the image of each program, which is built; returns the archives.
 pub(crate) fn build(programs: Programs) -> Result<Vec<PathBuf>> {
     let mut archives = Vec::new();
-    for name in PACKAGES.map(|package| package.program) {
+    for (index, name) in PACKAGES.map(|package| package.program).into_iter().enumerate() {
         let archive = archive(name);
         let root = archive.with_extension("root");
         match fs::remove_file(&archive) {
@@ -72,7 +72,12 @@ pub(crate) fn build(programs: Programs) -> Result<Vec<PathBuf>> {
         command.args(["build", "--isolation=chroot", "--timestamp=0", "--tag", &tag]);
         command.arg("--build-arg").arg(format!("VERSION={}", env!("CARGO_PKG_VERSION")));
         command.arg("--file").arg(file).arg(root);
-        step::run(AREA, &format!("make the image {tag}"), &format!("image-{name}"), &mut command)?;
+        step::run(
+            AREA,
+            &format!("{} of {}: make the image {tag}", index + 1, PACKAGES.len()),
+            &format!("image-{name}"),
+            &mut command,
+        )?;
         step::capture(
             podman()
                 .args(["push", "--quiet", "--format=oci", &tag])

@@ -2,13 +2,16 @@
 //!
 //! All checks run even if an earlier one failed, so that one round shows all there is to mend.
 
-use std::{process::ExitCode, time::Instant};
+use std::{
+    process::{Command, ExitCode},
+    time::Instant,
+};
 
 use anyhow::{Result, bail};
 
 use crate::{
     args::Args,
-    bpf, cargo, paths,
+    bpf, cargo, paths, setup,
     step::{self, say},
     tidy,
 };
@@ -21,7 +24,7 @@ type Check = (&'static str, fn() -> Result<()>);
 pub(crate) fn command(args: Args) -> Result<ExitCode> {
     args.done()?;
     let started = Instant::now();
-    let checks: [Check; 8] = [
+    let checks: [Check; 9] = [
         ("formatting", formatting),
         ("formatting of the BPF crate", bpf_formatting),
         ("clippy", clippy),
@@ -29,6 +32,7 @@ pub(crate) fn command(args: Args) -> Result<ExitCode> {
         ("BPF programs", bpf_warnings),
         ("documentation", documentation),
         ("tidy", tidy::check),
+        ("spelling", spelling),
         ("cargo-deny", deny),
     ];
     let mut failed = Vec::new();
@@ -78,7 +82,7 @@ fn bpf_warnings() -> Result<()> {
         say(AREA, "NOT checked: the BPF programs (no BPF compiler; `cargo xtask setup` installs one)");
         return Ok(());
     }
-    bpf::build()?;
+    bpf::build("")?;
     let warnings = bpf::warnings()?;
     if !warnings.is_empty() {
         bail!("the BPF programs compile with warnings:\n  {}", warnings.join("\n  "));
@@ -90,6 +94,17 @@ fn documentation() -> Result<()> {
     let mut command = cargo::workspace("doc");
     command.args(["--workspace", "--no-deps", "--document-private-items"]).env("RUSTDOCFLAGS", "-D warnings");
     step::run(AREA, "links and code in the documentation", "lint-doc", &mut command)
+}
+
+/// Every word of the checkout; `_typos.toml` has those that only look mistyped.
+fn spelling() -> Result<()> {
+    let Some(typos) = setup::typos() else {
+        say(AREA, "NOT checked: spelling (no typos; `cargo xtask setup` installs one)");
+        return Ok(());
+    };
+    let mut command = Command::new(typos);
+    command.arg("--format=brief").current_dir(paths::root());
+    step::run(AREA, "spelling of everything", "lint-typos", &mut command)
 }
 
 fn deny() -> Result<()> {

@@ -10,12 +10,15 @@ mod bench;
 mod bpf;
 mod build;
 mod cargo;
+mod commands;
 mod coverage;
 mod demo;
 mod fuzz;
+mod help;
 mod host;
 mod image;
 mod kubernetes;
+mod lasted;
 mod libraries;
 mod lint;
 mod long;
@@ -32,47 +35,38 @@ mod told;
 mod verify;
 mod vm;
 
-use std::process::ExitCode;
+use std::{process::ExitCode, time::Instant};
 
 use crate::args::Args;
 
-const USAGE: &str = include_str!("usage.txt");
-
 fn main() -> ExitCode {
-    let mut arguments = std::env::args().skip(1);
-    let command = arguments.next().unwrap_or_default();
-    let args = Args::new(arguments);
-    let result = match command.as_str() {
-        "setup" => setup::command(args),
-        "build" => build::command(args),
-        "run" => run::command(args),
-        "demo" => demo::command(args),
-        "test" => test::command(args),
-        "vm" => vm::command(args),
-        "vm-systemd" => vm::systemd_command(args),
-        "coverage" => coverage::command(args),
-        "fuzz" => fuzz::command(args),
-        "package" => package::command(args),
-        "lint" => lint::command(args),
-        "bench" => bench::command(args),
-        "workload" => bench::workload_command(args),
-        "kubernetes" => kubernetes::command(args),
-        "image" => image::command(args),
-        "tidy" => tidy::command(args),
-        "verify" => verify::command(args),
-        "help" | "--help" | "-h" => {
-            print!("{USAGE}");
-            return ExitCode::SUCCESS;
-        }
-        _ => {
-            eprint!("{USAGE}");
-            return ExitCode::from(args::EX_USAGE);
-        }
+    let mut arguments: Vec<String> = std::env::args().skip(1).collect();
+    let name = if arguments.is_empty() { String::new() } else { arguments.remove(0) };
+    let is_help = |word: &str| matches!(word, "help" | "--help" | "-h");
+    let before_dashes = arguments.iter().take_while(|word| *word != "--");
+    if is_help(&name) {
+        return help::print(arguments.first().map(String::as_str));
+    } else if before_dashes.clone().any(|word| matches!(word.as_str(), "--help" | "-h")) {
+        return help::print(Some(&name));
+    } else if name.is_empty() {
+        eprint!("{}", help::text(None).unwrap_or_default());
+        return ExitCode::from(args::EX_USAGE);
+    }
+    let hidden = commands::HIDDEN.iter().find(|(hidden, _)| *hidden == name).map(|(_, run)| *run);
+    let Some(run) = help::command(&name).map(|command| command.run).or(hidden) else {
+        eprint!("{}", help::unknown(&name));
+        return ExitCode::from(args::EX_USAGE);
     };
-    match result {
-        Ok(code) => code,
+    let started = Instant::now();
+    match run(Args::new(arguments.into_iter())) {
+        Ok(code) => {
+            if code == ExitCode::SUCCESS {
+                lasted::note(&name, started.elapsed());
+            }
+            code
+        }
         Err(error) => {
-            eprintln!("xtask {command}: {error:#}");
+            eprintln!("xtask {name}: {error:#}");
             ExitCode::from(step::exit_code(&error))
         }
     }

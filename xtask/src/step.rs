@@ -123,7 +123,11 @@ pub(crate) fn read_lossy(path: &Path) -> String {
 
 /// Time since `started` as a person reads it.
 pub(crate) fn took(started: Instant) -> String {
-    let elapsed = started.elapsed();
+    in_words(started.elapsed())
+}
+
+/// A time as a person reads it.
+pub(crate) fn in_words(elapsed: Duration) -> String {
     if elapsed < Duration::from_secs(100) {
         format!("{:.1} s", elapsed.as_secs_f64())
     } else {

@@ -5,6 +5,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use sentry_service::check::Problem;
+
 /// Why there is no valid configuration.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
@@ -27,6 +29,25 @@ pub enum ConfigError {
 impl ConfigError {
     pub(super) fn of(mut errors: Vec<Self>) -> Self {
         if errors.len() == 1 { errors.swap_remove(0) } else { Self::Several(errors) }
+    }
+
+    /// The line of the file that it is about; those of the whole come first.
+    pub(super) fn line(&self) -> Option<u64> {
+        match self {
+            Self::Invalid { line, .. } => Some(*line),
+            Self::Unreadable { .. } | Self::TooLarge { .. } | Self::Flag { .. } | Self::Several(_) => None,
+        }
+    }
+
+    /// As `config check` lists it.
+    #[must_use]
+    pub fn problem(&self) -> Problem {
+        let what = sentry_service::error_chain(self);
+        match self {
+            Self::Invalid { path, line, column, .. } => Problem::in_file(what, path, Some((*line, *column))),
+            Self::Unreadable { path, .. } | Self::TooLarge { path, .. } => Problem::in_file(what, path, None),
+            Self::Flag { .. } | Self::Several(_) => Problem::new(what),
+        }
     }
 
     /// Each thing that is wrong.

@@ -4,7 +4,7 @@
 use std::{collections::BTreeMap, fmt};
 
 use sentry_detect::{rule::settings::Settings, run::Mode};
-use sentry_service::keys;
+use sentry_service::{identifier, keys};
 use serde::{
     Deserialize, Deserializer,
     de::{MapAccess, Visitor, value::MapAccessDeserializer},
@@ -13,7 +13,7 @@ use serde_saphyr::Spanned;
 
 use super::{
     Endpoint, Export, defaults,
-    scalar::{AbsolutePath, Identifier, MAX_IDENTIFIER, RingBytes, Seconds, StoreBytes, Textfile, mib},
+    scalar::{AbsolutePath, Identifier, RingBytes, Seconds, StoreBytes, Textfile, mib},
     select::MatchFile,
 };
 use crate::AgentName;
@@ -60,7 +60,7 @@ keys! {
     pub(super) struct SensorFile {
         id: Option<Identifier>,
             || "host name and a digest of the machine id".into(),
-            || format!("letters, digits, `.`, `_`, `-`; at most {MAX_IDENTIFIER}");
+            || format!("letters, digits, `.`, `_`, `-`; at most {}", identifier::MAX_BYTES);
         state_dir: Option<AbsolutePath>,
             || format!("`{}`", defaults::STATE_DIR),
             || "ledger, journal, keys; made with mode 0700, files 0600. Refused where it, a directory above \

@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use sentry_service::credential;
+use sentry_service::{credential, identifier, size::Bytes};
 use serde::{Deserialize, Deserializer, de::Error as _};
 
 use super::Endpoint;
@@ -33,9 +33,6 @@ pub(super) struct RingBytes(pub(super) u32);
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Seconds(pub(super) Duration);
 
-/// A number of bytes, or text such as `64 MiB`.
-struct Bytes(u64);
-
 /// Whose credentials `credential:NAME` means, for a command that is not started by it.
 const UNIT: &str = "agentsentry.service";
 const KIB: u64 = 1 << 10;
@@ -44,22 +41,12 @@ const GIB: u64 = 1 << 30;
 const STORE_RANGE: std::ops::RangeInclusive<u64> = MIB..=1024 * GIB;
 const RING_RANGE: std::ops::RangeInclusive<u64> = 64 * KIB..=GIB;
 const SECONDS_RANGE: std::ops::RangeInclusive<u64> = 1..=3600;
-pub(super) const MAX_IDENTIFIER: usize = 128;
 
 impl TryFrom<String> for Identifier {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
-        let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
-        let starts_well = text.starts_with(|c: char| c.is_ascii_alphanumeric());
-        if starts_well && text.len() <= MAX_IDENTIFIER && text.chars().all(allowed) {
-            Ok(Self(text))
-        } else {
-            Err(format!(
-                "{text:?} is not a name: use letters, digits, `.`, `_` and `-`, a letter or digit first, at \
-                most {MAX_IDENTIFIER}"
-            ))
-        }
+        identifier::check(&text).map(|()| Self(text))
     }
 }
 
@@ -154,25 +141,6 @@ impl std::str::FromStr for Endpoint {
 impl<'de> Deserialize<'de> for Endpoint {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
-    }
-}
-
-impl<'de> Deserialize<'de> for Bytes {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-        let (number, unit) = text.split_at(digits);
-        let factor = match unit.trim_start() {
-            "" => Some(1),
-            "KiB" => Some(KIB),
-            "MiB" => Some(MIB),
-            "GiB" => Some(GIB),
-            _ => None,
-        };
-        let bytes = factor.and_then(|factor| number.parse::<u64>().ok()?.checked_mul(factor));
-        bytes.map(Self).ok_or_else(|| {
-            D::Error::custom(format!("{text:?} is not a size; write bytes, or a number with KiB, MiB or GiB"))
-        })
     }
 }
 

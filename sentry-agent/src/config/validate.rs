@@ -8,6 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use sentry_service::yaml::{self, Mistake};
 use sha2::{Digest as _, Sha256};
 
 use super::{
@@ -21,6 +22,7 @@ use super::{
 use crate::select::Discover;
 
 const MAX_FILE_BYTES: u64 = 1 << 20;
+const COLLECTOR: &str = "--collector";
 
 /// Values from the command line; each wins over the file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -43,17 +45,55 @@ impl Config {
     /// # Errors
     /// Where the file or a flag is missing or invalid.
     pub fn load(flags: &Flags) -> Result<Self, ConfigError> {
+        whole(Self::look(flags))
+    }
+
+    /// The same, but what is right about a file that has mistakes too, for somebody who wants to
+    /// look at all of it; and the mistakes.
+    #[must_use]
+    pub fn look(flags: &Flags) -> (Option<Self>, Vec<ConfigError>) {
+        let default = Path::new(defaults::CONFIG_FILE);
         let (path, text) = match &flags.config {
-            Some(path) => (path.as_path(), Some(read(path)?)),
-            None => (Path::new(defaults::CONFIG_FILE), read_if_there(Path::new(defaults::CONFIG_FILE))?),
+            Some(path) => (path.as_path(), read(path).map(Some)),
+            None => (default, read_if_there(default)),
         };
-        Self::parse(path, text.as_deref(), flags)
+        match text {
+            Ok(text) => Self::look_at(path, text.as_deref(), flags),
+            Err(error) => (None, vec![error]),
+        }
     }
 
     /// `path` names the text in errors; `None` is a missing default file.
+    #[cfg(test)]
     pub(crate) fn parse(path: &Path, text: Option<&str>, flags: &Flags) -> Result<Self, ConfigError> {
+        whole(Self::look_at(path, text, flags))
+    }
+
+    fn look_at(path: &Path, text: Option<&str>, flags: &Flags) -> (Option<Self>, Vec<ConfigError>) {
         // An absent file says the same as one that has only its version.
-        let file = parse_yaml(path, text.unwrap_or("version: 1\n"))?;
+        let mut mistakes = match yaml::read(text.unwrap_or("version: 1\n")) {
+            Ok(file) => return Self::put_together(path, file, flags),
+            Err(mistakes) => mistakes,
+        };
+        let rest = mistakes.rest.take();
+        let place = |mistake: Mistake| {
+            let Mistake { line, column, what } = mistake;
+            ConfigError::Invalid { path: path.into(), line, column, what }
+        };
+        let mut errors: Vec<ConfigError> = mistakes.all.drain(..).map(place).collect();
+        let Some(rest) = rest else { return (None, errors) };
+        let (config, more) = Self::put_together(path, rest, flags);
+        errors.extend(more.into_iter().filter(|error| match error {
+            ConfigError::Invalid { line, .. } => !mistakes.is_doubtful(*line),
+            // It takes its proof from the file.
+            ConfigError::Flag { flag, .. } => *flag != COLLECTOR,
+            _ => true,
+        }));
+        errors.sort_by_key(ConfigError::line);
+        (config.filter(|_| !mistakes.is_any_doubtful(&["sensor", "collector"])), errors)
+    }
+
+    fn put_together(path: &Path, file: File, flags: &Flags) -> (Option<Self>, Vec<ConfigError>) {
         let group = flags.group.clone().or(file.sensor.group).unwrap_or_else(|| defaults::GROUP.into());
         let discover = match file.discover {
             None => Discover::default(),
@@ -80,10 +120,10 @@ impl Config {
             (id, state_dir, socket, collector, containers, agents) => {
                 let places = [id.err(), state_dir.err(), socket.err()];
                 let errors = places.into_iter().chain([collector.err(), containers.err()]).flatten();
-                return Err(ConfigError::of(errors.chain(agents.err().into_iter().flatten()).collect()));
+                return (None, errors.chain(agents.err().into_iter().flatten()).collect());
             }
         };
-        Ok(Self {
+        let config = Self {
             sensor: Sensor { id, state_dir, socket, group: (!group.is_empty()).then_some(group) },
             journal: Journal {
                 spool_bytes: file.journal.spool_bytes.map_or(defaults::SPOOL_BYTES, |bytes| bytes.0),
@@ -110,7 +150,15 @@ impl Config {
                 file.pods.labelled.unwrap_or(defaults::LABELLED_PODS),
                 discover,
             ),
-        })
+        };
+        (Some(config), Vec::new())
+    }
+}
+
+fn whole((config, errors): (Option<Config>, Vec<ConfigError>)) -> Result<Config, ConfigError> {
+    match config {
+        Some(config) if errors.is_empty() => Ok(config),
+        _ => Err(ConfigError::of(errors)),
     }
 }
 
@@ -130,28 +178,6 @@ fn read(path: &Path) -> Result<String, ConfigError> {
         return Err(ConfigError::TooLarge { path: path.into(), limit_bytes: MAX_FILE_BYTES });
     }
     Ok(text)
-}
-
-fn parse_yaml(path: &Path, text: &str) -> Result<File, ConfigError> {
-    if text.trim().is_empty() {
-        let what = "the file is empty; begin with `version: 1`".into();
-        return Err(ConfigError::Invalid { path: path.into(), line: 1, column: 1, what });
-    }
-    let options = serde_saphyr::options! { with_snippet: false, strict_booleans: true };
-    serde_saphyr::from_str_with_options(text, options).map_err(|error| {
-        let at = error.location();
-        // The library ends its message with the place, which stands in front already, and with
-        // advice to programmers.
-        let what = error.without_snippet().to_string();
-        let what = what.split(" at line ").next().unwrap_or(&what);
-        let what = what.split(", set DuplicateKeyPolicy").next().unwrap_or(what).to_owned();
-        ConfigError::Invalid {
-            path: path.into(),
-            line: at.map_or(1, |at| at.line()),
-            column: at.map_or(1, |at| at.column()),
-            what,
-        }
-    })
 }
 
 fn sensor_id(flags: &Flags, file: Option<Identifier>) -> Result<String, ConfigError> {
@@ -190,7 +216,7 @@ fn collector_flag(value: &str, file: Option<CollectorFile>) -> Result<Collector,
     if value == "disabled" {
         return Ok(Collector::Disabled);
     }
-    let wrong = |what| ConfigError::Flag { flag: "--collector", value: value.into(), what };
+    let wrong = |what| ConfigError::Flag { flag: COLLECTOR, value: value.into(), what };
     let endpoint: Endpoint = value.parse().map_err(wrong)?;
     let file = match file {
         Some(CollectorFile::Enabled(file)) => Some(*file),

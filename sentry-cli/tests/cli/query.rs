@@ -198,7 +198,18 @@ fn configuration_is_checked_without_a_sensor() {
     assert!(err.contains("c.yaml:2:1: unknown field `rungs`"), "{err}");
     let (code, out, _) = sentry(&sensor, &["config", "check", "--json", path]);
     assert!(code == 78 && out.contains("\"valid\":false"), "{out}");
+    assert!(out.contains("\"line\":2") && out.contains("did you mean `rings`?"), "{out}");
     assert_eq!(sentry(&sensor, &["config", "check", "/nonexistent.yaml"]).0, 66);
+    assert_eq!(sentry(&sensor, &["config", "check", "--config", "/nonexistent.yaml"]).0, 66);
+    // The default file is not there on a machine that builds.
+    if !std::path::Path::new("/etc/agentsentry/config.yaml").exists() {
+        let (code, out, err) = sentry(&sensor, &["config", "check"]);
+        assert_eq!((code, err.as_str()), (0, ""));
+        assert!(
+            out.starts_with("there is no /etc/agentsentry/config.yaml; the defaults hold\nsensor.id: "),
+            "{out}"
+        );
+    }
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::{io, net::SocketAddr, path::PathBuf};
 
 use sentry_proto::proof::KeyError;
+use sentry_service::check::Problem;
 
 use crate::{exit::Exit, tls::TlsError};
 
@@ -16,7 +17,7 @@ pub enum ConfigError {
     Unreadable { path: PathBuf, source: io::Error },
     #[error("the configuration {} is larger than {MAX_FILE_BYTES} bytes", path.display())]
     TooLarge { path: PathBuf },
-    #[error("invalid configuration {}:{line}:{column}: {what}", path.display())]
+    #[error("{}:{line}:{column}: {what}", path.display())]
     Invalid { path: PathBuf, line: u64, column: u64, what: String },
     #[error("invalid value {value:?} for {flag}: {what}")]
     Flag { flag: &'static str, value: String, what: String },
@@ -41,11 +42,36 @@ pub enum ConfigError {
     User { user: String, what: &'static str },
     #[error("cannot use the key of sensor {sensor:?} in `feed_keys`")]
     Key { sensor: String, source: Box<KeyError> },
+    #[error("{}", in_one(.0))]
+    Several(Vec<Self>),
 }
 
 // === impl ConfigError ===
 
 impl ConfigError {
+    pub(super) fn of(mut errors: Vec<Self>) -> Self {
+        if errors.len() == 1 { errors.swap_remove(0) } else { Self::Several(errors) }
+    }
+
+    /// As `config check` lists it.
+    #[must_use]
+    pub fn problem(&self) -> Problem {
+        let what = sentry_service::error_chain(self);
+        match self {
+            Self::Invalid { path, line, column, .. } => Problem::in_file(what, path, Some((*line, *column))),
+            Self::Unreadable { path, .. } | Self::TooLarge { path } => Problem::in_file(what, path, None),
+            Self::Tls { source, .. } => Problem::in_file(what, source.path(), None),
+            Self::Flag { .. }
+            | Self::PlaintextRemote { .. }
+            | Self::TlsOnUnix { .. }
+            | Self::Unproven { .. }
+            | Self::Meaningless { .. }
+            | Self::User { .. }
+            | Self::Key { .. }
+            | Self::Several(_) => Problem::new(what),
+        }
+    }
+
     #[must_use]
     pub fn exit(&self) -> Exit {
         match self {
@@ -53,6 +79,7 @@ impl ConfigError {
             Self::Tls { source, .. } if matches!(**source, TlsError::Unreadable { .. }) => Exit::NoInput,
             Self::Key { source, .. } if matches!(**source, KeyError::Unreadable { .. }) => Exit::NoInput,
             Self::Flag { .. } => Exit::Usage,
+            Self::Several(errors) => exit_of(errors),
             Self::TooLarge { .. }
             | Self::Invalid { .. }
             | Self::PlaintextRemote { .. }
@@ -64,4 +91,16 @@ impl ConfigError {
             | Self::Key { .. } => Exit::Config,
         }
     }
+}
+
+/// Of several, a mistake in the configuration: a restart does not cure it.
+pub(crate) fn exit_of(errors: &[ConfigError]) -> Exit {
+    let mut exits = errors.iter().map(ConfigError::exit);
+    let first = exits.clone().next().unwrap_or(Exit::Config);
+    exits.find(|exit| *exit == Exit::Config).unwrap_or(first)
+}
+
+fn in_one(errors: &[ConfigError]) -> String {
+    let texts: Vec<String> = errors.iter().map(|error| sentry_service::error_chain(error)).collect();
+    texts.join("; ")
 }

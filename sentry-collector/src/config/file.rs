@@ -11,7 +11,11 @@ use std::{
     time::Duration,
 };
 
-use sentry_service::keys;
+use sentry_service::{
+    keys,
+    size::Bytes,
+    yaml::{self, Mistake},
+};
 use serde::Deserialize;
 
 use super::error::{ConfigError, MAX_FILE_BYTES};
@@ -27,8 +31,8 @@ pub(super) const DEFAULT_GRPC: &str = "unix:/run/agentsentry-collector/feed.sock
 pub(super) const DEFAULT_GRPC_TCP: &str = "127.0.0.1:4319";
 pub(super) const DEFAULT_HTTP: &str = "127.0.0.1:8440";
 pub(super) const DEFAULT_DATA_DIR: &str = "/var/lib/agentsentry-collector";
-const DEFAULT_RETENTION_BYTES: u64 = 10 << 30;
-const DEFAULT_PATIENCE_SECONDS: u64 = 10;
+pub(super) const DEFAULT_RETENTION_BYTES: u64 = 10 << 30;
+pub(super) const DEFAULT_PATIENCE_SECONDS: u64 = 10;
 const MAX_PATIENCE_SECONDS: u64 = 300;
 const MAX_HTTP_NAMES: usize = 64;
 const MIN_RETENTION_BYTES: u64 = 1 << 20;
@@ -69,8 +73,8 @@ keys! {
             || "`false`".into(),
             || "listening beyond loopback without TLS needs it".into();
         retention_bytes: Retention,
-            || format!("{} GiB", DEFAULT_RETENTION_BYTES >> 30),
-            || "size of the store; 0 keeps everything".into();
+            || Bytes(DEFAULT_RETENTION_BYTES).to_string(),
+            || "size of the store, in bytes or as `64 GiB`; 0 keeps everything".into();
         feed_users: Vec<String>,
             || "root and the collector's own user".into(),
             || "at a unix socket: users (names or uids) that may speak for the sensor".into();
@@ -101,7 +105,7 @@ pub(super) struct HttpNames(pub(super) Vec<HttpName>);
 pub(super) struct Patience(pub(super) Duration);
 
 #[derive(Debug, Deserialize)]
-#[serde(try_from = "u64")]
+#[serde(try_from = "Bytes")]
 pub(super) struct Retention(pub(super) Option<u64>);
 
 // === impl HttpAddress, Version, HttpNames, Patience, Retention ===
@@ -160,16 +164,16 @@ impl Default for Retention {
     }
 }
 
-impl TryFrom<u64> for Retention {
+impl TryFrom<Bytes> for Retention {
     type Error = String;
 
-    fn try_from(bytes: u64) -> Result<Self, String> {
+    fn try_from(Bytes(bytes): Bytes) -> Result<Self, String> {
         match bytes {
             0 => Ok(Self(None)),
             MIN_RETENTION_BYTES.. => Ok(Self(Some(bytes))),
             _ => Err(format!(
-                "retention_bytes {bytes} is below {MIN_RETENTION_BYTES}; give at least that, or 0 to keep \
-                everything"
+                "{bytes} bytes is too small a store; give at least {MIN_RETENTION_BYTES} ({}), or 0 to keep everything",
+                Bytes(MIN_RETENTION_BYTES)
             )),
         }
     }
@@ -178,39 +182,42 @@ impl TryFrom<u64> for Retention {
 // === impl File ===
 
 impl File {
-    /// The named file, or the usual one if it exists; `None`: there is none.
-    pub(super) fn read(named: Option<&Path>) -> Result<(Option<PathBuf>, Self), ConfigError> {
+    /// The named file, or the usual one if it exists; `None`: there is none. What is right about
+    /// it, if that is a whole, and all that is wrong.
+    pub(super) fn read(named: Option<&Path>) -> (Option<PathBuf>, Option<Self>, Vec<ConfigError>) {
         let path = named.unwrap_or(Path::new(DEFAULT_CONFIG));
         let opened = match fs::File::open(path) {
             Err(error) if named.is_none() && error.kind() == io::ErrorKind::NotFound => {
-                return Ok((None, Self::default()));
+                return (None, Some(Self::default()), Vec::new());
             }
             opened => opened,
         };
         let mut text = String::new();
-        opened
-            .and_then(|file| file.take(MAX_FILE_BYTES + 1).read_to_string(&mut text))
-            .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
-        if text.len() as u64 > MAX_FILE_BYTES {
-            return Err(ConfigError::TooLarge { path: path.to_owned() });
-        }
-        Ok((Some(path.to_owned()), parse(path, &text)?))
-    }
-}
-
-fn parse(path: &Path, text: &str) -> Result<File, ConfigError> {
-    serde_saphyr::from_str_with_options(text, serde_saphyr::options! { with_snippet: false }).map_err(
-        |error| {
-            let at = error.location();
-            let what = error.without_snippet().to_string();
-            ConfigError::Invalid {
-                path: path.to_owned(),
-                line: at.map_or(1, |at| at.line()),
-                column: at.map_or(1, |at| at.column()),
-                what,
+        let read = opened.and_then(|file| file.take(MAX_FILE_BYTES + 1).read_to_string(&mut text));
+        let wrong = match read {
+            Err(source) => Some(ConfigError::Unreadable { path: path.to_owned(), source }),
+            Ok(_) if text.len() as u64 > MAX_FILE_BYTES => {
+                Some(ConfigError::TooLarge { path: path.to_owned() })
             }
-        },
-    )
+            Ok(_) => None,
+        };
+        if let Some(error) = wrong {
+            return (Some(path.to_owned()), None, vec![error]);
+        }
+        let (file, errors) = match yaml::read(&text) {
+            Ok(file) => (Some(file), Vec::new()),
+            Err(mistakes) => {
+                let place = |Mistake { line, column, what }| ConfigError::Invalid {
+                    path: path.to_owned(),
+                    line,
+                    column,
+                    what,
+                };
+                (mistakes.rest, mistakes.all.into_iter().map(place).collect())
+            }
+        };
+        (Some(path.to_owned()), file, errors)
+    }
 }
 
 #[cfg(test)]
@@ -225,5 +232,26 @@ mod tests {
         documented.sort_unstable();
         declared.sort_unstable();
         assert_eq!(documented, declared);
+    }
+
+    #[test]
+    fn the_example_has_every_key_and_is_the_defaults() {
+        let example = crate::config::example();
+        for keys::Key { name, .. } in File::KEYS {
+            assert!(
+                example.contains(&format!("\n{name}:")) || example.contains(&format!("\n# {name}:")),
+                "{name}"
+            );
+        }
+        let read = |text: &str| format!("{:?}", yaml::read::<File>(text));
+        let written = ["listen_grpc", "listen_http", "data_dir"];
+        let lines =
+            example.lines().filter(|line| !written.iter().any(|key| line.starts_with(&format!("{key}:"))));
+        let without = lines.collect::<Vec<_>>().join("\n");
+        assert_eq!(read(&without), read("version: 1\n"));
+        for line in [DEFAULT_GRPC, DEFAULT_HTTP, DEFAULT_DATA_DIR] {
+            assert!(example.contains(&format!(": {line}\n")), "{line}");
+        }
+        assert!(yaml::read::<File>(&example).is_ok());
     }
 }

@@ -93,14 +93,72 @@ fn tells_the_names_it_answers_to() {
 }
 
 #[test]
-fn a_check_without_a_file_is_no_success() {
+fn a_check_without_a_file_says_that_the_defaults_hold() {
     // The default file is not there on a machine that builds.
     if Path::new("/etc/agentsentry/collector.yaml").exists() {
         return;
     }
     let checked = start(&["config", "check"]);
-    assert_eq!(checked.code, Some(66), "{}", checked.err);
-    assert!(checked.out.starts_with("there is no /etc/agentsentry/collector.yaml; "), "{}", checked.out);
+    assert_eq!(checked.code, Some(0), "{}", checked.err);
+    let start = "there is no /etc/agentsentry/collector.yaml; the defaults hold\nlisten_grpc: unix:";
+    assert!(checked.out.starts_with(start), "{}", checked.out);
+    assert!(checked.out.ends_with("retention_bytes: 10 GiB\n"), "{}", checked.out);
+}
+
+#[test]
+fn all_that_is_wrong_is_said_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let text = "version: 1
+listen_htp: 127.0.0.1:1
+retention_bytes: 5 GB
+tls: {cert: /nowhere/c, key: /nowhere/k, client_ca: /nowhere/ca}
+http_patience_seconds: 0
+";
+    let checked = check(dir.path(), text, &[]);
+    assert_eq!((checked.code, checked.out.as_str()), (Some(78), ""));
+    let file = dir.path().join("c.yaml");
+    let starts = [
+        format!("{}:2:1: unknown field `listen_htp`; did you mean `listen_http`?", file.display()),
+        format!("{}:3:18: \"5 GB\" is not a size; ", file.display()),
+        format!("{}:5:24: http_patience_seconds 0 is not from 1 to 300", file.display()),
+        "cannot use `tls`: cannot read /nowhere/c: ".to_owned(),
+        "cannot use `tls`: cannot read /nowhere/k: ".to_owned(),
+        "cannot use `tls`: cannot read /nowhere/ca: ".to_owned(),
+    ];
+    let lines: Vec<&str> = checked.err.lines().collect();
+    assert_eq!(lines.len(), starts.len(), "{}", checked.err);
+    for (line, start) in lines.iter().zip(&starts) {
+        assert!(line.starts_with(&format!("sentry-collector: {start}")), "{line}\n{start}");
+    }
+    let as_json = check(dir.path(), text, &["--json"]);
+    assert_eq!((as_json.code, as_json.err.as_str()), (Some(78), ""));
+    let value: serde_json::Value = serde_json::from_str(&as_json.out).unwrap();
+    assert_eq!((&value["valid"], value["errors"].as_array().unwrap().len()), (&false.into(), 6));
+    let error = &value["errors"][1];
+    assert_eq!((&error["line"], &error["column"]), (&3.into(), &18.into()), "{error}");
+    assert_eq!(error["file"], file.display().to_string());
+}
+
+#[test]
+fn the_example_is_a_file_that_holds() {
+    let dir = tempfile::tempdir().unwrap();
+    let example = start(&["config", "example"]);
+    assert_eq!((example.code, example.err.as_str()), (Some(0), ""));
+    let checked = check(dir.path(), &example.out, &[]);
+    assert_eq!(checked.code, Some(0), "{}", checked.err);
+    let (_, held) = checked.out.split_once(" is valid\n").unwrap();
+    let bare = check(dir.path(), "version: 1\n", &[]);
+    assert!(bare.out.ends_with(held), "{} {held}", bare.out);
+}
+
+#[test]
+fn sizes_are_written_as_at_the_sensor() {
+    let dir = tempfile::tempdir().unwrap();
+    for (text, shown) in [("64 GiB", "64 GiB"), ("3MiB", "3 MiB"), ("1048577", "1048577")] {
+        let checked = check(dir.path(), &format!("version: 1\nretention_bytes: {text}\n"), &[]);
+        assert_eq!(checked.code, Some(0), "{}", checked.err);
+        assert!(checked.out.ends_with(&format!("retention_bytes: {shown}\n")), "{}", checked.out);
+    }
 }
 
 #[test]

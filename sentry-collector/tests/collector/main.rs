@@ -47,5 +47,11 @@ mod config;
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]
 mod mtls;
 
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+mod pki;
+
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+mod docs;
+
 #[expect(clippy::unwrap_used, clippy::panic, reason = "a failed test may panic")]
 mod disk;

@@ -31,7 +31,7 @@ impl Programs {
         if self == Self::Dev {
             return build::build(What::ProgramsAndTests);
         }
-        bpf::build()?;
+        bpf::build("1 of 2: ")?;
         let mut command = cargo::workspace("build");
         command.args(["--locked", "--profile", "dist", "--bins", "--target", TARGET, "--target-dir"]);
         command.arg(target());
@@ -46,7 +46,7 @@ impl Programs {
         let what = if self == Self::Static { "static programs" } else { "programs" };
         step::run(
             AREA,
-            &format!("compile the {what}, about ten minutes the first time"),
+            &format!("2 of 2: compile the {what}, about ten minutes the first time"),
             "package-build",
             &mut command,
         )?;

