@@ -21,10 +21,11 @@ pub(super) fn used_bytes(connection: &Connection) -> rusqlite::Result<u64> {
     Ok((pages.max(0) * pragma("page_size")?).max(0) as u64)
 }
 
-/// Removes one slice of the oldest data. 0 if nothing is left that may be removed.
-pub(super) fn prune(connection: &mut Connection) -> rusqlite::Result<u64> {
+/// Removes one slice of the oldest data, of blocks not more than make `excess` bytes. 0 if nothing
+/// is left that may be removed.
+pub(super) fn prune(connection: &mut Connection, excess: u64) -> rusqlite::Result<u64> {
     let tx = connection.transaction()?;
-    let mut removed = prune_blocks(&tx)?;
+    let mut removed = prune_blocks(&tx, excess)?;
     for table in TABLES {
         if removed == 0 {
             removed = prune_rows(&tx, table)?;
@@ -34,15 +35,18 @@ pub(super) fn prune(connection: &mut Connection) -> rusqlite::Result<u64> {
     Ok(removed)
 }
 
-fn prune_blocks(tx: &Transaction<'_>) -> rusqlite::Result<u64> {
-    let mut removed = 0;
-    while removed < ROWS {
-        let mut oldest =
-            tx.prepare_cached("SELECT id, sensor, run, events FROM blocks ORDER BY id LIMIT 1")?;
+fn prune_blocks(tx: &Transaction<'_>, excess: u64) -> rusqlite::Result<u64> {
+    let (mut removed, mut freed) = (0, 0);
+    while removed < ROWS && freed < excess {
+        let mut oldest = tx.prepare_cached(
+            "SELECT id, sensor, run, events, (SELECT length(body) FROM bodies WHERE id = blocks.id)
+             FROM blocks ORDER BY id LIMIT 1",
+        )?;
         let mut rows = oldest.query([])?;
         let Some(row) = rows.next()? else { break };
         let (id, sensor, run, events): (i64, i64, String, i64) =
             (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?);
+        freed += row.get::<_, Option<i64>>(4)?.unwrap_or_default().unsigned_abs();
         drop(rows);
         blocks::remove(tx, id)?;
         count(tx, sensor, &run, events)?;

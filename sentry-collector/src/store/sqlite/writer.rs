@@ -213,9 +213,11 @@ impl Writer {
     /// Removes old rows while there are too many and no job waits.
     fn keep_size(&mut self) -> Result<(), StoreError> {
         let Some(limit) = self.retention_bytes else { return Ok(()) };
-        while self.metrics.stored_bytes.load(Relaxed) > limit {
+        while let Some(excess) = self.metrics.stored_bytes.load(Relaxed).checked_sub(limit)
+            && excess > 0
+        {
             self.progress.begin();
-            match retention::prune(&mut self.database.connection) {
+            match retention::prune(&mut self.database.connection, excess) {
                 Ok(0) => break,
                 Ok(removed) => {
                     self.metrics.pruned_items_total.fetch_add(removed, Relaxed);
