@@ -103,7 +103,7 @@ impl<'a> Causes<'a> {
             CauseSort::Programs => self.line(actor).parent.unwrap_or(actor),
             _ => actor,
         };
-        let call = self.story.call_of(event);
+        let call = self.story.call(doer);
         let counts = self.counts.entry(sort).or_default();
         counts.total += 1;
         if counts.acts.len() < COUNTED || counts.acts.contains_key(&what) {
@@ -307,7 +307,7 @@ mod tests {
         assert_eq!((cause.sort, cause.total), (CauseSort::Programs, 11));
         assert_eq!(cause.acts, [tally("/bin/true", 10), tally("/bin/seq 9", 1)]);
         let [doer] = cause.by.as_slice() else { unreachable!("{:?}", cause.by) };
-        assert_eq!((doer.pid, doer.acts), (2, 11));
+        assert_eq!((doer.pid, doer.acts, doer.call), (2, 11, Some(1)), "bash is the agent's only call");
         assert_eq!(doer.ancestry, ["/usr/bin/agent", "/bin/bash -c loop"]);
     }
 

@@ -166,7 +166,8 @@ impl<'a> Story<'a> {
         }
     }
 
-    fn call(&self, actor: Key) -> Option<u32> {
+    /// Number of the call that a process belongs to.
+    pub(crate) fn call(&self, actor: Key) -> Option<u32> {
         self.processes.get(actor).and_then(Process::call)
     }
 
