@@ -4,11 +4,14 @@ mod socket;
 
 mod read;
 
+mod config;
+
 use std::{ffi::OsString, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand};
 use sentry_service::{log::Format, style};
 
+pub(crate) use config::{ConfigCheckArgs, ConfigCommand};
 pub(crate) use read::{
     AgentsArgs, DiffArgs, EventFormat, EventsArgs, ExplainArgs, ExportArgs, HistoryArgs, ReportArgs,
     TreeArgs, VerifyArgs,
@@ -348,47 +351,6 @@ pub(crate) enum LedgerCommand {
         #[arg(long)]
         json: bool,
     },
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum ConfigCommand {
-    /// Check the configuration and the keys and certificates that it names: what holds, or all that
-    /// is wrong and where.
-    #[command(after_help = "\
-Ends with 0 where nothing is wrong, also where there is no file at its usual place: the defaults hold then. A
-certificate that expires within 30 days is a warning. Nothing is opened and nobody is connected to.")]
-    Check(ConfigCheckArgs),
-    /// Print a complete file with every default.
-    Example,
-    /// Have the sensor read its configuration again, and print what that changed: agents, modes and
-    /// thresholds, also for runs that are under way. One that is not valid changes nothing.
-    #[command(after_help = "Needs root. Ends with 78 where the configuration is not valid.")]
-    Reload {
-        #[command(flatten)]
-        socket: SocketArgs,
-        /// JSON on standard output.
-        #[arg(long)]
-        json: bool,
-    },
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct ConfigCheckArgs {
-    /// The file; default: /etc/agentsentry/config.yaml.
-    #[arg(value_name = "FILE")]
-    pub(crate) file: Option<PathBuf>,
-    /// The same, as the sensor has it.
-    #[arg(long, value_name = "FILE", conflicts_with = "file")]
-    pub(crate) config: Option<PathBuf>,
-    /// Name of this sensor, as the sensor has it.
-    #[arg(long, value_name = "ID", env = "AGENTSENTRY_SENSOR_ID")]
-    pub(crate) sensor_id: Option<String>,
-    /// A certificate of the collector, to compare with what this sensor expects at its endpoint.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) collector_cert: Option<PathBuf>,
-    /// JSON on standard output.
-    #[arg(long)]
-    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]

@@ -12,6 +12,8 @@ pub mod pump;
 
 mod proof;
 
+mod find;
+
 pub mod report;
 
 pub mod service;

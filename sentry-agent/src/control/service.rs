@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
 use super::{
+    find::find,
     listing::PageToken,
     peer::{Peer, identify},
     proof,
@@ -26,7 +27,7 @@ use crate::{
     AgentName,
     config::{Asked, Change},
     journal::{Filter, JournalHandle},
-    runs::{self, Registry, Run, RunError, Start, name::named},
+    runs::{self, Registry, Run, Start},
     stage::{act::Case, by_hand::act_by_hand},
     status::{
         board::StatusBoard,
@@ -178,7 +179,7 @@ impl Control for ControlService {
         identify(&request, &self.registry)?;
         let request = request.into_inner();
         let run = match &request.run {
-            Some(target) => Some(self.resolve(target).await?.id),
+            Some(target) => Some(find(&self.registry, &self.journal, target).await?.id),
             None => None,
         };
         // To look for nothing in particular must not cost a look at everything.
@@ -196,7 +197,7 @@ impl Control for ControlService {
 
     async fn report_of(&self, request: Request<v1::TargetRequest>) -> Result<Response<v1::Report>, Status> {
         identify(&request, &self.registry)?;
-        let run = self.resolve(&request.into_inner().target).await?;
+        let run = find(&self.registry, &self.journal, &request.into_inner().target).await?;
         self.report(run.id, Vec::new()).await.map(Response::new)
     }
 
@@ -257,7 +258,7 @@ impl Control for ControlService {
         let peer = identify(&request, &self.registry)?;
         let v1::NoteExportRequest { run, manifest_sha256 } = request.into_inner();
         let manifest_sha256 = proof::sha256(manifest_sha256)?;
-        let run = self.resolve(&run).await?.id;
+        let run = find(&self.registry, &self.journal, &run).await?.id;
         let exported = Exported { run, origin: format!("user:{}", peer.uid), manifest_sha256 };
         let turn = Arc::clone(&self.reports).acquire_owned().await.map_err(|_closed| stopping())?;
         let (service, (told, answer)) = (self.clone(), oneshot::channel());
@@ -326,39 +327,6 @@ impl ControlService {
         self.cases.send(case).await.map_err(|_closed| stopping())
     }
 
-    /// The newest state of a live or stored run. Live runs go before ended ones, a full id before
-    /// everything.
-    async fn resolve(&self, target: &str) -> Result<v1::Run, Status> {
-        if let Some(run) = self.registry.live().into_iter().find(|run| run.id.0 == target) {
-            return Ok(run.wire());
-        }
-        // A run that ends in between is found here.
-        if let Some(run) = self.journal.run(target.to_owned()).await? {
-            return Ok(run);
-        }
-        // A run that has just ended is in the journal's queue.
-        if uuid::Uuid::try_parse(target).is_ok()
-            && self.journal.flush().await.is_ok()
-            && let Some(run) = self.journal.run(target.to_owned()).await?
-        {
-            return Ok(run);
-        }
-        match self.registry.find(target) {
-            Ok(run) => return Ok(run.wire()),
-            Err(RunError::Unknown { .. }) => {}
-            Err(error) => return Err(error.into()),
-        }
-        let runs = self.journal.run_names().await?;
-        // Of an agent's ended runs the newest is meant; they come oldest first.
-        let of_agent = runs.iter().rev().find(|(_, agent)| agent == target);
-        let id = match of_agent {
-            Some((id, _)) => id.clone(),
-            None => runs[named(target, runs.iter().map(|(id, _)| (id.as_str(), "")))?].0.clone(),
-        };
-        let run = self.journal.run(id).await?;
-        run.ok_or_else(|| RunError::Unknown { target: target.to_owned() }.into())
-    }
-
     async fn report(&self, id: String, mut limits: Vec<String>) -> Result<v1::Report, Status> {
         let _turn = self.reports.acquire().await.map_err(|_closed| stopping())?;
         limits.extend(self.status.limits());
@@ -368,7 +336,7 @@ impl ControlService {
         {
             self.registry.read_flows(&run);
         }
-        let run = self.resolve(&id).await?;
+        let run = find(&self.registry, &self.journal, &id).await?;
         let filter = Filter { run: Some(run.id.clone()), ..Filter::default() };
         let mut gather = Gather::default();
         let mut from = Some(0);
