@@ -22,6 +22,8 @@ fn health_sends_a_canary_through_every_hook() {
     let sensor = Setup::default().start();
     let health = sensor.health();
     assert_eq!(health["health"], "serving", "{health:#}");
+    let ring = health["stages"].as_array().unwrap().iter().find(|stage| stage["name"] == "ring").unwrap();
+    assert!(ring["handled"].as_u64() > Some(0), "its records came through the rings: {ring}");
     assert_eq!(sensor.json(&["agents", "--all"]), [] as [serde_json::Value; 0], "it is no run");
 }
 

@@ -88,7 +88,7 @@ impl Work {
 
         let (token, stats) = (sources.clone(), Arc::clone(&ring_stats));
         let filler = Filler::new(Arc::clone(&lanes));
-        threads.start("ring", cancel(&sources), move |stage| {
+        threads.start(watchdog::RING, cancel(&sources), move |stage| {
             if let Err(errno) = reader::run(rings, &filler, &stats, &stage.progress, &token) {
                 tracing::error!(error = %errno, "cannot read the rings");
             }

@@ -14,6 +14,7 @@ use crate::{journal::JournalHandle, stage::StageStats};
 
 /// The stage that everything else's fate passes through; the last to be started and to end.
 pub(crate) const ACT: &str = "act";
+pub(crate) const RING: &str = "ring";
 pub(crate) const ANALYSE: &str = "analyse";
 pub(crate) const SELECT: &str = "select";
 /// The stages that wait while the journal's queue is full; `select` waits for `act`.
