@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use sentry_proto::v1::{self, ItemKind, item::Item};
 use sentry_story::{Causes, Knowledge};
 use sentry_view::{Cause, Finding, Run};
+use tonic::Code;
 
 use super::{
     args::{AgentsArgs, ExplainArgs, HealthArgs, HistoryArgs, SocketArgs},
@@ -143,7 +144,8 @@ pub(super) fn explain(args: &ExplainArgs) -> Result<Exit, CliError> {
     Ok(Exit::Ok)
 }
 
-/// The finding or decision that `id` is, or is the beginning of.
+/// The finding or decision that `id` is, or is the beginning of; of a run or an agent, the newest
+/// finding.
 async fn whole_id(client: &mut Client, id: &str) -> Result<String, CliError> {
     if run_of(id).is_some() {
         return Ok(id.to_owned());
@@ -160,8 +162,10 @@ async fn whole_id(client: &mut Client, id: &str) -> Result<String, CliError> {
         }
     }
     match known.as_slice() {
-        [] => Err(CliError::NotKept { what: "finding or decision", id: id.to_owned(), list: "findings" }),
+        [] => newest_finding_of(client, id).await,
         [one] => Ok(one.clone()),
+        // The beginning of a run: of its findings, which come oldest first.
+        [one, .., newest] if known.iter().all(|other| run_of(other) == run_of(one)) => Ok(newest.clone()),
         [one, other, ..] => Err(CliError::Ambiguous {
             what: "finding or decision",
             id: id.to_owned(),
@@ -169,6 +173,32 @@ async fn whole_id(client: &mut Client, id: &str) -> Result<String, CliError> {
             other: other.clone(),
         }),
     }
+}
+
+async fn newest_finding_of(client: &mut Client, target: &str) -> Result<String, CliError> {
+    let request = v1::ItemsRequest {
+        run: Some(target.to_owned()),
+        kinds: vec![ItemKind::Finding.into()],
+        ..v1::ItemsRequest::default()
+    };
+    let mut stream = match client.items(request).await {
+        Ok(stream) => stream.into_inner(),
+        Err(status) if status.code() == Code::NotFound => {
+            let what = "finding, decision, run or agent";
+            return Err(CliError::NotKept { what, id: target.to_owned(), list: "findings" });
+        }
+        Err(status) => return Err(status.into()),
+    };
+    let mut newest = None;
+    while let Some(stored) = stream.message().await? {
+        if let Some(Item::Finding(finding)) = stored.item.and_then(|item| item.item) {
+            newest = Some(finding.id);
+        }
+    }
+    newest.ok_or(CliError::Nothing {
+        what: "finding",
+        next: "nothing was found in that run; `sentry report` says what it did",
+    })
 }
 
 async fn newest_finding(client: &mut Client) -> Result<String, CliError> {

@@ -81,6 +81,19 @@ fn a_finding_is_explained_from_either_end() {
 }
 
 #[test]
+fn an_agent_is_explained_by_its_newest_finding() {
+    let sensor = full();
+    let (code, out, _) = sentry(&sensor, &["explain", "looper"]);
+    assert_eq!(code, 0, "{out}");
+    assert!(out.contains("r-f-1"), "{out}");
+    let is_of_agent = |asked: &Asked| match asked {
+        Asked::Items(request) => request.run.as_deref() == Some("looper"),
+        _ => false,
+    };
+    assert!(sensor.asked().iter().any(is_of_agent), "the sensor knows whose runs are meant");
+}
+
+#[test]
 fn an_act_succeeds_only_when_it_was_applied() {
     for (result, expected) in
         [(OutcomeResult::Applied, 0), (OutcomeResult::Failed, 2), (OutcomeResult::Refused, 2)]
