@@ -158,7 +158,8 @@ fn members_outside_that_were_stopped_are_still_the_runs_after_a_restart() {
         let told = sensor.json(&[act, &id]);
         assert_eq!((&told[1]["result"], &told[1]["processes"]), (&"applied".into(), &2.into()), "{told:?}");
         if act == "thaw" {
-            // Whether they wait already or are still on their way there says nothing about the thaw.
+            // Whether they wait already or are still on their way there says nothing about the
+            // thaw.
             assert!(!threads().contains('T'), "both go on: {}", threads());
             assert_eq!(sensor.cli(&["kill", &id]).status.code(), Some(0));
         }

@@ -85,8 +85,8 @@ pub(crate) enum EventFormat {
 #[command(mut_arg("json", |json| json.help("JSON lines: the finding in OCSF, its events, decisions and \
     outcomes")))]
 pub(crate) struct ExplainArgs {
-    /// Id of a finding or a decision, as `sentry findings` shows it, or a unique beginning of one; a
-    /// run or an agent, of which the newest finding is meant; by default the newest finding.
+    /// Id of a finding or a decision, as `sentry findings` shows it, or a unique beginning of one;
+    /// a run or an agent, of which the newest finding is meant; by default the newest finding.
     pub(crate) id: Option<String>,
     #[command(flatten)]
     pub(crate) ask: AskArgs,
