@@ -28,6 +28,7 @@ use crate::{
     config::{Config, Flags, Holder},
     container::Roots,
     enforce::{Enforcer, Limits},
+    enrich::process_table::unknown,
     journal::{self, JournalHandle, JournalWriter},
     ledger::pending::PendingLedger,
     runs::{Registry, Run, RunError, Start},
@@ -348,18 +349,7 @@ fn record(run: &Run, ring: event::Ring) -> event::Event {
         ring,
         sequence: 0,
         time_unix_ns: 0,
-        process: Arc::new(event::Process {
-            key: ProcessKey { tgid: 1, start_boot_ns: 1 },
-            tid: 1,
-            parent: None,
-            executable: None,
-            argv: None,
-            cwd: None,
-            uid: None,
-            gid: None,
-            euid: None,
-            pre_existing: false,
-        }),
+        process: Arc::new(unknown(ProcessKey { tgid: 1, start_boot_ns: 1 })),
         kind: event::EventKind::Seed,
     }
 }

@@ -14,12 +14,12 @@ use std::{
 };
 
 use sentry_detect::{
-    event::{Event, EventKind, Process, Ring},
+    event::{Event, EventKind, Ring},
     run::{AgentIdentity, ProcessKey, RunId},
 };
 use sentry_proto::v1::{self, ItemKind, item};
 
-use crate::ledger::start::Remembered;
+use crate::{enrich::process_table::unknown, ledger::start::Remembered};
 
 use super::{
     COMMANDS_KEPT, CommandState, Filter, Form, ITEM_LIMIT, Journal, JournalError, JournalHandle,
@@ -62,18 +62,7 @@ pub(super) fn event(run: &str, n: u64, bytes: usize) -> v1::Item {
 
 /// An event as the sensor has it.
 pub(crate) fn seed(run: &str) -> Event {
-    let process = Process {
-        key: ProcessKey { tgid: 1, start_boot_ns: 1 },
-        tid: 1,
-        parent: None,
-        executable: None,
-        argv: None,
-        cwd: None,
-        uid: None,
-        gid: None,
-        euid: None,
-        pre_existing: false,
-    };
+    let process = unknown(ProcessKey { tgid: 1, start_boot_ns: 1 });
     Event {
         id: String::new(),
         run: RunId(run.to_owned()).into(),
