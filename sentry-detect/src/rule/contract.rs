@@ -79,6 +79,16 @@ pub(crate) struct Seen<'a> {
     pub(crate) command: Option<u64>,
 }
 
+impl Seen<'_> {
+    /// Who did it, as summaries name it: the program's path, cut to `longest` bytes.
+    pub(crate) fn by(&self, longest: usize) -> String {
+        match &self.event.process.executable {
+            Some(file) => file.path.text[..file.path.text.floor_char_boundary(longest)].to_owned(),
+            None => format!("process {}", self.event.process.key.tgid),
+        }
+    }
+}
+
 /// A rule that holds.
 pub(crate) struct Verdict {
     pub(crate) signal: RunawaySignal,

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     act::{FileAct, SocketAct},
-    event::{Endpoint, Event, EventKind},
+    event::{Endpoint, EventKind},
     runaway::{RuleId, RunawaySignal, Severity, Term},
 };
 
@@ -153,7 +153,7 @@ impl Rule for LeftControl {
         let asked = &mut self.asked[number];
         asked.requests += 1;
         if asked.request.is_none() {
-            asked.request = Some(Box::new(request(seen.event)));
+            asked.request = Some(Box::new(request(seen)));
         }
     }
 
@@ -225,11 +225,8 @@ fn of_spool(path: &str) -> Option<&'static str> {
     SPOOLS.iter().find(|(start, _)| path.starts_with(start)).map(|(_, name)| *name)
 }
 
-fn request(event: &Event) -> Request {
-    let by = match &event.process.executable {
-        Some(file) => file.path.text.clone(),
-        None => format!("process {}", event.process.key.tgid),
-    };
+fn request(seen: &Seen<'_>) -> Request {
+    let event = seen.event;
     let (mut peer_pid, mut peer_uid) = (None, None);
     let way = match &event.kind {
         EventKind::Unix { name, peer, peer_uid: uid, peer_executable, .. } => {
@@ -252,7 +249,7 @@ fn request(event: &Event) -> Request {
     };
     // An id is not cut, as it would name nothing.
     let event_id = if event.id.len() <= LONGEST { event.id.clone() } else { String::new() };
-    let by = cut(&by).to_owned();
+    let by = seen.by(LONGEST);
     Request { event: event_id, time_unix_ns: event.time_unix_ns, by, way, peer_pid, peer_uid }
 }
 

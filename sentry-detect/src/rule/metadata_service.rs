@@ -17,7 +17,7 @@ use super::{
     past::Past,
 };
 use crate::{
-    event::{Event, EventKind},
+    event::EventKind,
     runaway::{RuleId, RunawaySignal, Severity, Term},
 };
 
@@ -103,7 +103,7 @@ impl Rule for MetadataService {
         let Some((_, what)) = SERVICES.iter().find(|(service, _)| *service == address) else { return };
         self.connections += 1;
         if self.first.is_none() {
-            let summary = format!("{} connected to {address} ({what}).", by(seen.event));
+            let summary = format!("{} connected to {address} ({what}).", seen.by(LONGEST));
             let (event, time_unix_ns) = (seen.event.id.clone(), seen.event.time_unix_ns);
             self.first = Some(Box::new(Connection { event, time_unix_ns, summary }));
         }
@@ -129,13 +129,6 @@ impl Rule for MetadataService {
     }
 }
 
-fn by(event: &Event) -> String {
-    match &event.process.executable {
-        Some(file) => file.path.text[..file.path.text.floor_char_boundary(LONGEST)].to_owned(),
-        None => format!("process {}", event.process.key.tgid),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
@@ -144,7 +137,7 @@ mod tests {
     use crate::{
         aggregate::counters::Counters,
         detector::RunDetector,
-        event::{Endpoint, File, Path, PathSource, Process, Ring},
+        event::{Endpoint, Event, File, Path, PathSource, Process, Ring},
         finding::Finding,
         identity::{AgentIdentity, ProcessKey, RunId},
         rule::settings::Settings,

@@ -13,7 +13,7 @@ use super::{
     past::Past,
 };
 use crate::{
-    event::{Event, EventKind},
+    event::EventKind,
     runaway::{RuleId, RunawaySignal, Severity, Term},
     sensitive::{CLASSES, SensitiveFiles},
 };
@@ -113,7 +113,7 @@ impl Rule for SecretRead {
         let Some(class) = self.classes.get_mut(number) else { return };
         class.reads += 1;
         if class.read.is_none() {
-            class.read = Some(Box::new(read(seen.event, &file.path.text)));
+            class.read = Some(Box::new(read(seen, &file.path.text)));
         }
     }
 
@@ -142,11 +142,8 @@ impl Rule for SecretRead {
     }
 }
 
-fn read(event: &Event, path: &str) -> Read {
-    let cut = |text: &str| text[..text.floor_char_boundary(LONGEST)].to_owned();
-    let by = match &event.process.executable {
-        Some(file) => cut(&file.path.text),
-        None => format!("process {}", event.process.key.tgid),
-    };
-    Read { event: event.id.clone(), time_unix_ns: event.time_unix_ns, by, path: cut(path) }
+fn read(seen: &Seen<'_>, path: &str) -> Read {
+    let path = path[..path.floor_char_boundary(LONGEST)].to_owned();
+    let (event, time_unix_ns) = (seen.event.id.clone(), seen.event.time_unix_ns);
+    Read { event, time_unix_ns, by: seen.by(LONGEST), path }
 }

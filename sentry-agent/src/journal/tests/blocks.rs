@@ -1,7 +1,10 @@
 //! Events that are stored together.
 
 use rusqlite::{Connection, params};
-use sentry_proto::{block, v1};
+use sentry_proto::{
+    block::{self, Question},
+    v1,
+};
 
 use super::{Filter, Form, Journal, Limits, ROOMY, event, file, gap_of, read, read_all, run};
 use crate::journal::merge;
@@ -148,6 +151,27 @@ fn questions_find_their_way_within_blocks() {
     assert_eq!(find(3, 1 << 20), [248, 249, 250]);
     assert_eq!(find(102, 300), (99..=100).chain(151..=250).collect::<Vec<_>>());
     assert_eq!(find(0, 1).len(), 200);
+}
+
+#[test]
+fn a_page_leaves_out_blocks_that_cannot_answer_and_goes_on_behind_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut journal = Journal::open(&file(dir.path()), ROOMY).unwrap();
+    // An event's number is its time.
+    for first in [1, 201, 401] {
+        journal.append(&(first..first + 100).map(|n| event("a", n, 10)).collect::<Vec<_>>()).unwrap();
+    }
+    journal.append(&[run("a", v1::RunState::Ended)]).unwrap();
+    let found = |from, until| {
+        let question = Some(Question::default().within(from, until));
+        let filter = Filter { run: Some("a".to_owned()), question, ..Filter::default() };
+        let page = read::page(&journal.connection, &filter, 0, 1 << 20).unwrap();
+        assert_eq!(page.next, None);
+        page.items.into_iter().map(|(seq, _)| seq).collect::<Vec<_>>()
+    };
+    assert_eq!(found(250, 260), (101..=200).chain([301]).collect::<Vec<_>>(), "a block and the run");
+    assert_eq!(found(100, 201), (1..=200).chain([301]).collect::<Vec<_>>());
+    assert_eq!(found(150, 160), [301]);
 }
 
 #[test]
