@@ -62,6 +62,7 @@ fn look(registry: &Registry, run: &Run) -> usize {
         ..sum
     });
     run.holds(Holds {
+        looked_unix_ns: registry.clock().unix_ns(),
         memory_bytes: group.memory_bytes.or(sum.memory_bytes),
         memory_limit_bytes: group.memory_limit_bytes,
         ..sum

@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Holds {
+    /// When it was looked at.
+    pub looked_unix_ns: u64,
     /// `memory.current` of its cgroup, or else the resident memory of its processes, bytes.
     pub memory_bytes: Option<u64>,
     /// The most that it may have: of its cgroup, or else what the host has, bytes.

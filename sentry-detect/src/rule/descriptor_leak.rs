@@ -36,7 +36,6 @@ limits! {
 #[derive(Debug)]
 pub(crate) struct DescriptorLeak {
     samples: Samples,
-    now_unix_ns: u64,
 }
 
 impl Rule for DescriptorLeak {
@@ -50,8 +49,8 @@ impl Rule for DescriptorLeak {
     /// One leak is one finding.
     const FOLDS: bool = true;
 
-    fn new(limits: &Limits, now_unix_ns: u64) -> Self {
-        Self { samples: Samples::new(ns(limits.horizon_ms)), now_unix_ns }
+    fn new(limits: &Limits, _now_unix_ns: u64) -> Self {
+        Self { samples: Samples::new(ns(limits.horizon_ms)) }
     }
 
     /// Not at readings at all.
@@ -70,12 +69,8 @@ impl Rule for DescriptorLeak {
         }
     }
 
-    fn advance(&mut self, now_unix_ns: u64) {
-        self.now_unix_ns = now_unix_ns;
-    }
-
     fn judge(&mut self, _subject: usize, past: &Past, limits: &Limits) -> Option<Verdict> {
-        self.samples.push(self.now_unix_ns, past.holds.descriptors?);
+        self.samples.push(past.holds.looked_unix_ns, past.holds.descriptors?);
         let course = self.samples.course()?;
         let signal = judge(&course, limits)?;
         let shown = Shown::Newest(Show::All);

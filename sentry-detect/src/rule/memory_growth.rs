@@ -65,7 +65,6 @@ limits! {
 pub(crate) struct MemoryGrowth {
     balloon: Samples,
     trend: Samples,
-    now_unix_ns: u64,
 }
 
 impl Rule for MemoryGrowth {
@@ -81,9 +80,9 @@ impl Rule for MemoryGrowth {
     /// Memory that goes on growing is one finding.
     const FOLDS: bool = true;
 
-    fn new(limits: &Limits, now_unix_ns: u64) -> Self {
+    fn new(limits: &Limits, _now_unix_ns: u64) -> Self {
         let (balloon, trend) = (Samples::new(ns(limits.balloon_ms)), Samples::new(ns(limits.trend_ms)));
-        Self { balloon, trend, now_unix_ns }
+        Self { balloon, trend }
     }
 
     /// Not at readings at all.
@@ -101,10 +100,6 @@ impl Rule for MemoryGrowth {
         }
     }
 
-    fn advance(&mut self, now_unix_ns: u64) {
-        self.now_unix_ns = now_unix_ns;
-    }
-
     fn judge(&mut self, subject: usize, past: &Past, limits: &Limits) -> Option<Verdict> {
         let memory_bytes = past.holds.memory_bytes?;
         let limit_bytes = limit_of(&past.holds, limits)?;
@@ -112,7 +107,7 @@ impl Rule for MemoryGrowth {
             0 => (&mut self.balloon, balloon),
             _ => (&mut self.trend, trend),
         };
-        samples.push(self.now_unix_ns, memory_bytes);
+        samples.push(past.holds.looked_unix_ns, memory_bytes);
         let course = samples.course()?;
         let signal = judge(&course, limit_bytes, limits)?;
         let shown = Shown::Newest(Show::Processes);

@@ -34,7 +34,6 @@ limits! {
 #[derive(Debug)]
 pub(crate) struct ThreadStorm {
     samples: Samples,
-    now_unix_ns: u64,
 }
 
 impl Rule for ThreadStorm {
@@ -48,8 +47,8 @@ impl Rule for ThreadStorm {
     /// One storm is one finding.
     const FOLDS: bool = true;
 
-    fn new(limits: &Limits, now_unix_ns: u64) -> Self {
-        Self { samples: Samples::new(ns(limits.horizon_ms)), now_unix_ns }
+    fn new(limits: &Limits, _now_unix_ns: u64) -> Self {
+        Self { samples: Samples::new(ns(limits.horizon_ms)) }
     }
 
     /// Not at readings at all.
@@ -68,12 +67,8 @@ impl Rule for ThreadStorm {
         }
     }
 
-    fn advance(&mut self, now_unix_ns: u64) {
-        self.now_unix_ns = now_unix_ns;
-    }
-
     fn judge(&mut self, _subject: usize, past: &Past, limits: &Limits) -> Option<Verdict> {
-        self.samples.push(self.now_unix_ns, past.holds.threads?);
+        self.samples.push(past.holds.looked_unix_ns, past.holds.threads?);
         let course = self.samples.course()?;
         let signal = judge(&course, limits)?;
         let shown = Shown::Newest(Show::Processes);
