@@ -48,7 +48,8 @@ pub(crate) fn command(mut args: Args) -> Result<ExitCode> {
                     report.add("host", integration(&filter));
                 }
                 if let Some(guests) = guests {
-                    let ended = guests.join().unwrap_or_else(|_panic| Err(anyhow!("the guests' thread panicked")));
+                    let ended =
+                        guests.join().unwrap_or_else(|_panic| Err(anyhow!("the guests' thread panicked")));
                     report.add_all("vm", ended);
                 }
             });
