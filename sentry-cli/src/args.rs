@@ -72,6 +72,16 @@ Examples:
   sentry events --agent claude --follow
   sentry events --run 0199aa --json | jq .    # OCSF 1.9.0, one object per line")]
     Events(EventsArgs),
+    /// Show the runs live in the terminal, with keys to freeze, thaw and kill them.
+    #[command(after_help = "\
+Examples:
+  sentry top
+  sentry top --every 5              # over a slow line
+
+Arrows select a run; f freezes it, t thaws it, K kills it, e shows what was found about it, r its report, ? all \
+keys.
+Rates are acts per second by the kernel's counters. Works from 80x24 on and over ssh; NO_COLOR is respected.")]
+    Top(TopArgs),
     /// Show what was found about runs.
     #[command(after_help = "\
 Examples:
@@ -333,6 +343,15 @@ pub(crate) struct DoctorArgs {
     /// JSON on standard output.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TopArgs {
+    /// Seconds between two readings.
+    #[arg(long, value_name = "SECONDS", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub(crate) every: u64,
+    #[command(flatten)]
+    pub(crate) socket: SocketArgs,
 }
 
 #[derive(Debug, Args)]

@@ -55,6 +55,9 @@ mod questions;
 mod export;
 
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+mod top;
+
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
 mod tagged;
 
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]
