@@ -1,11 +1,12 @@
-//! `workload_rules WHAT …`: does for some seconds what a rule looks for, or what only looks like it.
+//! `workload_rules WHAT …`: does for some seconds what a rule looks for, or what only looks like
+//! it.
 //!
-//! `fails TIMES`: a command that fails, five times a second. `edits TIMES FILE`: the same, each time
-//! by what FILE says, which is written before. `connects TIMES PORTS ADDRESSES`: TCP connections,
-//! fifty a second, to so many ports that nobody listens at, of so many addresses of loopback; with 0
-//! ports to one where it listens itself. `asks TIMES ADDRESS long|short`: names of one domain, of a
-//! server at port 53 of ADDRESS. `memory MIB SECONDS`, `descriptors COUNT SECONDS`: ever more.
-//! `threads COUNT`: at once, for three seconds.
+//! `fails TIMES`: a command that fails, five times a second. `edits TIMES FILE`: the same, each
+//! time by what FILE says, which is written before. `connects TIMES PORTS ADDRESSES`: TCP
+//! connections, fifty a second, to so many ports that nobody listens at, of so many addresses of
+//! loopback; with 0 ports to one where it listens itself. `asks TIMES ADDRESS long|short`: names of
+//! one domain, of a server at port 53 of ADDRESS. `memory MIB SECONDS`, `descriptors COUNT
+//! SECONDS`: ever more. `threads COUNT`: at once, for three seconds.
 
 use std::{
     fs::{self, File},
