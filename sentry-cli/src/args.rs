@@ -8,7 +8,7 @@ mod config;
 
 use std::{ffi::OsString, path::PathBuf};
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use sentry_service::{log::Format, style};
 
 pub(crate) use config::{ConfigCheckArgs, ConfigCommand};
@@ -262,6 +262,9 @@ pub(crate) struct RunArgs {
     /// Start the command again when the sensor killed it, at most N times.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) restart: u32,
+    /// What becomes of processes that outlive the command; `ask` needs a terminal.
+    #[arg(long, value_enum, value_name = "HOW", default_value_t = Leftovers::Keep)]
+    pub(crate) leftovers: Leftovers,
     /// The report as JSON.
     #[arg(long)]
     pub(crate) json: bool,
@@ -276,6 +279,17 @@ pub(crate) struct RunArgs {
     /// The command and its arguments.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true, value_name = "CMD")]
     pub(crate) command: Vec<OsString>,
+}
+
+/// What becomes of processes that outlive the command of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Leftovers {
+    /// They live on, and are still watched.
+    Keep,
+    /// Asks whether they are to be killed.
+    Ask,
+    /// They are killed.
+    Kill,
 }
 
 #[derive(Debug, Args)]
@@ -383,7 +397,7 @@ pub(crate) struct DemoAgentArgs {
     pub(crate) role: Option<DemoRole>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum DemoRole {
     Spin,
     Wait,

@@ -46,6 +46,8 @@ mod verify;
 
 mod live;
 
+mod leftovers;
+
 mod top;
 
 mod run;

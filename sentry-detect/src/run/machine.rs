@@ -6,7 +6,7 @@ use super::{
     fate::{Fate, Phase},
 };
 use crate::{
-    decision::{Action, Decision, Outcome},
+    decision::{Action, Decision, Outcome, OutcomeKind},
     detector::RunDetector,
     event::Event,
     finding::Finding,
@@ -140,6 +140,9 @@ impl RunMachine {
         let books = Books::default();
         let mut detector =
             RunDetector::new(id.clone(), agent, settings.clone(), now_unix_ns).with_id_prefix(&id_prefix);
+        if !owned || before.is_some() {
+            detector = detector.without_command();
+        }
         detector.record(now_unix_ns, books.reading(usage));
         Self {
             detector,
@@ -176,6 +179,10 @@ impl RunMachine {
                 if settings != self.settings {
                     self.detector.set(settings.clone(), now_unix_ns);
                     self.settings = settings;
+                }
+                if mode != self.fate.mode() {
+                    // What was only observed may now be acted on.
+                    self.detector.again();
                 }
                 self.fate.set_mode(mode);
             }
@@ -272,6 +279,7 @@ impl RunMachine {
     fn reading(&mut self, usage: &Usage, room: bool, now_unix_ns: u64) -> Vec<Output> {
         self.fate.lives(self.books.signs_of_life());
         let counters = self.books.reading(usage);
+        self.detector.holds(usage.holds);
         // A run that is over is not decided on any more.
         if !room || self.end != End::No {
             self.detector.record(now_unix_ns, counters);
@@ -291,6 +299,8 @@ impl RunMachine {
         if self.fate.outcome(outcome, self.books.signs_of_life()) {
             // What came before an act says nothing about what comes now.
             self.detector.acted();
+        } else if matches!(outcome.result, OutcomeKind::Failed { .. } | OutcomeKind::Refused { .. }) {
+            self.detector.again();
         }
         if matches!(&self.end, End::Thawing { decision } if *decision == outcome.decision) {
             self.end = End::Closing;
