@@ -9,8 +9,8 @@
 use crate::{
     aggregate::{acts::Sort, counters::Counters, holds::Holds},
     event::{Endpoint, Event, EventKind},
-    evidence::Evidence,
-    finding::Finding,
+    evidence::{Evidence, Show},
+    finding::{Departed, Finding},
     fingerprint::Fingerprint,
     identity::{AgentIdentity, RunId},
     rule::{Act, Limits, Past, Rules, Seen, Settings, Shown, Verdict},
@@ -185,6 +185,13 @@ impl RunDetector {
         self.past.clear();
         self.rules.acted();
         self.evidence.clear();
+    }
+
+    /// The finding of a departure that was seen elsewhere.
+    pub(crate) fn departed(&mut self, departed: Departed, now_unix_ns: u64, complete: bool) -> Finding {
+        let Departed { signal, since_unix_ns, event, tags } = departed;
+        let shown = event.map_or(Shown::Newest(Show::All), Shown::One);
+        self.finding(Verdict { signal, since_unix_ns, shown, tags }, now_unix_ns, complete)
     }
 
     fn finding(&mut self, verdict: Verdict, now_unix_ns: u64, complete: bool) -> Finding {

@@ -9,7 +9,7 @@ use crate::{
     decision::{Action, Decision, Outcome, OutcomeKind},
     detector::RunDetector,
     event::Event,
-    finding::Finding,
+    finding::{Departed, Finding},
     identity::{AgentIdentity, Mode, ProcessKey, RunId},
     rule::Settings,
 };
@@ -46,6 +46,8 @@ pub enum Input<'a> {
     UnseenEnd,
     /// A finding that was made elsewhere; it is counted.
     Found,
+    /// It departs from what is normal for its agent.
+    Departed(Departed),
     /// Somebody decided: a person here or at the collector.
     Order { action: Action, origin: String, reason: String },
     /// The outcome of a decision, and the members outside of the cgroup that stand still since.
@@ -171,6 +173,7 @@ impl RunMachine {
             Input::Reading { usage, room } => return self.reading(&usage, room, now_unix_ns),
             Input::UnseenEnd => self.books.unseen_end(),
             Input::Found => self.findings += 1,
+            Input::Departed(departed) => return self.departed(departed, now_unix_ns),
             Input::Order { action, origin, reason } => {
                 return vec![Output::Decided(self.fate.by_hand(action, origin, reason, now_unix_ns))];
             }
@@ -292,6 +295,17 @@ impl RunMachine {
             Output::Found { finding: Box::new(finding), decisions }
         });
         decided.collect()
+    }
+
+    fn departed(&mut self, departed: Departed, now_unix_ns: u64) -> Vec<Output> {
+        if self.end != End::No {
+            return Vec::new();
+        }
+        let complete = self.books.reading(&Usage::default()).complete();
+        let finding = self.detector.departed(departed, now_unix_ns, complete);
+        self.findings += 1;
+        let decisions = self.fate.on_finding(&finding, &self.settings, now_unix_ns);
+        vec![Output::Found { finding: Box::new(finding), decisions }]
     }
 
     fn outcome(&mut self, outcome: &Outcome, stopped: Vec<ProcessKey>) -> Vec<Output> {
