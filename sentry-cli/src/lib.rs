@@ -8,7 +8,8 @@
 
 use std::{ffi::OsString, process::ExitCode};
 
-use clap::Parser as _;
+use clap::{CommandFactory as _, Parser as _};
+use sentry_service::completion;
 
 mod exit;
 
@@ -23,6 +24,10 @@ mod out;
 mod render;
 
 mod query;
+
+mod explain;
+
+mod candidates;
 
 mod metrics;
 
@@ -69,6 +74,9 @@ use exit::Exit;
 
 /// Runs one command and says how it ended.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    if completion::answer(|| candidates::offered(Cli::command())) {
+        return Exit::Ok.into();
+    }
     let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
         Err(answer) => return usage(&answer),
@@ -96,7 +104,7 @@ fn dispatch(command: Command) -> Result<ExitCode, CliError> {
         Command::Agents(args) => query::agents(&args)?,
         Command::Events(args) => events::events(&args)?,
         Command::Findings(args) => query::findings(&args)?,
-        Command::Explain(args) => query::explain(&args)?,
+        Command::Explain(args) => explain::explain(&args)?,
         Command::Freeze(args) => act::act(&args, sentry_proto::v1::Action::Freeze)?,
         Command::Thaw(args) => act::act(&args, sentry_proto::v1::Action::Thaw)?,
         Command::Kill(args) => act::act(&args, sentry_proto::v1::Action::Kill)?,

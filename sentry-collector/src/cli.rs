@@ -11,7 +11,7 @@ use sentry_service::{log::Format, style};
 
 pub use self::{
     key::{Allowed, KeyCommand, LoginArgs, ScopeName, Which},
-    pki::{PkiCommand, SignArgs},
+    pki::{DEFAULT_PKI, PkiCommand, SignArgs},
 };
 
 /// Where the configuration is looked for when none is named.
@@ -98,6 +98,11 @@ pub enum Command {
         command: ConfigCommand,
     },
     /// Make a key that proves one sensor and its collector to each other over plaintext TCP.
+    #[command(after_help = "\
+Example:
+  sentry-collector feed-key host-1 --out /etc/agentsentry/feed-host-1.key
+
+Prints the lines of configuration that name the key, for the collector and for the sensor, which needs a copy.")]
     FeedKey {
         /// Id of the sensor that the key is for.
         sensor: String,
@@ -114,8 +119,9 @@ pub enum Command {
     /// Print a link that logs a browser in, once.
     #[command(after_help = key::LOGIN_EXAMPLES)]
     Login(LoginArgs),
-    /// Make an authority of your own and the certificates of both ends of the feed, and exchange
-    /// them while sensors stay connected.
+    /// Make an authority of your own and the certificates of both ends of the feed.
+    ///
+    /// All of them can be exchanged while sensors stay connected.
     #[command(after_help = pki::EXAMPLES)]
     Pki {
         #[command(subcommand)]
@@ -124,8 +130,14 @@ pub enum Command {
     /// As `pki sign`.
     #[command(hide = true)]
     Certify(SignArgs),
-    /// Forget how a sensor proved who it is, so that it may prove itself another way. The collector
-    /// must not run.
+    /// Forget how a sensor proved who it is, so that it may prove itself another way.
+    ///
+    /// The collector must not run.
+    #[command(after_help = "\
+Example:
+  systemctl stop agentsentry-collector
+  sentry-collector feed-reset host-1
+  systemctl start agentsentry-collector")]
     FeedReset {
         /// Id of the sensor.
         sensor: String,
@@ -138,8 +150,12 @@ pub enum Command {
     },
     /// Print completions for a shell.
     #[command(after_help = "\
-Example:
-  sentry-collector completions bash > /etc/bash_completion.d/sentry-collector")]
+Examples:
+  source <(sentry-collector completions bash)     # in ~/.bashrc
+  source <(sentry-collector completions zsh)      # in ~/.zshrc, behind compinit
+  sentry-collector completions fish | source      # in ~/.config/fish/config.fish
+
+The packages install them for bash, zsh and fish.")]
     Completions { shell: clap_complete::Shell },
     /// Write what packages have beside the program into a directory.
     #[command(hide = true)]
@@ -148,9 +164,14 @@ Example:
 
 #[derive(Debug, Subcommand)]
 pub enum ConfigCommand {
-    /// Check the configuration and the keys and certificates that it names: what holds, or all that
-    /// is wrong and where.
+    /// Check the configuration, and the keys and certificates that it names.
+    ///
+    /// Prints what holds, or all that is wrong and where.
     #[command(after_help = "\
+Examples:
+  sentry-collector config check
+  sentry-collector config check ./collector.yaml --json
+
 Ends with 0 where nothing is wrong, also where there is no file at its usual place: the defaults hold then. A
 certificate that expires within 30 days is a warning. Nothing is opened.")]
     Check {

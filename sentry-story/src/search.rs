@@ -33,7 +33,7 @@ const VALUE_BYTES: usize = 4 << 10;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SearchError {
-    #[error("there is no type `{name}`; types are {known}")]
+    #[error("there is no type `{name}`; types are {known}, and acts such as chmod, listen or mount")]
     Type { name: String, known: String },
     #[error("`{glob}` is no path pattern")]
     Glob { glob: String, source: globset::Error },
@@ -343,6 +343,9 @@ mod tests {
             matches(v1::Search { types: words(&[name]), ..v1::Search::default() }, event)
         };
         assert!(of("read", &read("/a")) && !of("write", &read("/a")));
+        let intent = Some(v1::OpenIntent { path_only: true, ..v1::OpenIntent::default() });
+        let place = event(Kind::Open(v1::Open { file: file("/a"), intent, ..v1::Open::default() }));
+        assert!(of("path", &place) && !of("read", &place), "O_PATH reads nothing");
         let chmod = event(Kind::File(v1::FileAct { act: "chmod".into(), ..v1::FileAct::default() }));
         assert!(of("file", &chmod) && of("chmod", &chmod) && !of("mkdir", &chmod));
         let unknown = Search::new(&v1::Search { types: words(&["reed"]), ..v1::Search::default() });

@@ -49,6 +49,9 @@ mod by_hand;
 mod questions;
 
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+mod texts;
+
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
 mod export;
 
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
 use super::{
-    find::find,
+    find::{find, live_run},
     listing::PageToken,
     peer::{Peer, identify},
     proof,
@@ -142,7 +142,7 @@ impl Control for ControlService {
     async fn untag(&self, request: Request<v1::TargetRequest>) -> Result<Response<v1::Report>, Status> {
         let peer = identify(&request, &self.registry)?;
         peer.must_be_root("untag a cgroup")?;
-        let run = self.registry.find(&request.into_inner().target)?;
+        let run = live_run(&self.registry, &self.journal, &request.into_inner().target).await?;
         tracing::info!(run.id = %run.id, agent = run.agent.name, user.id = peer.uid, "run is to be let go");
         let (service, released) = (self.clone(), Arc::clone(&run));
         // To the end, also when the caller goes away: a run whose tags are void must not stay on
@@ -216,7 +216,7 @@ impl Control for ControlService {
                 )));
             }
         };
-        let run = self.registry.find(&request.target)?;
+        let run = live_run(&self.registry, &self.journal, &request.target).await?;
         peer.may_act_on(run.uid, &run.id.0)?;
         let reason = if request.reason.is_empty() { "asked for by hand".into() } else { request.reason };
         let (decision, outcome) =

@@ -26,6 +26,7 @@ use super::{
     client::{Client, connect},
     error::CliError,
     exit::Exit,
+    explain,
     out, query,
     render::{
         finding,
@@ -180,7 +181,7 @@ impl Sensor {
             let Some(newest) = newest_findings(&mut client, run, 1).await?.pop() else {
                 return Ok("Nothing was found in this run so far.\n".into());
             };
-            text(&finding::explain(&query::gather(&mut client, run, &newest.id).await?))
+            text(&finding::explain(&explain::gather(&mut client, run, &newest.id).await?))
         })
     }
 
