@@ -6,12 +6,15 @@ mod read;
 
 mod config;
 
+mod leftovers;
+
 use std::{ffi::OsString, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use sentry_service::{log::Format, style};
 
 pub(crate) use config::{ConfigCheckArgs, ConfigCommand};
+pub(crate) use leftovers::Leftovers;
 pub(crate) use read::{
     AgentsArgs, DiffArgs, EventFormat, EventsArgs, ExplainArgs, ExportArgs, HistoryArgs, ReportArgs,
     TreeArgs, VerifyArgs,
@@ -332,17 +335,6 @@ pub(crate) struct RunArgs {
     /// The command and its arguments.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true, value_name = "CMD")]
     pub(crate) command: Vec<OsString>,
-}
-
-/// What becomes of processes that outlive the command of a run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Leftovers {
-    /// They live on, and are still watched.
-    Keep,
-    /// Asks whether they are to be killed.
-    Ask,
-    /// They are killed.
-    Kill,
 }
 
 #[derive(Debug, Args)]

@@ -1,5 +1,5 @@
-//! What happens to processes that outlive the command of `sentry run`: kept, killed, or as the person
-//! at the terminal says.
+//! What happens to processes that outlive the command of `sentry run`: kept, killed, or as the
+//! person at the terminal says.
 
 use std::io::{IsTerminal as _, stderr, stdin};
 

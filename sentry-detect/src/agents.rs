@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use serde::Deserialize;
 
-/// The list, with what other readers want of it.
+/// The list, with all that its readers need.
 pub const AGENTS: &str = include_str!("../agents.toml");
 
 /// Arguments that may be the script, after the program's own.

@@ -2,9 +2,9 @@
 //!
 //! Events only fill tables: a fixed amount of work each, and no allocation once the tables are
 //! warm, but for a request to leave control. Readings carry the time: each one closes a window, and
-//! all rules are judged on it. A rule that holds is one finding for as long as it goes on, or for the
-//! cool-down where it is about single events; and another one once it has become sure enough to act
-//! on. A run costs at most 32 KiB, whatever it does.
+//! all rules are judged on it. A rule that holds is one finding for as long as it goes on, or for
+//! the cool-down where it is about single events; and another one once it has become sure enough to
+//! act on. A run costs at most 32 KiB, whatever it does.
 
 use crate::{
     aggregate::{acts::Sort, counters::Counters, holds::Holds},

@@ -1,8 +1,8 @@
 //! The newest events of a run, to show with a finding.
 //!
 //! Process acts and other acts have a ring of [`KEPT`] each, so that a flood of file acts does not
-//! push out the exec that began it. An event belongs to the time of the reading before it came. Of an
-//! id only the position is kept, as all ids of a run begin alike: an event costs no copy and no
+//! push out the exec that began it. An event belongs to the time of the reading before it. Only
+//! the position of an id is kept, as all ids of a run begin alike: an event costs no copy and no
 //! allocation. An id of another form is not kept.
 
 use crate::event::{Event, Ring};

@@ -112,8 +112,8 @@ pub fn is_gone(key: ProcessKey) -> bool {
     rustix::event::poll(&mut ended, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })).is_ok_and(|ready| ready > 0)
 }
 
-/// What a process holds: resident memory, threads, and open descriptors where the kernel counts them
-/// (6.2). Waits for nobody.
+/// What a process holds: resident memory, threads, and open descriptors where the kernel counts
+/// them (6.2). Waits for nobody.
 #[must_use]
 pub fn holds(pid: u32) -> Holds {
     let Ok(stat) = i32::try_from(pid)

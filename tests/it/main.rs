@@ -40,9 +40,6 @@ mod runaway;
 mod ordinary_work;
 
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]
-mod rules_work;
-
-#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
 mod control;
 
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]

@@ -1,9 +1,10 @@
 //! Every second: what the runs hold: memory, threads, descriptors.
 //!
-//! The memory is that of the cgroup where there is a memory controller. All else the kernel keeps per
-//! process, so each process of the group is asked (`/proc/PID/stat`, the size of `/proc/PID/fd`): at
-//! most `MOST` of a run and `MOST_IN_ALL` together, which takes some milliseconds; runs that did not
-//! get their turn come first the next time. Nothing that is asked waits for a process.
+//! The memory is that of the cgroup where there is a memory controller. All else the kernel keeps
+//! per process, so each process of the group is asked (`/proc/PID/stat`, the size of
+//! `/proc/PID/fd`): at most `MOST` of a run and `MOST_IN_ALL` together, which takes some
+//! milliseconds; runs that did not get their turn come first the next time. Nothing that is asked
+//! waits for a process.
 
 use std::time::{Duration, Instant};
 

@@ -1,6 +1,6 @@
 //! Every `PERIOD`: what the kernel did not report. Tasks that entered a run unreported are tagged;
-//! every `SWEEP`, members whose end was not reported are taken out; where no run has been for a while
-//! the programs are detached; and every second it is looked at what the runs hold (`holds`).
+//! every `SWEEP`, members whose end was not reported are taken out; where no run has been for a
+//! while the programs are detached; and every second it is looked at what the runs hold (`holds`).
 //!
 //! Each may take long (the kernel is asked about every task, or waits for every processor): so it
 //! is not the thread that reads the counters and has runs stopped.

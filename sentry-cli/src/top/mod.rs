@@ -26,7 +26,8 @@ use super::{
     client::{Client, connect},
     error::CliError,
     exit::Exit,
-    explain, out, query,
+    explain,
+    out, query,
     render::{
         finding,
         json::Origin,

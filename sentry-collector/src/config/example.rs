@@ -38,8 +38,8 @@ feed_keys: {{}}
 # The HTTP API.
 listen_http: {DEFAULT_HTTP}
 
-# The same as `tls`, for the HTTP API.
-# http_tls: {{cert: /c.crt, key: /c.key, client_ca: /ca.crt}}
+# The same as `tls`, for the HTTP API; with `client_ca` clients need a certificate beside their key.
+# http_tls: {{cert: /c.crt, key: /c.key}}
 
 # Names under which the HTTP API answers beside its addresses, such as collector.example:8440.
 http_names: []

@@ -56,7 +56,7 @@ keys! {
             || "`cert`, `key`, `client_ca` for sensors: mutual TLS".into();
         http_tls: Option<TlsFiles>,
             || "none".into(),
-            || "the same for the HTTP API".into();
+            || "the same for the HTTP API; without `client_ca` clients need no certificate, only their key".into();
         http_names: HttpNames,
             || "none".into(),
             || format!(

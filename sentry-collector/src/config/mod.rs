@@ -88,6 +88,9 @@ impl Config {
             loaded.map_err(|found| errors.extend(found.into_iter().map(failed))).ok().flatten()
         };
         let (tls, http_tls) = (load("tls", file.tls.as_ref()), load("http_tls", file.http_tls.as_ref()));
+        if tls.as_ref().is_some_and(|tls| !tls.is_mutual()) {
+            errors.push(ConfigError::NoClientCa);
+        }
         let (Some(listen_grpc), Some(listen_http), Some(gate), true) =
             (listen_grpc, listen_http, gate, errors.is_empty())
         else {
@@ -153,7 +156,11 @@ impl Config {
 
 impl fmt::Display for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let tls = |tls: &Option<Tls>| if tls.is_some() { "mutual TLS" } else { "plaintext" };
+        let tls = |tls: &Option<Tls>| match tls {
+            Some(tls) if tls.is_mutual() => "mutual TLS",
+            Some(_) => "TLS",
+            None => "plaintext",
+        };
         writeln!(f, "listen_grpc: {} ({})", self.listen_grpc, self.gate)?;
         writeln!(f, "listen_http: {} ({})", self.listen_http, tls(&self.http_tls))?;
         for name in &self.http_names {

@@ -2,8 +2,8 @@
 //! that is tried again come out in another way.
 //!
 //! Who lives already when a file is changed may read it back for itself, as an agent does with its
-//! session; that changes nothing for the next command. [`CHANGED`] files are kept, the oldest leaves
-//! first.
+//! session; that changes nothing for the next command. [`CHANGED`] files are kept, the oldest
+//! leaves first.
 
 use crate::identity::ProcessKey;
 

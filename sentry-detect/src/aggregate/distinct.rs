@@ -1,6 +1,6 @@
-//! How many different things there were, roughly, in fixed memory: linear counting over
-//! [`BITS`] bits, chosen by fingerprint. It does not depend on the order, and is within a tenth up to
-//! about [`BITS`] things; more read as [`BITS`] · ln [`BITS`] at most.
+//! How many different things there were, roughly, in fixed memory: linear counting over [`BITS`]
+//! bits, chosen by fingerprint. It does not depend on the order, and is within a tenth up to about
+//! [`BITS`] things; more read as [`BITS`] · ln [`BITS`] at most.
 
 /// Bits.
 const BITS: usize = 256;

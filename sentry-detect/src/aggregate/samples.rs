@@ -1,4 +1,5 @@
-//! A value over the newest [`STEPS`] steps of a horizon, in fixed memory: whether it goes on growing.
+//! A value over the newest [`STEPS`] steps of a horizon, in fixed memory: whether it goes on
+//! growing.
 
 /// Steps of a horizon.
 pub(crate) const STEPS: usize = 12;

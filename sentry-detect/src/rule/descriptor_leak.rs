@@ -1,9 +1,9 @@
 //! `descriptor-leak`: the run opens descriptors and does not close them.
 //!
 //! The open descriptors of its processes are counted about every second, of at most 64 of them: a
-//! leak grows in nearly every step of the horizon, and by a number that no ordinary work adds for so
-//! long. Memory is fixed: thirteen values. It never leads to an act. Limits: a leak slower than that
-//! is none; kernels before 6.2 do not say how many there are.
+//! leak grows in nearly every step of the horizon, and by a number that no ordinary work adds for
+//! so long. Memory is fixed: thirteen values. It never leads to an act. Limits: a leak slower than
+//! that is none; kernels before 6.2 do not say how many there are.
 
 use super::{
     contract::{About, Rule, Shown, Urgency, Verdict},

@@ -1,10 +1,10 @@
 //! `dns-tunnel`: one domain is asked for many names that are long and look random: data goes out in
 //! them.
 //!
-//! Of each domain (`DOMAINS` at once; beyond it the one asked least leaves) it counts, from its first
-//! question on and for the horizon: different names, and the mean length and entropy of what stands
-//! before the domain. Networks for content have long random names too, but few of a domain; what is
-//! resolved backwards (`.arpa`) does not count. Memory is fixed: about 1.5 KiB.
+//! Of each domain (`DOMAINS` at once; beyond it the one asked least leaves) it counts, from its
+//! first question on and for the horizon: different names, and the mean length and entropy of what
+//! stands before the domain. Networks for content have long random names too, but few of a domain;
+//! what is resolved backwards (`.arpa`) does not count. Memory is fixed: about 1.5 KiB.
 //!
 //! The domain is the last two labels, or three below a short one such as `co.uk`. It never leads to
 //! an act. Limits: questions over TLS or HTTPS are not seen; a tunnel slower than the limit per

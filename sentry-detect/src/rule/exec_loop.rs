@@ -3,9 +3,9 @@
 //! Two shapes of one thing, so one rule and one finding:
 //!
 //! - *Fast*: at a high rate over the hold time and in each half of it, most executions are of the
-//!   same few command lines. A build executes many programs too, but each with a command line of its
-//!   own. Where more than half of what repeats ends well (`true` in a shell's loop, a test suite that
-//!   asks `git` a hundred times) it is of severity medium, and observed; otherwise high.
+//!   same few command lines. A build executes many programs too, but each with a command line of
+//!   its own. Where more than half of what repeats ends well (`true` in a shell's loop, a test
+//!   suite that asks `git` a hundred times) it is of severity medium, and observed; otherwise high.
 //! - *Slow*: the same command line fails the same way (equal exit code or signal), again and again
 //!   without a longer pause, and with no more than a few other commands in between, so that `A, B,
 //!   A, B` counts, too. It starts anew when a file is changed and then read by a process that was
@@ -18,8 +18,9 @@
 //!
 //! Limits: what a command wrote to its standard output is no fact, so that a failure whose output
 //! changes and whose input does not counts as equal. A command that fails before it is executed has
-//! none. Waiting for a server (`until curl …; do sleep 1; done`) is a finding after ten tries. Where
-//! records of files are lost, an edit may be missed; the finding says that its record is not whole.
+//! none. Waiting for a server (`until curl …; do sleep 1; done`) is a finding after ten tries.
+//! Where records of files are lost, an edit may be missed; the finding says that its record is not
+//! whole.
 //!
 //! Memory is fixed: 48 command lines with their counts, 48 processes, 8 failures, 16 changed files;
 //! about 8 KiB.

@@ -2,15 +2,15 @@
 //!
 //! Two subjects, each a finding of its own, both before the kernel has to kill somebody:
 //!
-//! - *Balloon*: within the shorter horizon it grew by a large part of the limit, and has a large part
-//!   of it now.
+//! - *Balloon*: within the shorter horizon it grew by a large part of the limit, and has a large
+//!   part of it now.
 //! - *Trend*: over the longer horizon it grew in nearly every step, and at that rate it has reached
 //!   the limit within the time to come.
 //!
-//! The memory is `memory.current` of the run's cgroup, or else the resident memory of its processes,
-//! looked at every second; the limit is the configured one, that of the cgroup, or the host's memory.
-//! A test suite that needs fifteen times as much as usual for two seconds stays far from it. Memory
-//! is fixed: thirteen values for each.
+//! The memory is `memory.current` of the run's cgroup, or else the resident memory of its
+//! processes, looked at every second; the limit is the configured one, that of the cgroup, or the
+//! host's memory. A test suite that needs fifteen times as much as usual for two seconds stays far
+//! from it. Memory is fixed: thirteen values for each.
 //!
 //! It leads to acts only where configured: what has to be large looks the same. Limits: where there
 //! is no memory controller, pages that processes share count for each, and at most 64 processes are

@@ -1,14 +1,14 @@
 //! `scan`: connections are tried to many addresses, or to many ports of few, and most do not come
 //! to be.
 //!
-//! Two subjects, *addresses* and *ports*, each a finding of its own. Counted are different addresses,
-//! and different pairs of address and port, of the TCP connections seen within the horizon; both
-//! roughly, in fixed memory (0.8 KiB). A crawler or an installer meets many addresses, and these
-//! answer; a service that is looked for on a few ports is below the limit.
+//! Two subjects, *addresses* and *ports*, each a finding of its own. Counted are different
+//! addresses, and different pairs of address and port, of the TCP connections seen within the
+//! horizon; both roughly, in fixed memory (0.8 KiB). A crawler or an installer meets many
+//! addresses, and these answer; a service that is looked for on a few ports is below the limit.
 //!
-//! It never leads to an act: people have agents check their networks. Limits: a scan slower than the
-//! limit per horizon, one by UDP, and one of services that all answer are none; where outcomes are
-//! not reported it never holds.
+//! It never leads to an act: people have agents check their networks. Limits: a scan slower than
+//! the limit per horizon, one by UDP, and one of services that all answer are none; where outcomes
+//! are not reported it never holds.
 
 use super::{
     contract::{About, Rule, Seen, Shown, Urgency, Verdict},

@@ -1,9 +1,9 @@
 //! `thread-storm`: the run makes more and more threads, and they stay.
 //!
-//! The threads of its processes are counted about every second, of at most 64 of them. A server makes
-//! a thread for each request, and it ends; a build has some hundred at its widest. Memory is fixed:
-//! thirteen values. It never leads to an act. Limit: threads beside those of the 64 processes with
-//! the lowest numbers.
+//! The threads of its processes are counted about every second, of at most 64 of them. A server
+//! makes a thread for each request, and it ends; a build has some hundred at its widest. Memory is
+//! fixed: thirteen values. It never leads to an act. Limit: threads beside those of the 64
+//! processes with the lowest numbers.
 
 use super::{
     contract::{About, Rule, Shown, Urgency, Verdict},
