@@ -1,9 +1,10 @@
 //! The newest event ids of a run, to show with a finding.
 //!
 //! Process acts and other acts have a ring of [`KEPT`] each, so that a flood of file acts does not
-//! push out the exec that began it. An id belongs to the time of the reading before it came. The
-//! text buffers are used again: after the first rounds an event costs a copy and no allocation. An
-//! id longer than [`LONGEST`] bytes is not kept, as a cut one would name nothing.
+//! push out the exec that began it. An id belongs to the time of the reading before it came. Ids of a
+//! run differ in the number that they end in: their beginnings are kept once, and after the first
+//! rounds an event costs no allocation. An id longer than [`LONGEST`] bytes is not kept, as a cut one
+//! would name nothing, nor one with a beginning beyond [`BEGINNINGS`] others.
 
 /// Ids kept per ring, and most in a finding.
 pub(crate) const KEPT: usize = 32;
@@ -11,6 +12,8 @@ pub(crate) const KEPT: usize = 32;
 const BEFORE: usize = 4;
 /// Longest id kept, bytes.
 const LONGEST: usize = 64;
+/// What ids begin with; in one life of the sensor those of a run have two, one for each ring.
+const BEGINNINGS: usize = 4;
 
 /// Whose ids to show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +27,7 @@ pub(crate) enum Show {
 
 #[derive(Debug, Default)]
 pub(crate) struct Evidence {
+    beginnings: Vec<String>,
     processes: Ring,
     others: Ring,
     /// Ids taken so far: the order of arrival over both rings.
@@ -38,13 +42,15 @@ impl Evidence {
     }
 
     pub(crate) fn process(&mut self, id: &str) {
-        self.arrived += 1;
-        self.processes.push(self.arrived, self.reading_unix_ns, id);
+        if let Some(slot) = self.slot(id) {
+            self.processes.push(slot);
+        }
     }
 
     pub(crate) fn other(&mut self, id: &str) {
-        self.arrived += 1;
-        self.others.push(self.arrived, self.reading_unix_ns, id);
+        if let Some(slot) = self.slot(id) {
+            self.others.push(slot);
+        }
     }
 
     pub(crate) fn clear(&mut self) {
@@ -64,7 +70,41 @@ impl Evidence {
         let others = self.others.newest().take(others).filter(|slot| in_window(slot));
         let mut slots: Vec<&Slot> = processes.chain(others).collect();
         slots.sort_unstable_by_key(|slot| slot.arrived);
-        slots.into_iter().map(|slot| slot.id.clone()).collect()
+        slots.into_iter().map(|slot| self.id(slot)).collect()
+    }
+
+    fn slot(&mut self, id: &str) -> Option<Slot> {
+        if id.len() > LONGEST {
+            return None;
+        }
+        let (beginning, number) = split(id);
+        let known = self.beginnings.iter().position(|known| known == beginning);
+        let beginning = match known {
+            Some(place) => place,
+            None if self.beginnings.len() < BEGINNINGS => {
+                self.beginnings.push(beginning.to_owned());
+                self.beginnings.len() - 1
+            }
+            None => return None,
+        };
+        self.arrived += 1;
+        Some(Slot { arrived: self.arrived, after_unix_ns: self.reading_unix_ns, beginning, number })
+    }
+
+    fn id(&self, slot: &Slot) -> String {
+        let number = slot.number.map(|number| number.to_string());
+        format!("{}{}", self.beginnings[slot.beginning], number.unwrap_or_default())
+    }
+}
+
+/// An id as its beginning and the number that it ends in; without one where that would not be
+/// written the same again.
+fn split(id: &str) -> (&str, Option<u64>) {
+    let beginning = id.trim_end_matches(|c: char| c.is_ascii_digit());
+    let digits = &id[beginning.len()..];
+    match digits.parse() {
+        Ok(number) if digits == "0" || !digits.starts_with('0') => (beginning, Some(number)),
+        _ => (id, None),
     }
 }
 
@@ -76,21 +116,12 @@ struct Ring {
 }
 
 impl Ring {
-    fn push(&mut self, arrived: u64, after_unix_ns: u64, id: &str) {
-        if id.len() > LONGEST {
-            return;
-        }
+    fn push(&mut self, slot: Slot) {
         if self.slots.len() < KEPT {
-            let mut text = String::with_capacity(LONGEST);
-            text.push_str(id);
-            self.slots.push(Slot { arrived, after_unix_ns, id: text });
+            self.slots.push(slot);
             return;
         }
-        let slot = &mut self.slots[self.next];
-        slot.arrived = arrived;
-        slot.after_unix_ns = after_unix_ns;
-        slot.id.clear();
-        slot.id.push_str(id);
+        self.slots[self.next] = slot;
         self.next = (self.next + 1) % KEPT;
     }
 
@@ -105,7 +136,9 @@ struct Slot {
     arrived: u64,
     /// Time of the reading before it came.
     after_unix_ns: u64,
-    id: String,
+    /// Place of what its id begins with.
+    beginning: usize,
+    number: Option<u64>,
 }
 
 #[cfg(test)]
@@ -151,6 +184,16 @@ mod tests {
         evidence.other("new");
         assert_eq!(evidence.newest(Show::All, 100), ["p6", "p7", "p8", "p9", "new"]);
         assert!(evidence.newest(Show::Processes, 100).is_empty());
+    }
+
+    #[test]
+    fn an_id_comes_out_as_it_was() {
+        let ids = ["r-c-0", "r-b-18446744073709551615", "r-c-007", "r-c-18446744073709551616"];
+        let mut evidence = Evidence::default();
+        ids.iter().for_each(|id| evidence.other(id));
+        assert_eq!(evidence.newest(Show::All, 0), ids);
+        evidence.other("fifth-beginning");
+        assert_eq!(evidence.newest(Show::All, 0), ids);
     }
 
     #[test]

@@ -13,6 +13,8 @@ mod judged;
 
 mod common;
 
+mod noticed;
+
 mod call_flood;
 
 mod cpu_spin;
