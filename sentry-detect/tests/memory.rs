@@ -126,6 +126,8 @@ fn a_run_holds_at_most_32_kib_and_events_allocate_nothing() {
     let mut limits = Limits::default();
     limits.cpu_spin.hold_ms = 30_000;
     limits.exec_loop.hold_ms = 30_000;
+    // Half of what follows are removals.
+    limits.destructive_burst.files = 1_000_000;
     let Ok(settings) = Settings::new(limits) else { unreachable!("the limits are in range") };
     let before = HELD_BYTES.get();
     let run = RunId("0198c0de-0000-7000-8000-000000000001".to_owned());

@@ -7,10 +7,12 @@ pub mod counters;
 
 pub mod window;
 
-mod slices;
+pub(crate) mod slices;
 
 pub(crate) mod acts;
 
 pub(crate) mod commands;
+
+pub(crate) mod made;
 
 pub(crate) mod cores;

@@ -15,9 +15,13 @@ mod common;
 
 mod noticed;
 
+mod known;
+
 mod call_flood;
 
 mod cpu_spin;
+
+mod destructive_burst;
 
 mod exec_loop;
 
@@ -41,6 +45,7 @@ macro_rules! rules {
             left_control: LeftControl,
             secret_read: SecretRead,
             metadata_service: MetadataService,
+            destructive_burst: DestructiveBurst,
         }
     };
 }

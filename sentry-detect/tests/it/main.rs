@@ -10,6 +10,8 @@ mod control;
 
 mod secret;
 
+mod files;
+
 mod fate;
 
 mod replay;

@@ -1,0 +1,201 @@
+//! Rules about files, secrets and other processes: what each finds, and the lawful work beside it
+//! that is no finding.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use proptest::prelude::*;
+use sentry_common::record::other::access;
+use sentry_detect::{
+    act::{FileAct, TargetAct},
+    event::{Endpoint, EventKind, OpenIntent, Ring},
+    finding::Finding,
+    rule::settings::Settings,
+    run::ProcessKey,
+    runaway::{Severity, Term},
+};
+
+use crate::support::{Trace, file, findings, settings};
+
+/// The rules that found something, in their order.
+fn rules(found: &[Finding]) -> Vec<&str> {
+    found.iter().map(|finding| finding.signal.rule.as_str()).collect()
+}
+
+/// The findings of a run whose `program` did all of this within a tenth of a second.
+fn found_by(program: &str, kinds: Vec<EventKind>) -> Vec<Finding> {
+    let mut trace = Trace::new();
+    for kind in kinds {
+        trace.event(Ring::Bulk, kind, &[program]);
+    }
+    trace.pass(100, 0.0);
+    findings(Settings::default(), &trace.inputs)
+}
+
+fn found(kinds: Vec<EventKind>) -> Vec<Finding> {
+    found_by("/opt/agent", kinds)
+}
+
+fn opened(path: &str, change: impl FnOnce(&mut OpenIntent)) -> EventKind {
+    let mut intent =
+        OpenIntent { read: true, write: false, truncate: false, append: false, path_only: false, raw: 0 };
+    change(&mut intent);
+    EventKind::Open { file: file(path), intent, created: false, attempt: false }
+}
+
+fn read(path: &str) -> EventKind {
+    opened(path, |_| {})
+}
+
+fn written(path: &str) -> EventKind {
+    opened(path, |intent| (intent.read, intent.write) = (false, true))
+}
+
+fn emptied(path: &str) -> EventKind {
+    opened(path, |intent| (intent.read, intent.write, intent.truncate) = (false, true, true))
+}
+
+fn created(path: &str) -> EventKind {
+    let EventKind::Open { file, intent, attempt, .. } = written(path) else { unreachable!() };
+    EventKind::Open { file, intent, created: true, attempt }
+}
+
+fn unlinked(path: &str) -> EventKind {
+    EventKind::Unlink { file: file(path), attempt: false }
+}
+
+fn renamed(from: &str, to: &str) -> EventKind {
+    EventKind::Rename { file: file(from), new_path: file(to).path, attempt: false }
+}
+
+fn acted(act: FileAct, path: &str) -> EventKind {
+    EventKind::File {
+        act,
+        file: Some(file(path)),
+        new_path: None,
+        detail: 0,
+        text: None,
+        attempt: false,
+        error: None,
+    }
+}
+
+fn connected(address: [u8; 4], port: u16) -> EventKind {
+    let address = IpAddr::V4(Ipv4Addr::from(address));
+    EventKind::Connect { destination: Endpoint { address, port, protocol: 6 } }
+}
+
+fn answered(name: &str, answers: &[&str]) -> EventKind {
+    EventKind::Dns {
+        server: Endpoint { address: IpAddr::V4(Ipv4Addr::LOCALHOST), port: 53, protocol: 17 },
+        answer: true,
+        name: name.to_owned(),
+        record_type: "A".to_owned(),
+        code: Some("NOERROR".to_owned()),
+        answers: answers.iter().map(|&answer| answer.to_owned()).collect(),
+    }
+}
+
+fn removals(folder: &str, count: usize) -> Vec<EventKind> {
+    (0..count).map(|n| unlinked(&format!("{folder}/{n}.txt"))).collect()
+}
+
+#[test]
+fn a_removed_tree_that_the_run_did_not_make_is_a_burst_from_the_limit_on() {
+    assert_eq!(found_by("/usr/bin/rm", removals("/home/u/notes", 99)), []);
+    let all = found_by("/usr/bin/rm", removals("/home/u/notes", 100));
+    assert_eq!(rules(&all), ["destructive-burst"]);
+    let signal = &all[0].signal;
+    assert_eq!((signal.severity, signal.confidence), (Severity::High, 0.9));
+    assert_eq!(
+        signal.summary,
+        "100 files and folders that the run did not make were removed or emptied within 2.0 s (limit \
+         100), such as /home/u/notes/0.txt by /usr/bin/rm."
+    );
+    assert_eq!(all[0].evidence.len(), 16, "the newest");
+}
+
+#[test]
+fn files_that_are_cut_to_nothing_count_as_removed_and_count_once() {
+    let mut kinds: Vec<_> =
+        (0..60).map(|n| acted(FileAct::Truncate, &format!("/home/u/notes/{n}.txt"))).collect();
+    kinds.extend(removals("/home/u/notes", 60));
+    assert_eq!(found(kinds.clone()), []);
+    kinds.extend(removals("/home/u/other", 40));
+    assert_eq!(rules(&found(kinds)), ["destructive-burst"]);
+}
+
+#[test]
+fn work_that_removes_much_lawfully_is_no_burst() {
+    let mut own = vec![acted(FileAct::MakeDirectory, "/srv/p/output")];
+    own.extend(removals("/srv/p/output", 500));
+    let singly = (0..200).flat_map(|n| {
+        let path = format!("/srv/p/{n}.txt");
+        [created(&path), unlinked(&path)]
+    });
+    for (program, kinds) in [
+        ("/usr/bin/rm", own),
+        ("/usr/bin/sqlite3", singly.collect()),
+        ("/usr/bin/rm", removals("/srv/p/target/debug/deps", 500)),
+        ("/usr/bin/rm", removals("/srv/p/node_modules/a", 500)),
+        ("/usr/bin/python3", removals("/tmp/pytest-of-u/pytest-0/x", 500)),
+        ("/usr/bin/make", (0..500).map(|n| unlinked(&format!("/srv/linux/fs/{n}.o"))).collect()),
+        ("/usr/bin/git", removals("/srv/p/src", 500)),
+        ("/usr/bin/mv", removals("/srv/p/src", 500)),
+        ("/usr/bin/dpkg", removals("/usr/share/doc", 500)),
+        // An editor, or a formatter, over all of them.
+        ("/usr/bin/prettier", (0..500).map(|n| emptied(&format!("/srv/p/src/{n}.ts"))).collect()),
+        ("/usr/bin/sed", (0..500).map(|n| renamed("/srv/p/sedX", &format!("/srv/p/src/{n}.ts"))).collect()),
+    ] {
+        assert_eq!(found_by(program, kinds), [], "{program}");
+    }
+}
+
+#[test]
+fn git_clean_and_a_program_that_only_has_the_name_are_a_burst() {
+    let mut trace = Trace::new();
+    for kind in removals("/srv/p/src", 100) {
+        trace.event(Ring::Bulk, kind, &["/usr/bin/git", "clean", "-fdx"]);
+    }
+    trace.pass(100, 0.0);
+    assert_eq!(rules(&findings(Settings::default(), &trace.inputs)), ["destructive-burst"]);
+    assert_eq!(rules(&found_by("/tmp/git", removals("/srv/p/src", 100))), ["destructive-burst"]);
+}
+
+#[test]
+fn a_tree_that_is_moved_into_a_folder_of_the_run_stays_another_s() {
+    let mut kinds =
+        vec![acted(FileAct::MakeDirectory, "/srv/p/trash"), renamed("/home/u/notes", "/srv/p/trash/notes")];
+    kinds.extend(removals("/srv/p/trash/notes", 100));
+    assert_eq!(rules(&found(kinds)), ["destructive-burst"]);
+}
+
+#[test]
+fn slow_removals_are_no_burst() {
+    let mut trace = Trace::new();
+    for n in 0..400 {
+        trace.event(Ring::Bulk, unlinked(&format!("/home/u/notes/{n}")), &["/usr/bin/rm"]);
+        trace.pass(25, 0.0);
+    }
+    assert_eq!(findings(Settings::default(), &trace.inputs), []);
+}
+
+#[test]
+fn what_the_run_may_have_made_and_was_forgotten_is_not_sure_enough_to_act_on() {
+    let made = (0..1000).map(|n| created(&format!("/srv/p/{n}/x.txt")));
+    let kinds = made.chain((0..600).map(|n| unlinked(&format!("/srv/p/{n}/x.txt")))).collect();
+    let all = found(kinds);
+    assert_eq!(rules(&all), ["destructive-burst"]);
+    assert_eq!(all[0].signal.confidence, 0.7);
+}
+
+proptest! {
+    /// More removals never make less of it, whatever the run made between them.
+    #[test]
+    fn a_burst_is_monotone_in_removals(removed in 0usize..300, made in 0usize..50) {
+        let mut kinds = removals("/home/u/notes", removed);
+        kinds.extend((0..made).map(|n| created(&format!("/srv/p/{n}"))));
+        let all = found(kinds);
+        prop_assert_eq!(!all.is_empty(), removed >= 100);
+        prop_assert!(all.iter().all(|finding| finding.signal.arithmetic.iter().all(Term::holds)));
+    }
+}
