@@ -183,6 +183,7 @@ impl RunDetector {
             evidence: match shown {
                 Shown::Newest(show) => self.evidence.newest(show, since_unix_ns),
                 Shown::One(id) => Some(id).filter(|id| !id.is_empty()).into_iter().collect(),
+                Shown::Each(ids) => ids,
             },
             tags: tags.iter().map(|&tag| tag.to_owned()).collect(),
             complete,

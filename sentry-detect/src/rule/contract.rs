@@ -117,4 +117,6 @@ pub(crate) enum Shown {
     Newest(Show),
     /// This one; none where the id is empty.
     One(String),
+    /// These, in their order.
+    Each(Vec<String>),
 }

@@ -31,6 +31,8 @@ mod metadata_service;
 
 pub mod secret_read;
 
+mod secret_then_send;
+
 mod spawn_storm;
 
 /// Gives every rule to the macro `$then`: a module of this directory and the rule in it. Keys of
@@ -46,6 +48,7 @@ macro_rules! rules {
             secret_read: SecretRead,
             metadata_service: MetadataService,
             destructive_burst: DestructiveBurst,
+            secret_then_send: SecretThenSend,
         }
     };
 }

@@ -199,3 +199,78 @@ proptest! {
         prop_assert!(all.iter().all(|finding| finding.signal.arithmetic.iter().all(Term::holds)));
     }
 }
+
+#[test]
+fn a_secret_and_then_a_new_destination_are_one_finding_with_both_events() {
+    let all = found_by(
+        "/usr/bin/curl",
+        vec![
+            read("/home/u/.aws/credentials"),
+            connected([203, 0, 113, 7], 443),
+            connected([203, 0, 113, 7], 443),
+        ],
+    );
+    assert_eq!(rules(&all), ["secret-read", "secret-then-send"]);
+    let signal = &all[1].signal;
+    assert_eq!(
+        signal.summary,
+        "/usr/bin/curl opened /home/u/.aws/credentials (cloud credentials); then /usr/bin/curl turned to \
+         203.0.113.7 port 443, where the run had not been before."
+    );
+    assert_eq!((signal.severity, signal.arithmetic[1].value), (Severity::High, 1.0));
+    let numbers: Vec<_> =
+        all[1].evidence.iter().map(|id| id.rsplit('-').next().unwrap_or_default()).collect();
+    assert_eq!(numbers, ["1", "2"]);
+}
+
+#[test]
+fn a_read_of_low_weight_is_a_step_above_itself() {
+    let all = found(vec![read("/srv/p/.env"), connected([203, 0, 113, 7], 443)]);
+    assert_eq!(rules(&all), ["secret-read", "secret-then-send"]);
+    assert_eq!(all[1].signal.severity, Severity::Medium);
+}
+
+#[test]
+fn destinations_that_are_known_near_or_only_asked_for_names_are_none() {
+    let secret = || read("/home/u/.aws/credentials");
+    for kinds in [
+        vec![connected([203, 0, 113, 7], 443), secret(), connected([203, 0, 113, 7], 8443)],
+        vec![secret(), connected([127, 0, 0, 1], 443), connected([198, 51, 100, 1], 53)],
+        vec![secret(), connected([198, 51, 100, 1], 0)],
+        // Another address of the same name.
+        vec![
+            answered("api.example", &["203.0.113.7", "203.0.113.8"]),
+            connected([203, 0, 113, 7], 443),
+            secret(),
+            connected([203, 0, 113, 8], 443),
+            answered("api.example", &["203.0.113.9"]),
+            connected([203, 0, 113, 9], 443),
+        ],
+        // The other way round is no order.
+        vec![connected([203, 0, 113, 7], 443), secret()],
+    ] {
+        assert_eq!(rules(&found(kinds.clone())), ["secret-read"], "{kinds:?}");
+    }
+}
+
+#[test]
+fn a_program_that_a_secret_is_made_for_may_go_where_it_likes() {
+    let kinds = || vec![read("/home/u/.aws/credentials"), connected([203, 0, 113, 7], 443)];
+    assert_eq!(rules(&found_by("/usr/local/bin/aws", kinds())), ["secret-read"]);
+    assert_eq!(rules(&found_by("/usr/local/bin/other", kinds())), ["secret-read", "secret-then-send"]);
+}
+
+#[test]
+fn one_read_is_at_most_four_findings() {
+    let mut trace = Trace::new();
+    trace.event(Ring::Bulk, read("/home/u/.aws/credentials"), &["/usr/bin/cat"]);
+    for n in 0..20 {
+        trace.event(Ring::Bulk, connected([203, 0, 113, n], 443), &["/usr/bin/curl"]);
+        trace.pass(2_000, 0.0);
+    }
+    let limits = settings(|limits| limits.common.cool_down_ms = 1_000);
+    let all = findings(limits, &trace.inputs);
+    let sent: Vec<_> =
+        all.iter().filter(|finding| finding.signal.rule.as_str() == "secret-then-send").collect();
+    assert_eq!(sent.len(), 4, "{all:?}");
+}
