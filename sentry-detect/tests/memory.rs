@@ -150,8 +150,6 @@ fn a_run_holds_at_most_32_kib_and_events_allocate_nothing() {
         "screen",
         "dbus",
         "ssh",
-        "cron",
-        "at",
     ];
     for (n, service) in (1..).zip(services) {
         machine.step(Input::Event { event: &request(n, service), delivered: true }, n);

@@ -29,6 +29,8 @@ pub mod left_control;
 
 mod metadata_service;
 
+mod persistence_write;
+
 pub mod secret_read;
 
 mod secret_then_send;
@@ -49,6 +51,7 @@ macro_rules! rules {
             metadata_service: MetadataService,
             destructive_burst: DestructiveBurst,
             secret_then_send: SecretThenSend,
+            persistence_write: PersistenceWrite,
         }
     };
 }

@@ -274,3 +274,40 @@ fn one_read_is_at_most_four_findings() {
         all.iter().filter(|finding| finding.signal.rule.as_str() == "secret-then-send").collect();
     assert_eq!(sent.len(), 4, "{all:?}");
 }
+
+#[test]
+fn each_place_that_outlives_the_run_is_a_finding_of_its_class() {
+    let all = found(vec![
+        written("/home/u/.bashrc"),
+        renamed("/etc/cron.d/.x", "/etc/cron.d/x"),
+        acted(FileAct::Symlink, "/etc/systemd/system/multi-user.target.wants/x.service"),
+        created("/srv/p/.git/hooks/pre-commit"),
+        created("/home/u/.ssh/authorized_keys"),
+        created("/etc/ld.so.preload"),
+        written("/home/u/.claude/settings.json"),
+    ]);
+    assert_eq!(rules(&all), ["persistence-write"; 7]);
+    let mut titles: Vec<_> =
+        all.iter().filter_map(|finding| finding.signal.summary.split(['(', ')']).nth(1)).collect();
+    titles.sort_unstable();
+    assert_eq!(
+        titles,
+        [
+            "Git hooks",
+            "cron",
+            "keys that let in by SSH",
+            "libraries for every program",
+            "settings and hooks of agents",
+            "shell start-up",
+            "system services",
+        ]
+    );
+    assert!(all[0].signal.summary.starts_with("/opt/agent wrote /home/u/.bashrc (shell start-up), which"));
+}
+
+#[test]
+fn reading_such_places_or_installing_a_package_is_none() {
+    assert_eq!(found(vec![read("/home/u/.bashrc"), unlinked("/etc/cron.d/x"), read("/etc/crontab")]), []);
+    let kinds = vec![renamed("/usr/lib/systemd/system/x.dpkg-new", "/usr/lib/systemd/system/x.service")];
+    assert_eq!(found_by("/usr/bin/dpkg", kinds), []);
+}
