@@ -17,6 +17,8 @@ mod noticed;
 
 mod known;
 
+mod anti_forensics;
+
 mod call_flood;
 
 mod cpu_spin;
@@ -52,6 +54,7 @@ macro_rules! rules {
             destructive_burst: DestructiveBurst,
             secret_then_send: SecretThenSend,
             persistence_write: PersistenceWrite,
+            anti_forensics: AntiForensics,
         }
     };
 }

@@ -311,3 +311,42 @@ fn reading_such_places_or_installing_a_package_is_none() {
     let kinds = vec![renamed("/usr/lib/systemd/system/x.dpkg-new", "/usr/lib/systemd/system/x.service")];
     assert_eq!(found_by("/usr/bin/dpkg", kinds), []);
 }
+
+#[test]
+fn traces_that_are_removed_emptied_or_moved_are_found() {
+    for (kind, summary) in [
+        (unlinked("/root/.bash_history"), "/opt/agent removed /root/.bash_history (shell history)."),
+        (emptied("/root/.zsh_history"), "/opt/agent emptied /root/.zsh_history (shell history)."),
+        (
+            renamed("/root/.bash_history", "/tmp/x"),
+            "/opt/agent moved /root/.bash_history to /tmp/x (shell history).",
+        ),
+        (acted(FileAct::Truncate, "/var/log/syslog"), "/opt/agent emptied /var/log/syslog (log)."),
+        (
+            unlinked("/var/log/journal/a/system.journal"),
+            "/opt/agent removed /var/log/journal/a/system.journal (record of logins, audit or journal).",
+        ),
+        (
+            written("/var/lib/agentsentry/ledger"),
+            "/opt/agent opened for writing /var/lib/agentsentry/ledger (the sensor's own).",
+        ),
+    ] {
+        let all = found(vec![kind]);
+        assert_eq!(rules(&all), ["anti-forensics"], "{summary}");
+        assert_eq!(all[0].signal.summary, summary);
+    }
+}
+
+#[test]
+fn a_shell_that_saves_its_history_and_a_log_that_grows_are_none() {
+    let kinds = vec![
+        created("/root/.bash_history-01234.tmp"),
+        renamed("/root/.bash_history-01234.tmp", "/root/.bash_history"),
+        opened("/var/log/app.log", |intent| (intent.write, intent.append) = (true, true)),
+        created("/var/log/app.log"),
+        renamed("/var/log/app.log", "/var/log/app.log.1"),
+    ];
+    assert_eq!(found(kinds), []);
+    assert_eq!(found_by("/usr/bin/python3.13", vec![emptied("/root/.python_history")]), []);
+    assert_eq!(found_by("/usr/sbin/logrotate", vec![unlinked("/var/log/syslog.9.gz")]), []);
+}
