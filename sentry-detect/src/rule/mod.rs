@@ -31,6 +31,8 @@ pub mod left_control;
 
 mod metadata_service;
 
+mod other_process;
+
 mod persistence_write;
 
 pub mod secret_read;
@@ -55,6 +57,7 @@ macro_rules! rules {
             secret_then_send: SecretThenSend,
             persistence_write: PersistenceWrite,
             anti_forensics: AntiForensics,
+            other_process: OtherProcess,
         }
     };
 }

@@ -350,3 +350,58 @@ fn a_shell_that_saves_its_history_and_a_log_that_grows_are_none() {
     assert_eq!(found_by("/usr/bin/python3.13", vec![emptied("/root/.python_history")]), []);
     assert_eq!(found_by("/usr/sbin/logrotate", vec![unlinked("/var/log/syslog.9.gz")]), []);
 }
+
+fn target(act: TargetAct, code: u32, target_in_run: bool) -> EventKind {
+    let target = ProcessKey { tgid: 812, start_boot_ns: 5 };
+    EventKind::Target { act, target, code, target_in_run, attempt: false, error: None }
+}
+
+#[test]
+fn reaching_into_a_process_outside_is_found() {
+    for (kind, severity, summary) in [
+        (
+            target(TargetAct::Trace, access::ATTACH, false),
+            Severity::High,
+            "/opt/agent traces process 812, which is not of the run.",
+        ),
+        (
+            target(TargetAct::Access, access::READ_MEMORY_CALL, false),
+            Severity::High,
+            "/opt/agent read memory of process 812, which is not of the run.",
+        ),
+        (
+            read("/proc/812/environ"),
+            Severity::Medium,
+            "/opt/agent opened /proc/812/environ, of a process that is not of the run.",
+        ),
+        (
+            read("/proc/812/task/813/mem"),
+            Severity::High,
+            "/opt/agent opened /proc/812/task/813/mem, of a process that is not of the run.",
+        ),
+    ] {
+        let all = found(vec![kind]);
+        assert_eq!(rules(&all), ["other-process"], "{summary}");
+        assert_eq!((all[0].signal.severity, all[0].signal.summary.as_str()), (severity, summary));
+    }
+}
+
+#[test]
+fn a_debugger_on_its_child_and_a_list_of_processes_are_none() {
+    let born = |tgid| EventKind::Fork { child: ProcessKey { tgid, start_boot_ns: 9 } };
+    let kinds = vec![
+        target(TargetAct::Trace, access::ATTACH, true),
+        target(TargetAct::Trace, access::TRACE_ME, false),
+        target(TargetAct::Access, access::READ, false),
+        target(TargetAct::Signal, 15, false),
+        born(812),
+        read("/proc/812/environ"),
+        // Its own.
+        read("/proc/1000/environ"),
+        read("/proc/42/stat"),
+        read("/proc/42/maps"),
+    ];
+    assert_eq!(found(kinds), []);
+    let listed = (1..400).map(|pid| read(&format!("/proc/{pid}/environ"))).collect();
+    assert_eq!(found_by("/usr/bin/ps", listed), []);
+}
