@@ -12,6 +12,8 @@ mod secret;
 
 mod files;
 
+mod tags;
+
 mod fate;
 
 mod replay;
