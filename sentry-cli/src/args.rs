@@ -8,7 +8,7 @@ mod config;
 
 use std::{ffi::OsString, path::PathBuf};
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use sentry_service::{log::Format, style};
 
 pub(crate) use config::{ConfigCheckArgs, ConfigCommand};
@@ -72,6 +72,16 @@ Examples:
   sentry events --agent claude --follow
   sentry events --run 0199aa --json | jq .    # OCSF 1.9.0, one object per line")]
     Events(EventsArgs),
+    /// Show the runs live in the terminal, with keys to freeze, thaw and kill them.
+    #[command(after_help = "\
+Examples:
+  sentry top
+  sentry top --every 5              # over a slow line
+
+Arrows select a run; f freezes it, t thaws it, K kills it, e shows what was found about it, r its report, ? all \
+keys.
+Rates are acts per second by the kernel's counters. Works from 80x24 on and over ssh; NO_COLOR is respected.")]
+    Top(TopArgs),
     /// Show what was found about runs.
     #[command(after_help = "\
 Examples:
@@ -252,6 +262,9 @@ pub(crate) struct RunArgs {
     /// Start the command again when the sensor killed it, at most N times.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) restart: u32,
+    /// What becomes of processes that outlive the command; `ask` needs a terminal.
+    #[arg(long, value_enum, value_name = "HOW", default_value_t = Leftovers::Keep)]
+    pub(crate) leftovers: Leftovers,
     /// The report as JSON.
     #[arg(long)]
     pub(crate) json: bool,
@@ -266,6 +279,17 @@ pub(crate) struct RunArgs {
     /// The command and its arguments.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true, value_name = "CMD")]
     pub(crate) command: Vec<OsString>,
+}
+
+/// What becomes of processes that outlive the command of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Leftovers {
+    /// They live on, and are still watched.
+    Keep,
+    /// Asks whether they are to be killed.
+    Ask,
+    /// They are killed.
+    Kill,
 }
 
 #[derive(Debug, Args)]
@@ -322,6 +346,15 @@ pub(crate) struct DoctorArgs {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct TopArgs {
+    /// Seconds between two readings.
+    #[arg(long, value_name = "SECONDS", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub(crate) every: u64,
+    #[command(flatten)]
+    pub(crate) socket: SocketArgs,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct HealthArgs {
     /// Only whether the sensor works at all, without a canary: nothing has ended or stands still.
     /// For a liveness probe.
@@ -364,7 +397,7 @@ pub(crate) struct DemoAgentArgs {
     pub(crate) role: Option<DemoRole>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum DemoRole {
     Spin,
     Wait,

@@ -46,6 +46,10 @@ mod verify;
 
 mod live;
 
+mod leftovers;
+
+mod top;
+
 mod run;
 
 mod enter;
@@ -102,6 +106,7 @@ fn dispatch(command: Command) -> Result<ExitCode, CliError> {
         Command::Export(args) => export::export(&args)?,
         Command::Verify(args) => verify::verify(&args)?,
         Command::Health(args) => query::health(&args)?,
+        Command::Top(args) => top::run(&args)?,
         Command::Metrics(args) => metrics::metrics(&args)?,
         Command::Ledger(LedgerCommand::Verify { dir, json }) => local::ledger_verify(&dir, json)?,
         Command::Doctor(args) if args.programs => local::program_costs(args.json)?,

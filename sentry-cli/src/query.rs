@@ -238,7 +238,7 @@ fn run_of(id: &str) -> Option<&str> {
 }
 
 /// The finding (of a decision: the one that led to it) with all that hangs on it.
-async fn gather(client: &mut Client, run: &str, id: &str) -> Result<Explained, CliError> {
+pub(super) async fn gather(client: &mut Client, run: &str, id: &str) -> Result<Explained, CliError> {
     let kinds = [ItemKind::Finding, ItemKind::Decision, ItemKind::Outcome];
     let items = all(client, run, &kinds).await?;
     let asked = items.iter().find_map(|item| match item {

@@ -1,5 +1,7 @@
 //! The command line.
 
+mod key;
+
 mod pki;
 
 use std::path::PathBuf;
@@ -7,7 +9,10 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use sentry_service::{log::Format, style};
 
-pub use self::pki::{PkiCommand, SignArgs};
+pub use self::{
+    key::{Allowed, KeyCommand, LoginArgs, ScopeName, Which},
+    pki::{PkiCommand, SignArgs},
+};
 
 /// Where the configuration is looked for when none is named.
 pub const DEFAULT_CONFIG: &str = "/etc/agentsentry/collector.yaml";
@@ -27,13 +32,14 @@ its certificate, over plaintext TCP by a key that both sides have (`feed_keys`).
 When both listeners are bound, one JSON line on standard output names them:
   {\"grpc\":\"unix:/run/agentsentry-collector/feed.sock\",\"http\":\"127.0.0.1:8440\"}
 
-Reads of the HTTP API are open to whoever reaches the listener under one of its names: the address, \
-localhost, or what
-`http_names` lists. Commands (freeze, thaw, kill) need the token that the first start writes to \
-command.token in the
-data directory, readable by the collector's user only:
-  curl -H \"Authorization: Bearer $(cat /var/lib/agentsentry-collector/command.token)\" \\
+The HTTP API answers under its names only: the address, localhost, or what `http_names` lists. It wants a key \
+with every
+request. The first start writes one of scope `admin` to admin.key in the data directory, readable by the \
+collector's user only;
+`sentry-collector key create` makes others, `sentry-collector login` a link for a browser:
+  curl -H \"Authorization: Bearer $(cat /var/lib/agentsentry-collector/admin.key)\" \\
     --json '{\"reason\":\"too many forks\"}' http://127.0.0.1:8440/api/v1/runs/RUN/freeze
+command.token there is older: it works as a key of scope `operate`.
 
 SIGTERM and SIGINT drain: what came in is committed and acknowledged, then the process ends with 0.
 
@@ -42,10 +48,10 @@ Exit codes:
   1   a stage died, a certificate is still in use, or any other failure
   64  the command line is wrong
   66  a file that was named does not exist or cannot be read
-  73  the data directory, the command token, a key or a certificate cannot be created, or is there already, or the
+  73  the data directory, a secret in it, a key or a certificate cannot be created, or is there already, or the
       directory is in use
-  74  the store or a listener failed, or the command token cannot be read
-  78  the configuration is invalid, or the command token is malformed or open to others";
+  74  the store or a listener failed, a secret cannot be read, or no collector answers
+  78  the configuration is invalid, or a secret is malformed or open to others";
 
 /// Stores what sensors report and answers for it.
 #[derive(Debug, Parser)]
@@ -99,6 +105,15 @@ pub enum Command {
         #[arg(long, value_name = "FILE")]
         out: PathBuf,
     },
+    /// Make, list and revoke keys of the HTTP API.
+    #[command(after_help = key::KEY_EXAMPLES)]
+    Key {
+        #[command(subcommand)]
+        command: KeyCommand,
+    },
+    /// Print a link that logs a browser in, once.
+    #[command(after_help = key::LOGIN_EXAMPLES)]
+    Login(LoginArgs),
     /// Make an authority of your own and the certificates of both ends of the feed, and exchange
     /// them while sensors stay connected.
     #[command(after_help = pki::EXAMPLES)]

@@ -1,5 +1,5 @@
 //! What the process does instead of serving: it looks at the configuration, makes keys and
-//! certificates, forgets a proof.
+//! certificates, forgets a proof, asks the collector that serves.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -14,6 +14,7 @@ use clap_complete::Shell;
 use sentry_proto::proof::FeedKey;
 
 use crate::{
+    admin::{self, AdminError},
     api::description,
     cli::{Cli, Command, ConfigCommand, Flags},
     config::{self, Config, ConfigError},
@@ -44,6 +45,8 @@ pub enum OnceError {
     Write { path: PathBuf, source: io::Error },
     #[error(transparent)]
     Pki(#[from] PkiError),
+    #[error(transparent)]
+    Admin(#[from] AdminError),
     #[error("the kernel gave no random bytes")]
     Random,
 }
@@ -56,6 +59,7 @@ impl OnceError {
             Self::Invalid { exit, .. } => *exit,
             Self::Store(error) => error.exit(),
             Self::Pki(error) => error.exit(),
+            Self::Admin(error) => error.exit(),
             Self::Create { .. } => Exit::CannotCreate,
             Self::Write { .. } => Exit::Io,
             Self::Random => Exit::Other,
@@ -77,6 +81,8 @@ pub fn run(command: &Command) -> Result<(String, Exit), OnceError> {
             Ok((config::example().trim_end().to_owned(), Exit::Ok))
         }
         Command::FeedKey { sensor, out } => feed_key(sensor, out).map(|text| (text, Exit::Ok)),
+        Command::Key { command } => Ok((admin::key(command)?, Exit::Ok)),
+        Command::Login(args) => Ok((admin::login(args)?, Exit::Ok)),
         Command::Pki { command } => Ok((pki::run(command)?, Exit::Ok)),
         Command::Certify(args) => Ok((pki::sign(args)?, Exit::Ok)),
         Command::FeedReset { sensor, config, data_dir } => {

@@ -13,7 +13,7 @@ use crate::runaway::Severity;
 /// How many classes come with the program.
 const BUILT_IN: usize = 12;
 /// Most classes that a configuration adds.
-pub const MOST_OWN: usize = 12;
+pub const MOST_OWN: usize = 8;
 /// Most classes.
 pub const CLASSES: usize = BUILT_IN + MOST_OWN;
 /// Longest name and title of an own class, longest of its patterns, bytes, and most patterns.

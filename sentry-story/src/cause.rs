@@ -162,6 +162,8 @@ fn sorts(rule: &str) -> &'static [CauseSort] {
         "exec-loop" => &[Programs],
         "spawn-storm" => &[Programs, Births],
         "call-flood" => &[Files, Network],
+        "connect-storm" | "scan" | "dns-tunnel" => &[Network],
+        "nested-agents" | "leftovers" => &[Programs],
         _ => &[Programs, Births, Files, Network, Other],
     }
 }

@@ -40,6 +40,9 @@ mod runaway;
 mod ordinary_work;
 
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+mod rules_work;
+
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
 mod control;
 
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]
@@ -50,6 +53,9 @@ mod questions;
 
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]
 mod export;
+
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+mod top;
 
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]
 mod tagged;

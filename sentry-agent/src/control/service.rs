@@ -187,7 +187,8 @@ impl Control for ControlService {
         let search = asked.map(Search::new).transpose();
         let search = search.map_err(|error| Status::invalid_argument(error_chain(&error)))?;
         let kinds = request.kinds().collect();
-        let filter = Filter { run, agent: request.agent, kinds, question: asked.map(question) };
+        let (question, sieve) = (asked.map(question), search.as_ref().and_then(Search::sieve));
+        let filter = Filter { run, agent: request.agent, kinds, question, sieve };
         let (sender, receiver) = mpsc::channel(STREAM_QUEUE);
         let stopping = self.stopping.clone();
         let pump = super::pump::Pump { journal: self.journal.clone(), filter, search, sender, stopping };

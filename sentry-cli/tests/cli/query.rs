@@ -1,6 +1,6 @@
 //! Commands that ask and act: what they print and how they end.
 
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use sentry_proto::v1::{self, outcome::Result as OutcomeResult};
 
@@ -153,6 +153,14 @@ fn a_sensor_that_is_not_there_is_69_and_a_wrong_line_64() {
     assert_eq!(sentry(&sensor, &["run"]).0, 64);
     let (code, out, _) = sentry(&sensor, &["--help"]);
     assert!(code == 0 && out.contains("Exit codes:"), "{out}");
+}
+
+#[test]
+fn top_without_a_terminal_names_what_prints_the_same() {
+    let output = Command::new(env!("CARGO_BIN_EXE_sentry")).arg("top").stdin(Stdio::null()).output().unwrap();
+    let said =
+        "sentry: `sentry top` needs a terminal to draw on; `sentry agents --json` prints the same runs\n";
+    assert_eq!(split(&output), (64, String::new(), said.to_owned()));
 }
 
 #[test]

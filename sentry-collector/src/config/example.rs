@@ -47,6 +47,10 @@ http_names: []
 # How long a peer of the HTTP API may take for a request's head, or take nothing of an answer.
 http_patience_seconds: {DEFAULT_PATIENCE_SECONDS}
 
+# What the stored form of API keys is made with; default: keys.secret in data_dir, made by the first
+# start.
+# key_secret: credential:keys.secret
+
 # Listening beyond loopback without TLS needs this.
 allow_plaintext_remote: false
 

@@ -51,6 +51,8 @@ pub struct Config {
     pub http_names: Vec<HttpName>,
     /// How long an HTTP connection may stand still.
     pub http_patience: Duration,
+    /// Where the secret of the keys is; `None`: in the data directory.
+    pub key_secret: Option<PathBuf>,
     /// How large the store may grow; `None` keeps everything.
     pub retention_bytes: Option<u64>,
 }
@@ -102,6 +104,7 @@ impl Config {
             http_tls,
             http_names: file.http_names.0,
             http_patience: file.http_patience_seconds.0,
+            key_secret: file.key_secret.map(|place| place.0),
             retention_bytes: file.retention_bytes.0,
         };
         (Some(config), errors)
@@ -141,7 +144,7 @@ impl Config {
         let values = json!({
             "listen_grpc": self.listen_grpc.to_string(), "proof": self.gate.to_string(),
             "listen_http": self.listen_http, "http_tls": self.http_tls.is_some(), "http_names": names,
-            "http_patience_seconds": self.http_patience.as_secs(), "data_dir": self.data_dir,
+            "http_patience_seconds": self.http_patience.as_secs(), "data_dir": self.data_dir, "key_secret": self.key_secret,
             "retention_bytes": self.retention_bytes.unwrap_or(0),
         });
         values.as_object().cloned().unwrap_or_default()
@@ -158,6 +161,9 @@ impl fmt::Display for Config {
         }
         writeln!(f, "http_patience_seconds: {}", self.http_patience.as_secs())?;
         writeln!(f, "data_dir: {}", self.data_dir.display())?;
+        if let Some(path) = &self.key_secret {
+            writeln!(f, "key_secret: {}", path.display())?;
+        }
         match self.retention_bytes {
             Some(bytes) => write!(f, "retention_bytes: {}", Bytes(bytes)),
             None => write!(f, "retention_bytes: 0 (keeps everything)"),

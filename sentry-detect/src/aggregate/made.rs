@@ -3,7 +3,7 @@
 //! What lies below a folder that the run made is its own, so that a checkout or a build of any size
 //! is one entry. Something that came from elsewhere by a rename is not, even there.
 //!
-//! Memory: 128 fingerprints, in [`SETS`] sets by their value; in a set the least recently used
+//! Memory: 96 fingerprints of 32 bits, in [`SETS`] sets by their value; in a set the least recently used
 //! leaves first. What was forgotten counts as not made by the run, as does what was there
 //! before it: the other way round, a run that makes enough files would be free to remove anything.
 //! How many were forgotten is kept, for whoever judges by it.
@@ -13,21 +13,21 @@
 
 use crate::{event::Path, fingerprint::Fingerprint};
 
-const SETS: usize = 16;
+const SETS: usize = 12;
 const WAYS: usize = 8;
 /// Entries kept.
 #[cfg(test)]
 const ENTRIES: usize = SETS * WAYS;
 
 /// The lowest bit of an entry: it came from elsewhere.
-const FOREIGN: u64 = 1;
+const FOREIGN: u32 = 1;
 /// No entry.
-const NONE: u64 = 0;
+const NONE: u32 = 0;
 
 #[derive(Debug)]
 pub(crate) struct Made {
     /// The most recently used first.
-    sets: Box<[[u64; WAYS]; SETS]>,
+    sets: Box<[[u32; WAYS]; SETS]>,
     seed: u64,
     forgotten: u64,
 }
@@ -89,7 +89,7 @@ impl Made {
         Some(if set[0] & FOREIGN == 0 { Whose::Run } else { Whose::Other })
     }
 
-    fn position(&self, print: u64) -> Option<(usize, usize)> {
+    fn position(&self, print: u32) -> Option<(usize, usize)> {
         let set = set_of(print);
         let way = self.sets[set].iter().position(|entry| entry & !FOREIGN == print)?;
         Some((set, way))
@@ -120,15 +120,15 @@ impl Made {
 
 /// Of each folder above a path, from the root on, and of the path; the lowest bit is not set, and it
 /// is never [`NONE`].
-fn prints(seed: u64, path: &str) -> impl Iterator<Item = u64> {
+fn prints(seed: u64, path: &str) -> impl Iterator<Item = u32> {
     let parts = path.split('/').filter(|part| !part.is_empty());
     parts.scan(Fingerprint::seeded(seed), |state, part| {
         *state = state.bytes(part.as_bytes());
-        Some((state.finish() & !FOREIGN).max(FOREIGN << 1))
+        Some((state.finish() as u32 & !FOREIGN).max(FOREIGN << 1))
     })
 }
 
-fn set_of(print: u64) -> usize {
+fn set_of(print: u32) -> usize {
     (print >> 1) as usize % SETS
 }
 

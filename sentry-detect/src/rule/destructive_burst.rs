@@ -42,7 +42,7 @@ const SURE: f64 = 0.9;
 /// All of it may have been made by the run, and forgotten.
 const UNSURE: f64 = 0.7;
 /// Longest text kept of a path or a program, bytes.
-const LONGEST: usize = 96;
+const LONGEST: usize = 64;
 /// `IORING_OP_UNLINKAT`.
 const UNLINK_AT: u32 = 36;
 
@@ -99,7 +99,7 @@ limits! {
 pub(crate) struct DestructiveBurst {
     made: Made,
     slices: Slices,
-    removed: [u64; COUNT],
+    removed: [u32; COUNT],
     /// The first of the newest slice with any: who removed what. The buffers are used again.
     by: String,
     path: String,
@@ -188,7 +188,7 @@ impl Rule for DestructiveBurst {
     }
 
     fn judge(&mut self, _subject: usize, _past: &Past, limits: &Limits) -> Option<Verdict> {
-        let removed: u64 = self.removed.iter().sum();
+        let removed: u64 = self.removed.iter().copied().map(u64::from).sum();
         // Most readings end here, before anything is written out.
         if removed < limits.files {
             return None;

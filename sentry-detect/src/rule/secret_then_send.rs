@@ -43,7 +43,7 @@ const MOST: u8 = 4;
 /// Destinations kept.
 const KNOWN: usize = 48;
 /// Addresses kept with the name that DNS gave them for.
-const NAMES: usize = 24;
+const NAMES: usize = 16;
 const DNS: u16 = 53;
 /// That the order means more than the read alone.
 const SURER_BY: f64 = 0.1;
@@ -57,9 +57,9 @@ limits! {
 }
 
 pub(crate) struct SecretThenSend {
-    known: Ring<u64, KNOWN>,
+    known: Ring<u32, KNOWN>,
     /// Address and name.
-    names: Ring<(u64, u64), NAMES>,
+    names: Ring<(u32, u32), NAMES>,
     /// In the life of the run.
     reads: u64,
     /// New ones after a read, in the life of the run.
@@ -133,7 +133,7 @@ impl Rule for SecretThenSend {
                 self.turns_to(seen, destination);
             }
             EventKind::Dns { answer: true, name, answers, .. } => {
-                let name = Fingerprint::seeded(0).bytes(name.as_bytes()).finish();
+                let name = Fingerprint::seeded(0).bytes(name.as_bytes()).finish() as u32;
                 for address in answers.iter().filter_map(|answer| answer.parse().ok()) {
                     let named = (print(address), name);
                     if !self.names.contains(&named) {
@@ -234,10 +234,10 @@ fn one_step_above(severity: Severity) -> Severity {
     }
 }
 
-fn print(address: IpAddr) -> u64 {
+fn print(address: IpAddr) -> u32 {
     match address.to_canonical() {
-        IpAddr::V4(address) => Fingerprint::seeded(4).number(address.to_bits().into()).finish(),
-        IpAddr::V6(address) => Fingerprint::seeded(6).bytes(&address.octets()).finish(),
+        IpAddr::V4(address) => Fingerprint::seeded(4).number(address.to_bits().into()).finish() as u32,
+        IpAddr::V6(address) => Fingerprint::seeded(6).bytes(&address.octets()).finish() as u32,
     }
 }
 
