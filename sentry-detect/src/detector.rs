@@ -14,6 +14,7 @@ use crate::{
     fingerprint::Fingerprint,
     identity::{AgentIdentity, RunId},
     rule::{Act, Limits, Past, Rules, Seen, Settings, Shown, Verdict},
+    sensitive::{Class, SensitiveFiles},
 };
 
 /// Everything that detection remembers of one run.
@@ -71,8 +72,9 @@ impl RunDetector {
     /// Takes one event of this run, in the order of arrival. Its own time is not used: it belongs
     /// to the window that the next reading closes.
     pub fn event(&mut self, event: &Event) {
-        let mut seen = Seen { event, command: None, seed: self.seed };
-        let act = self.act(&mut seen);
+        let (act, command) = self.act(event);
+        let secret = secret(self.settings.sensitive(), &event.kind);
+        let seen = Seen { event, command, seed: self.seed, secret };
         self.rules.event(&seen);
         if let Some(act) = act {
             self.past.act(act);
@@ -85,9 +87,10 @@ impl RunDetector {
         }
     }
 
-    /// The act that the kernel counted with an event, if it did.
-    fn act(&self, seen: &mut Seen<'_>) -> Option<Act> {
-        let event = seen.event;
+    /// The act that the kernel counted with an event, if it did; and the fingerprint of the command
+    /// line, of an exec.
+    fn act(&self, event: &Event) -> (Option<Act>, Option<u64>) {
+        let mut command = None;
         let object = |kind: u64| Fingerprint::seeded(self.seed).number(kind);
         let (sort, object) = match &event.kind {
             // Each birth is another one.
@@ -99,8 +102,8 @@ impl RunDetector {
                 let path = event.process.executable.as_ref().map_or("", |file| file.path.text.as_str());
                 let image = object(2).bytes(path.as_bytes());
                 let arguments = event.process.argv.iter().flat_map(|argv| &argv.arguments);
-                let command = arguments.fold(image, |state, argument| state.bytes(argument.as_bytes()));
-                seen.command = Some(command.finish());
+                let line = arguments.fold(image, |state, argument| state.bytes(argument.as_bytes()));
+                command = Some(line.finish());
                 (Sort::Change, image.finish())
             }
             EventKind::Open { file, intent, .. } => {
@@ -130,9 +133,9 @@ impl RunDetector {
             | EventKind::Dns { .. }
             | EventKind::TlsHello { .. }
             | EventKind::Target { .. }
-            | EventKind::Kernel { .. } => return None,
+            | EventKind::Kernel { .. } => return (None, None),
         };
-        Some(Act { sort, object })
+        (Some(Act { sort, object }), command)
     }
 
     /// Takes a reading, closes the window that it ends and returns what is newly found. A reading
@@ -208,11 +211,22 @@ impl RunDetector {
             evidence: match shown {
                 Shown::Newest(show) => self.evidence.newest(show, since_unix_ns),
                 Shown::One(id) => Some(id).filter(|id| !id.is_empty()).into_iter().collect(),
+                Shown::Each(ids) => ids,
             },
             tags: tags.iter().map(|&tag| tag.to_owned()).collect(),
             complete,
         }
     }
+}
+
+/// The class of a sensitive file that is opened for reading.
+fn secret<'a>(files: &'a SensitiveFiles, kind: &EventKind) -> Option<(usize, &'a Class)> {
+    let EventKind::Open { file, intent, .. } = kind else { return None };
+    if intent.path_only || (intent.write && !intent.read) {
+        return None;
+    }
+    let number = files.number_of(&file.path.text)?;
+    Some((number, files.class(number)?))
 }
 
 fn endpoint(object: Fingerprint, endpoint: &Endpoint) -> Fingerprint {

@@ -166,6 +166,19 @@ discover: tag",
     }
 
     #[test]
+    fn other_sensitive_files_hold_for_every_agent_and_are_named() {
+        let holder = Holder::new(config("agents: [{name: a, limits: {cool_down_ms: 2000}}]"));
+        let current = holder.current();
+        let change = holder.replace(config(
+            "sensitive: [{name: customers, severity: high, paths: [/srv/c/**], except: ['*.md']}]
+agents: [{name: a, limits: {cool_down_ms: 2000}}]",
+        ));
+        assert_eq!(changes(&change), ["sensitive:  → customers (customers, High): /srv/c/** but *.md"]);
+        assert!(current.get().settings_of("a").sensitive().number_of("/srv/c/1.csv").is_some());
+        assert!(current.get().detect.sensitive().number_of("/srv/c/README.md").is_none());
+    }
+
+    #[test]
     fn what_a_restart_is_needed_for_is_named_until_it_is_taken_back() {
         let holder = Holder::new(config(""));
         for _ in 0..2 {

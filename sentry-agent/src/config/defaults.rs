@@ -37,6 +37,7 @@ pub fn example() -> String {
     out.push_str(&super::export::example());
     out.push_str(&metrics());
     out.push_str(&detect());
+    out.push_str(SENSITIVE);
     out.push_str(CONTAINERS);
     out.push_str(AGENTS);
     out
@@ -143,6 +144,17 @@ const TABLE: &[Row] = &[
            allow_plaintext_remote: false              # http to another host needs this",
     ),
 ];
+
+const SENSITIVE: &str = "
+# Files whose content opens doors, beside those that are known: a finding when one is read.
+# sensitive:
+#   - name: customers
+#     title: customer data
+#     severity: high          # or low, medium
+#     paths: [/srv/customers/**, ~/exports/*.csv]     # ~ is any folder, * stays within a name
+#     except: [\"*.md\"]        # a name without a folder is one in any
+sensitive: []
+";
 
 const CONTAINERS: &str = "
 # Runs in containers are named by the engines' own files. Labels of pods, and names where those files

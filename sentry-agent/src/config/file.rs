@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, fmt};
 
-use sentry_detect::{rule::settings::Settings, run::Mode};
+use sentry_detect::{rule::settings::Settings, run::Mode, runaway::Severity};
 use sentry_service::{identifier, keys};
 use serde::{
     Deserialize, Deserializer,
@@ -33,6 +33,10 @@ keys! {
         detect: Settings,
             || "below".into(),
             || "thresholds".into();
+        sensitive: Vec<SensitiveFile>,
+            || "none".into(),
+            || "[classes of sensitive files](#sensitive-files) beside the built-in ones: `name`, `title`, `severity`, \
+                `paths`, `except`".into();
         containers: ContainersFile,
             || "none".into(),
             || "[below](#what-names-containers): `docker`, `containerd`, `storage`, `node`, `kubelet`, `ca`, \
@@ -174,6 +178,17 @@ pub(super) struct TlsFile {
     pub(super) ca: AbsolutePath,
     pub(super) cert: AbsolutePath,
     pub(super) key: AbsolutePath,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SensitiveFile {
+    pub(super) name: Spanned<String>,
+    pub(super) title: Option<String>,
+    pub(super) severity: Option<Severity>,
+    pub(super) paths: Vec<Spanned<String>>,
+    #[serde(default)]
+    pub(super) except: Vec<Spanned<String>>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -8,6 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use sentry_detect::sensitive::SensitiveFiles;
 use sentry_service::yaml::{self, Mistake};
 use sha2::{Digest as _, Sha256};
 
@@ -17,7 +18,7 @@ use super::{
     error::invalid,
     file::{AgentFile, CollectorFile, DiscoverFile, EnabledFile, File},
     scalar::Identifier,
-    select,
+    select, sensitive,
 };
 use crate::select::Discover;
 
@@ -102,6 +103,11 @@ impl Config {
             Some(DiscoverFile::Tag) => Discover::Tag,
         };
         // All that is wrong is said at once.
+        let (sensitive, mistakes) = match sensitive::files(path, file.sensitive) {
+            Ok(files) => (files, Vec::new()),
+            Err(mistakes) => (SensitiveFiles::built_in(), mistakes),
+        };
+        let detect = file.detect.with_sensitive(sensitive);
         let parts = (
             sensor_id(flags, file.sensor.id),
             place("--state-dir", &flags.state_dir, file.sensor.state_dir, defaults::STATE_DIR),
@@ -111,16 +117,18 @@ impl Config {
                 None => collector_file(path, file.collector),
             },
             containers::containers(path, flags.node.clone(), file.containers),
-            agents(path, file.agents, &file.detect),
+            agents(path, file.agents, &detect),
         );
         let (id, state_dir, socket, collector, containers, agents) = match parts {
-            (Ok(id), Ok(state_dir), Ok(socket), Ok(collector), Ok(containers), Ok(agents)) => {
+            (Ok(id), Ok(state_dir), Ok(socket), Ok(collector), Ok(containers), Ok(agents))
+                if mistakes.is_empty() =>
+            {
                 (id, state_dir, socket, collector, containers, agents)
             }
             (id, state_dir, socket, collector, containers, agents) => {
                 let places = [id.err(), state_dir.err(), socket.err()];
                 let errors = places.into_iter().chain([collector.err(), containers.err()]).flatten();
-                return (None, errors.chain(agents.err().into_iter().flatten()).collect());
+                return (None, errors.chain(agents.err().into_iter().flatten()).chain(mistakes).collect());
             }
         };
         let config = Self {
@@ -145,7 +153,7 @@ impl Config {
             },
             containers,
             policy: Policy::new(
-                file.detect,
+                detect,
                 agents,
                 file.pods.labelled.unwrap_or(defaults::LABELLED_PODS),
                 discover,
@@ -285,7 +293,9 @@ fn agents(path: &Path, files: Vec<AgentFile>, detect: &Settings) -> Result<Vec<A
         let settings = match file.limits {
             None => Ok(detect.clone()),
             Some(limits) => {
-                with_limits(detect, limits.value).map_err(|what| invalid(path, limits.referenced, what))
+                let own = with_limits(detect, limits.value);
+                own.map(|own| own.with_sensitive(detect.sensitive().clone()))
+                    .map_err(|what| invalid(path, limits.referenced, what))
             }
         };
         let settings = settings.unwrap_or_else(|error| {

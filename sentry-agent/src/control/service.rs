@@ -348,7 +348,7 @@ impl ControlService {
             }
             from = page.next;
         }
-        Ok(gather.report(run, limits))
+        Ok(gather.report(run, limits, self.registry.sensitive().own()))
     }
 }
 

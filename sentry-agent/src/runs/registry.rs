@@ -8,7 +8,10 @@ use std::{
 };
 
 use sentry_common::{abi::ring, fault, table::RunTag};
-use sentry_detect::run::{Holds, ProcessKey, RingBooks};
+use sentry_detect::{
+    run::{Holds, ProcessKey, RingBooks},
+    sensitive::SensitiveFiles,
+};
 use sentry_kernel::{
     clock::Clock,
     kernel::{Groups, Hooks, Kernel, Processes, Programs},
@@ -81,6 +84,12 @@ impl Registry {
     #[must_use]
     pub fn roots(&self) -> &Roots {
         &self.roots
+    }
+
+    /// Which files are sensitive now.
+    #[must_use]
+    pub fn sensitive(&self) -> Arc<SensitiveFiles> {
+        Arc::clone(self.policy.get().detect.sensitive())
     }
 
     /// Reads the run's counters into its books. False when it has ended or the kernel refuses

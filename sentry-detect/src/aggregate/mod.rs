@@ -17,6 +17,8 @@ pub(crate) mod changes;
 
 pub(crate) mod commands;
 
+pub(crate) mod made;
+
 pub(crate) mod cores;
 
 pub(crate) mod distinct;

@@ -13,15 +13,16 @@ use crate::runaway::ACT_SEVERITY;
 pub(crate) struct Judged<R> {
     rule: R,
     /// By subject.
-    found: Vec<Option<Found>>,
+    found: Box<[Option<Found>]>,
 }
 
 /// When a rule was last a finding, and whether it was one to act on.
 #[derive(Clone, Copy, Debug)]
 struct Found {
-    unix_ns: u64,
     /// Since when it cools down.
     cools_unix_ns: u64,
+    /// Since when it was a finding before that.
+    held_ms: u32,
     sure: bool,
     /// It goes on as long as it holds.
     folds: bool,
@@ -32,7 +33,7 @@ pub(crate) type Verdicts = Vec<(Urgency, Verdict)>;
 
 impl<R: Rule> Judged<R> {
     pub(crate) fn new(limits: &R::Limits, now_unix_ns: u64) -> Self {
-        Self { rule: R::new(limits, now_unix_ns), found: vec![None; R::SUBJECTS] }
+        Self { rule: R::new(limits, now_unix_ns), found: vec![None; R::SUBJECTS].into() }
     }
 
     pub(crate) fn set(&mut self, before: &R::Limits, limits: &R::Limits, now_unix_ns: u64) {
@@ -69,13 +70,12 @@ impl<R: Rule> Judged<R> {
             let sure = always_sure || is_act;
             // Found when it could not be acted on yet: it must not be let go on because of that.
             if before.is_none_or(|before| sure && !before.sure) {
-                *found =
-                    Some(Found { unix_ns: now_unix_ns, cools_unix_ns: now_unix_ns, sure, folds: R::FOLDS });
+                *found = Some(Found { cools_unix_ns: now_unix_ns, held_ms: 0, sure, folds: R::FOLDS });
                 verdicts.push((R::ABOUT.urgency, verdict));
             } else if let Some(found) = found
                 && found.folds
             {
-                found.cools_unix_ns = now_unix_ns;
+                found.holds_until(now_unix_ns);
             }
         }
         self.rule.judged();
@@ -95,7 +95,8 @@ impl<R: Rule> Judged<R> {
     /// from it that was done.
     pub(crate) fn again(&mut self) {
         for found in self.found.iter_mut().flatten() {
-            (found.cools_unix_ns, found.folds) = (found.unix_ns, false);
+            found.cools_unix_ns -= ns(found.held_ms.into());
+            (found.held_ms, found.folds) = (0, false);
         }
     }
 
@@ -109,6 +110,13 @@ impl<R: Rule> Judged<R> {
 }
 
 impl Found {
+    fn holds_until(&mut self, now_unix_ns: u64) {
+        let added_ms = now_unix_ns.saturating_sub(self.cools_unix_ns) / ns(1);
+        let held_ms = u64::from(self.held_ms).saturating_add(added_ms);
+        self.held_ms = u32::try_from(held_ms).unwrap_or(u32::MAX);
+        self.cools_unix_ns = now_unix_ns;
+    }
+
     fn cools_down(&self, now_unix_ns: u64, common: &Common) -> bool {
         now_unix_ns.saturating_sub(self.cools_unix_ns) < ns(common.cool_down_ms)
     }

@@ -13,11 +13,19 @@ mod judged;
 
 mod common;
 
+mod noticed;
+
+mod known;
+
+mod anti_forensics;
+
 mod call_flood;
 
 mod connect_storm;
 
 mod cpu_spin;
+
+mod destructive_burst;
 
 mod dns_tunnel;
 
@@ -33,11 +41,17 @@ mod memory_growth;
 
 mod metadata_service;
 
+mod other_process;
+
+mod persistence_write;
+
 mod nested_agents;
 
 mod scan;
 
 pub mod secret_read;
+
+mod secret_then_send;
 
 mod spawn_storm;
 
@@ -63,6 +77,11 @@ macro_rules! rules {
             memory_growth: MemoryGrowth,
             thread_storm: ThreadStorm,
             descriptor_leak: DescriptorLeak,
+            destructive_burst: DestructiveBurst,
+            secret_then_send: SecretThenSend,
+            persistence_write: PersistenceWrite,
+            anti_forensics: AntiForensics,
+            other_process: OtherProcess,
         }
     };
 }
