@@ -79,13 +79,13 @@ Examples:
   sentry findings --agent claude --follow
   sentry findings --json | jq '.finding_info.title'")]
     Findings(HistoryArgs),
-    /// Show how a finding or decision came about.
+    /// Show how a finding, a decision or the trust in an agent came about.
     #[command(after_help = "\
 Examples:
   sentry explain                                              # the newest finding
   sentry explain 019a2f3c-7a10-7c44-9b52-0d5f2c1e8a11-f-1
   sentry explain 019a2f3c-7a1                                 # a unique beginning is enough
-  sentry explain claude                                       # the newest finding of the agent")]
+  sentry explain claude                                       # the newest finding of the agent, and its trust score")]
     Explain(ExplainArgs),
     /// Stop all processes of a run; `thaw` undoes it.
     #[command(after_help = "Example:\n  sentry freeze claude --reason 'looking into it'")]

@@ -22,6 +22,8 @@ mod out;
 
 mod render;
 
+mod standing;
+
 mod query;
 
 mod metrics;

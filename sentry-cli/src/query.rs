@@ -19,19 +19,21 @@ use super::{
         json::{self, Origin},
         status,
     },
+    standing,
 };
 
 pub(super) fn agents(args: &AgentsArgs) -> Result<Exit, CliError> {
-    let (runs, status) = block_on(async {
+    let (runs, standings, status) = block_on(async {
         let mut client = connect(&args.ask.socket.socket).await?;
         let runs: Vec<Run> = runs(&mut client, args.all).await?.iter().map(Run::from).collect();
+        let standings = standing::of_runs(&mut client, &runs).await?;
         let status = client.status(v1::StatusRequest::default()).await?.into_inner();
-        Ok::<_, CliError>((runs, status))
+        Ok::<_, CliError>((runs, standings, status))
     })?;
     let text = if args.ask.json {
         runs.iter().map(json::line).collect()
     } else {
-        render::run::table(&runs) + &render::run::unwatched(&status.unwatched)
+        render::run::table(&runs, &standings) + &render::run::unwatched(&status.unwatched)
     };
     out::print(&text)?;
     Ok(Exit::Ok)
@@ -113,21 +115,28 @@ pub(super) async fn origin(client: &mut Client, wanted: bool) -> Result<Origin, 
 }
 
 pub(super) fn explain(args: &ExplainArgs) -> Result<Exit, CliError> {
-    let (origin, explained) = block_on(async {
+    let (origin, explained, standing) = block_on(async {
         let mut client = connect(&args.ask.socket.socket).await?;
         let origin = origin(&mut client, args.ask.json).await?;
-        let id = match &args.id {
-            Some(id) => whole_id(&mut client, id).await?,
-            None => newest_finding(&mut client).await?,
+        let asked = args.id.clone();
+        let standing = standing::standings(&mut client, asked.clone().into_iter().collect()).await?.pop();
+        let id = match &asked {
+            Some(id) => whole_id(&mut client, id).await,
+            None => newest_finding(&mut client).await,
+        };
+        let id = match id {
+            // An agent in which nothing was found has its standing.
+            Err(CliError::NotKept { .. } | CliError::Nothing { .. }) if standing.is_some() => String::new(),
+            id => id?,
         };
         let explained = match run_of(&id) {
             Some(run) => gather(&mut client, run, &id).await?,
             None => Explained::default(),
         };
-        if explained.finding.is_none() && explained.decisions.is_empty() {
+        if explained.finding.is_none() && explained.decisions.is_empty() && standing.is_none() {
             return Err(CliError::NotKept { what: "finding or decision", id, list: "findings" });
         }
-        Ok((origin, explained))
+        Ok((origin, explained, standing))
     })?;
     let text = if args.ask.json {
         let mut text: String =
@@ -136,9 +145,12 @@ pub(super) fn explain(args: &ExplainArgs) -> Result<Exit, CliError> {
         text.extend(explained.events.iter().map(|event| json::line(&origin.event(event))));
         text.extend(explained.decisions.iter().map(json::line));
         text.extend(explained.outcomes.iter().map(json::line));
+        text.extend(standing.iter().map(json::line));
         text
     } else {
-        finding::explain(&explained)
+        let parts = [Some(finding::explain(&explained)), standing.as_ref().map(render::standing::explain)];
+        let parts: Vec<String> = parts.into_iter().flatten().filter(|part| !part.is_empty()).collect();
+        parts.join("\n")
     };
     out::print(&text)?;
     Ok(Exit::Ok)

@@ -41,6 +41,8 @@ mod difference;
 
 mod cause;
 
+mod standing;
+
 mod collected;
 
 mod config;
@@ -73,4 +75,5 @@ pub use ocsf::Ocsf;
 pub use report::{Report, ReportType};
 pub use rings::{RingBooks, Rings};
 pub use run::{Agent, Cgroup, Counters, Flow, Mode, Run, RunState, RunType};
+pub use standing::{Baseline, NormalRate, Remembered, Standing, StandingType, TrustPoint};
 pub use tally::Tally;
