@@ -111,12 +111,13 @@ Examples:
   sentry findings --agent claude --follow
   sentry findings --json | jq '.finding_info.title'")]
     Findings(HistoryArgs),
-    /// Show how a finding or decision came about, or what an event belongs to.
+    /// Show how a finding, a decision or the trust in an agent came about, or what an event belongs
+    /// to.
     #[command(after_help = "\
 Examples:
   sentry explain                    # the newest finding
   sentry explain 019a2f3c-7a10      # the newest finding of a run: a unique beginning of its id is enough
-  sentry explain claude             # the newest finding of an agent
+  sentry explain claude             # the newest finding of an agent, and the trust in it
   sentry explain 019a2f3c-7a10-f-1  # a finding
   sentry explain 019a2f3c-7a10-b-8  # an event: who did it, and in which call
 

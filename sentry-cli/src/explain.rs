@@ -19,7 +19,9 @@ use super::{
         circumstances,
         finding::{self, Explained},
         json::{self, Origin},
+        standing::explain as shown,
     },
+    standing,
 };
 
 pub(super) fn explain(args: &ExplainArgs) -> Result<Exit, CliError> {
@@ -36,18 +38,29 @@ pub(super) fn explain(args: &ExplainArgs) -> Result<Exit, CliError> {
                 circumstances::text(&found, &findings, out::width())
             });
         }
+        let standing = standing::standings(&mut client, args.id.iter().cloned().collect()).await?.pop();
         let id = match &args.id {
-            Some(id) => whole_id(&mut client, id).await?,
-            None => newest_finding(&mut client).await?,
+            Some(id) => whole_id(&mut client, id).await,
+            None => newest_finding(&mut client).await,
+        };
+        let id = match id {
+            // An agent in which nothing was found has its standing.
+            Err(CliError::Unknown { .. } | CliError::Nothing { .. }) if standing.is_some() => String::new(),
+            id => id?,
         };
         let explained = match run_of(&id) {
             Some(run) => gather(&mut client, run, &id).await?,
             None => Explained::default(),
         };
-        if explained.finding.is_none() && explained.decisions.is_empty() {
+        if explained.finding.is_none() && explained.decisions.is_empty() && standing.is_none() {
             return Err(missing(&mut client, id).await?);
         }
-        Ok(if args.ask.json { lines(&explained, &origin) } else { finding::explain(&explained) })
+        Ok(if args.ask.json {
+            lines(&explained, &origin) + &standing.iter().map(json::line).collect::<String>()
+        } else {
+            let parts = [finding::explain(&explained), standing.as_ref().map(shown).unwrap_or_default()];
+            parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n")
+        })
     })?;
     out::print(&text)?;
     Ok(Exit::Ok)

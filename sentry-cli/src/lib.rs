@@ -23,6 +23,8 @@ mod out;
 
 mod render;
 
+mod standing;
+
 mod query;
 
 mod explain;

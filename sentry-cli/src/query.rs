@@ -16,19 +16,21 @@ use super::{
         json::{self, Origin},
         nothing, status,
     },
+    standing,
 };
 
 pub(super) fn agents(args: &AgentsArgs) -> Result<Exit, CliError> {
-    let (runs, status) = block_on(async {
+    let (runs, standings, status) = block_on(async {
         let mut client = connect(&args.ask.socket.socket).await?;
         let runs: Vec<Run> = runs(&mut client, args.all).await?.iter().map(Run::from).collect();
+        let standings = standing::of_runs(&mut client, &runs).await?;
         let status = client.status(v1::StatusRequest::default()).await?.into_inner();
-        Ok::<_, CliError>((runs, status))
+        Ok::<_, CliError>((runs, standings, status))
     })?;
     let text = if args.ask.json {
         runs.iter().map(json::line).collect()
     } else {
-        render::run::table(&runs, args.all) + &render::run::unwatched(&status.unwatched)
+        render::run::table(&runs, &standings, args.all) + &render::run::unwatched(&status.unwatched)
     };
     out::print(&text)?;
     Ok(Exit::Ok)

@@ -43,6 +43,8 @@ mod cause;
 
 mod event;
 
+mod standing;
+
 mod collected;
 
 mod config;
@@ -76,4 +78,5 @@ pub use ocsf::Ocsf;
 pub use report::{Report, ReportType};
 pub use rings::{RingBooks, Rings};
 pub use run::{Agent, Cgroup, Counters, Flow, Mode, Run, RunState, RunType};
+pub use standing::{Baseline, NormalRate, Remembered, Standing, StandingType, TrustPoint};
 pub use tally::Tally;

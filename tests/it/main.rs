@@ -37,6 +37,9 @@ mod reload;
 mod runaway;
 
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+mod baseline;
+
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
 mod ordinary_work;
 
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]

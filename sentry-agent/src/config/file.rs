@@ -13,7 +13,7 @@ use serde_saphyr::Spanned;
 
 use super::{
     Endpoint, Export, defaults,
-    scalar::{AbsolutePath, Identifier, RingBytes, Seconds, StoreBytes, Textfile, mib},
+    scalar::{AbsolutePath, Enough, Identifier, RingBytes, Seconds, StoreBytes, Textfile, mib, seconds},
     select::MatchFile,
 };
 use crate::AgentName;
@@ -25,6 +25,7 @@ keys! {
         journal: JournalFile, String::new, String::new;
         rings: RingsFile, String::new, String::new;
         evidence: EvidenceFile, String::new, String::new;
+        baselines: BaselinesFile, String::new, String::new;
         collector: Option<CollectorFile>,
             || "`disabled`".into(),
             || "or `endpoint` and [what proves who is who](#who-is-who-on-the-feed)".into();
@@ -113,6 +114,29 @@ keys! {
             || format!("`{}`", defaults::HASH_EXECUTED),
             || "SHA-256 of the files that a run executes, in its report: \
                 [below](#digests-of-executed-files)".into();
+    }
+}
+
+keys! {
+    #[derive(Default)]
+    pub(super) struct BaselinesFile {
+        learn: Option<bool>,
+            || format!("`{}`", defaults::BASELINES.learn),
+            || "what is normal for each agent is learned, and kept in `state_dir`; a run that departs from it \
+                is a finding, [`departure`](using.md#what-is-normal-for-an-agent)".into();
+        window: Option<Seconds>,
+            || seconds(defaults::BASELINES.window),
+            || "what a run does is counted in windows of this length; 1 s to 3600 s. Another length makes \
+                what was learned mean something else: remove `baselines` from `state_dir` then".into();
+        min_runs: Option<Enough>,
+            || format!("`{}`", defaults::BASELINES.min_runs),
+            || "runs that it takes until an agent is known; 1 to 1000".into();
+        min_windows: Option<Enough>,
+            || format!("`{}`", defaults::BASELINES.min_windows),
+            || "windows that it takes as well; twenty times as many are enough with any number of runs".into();
+        cool_down: Option<Seconds>,
+            || seconds(defaults::BASELINES.cool_down),
+            || "time between two findings of one cause in a run; 1 s to 3600 s".into();
     }
 }
 
@@ -271,6 +295,7 @@ mod tests {
             ("journal", JournalFile::KEYS),
             ("rings", RingsFile::KEYS),
             ("evidence", EvidenceFile::KEYS),
+            ("baselines", BaselinesFile::KEYS),
             ("pods", PodsFile::KEYS),
             ("metrics", MetricsFile::KEYS),
             ("collector", EnabledFile::KEYS),

@@ -13,10 +13,10 @@ use sentry_service::yaml::{self, Mistake};
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    Agent, Collector, Config, ConfigError, Endpoint, Evidence, Journal, Metrics, Policy, Proof, Rings,
-    Sensor, Settings, TlsFiles, containers, defaults,
+    Agent, Baselines, Collector, Config, ConfigError, Endpoint, Evidence, Journal, Metrics, Policy, Proof,
+    Rings, Sensor, Settings, TlsFiles, containers, defaults,
     error::invalid,
-    file::{AgentFile, CollectorFile, DiscoverFile, EnabledFile, File},
+    file::{AgentFile, BaselinesFile, CollectorFile, DiscoverFile, EnabledFile, File},
     scalar::Identifier,
     select, sensitive,
 };
@@ -144,6 +144,7 @@ impl Config {
             evidence: Evidence {
                 hash_executed: file.evidence.hash_executed.unwrap_or(defaults::HASH_EXECUTED),
             },
+            baselines: baselines(file.baselines),
             collector,
             export: file.export,
             metrics: Metrics {
@@ -186,6 +187,17 @@ fn read(path: &Path) -> Result<String, ConfigError> {
         return Err(ConfigError::TooLarge { path: path.into(), limit_bytes: MAX_FILE_BYTES });
     }
     Ok(text)
+}
+
+fn baselines(file: BaselinesFile) -> Baselines {
+    let defaults = defaults::BASELINES;
+    Baselines {
+        learn: file.learn.unwrap_or(defaults.learn),
+        window: file.window.map_or(defaults.window, |window| window.0),
+        min_runs: file.min_runs.map_or(defaults.min_runs, |enough| enough.0),
+        min_windows: file.min_windows.map_or(defaults.min_windows, |enough| enough.0),
+        cool_down: file.cool_down.map_or(defaults.cool_down, |time| time.0),
+    }
 }
 
 fn sensor_id(flags: &Flags, file: Option<Identifier>) -> Result<String, ConfigError> {

@@ -27,6 +27,7 @@ use crate::{
     AgentName,
     config::{Asked, Change},
     journal::{Filter, JournalHandle},
+    learn::agents::Agents,
     runs::{self, Registry, Run, Start},
     stage::{act::Case, by_hand::act_by_hand},
     status::{
@@ -49,6 +50,8 @@ const SETTLE: Duration = Duration::from_secs(30);
 const STREAM_QUEUE: usize = 16;
 /// Messages of the ledger that wait for a slow reader; each has at most 1.3 MiB.
 const PARTS_QUEUE: usize = 2;
+/// Agents of one question about standings.
+const STANDINGS: usize = 1_000;
 /// Reports that are made, and archives that are noted, at one time: a report may read all that a
 /// run has done.
 pub const REPORTS_AT_ONCE: usize = 2;
@@ -63,6 +66,8 @@ pub struct ControlService {
     pub reload: mpsc::Sender<Asked>,
     pub status: Arc<StatusBoard>,
     pub meter: Arc<Meter>,
+    /// `None`: no baselines are learned.
+    pub agents: Option<Arc<Agents>>,
     /// For the files of a canary.
     pub runtime_dir: PathBuf,
     pub ledger_dir: PathBuf,
@@ -284,6 +289,21 @@ impl Control for ControlService {
             self.status.canary.fly(&self.registry, &self.runtime_dir).await;
         }
         Ok(Response::new(self.status.reply(&self.registry, &self.journal)))
+    }
+
+    async fn standing(
+        &self,
+        request: Request<v1::StandingRequest>,
+    ) -> Result<Response<v1::StandingReply>, Status> {
+        identify(&request, &self.registry)?;
+        let mut names = request.into_inner().agents;
+        names.truncate(STANDINGS);
+        let Some(agents) = self.agents.clone() else {
+            return Ok(Response::new(v1::StandingReply::default()));
+        };
+        // It reads the files of agents without a live run.
+        let agents = blocking(move || agents.standings(&names)).await?;
+        Ok(Response::new(v1::StandingReply { agents }))
     }
 
     async fn metrics(

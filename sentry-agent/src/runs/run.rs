@@ -27,6 +27,7 @@ use super::{
     mode::mode_in,
     moved::Moved,
     reading,
+    seen::Seen,
 };
 use crate::config::Policy;
 
@@ -82,6 +83,8 @@ struct Life {
     moved: Moved,
     /// As last looked at.
     holds: Holds,
+    /// What is learned of it; `None` where nothing is.
+    seen: Option<Box<Seen>>,
     /// When it was first seen to be over.
     over: Option<Instant>,
     /// Its end is in the act stage's queue.
@@ -107,6 +110,8 @@ pub(super) struct NewRun<'a> {
     pub container: Option<v1::Container>,
     /// Calls of programs that the kernel has left out so far.
     pub skipped: Option<u64>,
+    /// Its agent's baseline is learned.
+    pub learns: bool,
     pub clock: Clock,
 }
 
@@ -129,6 +134,7 @@ impl Run {
         // What it uses from now on is the run's doing, also where an earlier life, by another
         // clock, began it.
         let usage = reading::usage(new.cgroup.cpu_time().unwrap_or_default(), 0, Holds::default());
+        let seen = new.learns.then(|| Box::new(Seen::new(new.owned && new.before.is_none())));
         let entered = !new.owned || new.before.is_some();
         Self {
             event_prefix,
@@ -154,6 +160,7 @@ impl Run {
                 flows: Vec::new(),
                 moved: Moved::default(),
                 holds: Holds::default(),
+                seen,
                 over: None,
                 end_asked: false,
             }),
@@ -202,7 +209,11 @@ impl Run {
     pub fn step_and_queue<T>(&self, input: Input<'_>, queue: impl FnOnce(Vec<Output>) -> T) -> T {
         let now_unix_ns = self.clock.unix_ns();
         let mut life = self.life();
-        queue(life.machine.step(input, now_unix_ns))
+        let outputs = life.machine.step(input, now_unix_ns);
+        if let Some(seen) = &mut life.seen {
+            seen.outputs(&outputs);
+        }
+        queue(outputs)
     }
 
     /// Decides what somebody asked for; `queue` as in [`Self::step_and_queue`].
@@ -229,6 +240,9 @@ impl Run {
             // No clock is asked on this path: an event belongs to the window that the next reading
             // closes.
             life.machine.step(Input::Event { event, delivered }, event.time_unix_ns);
+            if let Some(seen) = &mut life.seen {
+                seen.event(event);
+            }
         }
     }
 
@@ -325,6 +339,11 @@ impl Run {
     /// Looks at the executed files, or changes what is known of them; none where they are not read.
     pub fn executed<T>(&self, look: impl FnOnce(&mut ExecutedFiles) -> T) -> T {
         look(&mut self.life().executed)
+    }
+
+    /// Looks at what is learned of it; `None` where nothing is.
+    pub fn seen<T>(&self, look: impl FnOnce(&mut Seen) -> T) -> Option<T> {
+        self.life().seen.as_deref_mut().map(look)
     }
 
     pub(super) fn set_flows(&self, flows: Vec<Flow>) {

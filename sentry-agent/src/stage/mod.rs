@@ -8,6 +8,7 @@
 //!                    watch (every 100 ms: kernel counters) → [cases] → act → ledger, [journal]
 //!                    reconcile (every 100 ms: what the kernel did not report; every second: what runs hold)
 //!                    moved (every 100 ms: bytes that busy runs read and wrote)
+//!                    learn (every second: what is normal for the agent of each run) → [cases]
 //! ```
 //!
 //! `watch` waits for neither of the others: a flood of records that keeps the journal busy cannot
@@ -34,6 +35,8 @@ mod holds;
 pub mod reconcile;
 
 pub mod moved;
+
+pub mod learn;
 
 use std::sync::{
     Arc,

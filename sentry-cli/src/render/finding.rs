@@ -8,7 +8,7 @@ use sentry_view::{
 };
 
 use super::{
-    BOLD, DIM, GREEN, RED, YELLOW, duration, event, paint,
+    BOLD, DIM, GREEN, RED, YELLOW, duration, event, number, paint,
     report::{cut, many},
     safe,
     who::short,
@@ -169,12 +169,6 @@ fn arithmetic(finding: &Finding) -> String {
         out.push_str(&format!("  {:<width$}  {}{unit}{limit}\n", safe(&term.name), number(term.value)));
     }
     out
-}
-
-/// Three digits behind the point, and none that say nothing.
-fn number(value: f64) -> String {
-    let text = format!("{value:.3}");
-    text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
 pub(crate) fn decision_line(decision: &Decision) -> String {

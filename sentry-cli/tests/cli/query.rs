@@ -142,6 +142,37 @@ fn an_agent_is_explained_by_its_newest_finding() {
 }
 
 #[test]
+fn an_agent_in_which_nothing_was_found_is_explained_by_its_standing() {
+    let point =
+        v1::TrustPoint { what: "active within the last hour".into(), points: 10.0, ..Default::default() };
+    let standing = v1::Standing {
+        agent: "quiet".into(),
+        score: 79.5,
+        band: "WATCH".into(),
+        points: vec![point],
+        ..v1::Standing::default()
+    };
+    let agent = v1::Agent { id: "quiet".into(), name: "quiet".into() };
+    let run = v1::Run { id: "r".into(), agent: Some(agent), ..v1::Run::default() };
+    let sensor = Sensor::with(Script { standings: vec![standing], runs: vec![run], ..Script::default() });
+    let (code, out, err) = sentry(&sensor, &["explain", "quiet"]);
+    assert_eq!(
+        (code, out.as_str()),
+        (0, "Trust in quiet: 79.5 of 100, WATCH\n\n   +10.00  active within the last hour\n"),
+        "{err}"
+    );
+    let (_, out, _) = sentry(&sensor, &["explain", "quiet", "--json"]);
+    let line: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((&line["type"], &line["score"]), (&"standing".into(), &79.5.into()));
+    let (_, out, _) = sentry(&sensor, &["agents"]);
+    let lines: Vec<Vec<&str>> = out
+        .lines()
+        .map(|line| line.split("  ").filter(|cell| !cell.is_empty()).map(str::trim).collect())
+        .collect();
+    assert_eq!((lines[0][6], lines[1][6]), ("TRUST", "79 WATCH"), "{out}");
+}
+
+#[test]
 fn an_act_succeeds_only_when_it_was_applied() {
     for (result, expected) in
         [(OutcomeResult::Applied, 0), (OutcomeResult::Failed, 2), (OutcomeResult::Refused, 2)]
