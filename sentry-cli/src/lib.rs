@@ -44,6 +44,10 @@ mod export;
 
 mod verify;
 
+mod record;
+
+mod replay;
+
 mod live;
 
 mod run;
@@ -101,6 +105,8 @@ fn dispatch(command: Command) -> Result<ExitCode, CliError> {
         Command::Diff(args) => story::diff(&args)?,
         Command::Export(args) => export::export(&args)?,
         Command::Verify(args) => verify::verify(&args)?,
+        Command::Record(args) => record::record(&args)?,
+        Command::Replay(args) => replay::replay(&args)?,
         Command::Health(args) => query::health(&args)?,
         Command::Metrics(args) => metrics::metrics(&args)?,
         Command::Ledger(LedgerCommand::Verify { dir, json }) => local::ledger_verify(&dir, json)?,

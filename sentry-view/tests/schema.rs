@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, fs, path::Path};
 use schemars::{JsonSchema, schema_for};
 use sentry_view::{
     Cause, CollectedDecision, CollectedOutcome, CollectedRun, ConfigChanged, ConfigReload, Decision,
-    Difference, ExportManifest, Exported, Finding, Outcome, Report, Run, RunEnd, RunStart,
+    Difference, ExportManifest, Exported, Finding, Outcome, Replay, Report, Run, RunEnd, RunStart,
 };
 
 fn text<T: JsonSchema>() -> String {
@@ -32,6 +32,7 @@ fn the_committed_schemas_are_those_of_the_types() {
         ("ledger-config-changed.json", text::<ConfigChanged>()),
         ("ledger-exported.json", text::<Exported>()),
         ("export-manifest.json", text::<ExportManifest>()),
+        ("replay.json", text::<Replay>()),
         ("config-reload.json", text::<ConfigReload>()),
     ]);
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/schema");

@@ -12,18 +12,19 @@ use sentry_common::{abi::ring, counter::RunBlock, table::RunTag};
 use sentry_detect::{
     decision::{Action, Decision},
     event::Event,
-    run::{Account, AgentIdentity, Input, Mode, Output, RingBooks, RunId, RunMachine, Setup, State, Usage},
+    run::{Account, AgentIdentity, Input, Mode, Output, RingBooks, RunId, Setup, State, Usage},
 };
 use sentry_kernel::{cgroup::CpuTime, clock::Clock, kernel::Group};
 use sentry_proto::v1;
+use sentry_recording::Part;
 use tokio::sync::Notify;
 
 use super::{
     before::Before,
     executed::{self, ExecutedFile, ExecutedFiles},
     flows::{self, Flow},
+    life::Life,
     mode::mode_in,
-    moved::Moved,
     reading,
 };
 use crate::config::Policy;
@@ -69,19 +70,6 @@ pub struct Run {
     ended: Notify,
     /// The end is in the journal's queue: who asks for the run from now on gets that.
     announced: AtomicBool,
-}
-
-/// What changes in a run's life.
-struct Life {
-    machine: RunMachine,
-    executed: ExecutedFiles,
-    /// What it exchanged, as last read; final when ended.
-    flows: Vec<Flow>,
-    moved: Moved,
-    /// When it was first seen to be over.
-    over: Option<Instant>,
-    /// Its end is in the act stage's queue.
-    end_asked: bool,
 }
 
 /// What [`Run::new`] needs.
@@ -144,14 +132,7 @@ impl Run {
             command: new.command,
             selected_by: new.selected_by,
             command_truncated: new.command_truncated,
-            life: Mutex::new(Life {
-                machine: RunMachine::new(setup, &usage, now),
-                executed: ExecutedFiles::default(),
-                flows: Vec::new(),
-                moved: Moved::default(),
-                over: None,
-                end_asked: false,
-            }),
+            life: Mutex::new(Life::new(setup, &usage, now)),
             clock: new.clock,
             reported: Mutex::new(None),
             entered: AtomicBool::new(entered),
@@ -183,7 +164,7 @@ impl Run {
         let now_unix_ns = self.clock.unix_ns();
         let mut life = self.life();
         let is_other = life.machine.mode() != mode;
-        life.machine.step(Input::Settings { settings, mode }, now_unix_ns);
+        life.step(Input::Settings { settings, mode }, now_unix_ns);
         is_other
     }
 
@@ -197,7 +178,7 @@ impl Run {
     pub fn step_and_queue<T>(&self, input: Input<'_>, queue: impl FnOnce(Vec<Output>) -> T) -> T {
         let now_unix_ns = self.clock.unix_ns();
         let mut life = self.life();
-        queue(life.machine.step(input, now_unix_ns))
+        queue(life.step(input, now_unix_ns))
     }
 
     /// Decides what somebody asked for; `queue` as in [`Self::step_and_queue`].
@@ -223,8 +204,15 @@ impl Run {
         for event in events {
             // No clock is asked on this path: an event belongs to the window that the next reading
             // closes.
-            life.machine.step(Input::Event { event, delivered }, event.time_unix_ns);
+            life.step(Input::Event { event, delivered }, event.time_unix_ns);
         }
+    }
+
+    /// Takes what it was given since the last time off its tape: all of it, or where it is worth a
+    /// row.
+    pub fn tape(&self, all: bool) -> Option<Part> {
+        let tape = &mut self.life().tape;
+        if all || tape.is_due() { tape.take() } else { None }
     }
 
     /// Books records that the run's queue behind the ring had no room for, as throttled.

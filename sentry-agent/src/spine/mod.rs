@@ -48,6 +48,7 @@ mod faults;
 mod life;
 mod members;
 mod recovery;
+mod replay;
 mod runaway;
 
 /// Time between two ticks.

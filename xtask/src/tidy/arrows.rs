@@ -23,12 +23,13 @@ const TREES: [(&str, &[&str]); 5] = [
 ];
 
 /// A member, and the members it may depend on.
-const OWN: [(&str, &[&str]); 12] = [
+const OWN: [(&str, &[&str]); 13] = [
     ("sentry-common", &[]),
     ("sentry-detect", &["sentry-common"]),
     ("sentry-proto", &["sentry-common", "sentry-detect", "sentry-view"]),
     ("sentry-private", &[]),
     ("sentry-archive", &["sentry-view"]),
+    ("sentry-recording", &["sentry-common", "sentry-detect", "sentry-proto"]),
     ("sentry-story", &["sentry-detect", "sentry-proto", "sentry-view"]),
     ("sentry-view", &["sentry-common"]),
     ("sentry-service", &[]),
@@ -42,6 +43,7 @@ const OWN: [(&str, &[&str]); 12] = [
             "sentry-kernel",
             "sentry-private",
             "sentry-proto",
+            "sentry-recording",
             "sentry-service",
             "sentry-story",
             "sentry-view",
@@ -55,6 +57,7 @@ const OWN: [(&str, &[&str]); 12] = [
             "sentry-kernel",
             "sentry-private",
             "sentry-proto",
+            "sentry-recording",
             "sentry-service",
             "sentry-story",
             "sentry-view",
