@@ -8,6 +8,8 @@ mod config;
 
 mod query;
 
+mod replay;
+
 mod run;
 
 mod server;
