@@ -60,7 +60,7 @@ pub(super) fn diff(args: &DiffArgs) -> Result<Exit, CliError> {
 }
 
 /// The report of the run that `target` means; of the newest one, where it means none.
-async fn of_target(
+pub(super) async fn of_target(
     client: &mut Client,
     target: Option<&str>,
     origin: &Origin,

@@ -2,15 +2,15 @@
 //!
 //! Events only fill tables: a fixed amount of work each, and no allocation once the tables are
 //! warm, but for a request to leave control. Readings carry the time: each one closes a window, and
-//! all rules are judged on it. A rule that holds is one finding, and another one only when it still
-//! holds after the cool-down, or once it has become sure enough to act on. A run costs at most 32
-//! KiB, whatever it does.
+//! all rules are judged on it. A rule that holds is one finding for as long as it goes on, or for
+//! the cool-down where it is about single events; and another one once it has become sure enough to
+//! act on. A run costs at most 32 KiB, whatever it does.
 
 use crate::{
-    aggregate::{acts::Sort, counters::Counters},
+    aggregate::{acts::Sort, counters::Counters, holds::Holds},
     event::{Endpoint, Event, EventKind},
-    evidence::Evidence,
-    finding::Finding,
+    evidence::{Evidence, Show},
+    finding::{Departed, Finding},
     fingerprint::Fingerprint,
     identity::{AgentIdentity, RunId},
     rule::{Act, Limits, Past, Rules, Seen, Settings, Shown, Verdict},
@@ -56,20 +56,32 @@ impl RunDetector {
         Self { id_prefix: prefix.to_owned(), ..self }
     }
 
+    /// For a run that was not made for a command, or whose beginning is not known.
+    #[must_use]
+    pub fn without_command(mut self) -> Self {
+        self.past.has_command = false;
+        self
+    }
+
+    /// What the run holds from now on, for the readings that follow.
+    pub fn holds(&mut self, holds: Holds) {
+        self.past.holds = holds;
+    }
+
     /// Takes one event of this run, in the order of arrival. Its own time is not used: it belongs
     /// to the window that the next reading closes.
     pub fn event(&mut self, event: &Event) {
-        let mut seen = Seen { event, command: None };
+        let mut seen = Seen { event, command: None, seed: self.seed };
         let act = self.act(&mut seen);
         self.rules.event(&seen);
         if let Some(act) = act {
             self.past.act(act);
         }
         match event.kind {
-            EventKind::Fork { .. } | EventKind::Exec { .. } => self.evidence.process(&event.id),
+            EventKind::Fork { .. } | EventKind::Exec { .. } => self.evidence.process(event),
             // Nothing that the run did.
             EventKind::StartedOutside { .. } => {}
-            _ => self.evidence.other(&event.id),
+            _ => self.evidence.other(event),
         }
     }
 
@@ -152,10 +164,18 @@ impl RunDetector {
         let (before, limits) = (self.settings.limits(), settings.limits());
         let horizons = |limits: &Limits| (limits.looks_back_ms(), limits.cpu_spin.hold_ms);
         if horizons(before) != horizons(limits) {
-            self.past = Past::new(limits.looks_back_ms(), limits.cpu_spin.hold_ms, now_unix_ns);
+            let Past { has_command, holds, .. } = self.past;
+            let past = Past::new(limits.looks_back_ms(), limits.cpu_spin.hold_ms, now_unix_ns);
+            self.past = Past { has_command, holds, ..past };
         }
         self.rules.set(before, limits, now_unix_ns);
         self.settings = settings;
+    }
+
+    /// What was found is to be found again where it still holds, once the cool-down since then is
+    /// over: nothing was done about it.
+    pub fn again(&mut self) {
+        self.rules.again();
     }
 
     /// The run was acted on (frozen, killed, restarted): what came before says nothing about what
@@ -165,6 +185,14 @@ impl RunDetector {
         self.past.clear();
         self.rules.acted();
         self.evidence.clear();
+    }
+
+    /// The finding of a departure that was seen elsewhere.
+    pub(crate) fn departed(&mut self, departed: Departed, now_unix_ns: u64, complete: bool) -> Finding {
+        let Departed { signal, since_unix_ns, event, tags } = departed;
+        let shown = event.map_or(Shown::Newest(Show::All), Shown::One);
+        let verdict = Verdict { signal, since_unix_ns, shown, tags: &[] };
+        Finding { tags, ..self.finding(verdict, now_unix_ns, complete) }
     }
 
     fn finding(&mut self, verdict: Verdict, now_unix_ns: u64, complete: bool) -> Finding {

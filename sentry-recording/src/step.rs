@@ -2,9 +2,11 @@
 
 use sentry_detect::{
     decision::{Action, Outcome},
+    finding::Departed,
     rule::Settings,
     run::{
-        Account, AgentIdentity, Counted, Mode, ProcessKey, RINGS, RingBooks, RunId, Setup, State, Usage,
+        Account, AgentIdentity, Counted, Holds, Mode, ProcessKey, RINGS, RingBooks, RunId, Setup, State,
+        Usage,
         machine::{Over, Recovered},
     },
 };
@@ -28,6 +30,7 @@ pub(crate) mod tag {
     pub(crate) const DRAINED: u8 = 9;
     pub(crate) const RARE: u8 = 10;
     pub(crate) const CUT: u8 = 11;
+    pub(crate) const HOLDS: u8 = 12;
 }
 
 /// In a reading: there was no room for findings.
@@ -66,6 +69,7 @@ pub(crate) enum Step {
 #[serde(tag = "step", rename_all = "snake_case")]
 pub(crate) enum Rare {
     Begin(Box<Begin>),
+    Departed { departed: Departed },
     Order { action: Action, origin: String, reason: String },
     Outcome { outcome: Outcome, stopped: Vec<ProcessKey> },
     Settings { settings: Box<Settings>, mode: Mode },
@@ -108,7 +112,8 @@ struct Before {
 impl Begin {
     pub(crate) fn new(setup: &Setup, usage: &Usage) -> Self {
         let Setup { id, id_prefix, agent, mode, owned, settings, before } = setup.clone();
-        let Usage { cpu_usec, cpu_wait_usec, moved_bytes } = *usage;
+        // What it held before it began is looked at anew.
+        let Usage { cpu_usec, cpu_wait_usec, moved_bytes, holds: _ } = *usage;
         Self {
             id,
             id_prefix,
@@ -144,6 +149,7 @@ impl Begin {
             cpu_usec: self.cpu_usec,
             cpu_wait_usec: self.cpu_wait_usec,
             moved_bytes: self.moved_bytes,
+            holds: Holds::default(),
         };
         let before = before.map(Account::from);
         (Setup { id, id_prefix, agent, mode, owned, settings, before }, usage)

@@ -15,6 +15,8 @@
 //! 7, 8, 9        an end that was not seen; a finding made elsewhere; drained
 //! 10 rare        time in Unix ns, then a text: JSON. The first step of a life: how the run began
 //! 11 cut         the tape was full
+//! 12 holds       bits of what has changed, and its differences: when it was looked at, then memory, its
+//!                limit, threads and descriptors, each one more than it is, and 0 where it is not known
 //! ```
 //!
 //! Left out is what nothing that is found or decided depends on: when the counters were read.
@@ -24,7 +26,7 @@
 //! A tape that nobody takes parts of ends at [`MOST_BYTES`], with a step for that. An event
 //! costs an addition.
 
-use sentry_detect::run::{Counted, Input, Setup, Usage};
+use sentry_detect::run::{Counted, Holds, Input, Setup, Usage};
 
 use crate::{
     code::{put, put_difference, put_text},
@@ -119,6 +121,9 @@ impl Tape {
             Input::UnseenEnd => self.plain.push(tag::UNSEEN_END),
             Input::Found => self.plain.push(tag::FOUND),
             Input::Drained => self.plain.push(tag::DRAINED),
+            Input::Departed(departed) => {
+                self.rare(&Rare::Departed { departed: departed.clone() }, now_unix_ns);
+            }
             Input::Order { action, origin, reason } => {
                 let (origin, reason) = (origin.clone(), reason.clone());
                 self.rare(&Rare::Order { action: *action, origin, reason }, now_unix_ns);
@@ -178,6 +183,7 @@ impl Tape {
     }
 
     fn reading(&mut self, usage: Usage, room: bool, now_unix_ns: u64) {
+        self.holds(usage.holds);
         let (ms, before) = (now_unix_ns / MS, std::mem::replace(&mut self.last.usage, usage));
         let due = std::mem::replace(&mut self.last.ms, ms).wrapping_add(PERIOD_MS);
         let still = usage == before && room;
@@ -194,6 +200,21 @@ impl Tape {
         self.plain.push(tag::READING);
         put(flags, &mut self.plain);
         put_difference(ms, due, &mut self.plain);
+        for (now, before) in changes.filter(|(now, before)| now != before) {
+            put_difference(now, before, &mut self.plain);
+        }
+    }
+
+    fn holds(&mut self, holds: Holds) {
+        let changes = held(&holds).into_iter().zip(held(&self.last.usage.holds));
+        let bits = changes.clone().enumerate();
+        let bits = bits.fold(0, |bits, (place, (now, before))| bits | u64::from(now != before) << place);
+        if bits == 0 {
+            return;
+        }
+        self.last.usage.holds = holds;
+        self.plain.push(tag::HOLDS);
+        put(bits, &mut self.plain);
         for (now, before) in changes.filter(|(now, before)| now != before) {
             put_difference(now, before, &mut self.plain);
         }
@@ -224,6 +245,20 @@ impl Tape {
 
 /// What a reading has, in the order of its flags.
 pub(crate) fn values(usage: &Usage) -> [u64; 3] {
-    let Usage { cpu_usec, cpu_wait_usec, moved_bytes } = *usage;
+    let Usage { cpu_usec, cpu_wait_usec, moved_bytes, holds: _ } = *usage;
     [cpu_usec, cpu_wait_usec, moved_bytes]
+}
+
+/// What a run holds as numbers: none is 0, any other one more than it is.
+pub(crate) fn held(holds: &Holds) -> [u64; 5] {
+    let Holds { looked_unix_ns, memory_bytes, memory_limit_bytes, threads, descriptors } = *holds;
+    let number = |held: Option<u64>| held.map_or(0, |held| held.saturating_add(1));
+    [looked_unix_ns, number(memory_bytes), number(memory_limit_bytes), number(threads), number(descriptors)]
+}
+
+/// The other way round.
+pub(crate) fn holding(held: [u64; 5]) -> Holds {
+    let [looked_unix_ns, rest @ ..] = held;
+    let [memory_bytes, memory_limit_bytes, threads, descriptors] = rest.map(|number| number.checked_sub(1));
+    Holds { looked_unix_ns, memory_bytes, memory_limit_bytes, threads, descriptors }
 }

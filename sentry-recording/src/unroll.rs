@@ -8,7 +8,7 @@ use crate::{
     error::RecordingError,
     part::Packed,
     step::{NO_ROOM, PERIOD_MS, Rare, Step, tag},
-    tape::values,
+    tape::{held, holding, values},
 };
 
 const MS: u64 = 1_000_000;
@@ -47,7 +47,7 @@ impl Unroll {
                         }
                     }
                     let [cpu_usec, cpu_wait_usec, moved_bytes] = changed;
-                    usage = Usage { cpu_usec, cpu_wait_usec, moved_bytes };
+                    usage = Usage { cpu_usec, cpu_wait_usec, moved_bytes, holds: usage.holds };
                     Step::Reading { now_unix_ns: ms * MS, usage, room: flags & NO_ROOM == 0 }
                 }
                 tag::COUNTED => {
@@ -75,6 +75,17 @@ impl Unroll {
                         self.columns = begin.columns.iter().map(|name| columns::place(name)).collect();
                     }
                     Step::Rare { now_unix_ns, rare: Box::new(rare) }
+                }
+                tag::HOLDS => {
+                    let bits = rest.number()?;
+                    let mut held = held(&usage.holds);
+                    for (place, value) in held.iter_mut().enumerate() {
+                        if bits & (1 << place) != 0 {
+                            *value = rest.difference(*value)?;
+                        }
+                    }
+                    usage.holds = holding(held);
+                    continue;
                 }
                 tag::CUT => Step::Cut,
                 _ => return Err(RecordingError::Layout { what: "an unknown step" }),

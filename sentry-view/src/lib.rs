@@ -41,6 +41,8 @@ mod difference;
 
 mod cause;
 
+mod event;
+
 mod collected;
 
 mod config;
@@ -66,6 +68,7 @@ pub use config::{ConfigReload, ConfigReloadType, KeyChange};
 pub use container::{Container, Pod};
 pub use decision::{Action, Decision, DecisionType, Outcome, OutcomeResult, OutcomeType};
 pub use difference::{Difference, DifferenceType};
+pub use event::{Ancestor, ExplainedEvent, ExplainedEventType};
 pub use export::{ExportManifest, ExportManifestType, ExportedFile, LedgerPart};
 pub use file::{Executed, Unknown};
 pub use finding::{Finding, FindingType, Severity, Term};

@@ -49,7 +49,13 @@ mod by_hand;
 mod questions;
 
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+mod texts;
+
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
 mod export;
+
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+mod top;
 
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]
 mod tagged;

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
 use super::{
-    find::find,
+    find::{find, live_run},
     listing::PageToken,
     peer::{Peer, identify},
     proof,
@@ -143,7 +143,7 @@ impl Control for ControlService {
     async fn untag(&self, request: Request<v1::TargetRequest>) -> Result<Response<v1::Report>, Status> {
         let peer = identify(&request, &self.registry)?;
         peer.must_be_root("untag a cgroup")?;
-        let run = self.registry.find(&request.into_inner().target)?;
+        let run = live_run(&self.registry, &self.journal, &request.into_inner().target).await?;
         tracing::info!(run.id = %run.id, agent = run.agent.name, user.id = peer.uid, "run is to be let go");
         let (service, released) = (self.clone(), Arc::clone(&run));
         // To the end, also when the caller goes away: a run whose tags are void must not stay on
@@ -188,7 +188,8 @@ impl Control for ControlService {
         let search = asked.map(Search::new).transpose();
         let search = search.map_err(|error| Status::invalid_argument(error_chain(&error)))?;
         let kinds = request.kinds().collect();
-        let filter = Filter { run, agent: request.agent, kinds, question: asked.map(question) };
+        let (question, sieve) = (asked.map(question), search.as_ref().and_then(Search::sieve));
+        let filter = Filter { run, agent: request.agent, kinds, question, sieve };
         let (sender, receiver) = mpsc::channel(STREAM_QUEUE);
         let stopping = self.stopping.clone();
         let pump = super::pump::Pump { journal: self.journal.clone(), filter, search, sender, stopping };
@@ -216,7 +217,7 @@ impl Control for ControlService {
                 )));
             }
         };
-        let run = self.registry.find(&request.target)?;
+        let run = live_run(&self.registry, &self.journal, &request.target).await?;
         peer.may_act_on(run.uid, &run.id.0)?;
         let reason = if request.reason.is_empty() { "asked for by hand".into() } else { request.reason };
         let (decision, outcome) =

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use sentry_detect::run::{Input, Output, RunMachine, Setup, Usage};
+use sentry_detect::run::{Holds, Input, Output, RunMachine, Setup, Usage};
 use sentry_recording::{Tape, whole_ms};
 
 use super::{executed::ExecutedFiles, flows::Flow, moved::Moved};
@@ -15,6 +15,8 @@ pub(super) struct Life {
     /// What it exchanged, as last read; final when ended.
     pub(super) flows: Vec<Flow>,
     pub(super) moved: Moved,
+    /// As last looked at.
+    pub(super) holds: Holds,
     /// When it was first seen to be over.
     pub(super) over: Option<Instant>,
     /// Its end is in the act stage's queue.
@@ -30,6 +32,7 @@ impl Life {
             executed: ExecutedFiles::default(),
             flows: Vec::new(),
             moved: Moved::default(),
+            holds: Holds::default(),
             over: None,
             end_asked: false,
         }

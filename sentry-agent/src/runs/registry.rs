@@ -8,7 +8,7 @@ use std::{
 };
 
 use sentry_common::{abi::ring, fault, table::RunTag};
-use sentry_detect::run::{ProcessKey, RingBooks};
+use sentry_detect::run::{Holds, ProcessKey, RingBooks};
 use sentry_kernel::{
     clock::Clock,
     kernel::{Groups, Hooks, Kernel, Processes, Programs},
@@ -189,6 +189,12 @@ impl Registry {
     #[must_use]
     pub fn moved_bytes(&self, pid: u32) -> u64 {
         self.processes.moved_bytes(pid)
+    }
+
+    /// What a process holds, as far as it may be asked.
+    #[must_use]
+    pub fn holds(&self, pid: u32) -> Holds {
+        self.processes.holds(pid)
     }
 
     /// What signals processes.

@@ -12,7 +12,7 @@ use sentry_common::{abi::ring, counter::RunBlock, table::RunTag};
 use sentry_detect::{
     decision::{Action, Decision},
     event::Event,
-    run::{Account, AgentIdentity, Input, Mode, Output, RingBooks, RunId, Setup, State, Usage},
+    run::{Account, AgentIdentity, Holds, Input, Mode, Output, RingBooks, RunId, Setup, State, Usage},
 };
 use sentry_kernel::{cgroup::CpuTime, clock::Clock, kernel::Group};
 use sentry_proto::v1;
@@ -112,7 +112,7 @@ impl Run {
         };
         // What it uses from now on is the run's doing, also where an earlier life, by another
         // clock, began it.
-        let usage = reading::usage(new.cgroup.cpu_time().unwrap_or_default(), 0);
+        let usage = reading::usage(new.cgroup.cpu_time().unwrap_or_default(), 0, Holds::default());
         let entered = !new.owned || new.before.is_some();
         Self {
             event_prefix,
@@ -229,7 +229,8 @@ impl Run {
 
     /// What it uses, where that is all of its CPU time. Bytes are asked for where it is busy.
     pub fn usage(&self, cpu: CpuTime) -> Usage {
-        reading::usage(cpu, self.life().moved.reading(cpu.usage_usec))
+        let mut life = self.life();
+        reading::usage(cpu, life.moved.reading(cpu.usage_usec), life.holds)
     }
 
     /// Whether the bytes that it moves are to be looked at.
@@ -241,6 +242,11 @@ impl Run {
     pub fn moved(&self, bytes: u64) {
         let now = self.clock.now();
         self.life().moved.look(now, bytes);
+    }
+
+    /// Takes what it was seen to hold.
+    pub fn holds(&self, holds: Holds) {
+        self.life().holds = holds;
     }
 
     /// How long the run has been over, from the first call.

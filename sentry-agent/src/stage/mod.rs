@@ -6,7 +6,7 @@
 //!                                            └─→ [files] → hash (what was in executed files, where it is asked for)
 //!                  analyse → [asked] → select: cgroups that may be an agent's → runs
 //!                    watch (every 100 ms: kernel counters) → [cases] → act → ledger, [journal]
-//!                    reconcile (every 100 ms: what the kernel did not report)
+//!                    reconcile (every 100 ms: what the kernel did not report; every second: what runs hold)
 //!                    moved (every 100 ms: bytes that busy runs read and wrote)
 //! ```
 //!
@@ -28,6 +28,8 @@ pub mod counted;
 pub mod act;
 
 pub mod by_hand;
+
+mod holds;
 
 pub mod reconcile;
 

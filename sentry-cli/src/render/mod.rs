@@ -13,7 +13,11 @@ pub(crate) mod event;
 
 mod executed;
 
+pub(crate) mod nothing;
+
 pub(crate) mod finding;
+
+pub(crate) mod circumstances;
 
 pub(crate) mod json;
 

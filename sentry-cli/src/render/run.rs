@@ -10,11 +10,15 @@ use super::{
 };
 
 /// Runs as a table, the newest last.
-pub(crate) fn table(runs: &[Run]) -> String {
-    if runs.is_empty() {
-        return "No agent is watched now. `sentry run -- CMD` starts one, `sentry agents --all` shows ended \
-            ones.\n"
-            .into();
+pub(crate) fn table(runs: &[Run], with_ended: bool) -> String {
+    match (runs.is_empty(), with_ended) {
+        (true, true) => return "No agent was watched so far; `sentry run CMD` watches one.\n".into(),
+        (true, false) => {
+            return "No agent is watched now; `sentry run CMD` watches one, `sentry agents --all` lists ended \
+                    runs too.\n"
+                .into();
+        }
+        (false, _) => {}
     }
     let in_containers = runs.iter().any(|run| run.container.is_some());
     let selected = runs.iter().any(|run| !run.selected_by.is_empty());
@@ -133,12 +137,13 @@ mod tests {
             ..v1::Run::default()
         };
         assert_eq!(
-            plain(&table(&[(&run).into()])).unwrap(),
+            plain(&table(&[(&run).into()], false)).unwrap(),
             "AGENT   STATE   MODE     STARTED                   PROCESSES  FINDINGS  RUN
 claude  frozen  enforce  2025-11-20 18:52:03.000Z  4          1         0199aa
 "
         );
-        assert!(table(&[]).starts_with("No agent is watched"));
+        assert!(table(&[], false).starts_with("No agent is watched now"));
+        assert!(table(&[], true).starts_with("No agent was watched so far"));
     }
 
     fn container(name: &str, pod: Option<v1::Pod>) -> v1::Container {
@@ -161,7 +166,7 @@ claude  frozen  enforce  2025-11-20 18:52:03.000Z  4          1         0199aa
         };
         let contained = v1::Run { container: Some(container("worker", None)), ..run.clone() };
         assert_eq!(
-            plain(&table(&[(&contained).into(), (&run).into()])).unwrap(),
+            plain(&table(&[(&contained).into(), (&run).into()], false)).unwrap(),
             "AGENT   STATE    MODE     STARTED                   PROCESSES  FINDINGS  CONTAINER      IMAGE    RUN
 claude  unknown  unknown  1970-01-01 00:00:00.000Z  0          0         docker worker  agent:1  0199aa
 claude  unknown  unknown  1970-01-01 00:00:00.000Z  0          0                                 0199aa

@@ -14,7 +14,7 @@ pub(crate) struct Api {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) names: Names,
     pub(crate) outbox: Outbox,
-    /// What a command needs.
+    /// Whom to let in.
     pub(crate) access: Access,
     /// Set while the collector drains.
     pub(crate) drain: CancellationToken,

@@ -11,6 +11,8 @@ mod feed;
 
 mod command;
 
+mod key;
+
 mod page;
 
 mod sqlite;
@@ -19,8 +21,12 @@ pub(crate) use self::{
     command::{CommandReply, CommandRequest, CommandRow},
     error::{ReadError, StoreGone, Trouble},
     feed::{NotOpened, Opened, Progress},
+    key::{AuditEntry, KeyChange, KeyReply, KeyRow, MAX_KEYS, NewKey},
     page::{Cell, Condition, FromCell, Listed, Next, Paging, Query, Source, listed},
-    sqlite::writer::{Stop, Writer},
+    sqlite::{
+        clock::now_ms,
+        writer::{Stop, Writer},
+    },
 };
 pub use self::{
     error::{Cause, StoreError},

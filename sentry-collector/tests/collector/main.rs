@@ -25,6 +25,9 @@ mod commands;
 mod token;
 
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+mod keys;
+
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
 mod hostile;
 
 #[expect(clippy::unwrap_used, clippy::panic, reason = "a failed test may panic")]

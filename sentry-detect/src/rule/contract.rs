@@ -19,6 +19,11 @@ pub(crate) trait Rule: Sized {
     /// Whether an act on the run makes it forget what it saw and found: what was before the act
     /// says nothing about what comes after it.
     const FORGETS: bool = true;
+    /// Whether it is one finding for as long as it goes on holding.
+    const FOLDS: bool = false;
+    /// A rule that comes before it in the table and, while it holds, is the finding for both: what
+    /// this one looks for is part of that.
+    const COVERED_BY: Option<RuleId> = None;
 
     /// For a run that begins at `now_unix_ns`.
     fn new(limits: &Self::Limits, now_unix_ns: u64) -> Self;
@@ -77,6 +82,8 @@ pub(crate) struct Seen<'a> {
     pub(crate) event: &'a Event,
     /// Fingerprint of the command line, of an exec.
     pub(crate) command: Option<u64>,
+    /// Of fingerprints in this run.
+    pub(crate) seed: u64,
 }
 
 impl Seen<'_> {

@@ -1,11 +1,13 @@
-//! A rule with what it has found: it is a finding when it begins to hold, and again only when it
-//! still holds after the cool-down, or once it has become sure enough to act on.
+//! A rule with what it has found: it is a finding when it begins to hold, and again once it has
+//! become sure and severe enough to act on. What comes after that within the cool-down is the same
+//! thing, and so is what goes on holding, however long, where the rule folds.
 
 use super::{
     common::Common,
     contract::{Rule, Seen, Urgency, Verdict},
     past::{Past, ns},
 };
+use crate::runaway::ACT_SEVERITY;
 
 /// A rule in one run.
 pub(crate) struct Judged<R> {
@@ -18,7 +20,11 @@ pub(crate) struct Judged<R> {
 #[derive(Clone, Copy, Debug)]
 struct Found {
     unix_ns: u64,
+    /// Since when it cools down.
+    cools_unix_ns: u64,
     sure: bool,
+    /// It goes on as long as it holds.
+    folds: bool,
 }
 
 /// Findings of one reading, before they have their ids.
@@ -53,20 +59,44 @@ impl<R: Rule> Judged<R> {
         // Where it leads to no act, there is nothing to become sure enough for.
         let always_sure = !R::leads_to_acts(limits);
         for (subject, found) in self.found.iter_mut().enumerate() {
-            let cools_down =
-                found.filter(|found| now_unix_ns.saturating_sub(found.unix_ns) < ns(common.cool_down_ms));
-            if cools_down.is_some_and(|before| before.sure) {
+            let before = found.filter(|found| found.cools_down(now_unix_ns, common));
+            if before.is_some_and(|before| before.sure && !before.folds) {
                 continue;
             }
             let Some(verdict) = self.rule.judge(subject, past, limits) else { continue };
-            let sure = always_sure || verdict.signal.confidence >= common.act_min_confidence;
+            let Verdict { signal, .. } = &verdict;
+            let is_act = signal.confidence >= common.act_min_confidence && signal.severity >= ACT_SEVERITY;
+            let sure = always_sure || is_act;
             // Found when it could not be acted on yet: it must not be let go on because of that.
-            if cools_down.is_none() || sure {
-                *found = Some(Found { unix_ns: now_unix_ns, sure });
+            if before.is_none_or(|before| sure && !before.sure) {
+                *found =
+                    Some(Found { unix_ns: now_unix_ns, cools_unix_ns: now_unix_ns, sure, folds: R::FOLDS });
                 verdicts.push((R::ABOUT.urgency, verdict));
+            } else if let Some(found) = found
+                && found.folds
+            {
+                found.cools_unix_ns = now_unix_ns;
             }
         }
         self.rule.judged();
+    }
+
+    /// It holds, or did not long ago.
+    pub(crate) fn holds(&self, now_unix_ns: u64, common: &Common) -> bool {
+        self.found.iter().flatten().any(|found| found.cools_down(now_unix_ns, common))
+    }
+
+    /// Another rule has the same cause, and is found in its place.
+    pub(crate) fn covered(&mut self) {
+        self.rule.judged();
+    }
+
+    /// What was found is to be found again, once the cool-down since then is over: no act followed
+    /// from it that was done.
+    pub(crate) fn again(&mut self) {
+        for found in self.found.iter_mut().flatten() {
+            (found.cools_unix_ns, found.folds) = (found.unix_ns, false);
+        }
     }
 
     /// The run was acted on.
@@ -75,5 +105,11 @@ impl<R: Rule> Judged<R> {
             self.rule.clear();
             self.found.fill(None);
         }
+    }
+}
+
+impl Found {
+    fn cools_down(&self, now_unix_ns: u64, common: &Common) -> bool {
+        now_unix_ns.saturating_sub(self.cools_unix_ns) < ns(common.cool_down_ms)
     }
 }

@@ -15,17 +15,33 @@ mod common;
 
 mod call_flood;
 
+mod connect_storm;
+
 mod cpu_spin;
+
+mod dns_tunnel;
+
+mod descriptor_leak;
 
 mod exec_loop;
 
 pub mod left_control;
 
+mod leftovers;
+
+mod memory_growth;
+
 mod metadata_service;
+
+mod nested_agents;
+
+mod scan;
 
 pub mod secret_read;
 
 mod spawn_storm;
+
+mod thread_storm;
 
 /// Gives every rule to the macro `$then`: a module of this directory and the rule in it. Keys of
 /// the configuration are in this order.
@@ -39,6 +55,14 @@ macro_rules! rules {
             left_control: LeftControl,
             secret_read: SecretRead,
             metadata_service: MetadataService,
+            connect_storm: ConnectStorm,
+            scan: Scan,
+            dns_tunnel: DnsTunnel,
+            nested_agents: NestedAgents,
+            leftovers: Leftovers,
+            memory_growth: MemoryGrowth,
+            thread_storm: ThreadStorm,
+            descriptor_leak: DescriptorLeak,
         }
     };
 }

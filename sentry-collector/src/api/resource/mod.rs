@@ -1,12 +1,15 @@
 //! What the API offers: a file for each resource, and the one table of them.
 
 pub(crate) mod agents;
+pub(crate) mod audit;
 pub(crate) mod commands;
 pub(crate) mod decisions;
 pub(crate) mod events;
 pub(crate) mod findings;
 pub(crate) mod gaps;
 pub(crate) mod health;
+pub(crate) mod keys;
+pub(crate) mod login;
 pub(crate) mod openapi;
 pub(crate) mod outcomes;
 pub(crate) mod runs;
@@ -29,6 +32,15 @@ pub(crate) fn all() -> Vec<Entry> {
         gaps::entry(),
         commands::post(),
         commands::get(),
+        login::post(),
+        login::get(),
+        login::delete(),
+        login::link(),
+        keys::list(),
+        keys::post(),
+        keys::delete(),
+        keys::delete_all(),
+        audit::entry(),
         openapi::entry(),
         health::healthz(),
         health::readyz(),

@@ -12,7 +12,7 @@ use crate::{
         entry::Entry,
         key,
         listing::{Listing, QueryPairs},
-        right::{May, Read},
+        right::{May, ReadOwn},
         state::Api,
     },
     store::listed,
@@ -47,13 +47,13 @@ pub(super) fn entry() -> Entry {
     Entry::listing::<CollectedRun, _, _>(&RUNS, list)
 }
 
-async fn list(_: May<Read>, State(api): State<Api>, pairs: QueryPairs) -> Result<Response, ApiError> {
+async fn list(may: May<ReadOwn>, State(api): State<Api>, pairs: QueryPairs) -> Result<Response, ApiError> {
     let registry = api.registry.clone();
     let show = move |row: RunRow| {
         let sensor_connected = registry.connected(&row.sensor);
         show(row, sensor_connected)
     };
-    RUNS.answer(&api, pairs, show).await
+    RUNS.answer(&api, &may, pairs, show).await
 }
 
 fn show(row: RunRow, sensor_connected: bool) -> Result<CollectedRun, DecodeError> {
