@@ -91,6 +91,9 @@ mod agree;
 mod metrics;
 
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+mod replay;
+
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
 mod pki;
 
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]
