@@ -127,7 +127,7 @@ impl Baseline {
         let (remembered, evicted) = self.remembered(kind);
         let terms = vec![
             given(format!("remembered of this kind: {}", kind.name()), remembered as f64, ""),
-            given("forgotten of this kind for want of room".to_owned(), evicted as f64, ""),
+            given("forgotten of this kind for lack of room".to_owned(), evicted as f64, ""),
             given("share of runs that use something new of this kind".to_owned(), novelty, "ratio"),
             given("windows learned".to_owned(), self.windows as f64, ""),
             given("runs learned".to_owned(), self.runs as f64, ""),

@@ -33,6 +33,10 @@ mod observed;
 
 mod windows;
 
+mod posture;
+
+mod trust;
+
 mod standing;
 
 mod baseline;
@@ -40,8 +44,6 @@ mod baseline;
 mod drift;
 
 mod deviation;
-
-mod trust;
 
 mod encode;
 
@@ -51,8 +53,9 @@ pub use drift::Drift;
 pub use encode::DecodeError;
 pub use kind::{Kind, path_class};
 pub use observed::{Fresh, Observed, Part};
+pub use posture::{FINDING_SORTS, FindingSort, NOT_LOOKED_AT, Posture};
 pub use rate::{Counts, Rate};
-pub use standing::{FINDING_SORTS, FindingSort, NOT_LOOKED_AT, Posture, RunFacts, Standing};
+pub use standing::{RunFacts, Standing};
 pub use things::Use;
 pub use trust::{Band, Facts, Point, Trust, trust};
 pub use windows::{Closed, Windows};

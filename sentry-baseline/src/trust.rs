@@ -4,7 +4,7 @@
 //! What an agent says of itself is no fact here. Of an agent that nobody has looked at yet, little
 //! is assumed, and one that is silent gains nothing.
 
-use crate::standing::{FINDING_SORTS, Posture};
+use crate::posture::{FINDING_SORTS, Posture};
 
 /// What posture and behaviour are worth each.
 const PART: f64 = 0.45;

@@ -276,8 +276,8 @@ pub(crate) struct SensorArgs {
     /// Configuration file; without it /etc/agentsentry/config.yaml is read if it exists.
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
-    /// Name of this sensor at the collector, in a cluster that of the node; default: the host's name
-    /// and a digest of its machine id.
+    /// Name of this sensor at the collector, in a cluster that of the node; default: the host's
+    /// name and a digest of its machine id.
     #[arg(long, value_name = "ID", env = "AGENTSENTRY_SENSOR_ID")]
     pub(crate) sensor_id: Option<String>,
     /// Directory of ledger, journal and keys; default: /var/lib/agentsentry.

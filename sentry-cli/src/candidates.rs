@@ -34,8 +34,11 @@ const OFFERED: usize = 100;
 /// Where cgroups are.
 const CGROUPS: &str = "/sys/fs/cgroup";
 
+/// What may stand there, by what was typed of it so far.
+type Offer = fn(&OsStr) -> Vec<Candidate>;
+
 /// What is offered where: command, argument.
-const OFFERS: [(&str, &str, fn(&OsStr) -> Vec<Candidate>); 17] = [
+const OFFERS: [(&str, &str, Offer); 17] = [
     ("untag", "target", live_runs),
     ("freeze", "target", live_runs),
     ("thaw", "target", live_runs),

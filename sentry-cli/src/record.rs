@@ -57,9 +57,9 @@ pub(super) fn record(args: &RecordArgs) -> Result<Exit, CliError> {
         format!("Recorded run {} into {file}: {events} events, {size} bytes\n", safe(run))
     };
     if to_stdout {
-        out::note(&text)
+        out::note(&text);
     } else {
-        out::print(&text)?
+        out::print(&text)?;
     }
     Ok(Exit::Ok)
 }

@@ -117,7 +117,7 @@ pub fn is_gone(key: ProcessKey) -> bool {
 #[must_use]
 pub fn holds(pid: u32) -> Holds {
     let Ok(stat) = i32::try_from(pid)
-        .map_err(|_| procfs::ProcError::NotFound(None))
+        .map_err(|_gone| procfs::ProcError::NotFound(None))
         .and_then(procfs::process::Process::new)
         .and_then(|process| process.stat())
     else {

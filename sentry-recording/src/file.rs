@@ -281,7 +281,7 @@ fn checked(block: &[u8]) -> Result<Checked, RecordingError> {
 }
 
 fn array<const COUNT: usize>(rest: &mut Rest<'_>) -> Result<[u8; COUNT], RecordingError> {
-    rest.bytes(COUNT as u64)?.try_into().map_err(|_: std::array::TryFromSliceError| RecordingError::Cut)
+    rest.bytes(COUNT as u64)?.try_into().map_err(|_cut: std::array::TryFromSliceError| RecordingError::Cut)
 }
 
 /// What was read so far.
@@ -345,5 +345,6 @@ impl Reading {
 
 fn text(rest: &mut Rest<'_>) -> Result<String, RecordingError> {
     let text = rest.text()?.to_vec();
-    String::from_utf8(text).map_err(|_: std::string::FromUtf8Error| RecordingError::Layout { what: "a name" })
+    String::from_utf8(text)
+        .map_err(|_not: std::string::FromUtf8Error| RecordingError::Layout { what: "a name" })
 }

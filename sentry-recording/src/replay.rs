@@ -321,7 +321,7 @@ impl<'a> Feed<'a> {
             match stretch {
                 Stretch::Events { life: of, .. } if of != life => continue,
                 Stretch::Events { count, .. } | Stretch::Missing(count) => {
-                    known = known.saturating_add(*count)
+                    known = known.saturating_add(*count);
                 }
             }
             stretches.push(stretch);

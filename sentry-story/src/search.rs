@@ -192,8 +192,8 @@ fn literals(patterns: &[String]) -> Option<Vec<String>> {
     patterns.iter().map(|text| literal(&pattern(text))).collect()
 }
 
-/// Alternatives are passed over, and what stands behind a class or an escaped letter. Slashes at the
-/// ends are left out: beside `**` a path may do without.
+/// Alternatives are passed over, and what stands behind a class or an escaped letter. Slashes at
+/// the ends are left out: beside `**` a path may do without.
 fn literal(pattern: &str) -> Option<String> {
     let end = pattern.find(['[', '\\']).unwrap_or(pattern.len());
     let (mut pieces, mut alternatives) = (vec![String::new()], 0_u32);

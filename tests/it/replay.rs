@@ -3,13 +3,11 @@
 use sentry_tests::{programs, require, sensor::Sensor, supervised::Order};
 use serde_json::Value;
 
-use crate::workload;
-
 #[test]
 fn a_real_runaway_is_judged_again_as_the_sensor_did() {
     require!("root");
     let sensor = Sensor::start();
-    let loops = workload("workload_exec_loop", &["1000000", "/proc/loadavg"]);
+    let loops = ["/bin/sh", "-c", "while :; do /bin/false; done"];
     let run = Order::new(&sensor, "looping").flag("--enforce").finish(&loops);
     assert_eq!(run.code(), Some(137), "{}", programs::text(&run.output));
     let file = sensor.place("run.rec");
@@ -44,7 +42,7 @@ fn a_real_runaway_is_judged_again_as_the_sensor_did() {
     }
 
     let blind = sensor.place("blind.yaml");
-    std::fs::write(&blind, "version: 1\ndetect: {exec_loop_execs_per_s: 100000}\n").unwrap();
+    std::fs::write(&blind, "version: 1\ndetect: {exec_loop_execs_per_s: 100000, exec_loop_failures: 100000, exec_loop_failures_to_act: 100000}\n").unwrap();
     let other = replay(&["--limits", blind.to_str().unwrap(), "--fail-on", "high"]);
     assert_eq!(other.status.code(), Some(0), "{}", programs::text(&other));
     assert_eq!(replay(&["--fail-on", "high"]).status.code(), Some(2));

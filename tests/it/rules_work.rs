@@ -14,8 +14,8 @@ use serde_json::Value;
 use crate::workload;
 
 /// Small numbers, so that nothing large has to be done for long.
-const SMALL: &str = "detect: {memory_limit_mib: 300, memory_balloon_ms: 2000, memory_trend_ms: 12000, \
-                     thread_storm_horizon_ms: 2000, thread_storm_threads: 100, \
+const SMALL: &str = "detect: {memory_limit_mib: 300, memory_balloon_ms: 4000, memory_trend_ms: 12000, \
+                     thread_storm_horizon_ms: 4000, thread_storm_threads: 100, \
                      descriptor_leak_horizon_ms: 12000, descriptor_leak_descriptors: 100}";
 
 /// A run, and the rules that it is found by.
@@ -66,7 +66,7 @@ fn each_rule_finds_what_it_is_for_and_not_what_looks_like_it() {
         case("few", "connects 20 4 2", &[]),
         case("tunnel", "asks 90 127.9.9.7 long", &["dns-tunnel"]),
         case("names", "asks 90 127.9.9.8 short", &[]),
-        case("balloon", "memory 220 3", &["memory-growth"]),
+        case("balloon", "memory 280 10", &["memory-growth"]),
         case("trend", "memory 60 15", &["memory-growth"]),
         case("small", "memory 20 3", &[]),
         case("threads", "threads 200", &["thread-storm"]),
@@ -88,13 +88,17 @@ fn each_rule_finds_what_it_is_for_and_not_what_looks_like_it() {
         if runs.is_empty() { Ok(()) } else { Err(format!("{runs:?}")) }
     });
     let found = found(&sensor);
+    let mut differ = Vec::new();
     for Case { name, rules, .. } in &cases {
         let of = found.get(*name).cloned().unwrap_or_default();
         let mut names: Vec<&str> = of.iter().map(|(rule, _)| rule.as_str()).collect();
         names.dedup();
-        assert_eq!(names, *rules, "{name}: {of:#?}");
-        assert!(of.len() <= 2, "one cause is one finding, or two subjects: {name}: {of:#?}");
+        // One cause is one finding, or two subjects.
+        if names != *rules || of.len() > 2 {
+            differ.push((name, rules, of));
+        }
     }
+    assert!(differ.is_empty(), "{differ:#?}");
 }
 
 #[test]

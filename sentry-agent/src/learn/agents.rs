@@ -51,7 +51,7 @@ impl Agents {
     /// When an agent is known.
     #[must_use]
     pub fn bounds(&self) -> Bounds {
-        bounds(&self.config)
+        wire::bounds(&self.config)
     }
 
     #[must_use]
@@ -119,11 +119,6 @@ impl Agents {
         }
         standings
     }
-}
-
-/// When an agent is known.
-pub(super) fn bounds(config: &Baselines) -> Bounds {
-    Bounds { min_runs: config.min_runs.into(), min_windows: config.min_windows.into() }
 }
 
 impl Held {

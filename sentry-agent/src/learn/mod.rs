@@ -7,8 +7,8 @@
 
 pub mod shelf;
 
+mod wire;
+
 pub mod agents;
 
 pub mod limits;
-
-mod wire;

@@ -1,10 +1,14 @@
 //! An agent's standing as the control socket shows it.
 
-use sentry_baseline::{Baseline, Kind, NOT_LOOKED_AT, Normal, Point, Rate, trust};
+use sentry_baseline::{Baseline, Bounds, Kind, NOT_LOOKED_AT, Normal, Point, Rate, trust};
 use sentry_proto::v1;
 
-use super::agents::bounds;
 use crate::config::Baselines;
+
+/// When an agent is known.
+pub(super) fn bounds(config: &Baselines) -> Bounds {
+    Bounds { min_runs: config.min_runs.into(), min_windows: config.min_windows.into() }
+}
 
 pub(super) fn standing(baseline: &Baseline, config: &Baselines, now_unix_ns: u64) -> v1::Standing {
     let trust = trust(&baseline.standing.facts(now_unix_ns));

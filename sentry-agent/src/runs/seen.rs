@@ -61,7 +61,7 @@ impl Seen {
                 self.touched(file, intent.write || *created, event);
             }
             EventKind::Unlink { file, .. } | EventKind::Rename { file, .. } => {
-                self.touched(file, true, event)
+                self.touched(file, true, event);
             }
             EventKind::File { act, file: Some(file), .. } if changes(*act) => self.touched(file, true, event),
             EventKind::Socket { act: SocketAct::Listen, local: Some(local), error: None, .. }

@@ -151,7 +151,7 @@ fn a_first_use_departs_until_first_uses_are_usual() {
     assert_eq!(new(&baseline), (0.9 * 0.8, true));
     baseline.run_ended(Some([true, false, false, false]));
     assert!(!new(&baseline).1);
-    // A cold start says so by the same score.
+    // A cold start has the same score.
     assert_eq!(new(&Baseline::new("agent", 0)), (0.9, true));
 }
 
@@ -224,7 +224,7 @@ fn largest() -> Baseline {
         let mut observed = Observed::default();
         for kind in Kind::ALL {
             (0..16).for_each(|m| {
-                observed.used(kind, format_args!("{:0>96}", n * 16 + m), "e", u64::MAX / 2 + n)
+                observed.used(kind, format_args!("{:0>96}", n * 16 + m), "e", u64::MAX / 2 + n);
             });
         }
         (0..60).for_each(|m| observed.executed(&format!("/{n}/{m}"), "e", u64::MAX / 2));

@@ -23,8 +23,8 @@ certificate that expires within 30 days is a warning. Nothing is opened and nobo
     Example,
     /// Have the sensor read its configuration again, and print what that changed.
     ///
-    /// Agents, modes and thresholds change at once, also for runs that are under way. A configuration
-    /// that is not valid changes nothing.
+    /// Agents, modes and thresholds change at once, also for runs that are under way. A
+    /// configuration that is not valid changes nothing.
     #[command(after_help = "Needs root. Ends with 78 where the configuration is not valid.")]
     Reload {
         #[command(flatten)]

@@ -181,7 +181,7 @@ pub(super) struct Top {
     pub(super) findings: Vec<Finding>,
     pub(super) health: String,
     pub(super) over: Over,
-    /// The last line: what came of the last act, or why there are no readings.
+    /// The last line: the result of the last act, or why there are no readings.
     pub(super) said: Option<String>,
     pub(super) stale: bool,
     pub(super) sort: Sort,

@@ -92,8 +92,8 @@ impl Keyring {
         }
     }
 
-    /// Who offers this key at `now_ms`. The time that it takes depends on the prefix only, which is
-    /// no secret.
+    /// Who offers this key at `now_ms`. The time that it takes depends on the prefix only, which
+    /// anybody may know.
     pub(crate) fn check(&self, offered: &[u8], now_ms: i64) -> Result<Right, Wrong> {
         let prefix = prefix_of(offered).ok_or(Wrong::Unknown)?;
         let known = self.keys.read().get(prefix).cloned().ok_or(Wrong::Unknown)?;

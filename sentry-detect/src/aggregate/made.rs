@@ -3,8 +3,8 @@
 //! What lies below a folder that the run made is its own, so that a checkout or a build of any size
 //! is one entry. Something that came from elsewhere by a rename is not, even there.
 //!
-//! Memory: 96 fingerprints of 32 bits, in [`SETS`] sets by their value; in a set the least recently used
-//! leaves first. What was forgotten counts as not made by the run, as does what was there
+//! Memory: 96 fingerprints of 32 bits, in [`SETS`] sets by their value; in a set the least recently
+//! used leaves first. What was forgotten counts as not made by the run, as does what was there
 //! before it: the other way round, a run that makes enough files would be free to remove anything.
 //! How many were forgotten is kept, for whoever judges by it.
 //!
@@ -118,8 +118,8 @@ impl Made {
     }
 }
 
-/// Of each folder above a path, from the root on, and of the path; the lowest bit is not set, and it
-/// is never [`NONE`].
+/// Of each folder above a path, from the root on, and of the path; the lowest bit is not set, and
+/// it is never [`NONE`].
 fn prints(seed: u64, path: &str) -> impl Iterator<Item = u32> {
     let parts = path.split('/').filter(|part| !part.is_empty());
     parts.scan(Fingerprint::seeded(seed), |state, part| {

@@ -5,16 +5,16 @@
 //! for an act after the cool-down. Memory is fixed: the first act of each class since the last
 //! reading, each text of it cut. An act is: a removal; a truncation; an open that empties a file
 //! that was there; a rename to elsewhere; a symbolic link in a history's place. Of the sensor's
-//! places (the default ones) also an open for writing, and a connection to its socket, which refuses
-//! members of runs.
+//! places (the default ones) also an open for writing, and a connection to its socket, which
+//! refuses members of runs.
 //!
 //! Shells save their history by a rename of a new file over the old one, which is none. What a
 //! package manager or a log rotator of the system does is none.
 //!
 //! Recorded, and never leads to an act. Limits: a program that empties a log of its own below
-//! `/var/log` is one. A history that a shell empties itself (`history -c`) is not in the record, nor
-//! is a change of a file's times, for which the kernel programs have no hook. A state directory that
-//! the configuration names is not known.
+//! `/var/log` is one. A history that a shell empties itself (`history -c`) is not in the record,
+//! nor is a change of a file's times, for which the kernel programs have no hook. A state directory
+//! that the configuration names is not known.
 
 use super::{
     contract::{About, Rule, Seen, Urgency, Verdict, cut},
@@ -195,7 +195,7 @@ fn act(kind: &EventKind) -> Option<(Verb, &str)> {
 /// turned over.
 fn is_elsewhere(from: &str, to: &str) -> bool {
     let is_log = |path: &str| path.starts_with(LOG_FILES) || path.starts_with("/run/log/");
-    !to.starts_with(from) && !(is_log(from) && is_log(to))
+    !(to.starts_with(from) || is_log(from) && is_log(to))
 }
 
 fn class_of(verb: Verb, path: &str) -> Option<usize> {

@@ -1,4 +1,5 @@
-//! `destructive-burst`: many files that the run did not make are removed or emptied in a short time.
+//! `destructive-burst`: many files that the run did not make are removed or emptied in a short
+//! time.
 //!
 //! Counted, once each: a file or folder that is removed; a file that is cut to nothing by
 //! truncate(2) or ftruncate(2), where its new size is known (tier C). Over the newest slices of the
@@ -15,8 +16,8 @@
 //! and whether a rename replaced something is not in the record: neither is counted. On tiers A and
 //! B a removal that is refused later is counted too.
 //!
-//! What the run made and was forgotten ([`Made::forgotten`]) looks like the work of others. Where it
-//! could be all that was removed, the finding is not sure enough to act on.
+//! What the run made and was forgotten ([`Made::forgotten`]) looks like the work of others. Where
+//! it could be all that was removed, the finding is not sure enough to act on.
 
 use super::{
     contract::{About, Rule, Seen, Shown, Urgency, Verdict, cut},
@@ -91,8 +92,8 @@ limits! {
         files: u64 = 100 in 5.0..=1e6;
         /// within this time
         horizon_ms: u64 = 2_000 in 500.0..=60_000.0;
-        /// `false`: it is a finding only
-        leads_to_acts: bool = true;
+        /// `true`: it freezes and kills an enforced run; `false`: it is a finding only
+        leads_to_acts: bool = false;
     }
 }
 
@@ -113,7 +114,7 @@ impl Rule for DestructiveBurst {
     const ABOUT: About = About {
         id: DESTRUCTIVE_BURST,
         when: "many files that the run did not make, and that no build makes again, are removed or emptied",
-        severity: "high",
+        severity: "high; leads to an act only where configured",
         urgency: Urgency::Grows,
     };
 

@@ -154,8 +154,11 @@ impl Rule for ExecLoop {
                 self.changes(seen, &file.path.text);
             }
             EventKind::Rename { new_path, .. } => self.changes(seen, &new_path.text),
-            EventKind::Open { file, intent, .. } if !intent.write && self.failures.is_suspicious() => {
-                if self.changes.is_read_by(path(seen, &file.path.text), process.key) {
+            // Where no hook sees the end of writing, its beginning has to do.
+            EventKind::Open { file, intent, .. } if intent.write => self.changes(seen, &file.path.text),
+            EventKind::Open { file, .. } if self.failures.is_suspicious() => {
+                let is_try = self.lives.of(process.key).is_some_and(|life| self.failures.has(life.last));
+                if self.changes.read(path(seen, &file.path.text), process.key, is_try) {
                     self.failures.changed();
                 }
             }

@@ -103,12 +103,10 @@ impl Rule for MemoryGrowth {
     fn judge(&mut self, subject: usize, past: &Past, limits: &Limits) -> Option<Verdict> {
         let memory_bytes = past.holds.memory_bytes?;
         let limit_bytes = limit_of(&past.holds, limits)?;
-        let (samples, judge): (_, fn(&Course, f64, &Limits) -> Option<RunawaySignal>) = match subject {
-            0 => (&mut self.balloon, balloon),
-            _ => (&mut self.trend, trend),
-        };
+        let samples = if subject == 0 { &mut self.balloon } else { &mut self.trend };
         samples.push(past.holds.looked_unix_ns, memory_bytes);
         let course = samples.course()?;
+        let judge = if subject == 0 { balloon } else { trend };
         let signal = judge(&course, limit_bytes, limits)?;
         let shown = Shown::Newest(Show::Processes);
         Some(Verdict { signal, since_unix_ns: course.start_unix_ns, shown, tags: TAGS })

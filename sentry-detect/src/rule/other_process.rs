@@ -1,21 +1,21 @@
-//! `other-process`: the run reached into a process that is not its own: its memory, its descriptors,
-//! or its environment, where secrets are handed on.
+//! `other-process`: the run reached into a process that is not its own: its memory, its
+//! descriptors, or its environment, where secrets are handed on.
 //!
 //! Judged event by event, and a finding at the next reading: one for memory and one for the
 //! environment, and another one after the cool-down. Memory is fixed: the first act of each since
 //! the last reading, and the numbers of `MOST_MEMBERS` members that live.
 //!
 //! An act is: ptrace(2), `process_vm_readv`, `process_vm_writev` and `pidfd_getfd` on a process
-//! outside of the run; an open of `/proc/PID/mem` or `environ` of one that is not known as a member.
-//! A debugger on a child of its own is none, nor is a program of the system that lists processes:
-//! `ps` reads the environment of all of them.
+//! outside of the run; an open of `/proc/PID/mem` or `environ` of one that is not known as a
+//! member. A debugger on a child of its own is none, nor is a program of the system that lists
+//! processes: `ps` reads the environment of all of them.
 //!
-//! A normal agent debugs a server that somebody else started, so that it is recorded and never leads
-//! to an act. Limits: `/proc/PID/maps` shows addresses, and no content, and is none. In a container
-//! with process ids of its own `/proc` has other numbers than the kernel reports, and a program that
-//! reads its own environment there looks as if it read another's. While more than `MOST_MEMBERS`
-//! live, opens below `/proc` are none. On tier C the target of a call is not known where the caller
-//! has a pid namespace of its own.
+//! A normal agent debugs a server that somebody else started, so that it is recorded and never
+//! leads to an act. Limits: `/proc/PID/maps` shows addresses, and no content, and is none. In a
+//! container with process ids of its own `/proc` has other numbers than the kernel reports, and a
+//! program that reads its own environment there looks as if it read another's. While more than
+//! `MOST_MEMBERS` live, opens below `/proc` are none. On tier C the target of a call is not known
+//! where the caller has a pid namespace of its own.
 
 use sentry_common::record::other::access;
 

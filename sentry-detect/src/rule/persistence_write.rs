@@ -3,8 +3,8 @@
 //!
 //! Judged event by event, and a finding at the next reading: one for each class, and another one
 //! for a write after the cool-down. Memory is fixed: the first write of each class since the last
-//! reading, each text of it cut. A write is: an open for writing, and a rename, a link or a symbolic
-//! link to the place. What a package manager of the system writes is none.
+//! reading, each text of it cut. A write is: an open for writing, and a rename, a link or a
+//! symbolic link to the place. What a package manager of the system writes is none.
 //!
 //! A normal agent does some of it for good reasons, so that it is recorded and never leads to an
 //! act. Limits: places are text, and a home is any folder: `.bashrc` in a collection of settings is

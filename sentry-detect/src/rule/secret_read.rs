@@ -9,8 +9,8 @@
 //! act. The environment of processes is left to `other-process` and the report: `ps` reads it of
 //! all of them.
 //!
-//! Limit: a class of the configuration has a place, not a name, in what a run remembers: where a new
-//! configuration has other classes, the number of reads so far may be that of the class before.
+//! Limit: a class of the configuration has a place, not a name, in what a run remembers: where a
+//! new configuration has other classes, the number of reads so far may be that of the class before.
 
 use super::{
     contract::{About, Rule, Seen, Urgency, Verdict},

@@ -1,11 +1,11 @@
-//! `secret-then-send`: the run read a secret, and then turned to a destination where it had not been
-//! before.
+//! `secret-then-send`: the run read a secret, and then turned to a destination where it had not
+//! been before.
 //!
 //! A read as `secret-read` finds it marks the run for its life, unless the program that read is one
 //! that the file is made for (`owners` in `sensitive.toml`): `ssh` reads a key to connect. A
-//! destination is an address that is asked for a connection, or that a datagram is sent to. It is not
-//! new where the run had been there before the read, or at another address of the same name: those
-//! that DNS gave together are remembered.
+//! destination is an address that is asked for a connection, or that a datagram is sent to. It is
+//! not new where the run had been there before the read, or at another address of the same name:
+//! those that DNS gave together are remembered.
 //!
 //! No destinations are loopback, multicast and the unspecified address; port 53, where names are
 //! asked for; and port 0, with which libraries only ask for a route.

@@ -131,8 +131,8 @@ impl Checked {
         Events::lay_out(self.texts()?)
     }
 
-    /// As [`Self::open`], with the places of those events that the sieve lets through. `None`: there
-    /// are none, and the rest of the body was not looked at.
+    /// As [`Self::open`], with the places of those events that the sieve lets through. `None`:
+    /// there are none, and the rest of the body was not looked at.
     ///
     /// # Errors
     ///

@@ -33,8 +33,8 @@ impl Sieve {
         Self { sift, needles: Vec::new() }
     }
 
-    /// One of these texts stands in the event, or, of an exec, in its process: asked before anything
-    /// is decoded.
+    /// One of these texts stands in the event, or, of an exec, in its process: asked before
+    /// anything is decoded.
     #[must_use]
     pub fn with_one_of<'a>(self, texts: impl IntoIterator<Item = &'a str>) -> Self {
         let needles = texts.into_iter().map(|text| Finder::new(text).into_owned()).collect();
@@ -46,7 +46,7 @@ impl Sieve {
         self.needles.is_empty() || self.needles.iter().any(|needle| needle.find(bytes).is_some())
     }
 
-    /// What does not decode is let through: reading the event says so.
+    /// What does not decode is let through: reading the event is the error.
     pub(super) fn admits_kind(&self, text: &[u8]) -> bool {
         use prost::Message as _;
         // An exec's path is its process's.

@@ -6,7 +6,7 @@
 //! connections, fifty a second, to so many ports that nobody listens at, of so many addresses of
 //! loopback; with 0 ports to one where it listens itself. `asks TIMES ADDRESS long|short`: names of
 //! one domain, of a server at port 53 of ADDRESS. `memory MIB SECONDS`, `descriptors COUNT
-//! SECONDS`: ever more. `threads COUNT`: at once, for three seconds.
+//! SECONDS`: ever more. `threads COUNT`: at once, for eight seconds.
 
 use std::{
     fs::{self, File},
@@ -33,7 +33,9 @@ fn main() -> Result<(), Failure> {
         "asks" => asks(count, args.text("ADDRESS")?.parse()?, args.text("LENGTH")? == "long"),
         "memory" => {
             let mut held = Vec::new();
-            steps(args.number("SECONDS")?, |steps| held.push(vec![1_u8; (count as usize) << 20 / steps]));
+            steps(args.number("SECONDS")?, |steps| {
+                held.push(vec![1_u8; ((count as usize) << 20) / steps as usize]);
+            });
             Ok(())
         }
         "descriptors" => {
@@ -45,8 +47,10 @@ fn main() -> Result<(), Failure> {
         }
         "threads" => {
             let threads: Vec<_> =
-                (0..count).map(|_| std::thread::spawn(|| sleep(Duration::from_secs(3)))).collect();
-            threads.into_iter().try_for_each(|thread| thread.join().map_err(|_| "a thread panicked".into()))
+                (0..count).map(|_| std::thread::spawn(|| sleep(Duration::from_secs(8)))).collect();
+            threads
+                .into_iter()
+                .try_for_each(|thread| thread.join().map_err(|_panic| "a thread panicked".into()))
         }
         other => Err(format!("{other} is not known").into()),
     }
