@@ -13,12 +13,15 @@ mod command;
 
 mod page;
 
+mod marks;
+
 mod sqlite;
 
 pub(crate) use self::{
     command::{CommandReply, CommandRequest, CommandRow},
     error::{ReadError, StoreGone, Trouble},
     feed::{NotOpened, Opened, Progress},
+    marks::{Followed, Marks},
     page::{Cell, Condition, FromCell, Listed, Next, Paging, Query, Source, listed},
     sqlite::writer::{Stop, Writer},
 };

@@ -62,7 +62,7 @@ const OWN: [(&str, &[&str]); 12] = [
     ),
     (
         "sentry-collector",
-        &["sentry-detect", "sentry-private", "sentry-proto", "sentry-service", "sentry-view"],
+        &["sentry-detect", "sentry-private", "sentry-proto", "sentry-service", "sentry-story", "sentry-view"],
     ),
 ];
 

@@ -1,5 +1,6 @@
 //! What the API offers: a file for each resource, and the one table of them.
 
+pub(crate) mod activity;
 pub(crate) mod agents;
 pub(crate) mod commands;
 pub(crate) mod decisions;
@@ -7,6 +8,7 @@ pub(crate) mod events;
 pub(crate) mod findings;
 pub(crate) mod gaps;
 pub(crate) mod health;
+pub(crate) mod live;
 pub(crate) mod openapi;
 pub(crate) mod outcomes;
 pub(crate) mod runs;
@@ -22,6 +24,7 @@ pub(crate) fn all() -> Vec<Entry> {
         sessions::entry(),
         agents::entry(),
         runs::entry(),
+        activity::entry(),
         events::entry(),
         findings::entry(),
         decisions::entry(),
@@ -29,6 +32,7 @@ pub(crate) fn all() -> Vec<Entry> {
         gaps::entry(),
         commands::post(),
         commands::get(),
+        live::entry(),
         openapi::entry(),
         health::healthz(),
         health::readyz(),

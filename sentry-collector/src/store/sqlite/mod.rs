@@ -20,6 +20,8 @@ mod apply;
 
 mod retention;
 
+mod marks;
+
 mod merge;
 
 mod legacy;
