@@ -24,6 +24,10 @@ export function milliseconds(ms: number): string {
   return `${clocks.format(ms)}.${String(Math.floor(ms) % 1000).padStart(3, "0")}`;
 }
 
+/** A time on an axis: as exact as the axis is long. */
+export const axisTime = (ms: number, range: [number, number]): string =>
+  range[1] - range[0] < 15_000 ? milliseconds(ms) : clocks.format(ms);
+
 export function bytes(value: number): string {
   const units = ["B", "KiB", "MiB", "GiB", "TiB"];
   let at = 0;
