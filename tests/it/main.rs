@@ -79,6 +79,9 @@ mod agree;
 mod metrics;
 
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+mod dashboard;
+
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
 mod pki;
 
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]
