@@ -230,7 +230,8 @@ impl Browser {
             body.len()
         );
         let mut stream = TcpStream::connect(&self.address).unwrap();
-        stream.set_read_timeout(Some(wait::patience())).unwrap();
+        // On a busy machine a browser takes longer than anything else that a test waits for.
+        stream.set_read_timeout(Some(wait::patience() * 4)).unwrap();
         stream.write_all(format!("{head}{body}").as_bytes()).unwrap();
         let mut reader = BufReader::new(stream);
         let (mut status, mut length) = (0, 0);
