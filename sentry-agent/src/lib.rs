@@ -19,6 +19,8 @@ pub mod digest;
 
 pub mod runs;
 
+pub mod learn;
+
 pub mod enforce;
 
 pub mod ledger;

@@ -6,12 +6,15 @@ mod read;
 
 mod config;
 
+mod leftovers;
+
 use std::{ffi::OsString, path::PathBuf};
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use sentry_service::{log::Format, style};
 
 pub(crate) use config::{ConfigCheckArgs, ConfigCommand};
+pub(crate) use leftovers::Leftovers;
 pub(crate) use read::{
     AgentsArgs, DiffArgs, EventFormat, EventsArgs, ExplainArgs, ExportArgs, HistoryArgs, ReportArgs,
     TreeArgs, VerifyArgs,
@@ -36,7 +39,10 @@ pub(crate) enum Command {
 Examples:
   sentry sensor
   sentry sensor --config ./sensor.yaml --log-format json
-  sentry sensor --state-dir /tmp/s --socket /tmp/s/sensor.sock --collector unix:/tmp/s/feed.sock")]
+  sentry sensor --state-dir /tmp/s --socket /tmp/s/sensor.sock --collector unix:/tmp/s/feed.sock
+
+Needs root. A flag goes before the same key of the configuration file; `sentry config example` has the
+defaults. Installed from a package it is a service: `systemctl start agentsentry`.")]
     Sensor(SensorArgs),
     /// Run a command under watch, as you, and report what it did.
     #[command(after_help = "\
@@ -45,9 +51,13 @@ Examples:
   sentry run --enforce --name nightly codex exec 'fix the tests'
   sentry run --enforce --restart 2 --report=run.txt -- ./agent.sh -v
 
-Without --enforce the sensor decides and records, but does not act. Standard input, output, terminal and \
-exit code
-are the command's own; the report goes to standard error.")]
+Options stand before the command. Without --enforce the sensor decides and records, but does not act. Standard
+input, output, terminal and exit code are the command's own; the report goes to standard error.
+
+Exit codes: those of the command, or
+  125  sentry itself failed: the command was not started, or not waited for
+  126  the command cannot be executed
+  127  there is no such command")]
     Run(RunArgs),
     /// Enter a run and become the command.
     #[command(hide = true)]
@@ -56,11 +66,23 @@ are the command's own; the report goes to standard error.")]
     #[command(after_help = "\
 Examples:
   sentry tag system.slice/my-agent.service --name my-agent
-  sentry tag /sys/fs/cgroup/user.slice/agents --name agents --enforce")]
+  sentry tag /sys/fs/cgroup/user.slice/agents --name agents --enforce
+
+Needs root. All processes in the cgroup and below it are watched until `sentry untag`, also those to come.")]
     Tag(TagArgs),
     /// End the watch over a tagged cgroup; its processes go on.
+    #[command(after_help = "\
+Example:
+  sentry untag my-agent
+
+Needs root. Prints the report of the run.")]
     Untag(TargetArgs),
     /// List agents and their runs.
+    #[command(after_help = "\
+Examples:
+  sentry agents
+  sentry agents --all
+  sentry agents --all --json | jq -r '.id'")]
     Agents(AgentsArgs),
     /// Show what runs did, event by event.
     #[command(after_help = "\
@@ -72,6 +94,16 @@ Examples:
   sentry events --agent claude --follow
   sentry events --run 0199aa --json | jq .    # OCSF 1.9.0, one object per line")]
     Events(EventsArgs),
+    /// Show the runs live in the terminal, with keys to freeze, thaw and kill them.
+    #[command(after_help = "\
+Examples:
+  sentry top
+  sentry top --every 5              # over a slow line
+
+Arrows select a run; f freezes it, t thaws it, K kills it, e shows what was found about it, r its report, ? all \
+keys.
+Rates are acts per second by the kernel's counters. Works from 80x24 on and over ssh; NO_COLOR is respected.")]
+    Top(TopArgs),
     /// Show what was found about runs.
     #[command(after_help = "\
 Examples:
@@ -79,20 +111,39 @@ Examples:
   sentry findings --agent claude --follow
   sentry findings --json | jq '.finding_info.title'")]
     Findings(HistoryArgs),
-    /// Show how a finding or decision came about.
+    /// Show how a finding, a decision or the trust in an agent came about, or what an event belongs
+    /// to.
     #[command(after_help = "\
 Examples:
-  sentry explain                                              # the newest finding
-  sentry explain 019a2f3c-7a10-7c44-9b52-0d5f2c1e8a11-f-1
-  sentry explain 019a2f3c-7a1                                 # a unique beginning is enough
-  sentry explain claude                                       # the newest finding of the agent")]
+  sentry explain                    # the newest finding
+  sentry explain 019a2f3c-7a10      # the newest finding of a run: a unique beginning of its id is enough
+  sentry explain claude             # the newest finding of an agent, and the trust in it
+  sentry explain 019a2f3c-7a10-f-1  # a finding
+  sentry explain 019a2f3c-7a10-b-8  # an event: who did it, and in which call
+
+`sentry findings` shows the ids of findings, `sentry events --format long` those of events.")]
     Explain(ExplainArgs),
     /// Stop all processes of a run; `thaw` undoes it.
-    #[command(after_help = "Example:\n  sentry freeze claude --reason 'looking into it'")]
+    #[command(after_help = "\
+Examples:
+  sentry freeze claude --reason 'looking into it'
+  sentry freeze 0199aa
+
+A run of your own; root may freeze any. Works in observe mode too: you ask, and not the sensor.")]
     Freeze(ActArgs),
     /// Let a frozen run go on.
+    #[command(after_help = "\
+Example:
+  sentry thaw claude --reason 'looked harmless'
+
+A run of your own; root may thaw any.")]
     Thaw(ActArgs),
     /// Kill all processes of a run; this cannot be undone.
+    #[command(after_help = "\
+Example:
+  sentry kill 0199aa --reason 'deletes the wrong files'
+
+A run of your own; root may kill any. Ends with 2 if a process survived.")]
     Kill(ActArgs),
     /// Report what a run did: how it ended, what it changed, ran, read and reached.
     #[command(after_help = "\
@@ -150,16 +201,24 @@ Exit codes:
     #[command(subcommand)]
     Ledger(LedgerCommand),
     /// Show what this kernel lets the sensor see and refuse.
+    #[command(after_help = "\
+Examples:
+  sentry doctor
+  sentry doctor --json | jq .tier
+
+Needs root, and no sensor.")]
     Doctor(DoctorArgs),
     /// Show sensor health.
     #[command(after_help = "\
-A canary process acts under watch, and each of its acts has to come back through the kernel's hooks. A hook \
-that is silent is
-named, and the exit code is 1. While runs exist the sensor does the same every few seconds.
+Examples:
+  sentry health
+  sentry health --live --json
 
-The exit code is 1, too, where a collector is configured and there is no stream to it, or an item has waited \
-for more than
-ten seconds for its acknowledgement: since when, and why, is shown.")]
+A canary process acts under watch, and each of its acts has to come back through the kernel's hooks. A hook
+that is silent is named, and the exit code is 1. While runs exist the sensor does the same every few seconds.
+
+The exit code is 1, too, where a collector is configured and there is no stream to it, or an item has waited
+for more than ten seconds for its acknowledgement: since when, and why, is shown.")]
     Health(HealthArgs),
     /// Show the sensor's metrics, in OpenMetrics text.
     #[command(after_help = "\
@@ -171,15 +230,22 @@ Examples:
 Scrapers get the same at a unix socket or in a file for node_exporter: `metrics` in the configuration.
 docs/metrics.md says what each means.")]
     Metrics(MetricsArgs),
-    /// Check the configuration, or print an example.
+    /// Check the configuration, print an example, or have the sensor read it again.
     #[command(subcommand)]
     Config(ConfigCommand),
     /// Print completions for a shell.
-    #[command(after_help = "Example:\n  sentry completions bash > /etc/bash_completion.d/sentry")]
+    #[command(after_help = "\
+Examples:
+  source <(sentry completions bash)     # in ~/.bashrc
+  source <(sentry completions zsh)      # in ~/.zshrc, behind compinit
+  sentry completions fish | source      # in ~/.config/fish/config.fish
+
+They offer runs, agents and findings too: the shell asks `sentry`, and it asks the sensor. The packages install
+them for bash, zsh and fish.")]
     Completions { shell: clap_complete::Shell },
     /// Run a demo on this host: a runaway is launched, found, frozen, killed and started again.
     #[command(after_help = "\
-Needs root. Starts a collector and a sensor of its own in a scratch directory, touches nothing else, and \
+Needs root. Starts a collector and a sensor of its own in a scratch directory, touches nothing else, and
 cleans up.")]
     Demo,
     /// Write what packages have beside the program into a directory.
@@ -201,16 +267,17 @@ pub(crate) struct SensorArgs {
     /// Configuration file; without it /etc/agentsentry/config.yaml is read if it exists.
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
-    /// Name of this sensor at the collector; in a cluster that of the node.
+    /// Name of this sensor at the collector, in a cluster that of the node; default: the host's name
+    /// and a digest of its machine id.
     #[arg(long, value_name = "ID", env = "AGENTSENTRY_SENSOR_ID")]
     pub(crate) sensor_id: Option<String>,
-    /// Ledger, journal and keys.
+    /// Directory of ledger, journal and keys; default: /var/lib/agentsentry.
     #[arg(long, value_name = "DIR")]
     pub(crate) state_dir: Option<PathBuf>,
-    /// Control socket to listen on.
+    /// Control socket to listen on; default: /run/agentsentry/sensor.sock.
     #[arg(long, value_name = "PATH")]
     pub(crate) socket: Option<PathBuf>,
-    /// Group whose members may use the socket; "" for root alone.
+    /// Group whose members may use the socket, "" for root alone; default: agentsentry.
     #[arg(long, value_name = "NAME")]
     pub(crate) group: Option<String>,
     /// Where to stream to: http(s)://HOST:PORT, unix:/PATH or disabled.
@@ -252,10 +319,13 @@ pub(crate) struct RunArgs {
     /// Start the command again when the sensor killed it, at most N times.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) restart: u32,
-    /// The report as JSON.
+    /// What becomes of processes that outlive the command; `ask` needs a terminal.
+    #[arg(long, value_enum, value_name = "HOW", default_value_t = Leftovers::Keep)]
+    pub(crate) leftovers: Leftovers,
+    /// The report as JSON, on standard error or in the file of --report.
     #[arg(long)]
     pub(crate) json: bool,
-    /// Write the report to FILE instead of standard error.
+    /// Append the report to FILE instead of writing it to standard error.
     #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true)]
     pub(crate) report: Option<Option<PathBuf>>,
     /// No report and no notes on standard error.
@@ -304,7 +374,7 @@ pub(crate) struct ActArgs {
     /// Run id, a unique beginning of one, or an agent with one live run.
     pub(crate) target: String,
     /// Reason, recorded in the ledger.
-    #[arg(long, default_value = "")]
+    #[arg(long, default_value = "", hide_default_value = true)]
     pub(crate) reason: String,
     #[command(flatten)]
     pub(crate) ask: AskArgs,
@@ -312,13 +382,22 @@ pub(crate) struct ActArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct DoctorArgs {
-    /// Loads and attaches everything for a moment instead: how long it takes, and the verifier's
-    /// work for each program.
+    /// Load and attach everything for a moment instead, and show how long that takes and the
+    /// verifier's work for each program.
     #[arg(long)]
     pub(crate) programs: bool,
     /// JSON on standard output.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TopArgs {
+    /// Seconds between two readings.
+    #[arg(long, value_name = "SECONDS", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub(crate) every: u64,
+    #[command(flatten)]
+    pub(crate) socket: SocketArgs,
 }
 
 #[derive(Debug, Args)]
@@ -343,7 +422,13 @@ pub(crate) struct MetricsArgs {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum LedgerCommand {
-    /// Proves that nothing in the ledger was changed, removed or added.
+    /// Prove that nothing in the ledger was changed, removed or added.
+    #[command(after_help = "\
+Examples:
+  sentry ledger verify
+  sentry ledger verify --dir ./copy-of-a-ledger --json
+
+Needs no sensor, and the right to read the directory. Ends with 2 if the ledger was changed.")]
     Verify {
         /// Directory of the ledger.
         #[arg(long, value_name = "DIR", default_value = concat!("/var/lib/agentsentry", "/ledger"))]
@@ -364,7 +449,7 @@ pub(crate) struct DemoAgentArgs {
     pub(crate) role: Option<DemoRole>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum DemoRole {
     Spin,
     Wait,

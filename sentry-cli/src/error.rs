@@ -24,7 +24,7 @@ pub(crate) enum CliError {
         socket.display()
     )]
     NoSensor { socket: PathBuf },
-    #[error("cannot connect to {}", socket.display())]
+    #[error("cannot connect to {}; --socket or AGENTSENTRY_SOCKET names the sensor's socket", socket.display())]
     Connect {
         socket: PathBuf,
         #[source]
@@ -38,8 +38,10 @@ pub(crate) enum CliError {
         one"
     )]
     Incomplete { field: &'static str },
-    #[error("no {what} `{id}` is kept; `sentry {list}` lists what is")]
-    NotKept { what: &'static str, id: String, list: &'static str },
+    #[error("there is no {what} `{id}`: {next}")]
+    Unknown { what: &'static str, id: String, next: &'static str },
+    #[error("{what} `{id}` is not kept any more: {why}")]
+    Gone { what: &'static str, id: String, why: &'static str },
     #[error("`{id}` is the beginning of more than one {what}, such as {one} and {other}; give more of it")]
     Ambiguous { what: &'static str, id: String, one: String, other: String },
     #[error("there is no {what}: {next}")]
@@ -71,7 +73,7 @@ pub(crate) enum CliError {
         #[source]
         source: io::Error,
     },
-    #[error("cannot write {}", path.display())]
+    #[error("cannot write {}; name a place in a directory that is yours", path.display())]
     Write {
         path: PathBuf,
         #[source]
@@ -83,7 +85,7 @@ pub(crate) enum CliError {
         #[source]
         source: io::Error,
     },
-    #[error("cannot execute {command:?}")]
+    #[error("cannot execute {command:?}; {}", before_execution(source))]
     Exec {
         command: String,
         #[source]
@@ -101,7 +103,9 @@ impl CliError {
             Self::Sensor(status) => of_code(status.code()),
             Self::Incomplete { .. } | Self::Knowledge(_) => Exit::Internal,
             Self::Search(_) => Exit::Usage,
-            Self::NotKept { .. } | Self::Ambiguous { .. } | Self::Nothing { .. } => Exit::NoInput,
+            Self::Unknown { .. } | Self::Gone { .. } | Self::Ambiguous { .. } | Self::Nothing { .. } => {
+                Exit::NoInput
+            }
             Self::Archive { source: ArchiveError::Ledger { .. } } | Self::LedgerPart(_) => Exit::Bad,
             Self::Archive { .. } => Exit::Io,
             Self::Ledger(error) => of_flaw(&error.what),
@@ -170,6 +174,15 @@ fn of_code(code: Code) -> Exit {
     }
 }
 
+/// What a person can do about a command that was not executed.
+fn before_execution(source: &io::Error) -> &'static str {
+    match source.kind() {
+        io::ErrorKind::NotFound => "look at its name, its interpreter and PATH",
+        io::ErrorKind::PermissionDenied => "it has to be a program that you may execute",
+        _ => "it has to be a program for this machine, or a script that begins with `#!`",
+    }
+}
+
 /// The sensor's words, or a hint where the connection broke off without any.
 fn answer(status: &Status) -> String {
     match (status.code(), status.message()) {
@@ -211,19 +224,58 @@ mod tests {
     }
 
     #[test]
-    fn the_texts_say_what_to_do() {
-        let socket = PathBuf::from("/run/agentsentry/sensor.sock");
+    fn golden_texts() {
+        let (socket, path) = (PathBuf::from("/run/s.sock"), PathBuf::from("/x/y"));
+        let (what, id) = ("event", "r-c-7".to_owned());
+        let denied = || io::Error::from(io::ErrorKind::PermissionDenied);
+        let errors = [
+            CliError::SocketDenied { socket: socket.clone(), user: "ada".into() },
+            CliError::NoSensor { socket: socket.clone() },
+            CliError::Connect { socket, source: io::ErrorKind::NotADirectory.into() },
+            CliError::from(Status::permission_denied("the words of the sensor")),
+            CliError::from(Status::unavailable("")),
+            CliError::from(Status::aborted("")),
+            CliError::Incomplete { field: "run" },
+            CliError::Unknown { what, id: id.clone(), next: "NEXT" },
+            CliError::Gone { what, id: id.clone(), why: "WHY" },
+            CliError::Ambiguous { what, id, one: "r-c-70".into(), other: "r-c-71".into() },
+            CliError::Nothing { what: "run", next: "NEXT" },
+            CliError::Archive { source: ArchiveError::Cut },
+            CliError::Read { path: path.clone(), source: denied() },
+            CliError::Write { path, source: denied() },
+            CliError::LedgerPart(Flaw::Link),
+            CliError::Output { source: io::ErrorKind::StorageFull.into() },
+            CliError::System { what: "start the runtime", source: denied() },
+            CliError::Exec { command: "claud".into(), source: io::ErrorKind::NotFound.into() },
+            CliError::Exec { command: "/etc/passwd".into(), source: denied() },
+        ];
+        let texts: String =
+            errors.iter().map(|error| format!("{}\n", sentry_service::error_chain(error))).collect();
         assert_eq!(
-            CliError::SocketDenied { socket: socket.clone(), user: "ada".into() }.to_string(),
-            "permission denied on /run/agentsentry/sensor.sock: you are not in group agentsentry; ask an \
-             administrator for `usermod -aG agentsentry ada`, then log in again"
+            texts,
+            "\
+permission denied on /run/s.sock: you are not in group agentsentry; ask an administrator for `usermod -aG \
+agentsentry ada`, then log in again
+no sensor is listening on /run/s.sock; start it with `sentry sensor` or `systemctl start agentsentry`
+cannot connect to /run/s.sock; --socket or AGENTSENTRY_SOCKET names the sensor's socket: not a directory
+the words of the sensor
+the sensor closed the connection; see its log (`journalctl -u agentsentry`)
+the sensor answered Aborted and no more; see its log (`journalctl -u agentsentry`)
+the sensor's answer has no `run`; sensor and command have different versions, update the older one
+there is no event `r-c-7`: NEXT
+event `r-c-7` is not kept any more: WHY
+`r-c-7` is the beginning of more than one event, such as r-c-70 and r-c-71; give more of it
+there is no run: NEXT
+cannot make the archive: it ends too early: it was cut
+cannot read /x/y: permission denied
+cannot write /x/y; name a place in a directory that is yours: permission denied
+what the sensor hands out of its ledger is not as it was written: does not follow the entry before it: the \
+chain was cut or spliced
+cannot write to standard output: no storage space
+cannot start the runtime: permission denied
+cannot execute \"claud\"; look at its name, its interpreter and PATH: entity not found
+cannot execute \"/etc/passwd\"; it has to be a program that you may execute: permission denied
+"
         );
-        assert_eq!(
-            CliError::NoSensor { socket }.to_string(),
-            "no sensor is listening on /run/agentsentry/sensor.sock; start it with `sentry sensor` or \
-            `systemctl start agentsentry`"
-        );
-        assert_eq!(CliError::from(Status::permission_denied("as is")).to_string(), "as is");
-        assert!(CliError::from(Status::unavailable("")).to_string().contains("closed the connection"));
     }
 }

@@ -19,6 +19,7 @@ use super::{
     render::{
         self, event,
         json::{self, Origin},
+        nothing,
     },
     when,
 };
@@ -32,9 +33,22 @@ pub(super) fn events(args: &EventsArgs) -> Result<Exit, CliError> {
     if format == EventFormat::Csv {
         out::print(event::CSV_HEAD)?;
     }
+    let is_searched = search != v1::Search::default() || args.call.or(args.tree).is_some();
+    let of = (args.history.run.as_deref(), args.history.agent.as_deref());
+    let finish = |is_empty: bool| {
+        if is_empty && matches!(format, EventFormat::Compact | EventFormat::Long) {
+            out::note(&nothing::events(of, is_searched));
+        }
+        Ok(Exit::Ok)
+    };
+    let mut is_empty = true;
     if args.call.is_none() && args.tree.is_none() {
         request.search = Some(search);
-        return each(socket, as_json, request, |origin, item| out::print(&list.text(origin, &item)));
+        each(socket, as_json, request, |origin, item| {
+            is_empty = false;
+            out::print(&list.text(origin, &item))
+        })?;
+        return finish(is_empty);
     }
     // Which call or process an event belongs to follows from all events before it.
     let knowledge = Knowledge::built_in()?;
@@ -49,6 +63,7 @@ pub(super) fn events(args: &EventsArgs) -> Result<Exit, CliError> {
         if matches!(&item, Item::Event(event) if !narrow.contains(event)) {
             return Ok(());
         }
+        is_empty = false;
         let text = list.text(origin, &item);
         if args.history.follow || limit == 0 {
             return out::print(&text);
@@ -59,7 +74,7 @@ pub(super) fn events(args: &EventsArgs) -> Result<Exit, CliError> {
         Ok(())
     })?;
     newest.iter().try_for_each(|text| out::print(text))?;
-    Ok(Exit::Ok)
+    finish(is_empty)
 }
 
 /// The part of the conditions that an event fulfils by itself.

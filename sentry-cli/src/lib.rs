@@ -8,7 +8,8 @@
 
 use std::{ffi::OsString, process::ExitCode};
 
-use clap::Parser as _;
+use clap::{CommandFactory as _, Parser as _};
+use sentry_service::completion;
 
 mod exit;
 
@@ -22,7 +23,13 @@ mod out;
 
 mod render;
 
+mod standing;
+
 mod query;
+
+mod explain;
+
+mod candidates;
 
 mod metrics;
 
@@ -46,6 +53,10 @@ mod verify;
 
 mod live;
 
+mod leftovers;
+
+mod top;
+
 mod run;
 
 mod enter;
@@ -65,6 +76,9 @@ use exit::Exit;
 
 /// Runs one command and says how it ended.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    if completion::answer(|| candidates::offered(Cli::command())) {
+        return Exit::Ok.into();
+    }
     let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
         Err(answer) => return usage(&answer),
@@ -92,7 +106,7 @@ fn dispatch(command: Command) -> Result<ExitCode, CliError> {
         Command::Agents(args) => query::agents(&args)?,
         Command::Events(args) => events::events(&args)?,
         Command::Findings(args) => query::findings(&args)?,
-        Command::Explain(args) => query::explain(&args)?,
+        Command::Explain(args) => explain::explain(&args)?,
         Command::Freeze(args) => act::act(&args, sentry_proto::v1::Action::Freeze)?,
         Command::Thaw(args) => act::act(&args, sentry_proto::v1::Action::Thaw)?,
         Command::Kill(args) => act::act(&args, sentry_proto::v1::Action::Kill)?,
@@ -102,6 +116,7 @@ fn dispatch(command: Command) -> Result<ExitCode, CliError> {
         Command::Export(args) => export::export(&args)?,
         Command::Verify(args) => verify::verify(&args)?,
         Command::Health(args) => query::health(&args)?,
+        Command::Top(args) => top::run(&args)?,
         Command::Metrics(args) => metrics::metrics(&args)?,
         Command::Ledger(LedgerCommand::Verify { dir, json }) => local::ledger_verify(&dir, json)?,
         Command::Doctor(args) if args.programs => local::program_costs(args.json)?,

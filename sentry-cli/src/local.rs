@@ -6,8 +6,12 @@ use std::{
 };
 
 use clap::CommandFactory as _;
+use clap_complete::Shell;
 use sentry_kernel::bpf::Capabilities;
-use sentry_service::check::{Found, Report};
+use sentry_service::{
+    check::{Found, Report},
+    completion,
+};
 use serde_json::{Map, Value, json};
 
 use super::{
@@ -218,10 +222,8 @@ pub(super) fn config_example() -> Result<Exit, CliError> {
     Ok(Exit::Ok)
 }
 
-pub(super) fn completions(shell: clap_complete::Shell) -> Result<Exit, CliError> {
-    let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Cli::command(), "sentry", &mut script);
-    out::print(&String::from_utf8_lossy(&script))?;
+pub(super) fn completions(shell: Shell) -> Result<Exit, CliError> {
+    out::print(&completion::script(shell, &Cli::command()))?;
     Ok(Exit::Ok)
 }
 

@@ -3,7 +3,8 @@
 use std::{fs, io, path::Path};
 
 use clap::CommandFactory as _;
-use clap_complete::Shell;
+use clap_complete::{Generator as _, Shell};
+use sentry_service::completion;
 
 use super::{args::Cli, error::CliError, exit::Exit};
 use sentry_agent::app::STATE_FORMAT;
@@ -21,7 +22,7 @@ fn write(dir: &Path) -> io::Result<()> {
     fs::create_dir_all(&completions)?;
     clap_mangen::generate_to(Cli::command(), &man)?;
     for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
-        clap_complete::generate_to(shell, &mut Cli::command(), "sentry", &completions)?;
+        fs::write(completions.join(shell.file_name("sentry")), completion::script(shell, &Cli::command()))?;
     }
     fs::write(dir.join("format"), format!("{STATE_FORMAT}\n"))
 }

@@ -1,37 +1,36 @@
-//! Commands that only read: agents, events, findings, explain, report, health.
+//! Commands that only read: agents, findings, health; and what others read by.
 
 use std::collections::BTreeMap;
 
 use sentry_proto::v1::{self, ItemKind, item::Item};
-use sentry_story::{Causes, Knowledge};
-use sentry_view::{Cause, Finding, Run};
-use tonic::Code;
+use sentry_view::{Finding, Run};
 
 use super::{
-    args::{AgentsArgs, ExplainArgs, HealthArgs, HistoryArgs, SocketArgs},
+    args::{AgentsArgs, HealthArgs, HistoryArgs, SocketArgs},
     client::{Client, block_on, connect},
     error::CliError,
     exit::Exit,
     out,
     render::{
-        self,
-        finding::{self, Explained},
+        self, finding,
         json::{self, Origin},
-        status,
+        nothing, status,
     },
+    standing,
 };
 
 pub(super) fn agents(args: &AgentsArgs) -> Result<Exit, CliError> {
-    let (runs, status) = block_on(async {
+    let (runs, standings, status) = block_on(async {
         let mut client = connect(&args.ask.socket.socket).await?;
         let runs: Vec<Run> = runs(&mut client, args.all).await?.iter().map(Run::from).collect();
+        let standings = standing::of_runs(&mut client, &runs).await?;
         let status = client.status(v1::StatusRequest::default()).await?.into_inner();
-        Ok::<_, CliError>((runs, status))
+        Ok::<_, CliError>((runs, standings, status))
     })?;
     let text = if args.ask.json {
         runs.iter().map(json::line).collect()
     } else {
-        render::run::table(&runs) + &render::run::unwatched(&status.unwatched)
+        render::run::table(&runs, &standings, args.all) + &render::run::unwatched(&status.unwatched)
     };
     out::print(&text)?;
     Ok(Exit::Ok)
@@ -55,13 +54,21 @@ pub(super) async fn runs(client: &mut Client, include_ended: bool) -> Result<Vec
 
 pub(super) fn findings(args: &HistoryArgs) -> Result<Exit, CliError> {
     let request = request(args, &[ItemKind::Finding]);
-    each(&args.ask.socket, args.ask.json, request, |origin, item| match item {
-        Item::Finding(finding) if args.ask.json => {
-            out::print(&json::line(&origin.finding(&(&finding).into())))
-        }
-        Item::Finding(finding) => out::print(&finding::line(&(&finding).into())),
-        _ => Ok(()),
-    })
+    let mut is_empty = true;
+    let exit = each(&args.ask.socket, args.ask.json, request, |origin, item| {
+        let Item::Finding(finding) = item else { return Ok(()) };
+        is_empty = false;
+        let finding = Finding::from(&finding);
+        out::print(&if args.ask.json {
+            json::line(&origin.finding(&finding))
+        } else {
+            finding::line(&finding)
+        })
+    })?;
+    if is_empty && !args.ask.json {
+        out::note(&nothing::findings(args.run.as_deref(), args.agent.as_deref()));
+    }
+    Ok(exit)
 }
 
 /// The items that a list is of.
@@ -112,109 +119,12 @@ pub(super) async fn origin(client: &mut Client, wanted: bool) -> Result<Origin, 
     Ok(origin)
 }
 
-pub(super) fn explain(args: &ExplainArgs) -> Result<Exit, CliError> {
-    let (origin, explained) = block_on(async {
-        let mut client = connect(&args.ask.socket.socket).await?;
-        let origin = origin(&mut client, args.ask.json).await?;
-        let id = match &args.id {
-            Some(id) => whole_id(&mut client, id).await?,
-            None => newest_finding(&mut client).await?,
-        };
-        let explained = match run_of(&id) {
-            Some(run) => gather(&mut client, run, &id).await?,
-            None => Explained::default(),
-        };
-        if explained.finding.is_none() && explained.decisions.is_empty() {
-            return Err(CliError::NotKept { what: "finding or decision", id, list: "findings" });
-        }
-        Ok((origin, explained))
-    })?;
-    let text = if args.ask.json {
-        let mut text: String =
-            explained.finding.iter().map(|finding| json::line(&origin.finding(finding))).collect();
-        text.extend(explained.cause.iter().map(json::line));
-        text.extend(explained.events.iter().map(|event| json::line(&origin.event(event))));
-        text.extend(explained.decisions.iter().map(json::line));
-        text.extend(explained.outcomes.iter().map(json::line));
-        text
-    } else {
-        finding::explain(&explained)
-    };
-    out::print(&text)?;
-    Ok(Exit::Ok)
-}
-
-/// The finding or decision that `id` is, or is the beginning of; of a run or an agent, the newest
-/// finding.
-async fn whole_id(client: &mut Client, id: &str) -> Result<String, CliError> {
-    if run_of(id).is_some() {
-        return Ok(id.to_owned());
-    }
-    let mut known: Vec<String> = Vec::new();
-    for item in newest(client, &[ItemKind::Finding, ItemKind::Decision], 0).await? {
-        match item {
-            Item::Finding(finding) if finding.id.starts_with(id) => known.push(finding.id),
-            // A decision has its finding explained with it.
-            Item::Decision(decision) if decision.finding.is_none() && decision.id.starts_with(id) => {
-                known.push(decision.id);
-            }
-            _ => {}
-        }
-    }
-    match known.as_slice() {
-        [] => newest_finding_of(client, id).await,
-        [one] => Ok(one.clone()),
-        // The beginning of a run: of its findings, which come oldest first.
-        [one, .., newest] if known.iter().all(|other| run_of(other) == run_of(one)) => Ok(newest.clone()),
-        [one, other, ..] => Err(CliError::Ambiguous {
-            what: "finding or decision",
-            id: id.to_owned(),
-            one: one.clone(),
-            other: other.clone(),
-        }),
-    }
-}
-
-async fn newest_finding_of(client: &mut Client, target: &str) -> Result<String, CliError> {
-    let request = v1::ItemsRequest {
-        run: Some(target.to_owned()),
-        kinds: vec![ItemKind::Finding.into()],
-        ..v1::ItemsRequest::default()
-    };
-    let mut stream = match client.items(request).await {
-        Ok(stream) => stream.into_inner(),
-        Err(status) if status.code() == Code::NotFound => {
-            let what = "finding, decision, run or agent";
-            return Err(CliError::NotKept { what, id: target.to_owned(), list: "findings" });
-        }
-        Err(status) => return Err(status.into()),
-    };
-    let mut newest = None;
-    while let Some(stored) = stream.message().await? {
-        if let Some(Item::Finding(finding)) = stored.item.and_then(|item| item.item) {
-            newest = Some(finding.id);
-        }
-    }
-    newest.ok_or(CliError::Nothing {
-        what: "finding",
-        next: "nothing was found in that run; `sentry report` says what it did",
-    })
-}
-
-async fn newest_finding(client: &mut Client) -> Result<String, CliError> {
-    let found = newest(client, &[ItemKind::Finding], 1).await?;
-    let id = found.into_iter().find_map(|item| match item {
-        Item::Finding(finding) => Some(finding.id),
-        _ => None,
-    });
-    id.ok_or(CliError::Nothing {
-        what: "finding",
-        next: "nothing was found so far; `sentry agents --all` lists the runs",
-    })
-}
-
 /// The newest items of these kinds, of all runs; 0 asks for all.
-async fn newest(client: &mut Client, kinds: &[ItemKind], limit: u64) -> Result<Vec<Item>, CliError> {
+pub(super) async fn newest(
+    client: &mut Client,
+    kinds: &[ItemKind],
+    limit: u64,
+) -> Result<Vec<Item>, CliError> {
     let kinds = kinds.iter().map(|kind| i32::from(*kind)).collect();
     let request = v1::ItemsRequest { kinds, limit, ..v1::ItemsRequest::default() };
     let mut stream = client.items(request).await?.into_inner();
@@ -223,74 +133,6 @@ async fn newest(client: &mut Client, kinds: &[ItemKind], limit: u64) -> Result<V
         items.extend(stored.item.and_then(|item| item.item));
     }
     Ok(items)
-}
-
-/// Ids are `<run>-f-<n>` and `<run>-d-<n>`; where a later sensor life took the run up,
-/// `<run>.<life>-f-<n>`.
-fn run_of(id: &str) -> Option<&str> {
-    let (rest, number) = id.rsplit_once('-')?;
-    let (prefix, kind) = rest.rsplit_once('-')?;
-    let run = match prefix.split_once('.') {
-        Some((run, life)) => u64::from_str_radix(life, 16).is_ok().then_some(run)?,
-        None => prefix,
-    };
-    (matches!(kind, "f" | "d") && number.parse::<u64>().is_ok() && !run.is_empty()).then_some(run)
-}
-
-/// The finding (of a decision: the one that led to it) with all that hangs on it.
-async fn gather(client: &mut Client, run: &str, id: &str) -> Result<Explained, CliError> {
-    let kinds = [ItemKind::Finding, ItemKind::Decision, ItemKind::Outcome];
-    let items = all(client, run, &kinds).await?;
-    let asked = items.iter().find_map(|item| match item {
-        Item::Decision(decision) if decision.id == id => Some(decision.clone()),
-        _ => None,
-    });
-    let wanted =
-        asked.as_ref().and_then(|decision| decision.finding.clone()).unwrap_or_else(|| id.to_owned());
-    let mut explained = Explained::default();
-    for item in items {
-        match item {
-            Item::Finding(finding) if finding.id == wanted => explained.finding = Some((&finding).into()),
-            Item::Decision(decision) if decision.finding.as_ref() == Some(&wanted) || decision.id == id => {
-                explained.decisions.push((&decision).into());
-            }
-            Item::Outcome(outcome) => explained.outcomes.push((&outcome).into()),
-            _ => {}
-        }
-    }
-    let decided: Vec<&String> = explained.decisions.iter().map(|decision| &decision.id).collect();
-    explained.outcomes.retain(|outcome| decided.contains(&&outcome.decision));
-    if let Some(finding) = &explained.finding {
-        (explained.cause, explained.events) = behind(client, run, finding).await?;
-    }
-    Ok(explained)
-}
-
-/// What stands behind a finding, and its evidence as far as it is kept.
-async fn behind(
-    client: &mut Client,
-    run: &str,
-    finding: &Finding,
-) -> Result<(Option<Cause>, Vec<v1::Event>), CliError> {
-    let knowledge = Knowledge::built_in()?;
-    let mut causes = Causes::behind(&knowledge, finding);
-    let mut evidence = Vec::new();
-    let until = Some(finding.time_unix_ns.0);
-    let request = v1::ItemsRequest {
-        run: Some(run.to_owned()),
-        kinds: vec![ItemKind::Event.into()],
-        search: Some(v1::Search { until_unix_ns: until, ..v1::Search::default() }),
-        ..v1::ItemsRequest::default()
-    };
-    let mut stream = client.items(request).await?.into_inner();
-    while let Some(stored) = stream.message().await? {
-        let Some(Item::Event(event)) = stored.item.and_then(|item| item.item) else { continue };
-        causes.event(&event);
-        if finding.evidence.contains(&event.id) {
-            evidence.push(event);
-        }
-    }
-    Ok((causes.finish(), evidence))
 }
 
 /// Everything that is kept of a run, of these kinds.
@@ -325,20 +167,4 @@ pub(super) fn health(args: &HealthArgs) -> Result<Exit, CliError> {
         _ => reply.health == status::SERVING,
     };
     Ok(if good { Exit::Ok } else { Exit::Failure })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_run_is_part_of_the_id() {
-        let run = "019a2f3c-7a10-7c44-9b52-0d5f2c1e8a11";
-        assert_eq!(run_of(&format!("{run}-f-12")), Some(run));
-        assert_eq!(run_of(&format!("{run}-d-1")), Some(run));
-        assert_eq!(run_of(&format!("{run}.18af3c5d2e1b0000-f-3")), Some(run));
-        for wrong in [run, "", "-f-1", "f-1", "x-f-", "x-c-1", "x.-f-1", "x.life-f-1", ".a-f-1"] {
-            assert_eq!(run_of(wrong), None, "{wrong}");
-        }
-    }
 }

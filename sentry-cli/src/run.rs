@@ -32,7 +32,7 @@ use super::{
     client::{Client, block_on, connect},
     error::CliError,
     exit::Exit,
-    live, out, query,
+    leftovers, live, out, query,
     render::{
         self,
         json::{self, Origin},
@@ -47,9 +47,9 @@ use sentry_agent::runs::bounded;
 const BACK_WITHIN: Duration = Duration::from_secs(30);
 /// How long a run that finds no room waits for some.
 const ROOM_WITHIN: Duration = Duration::from_secs(3);
-/// Events that are read for the report while a person waits for the prompt; `sentry report` reads
-/// any number.
-const READ_AT_END: u64 = 100_000;
+/// Events that are read for the report before the person who waits for the prompt hears of it: a
+/// second's work.
+const READ_QUIETLY: u64 = 100_000;
 /// Between two times that it asks.
 const ASK_EVERY: Duration = Duration::from_millis(100);
 
@@ -57,6 +57,16 @@ const ASK_EVERY: Duration = Duration::from_millis(100);
 const RUN_VARIABLE: &str = "AGENTSENTRY_RUN";
 
 pub(super) fn run(args: &RunArgs) -> Result<ExitCode, CliError> {
+    // An option that is mistyped would else be executed.
+    if let Some(option) = args.command.first().and_then(|word| word.to_str())
+        && option.starts_with('-')
+    {
+        let what = format!(
+            "there is no option `{option}` of `sentry run`, and no command begins so; `sentry run --help` \
+             lists the options"
+        );
+        return Err(CliError::Other { what, exit: Exit::Usage });
+    }
     block_on(supervise(args)).map_err(|error| {
         // The command's own codes reach up to 255; whatever fails on our side is printed and has
         // one code.
@@ -199,16 +209,13 @@ fn is_away(error: &CliError) -> bool {
 /// Closes the run and shows its report. Whether the sensor's own decision killed it.
 async fn finish(client: &mut Client, run: &str, args: &RunArgs) -> Result<bool, CliError> {
     let report = client.finish(v1::FinishRequest { run: run.to_owned() }).await?.into_inner();
+    let report = leftovers::settle(client, report, args.leftovers).await?;
     let origin = if args.json {
         Origin::of(&client.status(v1::StatusRequest::default()).await?.into_inner())
     } else {
         Origin::default()
     };
-    let view = if events(&report) > READ_AT_END {
-        origin.report(&report)
-    } else {
-        story::told(client, &report, &origin, false).await?
-    };
+    let view = folded(client, &report, &origin, args).await?;
     show(&view, args)?;
     let kills: Vec<&str> = report
         .outcomes
@@ -225,6 +232,29 @@ async fn finish(client: &mut Client, run: &str, args: &RunArgs) -> Result<bool, 
         matches!(item, Item::Decision(decision)
             if decision.origin.starts_with("detector:") && kills.contains(&decision.id.as_str()))
     }))
+}
+
+/// The report with what all events of the run come to. Where these are many a signal ends the
+/// reading, and the report names how many were left out.
+async fn folded(
+    client: &mut Client,
+    report: &v1::Report,
+    origin: &Origin,
+    args: &RunArgs,
+) -> Result<Report, CliError> {
+    let events = events(report);
+    if events <= READ_QUIETLY {
+        return story::told(client, report, origin, false).await;
+    }
+    // Those from here on: an earlier one was for the command.
+    let mut signals = Signals::listen()?;
+    if !args.quiet {
+        out::note(&format!("sentry: reading {events} events for the report; Ctrl-C leaves them out\n"));
+    }
+    tokio::select! {
+        view = story::told(client, report, origin, false) => view,
+        () = signals.any() => Ok(origin.report(report)),
+    }
 }
 
 /// How many events the sensor has of the run.

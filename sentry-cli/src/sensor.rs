@@ -7,7 +7,8 @@ use sentry_service::log;
 
 use super::{args::SensorArgs, error::CliError, exit::Exit};
 use sentry_agent::{
-    app::AppError, config::Config, control::socket::SocketError, journal::JournalError, ledger::LedgerError,
+    app::AppError, config::Config, control::socket::SocketError, journal::JournalError,
+    learn::shelf::ShelfError, ledger::LedgerError,
 };
 
 pub(super) fn run(args: SensorArgs) -> Result<Exit, CliError> {
@@ -41,10 +42,10 @@ fn exit_of(error: &AppError) -> Exit {
             Exit::Temporary
         }
         AppError::State(error) => of_private(error, Exit::CannotCreate),
-        AppError::Ledger(LedgerError::Private(error)) | AppError::Journal(JournalError::Private(error)) => {
-            of_private(error, Exit::Io)
-        }
-        AppError::Ledger(_) | AppError::Journal(_) => Exit::Io,
+        AppError::Ledger(LedgerError::Private(error))
+        | AppError::Journal(JournalError::Private(error))
+        | AppError::Baselines(ShelfError::Private(error)) => of_private(error, Exit::Io),
+        AppError::Ledger(_) | AppError::Journal(_) | AppError::Baselines(_) => Exit::Io,
         AppError::Socket(SocketError::Io { source, .. }) => match source.kind() {
             std::io::ErrorKind::PermissionDenied => Exit::NoPermission,
             _ => Exit::CannotCreate,

@@ -60,7 +60,7 @@ pub(super) fn diff(args: &DiffArgs) -> Result<Exit, CliError> {
 }
 
 /// The report of the run that `target` means; of the newest one, where it means none.
-async fn of_target(
+pub(super) async fn of_target(
     client: &mut Client,
     target: Option<&str>,
     origin: &Origin,
@@ -104,7 +104,7 @@ pub(super) async fn folded(
 ) -> Result<Report, CliError> {
     let mut view = origin.report(report);
     let Some(run) = &report.run else { return Ok(view) };
-    let knowledge = Knowledge::built_in()?;
+    let knowledge = Knowledge::built_in()?.with_classes(&report.sensitive);
     let mut story = Story::new(&knowledge, &report.findings);
     if with_tree {
         story = story.with_tree();

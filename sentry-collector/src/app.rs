@@ -15,30 +15,30 @@ use sentry_service::{
 };
 use serde_json::json;
 use tokio::{
-    net::TcpListener,
+    net::{TcpListener, UnixListener},
     sync::{Semaphore, mpsc, watch},
 };
+use tokio_rustls::rustls::ServerConfig;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
 use tonic_health::server::HealthReporter;
 
 use crate::{
-    api::{
-        self,
-        access::Access,
-        host::Names,
-        outbox::Outbox,
-        state::Api,
-        token::{Token, TokenError},
+    access::{
+        key::Hasher,
+        keyring::{FirstKeyError, Keyring, first_key},
+        secret::SecretError,
+        token::Token,
     },
+    api::{self, access::Access, host::Names, outbox::Outbox, state::Api},
     config::Config,
     exit::Exit,
     ingest::{
         address::GrpcAddress, listen::Listener, registry::Registry, service::FeedService, session::Shared,
     },
     metrics::Metrics,
-    store::{Stop, Store, StoreError, Trouble, Writer},
+    store::{Cause, Stop, Store, StoreError, Trouble, Writer},
 };
 
 const DRAIN: Bounds =
@@ -58,8 +58,12 @@ const COMMIT: Duration = Duration::from_secs(120);
 pub enum AppError {
     #[error("cannot open the store")]
     Store { source: StoreError },
-    #[error("commands cannot be authenticated")]
-    Token { source: TokenError },
+    #[error("keys cannot be checked")]
+    Secret { source: SecretError },
+    #[error("there is no first key")]
+    FirstKey { source: FirstKeyError },
+    #[error("the keys cannot be read")]
+    Keys { source: Cause },
     #[error("cannot listen on {address} ({key}); choose another address or stop who uses it")]
     Listen { key: &'static str, address: String, source: io::Error },
     #[error("the TLS material is refused by the server of `listen_grpc`")]
@@ -85,6 +89,8 @@ pub struct App {
     grpc: Listener,
     http: TcpListener,
     http_address: SocketAddr,
+    /// `None`: it cannot be bound, so commands on the host do not work.
+    local: Option<UnixListener>,
     grpc_address: GrpcAddress,
     access: Access,
     store: Store,
@@ -96,7 +102,7 @@ pub struct App {
 // === impl App ===
 
 impl App {
-    /// Opens the store, reads or makes the command token and binds both listeners.
+    /// Opens the store, reads or makes the secrets and binds the listeners.
     ///
     /// # Errors
     /// Where one of them cannot be opened.
@@ -104,11 +110,10 @@ impl App {
         raise_open_files();
         let metrics = Arc::new(Metrics::default());
         let writer_stop = Stop::default();
-        let (store, writer) =
+        let (store, mut writer) =
             Store::open(&config.data_dir, config.retention_bytes, Arc::clone(&metrics), writer_stop.clone())
                 .map_err(|source| AppError::Store { source })?;
-        // The store has locked the directory, so no other process makes the file at the same time.
-        let token = Token::load(&config.data_dir).map_err(|source| AppError::Token { source })?;
+        let access = access(&config, &store, &mut writer, &metrics).await?;
         let failed = |key, address: String| move |source| AppError::Listen { key, address, source };
         let grpc_failed = failed("listen_grpc", config.listen_grpc.to_string());
         let shared = config.gate.shared(geteuid().as_raw());
@@ -117,12 +122,20 @@ impl App {
         let http_failed = failed("listen_http", config.listen_http.to_string());
         let http = api::server::bind(config.listen_http).map_err(http_failed.clone())?;
         let http_address = http.local_addr().map_err(http_failed)?;
-        let access = Access::new(token);
+        let local = match api::local::bind(&config.data_dir) {
+            Ok(local) => Some(local),
+            Err(error) => {
+                let path = config.data_dir.join(api::local::SOCKET);
+                tracing::warn!(%error, path = %path.display(), "`sentry-collector key` and `login` do not work");
+                None
+            }
+        };
         Ok(Self {
             config,
             grpc,
             http,
             http_address,
+            local,
             grpc_address,
             access,
             store,
@@ -220,7 +233,7 @@ impl App {
         let api = Api {
             store: self.store,
             registry,
-            metrics: Arc::clone(&self.metrics),
+            metrics: self.metrics,
             names: Names::new(self.http_address, tls.is_some(), &self.config.http_names),
             outbox: Outbox::new(),
             access: self.access,
@@ -229,19 +242,7 @@ impl App {
             heartbeat: (self.config.http_patience / 3).min(HEARTBEAT),
             drain: drain.clone(),
         };
-        let close = CancellationToken::new();
-        let server = api::server::Server {
-            tls,
-            router: api::router(api),
-            patience: self.config.http_patience,
-            metrics: self.metrics,
-            stop: close.clone(),
-        };
-        let http = self.http;
-        stages.task("http", cancel(&close), async move {
-            server.serve(http).await;
-            Ok(())
-        });
+        serve(&mut stages, api, tls, self.config.http_patience, (self.http, self.local));
         Ok(stages)
     }
 }
@@ -251,13 +252,56 @@ impl AppError {
     pub fn exit(&self) -> Exit {
         match self {
             Self::Store { source } => source.exit(),
-            Self::Token { source } => source.exit(),
-            Self::Listen { .. } => Exit::Io,
+            Self::Secret { source } | Self::FirstKey { source: FirstKeyError::Secret(source) } => {
+                source.exit()
+            }
+            Self::FirstKey { source: FirstKeyError::Store(source) } => source.exit(),
+            Self::Keys { .. } | Self::Listen { .. } => Exit::Io,
             Self::Tls { .. } => Exit::Config,
             Self::Stage(Fault::Failed { source: StageError::Writer(source), .. }) => source.exit(),
             Self::Thread { .. } | Self::Stage(_) => Exit::Other,
         }
     }
+}
+
+/// Starts the HTTP side, at its listener and at the unix socket.
+fn serve(
+    stages: &mut Stages<StageError>,
+    api: Api,
+    tls: Option<Arc<ServerConfig>>,
+    patience: Duration,
+    (http, local): (TcpListener, Option<UnixListener>),
+) {
+    let (metrics, close) = (Arc::clone(&api.metrics), CancellationToken::new());
+    let server =
+        api::server::Server { tls, router: api::router(api), patience, metrics, stop: close.clone() };
+    if let Some(listener) = local {
+        let server = server.clone();
+        stages.task("local", cancel(&close), async move {
+            server.serve_local(listener).await;
+            Ok(())
+        });
+    }
+    stages.task("http", cancel(&close), async move {
+        server.serve(http).await;
+        Ok(())
+    });
+}
+
+/// Reads or makes what keys are checked with. The store has locked the directory, so no other
+/// process makes the files at the same time.
+async fn access(
+    config: &Config,
+    store: &Store,
+    writer: &mut Writer,
+    metrics: &Arc<Metrics>,
+) -> Result<Access, AppError> {
+    let secret = |source| AppError::Secret { source };
+    let token = Token::load(&config.data_dir).map_err(secret)?;
+    let hasher = Hasher::load(&config.data_dir, config.key_secret.as_deref()).map_err(secret)?;
+    first_key(writer, &hasher, &config.data_dir).map_err(|source| AppError::FirstKey { source })?;
+    let rows = store.keys().await.map_err(|source| AppError::Keys { source: source.into() })?;
+    Ok(Access::new(token, Keyring::new(hasher, rows), store.clone(), Arc::clone(metrics)))
 }
 
 /// Raises the soft limit of descriptors: both listeners at their limits have more connections than

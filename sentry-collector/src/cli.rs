@@ -1,5 +1,7 @@
 //! The command line.
 
+mod key;
+
 mod pki;
 
 use std::path::PathBuf;
@@ -7,7 +9,10 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use sentry_service::{log::Format, style};
 
-pub use self::pki::{PkiCommand, SignArgs};
+pub use self::{
+    key::{Allowed, KeyCommand, LoginArgs, ScopeName, Which},
+    pki::{DEFAULT_PKI, PkiCommand, SignArgs},
+};
 
 /// Where the configuration is looked for when none is named.
 pub const DEFAULT_CONFIG: &str = "/etc/agentsentry/collector.yaml";
@@ -27,13 +32,14 @@ its certificate, over plaintext TCP by a key that both sides have (`feed_keys`).
 When both listeners are bound, one JSON line on standard output names them:
   {\"grpc\":\"unix:/run/agentsentry-collector/feed.sock\",\"http\":\"127.0.0.1:8440\"}
 
-Reads of the HTTP API are open to whoever reaches the listener under one of its names: the address, \
-localhost, or what
-`http_names` lists. Commands (freeze, thaw, kill) need the token that the first start writes to \
-command.token in the
-data directory, readable by the collector's user only:
-  curl -H \"Authorization: Bearer $(cat /var/lib/agentsentry-collector/command.token)\" \\
+The HTTP API answers under its names only: the address, localhost, or what `http_names` lists. It wants a key \
+with every
+request. The first start writes one of scope `admin` to admin.key in the data directory, readable by the \
+collector's user only;
+`sentry-collector key create` makes others, `sentry-collector login` a link for a browser:
+  curl -H \"Authorization: Bearer $(cat /var/lib/agentsentry-collector/admin.key)\" \\
     --json '{\"reason\":\"too many forks\"}' http://127.0.0.1:8440/api/v1/runs/RUN/freeze
+command.token there is older: it works as a key of scope `operate`.
 
 SIGTERM and SIGINT drain: what came in is committed and acknowledged, then the process ends with 0.
 
@@ -42,10 +48,10 @@ Exit codes:
   1   a stage died, a certificate is still in use, or any other failure
   64  the command line is wrong
   66  a file that was named does not exist or cannot be read
-  73  the data directory, the command token, a key or a certificate cannot be created, or is there already, or the
+  73  the data directory, a secret in it, a key or a certificate cannot be created, or is there already, or the
       directory is in use
-  74  the store or a listener failed, or the command token cannot be read
-  78  the configuration is invalid, or the command token is malformed or open to others";
+  74  the store or a listener failed, a secret cannot be read, or no collector answers
+  78  the configuration is invalid, or a secret is malformed or open to others";
 
 /// Stores what sensors report and answers for it.
 #[derive(Debug, Parser)]
@@ -92,6 +98,11 @@ pub enum Command {
         command: ConfigCommand,
     },
     /// Make a key that proves one sensor and its collector to each other over plaintext TCP.
+    #[command(after_help = "\
+Example:
+  sentry-collector feed-key host-1 --out /etc/agentsentry/feed-host-1.key
+
+Prints the lines of configuration that name the key, for the collector and for the sensor, which needs a copy.")]
     FeedKey {
         /// Id of the sensor that the key is for.
         sensor: String,
@@ -99,8 +110,18 @@ pub enum Command {
         #[arg(long, value_name = "FILE")]
         out: PathBuf,
     },
-    /// Make an authority of your own and the certificates of both ends of the feed, and exchange
-    /// them while sensors stay connected.
+    /// Make, list and revoke keys of the HTTP API.
+    #[command(after_help = key::KEY_EXAMPLES)]
+    Key {
+        #[command(subcommand)]
+        command: KeyCommand,
+    },
+    /// Print a link that logs a browser in, once.
+    #[command(after_help = key::LOGIN_EXAMPLES)]
+    Login(LoginArgs),
+    /// Make an authority of your own and the certificates of both ends of the feed.
+    ///
+    /// All of them can be exchanged while sensors stay connected.
     #[command(after_help = pki::EXAMPLES)]
     Pki {
         #[command(subcommand)]
@@ -109,8 +130,14 @@ pub enum Command {
     /// As `pki sign`.
     #[command(hide = true)]
     Certify(SignArgs),
-    /// Forget how a sensor proved who it is, so that it may prove itself another way. The collector
-    /// must not run.
+    /// Forget how a sensor proved who it is, so that it may prove itself another way.
+    ///
+    /// The collector must not run.
+    #[command(after_help = "\
+Example:
+  systemctl stop agentsentry-collector
+  sentry-collector feed-reset host-1
+  systemctl start agentsentry-collector")]
     FeedReset {
         /// Id of the sensor.
         sensor: String,
@@ -123,8 +150,12 @@ pub enum Command {
     },
     /// Print completions for a shell.
     #[command(after_help = "\
-Example:
-  sentry-collector completions bash > /etc/bash_completion.d/sentry-collector")]
+Examples:
+  source <(sentry-collector completions bash)     # in ~/.bashrc
+  source <(sentry-collector completions zsh)      # in ~/.zshrc, behind compinit
+  sentry-collector completions fish | source      # in ~/.config/fish/config.fish
+
+The packages install them for bash, zsh and fish.")]
     Completions { shell: clap_complete::Shell },
     /// Write what packages have beside the program into a directory.
     #[command(hide = true)]
@@ -133,9 +164,14 @@ Example:
 
 #[derive(Debug, Subcommand)]
 pub enum ConfigCommand {
-    /// Check the configuration and the keys and certificates that it names: what holds, or all that
-    /// is wrong and where.
+    /// Check the configuration, and the keys and certificates that it names.
+    ///
+    /// Prints what holds, or all that is wrong and where.
     #[command(after_help = "\
+Examples:
+  sentry-collector config check
+  sentry-collector config check ./collector.yaml --json
+
 Ends with 0 where nothing is wrong, also where there is no file at its usual place: the defaults hold then. A
 certificate that expires within 30 days is a warning. Nothing is opened.")]
     Check {

@@ -13,12 +13,12 @@ pub enum Exit {
     Usage = 64,
     /// A file that was named does not exist or cannot be read.
     NoInput = 66,
-    /// The data directory or the command token in it cannot be created, or it belongs to another
+    /// The data directory or a secret in it cannot be created, or it belongs to another
     /// collector.
     CannotCreate = 73,
-    /// The store or a listener failed, or the command token cannot be read.
+    /// The store or a listener failed, a secret cannot be read, or no collector answers.
     Io = 74,
-    /// The configuration or the command token is invalid.
+    /// The configuration or a secret is invalid.
     Config = 78,
 }
 

@@ -7,7 +7,7 @@
 //!
 //! Limits: messages of 4 MiB, 64 MiB of items in flight over all streams, one live stream per
 //! sensor, HTTP bodies of 16 KiB, pages of 1000 items. Every refusal names what was refused and
-//! why. Commands need the command token.
+//! why. Nobody reads or commands without a key.
 #![forbid(unsafe_code)]
 
 pub mod cli;
@@ -15,6 +15,8 @@ pub mod cli;
 pub mod http_name;
 
 pub mod exit;
+
+mod table;
 
 pub mod pki;
 
@@ -30,7 +32,11 @@ pub mod ingest;
 
 pub mod config;
 
+pub mod access;
+
 pub mod api;
+
+pub mod admin;
 
 pub mod once;
 

@@ -12,6 +12,9 @@ use tokio_util::sync::CancellationToken;
 const LAST_GRACE: Duration = Duration::from_secs(1);
 
 fn main() -> ExitCode {
+    if once::completed() {
+        return Exit::Ok.into();
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(asked) => {

@@ -33,7 +33,14 @@ metrics! {
         Counter command_results_total: AtomicU64, "Results of commands stored.";
         Counter refused_results_total: AtomicU64,
             "Results refused, since the command was not delivered to their sensor.";
-        Counter unauthorized_total: AtomicU64, "Commands refused without the token.";
+        Counter unauthorized_total: AtomicU64,
+            "Requests refused without a key, or with a wrong one.";
+        Counter forbidden_total: AtomicU64, "Requests refused, since the key lacks the right.";
+        Counter locked_addresses_total: AtomicU64, "Addresses locked after ten wrong keys.";
+        Counter limited_requests_total: AtomicU64,
+            "Requests refused, since their address is locked or asks too often.";
+        Counter audit_lost_total: AtomicU64,
+            "Refusals that the audit does not have, since there were too many.";
         Counter api_requests_total ["status"]: By<Class>, "HTTP requests answered, by class of status.";
         Counter api_shed_requests_total: AtomicU64, "Requests refused at the limit.";
         Gauge http_connections: AtomicU64, "Connections to the HTTP API.";

@@ -1,5 +1,5 @@
 //! What the process does instead of serving: it looks at the configuration, makes keys and
-//! certificates, forgets a proof.
+//! certificates, forgets a proof, asks the collector that serves.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -10,12 +10,17 @@ use std::{
 };
 
 use clap::CommandFactory as _;
-use clap_complete::Shell;
+use clap_complete::{
+    Generator as _, Shell,
+    engine::{ArgValueCandidates, CompletionCandidate},
+};
 use sentry_proto::proof::FeedKey;
+use sentry_service::completion;
 
 use crate::{
+    admin::{self, AdminError},
     api::description,
-    cli::{Cli, Command, ConfigCommand, Flags},
+    cli::{Cli, Command, ConfigCommand, DEFAULT_PKI, Flags},
     config::{self, Config, ConfigError},
     exit::Exit,
     ingest::gate::random,
@@ -44,8 +49,15 @@ pub enum OnceError {
     Write { path: PathBuf, source: io::Error },
     #[error(transparent)]
     Pki(#[from] PkiError),
+    #[error(transparent)]
+    Admin(#[from] AdminError),
     #[error("the kernel gave no random bytes")]
     Random,
+    #[error(
+        "there is no sensor {sensor:?} in {}; `GET /api/v1/sensors` of a running collector lists them",
+        data_dir.display()
+    )]
+    NoSensor { sensor: String, data_dir: PathBuf },
 }
 
 impl OnceError {
@@ -56,9 +68,11 @@ impl OnceError {
             Self::Invalid { exit, .. } => *exit,
             Self::Store(error) => error.exit(),
             Self::Pki(error) => error.exit(),
+            Self::Admin(error) => error.exit(),
             Self::Create { .. } => Exit::CannotCreate,
             Self::Write { .. } => Exit::Io,
             Self::Random => Exit::Other,
+            Self::NoSensor { .. } => Exit::NoInput,
         }
     }
 }
@@ -77,16 +91,18 @@ pub fn run(command: &Command) -> Result<(String, Exit), OnceError> {
             Ok((config::example().trim_end().to_owned(), Exit::Ok))
         }
         Command::FeedKey { sensor, out } => feed_key(sensor, out).map(|text| (text, Exit::Ok)),
+        Command::Key { command } => Ok((admin::key(command)?, Exit::Ok)),
+        Command::Login(args) => Ok((admin::login(args)?, Exit::Ok)),
         Command::Pki { command } => Ok((pki::run(command)?, Exit::Ok)),
         Command::Certify(args) => Ok((pki::sign(args)?, Exit::Ok)),
         Command::FeedReset { sensor, config, data_dir } => {
             let flags = Flags { config: config.clone(), data_dir: data_dir.clone(), ..Flags::default() };
-            let known = forget_way(&Config::load(&flags)?.data_dir, sensor)?;
-            Ok(if known {
-                (format!("{sensor}: the next proof that holds decides"), Exit::Ok)
-            } else {
-                (format!("{sensor}: there is no such sensor"), Exit::NoInput)
-            })
+            let data_dir = Config::load(&flags)?.data_dir;
+            if !forget_way(&data_dir, sensor)? {
+                return Err(OnceError::NoSensor { sensor: sensor.clone(), data_dir });
+            }
+            let text = format!("{sensor}: forgotten; how it proves itself next time counts from then on");
+            Ok((text, Exit::Ok))
         }
         Command::Completions { shell } => Ok((completions(*shell), Exit::Ok)),
         Command::Packaging { dir } => packaging(dir)
@@ -95,10 +111,23 @@ pub fn run(command: &Command) -> Result<(String, Exit), OnceError> {
     }
 }
 
+/// Answers a shell that asks what can be typed next; false where none does.
+#[must_use]
+pub fn completed() -> bool {
+    fn sensors() -> Vec<CompletionCandidate> {
+        pki::sensors(Path::new(DEFAULT_PKI)).into_iter().map(CompletionCandidate::new).collect()
+    }
+    completion::answer(|| {
+        Cli::command().mut_subcommand("pki", |pki| {
+            pki.mut_subcommand("sensor", |sensor| {
+                sensor.mut_arg("name", |name| name.add(ArgValueCandidates::new(sensors)))
+            })
+        })
+    })
+}
+
 fn completions(shell: Shell) -> String {
-    let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Cli::command(), PROGRAM, &mut script);
-    String::from_utf8_lossy(&script).trim_end().to_owned()
+    completion::script(shell, &Cli::command()).trim_end().to_owned()
 }
 
 /// Writes manual pages into `man`, completions into `completions`, the description of the API into
@@ -110,7 +139,7 @@ fn packaging(dir: &Path) -> io::Result<()> {
     fs::create_dir_all(&completions)?;
     clap_mangen::generate_to(Cli::command(), &man)?;
     for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
-        clap_complete::generate_to(shell, &mut Cli::command(), PROGRAM, &completions)?;
+        fs::write(completions.join(shell.file_name(PROGRAM)), completion::script(shell, &Cli::command()))?;
     }
     fs::write(dir.join("openapi.json"), description())?;
     fs::write(dir.join("format"), format!("{FORMAT}\n"))

@@ -1,5 +1,5 @@
-//! TLS material: read, checked once, handed to both servers. Client certificates are always asked
-//! for.
+//! TLS material: read, checked once, handed to both servers. Sensors always show a certificate; who
+//! uses the HTTP API has a key, and a certificate where the configuration wants one.
 
 use std::{
     fmt, fs, io,
@@ -37,9 +37,9 @@ pub struct TlsFiles {
     /// Its private key.
     #[serde(deserialize_with = "place")]
     pub key: PathBuf,
-    /// The authorities whose client certificates are accepted.
-    #[serde(deserialize_with = "place")]
-    pub client_ca: PathBuf,
+    /// The authorities whose client certificates are accepted; `None`: clients need none.
+    #[serde(default, deserialize_with = "optional_place")]
+    pub client_ca: Option<PathBuf>,
 }
 
 /// Checked material.
@@ -49,7 +49,7 @@ pub struct Tls {
     authorities: Vec<CertificateDer<'static>>,
     cert_pem: Vec<u8>,
     key_pem: Vec<u8>,
-    client_ca_pem: Vec<u8>,
+    client_ca_pem: Option<Vec<u8>>,
     server: Arc<ServerConfig>,
 }
 
@@ -91,6 +91,10 @@ fn place<'de, D: Deserializer<'de>>(from: D) -> Result<PathBuf, D::Error> {
     credential::resolve(PathBuf::deserialize(from)?, UNIT).map_err(D::Error::custom)
 }
 
+fn optional_place<'de, D: Deserializer<'de>>(from: D) -> Result<Option<PathBuf>, D::Error> {
+    place(from).map(Some)
+}
+
 /// A file as the configuration names it: by its path, or as `credential:NAME`.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Place(#[serde(deserialize_with = "place")] pub PathBuf);
@@ -101,15 +105,19 @@ impl Tls {
     /// # Errors
     /// Each file that cannot be read or does not hold what its key says.
     pub fn load(files: &TlsFiles) -> Result<Self, Vec<TlsError>> {
-        let parts = (chain(&files.cert), private_key(&files.key), verifier(&files.client_ca));
+        let clients = files.client_ca.as_deref().map(verifier).transpose();
+        let parts = (chain(&files.cert), private_key(&files.key), clients);
         let (cert, key, clients) = match parts {
             (Ok(cert), Ok(key), Ok(clients)) => (cert, key, clients),
             (cert, key, clients) => {
                 return Err([cert.err(), key.err(), clients.err()].into_iter().flatten().collect());
             }
         };
-        let ((cert_pem, chain), (key_pem, key), (client_ca_pem, authorities, verifier)) =
-            (cert, key, clients);
+        let ((cert_pem, chain), (key_pem, key)) = (cert, key);
+        let (client_ca_pem, authorities, verifier) = match clients {
+            Some((pem, authorities, verifier)) => (Some(pem), authorities, verifier),
+            None => (None, Vec::new(), WebPkiClientVerifier::no_client_auth()),
+        };
         let certificates = chain.clone();
         let mut server = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
@@ -151,13 +159,12 @@ impl Tls {
             looked.checked.push(format!("the certificate {}: for {names}, valid now", path.display()));
             looked.checked.push(format!("its key {}: fits", key_path.display()));
         }
-        looked.checked.push(format!(
-            "the authorities of clients {}: {}",
-            client_ca.display(),
-            self.authorities.len()
-        ));
-        for authority in &self.authorities {
-            looked.expiry(client_ca, &format!("{key}.client_ca"), authority, now);
+        if let Some(path) = client_ca {
+            let authorities = self.authorities.len();
+            looked.checked.push(format!("the authorities of clients {}: {authorities}", path.display()));
+            for authority in &self.authorities {
+                looked.expiry(path, &format!("{key}.client_ca"), authority, now);
+            }
         }
         if fs::metadata(key_path).is_ok_and(|about| about.mode() & OTHERS != 0) {
             looked.warnings.push(format!("{} (`{key}.key`) is open to other users", key_path.display()));
@@ -167,10 +174,18 @@ impl Tls {
 
     /// For the gRPC server.
     pub(crate) fn grpc(&self) -> ServerTlsConfig {
-        ServerTlsConfig::new()
+        let config = ServerTlsConfig::new()
             .identity(Identity::from_pem(&self.cert_pem, &self.key_pem))
-            .client_ca_root(transport::Certificate::from_pem(&self.client_ca_pem))
-            .timeout(HANDSHAKE_TIMEOUT)
+            .timeout(HANDSHAKE_TIMEOUT);
+        match &self.client_ca_pem {
+            Some(pem) => config.client_ca_root(transport::Certificate::from_pem(pem)),
+            None => config,
+        }
+    }
+
+    /// Whether clients show a certificate.
+    pub(crate) fn is_mutual(&self) -> bool {
+        self.client_ca_pem.is_some()
     }
 
     /// For the HTTP server.

@@ -2,18 +2,19 @@
 //!
 //! Events only fill tables: a fixed amount of work each, and no allocation once the tables are
 //! warm, but for a request to leave control. Readings carry the time: each one closes a window, and
-//! all rules are judged on it. A rule that holds is one finding, and another one only when it still
-//! holds after the cool-down, or once it has become sure enough to act on. A run costs at most 32
-//! KiB, whatever it does.
+//! all rules are judged on it. A rule that holds is one finding for as long as it goes on, or for
+//! the cool-down where it is about single events; and another one once it has become sure enough to
+//! act on. A run costs at most 32 KiB, whatever it does.
 
 use crate::{
-    aggregate::{acts::Sort, counters::Counters},
+    aggregate::{acts::Sort, counters::Counters, holds::Holds},
     event::{Endpoint, Event, EventKind},
-    evidence::Evidence,
-    finding::Finding,
+    evidence::{Evidence, Show},
+    finding::{Departed, Finding},
     fingerprint::Fingerprint,
     identity::{AgentIdentity, RunId},
     rule::{Act, Limits, Past, Rules, Seen, Settings, Shown, Verdict},
+    sensitive::{Class, SensitiveFiles},
 };
 
 /// Everything that detection remembers of one run.
@@ -56,26 +57,40 @@ impl RunDetector {
         Self { id_prefix: prefix.to_owned(), ..self }
     }
 
+    /// For a run that was not made for a command, or whose beginning is not known.
+    #[must_use]
+    pub fn without_command(mut self) -> Self {
+        self.past.has_command = false;
+        self
+    }
+
+    /// What the run holds from now on, for the readings that follow.
+    pub fn holds(&mut self, holds: Holds) {
+        self.past.holds = holds;
+    }
+
     /// Takes one event of this run, in the order of arrival. Its own time is not used: it belongs
     /// to the window that the next reading closes.
     pub fn event(&mut self, event: &Event) {
-        let mut seen = Seen { event, command: None };
-        let act = self.act(&mut seen);
+        let (act, command) = self.act(event);
+        let secret = secret(self.settings.sensitive(), &event.kind);
+        let seen = Seen { event, command, seed: self.seed, secret };
         self.rules.event(&seen);
         if let Some(act) = act {
             self.past.act(act);
         }
         match event.kind {
-            EventKind::Fork { .. } | EventKind::Exec { .. } => self.evidence.process(&event.id),
+            EventKind::Fork { .. } | EventKind::Exec { .. } => self.evidence.process(event),
             // Nothing that the run did.
             EventKind::StartedOutside { .. } => {}
-            _ => self.evidence.other(&event.id),
+            _ => self.evidence.other(event),
         }
     }
 
-    /// The act that the kernel counted with an event, if it did.
-    fn act(&self, seen: &mut Seen<'_>) -> Option<Act> {
-        let event = seen.event;
+    /// The act that the kernel counted with an event, if it did; and the fingerprint of the command
+    /// line, of an exec.
+    fn act(&self, event: &Event) -> (Option<Act>, Option<u64>) {
+        let mut command = None;
         let object = |kind: u64| Fingerprint::seeded(self.seed).number(kind);
         let (sort, object) = match &event.kind {
             // Each birth is another one.
@@ -87,8 +102,8 @@ impl RunDetector {
                 let path = event.process.executable.as_ref().map_or("", |file| file.path.text.as_str());
                 let image = object(2).bytes(path.as_bytes());
                 let arguments = event.process.argv.iter().flat_map(|argv| &argv.arguments);
-                let command = arguments.fold(image, |state, argument| state.bytes(argument.as_bytes()));
-                seen.command = Some(command.finish());
+                let line = arguments.fold(image, |state, argument| state.bytes(argument.as_bytes()));
+                command = Some(line.finish());
                 (Sort::Change, image.finish())
             }
             EventKind::Open { file, intent, .. } => {
@@ -118,9 +133,9 @@ impl RunDetector {
             | EventKind::Dns { .. }
             | EventKind::TlsHello { .. }
             | EventKind::Target { .. }
-            | EventKind::Kernel { .. } => return None,
+            | EventKind::Kernel { .. } => return (None, None),
         };
-        Some(Act { sort, object })
+        (Some(Act { sort, object }), command)
     }
 
     /// Takes a reading, closes the window that it ends and returns what is newly found. A reading
@@ -152,10 +167,18 @@ impl RunDetector {
         let (before, limits) = (self.settings.limits(), settings.limits());
         let horizons = |limits: &Limits| (limits.looks_back_ms(), limits.cpu_spin.hold_ms);
         if horizons(before) != horizons(limits) {
-            self.past = Past::new(limits.looks_back_ms(), limits.cpu_spin.hold_ms, now_unix_ns);
+            let Past { has_command, holds, .. } = self.past;
+            let past = Past::new(limits.looks_back_ms(), limits.cpu_spin.hold_ms, now_unix_ns);
+            self.past = Past { has_command, holds, ..past };
         }
         self.rules.set(before, limits, now_unix_ns);
         self.settings = settings;
+    }
+
+    /// What was found is to be found again where it still holds, once the cool-down since then is
+    /// over: nothing was done about it.
+    pub fn again(&mut self) {
+        self.rules.again();
     }
 
     /// The run was acted on (frozen, killed, restarted): what came before says nothing about what
@@ -165,6 +188,13 @@ impl RunDetector {
         self.past.clear();
         self.rules.acted();
         self.evidence.clear();
+    }
+
+    /// The finding of a departure that was seen elsewhere.
+    pub(crate) fn departed(&mut self, departed: Departed, now_unix_ns: u64, complete: bool) -> Finding {
+        let Departed { signal, since_unix_ns, event, tags } = departed;
+        let shown = event.map_or(Shown::Newest(Show::All), Shown::One);
+        self.finding(Verdict { signal, since_unix_ns, shown, tags }, now_unix_ns, complete)
     }
 
     fn finding(&mut self, verdict: Verdict, now_unix_ns: u64, complete: bool) -> Finding {
@@ -181,11 +211,22 @@ impl RunDetector {
             evidence: match shown {
                 Shown::Newest(show) => self.evidence.newest(show, since_unix_ns),
                 Shown::One(id) => Some(id).filter(|id| !id.is_empty()).into_iter().collect(),
+                Shown::Each(ids) => ids,
             },
             tags: tags.iter().map(|&tag| tag.to_owned()).collect(),
             complete,
         }
     }
+}
+
+/// The class of a sensitive file that is opened for reading.
+fn secret<'a>(files: &'a SensitiveFiles, kind: &EventKind) -> Option<(usize, &'a Class)> {
+    let EventKind::Open { file, intent, .. } = kind else { return None };
+    if intent.path_only || (intent.write && !intent.read) {
+        return None;
+    }
+    let number = files.number_of(&file.path.text)?;
+    Some((number, files.class(number)?))
 }
 
 fn endpoint(object: Fingerprint, endpoint: &Endpoint) -> Fingerprint {

@@ -1,16 +1,16 @@
-//! The newest event ids of a run, to show with a finding.
+//! The newest events of a run, to show with a finding.
 //!
 //! Process acts and other acts have a ring of [`KEPT`] each, so that a flood of file acts does not
-//! push out the exec that began it. An id belongs to the time of the reading before it came. The
-//! text buffers are used again: after the first rounds an event costs a copy and no allocation. An
-//! id longer than [`LONGEST`] bytes is not kept, as a cut one would name nothing.
+//! push out the exec that began it. An event belongs to the time of the reading before it. Only
+//! the position of an id is kept, as all ids of a run begin alike: an event costs no copy and no
+//! allocation. An id of another form is not kept.
+
+use crate::event::{Event, Ring};
 
 /// Ids kept per ring, and most in a finding.
 pub(crate) const KEPT: usize = 32;
 /// Forks and execs shown with [`Show::All`] even if they came before the window.
 const BEFORE: usize = 4;
-/// Longest id kept, bytes.
-const LONGEST: usize = 64;
 
 /// Whose ids to show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,8 +24,10 @@ pub(crate) enum Show {
 
 #[derive(Debug, Default)]
 pub(crate) struct Evidence {
-    processes: Ring,
-    others: Ring,
+    processes: Newest,
+    others: Newest,
+    /// What all ids begin with.
+    prefix: String,
     /// Ids taken so far: the order of arrival over both rings.
     arrived: u64,
     /// Time of the newest reading.
@@ -37,18 +39,37 @@ impl Evidence {
         self.reading_unix_ns = now_unix_ns;
     }
 
-    pub(crate) fn process(&mut self, id: &str) {
-        self.arrived += 1;
-        self.processes.push(self.arrived, self.reading_unix_ns, id);
+    pub(crate) fn process(&mut self, event: &Event) {
+        if self.takes(event) {
+            self.processes.push(self.slot(event));
+        }
     }
 
-    pub(crate) fn other(&mut self, id: &str) {
+    pub(crate) fn other(&mut self, event: &Event) {
+        if self.takes(event) {
+            self.others.push(self.slot(event));
+        }
+    }
+
+    /// Whether its id can be told from its position.
+    fn takes(&mut self, event: &Event) -> bool {
+        let Some(prefix) = prefix(event) else { return false };
+        if prefix != self.prefix {
+            // Another life of the run: what came before it is of no finding any more.
+            *self =
+                Self { reading_unix_ns: self.reading_unix_ns, prefix: prefix.to_owned(), ..Self::default() };
+        }
         self.arrived += 1;
-        self.others.push(self.arrived, self.reading_unix_ns, id);
+        true
+    }
+
+    fn slot(&self, event: &Event) -> Slot {
+        let (arrived, after_unix_ns) = (self.arrived, self.reading_unix_ns);
+        Slot { arrived, after_unix_ns, ring: event.ring, sequence: event.sequence }
     }
 
     pub(crate) fn clear(&mut self) {
-        *self = Self::default();
+        (self.processes, self.others) = (Newest::default(), Newest::default());
     }
 
     /// At most [`KEPT`] ids of the window from `since_unix_ns` on, newest last.
@@ -64,33 +85,41 @@ impl Evidence {
         let others = self.others.newest().take(others).filter(|slot| in_window(slot));
         let mut slots: Vec<&Slot> = processes.chain(others).collect();
         slots.sort_unstable_by_key(|slot| slot.arrived);
-        slots.into_iter().map(|slot| slot.id.clone()).collect()
+        slots
+            .into_iter()
+            .map(|slot| format!("{}-{}-{}", self.prefix, letter(slot.ring), slot.sequence))
+            .collect()
+    }
+}
+
+/// `<prefix>-<ring>-<sequence>`.
+fn prefix(event: &Event) -> Option<&str> {
+    let (rest, sequence) = event.id.rsplit_once('-')?;
+    let prefix = rest.strip_suffix(letter(event.ring))?.strip_suffix('-')?;
+    (sequence.parse() == Ok(event.sequence)).then_some(prefix)
+}
+
+fn letter(ring: Ring) -> char {
+    match ring {
+        Ring::Critical => 'c',
+        Ring::Bulk => 'b',
     }
 }
 
 #[derive(Debug, Default)]
-struct Ring {
+struct Newest {
     slots: Vec<Slot>,
     /// Where the next id goes once the ring is full: the oldest.
     next: usize,
 }
 
-impl Ring {
-    fn push(&mut self, arrived: u64, after_unix_ns: u64, id: &str) {
-        if id.len() > LONGEST {
-            return;
-        }
+impl Newest {
+    fn push(&mut self, slot: Slot) {
         if self.slots.len() < KEPT {
-            let mut text = String::with_capacity(LONGEST);
-            text.push_str(id);
-            self.slots.push(Slot { arrived, after_unix_ns, id: text });
+            self.slots.push(slot);
             return;
         }
-        let slot = &mut self.slots[self.next];
-        slot.arrived = arrived;
-        slot.after_unix_ns = after_unix_ns;
-        slot.id.clear();
-        slot.id.push_str(id);
+        self.slots[self.next] = slot;
         self.next = (self.next + 1) % KEPT;
     }
 
@@ -105,20 +134,58 @@ struct Slot {
     arrived: u64,
     /// Time of the reading before it came.
     after_unix_ns: u64,
-    id: String,
+    ring: Ring,
+    sequence: u64,
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::{
+        event::{EventKind, Process},
+        identity::{AgentIdentity, ProcessKey, RunId},
+    };
+
+    fn event(ring: Ring, sequence: u64) -> Event {
+        let process = Process {
+            key: ProcessKey { tgid: 1, start_boot_ns: 1 },
+            tid: 1,
+            parent: None,
+            executable: None,
+            argv: None,
+            cwd: None,
+            uid: None,
+            gid: None,
+            euid: None,
+            pre_existing: false,
+        };
+        Event {
+            id: format!("r-{}-{sequence}", letter(ring)),
+            run: Arc::new(RunId("r".to_owned())),
+            agent: Arc::new(AgentIdentity { id: "a".to_owned(), name: "a".to_owned() }),
+            ring,
+            sequence,
+            time_unix_ns: 1,
+            process: Arc::new(process),
+            kind: EventKind::Seed,
+        }
+    }
+
+    fn process(evidence: &mut Evidence, n: u64) {
+        evidence.process(&event(Ring::Critical, n));
+    }
+
+    fn other(evidence: &mut Evidence, n: u64) {
+        evidence.other(&event(Ring::Bulk, n));
+    }
 
     #[test]
     fn the_newest_are_kept_in_order() {
         let mut evidence = Evidence::default();
-        for n in 0..100 {
-            evidence.process(&format!("p{n}"));
-        }
-        let expected: Vec<_> = (68..100).map(|n| format!("p{n}")).collect();
+        (0..100).for_each(|n| process(&mut evidence, n));
+        let expected: Vec<_> = (68..100).map(|n| format!("r-c-{n}")).collect();
         assert_eq!(evidence.newest(Show::Processes, 0), expected);
         assert_eq!(evidence.newest(Show::All, 0), expected[16..]);
     }
@@ -126,37 +193,38 @@ mod tests {
     #[test]
     fn a_flood_of_others_leaves_the_processes() {
         let mut evidence = Evidence::default();
-        evidence.process("exec");
-        for n in 0..1000 {
-            evidence.other(&format!("o{n}"));
-        }
+        process(&mut evidence, 7);
+        (0..1000).for_each(|n| other(&mut evidence, n));
         let all = evidence.newest(Show::All, 0);
-        assert_eq!((all.len(), all[0].as_str(), all[16].as_str()), (17, "exec", "o999"));
-        assert_eq!(evidence.newest(Show::Processes, 0), ["exec"]);
-        for n in 0..1000 {
-            evidence.process(&format!("p{n}"));
-        }
+        assert_eq!((all.len(), all[0].as_str(), all[16].as_str()), (17, "r-c-7", "r-b-999"));
+        assert_eq!(evidence.newest(Show::Processes, 0), ["r-c-7"]);
+        (0..1000).for_each(|n| process(&mut evidence, n));
         let all = evidence.newest(Show::All, 0);
-        assert_eq!((all[15].as_str(), all[16].as_str(), all[31].as_str()), ("o999", "p984", "p999"));
+        assert_eq!((all[15].as_str(), all[16].as_str(), all[31].as_str()), ("r-b-999", "r-c-984", "r-c-999"));
     }
 
     #[test]
     fn only_what_came_in_the_window_is_shown_and_what_may_have_begun_it() {
         let mut evidence = Evidence::default();
         for n in 0..10 {
-            evidence.process(&format!("p{n}"));
-            evidence.other(&format!("o{n}"));
+            process(&mut evidence, n);
+            other(&mut evidence, n);
         }
         evidence.reading(100);
-        evidence.other("new");
-        assert_eq!(evidence.newest(Show::All, 100), ["p6", "p7", "p8", "p9", "new"]);
+        other(&mut evidence, 77);
+        assert_eq!(evidence.newest(Show::All, 100), ["r-c-6", "r-c-7", "r-c-8", "r-c-9", "r-b-77"]);
         assert!(evidence.newest(Show::Processes, 100).is_empty());
     }
 
     #[test]
-    fn an_id_too_long_is_not_kept() {
+    fn an_id_that_is_no_position_is_not_kept_and_another_life_begins_anew() {
         let mut evidence = Evidence::default();
-        evidence.other(&"x".repeat(LONGEST + 1));
+        for id in ["r", "r-c-2", "r-b-1", "1", "-c-x"] {
+            evidence.other(&Event { id: id.to_owned(), ..event(Ring::Critical, 1) });
+        }
         assert!(evidence.newest(Show::All, 0).is_empty());
+        process(&mut evidence, 1);
+        evidence.process(&Event { id: "r.18af-c-2".to_owned(), ..event(Ring::Critical, 2) });
+        assert_eq!(evidence.newest(Show::All, 0), ["r.18af-c-2"]);
     }
 }

@@ -26,6 +26,16 @@ pub struct Finding {
     pub complete: bool,
 }
 
+/// What a finding of a departure from the agent's baseline says. The baseline is learned elsewhere.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Departed {
+    pub signal: RunawaySignal,
+    pub since_unix_ns: u64,
+    /// Id of the event that it is about; `None`: the newest of that time show it.
+    pub event: Option<String>,
+    pub tags: &'static [&'static str],
+}
+
 impl Finding {
     #[must_use]
     pub fn severity(&self) -> Severity {

@@ -26,6 +26,8 @@ pub mod runaway;
 
 pub mod sensitive;
 
+pub mod agents;
+
 pub mod rule;
 
 pub mod finding;

@@ -86,6 +86,9 @@ impl Term {
     }
 }
 
+/// Least severity that leads to acts.
+pub const ACT_SEVERITY: Severity = Severity::High;
+
 /// OCSF `severity_id`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

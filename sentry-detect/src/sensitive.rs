@@ -1,19 +1,35 @@
-//! Files whose content opens doors, by class (`sensitive.toml`).
+//! Files whose content opens doors, by class: those of `sensitive.toml`, and a configuration's own.
+//!
+//! A class has the number of its place, the built-in ones first. An own class is asked before them,
+//! so that a site can say what its files are.
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use serde::Deserialize;
 
-/// How many classes there are.
-pub const CLASSES: usize = 12;
+use crate::runaway::Severity;
+
+/// How many classes come with the program.
+const BUILT_IN: usize = 12;
+/// Most classes that a configuration adds.
+pub const MOST_OWN: usize = 8;
+/// Most classes.
+pub const CLASSES: usize = BUILT_IN + MOST_OWN;
+/// Longest name and title of an own class, longest of its patterns, bytes, and most patterns.
+const LONGEST_NAME: usize = 32;
+const LONGEST_TITLE: usize = 64;
+const LONGEST_PATTERN: usize = 512;
+const MOST_PATTERNS: usize = 64;
 
 /// Classes of sensitive files.
 #[derive(Clone, Debug, Default)]
 pub struct SensitiveFiles {
-    /// The paths of every class: most files are in none.
+    /// The paths of all built-in classes, and of all own ones: most files are in none.
     any: GlobSet,
+    any_own: GlobSet,
     classes: Vec<Class>,
+    own: Vec<OwnClass>,
 }
 
 /// One class.
@@ -23,8 +39,21 @@ pub struct Class {
     pub name: String,
     /// `cloud credentials`.
     pub title: String,
+    /// How severe a read is, of an own class.
+    pub severity: Option<Severity>,
     paths: GlobSet,
     except: GlobSet,
+    owners: GlobSet,
+}
+
+/// A class as a configuration adds it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OwnClass {
+    pub name: String,
+    pub title: String,
+    pub severity: Severity,
+    pub paths: Vec<String>,
+    pub except: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -41,33 +70,85 @@ struct ClassData {
     paths: Vec<String>,
     #[serde(default)]
     except: Vec<String>,
+    /// Programs, or scripts of an interpreter, that the files are made for.
+    #[serde(default)]
+    owners: Vec<String>,
 }
 
-/// Why a list of classes cannot be used.
+/// Why classes cannot be used.
 #[derive(Debug, thiserror::Error)]
-enum SensitiveError {
+pub enum SensitiveError {
     #[error("read the classes of sensitive files")]
     Toml(#[from] toml::de::Error),
-    #[error("read the classes of sensitive files: a pattern is broken")]
-    Glob(#[from] globset::Error),
+    #[error("the pattern {pattern:?} is broken; `*` and `?` stay within a name, `**` is any folders")]
+    Pattern { pattern: String, source: globset::Error },
+    #[error("a pattern has 1 to {} bytes", LONGEST_PATTERN)]
+    PatternLength,
+    #[error("a class has 1 to {} patterns in `paths`, and at most as many in `except`", MOST_PATTERNS)]
+    Patterns,
+    #[error("{0:?} is not the name of a class; write 1 to {max} of a–z, 0–9 and -", max = LONGEST_NAME)]
+    Name(String),
+    #[error("the class {0:?} is there already; write another name")]
+    Twice(String),
+    #[error("a title has 1 to {} bytes, and no control characters", LONGEST_TITLE)]
+    Title,
+    #[error("more than {} classes; join some", MOST_OWN)]
+    TooMany,
 }
 
 impl SensitiveFiles {
     /// The classes that come with the program. A test excludes that they are broken.
     #[must_use]
-    pub fn shared() -> &'static Self {
-        static SHARED: LazyLock<SensitiveFiles> =
-            LazyLock::new(|| SensitiveFiles::parse(include_str!("../sensitive.toml")).unwrap_or_default());
-        &SHARED
+    pub fn built_in() -> Arc<Self> {
+        static BUILT_IN: LazyLock<Arc<SensitiveFiles>> = LazyLock::new(|| {
+            Arc::new(SensitiveFiles::parse(include_str!("../sensitive.toml")).unwrap_or_default())
+        });
+        Arc::clone(&BUILT_IN)
+    }
+
+    /// These, and those of a configuration.
+    ///
+    /// # Errors
+    /// The first class that cannot be used, by its place, and why.
+    pub fn with(own: Vec<OwnClass>) -> Result<Arc<Self>, (usize, SensitiveError)> {
+        let mut files = Self::built_in();
+        if own.is_empty() {
+            return Ok(files);
+        }
+        let all = Arc::make_mut(&mut files);
+        for (place, class) in own.iter().enumerate() {
+            let at = |error| (place, error);
+            if place >= MOST_OWN {
+                return Err(at(SensitiveError::TooMany));
+            }
+            if all.classes.iter().any(|other| other.name == class.name) {
+                return Err(at(SensitiveError::Twice(class.name.clone())));
+            }
+            all.classes.push(class.compiled().map_err(at)?);
+        }
+        let paths: Vec<String> = own.iter().flat_map(|class| class.paths.clone()).collect();
+        all.any_own = globs(&paths).map_err(|error| (0, error))?;
+        all.own = own;
+        Ok(files)
+    }
+
+    /// The classes that a configuration added.
+    #[must_use]
+    pub fn own(&self) -> &[OwnClass] {
+        &self.own
     }
 
     /// Number of the class of a path; the first that holds.
     #[must_use]
     pub fn number_of(&self, path: &str) -> Option<usize> {
-        if !self.any.is_match(path) {
-            return None;
+        let holds = |class: &Class| class.paths.is_match(path) && !class.except.is_match(path);
+        let (built_in, own) = self.classes.split_at_checked(BUILT_IN)?;
+        if self.any_own.is_match(path)
+            && let Some(place) = own.iter().position(holds)
+        {
+            return Some(BUILT_IN + place);
         }
-        self.classes.iter().position(|class| class.paths.is_match(path) && !class.except.is_match(path))
+        self.any.is_match(path).then(|| built_in.iter().position(holds)).flatten()
     }
 
     #[must_use]
@@ -82,27 +163,87 @@ impl SensitiveFiles {
             Ok(Class {
                 paths: globs(&class.paths)?,
                 except: globs(&class.except)?,
+                owners: globs(&class.owners)?,
+                severity: None,
                 name: class.name,
                 title: class.title,
             })
         };
         let classes = data.class.into_iter().map(class).collect::<Result<_, SensitiveError>>()?;
-        Ok(Self { any: globs(&all)?, classes })
+        Ok(Self { any: globs(&all)?, any_own: GlobSet::empty(), classes, own: Vec::new() })
     }
 }
 
+/// By what a configuration added.
+impl PartialEq for SensitiveFiles {
+    fn eq(&self, other: &Self) -> bool {
+        self.own == other.own
+    }
+}
+
+impl Class {
+    /// Whether its files are made for this program; `script` is the first argument, which counts
+    /// where the program is an interpreter.
+    #[must_use]
+    pub fn is_owner(&self, program: &str, script: Option<&str>) -> bool {
+        const INTERPRETERS: [&str; 6] = ["python", "node", "ruby", "perl", "bash", "sh"];
+        let name = program.rsplit('/').next().unwrap_or_default();
+        // `python3.13`
+        let name = name.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.');
+        self.owners.is_match(program)
+            || (INTERPRETERS.contains(&name) && script.is_some_and(|script| self.owners.is_match(script)))
+    }
+}
+
+impl OwnClass {
+    fn compiled(&self) -> Result<Class, SensitiveError> {
+        let Self { name, title, severity, paths, except } = self;
+        let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+        if !(1..=LONGEST_NAME).contains(&name.len()) || !name.bytes().all(is_plain) {
+            return Err(SensitiveError::Name(name.clone()));
+        }
+        if !(1..=LONGEST_TITLE).contains(&title.len()) || title.contains(char::is_control) {
+            return Err(SensitiveError::Title);
+        }
+        if !(1..=MOST_PATTERNS).contains(&paths.len()) || except.len() > MOST_PATTERNS {
+            return Err(SensitiveError::Patterns);
+        }
+        Ok(Class {
+            name: name.clone(),
+            title: title.clone(),
+            severity: Some(*severity),
+            paths: globs(paths)?,
+            except: globs(except)?,
+            owners: GlobSet::empty(),
+        })
+    }
+}
+
+/// Checks one pattern.
+///
+/// # Errors
+/// Why it cannot be used.
+pub fn check(pattern: &str) -> Result<(), SensitiveError> {
+    globs(std::slice::from_ref(&pattern.to_owned())).map(|_good| ())
+}
+
 /// `*` stays within a component, `~` is any folder, and a name without a folder is one in any.
-fn globs(texts: &[String]) -> Result<GlobSet, globset::Error> {
+fn globs(texts: &[String]) -> Result<GlobSet, SensitiveError> {
+    let broken = |source, text: &str| SensitiveError::Pattern { pattern: text.to_owned(), source };
     let mut set = GlobSetBuilder::new();
     for text in texts {
+        if !(1..=LONGEST_PATTERN).contains(&text.len()) {
+            return Err(SensitiveError::PatternLength);
+        }
         let glob = match text.strip_prefix("~/") {
             Some(rest) => format!("**/{rest}"),
             None if text.contains('/') => text.clone(),
             None => format!("**/{text}"),
         };
-        set.add(GlobBuilder::new(&glob).literal_separator(true).empty_alternates(true).build()?);
+        let glob = GlobBuilder::new(&glob).literal_separator(true).empty_alternates(true).build();
+        set.add(glob.map_err(|source| broken(source, text))?);
     }
-    set.build()
+    set.build().map_err(|source| broken(source, ""))
 }
 
 #[cfg(test)]
@@ -113,12 +254,12 @@ mod tests {
     #[test]
     fn the_list_is_whole() {
         let files = SensitiveFiles::parse(include_str!("../sensitive.toml")).unwrap();
-        assert_eq!(files.classes.len(), CLASSES);
+        assert_eq!(files.classes.len(), BUILT_IN);
     }
 
     #[test]
     fn secrets_have_their_class_and_what_is_like_them_has_none() {
-        let files = SensitiveFiles::shared();
+        let files = SensitiveFiles::built_in();
         let class = |path| {
             files.number_of(path).and_then(|number| files.class(number)).map(|class| class.name.as_str())
         };
@@ -148,5 +289,61 @@ mod tests {
         ] {
             assert_eq!(class(path), expected, "{path}");
         }
+    }
+
+    fn own(name: &str, paths: &[&str]) -> OwnClass {
+        OwnClass {
+            name: name.into(),
+            title: "customer data".into(),
+            severity: Severity::High,
+            paths: paths.iter().map(|&path| path.to_owned()).collect(),
+            except: vec!["*.md".into()],
+        }
+    }
+
+    #[test]
+    fn an_own_class_is_asked_first_and_the_built_in_ones_keep_their_numbers() {
+        let files = SensitiveFiles::with(vec![own("customers", &["/srv/data/**", "~/.netrc"])]).unwrap();
+        let built_in = SensitiveFiles::built_in();
+        assert_eq!(files.number_of("/srv/data/2026/a.csv"), Some(BUILT_IN));
+        assert_eq!(files.number_of("/srv/data/README.md"), None);
+        assert_eq!(files.number_of("/home/u/.netrc"), Some(BUILT_IN));
+        assert_eq!(files.number_of("/etc/shadow"), built_in.number_of("/etc/shadow"));
+        assert_eq!(files.class(BUILT_IN).unwrap().severity, Some(Severity::High));
+        assert_ne!(files, built_in);
+    }
+
+    #[test]
+    fn a_class_that_cannot_be_used_is_named_with_the_reason() {
+        let wrong = |classes| SensitiveFiles::with(classes).map_err(|(at, error)| (at, error.to_string()));
+        let good = own("a", &["/a"]);
+        for (class, expected) in [
+            (own("A b", &["/a"]), "is not the name of a class"),
+            (own("cloud", &["/a"]), "is there already"),
+            (own("a", &["/a"]), "is there already"),
+            (own("b", &[]), "1 to 64 patterns"),
+            (own("b", &[""]), "1 to 512 bytes"),
+            (own("b", &["/a/[b"]), "\"/a/[b\" is broken"),
+            (OwnClass { title: "a\nb".into(), ..own("b", &["/a"]) }, "no control characters"),
+        ] {
+            let (at, error) = wrong(vec![good.clone(), class]).unwrap_err();
+            assert!(at == 1 && error.contains(expected), "{at}: {error}");
+        }
+        let many = (0..=MOST_OWN).map(|n| own(&format!("c{n}"), &["/a"])).collect();
+        assert!(matches!(SensitiveFiles::with(many), Err((MOST_OWN, SensitiveError::TooMany))));
+    }
+
+    #[test]
+    fn a_program_owns_the_files_that_are_made_for_it() {
+        let files = SensitiveFiles::built_in();
+        let class = |path| files.class(files.number_of(path).unwrap()).unwrap();
+        let cloud = class("/root/.aws/credentials");
+        assert!(cloud.is_owner("/usr/local/aws-cli/v2/current/dist/aws", None));
+        assert!(cloud.is_owner("/usr/bin/python3.13", Some("/usr/bin/aws")));
+        assert!(!cloud.is_owner("/usr/bin/cat", Some("/usr/bin/aws")));
+        assert!(!cloud.is_owner("/usr/bin/python3.13", Some("exfiltrate.py")));
+        let model = class("/root/.claude/.credentials.json");
+        assert!(model.is_owner("/root/.local/share/claude/versions/2.1.197", None));
+        assert!(!class("/srv/p/.env").is_owner("/usr/bin/node", Some("server.js")));
     }
 }

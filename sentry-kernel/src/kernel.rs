@@ -26,7 +26,7 @@ use sentry_common::{
     fault,
     table::{Flow, FlowKey, RunTag},
 };
-use sentry_detect::run::ProcessKey;
+use sentry_detect::run::{Holds, ProcessKey};
 
 use crate::{
     bpf::{Links, LoadError, Rows},
@@ -271,6 +271,10 @@ pub trait Group: Debug + Send + Sync {
     /// Where the kernel does not say.
     fn cpu_time(&self) -> Result<CpuTime, CgroupError>;
 
+    /// Memory and its limit, as far as the memory controller says; else the limit is what the host
+    /// has.
+    fn holds(&self) -> Holds;
+
     /// Removes it and what is below it. Members must be gone.
     ///
     /// # Errors
@@ -333,6 +337,9 @@ pub trait Processes: Send + Sync {
 
     /// Bytes that it has read and written; 0 where it has ended or may not be asked.
     fn moved_bytes(&self, pid: u32) -> u64;
+
+    /// What it holds, without a limit; nothing where it has ended.
+    fn holds(&self, pid: u32) -> Holds;
 }
 
 /// A process held by a descriptor, so that a signal cannot reach another one.

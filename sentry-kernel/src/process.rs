@@ -7,7 +7,7 @@ use rustix::{
     io::Errno,
     process::{Pid, PidfdFlags, Signal},
 };
-use sentry_detect::run::ProcessKey;
+use sentry_detect::run::{Holds, ProcessKey};
 
 /// procfs counts start times in ticks of `USER_HZ`, which is 100 on every architecture Linux runs
 /// on today.
@@ -112,6 +112,26 @@ pub fn is_gone(key: ProcessKey) -> bool {
     rustix::event::poll(&mut ended, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })).is_ok_and(|ready| ready > 0)
 }
 
+/// What a process holds: resident memory, threads, and open descriptors where the kernel counts
+/// them (6.2). Waits for nobody.
+#[must_use]
+pub fn holds(pid: u32) -> Holds {
+    let Ok(stat) = i32::try_from(pid)
+        .map_err(|_| procfs::ProcError::NotFound(None))
+        .and_then(procfs::process::Process::new)
+        .and_then(|process| process.stat())
+    else {
+        return Holds::default();
+    };
+    let descriptors = fs::metadata(format!("/proc/{pid}/fd")).ok().map(|directory| directory.len());
+    Holds {
+        memory_bytes: Some(stat.rss.saturating_mul(procfs::page_size())),
+        threads: u64::try_from(stat.num_threads).ok(),
+        descriptors: descriptors.filter(|count| *count > 0),
+        ..Holds::default()
+    }
+}
+
 /// Bytes that a process has read and written; 0 where it has ended or may not be asked.
 #[must_use]
 pub fn moved_bytes(pid: u32) -> u64 {
@@ -206,5 +226,13 @@ mod tests {
         file.write_all(&[1; 300_000]).unwrap();
         assert!(moved_bytes(std::process::id()) >= before + 300_000);
         assert_eq!(moved_bytes(u32::MAX), 0);
+    }
+
+    #[test]
+    fn this_process_holds_memory_and_a_thread() {
+        let holds = holds(std::process::id());
+        assert!(holds.memory_bytes.is_some_and(|bytes| bytes > 100_000), "{holds:?}");
+        assert!(holds.threads.is_some_and(|threads| threads >= 1), "{holds:?}");
+        assert_eq!(super::holds(u32::MAX), Holds::default());
     }
 }

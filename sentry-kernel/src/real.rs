@@ -16,7 +16,7 @@ use sentry_common::{
     fault,
     table::{Flow, FlowKey, RunTag},
 };
-use sentry_detect::run::ProcessKey;
+use sentry_detect::run::{Holds, ProcessKey};
 
 use crate::{
     bpf::{self, Links, LoadError, Rows, programs::newborns, skipped},
@@ -227,6 +227,10 @@ impl Group for Cgroup {
         self.cpu_time()
     }
 
+    fn holds(&self) -> Holds {
+        self.holds()
+    }
+
     fn remove(&self) -> Result<(), CgroupError> {
         self.remove()
     }
@@ -283,6 +287,10 @@ impl Processes for Procfs {
 
     fn moved_bytes(&self, pid: u32) -> u64 {
         process::moved_bytes(pid)
+    }
+
+    fn holds(&self, pid: u32) -> Holds {
+        process::holds(pid)
     }
 }
 

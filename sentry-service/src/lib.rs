@@ -8,6 +8,8 @@ pub mod credential;
 
 pub mod check;
 
+pub mod completion;
+
 mod error;
 
 pub mod help;

@@ -20,9 +20,9 @@ pub(crate) struct About<'a> {
 }
 
 /// Every [`About::verb`].
-pub(crate) const VERBS: [&str; 23] = [
+pub(crate) const VERBS: [&str; 24] = [
     "fork", "exec", "seed", "outside", "exit", "move", "mkcgroup", "rmcgroup", "record", "connect", "send",
-    "create", "write", "read", "unlink", "rename", "file", "socket", "unix", "dns", "tls", "process",
+    "create", "write", "read", "path", "unlink", "rename", "file", "socket", "unix", "dns", "tls", "process",
     "kernel",
 ];
 
@@ -30,6 +30,15 @@ pub(crate) const VERBS: [&str; 23] = [
 #[must_use]
 pub fn verb(kind: &Kind) -> &'static str {
     about(kind).verb
+}
+
+/// Every type that a search may ask for: verbs, then acts.
+#[must_use]
+pub fn types() -> Vec<&'static str> {
+    let acts = FileAct::ALL.iter().map(|act| act.name()).chain(SocketAct::ALL.iter().map(|act| act.name()));
+    let acts = acts.chain(TargetAct::ALL.iter().map(|act| act.name()));
+    let acts = acts.chain(KernelAct::ALL.iter().map(|act| act.name()));
+    VERBS.into_iter().chain(acts).collect()
 }
 
 /// Whether a search may ask for this type: a verb or an act.
@@ -81,10 +90,12 @@ pub(crate) fn about(kind: &Kind) -> About<'_> {
 
 fn open_verb(open: &v1::Open) -> &'static str {
     let intent = open.intent.unwrap_or_default();
-    match (open.created, intent.write || intent.truncate || intent.append) {
-        (true, _) => "create",
-        (false, true) => "write",
-        (false, false) => "read",
+    match (open.created, intent.path_only, intent.write || intent.truncate || intent.append) {
+        (true, _, _) => "create",
+        // O_PATH: a place in the file system, and nothing of the content.
+        (false, true, _) => "path",
+        (false, false, true) => "write",
+        (false, false, false) => "read",
     }
 }
 

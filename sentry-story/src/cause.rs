@@ -7,6 +7,7 @@ use sentry_view::{Cause, CauseSort, Doer, Finding, Tally};
 
 use crate::{
     about::about,
+    descent::{Descent, command_line, cut},
     network::address_of,
     process::{Key, key},
     story::{Knowledge, Story},
@@ -15,12 +16,8 @@ use crate::{
 
 /// Different acts, and processes, that are counted.
 const COUNTED: usize = 10_000;
-/// Processes whose descent is known.
-const PROCESSES: usize = 100_000;
 /// Of each list that is shown.
 const SHOWN: usize = 4;
-/// Bytes of a command line.
-const COMMAND_BYTES: usize = 200;
 
 /// Counts what a run did in the time that a finding counts, and who. Every event of the run up to
 /// the finding has to be shown, in order.
@@ -33,15 +30,8 @@ pub struct Causes<'a> {
     /// What the finding counts.
     sorts: &'static [CauseSort],
     story: Story<'a>,
-    lines: HashMap<Key, Line>,
+    descent: Descent,
     counts: HashMap<CauseSort, Counts>,
-}
-
-/// A process: where it comes from, and what it executed last.
-#[derive(Clone, Debug, Default)]
-struct Line {
-    parent: Option<Key>,
-    command: Option<String>,
 }
 
 #[derive(Debug, Default)]
@@ -64,7 +54,7 @@ impl<'a> Causes<'a> {
             only,
             sorts: sorts(&finding.rule),
             story: Story::new(knowledge, &[]),
-            lines: HashMap::new(),
+            descent: Descent::default(),
             counts: HashMap::new(),
         }
     }
@@ -74,20 +64,9 @@ impl<'a> Causes<'a> {
         if event.time_unix_ns > self.until_unix_ns {
             return;
         }
-        let process = event.process.as_ref();
-        let actor = key(process.and_then(|process| process.key.as_ref()));
+        let actor = key(event.process.as_ref().and_then(|process| process.key.as_ref()));
         self.story.event(event);
-        match &event.kind {
-            Some(Kind::Fork(fork)) => {
-                let line = Line { parent: Some(actor), ..self.line(actor) };
-                self.know(key(fork.child.as_ref()), line);
-            }
-            Some(Kind::Exec(_) | Kind::Seed(_)) => {
-                let command = process.and_then(command_line);
-                self.know(actor, Line { command, ..self.line(actor) });
-            }
-            _ => {}
-        }
+        self.descent.event(event);
         if event.time_unix_ns >= self.since_unix_ns
             && self.only.as_ref().is_none_or(|id| *id == event.id)
             && let Some(kind) = &event.kind
@@ -100,7 +79,7 @@ impl<'a> Causes<'a> {
         let Some((sort, what)) = act(kind, event) else { return };
         // What executes a program is in most cases only there for that.
         let doer = match sort {
-            CauseSort::Programs => self.line(actor).parent.unwrap_or(actor),
+            CauseSort::Programs => self.descent.parent(actor).unwrap_or(actor),
             _ => actor,
         };
         let call = self.story.call(doer);
@@ -129,7 +108,7 @@ impl<'a> Causes<'a> {
         let sort = self.sorts.iter().copied().rev().max_by_key(total)?;
         let Counts { total, acts, by } = self.counts.remove(&sort)?;
         let acts = top(acts).into_iter().map(|(what, count)| Tally { what, count }).collect();
-        let lines = self.lines;
+        let descent = self.descent;
         let calls = self.story.finish(&[]).calls;
         let by = top(by).into_iter().map(|(doer, (acts, call))| Doer {
             pid: doer.0,
@@ -139,19 +118,9 @@ impl<'a> Causes<'a> {
                 .iter()
                 .find(|known| Some(known.number) == call)
                 .map(|call| cut(&call.command)),
-            ancestry: ancestry(&lines, doer),
+            ancestry: commands(&descent, doer),
         });
         Some(Cause { sort, total, acts, by: by.collect(), ..Cause::default() })
-    }
-
-    fn line(&self, process: Key) -> Line {
-        self.lines.get(&process).cloned().unwrap_or_default()
-    }
-
-    fn know(&mut self, process: Key, line: Line) {
-        if self.lines.len() < PROCESSES || self.lines.contains_key(&process) {
-            self.lines.insert(process, line);
-        }
     }
 }
 
@@ -162,6 +131,8 @@ fn sorts(rule: &str) -> &'static [CauseSort] {
         "exec-loop" => &[Programs],
         "spawn-storm" => &[Programs, Births],
         "call-flood" => &[Files, Network],
+        "connect-storm" | "scan" | "dns-tunnel" => &[Network],
+        "nested-agents" | "leftovers" => &[Programs],
         _ => &[Programs, Births, Files, Network, Other],
     }
 }
@@ -202,23 +173,6 @@ fn act(kind: &Kind, event: &v1::Event) -> Option<(CauseSort, String)> {
     Some((sort, on(about.paths[0])))
 }
 
-fn command_line(process: &v1::Process) -> Option<String> {
-    let program = path_of(process.executable.as_ref());
-    match process.argv.as_ref().filter(|argv| !argv.arguments.is_empty()) {
-        // The path says more than the name that it was called by.
-        Some(argv) => {
-            let first = program.unwrap_or(argv.arguments[0].as_str());
-            let words = std::iter::once(first).chain(argv.arguments[1..].iter().map(String::as_str));
-            Some(cut(&words.collect::<Vec<_>>().join(" ")))
-        }
-        None => program.map(cut),
-    }
-}
-
-fn cut(text: &str) -> String {
-    text[..text.floor_char_boundary(COMMAND_BYTES)].to_owned()
-}
-
 /// The most frequent ones; of equal ones the first by name.
 fn top<K: Ord, C: Ord>(counts: HashMap<K, C>) -> Vec<(K, C)> {
     let mut all: Vec<(K, C)> = counts.into_iter().collect();
@@ -229,20 +183,10 @@ fn top<K: Ord, C: Ord>(counts: HashMap<K, C>) -> Vec<(K, C)> {
 
 /// Command lines from the first known ancestor down. A process that executed nothing has its
 /// parent's.
-fn ancestry(lines: &HashMap<Key, Line>, process: Key) -> Vec<String> {
-    let mut commands: Vec<String> = Vec::new();
-    let mut at = Some(process);
-    // A parent was there before its child; the bound is against made-up records.
-    for _ in 0..PROCESSES {
-        let Some(line) = at.and_then(|at| lines.get(&at)) else { break };
-        if let Some(command) = &line.command
-            && commands.last() != Some(command)
-        {
-            commands.push(command.clone());
-        }
-        at = line.parent;
-    }
-    commands.reverse();
+fn commands(descent: &Descent, process: Key) -> Vec<String> {
+    let mut commands: Vec<String> =
+        descent.ancestry(process).into_iter().filter_map(|ancestor| ancestor.command).collect();
+    commands.dedup();
     commands
 }
 

@@ -119,8 +119,13 @@ impl Files {
         target.from = origin.filter(|_origin| !is_back);
     }
 
-    pub(crate) fn sensitive(&mut self, path: &str, writes: bool, by: impl FnOnce() -> By) {
-        let classes = SensitiveFiles::shared();
+    pub(crate) fn sensitive(
+        &mut self,
+        classes: &SensitiveFiles,
+        path: &str,
+        writes: bool,
+        by: impl FnOnce() -> By,
+    ) {
         let Some(class) = classes.number_of(path).and_then(|number| classes.class(number)) else { return };
         let path = &of_any_process(path);
         let key = (class.name.clone(), path.to_owned());
@@ -302,11 +307,11 @@ mod tests {
 
     #[test]
     fn a_sensitive_file_is_counted_by_reading_and_writing() {
-        let mut files = Files::default();
+        let (mut files, classes) = (Files::default(), SensitiveFiles::built_in());
         for writes in [false, false, true] {
-            files.sensitive("/home/u/.netrc", writes, || By { pid: 7, ..By::default() });
+            files.sensitive(&classes, "/home/u/.netrc", writes, || By { pid: 7, ..By::default() });
         }
-        files.sensitive("/home/u/notes", false, By::default);
+        files.sensitive(&classes, "/home/u/notes", false, By::default);
         let (_, _, sensitive) = files.finish(&Places::built_in().unwrap(), None, None);
         assert_eq!(
             sensitive,

@@ -45,12 +45,17 @@ mod story;
 
 mod difference;
 
+mod descent;
+
 mod cause;
 
-pub use about::verb;
+mod inquiry;
+
+pub use about::{types, verb};
 pub use cause::Causes;
 pub use difference::difference;
 pub use error::DataError;
+pub use inquiry::{Answer, Circumstances, EventName, Inquiry};
 pub use lineage::Lineage;
 pub use places::Places;
 pub use question::question;

@@ -83,7 +83,7 @@ fn forms(address: &IpAddr) -> Vec<Vec<u8>> {
 fn kinds_of(name: &str) -> Vec<Kind> {
     let mut kinds: Vec<Kind> = kinds().into_iter().filter(|kind| about(kind).verb == name).collect();
     match name {
-        "create" | "write" | "read" => kinds.push(Kind::Open(v1::Open::default())),
+        "create" | "write" | "read" | "path" => kinds.push(Kind::Open(v1::Open::default())),
         _ if FileAct::from_name(name).is_some() => kinds.push(Kind::File(v1::FileAct::default())),
         _ if SocketAct::from_name(name).is_some() => kinds.push(Kind::Socket(v1::SocketAct::default())),
         _ if TargetAct::from_name(name).is_some() => kinds.push(Kind::Target(v1::TargetAct::default())),

@@ -4,11 +4,14 @@
 //! evaluates them for the command line, so that they come from a request: every part is checked and
 //! bounded.
 
-use std::{collections::HashSet, net::IpAddr};
+use std::{collections::HashSet, net::IpAddr, sync::Arc};
 
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use sentry_detect::act::FileAct;
-use sentry_proto::v1::{self, event::Kind};
+use sentry_proto::{
+    block::{Sieve, Sift},
+    v1::{self, event::Kind},
+};
 
 use crate::{
     about::{VERBS, about, is_type},
@@ -30,7 +33,7 @@ const VALUE_BYTES: usize = 4 << 10;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SearchError {
-    #[error("there is no type `{name}`; types are {known}")]
+    #[error("there is no type `{name}`; types are {known}, and acts such as chmod, listen or mount")]
     Type { name: String, known: String },
     #[error("`{glob}` is no path pattern")]
     Glob { glob: String, source: globset::Error },
@@ -47,6 +50,8 @@ pub struct Search {
     until_unix_ns: u64,
     types: Vec<String>,
     paths: Option<GlobSet>,
+    /// One of them stands in every path that is looked for; none where that is not known.
+    literals: Vec<String>,
     programs: Option<GlobSet>,
     destinations: Vec<Destination>,
     pids: Vec<u32>,
@@ -77,6 +82,7 @@ impl Search {
             until_unix_ns: asked.until_unix_ns.unwrap_or(u64::MAX),
             types: asked.types.clone(),
             paths: globs(&asked.paths)?,
+            literals: literals(&asked.paths).unwrap_or_default(),
             programs: globs(&asked.programs)?,
             destinations: asked.destinations.iter().map(|text| Destination::read(text)).collect(),
             pids: asked.pids.clone(),
@@ -92,21 +98,33 @@ impl Search {
         if let Some(Kind::Dns(dns)) = &event.kind {
             self.learn(dns);
         }
-        let process = event.process.as_ref();
+        let (kind, process) = (event.kind.as_ref(), event.process.as_ref());
+        (self.since_unix_ns..=self.until_unix_ns).contains(&event.time_unix_ns)
+            && self.is_by(process)
+            && self.is_of_type(kind)
+            && self.is_at_path(kind, process)
+            && self.is_to(kind)
+            && !self.is_left_out(kind)
+    }
+
+    fn is_by(&self, process: Option<&v1::Process>) -> bool {
         let pid = process.and_then(|process| process.key).map(|key| key.tgid);
         let program = process.and_then(|process| path_of(process.executable.as_ref()));
-        let is_in_time = (self.since_unix_ns..=self.until_unix_ns).contains(&event.time_unix_ns);
         let holds = |values: &[u32], value: Option<u32>| {
             values.is_empty() || value.is_some_and(|value| values.contains(&value))
         };
-        is_in_time
-            && holds(&self.pids, pid)
+        holds(&self.pids, pid)
             && holds(&self.uids, process.and_then(|process| process.uid))
             && self.programs.as_ref().is_none_or(|globs| program.is_some_and(|path| globs.is_match(path)))
-            && self.is_of_type(event.kind.as_ref())
-            && self.is_at_path(event)
-            && self.is_to(event.kind.as_ref())
-            && !self.is_left_out(event.kind.as_ref())
+    }
+
+    /// The same search, asked of each kind and each process of a block. `None` where a name is
+    /// looked for: any event may say which addresses it has.
+    #[must_use]
+    pub fn sieve(&self) -> Option<Sieve> {
+        let has_names = self.destinations.iter().any(|wanted| matches!(wanted, Destination::Name(_)));
+        let literals = self.literals.iter().map(String::as_str);
+        (!has_names).then(|| Sieve::new(Arc::new(self.clone())).with_one_of(literals))
     }
 
     fn is_of_type(&self, kind: Option<&Kind>) -> bool {
@@ -118,12 +136,11 @@ impl Search {
             })
     }
 
-    fn is_at_path(&self, event: &v1::Event) -> bool {
+    fn is_at_path(&self, kind: Option<&Kind>, process: Option<&v1::Process>) -> bool {
         self.paths.as_ref().is_none_or(|globs| {
-            let is_program = matches!(event.kind, Some(Kind::Exec(_)));
-            let executed = event.process.as_ref().filter(|_process| is_program);
+            let executed = process.filter(|_process| matches!(kind, Some(Kind::Exec(_))));
             let executed = executed.and_then(|process| path_of(process.executable.as_ref()));
-            let paths = event.kind.iter().flat_map(|kind| about(kind).paths).flatten();
+            let paths = kind.iter().flat_map(|kind| about(kind).paths).flatten();
             paths.chain(executed).any(|path| globs.is_match(path))
         })
     }
@@ -153,6 +170,48 @@ impl Search {
         let writes = open.created || open.intent.is_some_and(|intent| intent.write);
         !writes && path_of(open.file.as_ref()).is_some_and(|path| places.is_system(path))
     }
+}
+
+impl Sift for Search {
+    fn kind(&self, kind: Option<&Kind>) -> bool {
+        // The path of an exec is its process's.
+        let is_exec = matches!(kind, Some(Kind::Exec(_)));
+        self.is_of_type(kind)
+            && (is_exec || self.is_at_path(kind, None))
+            && self.is_to(kind)
+            && !self.is_left_out(kind)
+    }
+
+    fn process(&self, process: Option<&v1::Process>) -> bool {
+        self.is_by(process)
+    }
+}
+
+/// The longest text that each pattern has in every path that it matches. `None`: one has none.
+fn literals(patterns: &[String]) -> Option<Vec<String>> {
+    patterns.iter().map(|text| literal(&pattern(text))).collect()
+}
+
+/// Alternatives are passed over, and what stands behind a class or an escaped letter. Slashes at the
+/// ends are left out: beside `**` a path may do without.
+fn literal(pattern: &str) -> Option<String> {
+    let end = pattern.find(['[', '\\']).unwrap_or(pattern.len());
+    let (mut pieces, mut alternatives) = (vec![String::new()], 0_u32);
+    for letter in pattern[..end].chars() {
+        match letter {
+            '{' => alternatives += 1,
+            '}' => alternatives = alternatives.saturating_sub(1),
+            '*' | '?' => {}
+            _ if alternatives > 0 => {}
+            _ => {
+                pieces.last_mut()?.push(letter);
+                continue;
+            }
+        }
+        pieces.push(String::new());
+    }
+    let trimmed = pieces.iter().map(|piece| piece.trim_matches('/'));
+    trimmed.max_by_key(|piece| piece.len()).filter(|piece| !piece.is_empty()).map(str::to_owned)
 }
 
 /// `None` where there are none.
@@ -284,6 +343,9 @@ mod tests {
             matches(v1::Search { types: words(&[name]), ..v1::Search::default() }, event)
         };
         assert!(of("read", &read("/a")) && !of("write", &read("/a")));
+        let intent = Some(v1::OpenIntent { path_only: true, ..v1::OpenIntent::default() });
+        let place = event(Kind::Open(v1::Open { file: file("/a"), intent, ..v1::Open::default() }));
+        assert!(of("path", &place) && !of("read", &place), "O_PATH reads nothing");
         let chmod = event(Kind::File(v1::FileAct { act: "chmod".into(), ..v1::FileAct::default() }));
         assert!(of("file", &chmod) && of("chmod", &chmod) && !of("mkdir", &chmod));
         let unknown = Search::new(&v1::Search { types: words(&["reed"]), ..v1::Search::default() });
@@ -320,6 +382,43 @@ mod tests {
         assert!(matches(asked.clone(), &read("/srv/a")));
         let map = v1::FileAct { act: "map_exec".into(), ..v1::FileAct::default() };
         assert!(!matches(asked, &event(Kind::File(map))));
+    }
+
+    #[test]
+    fn the_literal_of_a_pattern_stands_in_all_that_it_matches() {
+        for (glob, expected) in [
+            ("*/module-7/*", Some("module-7")),
+            ("~/.aws/*", Some(".aws")),
+            ("*.rs", Some(".rs")),
+            ("/srv/", Some("srv")),
+            ("/a/{long,longer}/bc*d", Some("bc")),
+            ("ab[]cdef]gh", Some("ab")),
+            ("x\\*yyyy", Some("x")),
+            ("{a,b{c,d}}e", Some("e")),
+            ("*", None),
+            ("/**", None),
+        ] {
+            assert_eq!(literal(&pattern(glob)).as_deref(), expected, "{glob}");
+        }
+    }
+
+    #[test]
+    fn a_sieve_lets_through_what_matches_and_what_only_the_event_decides() {
+        let asked = v1::Search { paths: words(&["/usr/bin/cat"]), pids: vec![7], ..v1::Search::default() };
+        let search = Search::new(&asked).unwrap();
+        let sieved = |event: &v1::Event| {
+            (search.kind(event.kind.as_ref()), Sift::process(&search, event.process.as_ref()))
+        };
+        assert_eq!(sieved(&read("/usr/bin/cat")), (true, true));
+        assert_eq!(sieved(&read("/usr/bin/dog")), (false, true));
+        // The path of an exec is known with its process only.
+        assert_eq!(sieved(&event(Kind::Exec(v1::Exec::default()))), (true, true));
+        let other =
+            v1::Process { key: Some(v1::ProcessKey { tgid: 8, start_boot_ns: 1 }), ..Default::default() };
+        assert_eq!((search.process(Some(&other)), search.process(None)), (false, false));
+        assert!(search.sieve().is_some());
+        let named = v1::Search { destinations: words(&["example.org"]), ..v1::Search::default() };
+        assert!(Search::new(&named).unwrap().sieve().is_none(), "a name is learned from any event");
     }
 
     #[test]

@@ -1,9 +1,10 @@
-//! What the processes of known coding agents look like (`data/agents.toml`).
+//! What the processes of known coding agents look like (`agents.toml` of `sentry-detect`).
 
 use globset::GlobSet;
 use regex::{Regex, RegexSet};
+use sentry_detect::agents::{AGENTS, KnownAgents};
 use sentry_view::KnownAgent;
-use serde::Deserialize;
+use serde::{Deserialize, de::IgnoredAny};
 
 use crate::{
     error::DataError,
@@ -22,13 +23,13 @@ pub struct Shapes {
 #[derive(Clone, Debug)]
 pub(crate) struct Shape {
     pub(crate) known: KnownAgent,
-    program: GlobSet,
-    script: GlobSet,
     pub(crate) state: GlobSet,
     command: Vec<Regex>,
     wrapper: RegexSet,
     direct: bool,
     own: RegexSet,
+    /// In the list.
+    number: usize,
 }
 
 /// What a child of the agent is.
@@ -54,10 +55,11 @@ struct Data {
 struct AgentData {
     name: String,
     title: String,
-    #[serde(default)]
-    program: Vec<String>,
-    #[serde(default)]
-    script: Vec<String>,
+    /// These two are the detector's to read.
+    #[serde(default, rename = "program")]
+    _program: IgnoredAny,
+    #[serde(default, rename = "script")]
+    _script: IgnoredAny,
     #[serde(default)]
     state: Vec<String>,
     #[serde(default)]
@@ -83,19 +85,19 @@ impl Shapes {
     ///
     /// The data file is broken; a test excludes that.
     pub fn built_in() -> Result<Self, DataError> {
-        let data: Data = toml::from_str(include_str!("../data/agents.toml"))
-            .map_err(|source| DataError::Toml { file: FILE, source })?;
+        let data: Data = toml::from_str(AGENTS).map_err(|source| DataError::Toml { file: FILE, source })?;
         let mcp_server = Regex::new(MCP_SERVER).map_err(|source| DataError::Regex {
             file: FILE,
             of: "MCP servers".to_owned(),
             source,
         })?;
-        Ok(Self { agents: data.agent.into_iter().map(Shape::new).collect::<Result<_, _>>()?, mcp_server })
+        let agents = data.agent.into_iter().enumerate().map(|(number, data)| Shape::new(number, data));
+        Ok(Self { agents: agents.collect::<Result<_, _>>()?, mcp_server })
     }
 
     /// The agent that this program is.
     pub(crate) fn agent(&self, executable: Option<&str>, argv: &[String]) -> Option<&Shape> {
-        self.agents.iter().find(|agent| agent.is(executable, argv))
+        self.agents.get(KnownAgents::shared().number_of(executable, argv)?)
     }
 
     /// What a child of an agent is, by what it executed.
@@ -121,12 +123,10 @@ impl Shapes {
 }
 
 impl Shape {
-    fn new(data: AgentData) -> Result<Self, DataError> {
+    fn new(number: usize, data: AgentData) -> Result<Self, DataError> {
         let of = data.name.clone();
         let error = |source| DataError::Regex { file: FILE, of: of.clone(), source };
         Ok(Self {
-            program: globs(FILE, &of, &data.program)?,
-            script: globs(FILE, &of, &data.script)?,
             state: globs(FILE, &of, &data.state)?,
             command: data
                 .command
@@ -137,6 +137,7 @@ impl Shape {
             wrapper: RegexSet::new(&data.wrapper).map_err(error)?,
             own: RegexSet::new(&data.own).map_err(error)?,
             direct: data.direct,
+            number,
             known: KnownAgent { name: data.name, title: data.title },
         })
     }
@@ -146,13 +147,9 @@ impl Shape {
         argv.iter().any(|argument| self.wrapper.is_match(argument))
     }
 
-    /// Whether this program is the agent. A program that only has the agent's script among its
-    /// arguments, such as `env`, becomes it later.
+    /// Whether this program is the agent.
     pub(crate) fn is(&self, executable: Option<&str>, argv: &[String]) -> bool {
-        let is_program = executable.is_some_and(|path| self.program.is_match(path));
-        let is_script = executable.is_some_and(|path| !path.ends_with("/env"))
-            && argv.iter().skip(1).take(4).any(|argument| self.script.is_match(argument));
-        is_program || is_script
+        KnownAgents::shared().number_of(executable, argv) == Some(self.number)
     }
 }
 

@@ -1,7 +1,11 @@
 //! Folds the events of a run, in their order, into what it did.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
+use sentry_detect::{
+    runaway::Severity,
+    sensitive::{OwnClass, SensitiveFiles},
+};
 use sentry_proto::v1::{self, event::Kind};
 use sentry_view::{Activity, Exit, Left};
 
@@ -25,6 +29,7 @@ const GRACE_NS: u64 = 1_000_000_000;
 pub struct Knowledge {
     pub shapes: Shapes,
     pub places: Places,
+    pub sensitive: Arc<SensitiveFiles>,
 }
 
 impl Knowledge {
@@ -34,7 +39,24 @@ impl Knowledge {
     ///
     /// A data file is broken; a test excludes that.
     pub fn built_in() -> Result<Self, DataError> {
-        Ok(Self { shapes: Shapes::built_in()?, places: Places::built_in()? })
+        Ok(Self {
+            shapes: Shapes::built_in()?,
+            places: Places::built_in()?,
+            sensitive: SensitiveFiles::built_in(),
+        })
+    }
+
+    /// With the classes of sensitive files of the sensor's configuration. One that this program
+    /// cannot read is left out with all of them.
+    #[must_use]
+    pub fn with_classes(self, classes: &[v1::SensitiveClass]) -> Self {
+        let own = |class: &v1::SensitiveClass| {
+            let v1::SensitiveClass { name, title, paths, except } = class.clone();
+            // How severe a read is does not show here.
+            OwnClass { name, title, severity: Severity::Medium, paths, except }
+        };
+        let own = classes.iter().map(own).collect();
+        Self { sensitive: SensitiveFiles::with(own).unwrap_or(self.sensitive), ..self }
     }
 }
 
@@ -224,7 +246,7 @@ impl<'a> Story<'a> {
         });
         if !is_own {
             let by = || self.processes.by(actor);
-            self.files.sensitive(path, writes, by);
+            self.files.sensitive(&self.knowledge.sensitive, path, writes, by);
         }
         if !writes {
             if !self.knowledge.places.is_system(path) {

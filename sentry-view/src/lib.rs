@@ -41,6 +41,10 @@ mod difference;
 
 mod cause;
 
+mod event;
+
+mod standing;
+
 mod collected;
 
 mod config;
@@ -64,6 +68,7 @@ pub use config::{ConfigReload, ConfigReloadType, KeyChange};
 pub use container::{Container, Pod};
 pub use decision::{Action, Decision, DecisionType, Outcome, OutcomeResult, OutcomeType};
 pub use difference::{Difference, DifferenceType};
+pub use event::{Ancestor, ExplainedEvent, ExplainedEventType};
 pub use export::{ExportManifest, ExportManifestType, ExportedFile, LedgerPart};
 pub use file::{Executed, Unknown};
 pub use finding::{Finding, FindingType, Severity, Term};
@@ -73,4 +78,5 @@ pub use ocsf::Ocsf;
 pub use report::{Report, ReportType};
 pub use rings::{RingBooks, Rings};
 pub use run::{Agent, Cgroup, Counters, Flow, Mode, Run, RunState, RunType};
+pub use standing::{Baseline, NormalRate, Remembered, Standing, StandingType, TrustPoint};
 pub use tally::Tally;

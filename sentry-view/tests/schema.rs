@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, fs, path::Path};
 use schemars::{JsonSchema, schema_for};
 use sentry_view::{
     Cause, CollectedDecision, CollectedOutcome, CollectedRun, ConfigChanged, ConfigReload, Decision,
-    Difference, ExportManifest, Exported, Finding, Outcome, Report, Run, RunEnd, RunStart,
+    Difference, ExplainedEvent, ExportManifest, Exported, Finding, Outcome, Report, Run, RunEnd, RunStart, Standing,
 };
 
 fn text<T: JsonSchema>() -> String {
@@ -24,6 +24,8 @@ fn the_committed_schemas_are_those_of_the_types() {
         ("report.json", text::<Report>()),
         ("difference.json", text::<Difference>()),
         ("cause.json", text::<Cause>()),
+        ("explained-event.json", text::<ExplainedEvent>()),
+        ("standing.json", text::<Standing>()),
         ("collected-run.json", text::<CollectedRun>()),
         ("collected-decision.json", text::<CollectedDecision>()),
         ("collected-outcome.json", text::<CollectedOutcome>()),

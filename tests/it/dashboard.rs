@@ -39,6 +39,14 @@ impl Person<'_> {
         self.browser.open(&format!("http://{}{path}", self.collector.http));
     }
 
+    /// With the admin key.
+    fn log_in(&self) {
+        self.go("/login");
+        self.browser.enter("//input[@name='key']", self.collector.key().trim());
+        self.browser.click("//form//button[@type='submit']");
+        self.browser.has("//nav");
+    }
+
     /// The page is in order at both sizes; keeps a picture of it.
     fn look(&self, name: &str) {
         for (size, (width, height)) in [("phone", NARROW), ("desk", WIDE)] {
@@ -103,7 +111,7 @@ fn a_person_watches_a_runaway_stops_it_and_finds_what_it_did() {
     browser.prefer("prefers-color-scheme", "dark");
 
     // Nothing yet: each screen says how to get something.
-    person.go("/");
+    person.log_in();
     browser.see("No run yet");
     person.look("fleet-empty");
 
@@ -128,8 +136,6 @@ fn a_person_watches_a_runaway_stops_it_and_finds_what_it_did() {
     browser.click("//a[normalize-space()='Stop…']");
     browser.see("What is held");
     browser.see("workload_spin");
-    let token = fs::read_to_string(collector.data_dir().join("command.token")).unwrap();
-    browser.enter("//input[@name='token']", token.trim());
     person.stop("freeze", "it spins");
     browser.has("//section//span[contains(@class, 'state frozen')]");
     person.look("stop");
@@ -201,6 +207,7 @@ fn the_text_of_an_agent_is_never_markup() {
     let ended = Order::new(&sensor, "evil").finish(&["true", evil]);
     let browser = Browser::start();
     let person = Person { browser: &browser, collector: &collector, axe: None };
+    person.log_in();
     for path in [
         "/".to_owned(),
         format!("/runs/{}", ended.run),

@@ -37,7 +37,13 @@ mod reload;
 mod runaway;
 
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+mod baseline;
+
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
 mod ordinary_work;
+
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+mod rules_work;
 
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]
 mod control;
@@ -49,7 +55,13 @@ mod by_hand;
 mod questions;
 
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+mod texts;
+
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
 mod export;
+
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+mod top;
 
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]
 mod tagged;

@@ -67,7 +67,7 @@ fn installed_packages_serve_members_of_the_group_and_leave_nothing_when_purged()
         step ada as_ada sentry run --name hers -- id -un
         step reload low_storm_limits
         step runaway as_ada sentry run --enforce --name storm -- sh -c 'while :; do sleep 600 & done'
-        await sh -c 'curl --silent --fail http://127.0.0.1:8440/api/v1/findings | grep -q spawn-storm'
+        await sh -c 'curl --silent --fail --header "Authorization: Bearer $(cat /var/lib/agentsentry-collector/admin.key)" http://127.0.0.1:8440/api/v1/findings | grep -q spawn-storm'
         step remove dpkg --remove agentsentry agentsentry-collector
         step kept sh -c 'ls /etc/agentsentry; ls -d /var/lib/agentsentry/ledger'
         step purge dpkg --purge agentsentry agentsentry-collector

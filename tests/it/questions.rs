@@ -7,6 +7,7 @@ use sentry_tests::{
     sensor::Sensor,
     supervised::{Ended, Order},
 };
+use serde_json::Value;
 
 /// What an agent does that has everything that the page asks about.
 const AGENT: &str = r#"
@@ -70,11 +71,21 @@ fn every_question_of_the_page_is_answered_by_its_command() {
     let asked = run(&sensor, AGENT);
     assert_eq!(asked.code(), Some(1), "{}", programs::text(&asked.output));
     let pid = asked.report()["activity"]["calls"][0]["pid"].to_string();
+    let secret = |event: &Value| {
+        event["file"]["path"].as_str().is_some_and(|path| path.ends_with("/.aws/credentials"))
+    };
+    let events = sensor.events(&asked.run);
+    let event = events.iter().find(|event| secret(event)).unwrap();
+    let event = event["metadata"]["uid"].as_str().unwrap();
     let questions = questions();
-    assert_eq!(questions.len(), 30);
+    assert_eq!(questions.len(), 31);
     let mut wrong = Vec::new();
     for (command, answer) in questions {
-        let line = command.replace("RUN", &asked.run).replace("BASE", &base.run).replace("PID", &pid);
+        let line = command
+            .replace("RUN", &asked.run)
+            .replace("BASE", &base.run)
+            .replace("PID", &pid)
+            .replace("EVENT", event);
         let mut shell = Command::new("/bin/sh");
         let folder = programs::path("sentry");
         let path = format!("{}:/usr/bin:/bin", folder.parent().unwrap().display());

@@ -136,12 +136,13 @@ fn a_spinning_run_is_frozen_and_killed_where_it_is_enforced() {
     let file = sensor.scratch().join("pid");
     let spin = workload("workload_spin", &["2", file.to_str().unwrap()]);
     let ended = Order::new(&sensor, "spinner").flag("--enforce").finish(&spin);
-    let pid: u32 = wait::file(&file).parse().unwrap();
     was_stopped(&sensor, &ended, "cpu-spin");
-    assert!(!procs::is_alive(pid));
     let events = sensor.events(&ended.run);
     let ends = story::only(&events, "exit");
     assert_eq!((ends.len(), &ends[0]["unmapped"]["signal"]), (1, &9.into()), "{ends:#?}");
+    // Not from its file: on a slow machine its start alone is CPU enough to be frozen for.
+    let pid = ends[0]["process"]["pid"].as_u64().and_then(|pid| u32::try_from(pid).ok()).unwrap();
+    assert!(!procs::is_alive(pid));
     assert!(sensor.verified_ledger() >= 7, "start, finding, two decisions, two outcomes, end");
 }
 

@@ -36,7 +36,9 @@ fn the_units_start_and_ordinary_users_and_root_run_agents() {
         step ada setpriv --reuid ada --regid ada --init-groups sentry run --name hers -- sh -c 'id -un'
         await sh -c 'sentry health | grep -q ", 0 waiting"'
         step health sentry health
-        step collected curl --silent --fail http://127.0.0.1:8440/api/v1/runs
+        step collected sh -c 'curl --silent --fail --header "Authorization: Bearer $(cat /var/lib/agentsentry-collector/admin.key)" http://127.0.0.1:8440/api/v1/runs'
+        step closed curl --silent --output /dev/null --write-out "%{http_code}" http://127.0.0.1:8440/api/v1/runs
+        step keyed sentry-collector key create --scope readonly
         step ledger sentry ledger verify
         step capabilities sh -c 'grep CapEff /proc/$(systemctl show -p MainPID --value agentsentry)/status'
     "#;
@@ -54,6 +56,8 @@ fn the_units_start_and_ordinary_users_and_root_run_agents() {
     assert!(ran.succeeded("health").starts_with("Sensor serving"), "{}", ran.succeeded("health"));
     let collected = ran.succeeded("collected");
     assert!(collected.contains("rooted") && collected.contains("hers"), "{collected}");
+    assert_eq!(ran.succeeded("closed"), "401");
+    assert!(ran.succeeded("keyed").starts_with("askey_"), "{}", ran.succeeded("keyed"));
     let ledger = ran.succeeded("ledger");
     assert!(ledger.contains("verified"), "{ledger}");
     // BPF, PERFMON, NET_ADMIN, CHOWN, DAC_OVERRIDE, KILL, SYS_NICE.

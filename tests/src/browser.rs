@@ -15,8 +15,10 @@ use crate::{scratch::Scratch, wait};
 
 /// The key under which the protocol names an element.
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
-const ARGUMENTS: [&str; 11] = [
+const ARGUMENTS: [&str; 12] = [
     "--headless=new",
+    // It ends with its driver, whose end closes the pipe.
+    "--remote-debugging-pipe",
     // The tests run as root, which the sandbox refuses.
     "--no-sandbox",
     "--disable-gpu",

@@ -135,19 +135,27 @@ impl Collector {
     /// When it is not there.
     #[must_use]
     pub fn get(&self, path: &str) -> Value {
-        let (status, value) = http::get(&self.http, &format!("/api/v1/{path}")).unwrap();
+        let (status, value) = http::get(&self.http, &format!("/api/v1/{path}"), &self.key()).unwrap();
         assert_eq!(status, 200, "{path}: {value}");
         value
     }
 
-    /// A command, with the collector's token.
+    /// The admin key of its first start.
+    ///
+    /// # Panics
+    /// When there is none.
+    #[must_use]
+    pub fn key(&self) -> String {
+        std::fs::read_to_string(self.data_dir().join("admin.key")).unwrap()
+    }
+
+    /// A command.
     ///
     /// # Panics
     /// When it is refused.
     #[must_use]
     pub fn post(&self, path: &str, body: &Value) -> Value {
-        let token = std::fs::read_to_string(self.setup.data_in(&self.scratch).join("command.token")).unwrap();
-        let (status, value) = http::post(&self.http, &format!("/api/v1/{path}"), token.trim(), body).unwrap();
+        let (status, value) = http::post(&self.http, &format!("/api/v1/{path}"), &self.key(), body).unwrap();
         assert_eq!(status, 202, "{path}: {value}");
         value
     }
@@ -182,7 +190,7 @@ impl Collector {
     /// Every object of a listing, oldest first.
     #[must_use]
     pub fn all(&self, listing: &str) -> Vec<Value> {
-        http::all(&self.http, &format!("/api/v1/{listing}"))
+        http::all(&self.http, &format!("/api/v1/{listing}"), &self.key())
     }
 }
 

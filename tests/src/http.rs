@@ -9,22 +9,23 @@ use serde_json::Value;
 
 use crate::wait;
 
-/// Status and body.
+/// Status and body of a `GET` with a key.
 ///
 /// # Errors
 /// When nobody answers, or not in HTTP.
-pub fn get(address: &str, path: &str) -> std::io::Result<(u16, Value)> {
-    ask(address, &format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"))
+pub fn get(address: &str, path: &str, key: &str) -> std::io::Result<(u16, Value)> {
+    let head = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n");
+    ask(address, &format!("{head}Authorization: Bearer {key}\r\n\r\n"))
 }
 
-/// Status and body of a `POST` with the command token.
+/// Status and body of a `POST` with a key.
 ///
 /// # Errors
 /// When nobody answers, or not in HTTP.
-pub fn post(address: &str, path: &str, token: &str, body: &Value) -> std::io::Result<(u16, Value)> {
+pub fn post(address: &str, path: &str, key: &str, body: &Value) -> std::io::Result<(u16, Value)> {
     let body = body.to_string();
     let head = format!(
-        "POST {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nAuthorization: Bearer {token}\r\n\
+        "POST {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nAuthorization: Bearer {key}\r\n\
          Content-Type: application/json\r\nContent-Length: {}\r\n\r\n",
         body.len()
     );
@@ -65,11 +66,12 @@ fn ask(address: &str, request: &str) -> std::io::Result<(u16, Value)> {
 /// # Panics
 /// When the collector does not answer.
 #[must_use]
-pub fn all(address: &str, listing: &str) -> Vec<Value> {
+pub fn all(address: &str, listing: &str, key: &str) -> Vec<Value> {
     let (mut items, mut next) = (Vec::new(), String::new());
     let join = if listing.contains('?') { '&' } else { '?' };
     loop {
-        let (status, page) = get(address, &format!("{listing}{join}order=asc&limit=1000{next}")).unwrap();
+        let path = format!("{listing}{join}order=asc&limit=1000{next}");
+        let (status, page) = get(address, &path, key).unwrap();
         assert_eq!(status, 200, "{listing}: {page}");
         items.extend(page["items"].as_array().unwrap().iter().cloned());
         match page["next_cursor"].as_str() {

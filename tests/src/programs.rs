@@ -85,9 +85,17 @@ impl Gathered {
     /// When it cannot be started.
     #[must_use]
     pub fn start(command: &mut Command) -> Self {
+        Self::with_output(command.stdout(Stdio::piped()))
+    }
+
+    /// Its standard output goes where the command says.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    #[must_use]
+    pub fn with_output(command: &mut Command) -> Self {
         let what = format!("{command:?}");
         let mut child = command
-            .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
             .unwrap_or_else(|error| panic!("cannot start {what}: {error}"));

@@ -27,6 +27,7 @@ use crate::{
     },
     expose,
     journal::JournalHandle,
+    learn::agents::Agents,
     runs::Registry,
     stage::act::Case,
     status::{board::StatusBoard, canary, metrics::Meter, watchdog},
@@ -52,6 +53,7 @@ pub(super) struct Doors {
     /// Answers with the metrics over HTTP.
     pub(super) scrapes: Option<UnixListener>,
     pub(super) journal: JournalHandle,
+    pub(super) agents: Option<Arc<Agents>>,
     pub(super) cases: mpsc::Sender<Case>,
     /// Cancelled when the sensor drains.
     pub(super) serving: CancellationToken,
@@ -68,7 +70,7 @@ impl Doors {
         commands: Option<impl Future<Output = ()> + Send + 'static>,
         reload: impl Future<Output = ()> + Send + 'static,
     ) {
-        let Self { config, asked, registry, status, meter, scrapes, journal, cases, serving } = self;
+        let Self { config, asked, registry, status, meter, scrapes, journal, agents, cases, serving } = self;
         let service = ControlService {
             registry: Arc::clone(&registry),
             journal: journal.clone(),
@@ -76,6 +78,7 @@ impl Doors {
             reload: asked,
             status: Arc::clone(&status),
             meter: Arc::clone(&meter),
+            agents,
             runtime_dir: config.sensor.runtime_dir().to_owned(),
             ledger_dir: books::ledger_dir(&config.sensor.state_dir),
             reports: Arc::new(Semaphore::new(service::REPORTS_AT_ONCE)),

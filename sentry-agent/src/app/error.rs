@@ -6,7 +6,9 @@ use sentry_kernel::{bpf::LoadError, cgroup::CgroupError};
 use sentry_private::PrivateError;
 use sentry_service::stages::Fault;
 
-use crate::{control::socket::SocketError, journal::JournalError, ledger::LedgerError};
+use crate::{
+    control::socket::SocketError, journal::JournalError, learn::shelf::ShelfError, ledger::LedgerError,
+};
 
 /// Why the sensor does not run (any more).
 #[derive(Debug, thiserror::Error)]
@@ -24,6 +26,8 @@ pub enum AppError {
     /// The state directory, or something in it.
     #[error(transparent)]
     State(#[from] PrivateError),
+    #[error(transparent)]
+    Baselines(#[from] ShelfError),
     #[error("cannot start {what}")]
     Start {
         what: &'static str,

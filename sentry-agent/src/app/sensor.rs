@@ -35,6 +35,7 @@ use crate::{
     control::socket,
     digest, expose,
     journal::{self, JournalHandle, JournalWriter},
+    learn::{agents::Agents, shelf::Shelf},
     ledger::pending::PendingLedger,
     runs::Registry,
     stage::act::Case,
@@ -125,6 +126,8 @@ struct App {
     /// For scrapers of metrics.
     scrapes: Option<UnixListener>,
     reserve: Reserve,
+    /// `None`: no baselines are learned.
+    agents: Option<Arc<Agents>>,
 }
 
 impl App {
@@ -155,7 +158,15 @@ impl App {
         roots.pods = config.containers.kubelet.is_some().then(Arc::default);
         let (tier, unseen) = (programs.tier().letter().to_owned(), programs.limits());
         let kernel = real::kernel(programs, root);
-        let registry = Arc::new(Registry::new(kernel, current.clone(), state_dir, roots));
+        let agents = match config.baselines.learn {
+            true => {
+                let shelf = Shelf::open(&state_dir)?;
+                Some(Arc::new(Agents::new(shelf, config.baselines, Clock::real())))
+            }
+            false => None,
+        };
+        let registry = Registry::new(kernel, current.clone(), state_dir, roots);
+        let registry = Arc::new(registry.learning(agents.is_some()));
         let ledger = PendingLedger::start(books.ledger)
             .map_err(|source| AppError::Start { what: "the ledger", source })?;
         let mut troubles = books.troubles;
@@ -168,7 +179,7 @@ impl App {
             strictest: config.policy.strictest_mode(),
         };
         troubles.extend(life.take_up().await?);
-        let state = StateStatus { troubles, given_up: ledger.given_up() };
+        let state = StateStatus { troubles, given_up: ledger.given_up(), agents: agents.clone() };
         let work = Work {
             ledger,
             rings,
@@ -177,6 +188,7 @@ impl App {
             journal: journal_handle.clone(),
             current,
             hash_executed: config.evidence.hash_executed,
+            agents: agents.clone(),
         };
         let Threads { stages, written, cases } = work.start()?;
 
@@ -206,6 +218,7 @@ impl App {
             doors,
             listener,
             scrapes,
+            agents,
         })
     }
 
@@ -223,6 +236,7 @@ impl App {
             listener,
             scrapes,
             reserve,
+            agents,
         } = self;
         let serving = CancellationToken::new();
         let (mut outlets, export_status, commands) =
@@ -243,6 +257,7 @@ impl App {
             )),
             scrapes,
             journal: journal_handle.clone(),
+            agents,
             cases,
             serving: serving.clone(),
         };

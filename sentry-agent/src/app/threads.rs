@@ -24,6 +24,7 @@ use crate::{
         process_table::{self, ProcessTable},
     },
     journal::JournalHandle,
+    learn::agents::Agents,
     ledger::pending::PendingLedger,
     runs::Registry,
     stage::{
@@ -31,7 +32,9 @@ use crate::{
         act::{self, Actor, Case},
         analyse::{self, Analyse},
         counted::Counted,
-        hash, hash_queue, moved, reconcile,
+        hash, hash_queue,
+        learn::Learn,
+        moved, reconcile,
         select::{self, Select, Selecting},
         watch,
     },
@@ -52,6 +55,8 @@ pub(super) struct Work {
     pub(super) current: Current,
     /// SHA-256 of each executed file is wanted.
     pub(super) hash_executed: bool,
+    /// `None`: no baselines are learned.
+    pub(super) agents: Option<Arc<Agents>>,
 }
 
 /// The running threads, and what they write of themselves.
@@ -74,7 +79,7 @@ impl Work {
     /// Starts a thread per stage.
     #[expect(clippy::too_many_lines, reason = "a list: a thread after the other")]
     pub(super) fn start(self) -> Result<Threads, AppError> {
-        let Self { ledger, rings, mut held, registry, journal, current, hash_executed } = self;
+        let Self { ledger, rings, mut held, registry, journal, current, hash_executed, agents } = self;
         // Cancelled first: whoever reads something new ends, and whoever waits for it after that.
         let sources = CancellationToken::new();
         let lanes = Arc::new(Lanes::new(Box::new(move |tag, on| {
@@ -136,6 +141,11 @@ impl Work {
         })?;
         moved::start(&registry, sources.clone())
             .map_err(|source| AppError::Start { what: "the count of moved bytes", source })?;
+
+        if let Some(agents) = agents {
+            let (token, learn) = (sources.clone(), Learn::new(Arc::clone(&registry), agents, cases.clone()));
+            threads.start(watchdog::LEARN, cancel(&sources), move |stats| learn.run(stats, &token))?;
+        }
 
         let enforcer =
             Enforcer::new(Limits::default(), Arc::clone(registry.processes()), registry.clock().clone());

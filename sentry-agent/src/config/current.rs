@@ -69,6 +69,7 @@ fn left_for_a_restart(start: &Config, new: &Config) -> Vec<&'static str> {
         journal,
         rings,
         evidence,
+        baselines,
         collector,
         export,
         metrics,
@@ -83,6 +84,7 @@ fn left_for_a_restart(start: &Config, new: &Config) -> Vec<&'static str> {
         ("journal", *journal != start.journal),
         ("rings", *rings != start.rings),
         ("evidence", *evidence != start.evidence),
+        ("baselines", *baselines != start.baselines),
         ("collector", *collector != start.collector),
         ("export", *export != start.export),
         ("metrics", *metrics != start.metrics),
@@ -129,6 +131,7 @@ mod tests {
 journal: {spool_bytes: 2 MiB}
 rings: {bulk_bytes: 1 MiB}
 evidence: {hash_executed: true}
+baselines: {learn: false}
 collector: {endpoint: 'unix:/c'}
 detect: {cpu_min_cores: 3}
 agents: [{name: codex}]",
@@ -137,7 +140,10 @@ agents: [{name: codex}]",
         assert_eq!(changes(&change), ["detect.cpu_min_cores: 2.0 → 3.0", "agents.codex: - → observe"]);
         let kept = ["id", "state_dir", "socket", "group"].map(|key| format!("sensor.{key}"));
         let kept: Vec<_> = kept.iter().map(String::as_str).collect();
-        assert_eq!(change.needs_restart, [kept, vec!["journal", "rings", "evidence", "collector"]].concat());
+        assert_eq!(
+            change.needs_restart,
+            [kept, vec!["journal", "rings", "evidence", "baselines", "collector"]].concat()
+        );
         assert_eq!(*current.get(), new.policy);
     }
 
@@ -163,6 +169,19 @@ discover: tag",
             "discover: report → tag",
         ];
         assert_eq!(changes(&change), expected);
+    }
+
+    #[test]
+    fn other_sensitive_files_hold_for_every_agent_and_are_named() {
+        let holder = Holder::new(config("agents: [{name: a, limits: {cool_down_ms: 2000}}]"));
+        let current = holder.current();
+        let change = holder.replace(config(
+            "sensitive: [{name: customers, severity: high, paths: [/srv/c/**], except: ['*.md']}]
+agents: [{name: a, limits: {cool_down_ms: 2000}}]",
+        ));
+        assert_eq!(changes(&change), ["sensitive:  → customers (customers, High): /srv/c/** but *.md"]);
+        assert!(current.get().settings_of("a").sensitive().number_of("/srv/c/1.csv").is_some());
+        assert!(current.get().detect.sensitive().number_of("/srv/c/README.md").is_none());
     }
 
     #[test]

@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use sentry_detect::rule::settings::Limits;
 
-use super::scalar::mib;
+use super::{
+    Baselines,
+    scalar::{mib, seconds},
+};
 
 /// Read when no file is named; it may be missing.
 pub const CONFIG_FILE: &str = "/etc/agentsentry/config.yaml";
@@ -17,6 +20,13 @@ pub(super) const KEEP_BYTES: u64 = 1 << 30;
 pub(super) const CRITICAL_BYTES: u32 = 4 << 20;
 pub(super) const BULK_BYTES: u32 = 16 << 20;
 pub(super) const HASH_EXECUTED: bool = false;
+pub(super) const BASELINES: Baselines = Baselines {
+    learn: true,
+    window: Duration::from_secs(10),
+    min_runs: 3,
+    min_windows: 30,
+    cool_down: Duration::from_secs(600),
+};
 pub(super) const LABELLED_PODS: bool = false;
 pub(super) const METRICS_EVERY: Duration = Duration::from_secs(15);
 
@@ -37,6 +47,7 @@ pub fn example() -> String {
     out.push_str(&super::export::example());
     out.push_str(&metrics());
     out.push_str(&detect());
+    out.push_str(SENSITIVE);
     out.push_str(CONTAINERS);
     out.push_str(AGENTS);
     out
@@ -125,6 +136,12 @@ const TABLE: &[Row] = &[
         || HASH_EXECUTED.to_string(),
         "SHA-256 of the files that a run executes, in its report. Each content is read once.",
     ),
+    row(0, "baselines", String::new, "What is normal for each agent, learned from its runs."),
+    row(1, "learn", || BASELINES.learn.to_string(), "A run that departs from it is a finding; never an act."),
+    row(1, "window", || seconds(BASELINES.window), "What a run does is counted in windows of this length."),
+    row(1, "min_runs", || BASELINES.min_runs.to_string(), "Runs, and windows, until an agent is known."),
+    row(1, "min_windows", || BASELINES.min_windows.to_string(), ""),
+    row(1, "cool_down", || seconds(BASELINES.cool_down), "Between two findings of one cause in a run."),
     row(
         0,
         "collector",
@@ -143,6 +160,17 @@ const TABLE: &[Row] = &[
            allow_plaintext_remote: false              # http to another host needs this",
     ),
 ];
+
+const SENSITIVE: &str = "
+# Files whose content opens doors, beside those that are known: a finding when one is read.
+# sensitive:
+#   - name: customers
+#     title: customer data
+#     severity: high          # or low, medium
+#     paths: [/srv/customers/**, ~/exports/*.csv]     # ~ is any folder, * stays within a name
+#     except: [\"*.md\"]        # a name without a folder is one in any
+sensitive: []
+";
 
 const CONTAINERS: &str = "
 # Runs in containers are named by the engines' own files. Labels of pods, and names where those files

@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, fmt};
 
-use sentry_detect::{rule::settings::Settings, run::Mode};
+use sentry_detect::{rule::settings::Settings, run::Mode, runaway::Severity};
 use sentry_service::{identifier, keys};
 use serde::{
     Deserialize, Deserializer,
@@ -13,7 +13,7 @@ use serde_saphyr::Spanned;
 
 use super::{
     Endpoint, Export, defaults,
-    scalar::{AbsolutePath, Identifier, RingBytes, Seconds, StoreBytes, Textfile, mib},
+    scalar::{AbsolutePath, Enough, Identifier, RingBytes, Seconds, StoreBytes, Textfile, mib, seconds},
     select::MatchFile,
 };
 use crate::AgentName;
@@ -25,6 +25,7 @@ keys! {
         journal: JournalFile, String::new, String::new;
         rings: RingsFile, String::new, String::new;
         evidence: EvidenceFile, String::new, String::new;
+        baselines: BaselinesFile, String::new, String::new;
         collector: Option<CollectorFile>,
             || "`disabled`".into(),
             || "or `endpoint` and [what proves who is who](#who-is-who-on-the-feed)".into();
@@ -33,6 +34,10 @@ keys! {
         detect: Settings,
             || "below".into(),
             || "thresholds".into();
+        sensitive: Vec<SensitiveFile>,
+            || "none".into(),
+            || "[classes of sensitive files](#sensitive-files) beside the built-in ones: `name`, `title`, `severity`, \
+                `paths`, `except`".into();
         containers: ContainersFile,
             || "none".into(),
             || "[below](#what-names-containers): `docker`, `containerd`, `storage`, `node`, `kubelet`, `ca`, \
@@ -114,6 +119,29 @@ keys! {
 
 keys! {
     #[derive(Default)]
+    pub(super) struct BaselinesFile {
+        learn: Option<bool>,
+            || format!("`{}`", defaults::BASELINES.learn),
+            || "what is normal for each agent is learned, and kept in `state_dir`; a run that departs from it \
+                is a finding, [`departure`](using.md#what-is-normal-for-an-agent)".into();
+        window: Option<Seconds>,
+            || seconds(defaults::BASELINES.window),
+            || "what a run does is counted in windows of this length; 1 s to 3600 s. Another length makes \
+                what was learned mean something else: remove `baselines` from `state_dir` then".into();
+        min_runs: Option<Enough>,
+            || format!("`{}`", defaults::BASELINES.min_runs),
+            || "runs that it takes until an agent is known; 1 to 1000".into();
+        min_windows: Option<Enough>,
+            || format!("`{}`", defaults::BASELINES.min_windows),
+            || "windows that it takes as well; twenty times as many are enough with any number of runs".into();
+        cool_down: Option<Seconds>,
+            || seconds(defaults::BASELINES.cool_down),
+            || "time between two findings of one cause in a run; 1 s to 3600 s".into();
+    }
+}
+
+keys! {
+    #[derive(Default)]
     pub(super) struct MetricsFile {
         socket: Option<AbsolutePath>,
             || "none".into(),
@@ -174,6 +202,17 @@ pub(super) struct TlsFile {
     pub(super) ca: AbsolutePath,
     pub(super) cert: AbsolutePath,
     pub(super) key: AbsolutePath,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SensitiveFile {
+    pub(super) name: Spanned<String>,
+    pub(super) title: Option<String>,
+    pub(super) severity: Option<Severity>,
+    pub(super) paths: Vec<Spanned<String>>,
+    #[serde(default)]
+    pub(super) except: Vec<Spanned<String>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -256,6 +295,7 @@ mod tests {
             ("journal", JournalFile::KEYS),
             ("rings", RingsFile::KEYS),
             ("evidence", EvidenceFile::KEYS),
+            ("baselines", BaselinesFile::KEYS),
             ("pods", PodsFile::KEYS),
             ("metrics", MetricsFile::KEYS),
             ("collector", EnabledFile::KEYS),

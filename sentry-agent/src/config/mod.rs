@@ -4,6 +4,7 @@
 //! - `file`: the YAML as typed, where wrong values are found with their line and column.
 //! - `defaults`: the one table of defaults; the example file is printed from it.
 //! - `select`: which cgroups are agents.
+//! - `sensitive`: which files are sensitive, beside those that are anyway.
 //! - `validate`: the layers put together and checked against each other.
 //! - `policy`: what holds for runs; `current`: the one that holds now, and how it is replaced.
 //! - `check`: the files that it names, for `sentry config check`.
@@ -45,6 +46,8 @@ mod file;
 
 mod select;
 
+mod sensitive;
+
 mod validate;
 
 pub use current::{Asked, Change, Current, Holder};
@@ -60,6 +63,7 @@ pub struct Config {
     pub journal: Journal,
     pub rings: Rings,
     pub evidence: Evidence,
+    pub baselines: Baselines,
     pub collector: Collector,
     /// Files that events and findings are written to as well.
     pub export: Export,
@@ -101,6 +105,19 @@ pub struct Rings {
 pub struct Evidence {
     /// SHA-256 of each executed file.
     pub hash_executed: bool,
+}
+
+/// What is normal for each agent, and when a departure from it is found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Baselines {
+    pub learn: bool,
+    /// Length of the windows that runs are folded into.
+    pub window: Duration,
+    /// What it takes until an agent is known.
+    pub min_runs: u32,
+    pub min_windows: u32,
+    /// Between two findings of one cause in a run.
+    pub cool_down: Duration,
 }
 
 /// Where metrics are shown beside the control socket.

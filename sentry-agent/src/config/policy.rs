@@ -3,7 +3,11 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use sentry_detect::{rule::settings::Settings, run::Mode};
+use sentry_detect::{
+    rule::settings::Settings,
+    run::Mode,
+    sensitive::{OwnClass, SensitiveFiles},
+};
 use sentry_view::KeyChange;
 use serde_json::Value;
 
@@ -68,6 +72,12 @@ impl Policy {
         for (key, now) in &new {
             note(&mut changes, &format!("detect.{key}"), old.get(key), Some(now));
         }
+        note(
+            &mut changes,
+            "sensitive",
+            Some(classes(before.detect.sensitive())),
+            Some(classes(self.detect.sensitive())),
+        );
         for agent in &self.agents {
             match before.agent(agent.name.as_str()) {
                 None => note(&mut changes, &key_of(agent, ""), None, Some(mode(agent.mode))),
@@ -113,6 +123,14 @@ const fn mode(mode: Mode) -> &'static str {
 fn limits(settings: &Settings) -> BTreeMap<String, Value> {
     let limits = serde_json::to_value(settings.limits()).unwrap_or_default();
     limits.as_object().into_iter().flatten().map(|(key, value)| (key.clone(), value.clone())).collect()
+}
+
+/// The classes of sensitive files that are added, with what is in them.
+fn classes(files: &SensitiveFiles) -> String {
+    let class = |OwnClass { name, title, severity, paths, except }: &OwnClass| {
+        format!("{name} ({title}, {severity:?}): {} but {}", paths.join(" "), except.join(" "))
+    };
+    files.own().iter().map(class).collect::<Vec<_>>().join("; ")
 }
 
 fn selectors(agent: &Agent) -> String {

@@ -33,6 +33,11 @@ pub(super) struct RingBytes(pub(super) u32);
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Seconds(pub(super) Duration);
 
+/// How often something has to be seen.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(try_from = "u32")]
+pub(super) struct Enough(pub(super) u32);
+
 /// Whose credentials `credential:NAME` means, for a command that is not started by it.
 const UNIT: &str = "agentsentry.service";
 const KIB: u64 = 1 << 10;
@@ -40,6 +45,7 @@ const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
 const STORE_RANGE: std::ops::RangeInclusive<u64> = MIB..=1024 * GIB;
 const RING_RANGE: std::ops::RangeInclusive<u64> = 64 * KIB..=GIB;
+const ENOUGH_RANGE: std::ops::RangeInclusive<u32> = 1..=1000;
 const SECONDS_RANGE: std::ops::RangeInclusive<u64> = 1..=3600;
 
 impl TryFrom<String> for Identifier {
@@ -98,6 +104,18 @@ impl TryFrom<Bytes> for RingBytes {
         match u32::try_from(bytes) {
             Ok(size) if RING_RANGE.contains(&bytes) && size.is_power_of_two() => Ok(Self(size)),
             _ => Err(format!("{bytes} bytes is not a ring size; give a power of two from 64 KiB to 1 GiB")),
+        }
+    }
+}
+
+impl TryFrom<u32> for Enough {
+    type Error = String;
+
+    fn try_from(number: u32) -> Result<Self, String> {
+        if ENOUGH_RANGE.contains(&number) {
+            Ok(Self(number))
+        } else {
+            Err(format!("{number} is out of range; give 1 to 1000"))
         }
     }
 }
@@ -165,6 +183,11 @@ impl<'de> Deserialize<'de> for Seconds {
             ))),
         }
     }
+}
+
+/// A time as a person writes it.
+pub(super) fn seconds(time: Duration) -> String {
+    format!("{} s", time.as_secs())
 }
 
 /// A size as a person writes it.

@@ -23,10 +23,36 @@ fn the_example_is_the_defaults() {
     // Every optional line and every commented block is valid too, once its mark is taken away.
     let with_id = example.replace("  # id: build-host-7", "  id: build-host-7");
     assert_eq!(parse(&with_id).unwrap().sensor.id, "build-host-7");
-    let agents =
-        example.replace("agents: []\n", "").replace("# agents:", "agents:").replace("#   - ", "  - ");
+    let agents = example.replace("agents: []\n", "").replace("# agents:", "agents:");
+    let agents = agents.replace("sensitive: []\n", "").replace("# sensitive:", "sensitive:");
+    let agents = agents.replace("#   - ", "  - ");
     let agents = agents.replace("#     ", "    ");
-    assert_eq!(parse(&agents).unwrap().policy.agent("claude").unwrap().mode, Mode::Enforce);
+    let policy = parse(&agents).unwrap().policy;
+    assert_eq!(policy.agent("claude").unwrap().mode, Mode::Enforce);
+    assert_eq!(policy.detect.sensitive().own()[0].name, "customers");
+}
+
+#[test]
+fn each_class_of_sensitive_files_that_cannot_be_used_is_named_with_its_place() {
+    let wrong = parse(
+        "version: 1
+sensitive:
+  - {name: good, paths: [/srv/a]}
+  - name: cloud
+    paths: [/srv/b]
+  - {name: b, paths: ['/srv/[c']}
+  - {name: C, paths: [/srv/c]}
+",
+    );
+    assert_eq!(
+        wrong.unwrap_err(),
+        "c.yaml:4:11: the class \"cloud\" is there already; write another name; c.yaml:6:23: the pattern \
+         \"/srv/[c\" is broken; `*` and `?` stay within a name, `**` is any folders: error parsing glob \
+         '/srv/[c': unclosed character class; missing ']'; c.yaml:7:12: \"C\" is not the name of a class; \
+         write 1 to 32 of a–z, 0–9 and -"
+    );
+    let unknown = parse("version: 1\nsensitive: [{name: a, paths: [/a], extra: 1}]\n").unwrap_err();
+    assert!(unknown.starts_with("c.yaml:2:") && unknown.contains("extra"), "{unknown}");
 }
 
 #[test]

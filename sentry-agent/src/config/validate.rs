@@ -8,16 +8,17 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use sentry_detect::sensitive::SensitiveFiles;
 use sentry_service::yaml::{self, Mistake};
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    Agent, Collector, Config, ConfigError, Endpoint, Evidence, Journal, Metrics, Policy, Proof, Rings,
-    Sensor, Settings, TlsFiles, containers, defaults,
+    Agent, Baselines, Collector, Config, ConfigError, Endpoint, Evidence, Journal, Metrics, Policy, Proof,
+    Rings, Sensor, Settings, TlsFiles, containers, defaults,
     error::invalid,
-    file::{AgentFile, CollectorFile, DiscoverFile, EnabledFile, File},
+    file::{AgentFile, BaselinesFile, CollectorFile, DiscoverFile, EnabledFile, File},
     scalar::Identifier,
-    select,
+    select, sensitive,
 };
 use crate::select::Discover;
 
@@ -102,6 +103,11 @@ impl Config {
             Some(DiscoverFile::Tag) => Discover::Tag,
         };
         // All that is wrong is said at once.
+        let (sensitive, mistakes) = match sensitive::files(path, file.sensitive) {
+            Ok(files) => (files, Vec::new()),
+            Err(mistakes) => (SensitiveFiles::built_in(), mistakes),
+        };
+        let detect = file.detect.with_sensitive(sensitive);
         let parts = (
             sensor_id(flags, file.sensor.id),
             place("--state-dir", &flags.state_dir, file.sensor.state_dir, defaults::STATE_DIR),
@@ -111,16 +117,18 @@ impl Config {
                 None => collector_file(path, file.collector),
             },
             containers::containers(path, flags.node.clone(), file.containers),
-            agents(path, file.agents, &file.detect),
+            agents(path, file.agents, &detect),
         );
         let (id, state_dir, socket, collector, containers, agents) = match parts {
-            (Ok(id), Ok(state_dir), Ok(socket), Ok(collector), Ok(containers), Ok(agents)) => {
+            (Ok(id), Ok(state_dir), Ok(socket), Ok(collector), Ok(containers), Ok(agents))
+                if mistakes.is_empty() =>
+            {
                 (id, state_dir, socket, collector, containers, agents)
             }
             (id, state_dir, socket, collector, containers, agents) => {
                 let places = [id.err(), state_dir.err(), socket.err()];
                 let errors = places.into_iter().chain([collector.err(), containers.err()]).flatten();
-                return (None, errors.chain(agents.err().into_iter().flatten()).collect());
+                return (None, errors.chain(agents.err().into_iter().flatten()).chain(mistakes).collect());
             }
         };
         let config = Self {
@@ -136,6 +144,7 @@ impl Config {
             evidence: Evidence {
                 hash_executed: file.evidence.hash_executed.unwrap_or(defaults::HASH_EXECUTED),
             },
+            baselines: baselines(file.baselines),
             collector,
             export: file.export,
             metrics: Metrics {
@@ -145,7 +154,7 @@ impl Config {
             },
             containers,
             policy: Policy::new(
-                file.detect,
+                detect,
                 agents,
                 file.pods.labelled.unwrap_or(defaults::LABELLED_PODS),
                 discover,
@@ -178,6 +187,17 @@ fn read(path: &Path) -> Result<String, ConfigError> {
         return Err(ConfigError::TooLarge { path: path.into(), limit_bytes: MAX_FILE_BYTES });
     }
     Ok(text)
+}
+
+fn baselines(file: BaselinesFile) -> Baselines {
+    let defaults = defaults::BASELINES;
+    Baselines {
+        learn: file.learn.unwrap_or(defaults.learn),
+        window: file.window.map_or(defaults.window, |window| window.0),
+        min_runs: file.min_runs.map_or(defaults.min_runs, |enough| enough.0),
+        min_windows: file.min_windows.map_or(defaults.min_windows, |enough| enough.0),
+        cool_down: file.cool_down.map_or(defaults.cool_down, |time| time.0),
+    }
 }
 
 fn sensor_id(flags: &Flags, file: Option<Identifier>) -> Result<String, ConfigError> {
@@ -285,7 +305,9 @@ fn agents(path: &Path, files: Vec<AgentFile>, detect: &Settings) -> Result<Vec<A
         let settings = match file.limits {
             None => Ok(detect.clone()),
             Some(limits) => {
-                with_limits(detect, limits.value).map_err(|what| invalid(path, limits.referenced, what))
+                let own = with_limits(detect, limits.value);
+                own.map(|own| own.with_sensitive(detect.sensitive().clone()))
+                    .map_err(|what| invalid(path, limits.referenced, what))
             }
         };
         let settings = settings.unwrap_or_else(|error| {

@@ -1,12 +1,30 @@
 //! The run that a caller means: by its id, the beginning of one, or its agent.
 
+use std::sync::Arc;
+
 use sentry_proto::v1;
 use tonic::Status;
 
 use crate::{
     journal::JournalHandle,
-    runs::{Registry, RunError, name::named},
+    runs::{Registry, Run, RunError, name::named},
 };
+
+/// The live run that is to be acted on. One that has ended is another error than one that nobody
+/// knows.
+pub(super) async fn live_run(
+    registry: &Registry,
+    journal: &JournalHandle,
+    target: &str,
+) -> Result<Arc<Run>, Status> {
+    match registry.find(target) {
+        Err(RunError::Unknown { .. }) => {
+            let run = find(registry, journal, target).await?.id;
+            Err(RunError::Ended { run }.into())
+        }
+        found => Ok(found?),
+    }
+}
 
 /// The newest state of a live or stored run. Live runs go before ended ones, a full id before
 /// everything.

@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use sentry_detect::completeness::{Kept, Record};
+use sentry_detect::{
+    completeness::{Kept, Record},
+    sensitive::OwnClass,
+};
 use sentry_proto::v1::{self, event::Kind, item::Item};
 
 /// Lines of one list; the rest is summed up in a last line.
@@ -39,9 +42,9 @@ impl Gather {
     }
 
     /// The report. It is complete when every record the kernel made is in it, and one was made of
-    /// every act.
+    /// every act. `own`: the configuration's classes of sensitive files.
     #[must_use]
-    pub fn report(self, run: v1::Run, mut limits: Vec<String>) -> v1::Report {
+    pub fn report(self, run: v1::Run, mut limits: Vec<String>, own: &[OwnClass]) -> v1::Report {
         if self.left_out > 0 {
             limits.push(format!(
                 "{} older findings and outcomes are not in this report; `sentry findings --limit 0 --run {}` \
@@ -67,6 +70,7 @@ impl Gather {
             outcomes: self.outcomes.into(),
             complete,
             limits,
+            sensitive: own.iter().map(class).collect(),
         }
     }
 
@@ -130,6 +134,11 @@ fn count(tallies: &mut BTreeMap<String, u64>, what: &str) {
     }
 }
 
+fn class(class: &OwnClass) -> v1::SensitiveClass {
+    let OwnClass { name, title, severity: _, paths, except } = class.clone();
+    v1::SensitiveClass { name, title, paths, except }
+}
+
 fn tallies(tallies: BTreeMap<String, u64>) -> Vec<v1::Tally> {
     let mut lines: Vec<v1::Tally> =
         tallies.into_iter().map(|(what, count)| v1::Tally { what, count }).collect();
@@ -180,7 +189,7 @@ mod tests {
             gather.item(v1::Item { item: Some(Item::Finding(finding)) });
         }
         super::count(&mut gather.programs, &"é".repeat(2_000));
-        let report = gather.report(v1::Run::default(), Vec::new());
+        let report = gather.report(v1::Run::default(), Vec::new(), &[]);
         let ids: Vec<String> = report.findings.into_iter().map(|finding| finding.id).collect();
         assert_eq!(ids, (3..findings).map(|number| number.to_string()).collect::<Vec<_>>());
         assert_eq!(report.programs[0].what.len(), super::NAME_BYTES);
@@ -190,7 +199,7 @@ mod tests {
     fn is_complete(run: v1::Run, items: impl IntoIterator<Item = v1::Item>) -> bool {
         let mut gather = Gather::default();
         items.into_iter().for_each(|item| gather.item(item));
-        gather.report(run, Vec::new()).complete
+        gather.report(run, Vec::new(), &[]).complete
     }
 
     #[test]

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
 use super::{
-    find::find,
+    find::{find, live_run},
     listing::PageToken,
     peer::{Peer, identify},
     proof,
@@ -27,6 +27,7 @@ use crate::{
     AgentName,
     config::{Asked, Change},
     journal::{Filter, JournalHandle},
+    learn::agents::Agents,
     runs::{self, Registry, Run, Start},
     stage::{act::Case, by_hand::act_by_hand},
     status::{
@@ -49,6 +50,8 @@ const SETTLE: Duration = Duration::from_secs(30);
 const STREAM_QUEUE: usize = 16;
 /// Messages of the ledger that wait for a slow reader; each has at most 1.3 MiB.
 const PARTS_QUEUE: usize = 2;
+/// Agents of one question about standings.
+const STANDINGS: usize = 1_000;
 /// Reports that are made, and archives that are noted, at one time: a report may read all that a
 /// run has done.
 pub const REPORTS_AT_ONCE: usize = 2;
@@ -63,6 +66,8 @@ pub struct ControlService {
     pub reload: mpsc::Sender<Asked>,
     pub status: Arc<StatusBoard>,
     pub meter: Arc<Meter>,
+    /// `None`: no baselines are learned.
+    pub agents: Option<Arc<Agents>>,
     /// For the files of a canary.
     pub runtime_dir: PathBuf,
     pub ledger_dir: PathBuf,
@@ -142,7 +147,7 @@ impl Control for ControlService {
     async fn untag(&self, request: Request<v1::TargetRequest>) -> Result<Response<v1::Report>, Status> {
         let peer = identify(&request, &self.registry)?;
         peer.must_be_root("untag a cgroup")?;
-        let run = self.registry.find(&request.into_inner().target)?;
+        let run = live_run(&self.registry, &self.journal, &request.into_inner().target).await?;
         tracing::info!(run.id = %run.id, agent = run.agent.name, user.id = peer.uid, "run is to be let go");
         let (service, released) = (self.clone(), Arc::clone(&run));
         // To the end, also when the caller goes away: a run whose tags are void must not stay on
@@ -187,7 +192,8 @@ impl Control for ControlService {
         let search = asked.map(Search::new).transpose();
         let search = search.map_err(|error| Status::invalid_argument(error_chain(&error)))?;
         let kinds = request.kinds().collect();
-        let filter = Filter { run, agent: request.agent, kinds, question: asked.map(question) };
+        let (question, sieve) = (asked.map(question), search.as_ref().and_then(Search::sieve));
+        let filter = Filter { run, agent: request.agent, kinds, question, sieve };
         let (sender, receiver) = mpsc::channel(STREAM_QUEUE);
         let stopping = self.stopping.clone();
         let pump = super::pump::Pump { journal: self.journal.clone(), filter, search, sender, stopping };
@@ -215,7 +221,7 @@ impl Control for ControlService {
                 )));
             }
         };
-        let run = self.registry.find(&request.target)?;
+        let run = live_run(&self.registry, &self.journal, &request.target).await?;
         peer.may_act_on(run.uid, &run.id.0)?;
         let reason = if request.reason.is_empty() { "asked for by hand".into() } else { request.reason };
         let (decision, outcome) =
@@ -285,6 +291,21 @@ impl Control for ControlService {
         Ok(Response::new(self.status.reply(&self.registry, &self.journal)))
     }
 
+    async fn standing(
+        &self,
+        request: Request<v1::StandingRequest>,
+    ) -> Result<Response<v1::StandingReply>, Status> {
+        identify(&request, &self.registry)?;
+        let mut names = request.into_inner().agents;
+        names.truncate(STANDINGS);
+        let Some(agents) = self.agents.clone() else {
+            return Ok(Response::new(v1::StandingReply::default()));
+        };
+        // It reads the files of agents without a live run.
+        let agents = blocking(move || agents.standings(&names)).await?;
+        Ok(Response::new(v1::StandingReply { agents }))
+    }
+
     async fn metrics(
         &self,
         request: Request<v1::MetricsRequest>,
@@ -347,7 +368,7 @@ impl ControlService {
             }
             from = page.next;
         }
-        Ok(gather.report(run, limits))
+        Ok(gather.report(run, limits, self.registry.sensitive().own()))
     }
 }
 

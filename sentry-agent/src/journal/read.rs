@@ -6,7 +6,7 @@
 use prost::Message as _;
 use rusqlite::{Connection, OptionalExtension as _, params};
 use sentry_proto::{
-    block::{Events, Question},
+    block::{Events, Question, Sieve},
     v1::{self, ItemKind, item},
 };
 
@@ -17,6 +17,9 @@ use super::{
 
 /// Most rows of one read.
 const ROWS_AT_ONCE: usize = 4_096;
+
+/// Most bytes of rows that one page looks into, whatever it finds there: others wait meanwhile.
+const LOOKED_BYTES: usize = 8 << 20;
 
 /// Items one behind the other, without holes.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -44,7 +47,7 @@ pub enum Form {
 }
 
 /// What a query asks for. Gaps match every run and agent that they may hold something of.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct Filter {
     pub run: Option<String>,
     pub agent: Option<String>,
@@ -52,6 +55,8 @@ pub struct Filter {
     pub kinds: Vec<ItemKind>,
     /// Blocks of events in which this cannot be are left out.
     pub question: Option<Question>,
+    /// Events of blocks that it does not let through are left out.
+    pub sieve: Option<Sieve>,
 }
 
 /// Reads on from position `seq` of the epoch that begins behind `base`: at least one item if there
@@ -92,7 +97,7 @@ pub(super) fn read_from(
             let item = gap::unknown(expected - base, start - 1 - base, "not-kept");
             Part { first: expected, last: start - 1, item, held: 1, is_corrupt: false }
         });
-        if !hole.is_none_or(&mut take) || !row.parts((start, base), form, None, &mut take) {
+        if !hole.is_none_or(&mut take) || !row.parts((start, base), form, (None, None), &mut take) {
             break;
         }
         expected = row.last + 1;
@@ -135,7 +140,7 @@ impl<'a> Stored<'a> {
         &self,
         (start, base): (u64, u64),
         form: Form,
-        question: Option<&Question>,
+        (question, sieve): (Option<&Question>, Option<&Sieve>),
         mut take: impl FnMut(Part) -> bool,
     ) -> bool {
         let whole = |item, held| Part { first: start, last: self.last, item, held, is_corrupt: false };
@@ -151,17 +156,34 @@ impl<'a> Stored<'a> {
                 take(whole(v1::Item { item: Some(item::Item::Block(block.into_block())) }, count))
             }
             Some(Held::Block(block)) if question.is_some_and(|question| !question.may_be_in(&block)) => true,
-            Some(Held::Block(block)) => match block.open() {
-                Ok(events) => self.events(&events, start, base, take),
-                Err(_damaged) => take(self.lost(start, self.last, base)),
-            },
+            Some(Held::Block(block)) => {
+                let opened = match sieve {
+                    Some(sieve) => block.sift(sieve),
+                    None => block.open().map(|events| {
+                        let all = (0..events.len()).collect();
+                        Some((events, all))
+                    }),
+                };
+                match opened {
+                    Ok(Some((events, places))) => self.events(&events, &places, (start, base), take),
+                    Ok(None) => true,
+                    Err(_damaged) => take(self.lost(start, self.last, base)),
+                }
+            }
             None => take(self.lost(start, self.last, base)),
         }
     }
 
-    fn events(&self, events: &Events, start: u64, base: u64, mut take: impl FnMut(Part) -> bool) -> bool {
-        (start..=self.last).all(|seq| {
-            let place = usize::try_from(seq - self.first).unwrap_or(usize::MAX);
+    /// Those at these places, from `start` on.
+    fn events(
+        &self,
+        events: &Events,
+        places: &[usize],
+        (start, base): (u64, u64),
+        mut take: impl FnMut(Part) -> bool,
+    ) -> bool {
+        let behind = places.iter().map(|place| (*place, self.first + *place as u64));
+        behind.filter(|(_, seq)| *seq >= start).all(|(place, seq)| {
             take(match events.event(place) {
                 Ok(event) => {
                     let item = v1::Item { item: Some(item::Item::Event(event)) };
@@ -240,7 +262,7 @@ pub(super) fn page(
     let mut select = connection.prepare_cached(&select)?;
     let limit = sql(ROWS_AT_ONCE as u64);
     let mut rows = select.query(params![filter.run, filter.agent, sql(from), limit])?;
-    let (mut seen, mut end) = (0, from);
+    let (mut seen, mut end, mut looked) = (0, from, 0);
     while let Some(row) = rows.next()? {
         seen += 1;
         let row = Stored::of(row)?;
@@ -249,11 +271,16 @@ pub(super) fn page(
             let is_earlier = row.first < from && matches!(part.item.item, Some(item::Item::Gap(_)));
             is_earlier || take(part)
         };
-        let (start, question) = (row.first.max(from), filter.question.as_ref());
-        if !row.parts((start, 0), Form::Single, question, &mut take) {
+        let asked = (filter.question.as_ref(), filter.sieve.as_ref());
+        if !row.parts((row.first.max(from), 0), Form::Single, asked, &mut take) {
             return Ok(page);
         }
         end = row.last + 1;
+        looked += row.body.len();
+        if looked >= LOOKED_BYTES {
+            page.next = Some(end);
+            return Ok(page);
+        }
     }
     page.next = (seen == ROWS_AT_ONCE).then_some(end);
     Ok(page)

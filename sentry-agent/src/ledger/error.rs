@@ -71,7 +71,7 @@ impl Error for VerifyError {
 pub enum Flaw {
     #[error("the file cannot be read")]
     Unreadable { source: io::Error },
-    #[error("there is no ledger here")]
+    #[error("there is no ledger here; name the directory that a sensor keeps its ledger in")]
     Absent,
     #[error("not a public key in hex")]
     PublicKey,

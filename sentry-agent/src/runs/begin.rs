@@ -196,6 +196,7 @@ impl Registry {
             command,
             selected_by: start.selected_by,
             skipped: self.skipped(),
+            learns: self.learns,
             clock: self.clock.clone(),
         }));
         self.mark(&run, Some(run.mode()));

@@ -41,11 +41,13 @@ pub enum RunError {
     Protected { path: String, what: &'static str },
     #[error("no run matches `{target}`; `sentry agents --all` lists them")]
     Unknown { target: String },
-    #[error("`{target}` matches {count} runs; give more of the run id, `sentry agents` lists them")]
+    #[error("`{target}` matches {count} runs; give more of the run id, `sentry agents --all` lists them")]
     Ambiguous { target: String, count: usize },
-    #[error("run {run} has ended")]
+    #[error("run {run} has ended: nothing of it is left to act on; `sentry report {run}` says what it did")]
     Ended { run: String },
-    #[error("no process is left in the cgroup of run {run}")]
+    #[error(
+        "no process is left in the cgroup of run {run}; it ends by itself, `sentry report {run}` says what it did"
+    )]
     Deserted { run: String },
     #[error("process {pid} cannot enter run {run}")]
     Enter {

@@ -1,7 +1,7 @@
 //! Runs: their slots in the kernel's tables, their cgroups, their state.
 //!
-//! - `run`: one run. `before`, `executed`, `flows`, `mode`, `moved`, `reading`, `container`: what
-//!   it knows.
+//! - `run`: one run. `before`, `executed`, `flows`, `mode`, `moved`, `reading`, `seen`, `container`:
+//!   what it knows.
 //! - `wire`: a run as others see it.
 //! - `lists`, `slots`, `candidates`, `canary`: what the registry keeps.
 //! - `registry`: all of them, with the kernel's tables; what can be asked of it.
@@ -26,6 +26,8 @@ mod mode;
 mod reading;
 
 mod moved;
+
+mod seen;
 
 mod before;
 
@@ -71,5 +73,6 @@ pub use lists::Whose;
 pub use mode::DISCOVERED;
 pub use registry::Registry;
 pub use run::Run;
+pub use seen::Seen;
 pub use share::NEVER_ENTERED;
 pub use wire::state;

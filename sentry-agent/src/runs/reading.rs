@@ -1,11 +1,11 @@
 //! The kernel's numbers as the core has them.
 
 use sentry_common::counter::RunBlock;
-use sentry_detect::run::{Counted, RingBooks, Usage};
+use sentry_detect::run::{Counted, Holds, RingBooks, Usage};
 use sentry_kernel::cgroup::CpuTime;
 
-pub(super) fn usage(cpu: CpuTime, moved_bytes: u64) -> Usage {
-    Usage { cpu_usec: cpu.usage_usec, cpu_wait_usec: cpu.wait_usec, moved_bytes }
+pub(super) fn usage(cpu: CpuTime, moved_bytes: u64, holds: Holds) -> Usage {
+    Usage { cpu_usec: cpu.usage_usec, cpu_wait_usec: cpu.wait_usec, moved_bytes, holds }
 }
 
 /// The kernel's counters as the core has them.

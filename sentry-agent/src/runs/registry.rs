@@ -8,7 +8,10 @@ use std::{
 };
 
 use sentry_common::{abi::ring, fault, table::RunTag};
-use sentry_detect::run::{ProcessKey, RingBooks};
+use sentry_detect::{
+    run::{Holds, ProcessKey, RingBooks},
+    sensitive::SensitiveFiles,
+};
 use sentry_kernel::{
     clock::Clock,
     kernel::{Groups, Hooks, Kernel, Processes, Programs},
@@ -48,7 +51,14 @@ pub struct Registry {
     /// Where names of containers are found.
     pub(super) roots: Roots,
     pub(super) seed_wanted: AtomicBool,
+    /// Baselines are learned.
+    pub(super) learns: bool,
+    /// Runs that have ended since somebody who learns last asked; at most [`ENDED`].
+    ended: Mutex<Vec<Arc<Run>>>,
 }
+
+/// Ended runs kept for who learns of them.
+const ENDED: usize = 1_024;
 
 pub(super) struct Tables {
     pub(super) programs: Box<dyn Programs>,
@@ -74,13 +84,42 @@ impl Registry {
             policy,
             roots,
             seed_wanted: AtomicBool::new(false),
+            learns: false,
+            ended: Mutex::default(),
         }
+    }
+
+    /// Has the runs keep what baselines are learned from.
+    #[must_use]
+    pub fn learning(self, learns: bool) -> Self {
+        Self { learns, ..self }
+    }
+
+    /// Keeps a run that has ended for who learns of it. Where that one does not come, the run is
+    /// not learned of.
+    pub fn keep_ended(&self, run: &Arc<Run>) {
+        let mut ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.learns && ended.len() < ENDED {
+            ended.push(Arc::clone(run));
+        }
+    }
+
+    /// Runs that have ended since the last call.
+    #[must_use]
+    pub fn take_ended(&self) -> Vec<Arc<Run>> {
+        std::mem::take(&mut *self.ended.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Where names of containers are found.
     #[must_use]
     pub fn roots(&self) -> &Roots {
         &self.roots
+    }
+
+    /// Which files are sensitive now.
+    #[must_use]
+    pub fn sensitive(&self) -> Arc<SensitiveFiles> {
+        Arc::clone(self.policy.get().detect.sensitive())
     }
 
     /// Reads the run's counters into its books. False when it has ended or the kernel refuses
@@ -189,6 +228,12 @@ impl Registry {
     #[must_use]
     pub fn moved_bytes(&self, pid: u32) -> u64 {
         self.processes.moved_bytes(pid)
+    }
+
+    /// What a process holds, as far as it may be asked.
+    #[must_use]
+    pub fn holds(&self, pid: u32) -> Holds {
+        self.processes.holds(pid)
     }
 
     /// What signals processes.

@@ -12,7 +12,9 @@ use sentry_common::{abi::ring, counter::RunBlock, table::RunTag};
 use sentry_detect::{
     decision::{Action, Decision},
     event::Event,
-    run::{Account, AgentIdentity, Input, Mode, Output, RingBooks, RunId, RunMachine, Setup, State, Usage},
+    run::{
+        Account, AgentIdentity, Holds, Input, Mode, Output, RingBooks, RunId, RunMachine, Setup, State, Usage,
+    },
 };
 use sentry_kernel::{cgroup::CpuTime, clock::Clock, kernel::Group};
 use sentry_proto::v1;
@@ -25,6 +27,7 @@ use super::{
     mode::mode_in,
     moved::Moved,
     reading,
+    seen::Seen,
 };
 use crate::config::Policy;
 
@@ -78,6 +81,10 @@ struct Life {
     /// What it exchanged, as last read; final when ended.
     flows: Vec<Flow>,
     moved: Moved,
+    /// As last looked at.
+    holds: Holds,
+    /// What is learned of it; `None` where nothing is.
+    seen: Option<Box<Seen>>,
     /// When it was first seen to be over.
     over: Option<Instant>,
     /// Its end is in the act stage's queue.
@@ -103,6 +110,8 @@ pub(super) struct NewRun<'a> {
     pub container: Option<v1::Container>,
     /// Calls of programs that the kernel has left out so far.
     pub skipped: Option<u64>,
+    /// Its agent's baseline is learned.
+    pub learns: bool,
     pub clock: Clock,
 }
 
@@ -124,7 +133,8 @@ impl Run {
         };
         // What it uses from now on is the run's doing, also where an earlier life, by another
         // clock, began it.
-        let usage = reading::usage(new.cgroup.cpu_time().unwrap_or_default(), 0);
+        let usage = reading::usage(new.cgroup.cpu_time().unwrap_or_default(), 0, Holds::default());
+        let seen = new.learns.then(|| Box::new(Seen::new(new.owned && new.before.is_none())));
         let entered = !new.owned || new.before.is_some();
         Self {
             event_prefix,
@@ -149,6 +159,8 @@ impl Run {
                 executed: ExecutedFiles::default(),
                 flows: Vec::new(),
                 moved: Moved::default(),
+                holds: Holds::default(),
+                seen,
                 over: None,
                 end_asked: false,
             }),
@@ -197,7 +209,11 @@ impl Run {
     pub fn step_and_queue<T>(&self, input: Input<'_>, queue: impl FnOnce(Vec<Output>) -> T) -> T {
         let now_unix_ns = self.clock.unix_ns();
         let mut life = self.life();
-        queue(life.machine.step(input, now_unix_ns))
+        let outputs = life.machine.step(input, now_unix_ns);
+        if let Some(seen) = &mut life.seen {
+            seen.outputs(&outputs);
+        }
+        queue(outputs)
     }
 
     /// Decides what somebody asked for; `queue` as in [`Self::step_and_queue`].
@@ -224,6 +240,9 @@ impl Run {
             // No clock is asked on this path: an event belongs to the window that the next reading
             // closes.
             life.machine.step(Input::Event { event, delivered }, event.time_unix_ns);
+            if let Some(seen) = &mut life.seen {
+                seen.event(event);
+            }
         }
     }
 
@@ -241,7 +260,8 @@ impl Run {
 
     /// What it uses, where that is all of its CPU time. Bytes are asked for where it is busy.
     pub fn usage(&self, cpu: CpuTime) -> Usage {
-        reading::usage(cpu, self.life().moved.reading(cpu.usage_usec))
+        let mut life = self.life();
+        reading::usage(cpu, life.moved.reading(cpu.usage_usec), life.holds)
     }
 
     /// Whether the bytes that it moves are to be looked at.
@@ -253,6 +273,11 @@ impl Run {
     pub fn moved(&self, bytes: u64) {
         let now = self.clock.now();
         self.life().moved.look(now, bytes);
+    }
+
+    /// Takes what it was seen to hold.
+    pub fn holds(&self, holds: Holds) {
+        self.life().holds = holds;
     }
 
     /// How long the run has been over, from the first call.
@@ -314,6 +339,11 @@ impl Run {
     /// Looks at the executed files, or changes what is known of them; none where they are not read.
     pub fn executed<T>(&self, look: impl FnOnce(&mut ExecutedFiles) -> T) -> T {
         look(&mut self.life().executed)
+    }
+
+    /// Looks at what is learned of it; `None` where nothing is.
+    pub fn seen<T>(&self, look: impl FnOnce(&mut Seen) -> T) -> Option<T> {
+        self.life().seen.as_deref_mut().map(look)
     }
 
     pub(super) fn set_flows(&self, flows: Vec<Flow>) {

@@ -155,5 +155,5 @@ each_call! {
     open: Open, names_of_runs: NamesOfRuns, procs: Procs, add: Add, events: Events, visit: Visit,
     cpu_time: CpuTime, remove: Remove, freeze: Freeze, thaw: Thaw, kill: Kill, set_mark: SetMark,
     mark: Mark, hold: Hold, is_alive: IsAlive, is_stopped: IsStopped, is_gone: IsGone,
-    signal: Signal, moved_bytes: MovedBytes,
+    signal: Signal, moved_bytes: MovedBytes, holds: Holds,
 }

@@ -45,6 +45,7 @@ use crate::{
 mod by_hand;
 mod configured;
 mod faults;
+mod learning;
 mod life;
 mod members;
 mod recovery;
@@ -94,7 +95,8 @@ impl Sensor {
         // No engine's files are looked for on the machine that tests.
         let roots = Roots::below(dir.path());
         let state_dir = dir.path().to_path_buf();
-        let registry = Arc::new(Registry::new(world.kernel(), holder.current(), state_dir, roots));
+        let registry = Registry::new(world.kernel(), holder.current(), state_dir, roots);
+        let registry = Arc::new(registry.learning(true));
         let ledger = PendingLedger::start(books.ledger).unwrap();
         let life = Life {
             registry: &registry,

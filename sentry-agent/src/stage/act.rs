@@ -222,6 +222,8 @@ impl Actor {
         self.ledger.note(Note::RunEnded(wire));
         self.ledger.settle();
         self.tell(Vec::new(), run);
+        // First: who is on neither list has not been.
+        self.registry.keep_ended(run);
         self.registry.retire(run);
         run.announce_end();
     }

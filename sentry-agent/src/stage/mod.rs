@@ -6,8 +6,9 @@
 //!                                            └─→ [files] → hash (what was in executed files, where it is asked for)
 //!                  analyse → [asked] → select: cgroups that may be an agent's → runs
 //!                    watch (every 100 ms: kernel counters) → [cases] → act → ledger, [journal]
-//!                    reconcile (every 100 ms: what the kernel did not report)
+//!                    reconcile (every 100 ms: what the kernel did not report; every second: what runs hold)
 //!                    moved (every 100 ms: bytes that busy runs read and wrote)
+//!                    learn (every second: what is normal for the agent of each run) → [cases]
 //! ```
 //!
 //! `watch` waits for neither of the others: a flood of records that keeps the journal busy cannot
@@ -29,9 +30,13 @@ pub mod act;
 
 pub mod by_hand;
 
+mod holds;
+
 pub mod reconcile;
 
 pub mod moved;
+
+pub mod learn;
 
 use std::sync::{
     Arc,

@@ -1,6 +1,6 @@
 //! Every `PERIOD`: what the kernel did not report. Tasks that entered a run unreported are tagged;
-//! every `SWEEP`, members whose end was not reported are taken out; and where no run has been for a
-//! while the programs are detached.
+//! every `SWEEP`, members whose end was not reported are taken out; where no run has been for a
+//! while the programs are detached; and every second it is looked at what the runs hold (`holds`).
 //!
 //! Each may take long (the kernel is asked about every task, or waits for every processor): so it
 //! is not the thread that reads the counters and has runs stopped.
@@ -12,7 +12,7 @@ use sentry_detect::run::ProcessKey;
 use sentry_service::error_chain;
 use tokio_util::sync::CancellationToken;
 
-use super::StageStats;
+use super::{StageStats, holds::Look};
 use crate::runs::Registry;
 
 /// Time between two looks at what is wanted.
@@ -41,12 +41,13 @@ pub(crate) struct Sweep {
     skipped: Option<u64>,
     /// Not yet looked at.
     members: Vec<(RunTag, ProcessKey)>,
+    look: Look,
 }
 
 impl Sweep {
     pub(crate) fn new(registry: &Registry) -> Self {
         let due = registry.clock().now() + SWEEP;
-        Self { due, skipped: registry.skipped(), members: Vec::new() }
+        Self { due, skipped: registry.skipped(), members: Vec::new(), look: Look::new(registry) }
     }
 
     /// One look at what is wanted.
@@ -55,6 +56,7 @@ impl Sweep {
         if let Err(error) = registry.seed_if_wanted() {
             tracing::error!(error = %error_chain(&error), "cannot look for untagged tasks of runs");
         }
+        self.look.pass(registry);
         registry.rest();
     }
 

@@ -21,6 +21,7 @@ use super::{canary::CanaryState, watchdog};
 use crate::{
     export::ExportStatus,
     journal::{JournalHandle, Refused, Stats},
+    learn::agents::Agents,
     runs::Registry,
     stage::{
         StageStats,
@@ -39,6 +40,8 @@ pub struct StateStatus {
     pub troubles: Vec<String>,
     /// Entries that the ledger had to give up.
     pub given_up: Arc<AtomicU64>,
+    /// `None`: no baselines are learned.
+    pub agents: Option<Arc<Agents>>,
 }
 
 impl StateStatus {
@@ -53,7 +56,8 @@ impl StateStatus {
         ];
         let counted = counted.into_iter().filter(|(count, _)| *count > 0);
         let counted = counted.map(|(count, what)| format!("{count} {what}"));
-        self.troubles.iter().cloned().chain(counted).collect()
+        let baselines = self.agents.iter().flat_map(|agents| agents.troubles());
+        self.troubles.iter().cloned().chain(counted).chain(baselines).collect()
     }
 }
 

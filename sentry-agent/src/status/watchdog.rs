@@ -3,7 +3,7 @@
 //!
 //! The thread that counts moved bytes is not among them: a file system that a watched process
 //! brought along may keep it waiting, and nothing waits for it. Nor is the ledger's: an act waits
-//! for it for a tenth of a second at most.
+//! for it for a tenth of a second at most. Nor is `learn`, which waits for the disk alone.
 
 use std::{sync::Arc, time::Duration};
 
@@ -17,6 +17,8 @@ pub(crate) const ACT: &str = "act";
 pub(crate) const RING: &str = "ring";
 pub(crate) const ANALYSE: &str = "analyse";
 pub(crate) const SELECT: &str = "select";
+/// Writes baselines to the disk; nothing waits for it.
+pub(crate) const LEARN: &str = "learn";
 /// The stages that wait while the journal's queue is full; `select` waits for `act`.
 const INTO_JOURNAL: [&str; 3] = [ACT, ANALYSE, SELECT];
 
@@ -42,5 +44,5 @@ pub(crate) fn parts(
         waits_for: INTO_JOURNAL.contains(name).then(|| journal.progress()),
     };
     let canary = Part { name: "canary", progress: canary.progress(), limit: CANARY, waits_for: None };
-    stages.iter().map(of_stage).chain([canary]).collect()
+    stages.iter().filter(|(name, _)| *name != LEARN).map(of_stage).chain([canary]).collect()
 }

@@ -8,16 +8,23 @@ use super::socket::SocketArgs;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ConfigCommand {
-    /// Check the configuration and the keys and certificates that it names: what holds, or all that
-    /// is wrong and where.
+    /// Check the configuration, and the keys and certificates that it names.
+    ///
+    /// Prints what holds, or all that is wrong and where.
     #[command(after_help = "\
+Examples:
+  sentry config check
+  sentry config check ./sensor.yaml --json
+
 Ends with 0 where nothing is wrong, also where there is no file at its usual place: the defaults hold then. A
 certificate that expires within 30 days is a warning. Nothing is opened and nobody is connected to.")]
     Check(ConfigCheckArgs),
     /// Print a complete file with every default.
     Example,
-    /// Have the sensor read its configuration again, and print what that changed: agents, modes and
-    /// thresholds, also for runs that are under way. One that is not valid changes nothing.
+    /// Have the sensor read its configuration again, and print what that changed.
+    ///
+    /// Agents, modes and thresholds change at once, also for runs that are under way. A configuration
+    /// that is not valid changes nothing.
     #[command(after_help = "Needs root. Ends with 78 where the configuration is not valid.")]
     Reload {
         #[command(flatten)]

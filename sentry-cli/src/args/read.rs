@@ -32,10 +32,10 @@ pub(crate) struct EventsArgs {
     /// Not before: 10m (ago), today, 14:30, or RFC 3339; UTC where there is no zone.
     #[arg(long, value_name = "WHEN")]
     pub(crate) since: Option<String>,
-    /// Not after.
+    /// Not after; written as for --since.
     #[arg(long, value_name = "WHEN")]
     pub(crate) until: Option<String>,
-    /// Only of these types, as the list calls them, or acts such as chmod.
+    /// Only of these types, as the list calls them, or acts such as chmod; several by commas.
     #[arg(long = "type", value_name = "TYPE", value_delimiter = ',')]
     pub(crate) types: Vec<String>,
     /// Only about these paths: a glob, ~/ for any home, a name without a slash for any folder.
@@ -50,10 +50,10 @@ pub(crate) struct EventsArgs {
     /// Only by this process.
     #[arg(long, value_name = "PID")]
     pub(crate) pid: Vec<u32>,
-    /// Only by this process and its descendants.
+    /// Only by this process and its descendants; needs --run.
     #[arg(long, value_name = "PID", requires = "run")]
     pub(crate) tree: Option<u32>,
-    /// Only of this call, as `sentry report` numbers it.
+    /// Only of this call, as `sentry report` numbers it; needs --run.
     #[arg(long, value_name = "N", requires = "run")]
     pub(crate) call: Option<u32>,
     /// Only by processes of this user: a name or a uid.
@@ -73,7 +73,7 @@ pub(crate) enum EventFormat {
     /// A line per event.
     #[default]
     Compact,
-    /// With date, run, user and parent.
+    /// With date, id, user and parent; the id begins with that of the run.
     Long,
     /// OCSF, one object per line; the same as `--json`.
     Json,
@@ -82,11 +82,11 @@ pub(crate) enum EventFormat {
 }
 
 #[derive(Debug, Args)]
-#[command(mut_arg("json", |json| json.help("JSON lines: the finding in OCSF, its events, decisions and \
-    outcomes")))]
+#[command(mut_arg("json", |json| json.help("JSON lines: the finding in OCSF, its cause, events, decisions and \
+    outcomes; of an event one object")))]
 pub(crate) struct ExplainArgs {
-    /// Id of a finding or a decision, as `sentry findings` shows it, or a unique beginning of one;
-    /// a run or an agent, of which the newest finding is meant; by default the newest finding.
+    /// Id of a finding, a decision or an event, or a unique beginning of one; a run or an agent, of
+    /// which the newest finding is meant; by default the newest finding.
     pub(crate) id: Option<String>,
     #[command(flatten)]
     pub(crate) ask: AskArgs,

@@ -1,4 +1,5 @@
-//! One GET of a small JSON answer over HTTP/1.0, where the answer ends with the connection.
+//! One GET with a key of a small JSON answer over HTTP/1.0, where the answer ends with the
+//! connection.
 
 use std::io;
 
@@ -10,9 +11,11 @@ use tokio::{
 const LIMIT_BYTES: u64 = 4 << 20;
 
 /// The body of a successful answer.
-pub(super) async fn get(address: &str, path: &str) -> io::Result<String> {
+pub(super) async fn get(address: &str, path: &str, key: &str) -> io::Result<String> {
     let mut stream = TcpStream::connect(address).await?;
-    let request = format!("GET {path} HTTP/1.0\r\nHost: {address}\r\nAccept: application/json\r\n\r\n");
+    let request = format!(
+        "GET {path} HTTP/1.0\r\nHost: {address}\r\nAccept: application/json\r\nAuthorization: Bearer {key}\r\n\r\n"
+    );
     stream.write_all(request.as_bytes()).await?;
     let mut answer = String::new();
     stream.take(LIMIT_BYTES).read_to_string(&mut answer).await?;
@@ -49,8 +52,9 @@ mod tests {
             stream.write_all(b"HTTP/1.0 200 OK\r\n\r\n[1]").await.unwrap();
             String::from_utf8_lossy(&request[..length]).into_owned()
         };
-        let (answer, request) = tokio::join!(get(&address, "/x?y=z"), server);
+        let (answer, request) = tokio::join!(get(&address, "/x?y=z", "k"), server);
         assert_eq!(answer.unwrap(), "[1]");
         assert!(request.starts_with("GET /x?y=z HTTP/1.0\r\n"));
+        assert!(request.ends_with("\r\nAuthorization: Bearer k\r\n\r\n"));
     }
 }

@@ -109,20 +109,21 @@ async fn tell(scene: &mut Scene) -> Result<bool, CliError> {
     for missing in seen.missing() {
         step(None, missing)?;
     }
-    complete &= step(collector_has(&http, &seen).await, "the collector does not have the finding")?;
+    complete &=
+        step(collector_has(&http, &scene.key(), &seen).await, "the collector does not have the finding")?;
     complete &= step(ledger(scene), "the ledger could not be verified")?;
     Ok(complete)
 }
 
 /// The finding as the collector has it. Export is asynchronous, so it is asked until it is there.
-async fn collector_has(http: &str, seen: &Seen) -> Option<String> {
+async fn collector_has(http: &str, key: &str, seen: &Seen) -> Option<String> {
     const LIMIT: Duration = Duration::from_secs(10);
     const EVERY: Duration = Duration::from_millis(50);
     let finding = seen.finding()?;
     let path = format!("/api/v1/findings?run={}", finding.run);
     let found = tokio::time::timeout(LIMIT, async {
         loop {
-            if let Ok(body) = http::get(http, &path).await
+            if let Ok(body) = http::get(http, &path, key).await
                 && body.contains(&finding.id)
             {
                 return;

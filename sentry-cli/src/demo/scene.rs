@@ -77,12 +77,21 @@ impl Scene {
         self.dir.join("sensor.sock")
     }
 
+    fn collector_dir(&self) -> PathBuf {
+        self.dir.join("collector")
+    }
+
+    /// The collector's first key. Without one it answers nothing, which the story shows.
+    pub(super) fn key(&self) -> String {
+        fs::read_to_string(self.collector_dir().join("admin.key")).unwrap_or_default()
+    }
+
     /// Returns the address of its HTTP API.
     pub(super) async fn start_collector(&mut self) -> Result<String, CliError> {
         let text = format!(
             "version: 1\nlisten_grpc: unix:{}\nlisten_http: 127.0.0.1:0\ndata_dir: {}\n",
             self.dir.join("feed.sock").display(),
-            self.dir.join("collector").display()
+            self.collector_dir().display()
         );
         let config = self.write("collector.yaml", &text)?;
         let beside = self.own.with_file_name(COLLECTOR);

@@ -3,7 +3,7 @@
 use sentry_proto::{convert::endpoint_text as endpoint, v1};
 
 use super::{
-    part::{attempt, error, path, path_of},
+    part::{attempt, error, family, path, path_of, signal},
     safe,
 };
 
@@ -27,8 +27,11 @@ pub(super) fn socket(act: &v1::SocketAct) -> String {
         side.map_or_else(String::new, |side| format!(" {name} {}", endpoint(Some(side))))
     };
     let (local, remote) = (side("at", act.local.as_ref()), side("to", act.remote.as_ref()));
-    let family =
-        if local.is_empty() && remote.is_empty() { format!(" family {}", act.family) } else { String::new() };
+    let family = if local.is_empty() && remote.is_empty() {
+        format!(" {}", family(act.family))
+    } else {
+        String::new()
+    };
     format!("{}{family}{local}{remote}{}", safe(&act.act), error(act.error))
 }
 
@@ -43,14 +46,23 @@ pub(super) fn dns(dns: &v1::Dns) -> String {
     if !dns.answer {
         return format!("{question}? at {}", endpoint(dns.server.as_ref()));
     }
-    let code = dns.code.as_deref().unwrap_or("?");
-    format!("{question} = {} {}", safe(code), safe(&dns.answers.join(", ")))
+    // Resolvers and their users call it so.
+    let code = match dns.code.as_deref() {
+        Some("NAMEERROR") => "NXDOMAIN",
+        code => code.unwrap_or("?"),
+    };
+    let answer = format!("{} {}", safe(code), safe(&dns.answers.join(", ")));
+    format!("{question} = {}", answer.trim_end())
 }
 
 pub(super) fn target(act: &v1::TargetAct) -> String {
     let pid = act.target.map_or_else(|| "?".into(), |key| key.tgid.to_string());
     let whose = if act.target_in_run { "" } else { " (not of this run)" };
-    format!("{} {} → {pid}{whose}{}{}", safe(&act.act), act.code, error(act.error), attempt(act.attempt))
+    let (act_name, code) = match act.act.as_str() {
+        "signal" => (signal(act.code), String::new()),
+        other => (safe(other), format!(" {}", act.code)),
+    };
+    format!("{act_name}{code} → {pid}{whose}{}{}", error(act.error), attempt(act.attempt))
 }
 
 pub(super) fn kernel(act: &v1::KernelAct) -> String {

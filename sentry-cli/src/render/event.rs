@@ -9,7 +9,7 @@ use sentry_view::{path::base_name, time};
 
 use super::{
     BOLD, DIM, act, command_line, paint,
-    part::{attempt, error, path, path_of},
+    part::{attempt, error, path, path_of, signal},
     safe,
 };
 
@@ -22,7 +22,15 @@ pub(crate) fn line(event: &v1::Event) -> String {
     format!("{clock}  {:<12}  {who:<20}  {}  {rest}\n", safe(name), paint(BOLD, &format!("{verb:<8}")))
 }
 
-/// The same with date, run, user and parent.
+/// The same with the date and without columns, as a title.
+pub(crate) fn title(event: &v1::Event) -> String {
+    let name = event.agent.as_ref().map_or("", |agent| agent.name.as_str());
+    let Described { pid, program, verb, rest } = describe(event);
+    let when = paint(DIM, &time::utc(event.time_unix_ns));
+    format!("{when}  {}  {}[{pid}]  {}  {rest}\n", safe(name), safe(&program), paint(BOLD, verb))
+}
+
+/// The same with date, id, user and parent. The id begins with that of the run.
 pub(crate) fn long(event: &v1::Event) -> String {
     let name = event.agent.as_ref().map_or("", |agent| agent.name.as_str());
     let Described { pid, program, verb, rest } = describe(event);
@@ -33,7 +41,7 @@ pub(crate) fn long(event: &v1::Event) -> String {
     let when = paint(DIM, &time::utc(event.time_unix_ns));
     format!(
         "{when}  {}  {}  uid {uid}  {}[{pid}] of {parent}  {}  {rest}\n",
-        safe(&event.run),
+        safe(&event.id),
         safe(name),
         safe(&program),
         paint(BOLD, verb),
@@ -41,7 +49,7 @@ pub(crate) fn long(event: &v1::Event) -> String {
 }
 
 /// The head of [`csv`].
-pub(crate) const CSV_HEAD: &str = "time,run,agent,uid,pid,program,type,what\r\n";
+pub(crate) const CSV_HEAD: &str = "time,run,agent,uid,pid,program,type,what,id\r\n";
 
 /// One record of RFC 4180.
 pub(crate) fn csv(event: &v1::Event) -> String {
@@ -50,7 +58,8 @@ pub(crate) fn csv(event: &v1::Event) -> String {
     let program = path_of(process.and_then(|process| process.executable.as_ref()));
     let uid = process.and_then(|process| process.uid).map(|uid| uid.to_string()).unwrap_or_default();
     let name = event.agent.as_ref().map_or("", |agent| agent.name.as_str());
-    let fields = [&time::rfc3339(event.time_unix_ns), &event.run, name, &uid, &pid, &program, verb, &rest];
+    let fields =
+        [&time::rfc3339(event.time_unix_ns), &event.run, name, &uid, &pid, &program, verb, &rest, &event.id];
     let quoted = fields.map(|field| format!("\"{}\"", safe(field).replace('"', "\"\"")));
     quoted.join(",") + "\r\n"
 }
@@ -93,7 +102,7 @@ fn what(kind: &Kind, process: Option<&v1::Process>) -> String {
             )
         }
         Kind::Exit(exit) => match (exit.code, exit.signal) {
-            (_, Some(signal)) => format!("by signal {signal}"),
+            (_, Some(number)) => format!("by {}", signal(number)),
             (Some(code), None) => format!("code {code}"),
             (None, None) => String::new(),
         },
@@ -174,21 +183,21 @@ mod tests {
     #[test]
     fn a_record_of_csv_is_quoted_whatever_an_agent_wrote() {
         let mut event = event(Kind::Exec(v1::Exec::default()));
-        event.run = "r".into();
+        (event.run, event.id) = ("r".into(), "r-c-1".into());
         event.process.as_mut().unwrap().argv.as_mut().unwrap().arguments =
             vec!["a\"b".into(), "c,d\n".into()];
         let expected = "\"2025-11-20T18:52:03.123Z\",\"r\",\"claude\",\"\",\"1234\",\"/usr/bin/git\",\"exec\",\
-                        \"/usr/bin/git: 'a\"\"b' 'c,d\\u{a}' …\"\r\n";
+                        \"/usr/bin/git: 'a\"\"b' 'c,d\\u{a}' …\",\"r-c-1\"\r\n";
         assert_eq!(csv(&event), expected);
     }
 
     #[test]
-    fn the_long_form_has_date_run_user_and_parent() {
+    fn the_long_form_has_date_id_user_and_parent() {
         let mut event = event(Kind::Exit(v1::Exit { code: Some(3), signal: None }));
-        event.run = "r".into();
+        event.id = "r-c-1".into();
         event.process.as_mut().unwrap().uid = Some(7);
         let text = plain(&long(&event)).unwrap();
-        assert_eq!(text, "2025-11-20 18:52:03.123Z  r  claude  uid 7  git[1234] of ?  exit  code 3\n");
+        assert_eq!(text, "2025-11-20 18:52:03.123Z  r-c-1  claude  uid 7  git[1234] of ?  exit  code 3\n");
     }
 
     #[test]
@@ -207,7 +216,7 @@ mod tests {
                 "fork      child 9",
             ),
             (Kind::Exit(v1::Exit { code: Some(3), signal: None }), "exit      code 3"),
-            (Kind::Exit(v1::Exit { code: None, signal: Some(9) }), "exit      by signal 9"),
+            (Kind::Exit(v1::Exit { code: None, signal: Some(9) }), "exit      by SIGKILL"),
             (
                 Kind::Connect(v1::Connect { destination: address(&[10, 0, 0, 1], 443, 6) }),
                 "connect   10.0.0.1:443 tcp",

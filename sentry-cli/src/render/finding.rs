@@ -8,9 +8,10 @@ use sentry_view::{
 };
 
 use super::{
-    BOLD, DIM, GREEN, RED, YELLOW, duration, event, paint,
+    BOLD, DIM, GREEN, RED, YELLOW, duration, event, number, paint,
     report::{cut, many},
     safe,
+    who::short,
 };
 
 /// One finding of a list.
@@ -82,7 +83,15 @@ pub(crate) fn explain(explained: &Explained) -> String {
             out.push_str(&format!("    {}", outcome_line(outcome)));
         }
     }
-    out
+    out + &next(explained)
+}
+
+/// What to type next.
+fn next(explained: &Explained) -> String {
+    let Some(finding) = &explained.finding else { return String::new() };
+    let event = explained.events.first().map(|event| format!("sentry explain {} · ", safe(&event.id)));
+    let hints = format!("{}sentry report {}", event.unwrap_or_default(), short(&finding.run));
+    format!("\n{}  {}\n", paint(BOLD, "Next"), paint(DIM, &hints))
 }
 
 /// Characters of an ancestor's command line.
@@ -160,12 +169,6 @@ fn arithmetic(finding: &Finding) -> String {
         out.push_str(&format!("  {:<width$}  {}{unit}{limit}\n", safe(&term.name), number(term.value)));
     }
     out
-}
-
-/// Three digits behind the point, and none that say nothing.
-fn number(value: f64) -> String {
-    let text = format!("{value:.3}");
-    text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
 pub(crate) fn decision_line(decision: &Decision) -> String {
@@ -261,6 +264,7 @@ pub(crate) mod tests {
             ..Cause::default()
         };
         let fork = |n: u64| v1::Event {
+            id: format!("r-c-{n}"),
             time_unix_ns: 1_763_664_722_000_000_000 + n * 100_000_000,
             kind: Some(Kind::Fork(v1::Fork {
                 child: Some(v1::ProcessKey { tgid: 20_000 + n as u32, start_boot_ns: n }),
@@ -313,6 +317,8 @@ Evidence: 3 events, 3 still kept
 Decisions
   18:52:03.050  kill (enforce) by detector:cpu-spin: too much
     killed 17 processes in 12.3 ms, 0 survivors
+
+Next  sentry explain r-c-1 · sentry report r
 "
         );
     }

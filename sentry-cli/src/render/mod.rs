@@ -13,13 +13,19 @@ pub(crate) mod event;
 
 mod executed;
 
+pub(crate) mod nothing;
+
 pub(crate) mod finding;
+
+pub(crate) mod circumstances;
 
 pub(crate) mod json;
 
 pub(crate) mod report;
 
 pub(crate) mod diff;
+
+pub(crate) mod standing;
 
 pub(crate) mod run;
 
@@ -41,6 +47,12 @@ pub(crate) const GREEN: Style = AnsiColor::Green.on_default();
 
 /// Rows of a list before the rest is summed up; the JSON report has them all.
 const LIST_ROWS: usize = 12;
+
+/// Three digits behind the point, and none that say nothing.
+fn number(value: f64) -> String {
+    let text = format!("{value:.3}");
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
 
 /// `text` in a style. The reset is part of it.
 pub(crate) fn paint(style: Style, text: &str) -> String {

@@ -2,23 +2,32 @@
 
 use anstyle::Style;
 use sentry_proto::v1;
-use sentry_view::{Container, Run, RunState, time};
+use sentry_view::{Container, Run, RunState, Standing, time};
 
 use super::{
-    DIM, GREEN, YELLOW, safe,
+    DIM, GREEN, YELLOW, safe, standing,
     table::{Table, cell},
 };
 
-/// Runs as a table, the newest last.
-pub(crate) fn table(runs: &[Run]) -> String {
-    if runs.is_empty() {
-        return "No agent is watched now. `sentry run -- CMD` starts one, `sentry agents --all` shows ended \
-            ones.\n"
-            .into();
+/// Runs as a table, the newest last; with the trust in their agents, as far as it is known.
+pub(crate) fn table(runs: &[Run], standings: &[Standing], with_ended: bool) -> String {
+    match (runs.is_empty(), with_ended) {
+        (true, true) => return "No agent was watched so far; `sentry run CMD` watches one.\n".into(),
+        (true, false) => {
+            return "No agent is watched now; `sentry run CMD` watches one, `sentry agents --all` lists ended \
+                    runs too.\n"
+                .into();
+        }
+        (false, _) => {}
     }
     let in_containers = runs.iter().any(|run| run.container.is_some());
     let selected = runs.iter().any(|run| !run.selected_by.is_empty());
+    let standing_of = |run: &Run| standings.iter().find(|standing| standing.agent == name(run));
+    let trusted = runs.iter().any(|run| standing_of(run).is_some());
     let mut columns = vec!["AGENT", "STATE", "MODE", "STARTED", "PROCESSES", "FINDINGS"];
+    if trusted {
+        columns.push("TRUST");
+    }
     if in_containers {
         columns.extend(["CONTAINER", "IMAGE"]);
     }
@@ -39,6 +48,9 @@ pub(crate) fn table(runs: &[Run]) -> String {
             cell(alive.to_string()),
             (run.findings.to_string(), if run.findings > 0 { YELLOW } else { Style::new() }),
         ];
+        if trusted {
+            row.push(standing_of(run).map_or_else(|| cell("-"), standing::short));
+        }
         if in_containers {
             let of = |text: fn(&Container) -> String| run.container.as_ref().map(text).unwrap_or_default();
             let image = |container: &Container| container.image.as_deref().map(safe).unwrap_or_default();
@@ -133,12 +145,13 @@ mod tests {
             ..v1::Run::default()
         };
         assert_eq!(
-            plain(&table(&[(&run).into()])).unwrap(),
+            plain(&table(&[(&run).into()], &[], false)).unwrap(),
             "AGENT   STATE   MODE     STARTED                   PROCESSES  FINDINGS  RUN
 claude  frozen  enforce  2025-11-20 18:52:03.000Z  4          1         0199aa
 "
         );
-        assert!(table(&[]).starts_with("No agent is watched"));
+        assert!(table(&[], &[], false).starts_with("No agent is watched now"));
+        assert!(table(&[], &[], true).starts_with("No agent was watched so far"));
     }
 
     fn container(name: &str, pod: Option<v1::Pod>) -> v1::Container {
@@ -161,7 +174,7 @@ claude  frozen  enforce  2025-11-20 18:52:03.000Z  4          1         0199aa
         };
         let contained = v1::Run { container: Some(container("worker", None)), ..run.clone() };
         assert_eq!(
-            plain(&table(&[(&contained).into(), (&run).into()])).unwrap(),
+            plain(&table(&[(&contained).into(), (&run).into()], &[], false)).unwrap(),
             "AGENT   STATE    MODE     STARTED                   PROCESSES  FINDINGS  CONTAINER      IMAGE    RUN
 claude  unknown  unknown  1970-01-01 00:00:00.000Z  0          0         docker worker  agent:1  0199aa
 claude  unknown  unknown  1970-01-01 00:00:00.000Z  0          0                                 0199aa

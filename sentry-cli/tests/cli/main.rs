@@ -4,6 +4,8 @@
 
 mod answers;
 
+mod complete;
+
 mod config;
 
 mod query;

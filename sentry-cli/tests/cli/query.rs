@@ -1,6 +1,6 @@
 //! Commands that ask and act: what they print and how they end.
 
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use sentry_proto::v1::{self, outcome::Result as OutcomeResult};
 
@@ -71,13 +71,61 @@ fn a_finding_is_explained_from_either_end() {
         assert!(out.contains("cpu-spin") && out.contains("1 event, 1 still kept"), "{out}");
         assert!(out.contains("kill (observe) by detector:cpu-spin"), "{out}");
     }
-    let (code, _, err) = sentry(&sensor, &["explain", "r-f-9"]);
-    assert_eq!(
-        (code, err.as_str()),
-        (66, "sentry: no finding or decision `r-f-9` is kept; `sentry findings` lists what is\n")
-    );
     let (code, out, _) = sentry(&sensor, &["explain", "--json", "r-f-1"]);
     assert_eq!((code, out.lines().count()), (0, 4), "finding, cause, event, decision: {out}");
+}
+
+#[test]
+fn an_event_is_explained_by_who_did_it_and_what_was_found_by_it() {
+    let sensor = full();
+    let (code, out, _) = sentry(&sensor, &["explain", "r-c-1"]);
+    assert_eq!(code, 0, "{out}");
+    assert!(out.contains("exec") && out.contains("Findings (1) that have it as evidence"), "{out}");
+    let (code, out, _) = sentry(&sensor, &["explain", "--json", "r-c-1"]);
+    let value: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((code, &value["type"], &value["id"]), (0, &"explained_event".into(), &"r-c-1".into()));
+    sentry_proto::ocsf::check(&value["event"]).unwrap();
+    assert_eq!(value["findings"][0]["class_uid"], 2004);
+}
+
+#[test]
+fn unknown_ambiguous_and_not_kept_any_more_are_three_errors() {
+    let events = [1, 10].map(|number| {
+        let id = format!("r-c-{number}");
+        v1::item::Item::Event(v1::Event { id, run: "r".into(), ..v1::Event::default() })
+    });
+    let run = |lost| v1::Run {
+        id: "r".into(),
+        findings: 2,
+        critical: Some(v1::RingBooks { generated: 12, lost, ..v1::RingBooks::default() }),
+        ..v1::Run::default()
+    };
+    let of = |lost, id: &str| {
+        let script = Script { items: events.to_vec(), runs: vec![run(lost)], ..Script::default() };
+        let (code, out, err) = sentry(&Sensor::with(script), &["explain", id]);
+        assert_eq!((code, out.as_str()), (66, ""), "{err}");
+        err
+    };
+    let kept = "the sensor deletes the oldest when its history is full (`journal.keep_bytes` in the \
+                configuration); a collector may still have it";
+    assert_eq!(
+        of(0, "r-c-13"),
+        "sentry: there is no event `r-c-13`: the run has none of that number; `sentry events --format long` \
+         shows the ids of events\n"
+    );
+    assert_eq!(
+        of(0, "r-c-"),
+        "sentry: `r-c-` is the beginning of more than one event, such as r-c-1 and r-c-10; give more of it\n"
+    );
+    assert_eq!(of(0, "r-c-7"), format!("sentry: event `r-c-7` is not kept any more: {kept}\n"));
+    assert!(
+        of(1, "r-c-7").contains("`r-c-7` is not kept any more: it is one of the records that the run lost")
+    );
+    assert_eq!(
+        of(0, "r-f-9"),
+        "sentry: there is no finding or decision `r-f-9`: `sentry findings` lists the findings\n"
+    );
+    assert_eq!(of(0, "r-f-2"), format!("sentry: finding or decision `r-f-2` is not kept any more: {kept}\n"));
 }
 
 #[test]
@@ -91,6 +139,37 @@ fn an_agent_is_explained_by_its_newest_finding() {
         _ => false,
     };
     assert!(sensor.asked().iter().any(is_of_agent), "the sensor knows whose runs are meant");
+}
+
+#[test]
+fn an_agent_in_which_nothing_was_found_is_explained_by_its_standing() {
+    let point =
+        v1::TrustPoint { what: "active within the last hour".into(), points: 10.0, ..Default::default() };
+    let standing = v1::Standing {
+        agent: "quiet".into(),
+        score: 79.5,
+        band: "WATCH".into(),
+        points: vec![point],
+        ..v1::Standing::default()
+    };
+    let agent = v1::Agent { id: "quiet".into(), name: "quiet".into() };
+    let run = v1::Run { id: "r".into(), agent: Some(agent), ..v1::Run::default() };
+    let sensor = Sensor::with(Script { standings: vec![standing], runs: vec![run], ..Script::default() });
+    let (code, out, err) = sentry(&sensor, &["explain", "quiet"]);
+    assert_eq!(
+        (code, out.as_str()),
+        (0, "Trust in quiet: 79.5 of 100, WATCH\n\n   +10.00  active within the last hour\n"),
+        "{err}"
+    );
+    let (_, out, _) = sentry(&sensor, &["explain", "quiet", "--json"]);
+    let line: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((&line["type"], &line["score"]), (&"standing".into(), &79.5.into()));
+    let (_, out, _) = sentry(&sensor, &["agents"]);
+    let lines: Vec<Vec<&str>> = out
+        .lines()
+        .map(|line| line.split("  ").filter(|cell| !cell.is_empty()).map(str::trim).collect())
+        .collect();
+    assert_eq!((lines[0][6], lines[1][6]), ("TRUST", "79 WATCH"), "{out}");
 }
 
 #[test]
@@ -153,6 +232,14 @@ fn a_sensor_that_is_not_there_is_69_and_a_wrong_line_64() {
     assert_eq!(sentry(&sensor, &["run"]).0, 64);
     let (code, out, _) = sentry(&sensor, &["--help"]);
     assert!(code == 0 && out.contains("Exit codes:"), "{out}");
+}
+
+#[test]
+fn top_without_a_terminal_names_what_prints_the_same() {
+    let output = Command::new(env!("CARGO_BIN_EXE_sentry")).arg("top").stdin(Stdio::null()).output().unwrap();
+    let said =
+        "sentry: `sentry top` needs a terminal to draw on; `sentry agents --json` prints the same runs\n";
+    assert_eq!(split(&output), (64, String::new(), said.to_owned()));
 }
 
 #[test]
@@ -222,14 +309,5 @@ fn configuration_is_checked_without_a_sensor() {
             out.starts_with("there is no /etc/agentsentry/config.yaml; the defaults hold\nsensor.id: "),
             "{out}"
         );
-    }
-}
-
-#[test]
-fn completions_know_the_commands() {
-    let sensor = Sensor::new();
-    for shell in ["bash", "zsh", "fish"] {
-        let (code, out, _) = sentry(&sensor, &["completions", shell]);
-        assert!(code == 0 && out.contains("findings"), "{shell}");
     }
 }

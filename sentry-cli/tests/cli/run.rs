@@ -236,3 +236,12 @@ fn without_a_sensor_the_command_is_not_started() {
     assert_eq!(text(&output.stderr), "sentry: you belong to run x\n");
     assert!(!marker.exists());
 }
+
+#[test]
+fn a_mistyped_option_is_not_executed() {
+    let sensor = Sensor::new();
+    let output = sensor.sentry(&["run", "--nmae", "x", "true"]).output().unwrap();
+    assert_eq!(code(&output), 64);
+    assert!(text(&output.stderr).contains("there is no option `--nmae`"), "{}", text(&output.stderr));
+    assert!(sensor.asked().is_empty());
+}

@@ -36,6 +36,7 @@ pub(crate) struct Script {
     pub(crate) act: v1::ActReply,
     pub(crate) status: v1::StatusReply,
     pub(crate) reload: v1::ReloadReply,
+    pub(crate) standings: Vec<v1::Standing>,
     /// Refuses every call with this message.
     pub(crate) refuse: Option<&'static str>,
 }
@@ -173,6 +174,12 @@ impl Control for Service {
             samples: vec![sample],
         };
         Ok(Response::new(v1::MetricsReply { families: vec![family] }))
+    }
+
+    async fn standing(&self, request: Request<v1::StandingRequest>) -> Answer<v1::StandingReply> {
+        let names = request.into_inner().agents;
+        let agents = self.script.standings.iter().filter(|standing| names.contains(&standing.agent));
+        Ok(Response::new(v1::StandingReply { agents: agents.cloned().collect() }))
     }
 
     async fn status(&self, _request: Request<v1::StatusRequest>) -> Answer<v1::StatusReply> {

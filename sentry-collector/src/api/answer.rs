@@ -1,19 +1,26 @@
-//! All errors, in one shape: `{"error":{"code":"…","message":"…"}}`.
-
-use std::path::PathBuf;
+//! All errors, in one shape: a problem of RFC 9457, `application/problem+json`.
 
 use axum::{
     Json,
-    http::{HeaderValue, StatusCode, header::WWW_AUTHENTICATE},
+    http::{
+        HeaderValue, StatusCode,
+        header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE},
+    },
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
 use utoipa::ToSchema;
+use uuid::Uuid;
 
 use crate::{
     http_name::HttpName,
     store::{ReadError, StoreGone},
 };
+
+/// The media type of problems.
+pub(crate) const PROBLEM: &str = "application/problem+json";
+/// What a type begins with; the rest is the code.
+const TYPE: &str = "urn:agentsentry:problem:";
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ApiError {
@@ -26,15 +33,34 @@ pub(crate) enum ApiError {
     #[error("{0}")]
     TooMany(String),
     #[error(
-        "commands need the header `Authorization: Bearer <token>`; the token is in {} on the collector's \
-        host, readable by the collector's user", path.display()
+        "the request has no key; send `Authorization: Bearer <key>`, or log in: the first admin key is in \
+         admin.key in the collector's data directory, and `sentry-collector key create` makes others"
     )]
-    NoToken { path: PathBuf },
+    NoKey,
     #[error(
-        "the token is not the one of this collector; that is in {} on the collector's host, readable by the \
-         collector's user", path.display()
+        "the key is none of this collector; `sentry-collector key list` on its host shows those that are"
     )]
-    WrongToken { path: PathBuf },
+    WrongKey,
+    #[error("the key {prefix} {why}; ask an administrator of the collector for another one")]
+    DeadKey { prefix: String, why: &'static str },
+    #[error("the session is over, or is none of this collector; log in again")]
+    NoSession,
+    #[error(
+        "the link was used, is older than two minutes, or is none of this collector; ask for another one"
+    )]
+    DeadLink,
+    #[error("this needs one of the scopes {}; the key has {has}", needs.join(", "))]
+    Forbidden { needs: &'static [&'static str], has: &'static str },
+    #[error("the key is bound to the agent {agent:?} and reads nothing of another one")]
+    OtherAgent { agent: String },
+    #[error(
+        "a request by cookie that changes something needs the session's `csrf` in the header X-CSRF-Token"
+    )]
+    Csrf,
+    #[error("too many wrong keys came from this address; it is locked for {seconds} more seconds")]
+    Locked { seconds: u64 },
+    #[error("too many requests came from this address; wait {seconds} s")]
+    TooFast { seconds: u64 },
     #[error("the request comes from a web page of another origin; ask from a program, without `Origin`")]
     Origin,
     #[error(
@@ -62,30 +88,40 @@ pub(crate) enum ApiError {
     Internal,
 }
 
-/// An error as it is answered.
+/// An error as it is answered: a problem of RFC 9457.
 #[derive(Serialize, ToSchema)]
-#[schema(as = Error)]
 pub(crate) struct Problem {
-    error: ProblemParts,
-}
-
-#[derive(Serialize, ToSchema)]
-#[schema(as = ErrorParts)]
-struct ProblemParts {
+    /// `urn:agentsentry:problem:` and the code.
+    #[serde(rename = "type")]
+    kind: String,
+    /// The status in words.
+    title: &'static str,
+    /// The status of the answer.
+    status: u16,
     /// For programs: one word for each kind of error.
     code: &'static str,
     /// For people: what is wrong, and what to do about it.
-    message: String,
+    detail: String,
+    /// Names this one error, also in the collector's log at level `debug`.
+    instance: String,
 }
 
 impl ApiError {
-    fn parts(&self) -> (StatusCode, &'static str) {
+    /// Status and code.
+    pub(crate) fn parts(&self) -> (StatusCode, &'static str) {
         match self {
             Self::BadRequest(_) => (StatusCode::BAD_REQUEST, "bad_request"),
             Self::NotFound(_) => (StatusCode::NOT_FOUND, "not_found"),
             Self::Conflict(_) => (StatusCode::CONFLICT, "conflict"),
             Self::TooMany(_) => (StatusCode::TOO_MANY_REQUESTS, "too_many"),
-            Self::NoToken { .. } | Self::WrongToken { .. } => (StatusCode::UNAUTHORIZED, "unauthorized"),
+            Self::NoKey | Self::WrongKey | Self::DeadKey { .. } | Self::NoSession | Self::DeadLink => {
+                (StatusCode::UNAUTHORIZED, "unauthorized")
+            }
+            Self::Forbidden { .. } => (StatusCode::FORBIDDEN, "forbidden"),
+            Self::OtherAgent { .. } => (StatusCode::FORBIDDEN, "other_agent"),
+            Self::Csrf => (StatusCode::FORBIDDEN, "csrf"),
+            Self::Locked { .. } => (StatusCode::TOO_MANY_REQUESTS, "locked"),
+            Self::TooFast { .. } => (StatusCode::TOO_MANY_REQUESTS, "too_fast"),
             Self::Origin => (StatusCode::FORBIDDEN, "foreign_origin"),
             Self::Host => (StatusCode::BAD_REQUEST, "bad_host"),
             Self::Misdirected { .. } => (StatusCode::MISDIRECTED_REQUEST, "misdirected"),
@@ -98,15 +134,33 @@ impl ApiError {
             Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
         }
     }
+
+    /// When to ask again.
+    fn retry_after_seconds(&self) -> Option<u64> {
+        if let Self::Locked { seconds } | Self::TooFast { seconds } = self { Some(*seconds) } else { None }
+    }
 }
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let (status, code) = self.parts();
-        let error = ProblemParts { code, message: self.to_string() };
-        let mut response = (status, Json(Problem { error })).into_response();
+        let problem = Problem {
+            kind: format!("{TYPE}{code}"),
+            title: status.canonical_reason().unwrap_or(code),
+            status: status.as_u16(),
+            code,
+            detail: self.to_string(),
+            instance: Uuid::now_v7().urn().to_string(),
+        };
+        tracing::debug!(instance = problem.instance, code, detail = problem.detail, "request refused");
+        let mut response = (status, Json(problem)).into_response();
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(PROBLEM));
         if status == StatusCode::UNAUTHORIZED {
-            response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if let Some(seconds) = self.retry_after_seconds() {
+            headers.insert(RETRY_AFTER, seconds.into());
         }
         response
     }

@@ -4,13 +4,23 @@
 use axum::body::Bytes;
 use utoipa::openapi::{
     ComponentsBuilder, Info, LicenseBuilder, OpenApi, OpenApiBuilder, Paths,
-    security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
+    security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme},
 };
 
-use super::entry::{Entry, TOKEN};
+use super::{
+    access::SESSION,
+    entry::{COOKIE, Entry, KEY},
+};
 
 const ABOUT: &str = "What sensors reported, and commands for the runs that they watch. Times are Unix \
-    milliseconds where the name ends in `_ms`; enum values are in lower case; events and findings are OCSF.";
+    milliseconds where the name ends in `_ms`; enum values are in lower case; events and findings are OCSF. \
+    Errors are problems of RFC 9457. The scopes beside a key or a session are alternatives.";
+
+const ABOUT_KEYS: &str = "A key, `askey_<prefix>_<secret>`: `admin` may do everything, `operate` reads and \
+    sends commands, `readonly` reads, `agent` reads what is of the one agent that it is bound to. The content of \
+    command.token in the collector's data directory has the scope `operate`.";
+const ABOUT_SESSIONS: &str = "A browser's session, which `POST /api/v1/session` opens. What is not a GET carries \
+    the session's `csrf` in the header X-CSRF-Token, too.";
 
 /// The document as it is served and committed.
 #[derive(Clone, Debug)]
@@ -31,15 +41,11 @@ impl Description {
 
 fn document(entries: &[Entry]) -> OpenApi {
     let mut paths = Paths::new();
-    let mut components = ComponentsBuilder::new().security_scheme(
-        TOKEN,
-        SecurityScheme::Http(
-            HttpBuilder::new()
-                .scheme(HttpAuthScheme::Bearer)
-                .description(Some("The content of command.token in the collector's data directory."))
-                .build(),
-        ),
-    );
+    let key = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some(ABOUT_KEYS));
+    let cookie = ApiKeyValue::with_description(SESSION, ABOUT_SESSIONS);
+    let mut components = ComponentsBuilder::new()
+        .security_scheme(KEY, SecurityScheme::Http(key.build()))
+        .security_scheme(COOKIE, SecurityScheme::ApiKey(ApiKey::Cookie(cookie)));
     for entry in entries {
         paths.add_path_operation(&entry.path, vec![entry.method.clone()], entry.operation.clone());
         components = components.schemas_from_iter(entry.schemas.iter().cloned());

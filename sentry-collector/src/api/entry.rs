@@ -16,14 +16,16 @@ use utoipa::{
 };
 
 use super::{
-    answer::Problem,
+    answer::{PROBLEM, Problem},
     listing::Listing,
     right::{Claims, Right as _},
     state::Api,
 };
+use crate::access::scope::Need;
 
-/// Name of the command token in the OpenAPI document.
-pub(crate) const TOKEN: &str = "command_token";
+/// Names of what opens the API, in the OpenAPI document.
+pub(crate) const KEY: &str = "key";
+pub(crate) const COOKIE: &str = "session";
 const JSON: &str = "application/json";
 
 /// The groups of requests. Each group has a limit of its own, so that none delays another.
@@ -69,6 +71,15 @@ impl Entry {
         Self::new(path, group, (HttpMethod::Post, MethodFilter::POST), id, about, handler)
     }
 
+    /// A DELETE.
+    pub(crate) fn delete<H, T>(path: &str, group: Group, id: &str, about: &str, handler: H) -> Self
+    where
+        H: Handler<T, Api>,
+        T: Claims + 'static,
+    {
+        Self::new(path, group, (HttpMethod::Delete, MethodFilter::DELETE), id, about, handler)
+    }
+
     /// A GET of a listing of `V`s, which its handler makes by [`Listing::answer`].
     pub(crate) fn listing<V, H, T>(listing: &'static Listing, handler: H) -> Self
     where
@@ -97,9 +108,10 @@ impl Entry {
         H: Handler<T, Api>,
         T: Claims + 'static,
     {
+        let need = T::Right::NEED;
         let mut operation = OperationBuilder::new().operation_id(Some(id)).summary(Some(about));
-        if T::Right::TOKEN {
-            operation = operation.security(SecurityRequirement::new(TOKEN, [""; 0]));
+        for requirement in security(need) {
+            operation = operation.security(requirement);
         }
         let entry = Self {
             path: path.to_owned(),
@@ -109,7 +121,22 @@ impl Entry {
             operation: operation.build(),
             schemas: Schemas::new(),
         };
-        entry.answers::<Problem>("default", "What went wrong.")
+        let refusals: &[(&str, &str)] = match need {
+            Need::Nothing => &[],
+            Need::Near | Need::Own | Need::Read | Need::Act | Need::Admin => &[
+                ("401", "There is no key, or a wrong one."),
+                ("403", "The key lacks the right, or a web page of another origin asks."),
+            ],
+        };
+        let always = [
+            ("429", "The address is locked, or asks too often; `Retry-After` says how long to wait."),
+            ("default", "What went wrong."),
+        ];
+        let mut entry = entry.schemas::<Problem>();
+        for (status, about) in refusals.iter().copied().chain(always) {
+            entry = entry.response(status, about, PROBLEM, reference::<Problem>());
+        }
+        entry
     }
 
     /// Describes the parameter `{name}` of the path.
@@ -141,6 +168,13 @@ impl Entry {
         self.response(status, about, media_type, String::schema())
     }
 
+    /// Describes an answer without a body.
+    pub(crate) fn answers_nothing(mut self, status: &str, about: &str) -> Self {
+        let response = ResponseBuilder::new().description(about).build();
+        self.operation.responses.responses.insert(status.to_owned(), response.into());
+        self
+    }
+
     /// Refers to an answer in JSON that is described elsewhere.
     pub(crate) fn answers_object(self, status: &str, about: &str) -> Self {
         self.response(status, about, JSON, ObjectBuilder::new().into())
@@ -169,6 +203,16 @@ impl Entry {
         self.schemas.push((V::name().into_owned(), V::schema()));
         V::schemas(&mut self.schemas);
         self
+    }
+}
+
+/// What opens an entry: the names are alternatives, and the scopes of each are, too.
+fn security(need: Need) -> Vec<SecurityRequirement> {
+    let needed = [KEY, COOKIE].map(|name| SecurityRequirement::new(name, need.scopes().iter().copied()));
+    match need {
+        Need::Nothing => Vec::new(),
+        Need::Near => [SecurityRequirement::default()].into_iter().chain(needed).collect(),
+        Need::Own | Need::Read | Need::Act | Need::Admin => needed.to_vec(),
     }
 }
 

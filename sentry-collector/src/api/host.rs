@@ -24,17 +24,13 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 
-use super::answer::ApiError;
+use super::{answer::ApiError, ends::Ends};
 use crate::http_name::HttpName;
-
-/// The address that a connection came to. Only the connection knows it if the listener is on all
-/// addresses.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Local(pub(crate) IpAddr);
 
 /// The names of the listener.
 #[derive(Clone, Debug)]
 pub(crate) struct Names {
+    ip: IpAddr,
     port: u16,
     tls: bool,
     listed: Arc<[HttpName]>,
@@ -44,7 +40,24 @@ pub(crate) struct Names {
 
 impl Names {
     pub(crate) fn new(listener: SocketAddr, tls: bool, listed: &[HttpName]) -> Self {
-        Self { port: listener.port(), tls, listed: listed.into() }
+        Self { ip: listener.ip(), port: listener.port(), tls, listed: listed.into() }
+    }
+
+    pub(crate) fn tls(&self) -> bool {
+        self.tls
+    }
+
+    /// Where a browser finds this listener: at the first listed name, else at its own address.
+    pub(crate) fn origin(&self) -> String {
+        let scheme = if self.tls { "https" } else { "http" };
+        match self.listed.first() {
+            Some(name) => {
+                let port = name.port.unwrap_or(self.port);
+                format!("{scheme}://{}", HttpName { host: name.host.clone(), port: Some(port) })
+            }
+            None if self.ip.is_unspecified() => format!("{scheme}://localhost:{}", self.port),
+            None => format!("{scheme}://{}", SocketAddr::new(self.ip, self.port)),
+        }
     }
 
     fn check(&self, uri: &Uri, headers: &HeaderMap, local: IpAddr) -> Result<(), ApiError> {
@@ -86,19 +99,34 @@ impl Names {
     }
 }
 
-/// Passes on requests that name this listener.
+/// Whether a request comes from this host and asks for it: not by a proxy that passes on what
+/// others ask, for those ask for a name.
+pub(crate) fn is_near(ends: Ends, uri: &Uri, headers: &HeaderMap) -> bool {
+    let Ends::Tcp { from, .. } = ends else { return true };
+    let hosts = headers.get_all(HOST).iter().map(|host| host.to_str().unwrap_or_default());
+    let mut names = uri.authority().map(Authority::as_str).into_iter().chain(hosts);
+    from.to_canonical().is_loopback()
+        && names.all(|name| name.parse().is_ok_and(|name: HttpName| is_loopback(&name.host)))
+}
+
+fn is_loopback(host: &str) -> bool {
+    host == "localhost" || host.parse().is_ok_and(|ip: IpAddr| ip.to_canonical().is_loopback())
+}
+
+/// Passes on requests that name this listener. The unix socket has no name that a page could take.
 pub(crate) async fn check(
     State(names): State<Names>,
-    Extension(Local(local)): Extension<Local>,
+    Extension(ends): Extension<Ends>,
     request: Request,
     next: Next,
 ) -> Response {
-    match names.check(request.uri(), request.headers(), local) {
+    let checked = match ends {
+        Ends::Tcp { to, .. } => names.check(request.uri(), request.headers(), to),
+        Ends::Unix { .. } => Ok(()),
+    };
+    match checked {
         Ok(()) => next.run(request).await,
-        Err(refused) => {
-            tracing::debug!(error = %refused, "request refused");
-            refused.into_response()
-        }
+        Err(refused) => refused.into_response(),
     }
 }
 
@@ -161,6 +189,32 @@ mod tests {
         assert!(asked(&names("[::1]:443", true, &[]), "::1", &[(HOST, "[::1]")]).is_ok());
         assert!(asked(&names("127.0.0.1:80", false, &[]), "127.0.0.1", &[(HOST, "localhost")]).is_ok());
         assert!(asked(&names("127.0.0.1:80", true, &[]), "127.0.0.1", &[(HOST, "localhost")]).is_err());
+    }
+
+    #[test]
+    fn what_a_proxy_passes_on_is_not_near() {
+        let from = |from: &str, pairs: &[(HeaderName, &str)], uri: &str| {
+            let ends = Ends::Tcp { to: "127.0.0.1".parse().unwrap(), from: from.parse().unwrap() };
+            is_near(ends, &uri.parse().unwrap(), &headers(pairs))
+        };
+        for host in ["127.0.0.1:8440", "localhost", "[::1]:8440"] {
+            assert!(from("127.0.0.1", &[(HOST, host)], "/metrics"), "{host}");
+            assert!(!from("192.0.2.1", &[(HOST, host)], "/metrics"), "{host}");
+        }
+        assert!(from("::ffff:127.0.0.1", &[(HOST, "localhost")], "/metrics"));
+        assert!(!from("127.0.0.1", &[(HOST, "collector.example")], "/metrics"));
+        assert!(!from("127.0.0.1", &[(HOST, "localhost")], "http://collector.example/metrics"));
+        let unix = is_near(Ends::Unix { uid: 0 }, &"/metrics".parse().unwrap(), &headers(&[]));
+        assert!(unix);
+    }
+
+    #[test]
+    fn a_browser_is_led_to_a_name_of_the_listener() {
+        let origin = |listener, tls, listed: &[&str]| names(listener, tls, listed).origin();
+        assert_eq!(origin("127.0.0.1:8440", false, &[]), "http://127.0.0.1:8440");
+        assert_eq!(origin("[::]:8443", true, &[]), "https://localhost:8443");
+        assert_eq!(origin("0.0.0.0:8443", true, &["a.example", "b.example:443"]), "https://a.example:8443");
+        assert_eq!(origin("0.0.0.0:8443", true, &["b.example:443"]), "https://b.example:443");
     }
 
     #[test]

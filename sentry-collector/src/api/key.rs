@@ -50,6 +50,9 @@ pub(crate) const RUN_OF_GAP: Key = Key {
     says: Says::TextOf { relation: "runs_of_gaps", column: "run" },
 };
 pub(crate) const AGENT: Key = Key { name: "agent", about: "Of this agent.", says: Says::Text("agent") };
+pub(crate) const SCOPE: Key = Key { name: "scope", about: "Of this scope.", says: Says::Text("scope") };
+pub(crate) const WHO: Key = Key { name: "who", about: "By this one.", says: Says::Text("who") };
+pub(crate) const ACTION: Key = Key { name: "action", about: "Of this action.", says: Says::Text("action") };
 pub(crate) const SENSOR: Key = Key { name: "sensor", about: "From this sensor.", says: Says::Text("sensor") };
 pub(crate) const SINCE: Key =
     Key { name: "since", about: "From this time on, in Unix milliseconds.", says: Says::From("time_ms") };

@@ -15,8 +15,16 @@ use utoipa::{
     openapi::{ArrayBuilder, ObjectBuilder, RefOr, Schema},
 };
 
-use super::{answer::ApiError, key::Key, state::Api};
-use crate::store::{Listed, Next, Paging, Query, Source};
+use super::{
+    answer::ApiError,
+    key::{AGENT, Key},
+    right::{May, Right},
+    state::Api,
+};
+use crate::{
+    access::scope::Need,
+    store::{Cell, Condition, Listed, Next, Paging, Query, Source},
+};
 
 const DEFAULT_LIMIT: usize = 100;
 const MAX_LIMIT: usize = 1000;
@@ -41,13 +49,15 @@ pub(crate) struct Listing {
 
 impl Listing {
     /// Parses the query, then reads the store and writes the answer on a thread that may block.
+    /// What is not of the caller's agent is left out, if it has one.
     pub(crate) async fn answer<R: Listed, V: Serialize>(
         &self,
         api: &Api,
+        may: &May<impl Right>,
         pairs: QueryPairs,
         show: impl Fn(R) -> Result<V, DecodeError> + Send + 'static,
     ) -> Result<Response, ApiError> {
-        let query = self.asked(pairs)?;
+        let query = self.asked(api, may, pairs)?;
         let newest_first = query.paging.newest_first;
         // Row by row, so that only the text of a page is in memory.
         let (made, next) = api.store.page(query, begin(), move |made, row| add(made, show(row))).await?;
@@ -58,19 +68,42 @@ impl Listing {
     pub(crate) async fn answer_events<V: Serialize>(
         &self,
         api: &Api,
+        may: &May<impl Right>,
         pairs: QueryPairs,
         show: impl Fn(&Source, &v1::Event) -> V + Send + 'static,
     ) -> Result<Response, ApiError> {
-        let query = self.asked(pairs)?;
+        let query = self.asked(api, may, pairs)?;
         let newest_first = query.paging.newest_first;
         let step = move |made: &mut Made, source: &Source, event| add(made, Ok(show(source, &event)));
         let (made, next) = api.store.events(query, begin(), step).await?;
         self.finish(api, made, next, newest_first)
     }
 
-    fn asked(&self, pairs: QueryPairs) -> Result<Query, ApiError> {
+    fn asked(&self, api: &Api, may: &May<impl Right>, pairs: QueryPairs) -> Result<Query, ApiError> {
         let Pairs(pairs) = pairs.map_err(|rejected| ApiError::BadRequest(rejected.body_text()))?;
-        self.parse(pairs)
+        let query = self.parse(pairs)?;
+        match may.agent() {
+            Some(agent) => self.own(query, agent).inspect_err(|refused| {
+                let target = format!("GET /api/v1/{}", self.name);
+                api.access.note_refusal(may.ends(), may.caller(), target, refused);
+            }),
+            None => Ok(query),
+        }
+    }
+
+    /// Only the rows of this agent. A listing that cannot tell them apart is refused.
+    fn own(&self, mut query: Query, agent: &str) -> Result<Query, ApiError> {
+        if self.keys.iter().all(|key| key.name != AGENT.name) {
+            return Err(ApiError::Forbidden { needs: Need::Read.scopes(), has: "agent" });
+        }
+        let own = AGENT.read(agent.to_owned())?;
+        let other =
+            |asked: &Condition| matches!(asked, Condition::Is("agent", Cell::Text(_))) && *asked != own;
+        if query.conditions.iter().any(other) {
+            return Err(ApiError::OtherAgent { agent: agent.to_owned() });
+        }
+        query.conditions.push(own);
+        Ok(query)
     }
 
     fn finish(&self, api: &Api, made: Made, next: Next, newest_first: bool) -> Result<Response, ApiError> {

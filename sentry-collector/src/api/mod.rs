@@ -1,8 +1,7 @@
-//! The HTTP side: listings as JSON, commands, health and metrics. Everyone who can reach the
-//! listener may read; commands need the command token.
+//! The HTTP side: listings as JSON, commands, keys, sessions of browsers, health and metrics.
 //!
 //! `resource::all` lists all entries. The first argument of each handler is the right that it needs
-//! (`right::May`).
+//! (`right::May`); nobody reads without a key, and `access` says who has which.
 //!
 //! Limits: 64 listings, 64 live streams and 16 each of commands and single questions at once (more
 //! get 503), 10 s each, bodies of 16 KiB, 64 MiB for all answers that their readers have not taken
@@ -10,11 +9,11 @@
 
 mod answer;
 
-pub(crate) mod token;
-
-pub(crate) mod access;
+mod ends;
 
 pub(crate) mod host;
+
+pub(crate) mod access;
 
 pub(crate) mod outbox;
 
@@ -42,4 +41,10 @@ mod places;
 
 pub(crate) mod server;
 
+pub(crate) mod local;
+
 pub(crate) use routes::{description, router};
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+mod attacks;

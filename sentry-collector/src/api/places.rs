@@ -7,7 +7,7 @@
 
 use std::{
     collections::HashMap,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    net::IpAddr,
     sync::{Arc, atomic::Ordering::Relaxed},
     time::Duration,
 };
@@ -16,13 +16,11 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::pace::Pace;
-use crate::metrics::Metrics;
+use crate::{access::peers::peer_of, metrics::Metrics};
 
 const ALL: usize = 512;
 const PER_PEER: usize = 128;
 const FAIR: Duration = Duration::from_millis(250);
-/// The first 64 bits of an IPv6 address, because a peer can choose the others.
-const PREFIX: u128 = !(u64::MAX as u128);
 
 #[derive(Clone, Debug)]
 pub(super) struct Places {
@@ -120,15 +118,6 @@ impl Table {
             pace.give_way();
         }
         Ok(())
-    }
-}
-
-/// What counts as one peer.
-fn peer_of(ip: IpAddr) -> IpAddr {
-    match ip.to_canonical() {
-        ip if ip.is_loopback() => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(ip) => Ipv6Addr::from_bits(ip.to_bits() & PREFIX).into(),
-        ip => ip,
     }
 }
 

@@ -6,20 +6,28 @@ use axum::{
     Extension, Router,
     body::{Bytes, HttpBody as _},
     extract::{DefaultBodyLimit, Request, State},
+    http::{
+        HeaderValue,
+        header::{CACHE_CONTROL, STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS},
+    },
     middleware::{Next, from_fn_with_state},
     response::{IntoResponse, Response},
 };
-use tokio::{sync::Semaphore, time::timeout};
+use tokio::{
+    sync::Semaphore,
+    time::{Instant, timeout},
+};
 
 use super::{
     answer::ApiError,
     description::Description,
+    ends::Ends,
     entry::{Entry, Group},
     host, resource,
     state::Api,
     web,
 };
-use crate::metrics::Metrics;
+use crate::{access::peers::Peers, metrics::Metrics};
 
 const BODY_BYTES: usize = 16 << 10;
 /// Most requests at once, per group: neither listings nor questions about commands can delay a
@@ -27,6 +35,10 @@ const BODY_BYTES: usize = 16 << 10;
 const LISTINGS: usize = 64;
 const FINDS: usize = 16;
 const COMMANDS: usize = 16;
+/// A browser that came over TLS once does so for a year.
+const HSTS: HeaderValue = HeaderValue::from_static("max-age=31536000");
+const NO_SNIFF: HeaderValue = HeaderValue::from_static("nosniff");
+const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 #[derive(Clone)]
@@ -59,6 +71,8 @@ pub(crate) fn router(api: Api) -> Router {
         .method_not_allowed_fallback(async || ApiError::Method)
         .layer(Extension(description))
         .layer(from_fn_with_state(api.names.clone(), host::check))
+        .layer(from_fn_with_state((Arc::clone(&api.access.peers), Arc::clone(&metrics)), admit))
+        .layer(from_fn_with_state(api.names.tls(), harden))
         .layer(from_fn_with_state(metrics, count))
         .layer(DefaultBodyLimit::max(BODY_BYTES))
         .with_state(api)
@@ -83,6 +97,38 @@ async fn limit(State(limits): State<Limits>, request: Request, next: Next) -> Re
         Ok(response) => response,
         Err(_elapsed) => ApiError::Timeout.into_response(),
     }
+}
+
+/// Passes on what an address may ask now.
+async fn admit(
+    State((peers, metrics)): State<(Arc<Peers>, Arc<Metrics>)>,
+    Extension(ends): Extension<Ends>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let admitted = match ends {
+        Ends::Tcp { from, .. } => peers.admit(from, Instant::now()),
+        Ends::Unix { .. } => Ok(()),
+    };
+    match admitted {
+        Ok(()) => next.run(request).await,
+        Err(wait) => {
+            metrics.limited_requests_total.fetch_add(1, Relaxed);
+            ApiError::TooFast { seconds: wait.as_secs() + 1 }.into_response()
+        }
+    }
+}
+
+/// What browsers must not do with an answer. A handler may say something else of storing it.
+async fn harden(State(tls): State<bool>, request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    headers.insert(X_CONTENT_TYPE_OPTIONS, NO_SNIFF);
+    headers.entry(CACHE_CONTROL).or_insert(NO_STORE);
+    if tls {
+        headers.insert(STRICT_TRANSPORT_SECURITY, HSTS);
+    }
+    response
 }
 
 async fn count(State(metrics): State<Arc<Metrics>>, request: Request, next: Next) -> Response {

@@ -28,7 +28,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::{ServiceExt as _, service_fn};
 
 use super::{
-    host::Local,
+    ends::Ends,
     pace::{Lasting, Pace, Paced},
     places::{Full, Place, Places},
 };
@@ -81,15 +81,15 @@ impl Server {
     }
 
     async fn attend(self, stream: TcpStream, place: Place) {
-        let Ok(local) = stream.local_addr() else { return };
-        let (pace, local) = (Arc::clone(&place.pace), Local(local.ip()));
+        let (Ok(local), Ok(peer)) = (stream.local_addr(), stream.peer_addr()) else { return };
+        let (pace, ends) = (Arc::clone(&place.pace), Ends::Tcp { to: local.ip(), from: peer.ip() });
         let (patience, metrics) = (self.patience, Arc::clone(&self.metrics));
         let stream = Paced::new(stream, Arc::clone(&pace));
         let talk = async {
             match self.tls.clone().map(TlsAcceptor::from) {
-                None => self.converse(stream, local, &pace).await,
+                None => self.converse(stream, ends, &pace).await,
                 Some(acceptor) => match acceptor.accept(stream).await {
-                    Ok(stream) => self.converse(stream, local, &pace).await,
+                    Ok(stream) => self.converse(stream, ends, &pace).await,
                     Err(error) => tracing::debug!(%error, "handshake failed"),
                 },
             }
@@ -105,14 +105,14 @@ impl Server {
         drop(place);
     }
 
-    async fn converse<S>(self, stream: S, local: Local, pace: &Arc<Pace>)
+    pub(super) async fn converse<S>(self, stream: S, ends: Ends, pace: &Arc<Pace>)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let Self { router, stop, .. } = self;
         let pace = Arc::clone(pace);
         let service = service_fn(move |mut request: Request<_>| {
-            request.extensions_mut().insert(local);
+            request.extensions_mut().insert(ends);
             let (mut serving, answer) = (pace.serve(), router.clone().oneshot(request));
             async move {
                 let answer = answer.await;

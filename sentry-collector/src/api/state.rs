@@ -15,7 +15,7 @@ pub(crate) struct Api {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) names: Names,
     pub(crate) outbox: Outbox,
-    /// What a command needs.
+    /// Whom to let in.
     pub(crate) access: Access,
     /// Places of live streams.
     pub(crate) streams: Arc<Semaphore>,

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, value_parser};
 
 /// Where the authority and what it signed are kept when no directory is named.
-const DEFAULT_PKI: &str = "/etc/agentsentry/pki";
+pub const DEFAULT_PKI: &str = "/etc/agentsentry/pki";
 
 /// Ten years.
 const AUTHORITY_DAYS: u32 = 3650;

@@ -22,12 +22,14 @@ pub enum ConfigError {
     #[error("invalid value {value:?} for {flag}: {what}")]
     Flag { flag: &'static str, value: String, what: String },
     #[error(
-        "{key} {address} is not a loopback address and has no TLS: set `{tls}` with cert, key and client_ca, \
+        "{key} {address} is not a loopback address and has no TLS: set `{tls}`, \
         listen on 127.0.0.1, or set `allow_plaintext_remote: true` if the network itself is protected"
     )]
     PlaintextRemote { key: &'static str, address: SocketAddr, tls: &'static str },
     #[error("`tls` has no meaning for the unix socket {}: remove it or listen on an address", path.display())]
     TlsOnUnix { path: PathBuf },
+    #[error("`tls` has no `client_ca`: sensors prove who they are by a certificate of that authority")]
+    NoClientCa,
     #[error("cannot use `{key}`")]
     Tls { key: &'static str, source: Box<TlsError> },
     #[error(
@@ -64,6 +66,7 @@ impl ConfigError {
             Self::Flag { .. }
             | Self::PlaintextRemote { .. }
             | Self::TlsOnUnix { .. }
+            | Self::NoClientCa
             | Self::Unproven { .. }
             | Self::Meaningless { .. }
             | Self::User { .. }
@@ -84,6 +87,7 @@ impl ConfigError {
             | Self::Invalid { .. }
             | Self::PlaintextRemote { .. }
             | Self::TlsOnUnix { .. }
+            | Self::NoClientCa
             | Self::Tls { .. }
             | Self::Unproven { .. }
             | Self::Meaningless { .. }

@@ -38,14 +38,18 @@ feed_keys: {{}}
 # The HTTP API.
 listen_http: {DEFAULT_HTTP}
 
-# The same as `tls`, for the HTTP API.
-# http_tls: {{cert: /c.crt, key: /c.key, client_ca: /ca.crt}}
+# The same as `tls`, for the HTTP API; with `client_ca` clients need a certificate beside their key.
+# http_tls: {{cert: /c.crt, key: /c.key}}
 
 # Names under which the HTTP API answers beside its addresses, such as collector.example:8440.
 http_names: []
 
 # How long a peer of the HTTP API may take for a request's head, or take nothing of an answer.
 http_patience_seconds: {DEFAULT_PATIENCE_SECONDS}
+
+# What the stored form of API keys is made with; default: keys.secret in data_dir, made by the first
+# start.
+# key_secret: credential:keys.secret
 
 # Listening beyond loopback without TLS needs this.
 allow_plaintext_remote: false

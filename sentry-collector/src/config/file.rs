@@ -56,7 +56,7 @@ keys! {
             || "`cert`, `key`, `client_ca` for sensors: mutual TLS".into();
         http_tls: Option<TlsFiles>,
             || "none".into(),
-            || "the same for the HTTP API".into();
+            || "the same for the HTTP API; without `client_ca` clients need no certificate, only their key".into();
         http_names: HttpNames,
             || "none".into(),
             || format!(
@@ -69,6 +69,10 @@ keys! {
                 "1 to {MAX_PATIENCE_SECONDS}; how long a peer of the HTTP API may take for a request's head, \
                 or take nothing of an answer"
             );
+        key_secret: Option<Place>,
+            || "`keys.secret` in `data_dir`, made by the first start".into(),
+            || "what the stored form of API keys is made with: a file of 64 hex digits, or \
+                [`credential:NAME`](#keys-from-the-service-manager); with another one no key works".into();
         allow_plaintext_remote: bool,
             || "`false`".into(),
             || "listening beyond loopback without TLS needs it".into();

@@ -51,6 +51,8 @@ pub struct Config {
     pub http_names: Vec<HttpName>,
     /// How long an HTTP connection may stand still.
     pub http_patience: Duration,
+    /// Where the secret of the keys is; `None`: in the data directory.
+    pub key_secret: Option<PathBuf>,
     /// How large the store may grow; `None` keeps everything.
     pub retention_bytes: Option<u64>,
 }
@@ -86,6 +88,9 @@ impl Config {
             loaded.map_err(|found| errors.extend(found.into_iter().map(failed))).ok().flatten()
         };
         let (tls, http_tls) = (load("tls", file.tls.as_ref()), load("http_tls", file.http_tls.as_ref()));
+        if tls.as_ref().is_some_and(|tls| !tls.is_mutual()) {
+            errors.push(ConfigError::NoClientCa);
+        }
         let (Some(listen_grpc), Some(listen_http), Some(gate), true) =
             (listen_grpc, listen_http, gate, errors.is_empty())
         else {
@@ -102,6 +107,7 @@ impl Config {
             http_tls,
             http_names: file.http_names.0,
             http_patience: file.http_patience_seconds.0,
+            key_secret: file.key_secret.map(|place| place.0),
             retention_bytes: file.retention_bytes.0,
         };
         (Some(config), errors)
@@ -141,7 +147,7 @@ impl Config {
         let values = json!({
             "listen_grpc": self.listen_grpc.to_string(), "proof": self.gate.to_string(),
             "listen_http": self.listen_http, "http_tls": self.http_tls.is_some(), "http_names": names,
-            "http_patience_seconds": self.http_patience.as_secs(), "data_dir": self.data_dir,
+            "http_patience_seconds": self.http_patience.as_secs(), "data_dir": self.data_dir, "key_secret": self.key_secret,
             "retention_bytes": self.retention_bytes.unwrap_or(0),
         });
         values.as_object().cloned().unwrap_or_default()
@@ -150,7 +156,11 @@ impl Config {
 
 impl fmt::Display for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let tls = |tls: &Option<Tls>| if tls.is_some() { "mutual TLS" } else { "plaintext" };
+        let tls = |tls: &Option<Tls>| match tls {
+            Some(tls) if tls.is_mutual() => "mutual TLS",
+            Some(_) => "TLS",
+            None => "plaintext",
+        };
         writeln!(f, "listen_grpc: {} ({})", self.listen_grpc, self.gate)?;
         writeln!(f, "listen_http: {} ({})", self.listen_http, tls(&self.http_tls))?;
         for name in &self.http_names {
@@ -158,6 +168,9 @@ impl fmt::Display for Config {
         }
         writeln!(f, "http_patience_seconds: {}", self.http_patience.as_secs())?;
         writeln!(f, "data_dir: {}", self.data_dir.display())?;
+        if let Some(path) = &self.key_secret {
+            writeln!(f, "key_secret: {}", path.display())?;
+        }
         match self.retention_bytes {
             Some(bytes) => write!(f, "retention_bytes: {}", Bytes(bytes)),
             None => write!(f, "retention_bytes: 0 (keeps everything)"),

@@ -17,7 +17,7 @@ mod show;
 
 mod sign;
 
-use std::{fs, net::IpAddr};
+use std::{fs, net::IpAddr, path::Path};
 
 use sentry_service::identifier;
 use time::{Duration, OffsetDateTime};
@@ -63,6 +63,13 @@ pub fn run(command: &PkiCommand) -> Result<String, PkiError> {
 /// Where the authority cannot be read or cannot sign, or a file cannot be written.
 pub fn sign(args: &SignArgs) -> Result<String, PkiError> {
     sign::sign(args, OffsetDateTime::now_utc())
+}
+
+/// Ids of the sensors that have a certificate in this directory, as far as it can be read.
+#[must_use]
+pub fn sensors(dir: &Path) -> Vec<String> {
+    let held = Folder::at(dir).and_then(|folder| folder.held()).unwrap_or_default();
+    held.into_iter().filter_map(|held| held.sensor).collect()
 }
 
 /// What is asked of a certificate, whomever it is for.

@@ -8,6 +8,7 @@ use super::{
     error::PkiError,
     folder::{Folder, Held},
 };
+use crate::table::aligned;
 
 /// A certificate that ends within this many days is shown as one to renew.
 pub(crate) const SOON_DAYS: i64 = 30;
@@ -86,15 +87,4 @@ fn json(folder: &Folder, authorities: &[Certificate], signs: &[u8], held: &[Held
 /// As RFC 3339 has it.
 fn second(at: OffsetDateTime) -> String {
     format!("{}T{:02}:{:02}:{:02}Z", day(at), at.hour(), at.minute(), at.second())
-}
-
-/// Columns two spaces apart, without spaces at the end of a line.
-fn aligned(rows: &[[String; 4]]) -> String {
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-    let widths = [0, 1, 2, 3].map(width);
-    let line = |row: &[String; 4]| {
-        let cells = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}  "));
-        cells.collect::<String>().trim_end().to_owned()
-    };
-    rows.iter().map(line).collect::<Vec<_>>().join("\n")
 }

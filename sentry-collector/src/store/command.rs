@@ -25,6 +25,20 @@ pub(crate) enum CommandReply {
     TooMany,
 }
 
+impl CommandReply {
+    /// As the audit says it.
+    pub(crate) fn result(&self) -> &'static str {
+        match self {
+            Self::Created(_) => "accepted",
+            Self::Existing(_) => "accepted before",
+            Self::Conflict(_) => "refused: the key belongs to another command",
+            Self::UnknownRun => "refused: no such run",
+            Self::AmbiguousRun => "refused: several sensors report the run",
+            Self::TooMany => "refused: too many unanswered commands",
+        }
+    }
+}
+
 #[derive(Clone, Debug)]
 pub(crate) struct CommandRow {
     pub(crate) key: String,

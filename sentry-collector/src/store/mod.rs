@@ -11,6 +11,8 @@ mod feed;
 
 mod command;
 
+mod key;
+
 mod page;
 
 mod marks;
@@ -21,9 +23,13 @@ pub(crate) use self::{
     command::{CommandReply, CommandRequest, CommandRow},
     error::{ReadError, StoreGone, Trouble},
     feed::{NotOpened, Opened, Progress},
+    key::{AuditEntry, KeyChange, KeyReply, KeyRow, MAX_KEYS, NewKey},
     marks::{Followed, Marks},
     page::{Cell, Condition, FromCell, Listed, Next, Paging, Query, Source, listed},
-    sqlite::writer::{Stop, Writer},
+    sqlite::{
+        clock::now_ms,
+        writer::{Stop, Writer},
+    },
 };
 pub use self::{
     error::{Cause, StoreError},

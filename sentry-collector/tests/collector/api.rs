@@ -269,11 +269,11 @@ async fn refuses_clearly() {
     ];
     for (path, status, code) in bad {
         let (found, body) = collector.get(path);
-        assert_eq!((found, body["error"]["code"].as_str()), (status, Some(code)), "{path}: {body}");
-        assert!(!body["error"]["message"].as_str().unwrap().is_empty());
+        assert_eq!((found, body["code"].as_str()), (status, Some(code)), "{path}: {body}");
+        assert!(!body["detail"].as_str().unwrap().is_empty());
     }
     let (_, body) = collector.get("/api/v1/events?colour=red");
-    let message = body["error"]["message"].as_str().unwrap();
+    let message = body["detail"].as_str().unwrap();
     assert!(message.contains("\"colour\"") && message.contains("class_uid"), "{message}");
     assert_eq!(collector.read("/api/v1/events"), json!({"items": [], "next_cursor": null}));
     assert!(collector.metric("api_requests_total{status=\"4xx\"}") >= 9);
@@ -303,11 +303,15 @@ async fn describes_itself_to_everybody() {
     let paths: Vec<&String> = described["paths"].as_object().unwrap().keys().collect();
     let expected = [
         "/api/v1/agents",
+        "/api/v1/audit",
         "/api/v1/commands/{key}",
         "/api/v1/decisions",
         "/api/v1/events",
         "/api/v1/findings",
         "/api/v1/gaps",
+        "/api/v1/keys",
+        "/api/v1/keys/{prefix}",
+        "/api/v1/links",
         "/api/v1/live",
         "/api/v1/openapi.json",
         "/api/v1/outcomes",
@@ -315,6 +319,7 @@ async fn describes_itself_to_everybody() {
         "/api/v1/runs/{run}/activity",
         "/api/v1/runs/{run}/{action}",
         "/api/v1/sensors",
+        "/api/v1/session",
         "/api/v1/sessions",
         "/healthz",
         "/metrics",
@@ -322,8 +327,13 @@ async fn describes_itself_to_everybody() {
     ];
     assert_eq!(paths, expected);
     let secured = |path: &str, method: &str| described["paths"][path][method]["security"].clone();
-    assert_eq!(secured("/api/v1/runs/{run}/{action}", "post"), json!([{"command_token": []}]));
-    assert_eq!(secured("/api/v1/runs", "get"), Value::Null);
+    let act = ["admin", "operate"];
+    assert_eq!(secured("/api/v1/runs/{run}/{action}", "post"), json!([{"key": act}, {"session": act}]));
+    let own = ["admin", "operate", "readonly", "agent"];
+    assert_eq!(secured("/api/v1/runs", "get"), json!([{"key": own}, {"session": own}]));
+    let read = ["admin", "operate", "readonly"];
+    assert_eq!(secured("/metrics", "get"), json!([{}, {"key": read}, {"session": read}]));
+    assert_eq!(secured("/api/v1/openapi.json", "get"), Value::Null);
     let (head, _) = raw(collector.http, &get_text(collector.http, "/api/v1/openapi.json"));
     assert!(head.contains("application/json"), "{head}");
 }

@@ -118,7 +118,7 @@ impl Collector {
     }
 
     pub(crate) fn get(&self, path: &str) -> (u16, Value) {
-        request(self.http, "GET", path, "", None)
+        request(self.http, "GET", path, &self.authorization(), None)
     }
 
     /// `GET` that must work.
@@ -132,7 +132,7 @@ impl Collector {
         self.read(path)["items"].as_array().unwrap().clone()
     }
 
-    /// `POST` with the command token.
+    /// `POST` with the admin key.
     pub(crate) fn post(&self, path: &str, body: &Value) -> (u16, Value) {
         self.post_with(path, &self.authorization(), body)
     }
@@ -146,9 +146,18 @@ impl Collector {
         self.data.join("command.token")
     }
 
-    /// The header line that commands need.
+    pub(crate) fn admin_key(&self) -> String {
+        std::fs::read_to_string(self.data.join("admin.key")).unwrap()
+    }
+
+    /// The header line of the admin key.
     pub(crate) fn authorization(&self) -> String {
-        format!("Authorization: Bearer {}\r\n", std::fs::read_to_string(self.token_file()).unwrap())
+        bearer(&self.admin_key())
+    }
+
+    /// A whole `GET` with the admin key.
+    pub(crate) fn get_text(&self, path: &str) -> String {
+        with(&get_text(self.http, path), &self.authorization())
     }
 
     /// Every id of a listing, page by page.
@@ -234,6 +243,16 @@ pub(crate) fn get_text(http: SocketAddr, path: &str) -> String {
     format!("GET {path} HTTP/1.1\r\nHost: {http}\r\nConnection: close\r\n\r\n")
 }
 
+/// The header line of a key.
+pub(crate) fn bearer(key: &str) -> String {
+    format!("Authorization: Bearer {key}\r\n")
+}
+
+/// A request without a body, with these header lines, too.
+fn with(text: &str, headers: &str) -> String {
+    text.replacen("\r\n\r\n", &format!("\r\n{headers}\r\n"), 1)
+}
+
 pub(crate) fn request(
     http: SocketAddr,
     method: &str,
@@ -242,7 +261,7 @@ pub(crate) fn request(
     body: Option<&str>,
 ) -> (u16, Value) {
     let text = match body {
-        None => get_text(http, path).replacen("GET", method, 1),
+        None => with(&get_text(http, path), headers).replacen("GET", method, 1),
         Some(body) => format!(
             "{method} {path} HTTP/1.1\r\nHost: {http}\r\nConnection: close\r\n{headers}\
              Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",

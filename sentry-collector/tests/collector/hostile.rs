@@ -45,7 +45,7 @@ async fn random_bytes_harm_nobody() {
             throw(&collector.http.to_string(), &bytes);
             let text = String::from_utf8_lossy(&bytes).replace(['\r', '\n'], "");
             let http = collector.http;
-            throw(&http.to_string(), get_text(http, &format!("/api/v1/events?{text}")).as_bytes());
+            throw(&http.to_string(), collector.get_text(&format!("/api/v1/events?{text}")).as_bytes());
         }
     });
     sensor.send_events("r1", 1..=10, 5).await;

@@ -2,7 +2,7 @@
 
 use std::{
     io::{BufRead as _, BufReader, Write as _},
-    net::{SocketAddr, TcpStream},
+    net::TcpStream,
 };
 
 use sentry_proto::v1::{RunState, Severity, item::Item};
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tokio::task::block_in_place;
 
 use crate::{
-    harness::{Collector, PATIENCE, Sensor, get_text, raw, wait_until},
+    harness::{Collector, PATIENCE, Sensor, raw, wait_until},
     items::{books, decision, finding, outcome, run},
 };
 
@@ -25,11 +25,12 @@ struct Event {
 }
 
 impl Stream {
-    fn open(http: SocketAddr, after: Option<&str>) -> Self {
-        let mut stream = TcpStream::connect(http).unwrap();
+    fn open(collector: &Collector, after: Option<&str>) -> Self {
+        let mut stream = TcpStream::connect(collector.http).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         let header = after.map_or_else(String::new, |id| format!("Last-Event-ID: {id}\r\n"));
-        let request = format!("GET /api/v1/live HTTP/1.1\r\nHost: {http}\r\n{header}\r\n");
+        let (http, key) = (collector.http, collector.authorization());
+        let request = format!("GET /api/v1/live HTTP/1.1\r\nHost: {http}\r\n{key}{header}\r\n");
         stream.write_all(request.as_bytes()).unwrap();
         let mut stream = Self(BufReader::new(stream));
         let head = stream.line();
@@ -84,7 +85,7 @@ fn uid(event: &Event) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_committed_comes_as_the_listings_have_it() {
     let collector = Collector::start();
-    let mut stream = block_in_place(|| Stream::open(collector.http, None));
+    let mut stream = block_in_place(|| Stream::open(&collector, None));
     let ready = Event { name: "ready".to_owned(), id: "0-0-0-0".to_owned(), data: json!({}) };
     assert_eq!(block_in_place(|| stream.next()), ready);
     let none = Event { name: "sensors".to_owned(), id: String::new(), data: json!({"connected": []}) };
@@ -114,7 +115,7 @@ async fn what_is_committed_comes_as_the_listings_have_it() {
 async fn a_reader_that_comes_again_gets_the_rest_and_nothing_twice() {
     let mut collector = Collector::start();
     let (mut sensor, _) = Sensor::connect(&collector, "s1", "e1").await;
-    let mut stream = block_in_place(|| Stream::open(collector.http, None));
+    let mut stream = block_in_place(|| Stream::open(&collector, None));
     let mut last = block_in_place(|| stream.item()).id;
     sensor.send(1, findings(1..=300)).await;
     sensor.acked(300).await;
@@ -127,7 +128,7 @@ async fn a_reader_that_comes_again_gets_the_rest_and_nothing_twice() {
                 seen.push(uid(&event));
                 last = event.id;
             }
-            stream = Stream::open(collector.http, Some(&last));
+            stream = Stream::open(&collector, Some(&last));
         });
     }
     drop(stream);
@@ -138,7 +139,7 @@ async fn a_reader_that_comes_again_gets_the_rest_and_nothing_twice() {
     sensor.send(301, findings(301..=320)).await;
     sensor.acked(320).await;
     block_in_place(|| {
-        let mut stream = Stream::open(collector.http, Some(&last));
+        let mut stream = Stream::open(&collector, Some(&last));
         while seen.len() < 320 {
             seen.push(uid(&stream.item()));
         }
@@ -150,10 +151,9 @@ async fn a_reader_that_comes_again_gets_the_rest_and_nothing_twice() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_id_of_another_store_begins_anew_and_what_is_no_id_is_refused() {
     let collector = Collector::start();
-    let reset = block_in_place(|| Stream::open(collector.http, Some("7-0-0-0")).next());
+    let reset = block_in_place(|| Stream::open(&collector, Some("7-0-0-0")).next());
     assert_eq!((reset.name.as_str(), reset.id.as_str()), ("reset", "0-0-0-0"));
-    let request =
-        get_text(collector.http, "/api/v1/live").replace("\r\n\r\n", "\r\nLast-Event-ID: x\r\n\r\n");
+    let request = collector.get_text("/api/v1/live").replace("\r\n\r\n", "\r\nLast-Event-ID: x\r\n\r\n");
     let (head, body) = block_in_place(|| raw(collector.http, &request));
     assert!(head.starts_with("HTTP/1.1 400") && body.contains("Last-Event-ID"), "{head}\n{body}");
 }
@@ -162,7 +162,7 @@ async fn an_id_of_another_store_begins_anew_and_what_is_no_id_is_refused() {
 async fn idle_streams_stay_open_are_bounded_and_do_not_hold_up_the_end() {
     let mut collector = Collector::with("http_patience_seconds: 1");
     block_in_place(|| {
-        let mut streams: Vec<Stream> = (0..64).map(|_| Stream::open(collector.http, None)).collect();
+        let mut streams: Vec<Stream> = (0..64).map(|_| Stream::open(&collector, None)).collect();
         assert_eq!(collector.get("/api/v1/live").0, 503);
         // Longer than any other answer may take: six times the patience.
         let mut beats = 0;
@@ -173,7 +173,7 @@ async fn idle_streams_stay_open_are_bounded_and_do_not_hold_up_the_end() {
         streams.truncate(1);
         wait_until("there is room again", || {
             let mut stream = TcpStream::connect(collector.http).unwrap();
-            stream.write_all(get_text(collector.http, "/api/v1/live").as_bytes()).unwrap();
+            stream.write_all(collector.get_text("/api/v1/live").as_bytes()).unwrap();
             let mut line = String::new();
             BufReader::new(stream).read_line(&mut line).unwrap();
             line.starts_with("HTTP/1.1 200")

@@ -28,6 +28,9 @@ mod live;
 mod token;
 
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+mod keys;
+
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
 mod hostile;
 
 #[expect(clippy::unwrap_used, clippy::panic, reason = "a failed test may panic")]

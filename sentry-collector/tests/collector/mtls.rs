@@ -181,6 +181,28 @@ async fn the_api_speaks_tls_too() {
     assert!(ask(Some(&person)).unwrap().contains("\"status\":\"ok\""));
     assert!(ask(Some(&stranger)).is_err());
     assert!(ask(None).is_err());
+    drop(collector);
+    // Without an authority of clients nobody needs a certificate.
+    let lines: Vec<&str> = lines.lines().filter(|line| !line.contains("client_ca")).collect();
+    let data = rig.dir.path().join("data");
+    let collector = Collector::at(rig.dir.path(), &data, &lines.join("\n"));
+    let answer = tls_get(collector.http, &rig.dir.path().join("servers.pem"), None).unwrap();
+    assert!(
+        answer.contains("\"status\":\"ok\"") && answer.contains("strict-transport-security: "),
+        "{answer}"
+    );
+}
+
+#[test]
+fn sensors_need_an_authority() {
+    let rig = Rig::new();
+    let lines = material(rig.dir.path(), "tls", &rig.server, &rig.clients);
+    let lines: Vec<&str> = lines.lines().filter(|line| !line.contains("client_ca")).collect();
+    let path = rig.dir.path().join("c.yaml");
+    fs::write(&path, format!("version: 1\n{}\n", lines.join("\n"))).unwrap();
+    let output = run(&["config", "check", "--config", path.to_str().unwrap()]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.code() == Some(78) && said.contains("`tls` has no `client_ca`"), "{said}");
 }
 
 /// `GET /healthz` over TLS.

@@ -2,14 +2,14 @@
 
 use serde_json::Value;
 
-use crate::harness::{Collector, get_text, raw};
+use crate::harness::{Collector, raw};
 
 /// Status and error code of the answer.
 fn ask(collector: &Collector, text: &str) -> (String, String) {
     let (head, body) = raw(collector.http, text);
     let body: Value = serde_json::from_str(&body).unwrap_or_default();
     let status = head.split(' ').nth(1).unwrap_or_default().to_owned();
-    (status, body["error"]["code"].as_str().unwrap_or_default().to_owned())
+    (status, body["code"].as_str().unwrap_or_default().to_owned())
 }
 
 fn answer(status: &str, code: &str) -> (String, String) {
@@ -33,13 +33,13 @@ fn a_rebound_page_reads_nothing_whatever_it_asks() {
         "GET /nothing",
     ];
     for ask_for in asks {
-        let text = get_text(collector.http, "/").replace("GET /", ask_for).replace(&own, &foreign);
+        let text = collector.get_text("/").replace("GET /", ask_for).replace(&own, &foreign);
         assert_eq!(ask(&collector, &text), answer("421", "misdirected"), "{ask_for}");
     }
-    let absolute = get_text(collector.http, &format!("http://{foreign}/api/v1/runs"));
+    let absolute = collector.get_text(&format!("http://{foreign}/api/v1/runs"));
     assert_eq!(ask(&collector, &absolute), answer("421", "misdirected"));
     for host in [own.clone(), format!("localhost:{}", collector.http.port())] {
-        let text = get_text(collector.http, "/api/v1/runs").replace(&own, &host);
+        let text = collector.get_text("/api/v1/runs").replace(&own, &host);
         assert_eq!(ask(&collector, &text), answer("200", ""), "{host}");
     }
 }
@@ -49,7 +49,7 @@ fn a_page_of_another_origin_reads_nothing() {
     let collector = Collector::start();
     let from = |origin: &str| {
         let head = format!("Host: {}\r\nOrigin: {origin}", collector.http);
-        let plain = get_text(collector.http, "/api/v1/events");
+        let plain = collector.get_text("/api/v1/events");
         ask(&collector, &plain.replace(&format!("Host: {}", collector.http), &head))
     };
     assert_eq!(from("http://page.example"), answer("403", "foreign_origin"));
@@ -61,7 +61,7 @@ fn a_page_of_another_origin_reads_nothing() {
 fn a_request_names_its_host_once() {
     let collector = Collector::start();
     let host = format!("Host: {}\r\n", collector.http);
-    let plain = get_text(collector.http, "/healthz");
+    let plain = collector.get_text("/healthz");
     assert_eq!(ask(&collector, &plain), answer("200", ""));
     for wrong in [String::new(), format!("{host}{host}"), "Host: \r\n".to_owned(), "Host: a b\r\n".to_owned()]
     {
@@ -76,8 +76,7 @@ fn a_request_names_its_host_once() {
 fn a_listed_name_is_answered() {
     let collector = Collector::with("http_names: [collector.example, 'proxy.example:443']");
     let own = collector.http.to_string();
-    let ask_as =
-        |host: &str| ask(&collector, &get_text(collector.http, "/api/v1/runs").replace(&own, host)).0;
+    let ask_as = |host: &str| ask(&collector, &collector.get_text("/api/v1/runs").replace(&own, host)).0;
     assert_eq!(ask_as(&format!("collector.example:{}", collector.http.port())), "200");
     assert_eq!(ask_as("proxy.example:443"), "200");
     assert_eq!(ask_as("collector.example"), "421");

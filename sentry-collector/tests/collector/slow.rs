@@ -13,7 +13,7 @@ use serde_json::json;
 use tokio::task::block_in_place;
 
 use crate::{
-    harness::{Collector, PATIENCE, Sensor, get_text, wait_until},
+    harness::{Collector, PATIENCE, Sensor, wait_until},
     items::{books, event, run},
 };
 
@@ -73,7 +73,7 @@ async fn hundreds_that_stand_still_keep_nobody_else_waiting() {
     let _sensor = fill(&collector).await;
     block_in_place(|| {
         let before = resident_kib(&collector);
-        let (page, head) = (get_text(collector.http, PAGE), "GET /healthz HT");
+        let (page, head) = (collector.get_text(PAGE), "GET /healthz HT");
         let mut idle = Vec::new();
         idle.extend((0..250).map(|_| send(&collector, &page)));
         idle.extend((0..600).map(|_| send(&collector, head)));
@@ -100,7 +100,7 @@ async fn who_takes_nothing_or_sends_too_little_is_closed() {
     let collector = Collector::with("http_patience_seconds: 1");
     let _sensor = fill(&collector).await;
     block_in_place(|| {
-        let page = get_text(collector.http, PAGE);
+        let page = collector.get_text(PAGE);
         let keep = page.replace("Connection: close\r\n", "");
         let whole = rest(&send(&collector, &page)).len();
         assert!(whole > 1 << 20, "{whole}");

@@ -1,4 +1,4 @@
-//! Commands need the token that lies in the data directory; reads do not.
+//! The command token, which is older than keys, and the files of the data directory.
 
 use std::{
     fs::{self, Permissions},
@@ -9,21 +9,21 @@ use serde_json::json;
 
 use crate::{
     commands::with_run,
-    harness::{Collector, raw, run},
+    harness::{Collector, bearer, raw, request, run},
 };
 
 const FREEZE: &str = "/api/v1/runs/r1/freeze";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_command_needs_the_token() {
+async fn a_command_needs_a_key_or_the_token() {
     let collector = Collector::start();
     let _sensor = with_run(&collector).await;
-    let right = collector.authorization();
     let digits = fs::read_to_string(collector.token_file()).unwrap();
+    let right = bearer(&digits);
     let refused = [
         String::new(),
-        format!("Authorization: Bearer {}\r\n", "0".repeat(64)),
-        format!("Authorization: Bearer {}\r\n", &digits[..63]),
+        bearer(&"0".repeat(64)),
+        bearer(&digits[..63]),
         "Authorization: Bearer \r\n".to_owned(),
         format!("Authorization: Basic {digits}\r\n"),
         format!("X-Token: {digits}\r\n"),
@@ -31,12 +31,11 @@ async fn a_command_needs_the_token() {
     ];
     for headers in &refused {
         let (status, answer) = collector.post_with(FREEZE, headers, &json!({"reason": "a"}));
-        assert_eq!((status, &answer["error"]["code"]), (401, &json!("unauthorized")), "{headers}: {answer}");
-        let message = answer["error"]["message"].as_str().unwrap();
-        assert!(message.contains(collector.token_file().to_str().unwrap()), "{message}");
-        assert!(!message.contains(&digits), "{message}");
+        assert_eq!((status, &answer["code"]), (401, &json!("unauthorized")), "{headers}: {answer}");
+        let (data, detail) = (collector.data.to_str().unwrap(), answer["detail"].as_str().unwrap());
+        assert!(!detail.contains(&digits) && !detail.contains(data), "{detail}");
     }
-    // Whoever has no token does not learn what else would be wrong.
+    // Whoever has no key does not learn what else would be wrong.
     for (path, body) in [("/api/v1/runs/nobody/kill", json!({})), ("/api/v1/runs/r1/explode", json!(1))] {
         assert_eq!(collector.post_with(path, "", &body).0, 401, "{path}");
     }
@@ -45,15 +44,17 @@ async fn a_command_needs_the_token() {
         format!("POST {FREEZE} HTTP/1.1\r\nHost: {http}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
     let (head, _) = raw(http, &bare);
     assert!(head.starts_with("HTTP/1.1 401"), "{head}");
-    assert!(head.to_ascii_lowercase().contains("\r\nwww-authenticate: bearer"), "{head}");
+    let head = head.to_ascii_lowercase();
+    assert!(head.contains("\r\nwww-authenticate: bearer"), "{head}");
+    assert!(head.contains("\r\ncontent-type: application/problem+json"), "{head}");
     assert_eq!(collector.metric("unauthorized_total"), refused.len() as u64 + 3);
     assert_eq!(collector.metric("commands_total"), 0);
-    // Reads stay open, and the right token works.
-    assert_eq!(collector.items("/api/v1/runs").len(), 1);
+    // The token reads and commands, and does not manage keys.
     let (status, made) = collector.post_with(FREEZE, &right, &json!({"reason": "a", "key": "k1"}));
     assert_eq!(status, 202, "{made}");
-    assert_eq!(collector.read("/api/v1/commands/k1")["key"], "k1");
-    assert_eq!(collector.metric("unauthorized_total"), refused.len() as u64 + 3);
+    let get = |path| request(http, "GET", path, &right, None).0;
+    assert_eq!([get("/api/v1/commands/k1"), get("/api/v1/runs"), get("/api/v1/keys")], [200, 200, 403]);
+    assert_eq!(collector.metric("forbidden_total"), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -68,7 +69,7 @@ async fn a_page_of_another_origin_sends_no_command() {
     // The last is what a page sends whose name was made to point here; it chooses `Host` as well.
     for origin in ["http://example.test", "null", "http://collector", &format!("http://collector:{port}")] {
         let (status, answer) = from(origin);
-        assert_eq!((status, &answer["error"]["code"]), (403, &json!("foreign_origin")), "{origin}: {answer}");
+        assert_eq!((status, &answer["code"]), (403, &json!("foreign_origin")), "{origin}: {answer}");
     }
     assert_eq!(collector.metric("unauthorized_total"), 0);
     assert_eq!(collector.metric("commands_total"), 0);
@@ -92,7 +93,8 @@ fn the_token_is_for_its_owner_and_stays() {
     assert_eq!((after.ino(), after.mtime_nsec()), (about.ino(), about.mtime_nsec()), "nobody touched it");
     assert_eq!(fs::read_to_string(&path).unwrap(), before);
     // No such run; but the token of the first start was taken.
-    assert_eq!(collector.post("/api/v1/runs/r1/kill", &json!({"reason": "a"})).0, 404);
+    let (status, _) = collector.post_with("/api/v1/runs/r1/kill", &bearer(&before), &json!({"reason": "a"}));
+    assert_eq!(status, 404);
 }
 
 #[test]

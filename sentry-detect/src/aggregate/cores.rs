@@ -48,7 +48,7 @@ mod tests {
     use crate::aggregate::counters::Counters;
 
     fn measure(cores: &[f64]) -> CoreUse {
-        let mut readings = Readings::new(60_000_000_000);
+        let mut readings = Readings::new(40_000_000_000);
         let mut cpu_usec = 0;
         readings.push(1, Counters::default());
         for (n, cores) in (1..).zip(cores) {

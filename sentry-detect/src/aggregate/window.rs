@@ -1,19 +1,19 @@
 //! Windows over counter readings: what was added between two of them.
 //!
 //! Readings come about every 100 ms, but any spacing will do; one that is not later than the newest
-//! is refused. At most [`CAPACITY`] are kept: readings closer together than a sixtieth of the
-//! longest horizon are merged, the newest always stands. So a horizon is met to within one such
-//! part, whatever the rate of readings.
+//! is refused. At most [`CAPACITY`] are kept, of each what windows are made of: readings closer
+//! together than a part of the longest horizon ([`PARTS`]) are merged, the newest always stands. So
+//! a horizon is met to within one such part, whatever the rate of readings.
 
 use std::collections::VecDeque;
 
 use super::counters::Counters;
 
 /// Most readings kept.
-pub const CAPACITY: usize = 64;
+pub const CAPACITY: usize = 48;
 /// Parts that the longest horizon is resolved into. Below [`CAPACITY`], for the reading just behind
 /// the horizon, the newest, and the one that the newest replaces.
-const PARTS: u64 = 60;
+const PARTS: u64 = 44;
 
 /// What a run did from one reading to a later one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,7 +21,7 @@ pub struct Window {
     pub start_unix_ns: u64,
     /// Always after the start.
     pub end_unix_ns: u64,
-    /// What was added in between.
+    /// What was added in between, of what rules count.
     pub added: Counters,
 }
 
@@ -50,6 +50,7 @@ impl Window {
 #[derive(Debug)]
 pub struct Readings {
     kept: VecDeque<Reading>,
+    newest: Counters,
     longest_ns: u64,
 }
 
@@ -57,7 +58,7 @@ impl Readings {
     /// Keeps what windows of up to `longest_ns` need.
     #[must_use]
     pub fn new(longest_ns: u64) -> Self {
-        Self { kept: VecDeque::with_capacity(CAPACITY), longest_ns }
+        Self { kept: VecDeque::with_capacity(CAPACITY), newest: Counters::default(), longest_ns }
     }
 
     /// Takes a reading; false when it is not later than the newest, and then it changes nothing.
@@ -75,13 +76,20 @@ impl Readings {
         while self.kept.len() == CAPACITY || self.kept.get(1).is_some_and(out_of_reach) {
             self.kept.pop_front();
         }
-        self.kept.push_back(Reading { unix_ns: now_unix_ns, counters });
+        self.kept.push_back(Reading { unix_ns: now_unix_ns, counters: Kept::of(&counters) });
+        self.newest = counters;
         true
     }
 
     /// Forgets all; the next reading is a new origin.
     pub fn clear(&mut self) {
         self.kept.clear();
+    }
+
+    /// What the newest reading has.
+    #[must_use]
+    pub fn newest(&self) -> Option<&Counters> {
+        (!self.kept.is_empty()).then_some(&self.newest)
     }
 
     /// The window from the youngest reading that is at least `horizon_ns` old, or `None` while
@@ -116,7 +124,35 @@ impl Readings {
 #[derive(Debug)]
 struct Reading {
     unix_ns: u64,
-    counters: Counters,
+    counters: Kept,
+}
+
+macro_rules! kept {
+    ($($counter:ident,)+) => {
+        /// The counters that windows are made of.
+        #[derive(Clone, Copy, Debug)]
+        struct Kept {
+            $($counter: u64,)+
+        }
+
+        impl Kept {
+            fn of(counters: &Counters) -> Self {
+                Self { $($counter: counters.$counter,)+ }
+            }
+
+            /// What was added since an earlier one; the others are zero.
+            fn since(&self, earlier: &Self) -> Counters {
+                Counters {
+                    $($counter: self.$counter.saturating_sub(earlier.$counter),)+
+                    ..Counters::default()
+                }
+            }
+        }
+    };
+}
+kept! {
+    processes_born, processes_ended, execs, connects, sends, opens, opens_for_write, unlinks, renames,
+    cpu_usec, cpu_wait_usec, moved_bytes,
 }
 
 impl Reading {

@@ -56,6 +56,8 @@ impl Rule for CallFlood {
         severity: "high; leads to an act only where configured",
         urgency: Urgency::Loads,
     };
+    /// One flood is one finding.
+    const FOLDS: bool = true;
 
     fn new(_limits: &Limits, _now_unix_ns: u64) -> Self {
         Self

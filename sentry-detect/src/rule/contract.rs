@@ -5,6 +5,7 @@ use crate::{
     event::Event,
     evidence::Show,
     runaway::{RuleId, RunawaySignal},
+    sensitive::Class,
 };
 
 /// A symptom to look for in one run. A rule is a file of this directory and a row of
@@ -19,6 +20,11 @@ pub(crate) trait Rule: Sized {
     /// Whether an act on the run makes it forget what it saw and found: what was before the act
     /// says nothing about what comes after it.
     const FORGETS: bool = true;
+    /// Whether it is one finding for as long as it goes on holding.
+    const FOLDS: bool = false;
+    /// A rule that comes before it in the table and, while it holds, is the finding for both: what
+    /// this one looks for is part of that.
+    const COVERED_BY: Option<RuleId> = None;
 
     /// For a run that begins at `now_unix_ns`.
     fn new(limits: &Self::Limits, now_unix_ns: u64) -> Self;
@@ -77,16 +83,30 @@ pub(crate) struct Seen<'a> {
     pub(crate) event: &'a Event,
     /// Fingerprint of the command line, of an exec.
     pub(crate) command: Option<u64>,
+    /// The class of a sensitive file that is opened for reading, and its number.
+    pub(crate) secret: Option<(usize, &'a Class)>,
+    /// Of fingerprints in this run.
+    pub(crate) seed: u64,
 }
 
 impl Seen<'_> {
     /// Who did it, as summaries name it: the program's path, cut to `longest` bytes.
     pub(crate) fn by(&self, longest: usize) -> String {
         match &self.event.process.executable {
-            Some(file) => file.path.text[..file.path.text.floor_char_boundary(longest)].to_owned(),
+            Some(file) => cut(&file.path.text, longest).to_owned(),
             None => format!("process {}", self.event.process.key.tgid),
         }
     }
+
+    /// The path of the program; empty where it is not known.
+    pub(crate) fn program(&self) -> &str {
+        self.event.process.executable.as_ref().map_or("", |file| file.path.text.as_str())
+    }
+}
+
+/// The beginning of a text, of at most `longest` bytes.
+pub(crate) fn cut(text: &str, longest: usize) -> &str {
+    &text[..text.floor_char_boundary(longest)]
 }
 
 /// A rule that holds.
@@ -104,4 +124,6 @@ pub(crate) enum Shown {
     Newest(Show),
     /// This one; none where the id is empty.
     One(String),
+    /// These, in their order.
+    Each(Vec<String>),
 }

@@ -69,6 +69,8 @@ impl Rule for CpuSpin {
         severity: "high; leads to an act only where configured",
         urgency: Urgency::Uses,
     };
+    /// One spin is one finding.
+    const FOLDS: bool = true;
 
     fn new(_limits: &Limits, _now_unix_ns: u64) -> Self {
         Self { cores: Cores::new() }

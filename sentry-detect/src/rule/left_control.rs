@@ -6,9 +6,9 @@
 //! service in `PEERS`, each text of it cut to `LONGEST` bytes.
 //!
 //! A request is: a unix connection or datagram to a listed service that is not in the run itself; a
-//! TCP connection that succeeded, to a listed port of this host; a file written, linked or renamed
-//! to where cron or at look for work. A normal agent does some of it for good reasons, so that it
-//! is recorded and never leads to an act.
+//! TCP connection that succeeded, to a listed port of this host. A normal agent does some of it for
+//! good reasons, so that it is recorded and never leads to an act. Work for cron and at is left in
+//! files: that is `persistence-write`.
 
 use super::{
     contract::{About, Rule, Seen, Shown, Urgency, Verdict},
@@ -16,7 +16,7 @@ use super::{
     past::Past,
 };
 use crate::{
-    act::{FileAct, SocketAct},
+    act::SocketAct,
     event::{Endpoint, EventKind},
     runaway::{RuleId, RunawaySignal, Severity, Term},
 };
@@ -48,12 +48,9 @@ const SERVICES: &[&str] = &["attack:T1569", "attack:T1543.002", "owasp-asi:ASI03
 const MESSAGES: &[&str] = &["attack:T1559", "owasp-asi:ASI10"];
 /// Remote Services: SSH.
 const SHELLS: &[&str] = &["attack:T1021.004", "owasp-asi:ASI03", "owasp-asi:ASI10"];
-/// Scheduled Task/Job: At; Cron.
-const AT: &[&str] = &["attack:T1053.002", "owasp-asi:ASI10"];
-const CRON: &[&str] = &["attack:T1053.003", "owasp-asi:ASI10"];
 
-/// Names as the sensor's list of sockets has them, beside `at`, `cron` and `ssh`.
-const PEERS: [Peer; 16] = [
+/// Names as the sensor's list of sockets has them, beside `ssh`.
+const PEERS: [Peer; 14] = [
     peer("docker", Severity::High, 0.9, CONTAINERS),
     peer("containerd", Severity::High, 0.9, CONTAINERS),
     peer("podman", Severity::High, 0.9, CONTAINERS),
@@ -69,8 +66,6 @@ const PEERS: [Peer; 16] = [
     // Most who talk on a bus ask for nothing that outlives them.
     peer("dbus", Severity::Low, 0.5, MESSAGES),
     peer("ssh", Severity::Medium, 0.7, SHELLS),
-    peer("cron", Severity::High, 0.9, CRON),
-    peer("at", Severity::High, 0.9, AT),
 ];
 
 const fn peer(
@@ -84,15 +79,6 @@ const fn peer(
 
 /// Ports of this host → who listens there by custom.
 const PORTS: &[(u16, &str)] = &[(22, "ssh"), (2375, "docker"), (2376, "docker")];
-
-/// Beginnings of the paths from which work is taken.
-const SPOOLS: &[(&str, &str)] = &[
-    ("/var/spool/cron/atjobs/", "at"),
-    ("/var/spool/at/", "at"),
-    ("/var/spool/cron/", "cron"),
-    ("/etc/cron.", "cron"),
-    ("/etc/crontab", "cron"),
-];
 
 /// What a run asked of whom.
 #[derive(Debug, Default)]
@@ -125,7 +111,7 @@ impl Rule for LeftControl {
     const ABOUT: About = About {
         id: LEFT_CONTROL,
         when: "a service outside of the run is asked for work: a container engine, systemd, D-Bus, tmux, \
-               sshd or docker by TCP on this host, cron, at",
+               sshd or docker by TCP on this host",
         severity: "by service; never leads to an act",
         urgency: Urgency::Known,
     };
@@ -203,11 +189,6 @@ fn whom(kind: &EventKind) -> Option<usize> {
             error: None,
             ..
         } => of_port(local, remote)?,
-        EventKind::Open { file, intent, .. } if intent.write => of_spool(&file.path.text)?,
-        EventKind::Rename { new_path, .. } => of_spool(&new_path.text)?,
-        EventKind::File {
-            act: FileAct::Link | FileAct::Exchange, new_path: Some(path), error: None, ..
-        } => of_spool(&path.text)?,
         _ => return None,
     };
     PEERS.iter().position(|peer| peer.name == name)
@@ -219,10 +200,6 @@ fn of_port(local: &Endpoint, remote: &Endpoint) -> Option<&'static str> {
     let here = remote.address.is_loopback() || remote.address == local.address;
     let (_, name) = PORTS.iter().find(|(port, _)| here && remote.protocol == TCP && *port == remote.port)?;
     Some(name)
-}
-
-fn of_spool(path: &str) -> Option<&'static str> {
-    SPOOLS.iter().find(|(start, _)| path.starts_with(start)).map(|(_, name)| *name)
 }
 
 fn request(seen: &Seen<'_>) -> Request {
@@ -240,10 +217,6 @@ fn request(seen: &Seen<'_>) -> Request {
         }
         EventKind::Socket { remote: Some(remote), .. } => {
             format!("TCP {} port {}", remote.address, remote.port)
-        }
-        EventKind::Open { file, .. } => format!("file {}", cut(&file.path.text)),
-        EventKind::Rename { new_path, .. } | EventKind::File { new_path: Some(new_path), .. } => {
-            format!("file {}", cut(&new_path.text))
         }
         _ => String::new(),
     };

@@ -3,6 +3,7 @@
 use crate::aggregate::{
     acts::{Acts, Sort},
     counters::Counters,
+    holds::Holds,
     window::Readings,
 };
 
@@ -21,6 +22,10 @@ pub(crate) struct Past {
     pub(crate) acts: Acts,
     /// The time that CPU use, or the rate of calls, has to last, ms.
     pub(crate) hold_ms: u64,
+    /// The run was made for a command, from whose beginning on it is known.
+    pub(crate) has_command: bool,
+    /// What it holds now.
+    pub(crate) holds: Holds,
 }
 
 impl Past {
@@ -29,6 +34,8 @@ impl Past {
             readings: Readings::new(ns(looks_back_ms)),
             acts: Acts::new(ns(hold_ms), now_unix_ns),
             hold_ms,
+            has_command: true,
+            holds: Holds::default(),
         }
     }
 

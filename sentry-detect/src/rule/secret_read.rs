@@ -1,30 +1,33 @@
 //! `secret-read`: a file was opened whose content opens doors: a key, credentials, a token.
 //!
 //! Judged event by event, and a finding at the next reading: one for each class of
-//! [`crate::sensitive`], and another one for a read after the cool-down. Memory is fixed: the
-//! newest read of each class, each text of it cut to `LONGEST` bytes.
+//! [`crate::sensitive`], own classes of the configuration included, and another one for a read
+//! after the cool-down. Memory is fixed: the first read of each class since the last reading, each
+//! text of it cut.
 //!
 //! A normal agent reads some of them for good reasons, so that it is recorded and never leads to an
-//! act. The environment of processes is left to the report: `ps` reads it of all of them.
+//! act. The environment of processes is left to `other-process` and the report: `ps` reads it of
+//! all of them.
+//!
+//! Limit: a class of the configuration has a place, not a name, in what a run remembers: where a new
+//! configuration has other classes, the number of reads so far may be that of the class before.
 
 use super::{
-    contract::{About, Rule, Seen, Shown, Urgency, Verdict},
+    contract::{About, Rule, Seen, Urgency, Verdict},
     limits::NoLimits,
+    noticed::{Noticed, Weight, said},
     past::Past,
 };
 use crate::{
     event::EventKind,
-    runaway::{RuleId, RunawaySignal, Severity, Term},
-    sensitive::{CLASSES, SensitiveFiles},
+    runaway::{RuleId, Severity},
+    sensitive::{CLASSES, Class},
 };
 
 pub const SECRET_READ: RuleId = RuleId::new("secret-read");
 
 /// It has no thresholds.
 pub type Limits = NoLimits;
-
-/// Longest text kept of a read, bytes.
-const LONGEST: usize = 256;
 
 /// Credentials in files.
 const FILES: &[&str] = &["attack:T1552.001", "owasp-asi:ASI03"];
@@ -40,8 +43,9 @@ const HISTORY: &[&str] = &["attack:T1552.003", "owasp-asi:ASI03"];
 
 /// How bad a read of a class is, how sure it is that it matters, and its tags; nothing for a class
 /// that is only reported.
-fn weight(class: &str) -> Option<(Severity, f64, &'static [&'static str])> {
-    Some(match class {
+pub(super) fn weight(class: &Class) -> Option<Weight> {
+    let (severity, confidence, tags) = match class.name.as_str() {
+        _ if class.severity.is_some() => (class.severity?, 0.7, FILES),
         "ssh" | "gpg" => (Severity::Medium, 0.7, KEYS),
         "cloud" | "kubernetes" => (Severity::Medium, 0.7, FILES),
         "browser" => (Severity::Medium, 0.8, BROWSERS),
@@ -51,29 +55,14 @@ fn weight(class: &str) -> Option<(Severity, f64, &'static [&'static str])> {
         // Programs read their own: npm its token, an agent its login.
         "env" | "token" | "llm" => (Severity::Low, 0.4, FILES),
         _ => return None,
-    })
+    };
+    Some(Weight { severity, confidence, tags })
 }
 
 /// What a run read.
 #[derive(Debug, Default)]
 pub(crate) struct SecretRead {
-    classes: [Class; CLASSES],
-}
-
-#[derive(Debug, Default)]
-struct Class {
-    /// In the life of the run.
-    reads: u64,
-    /// The first since the last reading, which a finding would show.
-    read: Option<Box<Read>>,
-}
-
-#[derive(Debug)]
-struct Read {
-    event: String,
-    time_unix_ns: u64,
-    by: String,
-    path: String,
+    classes: [Noticed; CLASSES],
 }
 
 impl Rule for SecretRead {
@@ -81,7 +70,8 @@ impl Rule for SecretRead {
     const ABOUT: About = About {
         id: SECRET_READ,
         when: "a file with keys, credentials or tokens is opened for reading, by class: SSH, GnuPG, cloud, \
-               Kubernetes, models, `.env`, access tokens, browsers, keyrings, password hashes, shell history",
+               Kubernetes, models, `.env`, access tokens, browsers, keyrings, password hashes, shell \
+               history, and the configuration's own",
         severity: "by class; never leads to an act",
         urgency: Urgency::Known,
     };
@@ -105,45 +95,18 @@ impl Rule for SecretRead {
     }
 
     fn event(&mut self, seen: &Seen<'_>) {
-        let EventKind::Open { file, intent, .. } = &seen.event.kind else { return };
-        if intent.path_only || (intent.write && !intent.read) {
+        let (Some((number, class)), EventKind::Open { file, .. }) = (seen.secret, &seen.event.kind) else {
             return;
-        }
-        let Some(number) = SensitiveFiles::shared().number_of(&file.path.text) else { return };
-        let Some(class) = self.classes.get_mut(number) else { return };
-        class.reads += 1;
-        if class.read.is_none() {
-            class.read = Some(Box::new(read(seen, &file.path.text)));
-        }
+        };
+        let (Some(reads), Some(weight)) = (self.classes.get_mut(number), weight(class)) else { return };
+        reads.add(seen, weight, || format!("{} ({}).", said(seen, "opened", &file.path.text), class.title));
     }
 
     fn judge(&mut self, subject: usize, _past: &Past, _limits: &Limits) -> Option<Verdict> {
-        let Class { reads, read } = &self.classes[subject];
-        let Read { event, time_unix_ns, by, path } = read.as_deref()?;
-        let class = SensitiveFiles::shared().class(subject)?;
-        let (severity, confidence, tags) = weight(&class.name)?;
-        let signal = RunawaySignal {
-            rule: SECRET_READ,
-            confidence,
-            severity,
-            summary: format!("{by} opened {path} ({}).", class.title),
-            arithmetic: vec![
-                Term::limited("reads of this class so far", *reads as f64, "", 1.0),
-                Term::given("confidence", confidence, ""),
-            ],
-        };
-        Some(Verdict { signal, since_unix_ns: *time_unix_ns, shown: Shown::One(event.clone()), tags })
+        self.classes[subject].verdict(SECRET_READ, "reads of this class so far")
     }
 
     fn judged(&mut self) {
-        for class in &mut self.classes {
-            class.read = None;
-        }
+        self.classes.iter_mut().for_each(Noticed::judged);
     }
-}
-
-fn read(seen: &Seen<'_>, path: &str) -> Read {
-    let path = path[..path.floor_char_boundary(LONGEST)].to_owned();
-    let (event, time_unix_ns) = (seen.event.id.clone(), seen.event.time_unix_ns);
-    Read { event, time_unix_ns, by: seen.by(LONGEST), path }
 }

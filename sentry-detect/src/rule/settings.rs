@@ -1,32 +1,50 @@
 //! Thresholds of the rules and of acting on them, as checked.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 pub use super::{limits::SettingsError, table::Limits};
-use crate::runaway::RuleId;
+use crate::{runaway::RuleId, sensitive::SensitiveFiles};
 
-/// Checked thresholds. Deserialising checks too.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+/// Checked thresholds, and which files are sensitive. Deserialising checks too; the files are those
+/// that come with the program then.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "Limits", into = "Limits")]
-pub struct Settings(Limits);
+pub struct Settings {
+    limits: Limits,
+    sensitive: Arc<SensitiveFiles>,
+}
 
 impl Settings {
     /// # Errors
     /// The first threshold that is outside of its range.
     pub fn new(limits: Limits) -> Result<Self, SettingsError> {
         limits.check()?;
-        Ok(Self(limits))
+        Ok(Self { limits, sensitive: SensitiveFiles::built_in() })
+    }
+
+    /// The same thresholds, with other sensitive files.
+    #[must_use]
+    pub fn with_sensitive(self, sensitive: Arc<SensitiveFiles>) -> Self {
+        Self { sensitive, ..self }
     }
 
     #[must_use]
     pub fn limits(&self) -> &Limits {
-        &self.0
+        &self.limits
+    }
+
+    /// The sensitive files.
+    #[must_use]
+    pub fn sensitive(&self) -> &Arc<SensitiveFiles> {
+        &self.sensitive
     }
 
     /// Whether a finding of this rule leads to acts once it is severe and sure enough.
     #[must_use]
     pub fn leads_to_acts(&self, rule: &RuleId) -> bool {
-        self.0.leads_to_acts(rule)
+        self.limits.leads_to_acts(rule)
     }
 }
 
@@ -40,7 +58,13 @@ impl TryFrom<Limits> for Settings {
 
 impl From<Settings> for Limits {
     fn from(settings: Settings) -> Self {
-        settings.0
+        settings.limits
+    }
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { limits: Limits::default(), sensitive: SensitiveFiles::built_in() }
     }
 }
 

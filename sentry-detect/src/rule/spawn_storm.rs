@@ -46,6 +46,8 @@ impl Rule for SpawnStorm {
         severity: "critical",
         urgency: Urgency::Grows,
     };
+    /// One storm is one finding.
+    const FOLDS: bool = true;
 
     fn new(_limits: &Limits, _now_unix_ns: u64) -> Self {
         Self

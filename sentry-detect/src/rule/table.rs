@@ -102,9 +102,28 @@ macro_rules! table {
             /// Judges the newest reading; the most urgent verdict first.
             pub(crate) fn judge(&mut self, now_unix_ns: u64, past: &Past, limits: &Limits) -> Verdicts {
                 let mut verdicts = Verdicts::new();
-                $(self.$module.judge(now_unix_ns, past, &limits.$module, &limits.common, &mut verdicts);)+
+                $(
+                    let covered_by = <super::$module::$rule as Rule>::COVERED_BY;
+                    if covered_by.is_some_and(|rule| self.holds(&rule, now_unix_ns, &limits.common)) {
+                        self.$module.covered();
+                    } else {
+                        let (own, common) = (&limits.$module, &limits.common);
+                        self.$module.judge(now_unix_ns, past, own, common, &mut verdicts);
+                    }
+                )+
                 verdicts.sort_by_key(|(urgency, _)| *urgency);
                 verdicts
+            }
+
+            fn holds(&self, rule: &RuleId, now_unix_ns: u64, common: &Common) -> bool {
+                $(if *rule == <super::$module::$rule as Rule>::ABOUT.id {
+                    return self.$module.holds(now_unix_ns, common);
+                })+
+                false
+            }
+
+            pub(crate) fn again(&mut self) {
+                $(self.$module.again();)+
             }
 
             pub(crate) fn acted(&mut self) {

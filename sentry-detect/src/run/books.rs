@@ -5,7 +5,10 @@
 
 use sentry_common::counter::Counts;
 
-use crate::{aggregate::counters::Counters, event::Ring};
+use crate::{
+    aggregate::{counters::Counters, holds::Holds},
+    event::Ring,
+};
 
 /// Rings.
 pub const RINGS: usize = 2;
@@ -70,6 +73,7 @@ pub struct Usage {
     pub cpu_usec: u64,
     pub cpu_wait_usec: u64,
     pub moved_bytes: u64,
+    pub holds: Holds,
 }
 
 /// The books of one sensor life.

@@ -24,11 +24,8 @@ use crate::{
     finding::Finding,
     identity::{Mode, RunId},
     rule::Settings,
-    runaway::Severity,
+    runaway::ACT_SEVERITY,
 };
-
-/// Least severity that leads to acts.
-const ACT_SEVERITY: Severity = Severity::High;
 
 /// The phase of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

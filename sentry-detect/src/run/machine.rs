@@ -6,10 +6,10 @@ use super::{
     fate::{Fate, Phase},
 };
 use crate::{
-    decision::{Action, Decision, Outcome},
+    decision::{Action, Decision, Outcome, OutcomeKind},
     detector::RunDetector,
     event::Event,
-    finding::Finding,
+    finding::{Departed, Finding},
     identity::{AgentIdentity, Mode, ProcessKey, RunId},
     rule::Settings,
 };
@@ -46,6 +46,8 @@ pub enum Input<'a> {
     UnseenEnd,
     /// A finding that was made elsewhere; it is counted.
     Found,
+    /// It departs from what is normal for its agent.
+    Departed(Departed),
     /// Somebody decided: a person here or at the collector.
     Order { action: Action, origin: String, reason: String },
     /// The outcome of a decision, and the members outside of the cgroup that stand still since.
@@ -140,6 +142,9 @@ impl RunMachine {
         let books = Books::default();
         let mut detector =
             RunDetector::new(id.clone(), agent, settings.clone(), now_unix_ns).with_id_prefix(&id_prefix);
+        if !owned || before.is_some() {
+            detector = detector.without_command();
+        }
         detector.record(now_unix_ns, books.reading(usage));
         Self {
             detector,
@@ -168,6 +173,7 @@ impl RunMachine {
             Input::Reading { usage, room } => return self.reading(&usage, room, now_unix_ns),
             Input::UnseenEnd => self.books.unseen_end(),
             Input::Found => self.findings += 1,
+            Input::Departed(departed) => return self.departed(departed, now_unix_ns),
             Input::Order { action, origin, reason } => {
                 return vec![Output::Decided(self.fate.by_hand(action, origin, reason, now_unix_ns))];
             }
@@ -176,6 +182,10 @@ impl RunMachine {
                 if settings != self.settings {
                     self.detector.set(settings.clone(), now_unix_ns);
                     self.settings = settings;
+                }
+                if mode != self.fate.mode() {
+                    // What was only observed may now be acted on.
+                    self.detector.again();
                 }
                 self.fate.set_mode(mode);
             }
@@ -272,6 +282,7 @@ impl RunMachine {
     fn reading(&mut self, usage: &Usage, room: bool, now_unix_ns: u64) -> Vec<Output> {
         self.fate.lives(self.books.signs_of_life());
         let counters = self.books.reading(usage);
+        self.detector.holds(usage.holds);
         // A run that is over is not decided on any more.
         if !room || self.end != End::No {
             self.detector.record(now_unix_ns, counters);
@@ -286,11 +297,24 @@ impl RunMachine {
         decided.collect()
     }
 
+    fn departed(&mut self, departed: Departed, now_unix_ns: u64) -> Vec<Output> {
+        if self.end != End::No {
+            return Vec::new();
+        }
+        let complete = self.books.reading(&Usage::default()).complete();
+        let finding = self.detector.departed(departed, now_unix_ns, complete);
+        self.findings += 1;
+        let decisions = self.fate.on_finding(&finding, &self.settings, now_unix_ns);
+        vec![Output::Found { finding: Box::new(finding), decisions }]
+    }
+
     fn outcome(&mut self, outcome: &Outcome, stopped: Vec<ProcessKey>) -> Vec<Output> {
         self.stopped = stopped;
         if self.fate.outcome(outcome, self.books.signs_of_life()) {
             // What came before an act says nothing about what comes now.
             self.detector.acted();
+        } else if matches!(outcome.result, OutcomeKind::Failed { .. } | OutcomeKind::Refused { .. }) {
+            self.detector.again();
         }
         if matches!(&self.end, End::Thawing { decision } if *decision == outcome.decision) {
             self.end = End::Closing;

@@ -12,7 +12,10 @@ pub mod fate;
 
 pub mod machine;
 
-pub use crate::identity::{AgentIdentity, Mode, ProcessKey, RunId};
+pub use crate::{
+    aggregate::holds::Holds,
+    identity::{AgentIdentity, Mode, ProcessKey, RunId},
+};
 pub use account::{Account, State};
 pub use books::{Counted, RINGS, RingBooks, Usage};
 pub use fate::Phase;

@@ -4,10 +4,12 @@ use sentry_common::counter::Counts;
 use sentry_detect::{
     decision::{Action, Decision, Outcome, OutcomeKind},
     event::{Event, Ring},
+    finding::Departed,
     run::{
         Account, Counted, Input, Mode, Output, Phase, ProcessKey, RingBooks, RunMachine, Setup, State, Usage,
         machine::{Over, Recovered},
     },
+    runaway::{RuleId, RunawaySignal, Severity},
 };
 
 use crate::support::{Input as Traced, MS, START, Trace, agent, run_id, settings};
@@ -262,4 +264,32 @@ fn a_record_is_complete_when_nothing_is_missing_of_it() {
     ] {
         assert!(!less.is_complete(2, 0), "{less:?}");
     }
+}
+
+#[test]
+fn a_departure_is_a_finding_that_is_only_observed_and_none_of_a_run_that_is_over() {
+    let mut run = machine(Mode::Enforce, true, None);
+    storm(&mut run, 100, 0);
+    let signal = RunawaySignal {
+        rule: RuleId::new("departure"),
+        confidence: 0.5,
+        severity: Severity::Medium,
+        summary: "more than usual".to_owned(),
+        arithmetic: Vec::new(),
+    };
+    let departed = || Departed {
+        signal: signal.clone(),
+        since_unix_ns: START,
+        event: Some("e".to_owned()),
+        tags: &["t"],
+    };
+    let found = run.step(Input::Departed(departed()), START + MS);
+    let [Output::Found { finding, decisions }] = found.as_slice() else { unreachable!("{found:?}") };
+    assert_eq!(
+        (&finding.signal, &finding.evidence, &finding.tags),
+        (&signal, &vec!["e".into()], &vec!["t".into()])
+    );
+    assert_eq!((actions(decisions), run.account().findings), (vec![Action::Observe], 1));
+    run.step(Input::Over(Over::Empty), START);
+    assert_eq!(run.step(Input::Departed(departed()), START + MS), []);
 }

@@ -10,6 +10,10 @@ mod control;
 
 mod secret;
 
+mod files;
+
+mod tags;
+
 mod fate;
 
 mod replay;

@@ -1,7 +1,7 @@
 //! What holds for any trace.
 
 use proptest::prelude::*;
-use sentry_detect::{finding::Finding, rule::settings::Settings};
+use sentry_detect::{finding::Finding, rule::settings::Settings, runaway::Severity};
 
 use crate::support::{Input, Trace, findings, settings};
 
@@ -11,6 +11,7 @@ enum Act {
     Fork,
     Exit,
     Exec(u8),
+    Fail(u8),
     Open(u8),
     Connect(u8),
 }
@@ -29,6 +30,7 @@ fn ticks() -> impl Strategy<Value = Vec<Tick>> {
         Just(Act::Exit),
         (0..40u8).prop_map(Act::Exec),
         Just(Act::Exec(0)),
+        (0..3u8).prop_map(Act::Fail),
         any::<u8>().prop_map(Act::Open),
         (0..4u8).prop_map(Act::Connect),
     ];
@@ -53,6 +55,7 @@ fn trace(ticks: &[Tick], cpu_part: f64) -> Trace {
                     Act::Fork => trace.fork(),
                     Act::Exit => trace.exit(),
                     Act::Exec(n) => trace.exec(&["/usr/bin/tool", &n.to_string()]),
+                    Act::Fail(n) => trace.fail(&["/usr/bin/tool", &n.to_string()], 2),
                     Act::Open(n) => trace.open(&format!("/tmp/{n}")),
                     Act::Connect(n) => trace.connect([127, 0, 0, *n]),
                 }
@@ -77,14 +80,26 @@ fn nervous() -> Settings {
     })
 }
 
-/// Turns the events between two readings around.
+/// Turns the processes between two readings around: the acts of each keep their order, as the
+/// kernel reports them.
 fn reversed_within_windows(inputs: &[Input]) -> Vec<Input> {
     let is_reading = |input: &Input| matches!(input, Input::Reading { .. });
     (inputs.split_inclusive(is_reading))
         .flat_map(|window| {
             let (events, readings): (Vec<_>, Vec<_>) =
                 window.iter().cloned().partition(|input| !is_reading(input));
-            events.into_iter().rev().chain(readings)
+            let key = |input: &Input| match input {
+                Input::Event { event } => Some(event.process.key),
+                Input::Reading { .. } => None,
+            };
+            let mut by_process: Vec<Vec<Input>> = Vec::new();
+            for event in events {
+                match by_process.iter_mut().find(|acts| key(&acts[0]) == key(&event)) {
+                    Some(acts) => acts.push(event),
+                    None => by_process.push(vec![event]),
+                }
+            }
+            by_process.into_iter().rev().flatten().chain(readings)
         })
         .collect()
 }
@@ -145,7 +160,9 @@ proptest! {
         // One rule is not found twice within the cool-down, unless it was not to be acted on and
         // now is.
         let least = nervous().limits().common.act_min_confidence;
-        let sure = |finding: &Finding| finding.signal.confidence >= least;
+        let sure = |finding: &Finding| {
+            finding.signal.confidence >= least && finding.severity() >= Severity::High
+        };
         for (n, finding) in found.iter().enumerate() {
             let again = found[n + 1..].iter().find(|later| later.signal.rule == finding.signal.rule);
             let cooled_down = |later: &Finding| later.time_unix_ns - finding.time_unix_ns >= 1_000_000_000;

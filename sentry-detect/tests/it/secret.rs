@@ -55,8 +55,6 @@ fn what_is_only_like_a_secret_is_no_finding() {
         read("/home/u/.ssh/id_rsa.pub"),
         read("/srv/p/.env.example"),
         read("/etc/passwd"),
-        // `ps` reads it of every process.
-        read("/proc/1/environ"),
         // Written, or named without being opened.
         open("/home/u/.netrc", |intent| (intent.read, intent.write) = (false, true)),
         open("/home/u/.netrc", |intent| intent.path_only = true),

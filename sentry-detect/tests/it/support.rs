@@ -1,6 +1,7 @@
 //! A run's life, written down act by act: keeps the kernel's counters and the events in step.
 
 use sentry_detect::{
+    act::FileAct,
     aggregate::counters::Counters,
     detector::RunDetector,
     event::{Argv, Endpoint, Event, EventKind, File, OpenIntent, Path, PathSource, Process, Ring},
@@ -38,7 +39,7 @@ pub(crate) fn settings(change: impl FnOnce(&mut Limits)) -> Settings {
 }
 
 pub(crate) fn detector(settings: Settings) -> RunDetector {
-    RunDetector::new(run_id(), agent(), settings, START)
+    RunDetector::new(run_id(), agent(), settings, START).without_command()
 }
 
 /// Feeds a trace and returns all findings.
@@ -100,8 +101,14 @@ impl Trace {
         self.counters.tasks_born += 1;
         self.counters.processes_born += 1;
         self.next_tgid += 1;
-        let child = ProcessKey { tgid: self.next_tgid, start_boot_ns: self.now - START };
+        let child = self.key();
         self.event(Ring::Critical, EventKind::Fork { child }, &[]);
+    }
+
+    /// Of the newest process; one that is born later starts later.
+    fn key(&self) -> ProcessKey {
+        let start_boot_ns = self.now - START + u64::from(self.next_tgid);
+        ProcessKey { tgid: self.next_tgid, start_boot_ns }
     }
 
     /// `command`: the program's path, then its arguments.
@@ -115,8 +122,12 @@ impl Trace {
     }
 
     pub(crate) fn exit(&mut self) {
+        self.exit_with(0, &[]);
+    }
+
+    pub(crate) fn exit_with(&mut self, code: u32, command: &[&str]) {
         self.counters.processes_ended += 1;
-        self.event(Ring::Critical, EventKind::Exit { code: Some(0), signal: None }, &[]);
+        self.event(Ring::Critical, EventKind::Exit { code: Some(code), signal: None }, command);
     }
 
     /// A child that runs a command to its end.
@@ -126,8 +137,29 @@ impl Trace {
         self.exit();
     }
 
+    /// A child that runs a command which fails.
+    pub(crate) fn fail(&mut self, command: &[&str], code: u32) {
+        self.fork();
+        self.exec(command);
+        self.exit_with(code, command);
+    }
+
     pub(crate) fn open(&mut self, path: &str) {
         self.open_for(path, false);
+    }
+
+    /// Closes a file that was written.
+    pub(crate) fn change(&mut self, path: &str) {
+        let kind = EventKind::File {
+            act: FileAct::CloseWritten,
+            file: Some(file(path)),
+            new_path: None,
+            detail: 100,
+            text: None,
+            attempt: false,
+            error: None,
+        };
+        self.event(Ring::Bulk, kind, &[]);
     }
 
     /// Opens a new file for writing.
@@ -152,6 +184,7 @@ impl Trace {
     }
 
     pub(crate) fn event(&mut self, ring: Ring, kind: EventKind, command: &[&str]) {
+        let key = self.key();
         let sequence = &mut self.sequences[ring as usize];
         *sequence += 1;
         let letter = if ring == Ring::Critical { 'c' } else { 'b' };
@@ -161,7 +194,7 @@ impl Trace {
             full_length_bytes: command.iter().map(|argument| argument.len() as u64 + 1).sum(),
         };
         let process = Process {
-            key: ProcessKey { tgid: self.next_tgid, start_boot_ns: self.now - START },
+            key,
             tid: self.next_tgid,
             parent: None,
             executable: command.first().map(|&path| file(path)),

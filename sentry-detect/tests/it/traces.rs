@@ -74,22 +74,142 @@ fn a_fork_bomb_that_delays_the_readings_is_found() {
 fn exec_loop(trace: &mut Trace, ticks: u64) {
     for _ in 0..ticks {
         for _ in 0..5 {
-            trace.spawn(&["/usr/bin/true"]);
+            trace.fail(&["/usr/bin/false"], 1);
         }
         trace.pass(100, 0.2);
     }
 }
 
 #[test]
-fn an_exec_loop_is_found_once_and_again_after_the_cool_down() {
+fn an_exec_loop_is_found_once_and_again_where_it_had_stopped_for_the_cool_down() {
     let mut trace = Trace::new();
-    exec_loop(&mut trace, 330);
+    exec_loop(&mut trace, 700);
+    let quiet = |trace: &mut Trace, s: u64| (0..s * 10).for_each(|_| trace.pass(100, 0.01));
+    quiet(&mut trace, 20);
+    exec_loop(&mut trace, 30);
+    quiet(&mut trace, 100);
+    exec_loop(&mut trace, 30);
     let found = found(&trace);
     assert_eq!(rules(&found), ["exec-loop", "exec-loop"]);
-    assert_eq!([at_ms(&found[0]), at_ms(&found[1])], [2000, 32_000]);
+    assert_eq!([at_ms(&found[0]), at_ms(&found[1])], [2000, 194_800]);
     assert_eq!(found[0].severity(), Severity::High);
     assert_eq!(found[0].signal.confidence, 1.0);
     assert!(found[0].evidence.iter().all(|id| id.contains("-c-")));
+}
+
+#[test]
+fn a_fast_loop_that_ends_well_is_observed() {
+    let mut trace = Trace::new();
+    for _ in 0..40 {
+        (0..5).for_each(|_| trace.spawn(&["/usr/bin/true"]));
+        trace.pass(100, 0.2);
+    }
+    let found = found(&trace);
+    assert_eq!(rules(&found), ["exec-loop"]);
+    assert_eq!((found[0].severity(), found[0].signal.confidence), (Severity::Medium, 1.0));
+}
+
+/// One that goes on, a reading every 100 ms: `round` is done every `pause_ms`.
+fn rounds(pause_ms: u64, count: u64, round: impl Fn(&mut Trace, u64)) -> Trace {
+    let mut trace = Trace::new();
+    trace.spawn(&["/usr/bin/python3", "agent.py"]);
+    for n in 0..count {
+        round(&mut trace, n);
+        (0..pause_ms / 100).for_each(|_| trace.pass(100, 0.01));
+    }
+    trace
+}
+
+#[test]
+fn the_same_failure_every_eight_seconds_is_found_once_and_grows_surer() {
+    let trace = rounds(8_000, 400, |trace, _| trace.fail(&["/usr/bin/npm", "test"], 254));
+    let all = found(&trace);
+    assert_eq!(rules(&all), ["exec-loop", "exec-loop"]);
+    assert_eq!([at_ms(&all[0]), at_ms(&all[1])], [9 * 8_000 + 100, 299 * 8_000 + 100]);
+    let grades = [(Severity::Medium, 0.5), (Severity::High, 0.8)];
+    assert_eq!([0, 1].map(|n| (all[n].severity(), all[n].signal.confidence)), grades);
+    assert!(all[0].signal.summary.starts_with("`/usr/bin/npm test` failed 10 times in a row"));
+    assert!(all[0].evidence.len() >= 20 && all[0].signal.arithmetic.iter().all(Term::holds));
+    // Somebody who only observes hears of it once.
+    let never = findings(settings(|limits| limits.exec_loop.failures_to_act = 1_000_000), &trace.inputs);
+    assert_eq!(rules(&never), ["exec-loop"]);
+}
+
+#[test]
+fn two_commands_in_turn_of_which_one_fails_are_found() {
+    let trace = rounds(3_000, 12, |trace, _| {
+        trace.spawn(&["/usr/bin/git", "status"]);
+        trace.fail(&["/usr/bin/make", "deploy"], 2);
+        trace.fork();
+        trace.exit();
+    });
+    assert_eq!(rules(&found(&trace)), ["exec-loop"]);
+}
+
+#[test]
+fn failures_that_differ_or_come_rarely_or_between_much_else_are_not_found() {
+    let kinds: [fn(&mut Trace, u64); 4] = [
+        |trace, n| trace.fail(&["/usr/bin/cc", &format!("unit{n}.c")], 1),
+        |trace, n| trace.fail(&["/usr/bin/make"], [1, 2, 3, 4][n as usize % 4] + n as u32),
+        |trace, n| {
+            trace.fail(&["/usr/bin/cc", "conftest.c"], 1);
+            (0..10).for_each(|m| trace.spawn(&["/usr/bin/cc", &format!("{n}-{m}.c")]));
+        },
+        |trace, _| trace.fail(&["/usr/bin/grep", "-q", "ready", "log"], 1),
+    ];
+    for (n, round) in kinds.into_iter().enumerate() {
+        assert_eq!(rules(&found(&rounds(1_000, 40, round))), [""; 0], "{n}");
+    }
+    let rarely = rounds(61_000, 20, |trace, _| trace.fail(&["/usr/bin/make"], 2));
+    assert_eq!(rules(&found(&rarely)), [""; 0]);
+}
+
+/// Subshells have the command line of their shell.
+#[test]
+fn a_fork_that_fails_is_no_command() {
+    let trace = rounds(500, 60, |trace, _| {
+        trace.fork();
+        trace.exit_with(1, &["/bin/sh", "configure"]);
+    });
+    assert_eq!(rules(&found(&trace)), [""; 0]);
+}
+
+#[test]
+fn an_edit_between_two_tests_is_work() {
+    let edited = |by_agent: bool, read: bool| {
+        let trace = rounds(4_000, 30, |trace, _| {
+            if by_agent {
+                trace.fork();
+                trace.change("/home/dev/app/src/lib.rs");
+            }
+            trace.fork();
+            trace.exec(&["/usr/bin/cargo", "test"]);
+            if read {
+                trace.open("/home/dev/app/src/lib.rs");
+            }
+            if !by_agent {
+                trace.change("/home/dev/app/src/lib.rs");
+            }
+            trace.exit_with(101, &["/usr/bin/cargo", "test"]);
+        });
+        rules(&found(&trace)).len()
+    };
+    assert_eq!(edited(true, true), 0);
+    assert_eq!(edited(true, false), 1, "nobody looks at it");
+    assert_eq!(edited(false, true), 1, "the failing command writes it itself");
+}
+
+#[test]
+fn a_storm_of_one_command_is_a_storm_alone() {
+    let mut trace = Trace::new();
+    for _ in 0..60 {
+        for _ in 0..12 {
+            trace.fork();
+            trace.exec(&["/usr/bin/pgrep", "-P", "1"]);
+        }
+        trace.pass(100, 0.3);
+    }
+    assert_eq!(rules(&found(&trace)), ["spawn-storm"]);
 }
 
 #[test]

@@ -8,6 +8,7 @@ use std::{
 };
 
 use rustix::{fs::AtFlags, io::Errno};
+use sentry_detect::run::Holds;
 
 use super::{CgroupError, CgroupEvents, CgroupRoot, files, parse};
 
@@ -159,6 +160,21 @@ impl Cgroup {
         let wait_usec =
             self.read("cpu.pressure").ok().and_then(|text| parse::pressure_total_usec(&text)).unwrap_or(0);
         Ok(CpuTime { usage_usec, wait_usec })
+    }
+
+    /// Memory and its limit, as far as the memory controller says; else the limit is what the host
+    /// has.
+    #[must_use]
+    pub fn holds(&self) -> Holds {
+        let number = |file| self.read(file).ok().and_then(|text| text.trim().parse::<u64>().ok());
+        let host = rustix::system::sysinfo();
+        let host_bytes = (host.totalram as u64).saturating_mul(u64::from(host.mem_unit));
+        Holds {
+            memory_bytes: number("memory.current"),
+            // `max` is no number.
+            memory_limit_bytes: Some(number("memory.max").map_or(host_bytes, |bytes| bytes.min(host_bytes))),
+            ..Holds::default()
+        }
     }
 
     /// Removes the group and what is below it. Members must be gone.

@@ -31,7 +31,7 @@ calls! {
     Own, Create, Open, Gone, NamesOfRuns, Procs, Add, Events, Visit, CpuTime, Remove, Freeze, Thaw,
     Kill, SetMark, Mark, ChangedUnixS,
     // Processes.
-    Hold, IsAlive, IsStopped, IsGone, Signal, MovedBytes,
+    Hold, IsAlive, IsStopped, IsGone, Signal, MovedBytes, Holds,
 }
 
 /// Which calls of one kind fail, counted from the request on.

@@ -9,6 +9,7 @@ use std::{
 };
 
 use parking_lot::MutexGuard;
+use sentry_detect::run::Holds;
 
 use super::{
     Call, World, refused,
@@ -189,6 +190,11 @@ impl Group for FakeGroup {
         let state = self.call(Call::CpuTime)?;
         let usage_usec = state.subtree(self.id).iter().map(|id| state.groups[id].cpu_usec).sum();
         Ok(CpuTime { usage_usec, wait_usec: 0 })
+    }
+
+    /// There is no memory controller here.
+    fn holds(&self) -> Holds {
+        Holds { memory_limit_bytes: Some(16 << 30), ..Holds::default() }
     }
 
     fn remove(&self) -> Result<(), CgroupError> {

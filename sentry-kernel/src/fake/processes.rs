@@ -2,7 +2,7 @@
 
 use std::io;
 
-use sentry_detect::run::ProcessKey;
+use sentry_detect::run::{Holds, ProcessKey};
 
 use super::{Call, World, refused};
 use crate::kernel::{HeldProcess, Processes, Signal};
@@ -47,6 +47,12 @@ impl Processes for FakeProcesses {
     fn moved_bytes(&self, pid: u32) -> u64 {
         let state = self.0.call(Call::MovedBytes);
         state.and_then(|state| state.processes.get(&pid).map(|process| process.moved_bytes)).unwrap_or(0)
+    }
+
+    fn holds(&self, pid: u32) -> Holds {
+        let state = self.0.call(Call::Holds);
+        let process = state.as_ref().and_then(|state| state.processes.get(&pid));
+        process.map_or_else(Holds::default, |process| process.holds)
     }
 }
 

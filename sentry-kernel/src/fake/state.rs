@@ -11,6 +11,7 @@ use sentry_common::{
     fault,
     table::{Flow, FlowKey, RUN_SLOTS, RunTag, SPARES},
 };
+use sentry_detect::run::Holds;
 
 use super::{Call, When};
 use crate::{bpf::Rows, cgroup::Mark};
@@ -59,6 +60,7 @@ pub(super) struct ProcessState {
     pub(super) is_stuck: bool,
     pub(super) is_kernel_thread: bool,
     pub(super) moved_bytes: u64,
+    pub(super) holds: Holds,
 }
 
 impl State {
@@ -180,6 +182,7 @@ impl State {
             is_stuck: false,
             is_kernel_thread: false,
             moved_bytes: 0,
+            holds: Holds::default(),
         };
         self.processes.insert(pid, process);
     }

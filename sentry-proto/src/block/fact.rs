@@ -36,12 +36,15 @@ impl Fact<'_> {
     }
 }
 
+/// The field of an exec in an event.
+pub(super) const EXEC: u64 = 17;
+
 /// The bit of an event's kind in [`v1::BlockHead::kinds`].
 #[must_use]
 pub fn kind_bit(kind: &Kind) -> u64 {
     let field = match kind {
         Kind::Fork(_) => 16,
-        Kind::Exec(_) => 17,
+        Kind::Exec(_) => EXEC,
         Kind::Exit(_) => 18,
         Kind::Seed(_) => 19,
         Kind::CgroupMove(_) => 20,

@@ -42,6 +42,8 @@ mod packable;
 
 mod pack;
 
+mod sieve;
+
 mod open;
 
 mod question;
@@ -54,6 +56,7 @@ pub use open::{BlockError, Checked, Events};
 pub use pack::{PackError, Packed, Packer, with_body};
 pub use packable::Packable;
 pub use question::Question;
+pub use sieve::{Sieve, Sift};
 
 /// Most events of a block.
 pub const EVENTS: usize = 4_096;

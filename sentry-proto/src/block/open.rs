@@ -7,6 +7,7 @@ use zstd::bulk::Decompressor;
 
 use super::{
     EVENTS, LAYOUT, NAME_BYTES, PLAIN_BYTES, UNPACKED_BYTES, checksum, fact::Fact, filter, lane, letter,
+    sieve::Sieve,
 };
 use crate::v1;
 
@@ -48,6 +49,17 @@ pub struct Events {
     rows: Vec<Row>,
     /// Event and id, where that is not derived; ascending.
     ids: Vec<(usize, Range<usize>)>,
+}
+
+/// A decompressed body whose first columns were read.
+struct Texts {
+    head: v1::BlockHead,
+    plain: Vec<u8>,
+    prefix: Range<usize>,
+    processes: Vec<Range<usize>>,
+    kinds: Vec<Range<usize>>,
+    /// Where the next column begins.
+    end: usize,
 }
 
 /// An event, as the columns have it.
@@ -116,6 +128,39 @@ impl Checked {
     ///
     /// It is not what the head says: somebody else made it, or the checksum fits by chance.
     pub fn open(self) -> Result<Events, BlockError> {
+        Events::lay_out(self.texts()?)
+    }
+
+    /// As [`Self::open`], with the places of those events that the sieve lets through. `None`: there
+    /// are none, and the rest of the body was not looked at.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::open`].
+    pub fn sift(self, sieve: &Sieve) -> Result<Option<(Events, Vec<usize>)>, BlockError> {
+        let texts = self.texts()?;
+        let of = |range: &Range<usize>| &texts.plain[range.clone()];
+        if !sieve.may_be_in(&texts.plain[..texts.end]) {
+            return Ok(None);
+        }
+        let kinds: Vec<bool> = texts.kinds.iter().map(|range| sieve.admits_kind(of(range))).collect();
+        if !kinds.contains(&true) {
+            return Ok(None);
+        }
+        // As rows have them: 0 is none.
+        let mut processes = vec![sieve.admits_no_process()];
+        processes.extend(texts.processes.iter().map(|range| sieve.admits_process(of(range))));
+        if !processes.contains(&true) {
+            return Ok(None);
+        }
+        let events = Events::lay_out(texts)?;
+        let admitted =
+            events.rows.iter().enumerate().filter(|(_, row)| kinds[row.kind] && processes[row.process]);
+        let places = admitted.map(|(place, _)| place).collect();
+        Ok(Some((events, places)))
+    }
+
+    fn texts(self) -> Result<Texts, BlockError> {
         let Self { head, block } = self;
         let compressed = |source| BlockError::Compressed { source };
         let mut decompressor = Decompressor::new().map_err(compressed)?;
@@ -123,17 +168,18 @@ impl Checked {
         if plain.len() != head.plain_bytes as usize {
             return Err(BlockError::Body { what: "size" });
         }
-        Events::lay_out(head, plain)
+        let mut cursor = Cursor { plain: &plain, at: 0 };
+        let (prefix, processes, kinds) = (cursor.text()?, cursor.texts()?, cursor.texts()?);
+        let end = cursor.at;
+        Ok(Texts { head, plain, prefix, processes, kinds, end })
     }
 }
 
 impl Events {
-    fn lay_out(head: v1::BlockHead, plain: Vec<u8>) -> Result<Self, BlockError> {
+    fn lay_out(texts: Texts) -> Result<Self, BlockError> {
+        let Texts { head, plain, prefix, processes, kinds, end } = texts;
         let count = head.count as usize;
-        let mut cursor = Cursor { plain: &plain, at: 0 };
-        let prefix = cursor.text()?;
-        let processes = cursor.texts()?;
-        let kinds = cursor.texts()?;
+        let mut cursor = Cursor { plain: &plain, at: end };
         let mut rows = vec![Row::default(); count];
         for row in &mut rows {
             // An enum's number, also one that this version does not know.

@@ -1,9 +1,11 @@
 #![expect(clippy::unwrap_used, reason = "a failed test may panic")]
 
+use std::sync::Arc;
+
 use proptest::{collection::vec, prelude::*};
 use prost::Message as _;
 
-use super::{BlockError, Checked, EVENTS, Fact, PLAIN_BYTES, Packer, kind_bit, with_body};
+use super::{BlockError, Checked, EVENTS, Fact, PLAIN_BYTES, Packer, Sieve, Sift, kind_bit, with_body};
 use crate::{
     convert::arbitrary,
     v1::{self, event::Kind},
@@ -197,7 +199,61 @@ fn a_body_that_refers_to_what_is_not_there_is_refused() {
     assert!(open(&[&good[..], &[0]].concat()).is_err(), "one more");
 }
 
+/// Lets these bits of kinds through, and processes of these ids.
+#[derive(Debug)]
+struct Only {
+    kinds: u64,
+    tgids: Vec<u32>,
+}
+
+impl Sift for Only {
+    fn kind(&self, kind: Option<&Kind>) -> bool {
+        kind.is_some_and(|kind| kind_bit(kind) & self.kinds != 0)
+    }
+
+    fn process(&self, process: Option<&v1::Process>) -> bool {
+        process.and_then(|process| process.key).is_some_and(|key| self.tgids.contains(&key.tgid))
+    }
+}
+
+fn sifted(events: &[v1::Event], sieve: &Sieve) -> Vec<v1::Event> {
+    let of = |block| {
+        let found = Checked::new(block).unwrap().sift(sieve).unwrap();
+        found.map_or_else(Vec::new, |(events, places)| {
+            places.into_iter().map(|place| events.event(place).unwrap()).collect()
+        })
+    };
+    pack(events).into_iter().flat_map(of).collect()
+}
+
+#[test]
+fn a_sieve_asks_for_texts_before_it_decodes() {
+    let mut events = opens(300);
+    let program = "/opt/module_7.py".to_owned();
+    let executable = v1::File { path: Some(v1::Path { text: program, ..v1::Path::default() }), key: None };
+    events[9].kind = Some(Kind::Exec(v1::Exec::default()));
+    events[9].process.as_mut().unwrap().executable = Some(executable);
+    let all = Sieve::new(Arc::new(Only { kinds: u64::MAX, tgids: (100..104).collect() }));
+    let is_found = |n: &usize| n % 50 == 7 || *n == 10;
+    let expected: Vec<_> = (1..=300).filter(is_found).map(|n| events[n - 1].clone()).collect();
+    assert_eq!(sifted(&events, &all.clone().with_one_of(["module_7.py", "nowhere"])), expected);
+    assert_eq!(sifted(&events, &all.with_one_of(["nowhere"])), []);
+}
+
 proptest! {
+    #[test]
+    fn a_sieve_leaves_out_what_it_does_not_let_through_and_nothing_else(
+        mut events in vec(arbitrary::event().prop_map(|event| v1::Event::from(&event)), 1..40),
+        kinds in any::<u64>(),
+    ) {
+        events.iter_mut().for_each(|event| (event.run, event.agent) = ("run".to_owned(), None));
+        let tgids = events.iter().step_by(2).filter_map(|event| Some(event.process.as_ref()?.key?.tgid));
+        let only = Only { kinds, tgids: tgids.collect() };
+        let admits = |event: &&v1::Event| only.kind(event.kind.as_ref()) && only.process(event.process.as_ref());
+        let expected: Vec<_> = events.iter().filter(admits).cloned().collect();
+        prop_assert_eq!(sifted(&events, &Sieve::new(Arc::new(only))), expected);
+    }
+
     #[test]
     fn whatever_events_are_packed_come_back(
         mut events in vec(arbitrary::event().prop_map(|event| v1::Event::from(&event)), 1..40),

@@ -27,6 +27,8 @@ pub(super) struct Place {
 const SOON: Duration = Duration::from_secs(180);
 const SENTRY: &str =
     "kubectl --namespace agentsentry exec daemonset/agentsentry --container sensor -- sentry";
+const CREATE_KEY: &str = "kubectl --namespace agentsentry exec statefulset/agentsentry-collector -- \
+                          sentry-collector key create --scope readonly --days 1";
 /// Its commands are among those that are run.
 const PAGE_NAME: &str = "docs/install/helm.md";
 const PAGE: &str = include_str!("../../../docs/install/helm.md");
@@ -183,15 +185,26 @@ fn stop(shell: &Shell) -> Result<()> {
 fn collect(shell: &Shell, run: &str) -> Result<()> {
     let line = "kubectl --namespace agentsentry port-forward statefulset/agentsentry-collector 8440";
     let mut forward = shell.start(line)?;
-    let curl = format!("curl --silent --fail http://127.0.0.1:8440/api/v1/findings?run={run}");
+    let curl = |key: &str| {
+        format!(
+            "curl --silent --fail --header 'Authorization: Bearer {key}' \
+             http://127.0.0.1:8440/api/v1/findings?run={run}"
+        )
+    };
+    let made = shell.quiet(CREATE_KEY)?;
+    let key = made.lines().next().context("no key is made")?;
     let found = until("the finding at the collector", SOON, || {
-        let answer = shell.quiet(&curl)?;
+        let answer = shell.quiet(&curl(key))?;
         let all =
             ["spawn-storm", "localhost/tools:1", "\"name\":\"agent\",\"namespace\":\"default\"", "node-1"];
         ensure!(all.iter().all(|part| answer.contains(part)), "{answer}");
         Ok(())
     });
-    let shown = found.and_then(|()| shell.run(&curl));
+    // The record shows no key.
+    let shown = found.and_then(|()| {
+        let answer = shell.quiet(&curl(key))?;
+        shell.show(&format!("$ {CREATE_KEY}\n$ {}\n{answer}", curl("KEY")))
+    });
     let ended = forward.kill().and_then(|()| forward.wait());
     shown?;
     ended.context("kubectl port-forward does not end")?;

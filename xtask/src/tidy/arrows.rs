@@ -14,8 +14,9 @@ const DIRECT: [(&str, &[&str]); 3] = [
 ];
 
 /// A member, and what must not be anywhere below it.
-const TREES: [(&str, &[&str]); 5] = [
+const TREES: [(&str, &[&str]); 6] = [
     ("sentry-archive", &["tokio", "aya", "tonic", "nix", "rustix", "rusqlite"]),
+    ("sentry-baseline", &["tokio", "aya", "tonic", "nix", "rustix", "rusqlite"]),
     ("sentry-view", &["tokio", "aya", "tonic", "nix", "rustix", "rusqlite"]),
     ("sentry-detect", &["tokio", "aya", "tonic", "nix", "rustix", "rusqlite"]),
     ("sentry-common", &["aya", "tokio", "tonic"]),
@@ -23,12 +24,13 @@ const TREES: [(&str, &[&str]); 5] = [
 ];
 
 /// A member, and the members it may depend on.
-const OWN: [(&str, &[&str]); 12] = [
+const OWN: [(&str, &[&str]); 13] = [
     ("sentry-common", &[]),
     ("sentry-detect", &["sentry-common"]),
     ("sentry-proto", &["sentry-common", "sentry-detect", "sentry-view"]),
     ("sentry-private", &[]),
     ("sentry-archive", &["sentry-view"]),
+    ("sentry-baseline", &[]),
     ("sentry-story", &["sentry-detect", "sentry-proto", "sentry-view"]),
     ("sentry-view", &["sentry-common"]),
     ("sentry-service", &[]),
@@ -37,6 +39,7 @@ const OWN: [(&str, &[&str]); 12] = [
         "sentry-agent",
         &[
             "sentry-archive",
+            "sentry-baseline",
             "sentry-common",
             "sentry-detect",
             "sentry-kernel",

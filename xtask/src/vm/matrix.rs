@@ -32,6 +32,8 @@ pub(crate) struct Kernel {
     pub(crate) timeout: Duration,
     /// Its time is a count of its instructions, on one processor.
     pub(crate) counted: bool,
+    /// It runs beside other tests, and gives way to them.
+    pub(crate) beside: bool,
 }
 
 pub(super) struct Matrix {
@@ -120,6 +122,7 @@ impl Kernel {
             tests: if table.contains_key("tests") { strings(table, "tests")? } else { tests.to_vec() },
             timeout: Duration::from_secs(timeout.transpose()?.unwrap_or(DEFAULT_TIMEOUT_S)),
             counted: false,
+            beside: false,
         })
     }
 }

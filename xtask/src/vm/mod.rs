@@ -63,9 +63,11 @@ pub(crate) fn command(mut args: Args) -> Result<ExitCode> {
     Ok(if sum.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// All kernels of the matrix, for `cargo xtask test`.
-pub(crate) fn run_matrix(filter: &[String]) -> Result<Vec<(String, Tally)>> {
-    run(&Matrix::read()?.select(&[])?, filter, false)
+/// All kernels of the matrix, for `cargo xtask test`, `beside` other tests or alone.
+pub(crate) fn run_matrix(filter: &[String], beside: bool) -> Result<Vec<(String, Tally)>> {
+    let mut kernels = Matrix::read()?.select(&[])?;
+    kernels.iter_mut().for_each(|kernel| kernel.beside = beside);
+    run(&kernels, filter, false)
 }
 
 /// Runs the tests that the filter names on these kernels (none named: all).

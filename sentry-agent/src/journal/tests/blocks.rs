@@ -1,9 +1,11 @@
 //! Events that are stored together.
 
+use std::sync::Arc;
+
 use rusqlite::{Connection, params};
 use sentry_proto::{
-    block::{self, Question},
-    v1,
+    block::{self, Question, Sieve, Sift},
+    v1::{self, item},
 };
 
 use super::{Filter, Form, Journal, Limits, ROOMY, event, file, gap_of, read, read_all, run};
@@ -172,6 +174,37 @@ fn a_page_leaves_out_blocks_that_cannot_answer_and_goes_on_behind_them() {
     assert_eq!(found(250, 260), (101..=200).chain([301]).collect::<Vec<_>>(), "a block and the run");
     assert_eq!(found(100, 201), (1..=200).chain([301]).collect::<Vec<_>>());
     assert_eq!(found(150, 160), [301]);
+}
+
+#[test]
+fn a_page_makes_only_events_that_a_sieve_lets_through() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut journal = Journal::open(&file(dir.path()), ROOMY).unwrap();
+    journal.append(&of_a(100)).unwrap();
+    journal.append(&[run("a", v1::RunState::Ended)]).unwrap();
+    let Some(item::Item::Event(wanted)) = event("a", 42, 10).item else { unreachable!() };
+    let sieve = Some(Sieve::new(Arc::new(Only(wanted.kind.unwrap()))));
+    let filter = Filter { sieve, ..Filter::default() };
+    let found = |from| {
+        let page = read::page(&journal.connection, &filter, from, 1 << 20).unwrap();
+        page.items.into_iter().map(|(seq, _)| seq).collect::<Vec<_>>()
+    };
+    assert_eq!(found(0), [42, 101], "the event, and the run");
+    assert_eq!(found(43), [101], "a page that begins behind it");
+}
+
+/// Lets this kind through.
+#[derive(Debug)]
+struct Only(v1::event::Kind);
+
+impl Sift for Only {
+    fn kind(&self, kind: Option<&v1::event::Kind>) -> bool {
+        kind == Some(&self.0)
+    }
+
+    fn process(&self, _process: Option<&v1::Process>) -> bool {
+        true
+    }
 }
 
 #[test]

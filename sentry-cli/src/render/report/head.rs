@@ -4,7 +4,9 @@ use sentry_view::{Action, Activity, Exit, OutcomeResult, Report, Run, RunState, 
 
 use super::{
     super::{
-        BOLD, DIM, GREEN, RED, YELLOW, command_line, duration, paint, run, safe,
+        BOLD, DIM, GREEN, RED, YELLOW, command_line, duration, paint,
+        part::signal,
+        run, safe,
         who::{asked_by, short},
     },
     form::Form,
@@ -93,7 +95,7 @@ fn ending(report: &Report, activity: &Activity, of: &Run) -> String {
 
 fn how(exit: Exit) -> String {
     match exit {
-        Exit { signal: Some(signal), .. } => paint(RED, &format!("ended by signal {signal}")),
+        Exit { signal: Some(number), .. } => paint(RED, &format!("ended by {}", signal(number))),
         exit if exit.is_success() => paint(GREEN, "ended 0"),
         Exit { code, .. } => paint(RED, &format!("ended {}", code.unwrap_or_default())),
     }

@@ -31,7 +31,8 @@ use super::{
 
 pub(crate) use form::Form;
 pub(super) use record::limits;
-pub(super) use words::{bytes, cut, many};
+pub(crate) use words::many;
+pub(super) use words::{bytes, cut, exit};
 
 pub(crate) fn text(report: &Report, form: Form) -> String {
     let nothing = Activity::default();
@@ -59,11 +60,14 @@ pub(crate) fn text(report: &Report, form: Form) -> String {
     out
 }
 
-/// Where nobody read the events of the run.
+/// Where the reading of the run's events was interrupted.
 fn unread(report: &Report) -> String {
     let Some(run) = &report.run else { return String::new() };
+    let rings = [run.rings.critical, run.rings.bulk].into_iter().flatten();
+    let events = words::many(rings.map(|ring| ring.delivered).sum(), "event", "events");
     let id = short(&run.id);
-    let text = format!("too many events to read here; `sentry report {id}` shows calls, files and network");
+    let text =
+        format!("calls, files and network: {events} left out, interrupted; `sentry report {id}` reads them");
     format!("{}  {text}\n", paint(BOLD, "Not shown"))
 }
 

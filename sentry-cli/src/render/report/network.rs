@@ -3,7 +3,7 @@
 use sentry_view::{Activity, Destination, path::base_name};
 
 use super::{
-    super::{BOLD, DIM, LIST_ROWS, RED, YELLOW, paint, safe},
+    super::{BOLD, DIM, LIST_ROWS, RED, YELLOW, paint, part::errno, safe},
     form::Form,
     words,
 };
@@ -83,7 +83,7 @@ fn row(destination: &Destination, activity: &Activity) -> String {
     };
     let mut parts = vec![times(destination.attempts)];
     if destination.failed > 0 {
-        let error = destination.error.map(|error| format!(" (errno {error})")).unwrap_or_default();
+        let error = destination.error.map(|error| format!(" ({})", errno(error))).unwrap_or_default();
         parts.push(paint(RED, &format!("{} failed{error}", destination.failed)));
     }
     if let (Some(sent), Some(got)) = (destination.bytes_out, destination.bytes_in) {

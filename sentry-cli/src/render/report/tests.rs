@@ -45,6 +45,7 @@ pub(crate) fn wire() -> v1::Report {
         outcomes: vec![samples::kill(OutcomeResult::Applied)],
         complete: false,
         limits: vec!["file paths of failed calls".into()],
+        sensitive: Vec::new(),
     }
 }
 

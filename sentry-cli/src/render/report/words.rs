@@ -2,10 +2,10 @@
 
 use sentry_view::{By, Exit, KnownAgent, path::base_name};
 
-use crate::render::safe;
+use crate::render::{part::signal, safe};
 
 /// `1 file`, `2 files`.
-pub(in crate::render) fn many(count: u64, one: &str, more: &str) -> String {
+pub(crate) fn many(count: u64, one: &str, more: &str) -> String {
     format!("{count} {}", if count == 1 { one } else { more })
 }
 
@@ -28,11 +28,11 @@ pub(in crate::render) fn bytes(count: u64) -> String {
     }
 }
 
-/// How a process ended: `exit 3`, `killed by signal 9`.
-pub(super) fn exit(exit: Option<Exit>) -> String {
+/// How a process ended: `exit 3`, `SIGKILL`.
+pub(in crate::render) fn exit(exit: Option<Exit>) -> String {
     match exit {
         None => "running".into(),
-        Some(Exit { signal: Some(signal), .. }) => format!("signal {signal}"),
+        Some(Exit { signal: Some(number), .. }) => signal(number),
         Some(Exit { code, .. }) => {
             format!("exit {}", code.map_or_else(|| "?".into(), |code| code.to_string()))
         }

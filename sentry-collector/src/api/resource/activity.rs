@@ -20,7 +20,7 @@ use crate::{
     api::{
         answer::ApiError,
         entry::{Entry, Group},
-        right::{May, Read},
+        right::{May, ReadOwn},
         state::Api,
     },
     store::{Cell, Condition, Listed, Paging, Query, Source},
@@ -56,9 +56,15 @@ pub(super) fn entry() -> Entry {
         .answers::<RunActivity>("200", "What it did.")
 }
 
-async fn find(_: May<Read>, State(api): State<Api>, Path(run): Path<String>) -> Result<Response, ApiError> {
+async fn find(
+    may: May<ReadOwn>,
+    State(api): State<Api>,
+    Path(run): Path<String>,
+) -> Result<Response, ApiError> {
     let of_run = || vec![Condition::Is("run", Cell::Text(run.clone()))];
-    let states: Vec<RunRow> = rows(&api, of_run(), 1).await?;
+    // To whom reads one agent only, runs of others are not there.
+    let of_agent = may.agent().map(|agent| Condition::Is("agent", Cell::Text(agent.to_owned())));
+    let states: Vec<RunRow> = rows(&api, of_run().into_iter().chain(of_agent).collect(), 1).await?;
     let Some(state) = states.first() else { return Err(ApiError::NotFound(format!("no run {run:?}"))) };
     let flows = v1::Run::decode(state.body.as_slice()).map_err(internal)?.flows;
     let found: Vec<FindingRow> = rows(&api, of_run(), FINDINGS).await?;

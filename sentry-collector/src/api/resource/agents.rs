@@ -10,7 +10,7 @@ use crate::{
         entry::Entry,
         key,
         listing::{Listing, QueryPairs},
-        right::{May, Read},
+        right::{May, ReadOwn},
         state::Api,
     },
     store::listed,
@@ -52,8 +52,8 @@ pub(super) fn entry() -> Entry {
     Entry::listing::<Agent, _, _>(&AGENTS, list)
 }
 
-async fn list(_: May<Read>, State(api): State<Api>, pairs: QueryPairs) -> Result<Response, ApiError> {
-    AGENTS.answer(&api, pairs, |row| Ok(show(row))).await
+async fn list(may: May<ReadOwn>, State(api): State<Api>, pairs: QueryPairs) -> Result<Response, ApiError> {
+    AGENTS.answer(&api, &may, pairs, |row| Ok(show(row))).await
 }
 
 fn show(row: AgentRow) -> Agent {

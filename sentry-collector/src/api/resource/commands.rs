@@ -1,7 +1,7 @@
 //! `POST /api/v1/runs/{run}/{freeze|thaw|kill}` and `GET /api/v1/commands/{key}`.
 //!
-//! Sending one needs `Authorization: Bearer <token>` with the token of `<data_dir>/command.token`;
-//! without it the answer is 401, whatever else the request says. Asking for one does not.
+//! Sending one needs the scope `operate`; without it the answer is 401 or 403, whatever else the
+//! request says. Each one that is well-formed is in the audit.
 //!
 //! A command is stored once per key, delivered while its sensor is connected, delivered again after
 //! each reconnect, and done with the first result. Limits: keys of 128 bytes, reasons of 4096, 64
@@ -75,15 +75,15 @@ pub(super) fn get() -> Entry {
 }
 
 async fn create(
-    _: May<Act>,
+    may: May<Act>,
     State(api): State<Api>,
     Path((run, action)): Path<(String, String)>,
     body: Result<Json<Wanted>, JsonRejection>,
 ) -> Result<(StatusCode, Json<Command>), ApiError> {
-    let action = match action.as_str() {
-        "freeze" => Action::Freeze,
-        "thaw" => Action::Thaw,
-        "kill" => Action::Kill,
+    let (action, name) = match action.as_str() {
+        "freeze" => (Action::Freeze, "freeze"),
+        "thaw" => (Action::Thaw, "thaw"),
+        "kill" => (Action::Kill, "kill"),
         _ => {
             return Err(ApiError::NotFound(format!("no action {action:?}; there are freeze, thaw and kill")));
         }
@@ -96,9 +96,11 @@ async fn create(
         return Err(ApiError::Unavailable(trouble));
     }
     let run = request.run.clone();
-    match api.store.command(request).await? {
+    let target: String = run.chars().take(MAX_KEY_BYTES).collect();
+    let entry = may.entry(name, format!("run {target}"), request.reason.clone());
+    match api.store.command(request, entry).await? {
         CommandReply::Created(row) => {
-            tracing::info!(key = row.key, run, sensor = row.sensor, "command accepted");
+            tracing::info!(key = row.key, run, sensor = row.sensor, by = may.who(), "command accepted");
             api.registry.notify(&row.sensor);
             Ok((StatusCode::ACCEPTED, show(&row)?))
         }
@@ -169,7 +171,8 @@ fn command(row: &CommandRow) -> Result<Command, DecodeError> {
     })
 }
 
-fn refuse_body(rejected: JsonRejection) -> ApiError {
+/// Why a body is refused.
+pub(super) fn refuse_body(rejected: JsonRejection) -> ApiError {
     match rejected {
         // Asking for this type makes a browser ask first before a page of another origin sends a
         // command.

@@ -15,7 +15,7 @@ use crate::{
         entry::Entry,
         key,
         listing::{Listing, QueryPairs},
-        right::{May, Read},
+        right::{May, ReadOwn},
         state::Api,
     },
     store::Source,
@@ -48,8 +48,8 @@ pub(super) fn entry() -> Entry {
     Entry::listing::<OcsfEvent, _, _>(&EVENTS, list)
 }
 
-async fn list(_: May<Read>, State(api): State<Api>, pairs: QueryPairs) -> Result<Response, ApiError> {
-    EVENTS.answer_events(&api, pairs, show).await
+async fn list(may: May<ReadOwn>, State(api): State<Api>, pairs: QueryPairs) -> Result<Response, ApiError> {
+    EVENTS.answer_events(&api, &may, pairs, show).await
 }
 
 fn show(source: &Source, event: &v1::Event) -> OcsfEvent {

@@ -16,7 +16,7 @@ use crate::{
         entry::Entry,
         key,
         listing::{Listing, QueryPairs},
-        right::{May, Read},
+        right::{May, ReadOwn},
         state::Api,
     },
     store::listed,
@@ -51,8 +51,8 @@ pub(super) fn entry() -> Entry {
     Entry::listing::<OcsfFinding, _, _>(&FINDINGS, list)
 }
 
-async fn list(_: May<Read>, State(api): State<Api>, pairs: QueryPairs) -> Result<Response, ApiError> {
-    FINDINGS.answer(&api, pairs, show).await
+async fn list(may: May<ReadOwn>, State(api): State<Api>, pairs: QueryPairs) -> Result<Response, ApiError> {
+    FINDINGS.answer(&api, &may, pairs, show).await
 }
 
 pub(super) fn show(row: FindingRow) -> Result<OcsfFinding, DecodeError> {

@@ -60,8 +60,8 @@ pub(super) fn entry() -> Entry {
     Entry::listing::<Gap, _, _>(&GAPS, list)
 }
 
-async fn list(_: May<Read>, State(api): State<Api>, pairs: QueryPairs) -> Result<Response, ApiError> {
-    GAPS.answer(&api, pairs, show).await
+async fn list(may: May<Read>, State(api): State<Api>, pairs: QueryPairs) -> Result<Response, ApiError> {
+    GAPS.answer(&api, &may, pairs, show).await
 }
 
 fn show(row: GapRow) -> Result<Gap, DecodeError> {

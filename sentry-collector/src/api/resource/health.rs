@@ -1,4 +1,5 @@
-//! `/healthz` (the process answers), `/readyz` (it can take and commit items), `/metrics`.
+//! `/healthz` (the process answers), `/readyz` (it can take and commit items), `/metrics`. On
+//! loopback they need no key.
 
 use axum::{
     Json,
@@ -12,7 +13,7 @@ use utoipa::ToSchema;
 
 use crate::api::{
     entry::{Entry, Group},
-    right::{May, Public},
+    right::{May, Near},
     state::Api,
 };
 
@@ -49,11 +50,11 @@ pub(super) fn metrics() -> Entry {
     )
 }
 
-async fn alive(_: May<Public>) -> Json<Health> {
+async fn alive(_: May<Near>) -> Json<Health> {
     Json(Health { status: "ok" })
 }
 
-async fn ready(_: May<Public>, State(api): State<Api>) -> (StatusCode, Json<Readiness>) {
+async fn ready(_: May<Near>, State(api): State<Api>) -> (StatusCode, Json<Readiness>) {
     let mut reasons = Vec::new();
     let trouble = api.store.trouble().borrow().clone();
     reasons.extend(trouble);
@@ -65,7 +66,7 @@ async fn ready(_: May<Public>, State(api): State<Api>) -> (StatusCode, Json<Read
     (status, Json(Readiness { ready, reasons }))
 }
 
-async fn counted(_: May<Public>, State(api): State<Api>, headers: HeaderMap) -> impl IntoResponse {
+async fn counted(_: May<Near>, State(api): State<Api>, headers: HeaderMap) -> impl IntoResponse {
     let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
     let form = Form::wanted(accept);
     ([(header::CONTENT_TYPE, form.media_type())], text(&api.metrics.families(), form))

@@ -2,13 +2,16 @@
 
 pub(crate) mod activity;
 pub(crate) mod agents;
+pub(crate) mod audit;
 pub(crate) mod commands;
 pub(crate) mod decisions;
 pub(crate) mod events;
 pub(crate) mod findings;
 pub(crate) mod gaps;
 pub(crate) mod health;
+pub(crate) mod keys;
 pub(crate) mod live;
+pub(crate) mod login;
 pub(crate) mod openapi;
 pub(crate) mod outcomes;
 pub(crate) mod runs;
@@ -33,6 +36,15 @@ pub(crate) fn all() -> Vec<Entry> {
         commands::post(),
         commands::get(),
         live::entry(),
+        login::post(),
+        login::get(),
+        login::delete(),
+        login::link(),
+        keys::list(),
+        keys::post(),
+        keys::delete(),
+        keys::delete_all(),
+        audit::entry(),
         openapi::entry(),
         health::healthz(),
         health::readyz(),

@@ -11,7 +11,7 @@ use crate::{
         entry::Entry,
         key,
         listing::{Listing, QueryPairs},
-        right::{May, Read},
+        right::{May, ReadOwn},
         state::Api,
     },
     store::listed,
@@ -36,8 +36,8 @@ pub(super) fn entry() -> Entry {
     Entry::listing::<CollectedOutcome, _, _>(&OUTCOMES, list)
 }
 
-async fn list(_: May<Read>, State(api): State<Api>, pairs: QueryPairs) -> Result<Response, ApiError> {
-    OUTCOMES.answer(&api, pairs, show).await
+async fn list(may: May<ReadOwn>, State(api): State<Api>, pairs: QueryPairs) -> Result<Response, ApiError> {
+    OUTCOMES.answer(&api, &may, pairs, show).await
 }
 
 pub(super) fn show(row: OutcomeRow) -> Result<CollectedOutcome, DecodeError> {

@@ -14,7 +14,7 @@ use crate::{
         entry::Entry,
         key,
         listing::{Listing, QueryPairs},
-        right::{May, Read},
+        right::{May, ReadOwn},
         state::Api,
     },
     store::{Cell, Listed, listed},
@@ -63,8 +63,8 @@ pub(super) fn entry() -> Entry {
     Entry::listing::<CollectedRun, _, _>(&RUNS, list)
 }
 
-async fn list(_: May<Read>, State(api): State<Api>, pairs: QueryPairs) -> Result<Response, ApiError> {
-    RUNS.answer(&api, pairs, shown(&api)).await
+async fn list(may: May<ReadOwn>, State(api): State<Api>, pairs: QueryPairs) -> Result<Response, ApiError> {
+    RUNS.answer(&api, &may, pairs, shown(&api)).await
 }
 
 /// Makes an item of a row.

@@ -72,9 +72,9 @@ pub(super) fn entry() -> Entry {
     Entry::listing::<Sensor, _, _>(&SENSORS, list)
 }
 
-async fn list(_: May<Read>, State(api): State<Api>, pairs: QueryPairs) -> Result<Response, ApiError> {
+async fn list(may: May<Read>, State(api): State<Api>, pairs: QueryPairs) -> Result<Response, ApiError> {
     let registry = api.registry.clone();
-    SENSORS.answer(&api, pairs, move |row| show(row, |sensor| registry.connected(sensor))).await
+    SENSORS.answer(&api, &may, pairs, move |row| show(row, |sensor| registry.connected(sensor))).await
 }
 
 fn show(row: SensorRow, connected: impl Fn(&str) -> bool) -> Result<Sensor, DecodeError> {

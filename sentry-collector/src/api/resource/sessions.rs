@@ -55,8 +55,8 @@ pub(super) fn entry() -> Entry {
     Entry::listing::<Session, _, _>(&SESSIONS, list)
 }
 
-async fn list(_: May<Read>, State(api): State<Api>, pairs: QueryPairs) -> Result<Response, ApiError> {
-    SESSIONS.answer(&api, pairs, show).await
+async fn list(may: May<Read>, State(api): State<Api>, pairs: QueryPairs) -> Result<Response, ApiError> {
+    SESSIONS.answer(&api, &may, pairs, show).await
 }
 
 fn show(row: SessionRow) -> Result<Session, DecodeError> {

@@ -7,12 +7,14 @@ use rusqlite::{OptionalExtension as _, Transaction, params};
 use sentry_proto::v1;
 
 use super::{
+    audit,
     blocks::Owner,
     clock::now_ms,
     commands,
     gaps::{self, Missing},
     intake::Intake,
     job::{Answered, Job},
+    keys,
 };
 use crate::{
     feed::{
@@ -25,6 +27,7 @@ use crate::{
     store::{
         command::CommandReply,
         feed::{Hole, NotOpened, Opened},
+        key::{AuditEntry, KeyReply},
     },
 };
 
@@ -35,6 +38,8 @@ pub(super) enum Done {
     Stored(Stored),
     Hole(Hole),
     Command(CommandReply),
+    Keys(KeyReply),
+    Noted,
     Delivered,
     Result(Answered),
     /// Events that became unreadable; `None` if the block turned out to be readable.
@@ -68,11 +73,27 @@ pub(super) fn apply<'a>(
     match job {
         Job::Open { hello, way, .. } => open(tx, hello, *way).map(Done::Opened),
         Job::Put { feed, batch, .. } => put(tx, intake, feed, batch),
-        Job::Command { request, .. } => commands::create(tx, request).map(Done::Command),
+        Job::Command { request, audit, .. } => {
+            let reply = commands::create(tx, request)?;
+            note(tx, audit, reply.result())?;
+            Ok(Done::Command(reply))
+        }
+        Job::Keys { change, audit, .. } => {
+            let reply = keys::change(tx, change)?;
+            note(tx, audit, &reply.result())?;
+            Ok(Done::Keys(reply))
+        }
+        Job::KeyUsed { prefix, used_ms } => keys::used(tx, prefix, *used_ms).map(|()| Done::Noted),
+        Job::Audit { entry } => audit::add(tx, entry).map(|()| Done::Noted),
         Job::Delivered { key } => commands::delivered(tx, key).map(|()| Done::Delivered),
         Job::Result { sensor, key, outcome } => commands::result(tx, sensor, key, outcome).map(Done::Result),
         Job::WriteOff { block } => gaps::write_off(tx, *block).map(Done::WrittenOff),
     }
+}
+
+/// Notes what was done, in the same commit.
+fn note(tx: &Transaction<'_>, entry: &AuditEntry, result: &str) -> rusqlite::Result<()> {
+    audit::add(tx, &AuditEntry { result: result.to_owned(), ..entry.clone() })
 }
 
 fn open(tx: &Transaction<'_>, hello: &v1::Hello, way: Way) -> rusqlite::Result<Result<Opened, NotOpened>> {

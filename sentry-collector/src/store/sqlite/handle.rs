@@ -15,7 +15,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use super::{
     commands, events,
     job::Job,
-    legacy, marks, page,
+    keys, legacy, marks, page,
     pool::Pool,
     schema::{self, FORMAT, of_private},
     writer::{Database, Stop, Writer},
@@ -27,6 +27,7 @@ use crate::{
         command::{CommandReply, CommandRequest, CommandRow},
         error::{ReadError, StoreError, StoreGone, Trouble},
         feed::{NotOpened, Opened, Progress},
+        key::{AuditEntry, KeyChange, KeyReply, KeyRow},
         marks::Marks,
         page::{Listed, Next, Query, Source},
     },
@@ -104,11 +105,46 @@ impl Store {
         self.send(Job::Put { feed: feed.clone(), batch, progress, held }).await
     }
 
-    /// Stores a command, once per key.
-    pub(crate) async fn command(&self, request: CommandRequest) -> Result<CommandReply, StoreGone> {
+    /// Stores a command, once per key, and that it was asked for.
+    pub(crate) async fn command(
+        &self,
+        request: CommandRequest,
+        audit: AuditEntry,
+    ) -> Result<CommandReply, StoreGone> {
         let (reply, answer) = oneshot::channel();
-        self.send(Job::Command { request, reply }).await?;
+        self.send(Job::Command { request, audit, reply }).await?;
         answer.await.map_err(|_dropped| StoreGone)
+    }
+
+    /// Changes keys, and notes that it was asked for.
+    pub(crate) async fn change_keys(
+        &self,
+        change: KeyChange,
+        audit: AuditEntry,
+    ) -> Result<KeyReply, StoreGone> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Job::Keys { change, audit, reply }).await?;
+        answer.await.map_err(|_dropped| StoreGone)
+    }
+
+    /// All keys, also those that work no more.
+    pub(crate) async fn keys(&self) -> Result<Vec<KeyRow>, ReadError> {
+        self.pool.read_reserved(|connection| Ok(keys::all(connection)?)).await
+    }
+
+    /// Notes the hour of a key's last use. If the writer is busy, a later use notes it.
+    pub(crate) fn key_used(&self, prefix: String, used_ms: i64) {
+        self.jobs.try_send(Job::KeyUsed { prefix, used_ms }).ok();
+    }
+
+    /// Adds an entry to the audit, after what was asked before.
+    pub(crate) async fn audit(&self, entry: AuditEntry) -> Result<(), StoreGone> {
+        self.send(Job::Audit { entry }).await
+    }
+
+    /// As [`Store::audit`], unless the writer is busy. `false`: it is lost.
+    pub(crate) fn try_audit(&self, entry: AuditEntry) -> bool {
+        self.jobs.try_send(Job::Audit { entry }).is_ok()
     }
 
     /// Notes that a command is delivered. Call it before sending: a result without the note does

@@ -10,6 +10,7 @@ use crate::{
     store::{
         command::{CommandReply, CommandRequest},
         feed::{NotOpened, Opened, Progress},
+        key::{AuditEntry, KeyChange, KeyReply},
     },
 };
 
@@ -29,6 +30,8 @@ pub(crate) enum Job {
     },
     Command {
         request: CommandRequest,
+        /// Without its result.
+        audit: AuditEntry,
         reply: oneshot::Sender<CommandReply>,
     },
     Delivered {
@@ -38,6 +41,20 @@ pub(crate) enum Job {
         sensor: String,
         key: String,
         outcome: Vec<u8>,
+    },
+    Keys {
+        change: KeyChange,
+        /// Without its result.
+        audit: AuditEntry,
+        reply: oneshot::Sender<KeyReply>,
+    },
+    /// The hour of a key's last use.
+    KeyUsed {
+        prefix: String,
+        used_ms: i64,
+    },
+    Audit {
+        entry: AuditEntry,
     },
     /// A reader could not open this block.
     WriteOff {

@@ -71,3 +71,12 @@ FROM gaps t JOIN sensors s ON s.id = t.sensor JOIN feeds f ON f.id = t.feed;
 -- The runs that a gap names.
 CREATE TEMP VIEW runs_of_gaps AS
 SELECT gap AS id, run FROM gap_runs;
+
+CREATE TEMP VIEW listed_keys AS
+SELECT t.id, t.prefix, t.scope, t.agent, t.note, t.made_by, t.created_ms, t.expires_ms, t.used_ms, t.revoked_ms,
+    t.created_ms AS time_ms
+FROM keys t;
+
+CREATE TEMP VIEW listed_audit AS
+SELECT t.id, t.time_ms, t.who, t.source, t.action, t.target, t.why, t.result
+FROM audit t;

@@ -2,11 +2,15 @@
 
 pub(super) mod schema;
 
-mod clock;
+pub(super) mod clock;
 
 mod job;
 
 mod commands;
+
+mod keys;
+
+mod audit;
 
 mod spans;
 

@@ -27,7 +27,7 @@ use super::{
     apply::{Done, Stored, apply},
     intake::Intake,
     job::{Answered, Job},
-    marks,
+    keys, marks,
     merge::{self, Merged},
     retention,
 };
@@ -37,6 +37,7 @@ use crate::{
     store::{
         command::CommandReply,
         error::{StoreError, Trouble},
+        key::NewKey,
         marks::Marks,
     },
 };
@@ -94,6 +95,22 @@ impl Writer {
         let small = SMALL_ENOUGH;
         let progress = Arc::default();
         Self { database, queue, trouble, marks, metrics, retention_bytes, stop, progress, small }
+    }
+
+    /// Whether there has ever been a key.
+    pub(crate) fn had_keys(&self) -> Result<bool, StoreError> {
+        let broken =
+            |source: rusqlite::Error| StoreError::Broken { what: "reading keys", source: source.into() };
+        keys::had_some(&self.database.connection).map_err(broken)
+    }
+
+    /// Stores a key before it runs.
+    pub(crate) fn add_key(&mut self, key: &NewKey) -> Result<(), StoreError> {
+        let broken =
+            |source: rusqlite::Error| StoreError::Broken { what: "storing a key", source: source.into() };
+        let tx = self.database.connection.transaction().map_err(broken)?;
+        keys::insert(&tx, key).map_err(broken)?;
+        tx.commit().map_err(broken)
     }
 
     /// Its progress, for the watchdog. A commit that fails and is repeated counts as progress.
@@ -317,6 +334,10 @@ fn tell(metrics: &Metrics, job: Job, done: Done) {
             }
             reply.send(answer).ok();
         }
+        (Job::Keys { reply, .. }, Done::Keys(answer)) => {
+            reply.send(answer).ok();
+        }
+        (Job::KeyUsed { .. } | Job::Audit { .. }, Done::Noted) => {}
         (Job::Result { sensor, key, .. }, Done::Result(answered)) => match answered {
             Answered::First => {
                 metrics.command_results_total.fetch_add(1, Relaxed);
@@ -349,6 +370,9 @@ fn size(job: &Job) -> u64 {
         Job::Put { batch, .. } => batch.items(),
         Job::Open { .. }
         | Job::Command { .. }
+        | Job::Keys { .. }
+        | Job::KeyUsed { .. }
+        | Job::Audit { .. }
         | Job::Delivered { .. }
         | Job::Result { .. }
         | Job::WriteOff { .. } => 0,

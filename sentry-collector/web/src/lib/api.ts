@@ -23,7 +23,6 @@ export async function request<T>(method: string, path: string, body?: unknown): 
   const headers: Record<string, string> = { Accept: "application/json" };
   if (body !== undefined) headers["Content-Type"] = "application/json";
   if (method !== "GET" && session.current) headers["X-CSRF-Token"] = session.current.csrf;
-  if (session.token !== "") headers["Authorization"] = `Bearer ${session.token}`;
   let response: Response;
   try {
     response = await fetch(path, {
@@ -70,11 +69,11 @@ export async function all<T>(name: string, pairs: Query, most: number): Promise<
 export const command = (run: string, action: string, reason: string, key: string): Promise<Command> =>
   request<Command>("POST", `/api/v1/runs/${encodeURIComponent(run)}/${action}`, { reason, key });
 
-/** RFC 9457, and the form before it. */
+/** Of RFC 9457. */
 function reason(value: unknown): string | null {
   if (typeof value !== "object" || value === null) return null;
-  const problem = value as { detail?: unknown; title?: unknown; error?: { message?: unknown } };
-  for (const text of [problem.detail, problem.error?.message, problem.title]) {
+  const problem = value as { detail?: unknown; title?: unknown };
+  for (const text of [problem.detail, problem.title]) {
     if (typeof text === "string" && text !== "") return text;
   }
   return null;

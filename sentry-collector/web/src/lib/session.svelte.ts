@@ -1,13 +1,11 @@
-// Who is logged in. A collector without keys has no sessions: then reading is open to all who reach
-// it, and a command asks for the command token, which stays in memory.
+// Who is logged in.
 import type { Session } from "./types";
 
-type State = "asking" | "out" | "in" | "open";
+type State = "asking" | "out" | "in";
 
 class Sessions {
   state = $state<State>("asking");
   current = $state<Session | null>(null);
-  token = $state("");
   note = $state("");
 
   async ask(): Promise<void> {
@@ -16,7 +14,7 @@ class Sessions {
       this.current = (await response.json()) as Session;
       this.state = "in";
     } else {
-      this.state = response?.status === 404 ? "open" : "out";
+      this.state = "out";
       if (response === null) this.note = "The collector does not answer.";
     }
   }
@@ -54,7 +52,7 @@ class Sessions {
 
   /** Whether commands are allowed, as far as this page knows. */
   get mayAct(): boolean {
-    return this.state === "open" || (this.current?.scopes.some((scope) => scope === "admin" || scope === "operate") ?? false);
+    return this.current?.scopes.some((scope) => scope === "admin" || scope === "operate") ?? false;
   }
 
   get isAdmin(): boolean {

@@ -12,6 +12,7 @@ export type Outcome = Schemas["CollectedOutcome"];
 export type Command = Schemas["Command"];
 export type RunActivity = Schemas["RunActivity"];
 export type Activity = Schemas["Activity"];
+export type Key = Schemas["Key"];
 export type ProcessRow = Schemas["ProcessRow"];
 
 export interface Page<T> {
@@ -19,12 +20,7 @@ export interface Page<T> {
   next_cursor: string | null;
 }
 
-export interface Session {
-  scopes: string[];
-  agent: string | null;
-  csrf: string;
-  expires_unix_ms: number;
-}
+export type Session = Schemas["BrowserSession"];
 
 interface AiAgent {
   uid?: string;

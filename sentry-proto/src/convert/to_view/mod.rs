@@ -6,6 +6,8 @@ mod number;
 
 mod run;
 
+mod standing;
+
 use sentry_view::{
     Agent, ConfigReload, ConfigReloadType, Decision, DecisionType, Exact, Finding, FindingType, KeyChange,
     Outcome, OutcomeType, Tally, Term, time::rfc3339,
