@@ -67,7 +67,6 @@ fn present(capability: &str) -> bool {
         "image" => podman::has_images(),
         // Helm, kustomize and the schemas of Kubernetes.
         "manifests" => manifests::tool("kubernetes-validate").exists(),
-        "chromium" => has_tool("chromium") && has_tool("chromedriver"),
         // Node, and what `npm ci` puts below the dashboard.
         "dashboard-tools" => {
             let vite = concat!(env!("CARGO_MANIFEST_DIR"), "/../sentry-collector/web/node_modules/vite");

@@ -53,8 +53,6 @@ pub(super) struct Facts {
     pub(super) lintian: bool,
     /// Podman and containerd, with the runtime of both.
     pub(super) engines: bool,
-    /// A browser and its driver.
-    pub(super) chromium: bool,
     /// Python can make an environment of its own. Looked at where `deploy_tools` are missing.
     pub(super) python: bool,
     /// Helm, kustomize, the schemas of Kubernetes and typos, in the versions that we want.
@@ -85,7 +83,6 @@ impl Facts {
             cargo_deb: host.cargo_deb().is_some(),
             lintian: host.which("lintian").is_some(),
             engines: ["podman", "containerd", "runc"].iter().all(|program| host.which(program).is_some()),
-            chromium: ["chromium", "chromedriver"].iter().all(|program| host.which(program).is_some()),
             python: true,
             deploy_tools: deploy_tools_are_there(host),
             lists_fresh: false,
@@ -118,8 +115,7 @@ impl Facts {
 
     fn complete(&self) -> bool {
         let deb = !self.apt || self.cargo_deb && self.lintian;
-        let tools = self.qemu && self.cpio && self.busybox && self.xz && self.nspawn;
-        let tools = tools && self.engines && self.chromium;
+        let tools = self.qemu && self.cpio && self.busybox && self.xz && self.nspawn && self.engines;
         self.bpf_compiler && self.bpf_linker && tools && self.deploy_tools && deb
     }
 }
@@ -175,8 +171,6 @@ mod tests {
             "podman",
             "containerd",
             "runc",
-            "chromium",
-            "chromedriver",
         ];
         for program in ["apt-get", "cargo", "rustc"].into_iter().chain(tools) {
             put(root.path(), &format!("usr/bin/{program}"), "");

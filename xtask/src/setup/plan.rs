@@ -160,7 +160,6 @@ fn missing(facts: &Facts) -> Vec<String> {
         (facts.lintian || !facts.apt, "lintian: checks Debian packages"),
         (facts.cargo_deb || !facts.apt, "cargo-deb 3.8.0: packs for Debian"),
         (facts.engines, "podman, containerd and runc: run the images and other containers"),
-        (facts.chromium, "chromium and chromedriver: open the dashboard"),
         (facts.python, "python3 with venv: for the next"),
         (
             facts.deploy_tools,
@@ -170,7 +169,7 @@ fn missing(facts: &Facts) -> Vec<String> {
     table.iter().filter(|(there, _)| !there).map(|(_, what)| (*what).to_owned()).collect()
 }
 
-fn tools(facts: &Facts) -> [(bool, &'static str, &'static str); 9] {
+fn tools(facts: &Facts) -> [(bool, &'static str, &'static str); 8] {
     [
         (facts.qemu, "qemu-system-x86", "qemu-system-x86_64"),
         (facts.cpio, "cpio", "cpio"),
@@ -179,7 +178,6 @@ fn tools(facts: &Facts) -> [(bool, &'static str, &'static str); 9] {
         (facts.nspawn, "systemd-container", "systemd-nspawn"),
         (facts.lintian || !facts.apt, "lintian", "lintian"),
         (facts.engines, "podman containerd runc", "podman, containerd, runc"),
-        (facts.chromium, "chromium chromium-driver", "chromium, chromedriver"),
         (facts.python, "python3-venv", "python3 with venv"),
     ]
 }
@@ -229,7 +227,6 @@ mod tests {
             cargo_deb: true,
             lintian: true,
             engines: true,
-            chromium: true,
             python: true,
             deploy_tools: true,
             lists_fresh: false,
@@ -249,7 +246,6 @@ mod tests {
             cargo_deb: false,
             lintian: false,
             engines: false,
-            chromium: false,
             python: false,
             deploy_tools: false,
             ..complete()
@@ -269,14 +265,14 @@ mod tests {
     fn a_bare_debian_gets_packages_then_the_linker() {
         let plan = plan(&bare());
         assert_eq!(plan.blocked, None);
-        assert_eq!(plan.missing.len(), 12);
+        assert_eq!(plan.missing.len(), 11);
         assert_eq!(
             lines(&plan),
             [
                 "apt-get update",
                 "env DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends \
                  qemu-system-x86 cpio busybox-static systemd-container lintian podman containerd runc \
-                 chromium chromium-driver python3-venv rustc-web cargo-web libstd-rust-web-dev-bpf rust-web-clippy llvm-22-dev",
+                 python3-venv rustc-web cargo-web libstd-rust-web-dev-bpf rust-web-clippy llvm-22-dev",
                 "LLVM_PREFIX=/usr/lib/llvm-22 cargo install bpf-linker --version 0.13.0 --locked --force \
                  --no-default-features --features llvm-22",
                 "cargo install cargo-deb --version 3.8.0 --locked --force --debug --no-default-features",
