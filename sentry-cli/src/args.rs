@@ -4,6 +4,8 @@ mod socket;
 
 mod read;
 
+mod replay;
+
 mod config;
 
 mod leftovers;
@@ -19,6 +21,7 @@ pub(crate) use read::{
     AgentsArgs, DiffArgs, EventFormat, EventsArgs, ExplainArgs, ExportArgs, HistoryArgs, ReportArgs,
     TreeArgs, VerifyArgs,
 };
+pub(crate) use replay::{FailOn, RecordArgs, ReplayArgs};
 pub(crate) use socket::{AskArgs, SocketArgs};
 
 use super::exit;
@@ -181,6 +184,12 @@ Report, events, findings, decisions and outcomes, the ledger from the run's firs
 sensor. The ledger's part names other runs too, where they began or ended meanwhile. The file is readable by you
 alone, and replaces one of that name only when all of it is written.")]
     Export(ExportArgs),
+    /// Write a run, with all that it was judged by, into a file.
+    #[command(after_help = replay::RECORD_HELP)]
+    Record(RecordArgs),
+    /// Judge a recorded run again, by the limits of then or by others.
+    #[command(after_help = replay::REPLAY_HELP)]
+    Replay(ReplayArgs),
     /// Prove that an archive is as it was exported.
     #[command(after_help = "\
 Examples:

@@ -10,6 +10,7 @@ use sentry_agent::{
     ledger::{Flaw, VerifyError},
 };
 use sentry_archive::ArchiveError;
+use sentry_recording::RecordingError;
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
@@ -58,6 +59,14 @@ pub(crate) enum CliError {
         #[source]
         source: ArchiveError,
     },
+    #[error("cannot replay {}", path.display())]
+    Recording {
+        path: PathBuf,
+        #[source]
+        source: RecordingError,
+    },
+    #[error("{} is there already; give another name, or --force to replace it", path.display())]
+    Exists { path: PathBuf },
     #[error("cannot read {}", path.display())]
     Read {
         path: PathBuf,
@@ -108,6 +117,8 @@ impl CliError {
             }
             Self::Archive { source: ArchiveError::Ledger { .. } } | Self::LedgerPart(_) => Exit::Bad,
             Self::Archive { .. } => Exit::Io,
+            Self::Recording { .. } => Exit::NoInput,
+            Self::Exists { .. } => Exit::CannotCreate,
             Self::Ledger(error) => of_flaw(&error.what),
             Self::Read { source, .. } => match source.kind() {
                 io::ErrorKind::NotFound => Exit::NoInput,

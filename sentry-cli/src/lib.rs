@@ -51,6 +51,10 @@ mod export;
 
 mod verify;
 
+mod record;
+
+mod replay;
+
 mod live;
 
 mod leftovers;
@@ -115,6 +119,8 @@ fn dispatch(command: Command) -> Result<ExitCode, CliError> {
         Command::Diff(args) => story::diff(&args)?,
         Command::Export(args) => export::export(&args)?,
         Command::Verify(args) => verify::verify(&args)?,
+        Command::Record(args) => record::record(&args)?,
+        Command::Replay(args) => replay::replay(&args)?,
         Command::Health(args) => query::health(&args)?,
         Command::Top(args) => top::run(&args)?,
         Command::Metrics(args) => metrics::metrics(&args)?,

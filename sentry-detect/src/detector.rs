@@ -194,7 +194,8 @@ impl RunDetector {
     pub(crate) fn departed(&mut self, departed: Departed, now_unix_ns: u64, complete: bool) -> Finding {
         let Departed { signal, since_unix_ns, event, tags } = departed;
         let shown = event.map_or(Shown::Newest(Show::All), Shown::One);
-        self.finding(Verdict { signal, since_unix_ns, shown, tags }, now_unix_ns, complete)
+        let verdict = Verdict { signal, since_unix_ns, shown, tags: &[] };
+        Finding { tags, ..self.finding(verdict, now_unix_ns, complete) }
     }
 
     fn finding(&mut self, verdict: Verdict, now_unix_ns: u64, complete: bool) -> Finding {

@@ -27,13 +27,13 @@ pub struct Finding {
 }
 
 /// What a finding of a departure from the agent's baseline says. The baseline is learned elsewhere.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Departed {
     pub signal: RunawaySignal,
     pub since_unix_ns: u64,
     /// Id of the event that it is about; `None`: the newest of that time show it.
     pub event: Option<String>,
-    pub tags: &'static [&'static str],
+    pub tags: Vec<String>,
 }
 
 impl Finding {

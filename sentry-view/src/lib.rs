@@ -53,6 +53,8 @@ mod ledger;
 
 mod export;
 
+mod replay;
+
 pub mod path;
 
 pub mod time;
@@ -75,6 +77,7 @@ pub use finding::{Finding, FindingType, Severity, Term};
 pub use ledger::{ConfigChanged, Exported, RunEnd, RunStart};
 pub use number::Exact;
 pub use ocsf::Ocsf;
+pub use replay::{Judgement, Replay, ReplayDifference, ReplayHow, ReplayMissing, ReplayType};
 pub use report::{Report, ReportType};
 pub use rings::{RingBooks, Rings};
 pub use run::{Agent, Cgroup, Counters, Flow, Mode, Run, RunState, RunType};

@@ -7,7 +7,8 @@ use std::{collections::BTreeMap, fs, path::Path};
 use schemars::{JsonSchema, schema_for};
 use sentry_view::{
     Cause, CollectedDecision, CollectedOutcome, CollectedRun, ConfigChanged, ConfigReload, Decision,
-    Difference, ExplainedEvent, ExportManifest, Exported, Finding, Outcome, Report, Run, RunEnd, RunStart, Standing,
+    Difference, ExplainedEvent, ExportManifest, Exported, Finding, Outcome, Replay, Report, Run, RunEnd,
+    RunStart, Standing,
 };
 
 fn text<T: JsonSchema>() -> String {
@@ -34,6 +35,7 @@ fn the_committed_schemas_are_those_of_the_types() {
         ("ledger-config-changed.json", text::<ConfigChanged>()),
         ("ledger-exported.json", text::<Exported>()),
         ("export-manifest.json", text::<ExportManifest>()),
+        ("replay.json", text::<Replay>()),
         ("config-reload.json", text::<ConfigReload>()),
     ]);
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/schema");

@@ -94,6 +94,9 @@ mod metrics;
 mod dashboard;
 
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+mod replay;
+
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
 mod pki;
 
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]

@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use anyhow::Result;
 
 use crate::{
-    args::Args, bench, build, coverage, demo, fuzz, image, kubernetes, lint, package, run, setup, test, tidy,
-    verify, vm,
+    args::Args, bench, build, corpus, coverage, demo, fuzz, image, kubernetes, lint, package, run, setup,
+    test, tidy, verify, vm,
 };
 
 /// A command.
@@ -94,6 +94,17 @@ FILTER       only tests whose names contain it",
         what: "the scenarios on this kernel and the matrix; writes docs/coverage.md",
         more: "--collect    only put together what earlier calls have found",
         run: coverage::command,
+    },
+    Command {
+        name: "corpus",
+        usage: &["[NAME…]"],
+        what: "records what tests/corpus/plan.toml lists; writes tests/corpus",
+        more: "\
+NAME…    only what begins with one of these
+
+Needs root and a /home/corpus that is not there; takes about ten minutes. docs/detection.md follows from
+what it writes: UPDATE_DOCS=1 with the tests of sentry-recording.",
+        run: corpus::command,
     },
     Command {
         name: "verify",

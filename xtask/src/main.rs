@@ -11,6 +11,7 @@ mod bpf;
 mod build;
 mod cargo;
 mod commands;
+mod corpus;
 mod coverage;
 mod demo;
 mod fuzz;

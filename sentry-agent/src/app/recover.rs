@@ -26,6 +26,23 @@ pub(super) async fn keep_telling(registry: Arc<Registry>, journal: JournalHandle
     loop {
         tokio::time::sleep(TELL_EVERY).await;
         tell(&registry, &journal).await;
+        keep_tapes(&registry, &journal, false).await;
+    }
+}
+
+/// Has the journal keep what the live runs were judged by: all of it, or where it is worth a row.
+pub(crate) async fn keep_tapes(registry: &Arc<Registry>, journal: &JournalHandle, all: bool) {
+    /// Parts of one commit.
+    const PARTS: usize = 64;
+    let (registry, journal) = (Arc::clone(registry), journal.clone());
+    let keeping = tokio::task::spawn_blocking(move || {
+        for runs in registry.live().chunks(PARTS) {
+            let parts = runs.iter().filter_map(|run| Some((run.id.0.clone(), run.tape(all)?)));
+            journal.submit_tapes(parts.collect());
+        }
+    });
+    if let Err(error) = keeping.await {
+        tracing::error!(%error, "cannot hand what runs were judged by to the journal");
     }
 }
 

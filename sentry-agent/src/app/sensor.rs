@@ -288,6 +288,7 @@ impl App {
         recover::leave_frozen(&registry);
         // The next sensor life goes on from these counters.
         recover::tell(&registry, &journal_handle).await;
+        recover::keep_tapes(&registry, &journal_handle, true).await;
         if let Err(error) = journal_handle.flush().await {
             tracing::error!(
                 error = %sentry_service::error_chain(&error),

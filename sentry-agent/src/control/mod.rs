@@ -12,6 +12,8 @@ pub mod pump;
 
 mod proof;
 
+mod record;
+
 mod find;
 
 pub mod report;

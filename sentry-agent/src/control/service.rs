@@ -20,6 +20,7 @@ use super::{
     listing::PageToken,
     peer::{Peer, identify},
     proof,
+    record::Recorder,
     refusal::{blocking, stopping},
     report::Gather,
 };
@@ -281,6 +282,26 @@ impl Control for ControlService {
         Err(Status::aborted(
             "the ledger's disk has not taken the entry yet; see `sentry health`, then try again",
         ))
+    }
+
+    type RecordStream = ReceiverStream<Result<v1::RecordedBytes, Status>>;
+
+    async fn record(
+        &self,
+        request: Request<v1::TargetRequest>,
+    ) -> Result<Response<Self::RecordStream>, Status> {
+        identify(&request, &self.registry)?;
+        let run = find(&self.registry, &self.journal, &request.into_inner().target).await?;
+        if let Ok(live) = self.registry.find(&run.id) {
+            let journal = self.journal.clone();
+            let parts = move || live.tape(true).map(|part| (live.id.0.clone(), part)).into_iter().collect();
+            blocking(move || journal.submit_tapes(parts())).await?;
+        }
+        self.journal.flush().await?;
+        let (sender, receiver) = mpsc::channel(STREAM_QUEUE);
+        let (journal, stopping) = (self.journal.clone(), self.stopping.clone());
+        self.status.spawn(Recorder { journal, run, sender, stopping }.run());
+        Ok(Response::new(ReceiverStream::new(receiver)))
     }
 
     async fn status(&self, request: Request<v1::StatusRequest>) -> Result<Response<v1::StatusReply>, Status> {

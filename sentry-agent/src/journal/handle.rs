@@ -7,6 +7,7 @@ use std::{
 
 use sentry_detect::event::Event;
 use sentry_proto::v1;
+use sentry_recording::{Packed, Part};
 use sentry_service::progress::Progress;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -15,6 +16,7 @@ use super::{
     entry::Entry,
     read::{self, Form},
     shared::{Acked, Control, Position, Purpose, Reader, Refused, Request, Shared, Stats, Stored},
+    tapes,
 };
 
 /// Bytes of one page of a query.
@@ -89,11 +91,30 @@ impl JournalHandle {
         }
     }
 
+    /// Hands parts of tapes to the writer, each with its run; waits while the queue is full. For
+    /// threads that may wait. What is lost is counted, and the tape has a hole.
+    pub fn submit_tapes(&self, parts: Vec<(String, Part)>) {
+        let count = parts.len() as u64;
+        if count > 0 && self.requests.blocking_send(Request::Tapes(parts)).is_err() {
+            self.shared.counters.lost_tapes.fetch_add(count, Relaxed);
+        }
+    }
+
+    /// The parts of a run's tapes, in the order in which they were kept.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read.
+    pub async fn tapes(&self, run: String) -> Result<Vec<Packed>, JournalError> {
+        self.read(Purpose::Query, "read a run's tape", move |reader| tapes::of_run(&reader.connection, &run))
+            .await
+    }
+
     fn overflowed(&self, request: Request) {
         let entries = match request {
             Request::Item(item) => vec![Entry::Item(item)],
             Request::Events(events) => events.into_iter().map(Entry::Event).collect(),
-            Request::Wake | Request::Suspect | Request::Control(_) => return,
+            Request::Tapes(_) | Request::Wake | Request::Suspect | Request::Control(_) => return,
         };
         self.shared.counters.dropped_queue_full.fetch_add(entries.len() as u64, Relaxed);
         let mut overflow = self.shared.overflow.lock();

@@ -8,6 +8,7 @@
 //! meta(key, value)                                        epoch, epoch_why, base, next, acked, confirmed, clean
 //! runs(run, agent, state, first_seq, seq, body)           newest v1::Run of each run
 //! commands(key, number, body)                             results of the collector's commands, by idempotency key
+//! tapes(number, run, life, part, bytes, body)             what a run was judged by beside its events
 //! ```
 //!
 //! Events are kept in blocks ([`sentry_proto::block`], ADR 31): what a run did until a commit
@@ -31,8 +32,9 @@
 //! that the oldest. Gaps stand for them ("spool-full"). Acknowledged items stay for queries, at
 //! most [`Limits::keep_bytes`], oldest go first. An item over [`ITEM_LIMIT`] becomes a Gap
 //! ("too-large"), a run one without its lists and command. All live runs, [`RUNS_KEPT`] ended ones
-//! and [`COMMANDS_KEPT`] command results are kept. The file itself does not shrink: it stays at its
-//! largest, about the sum of the limits. Its write-ahead log is emptied beyond 16 MiB.
+//! and [`COMMANDS_KEPT`] command results are kept. Tapes have an eighth of
+//! [`Limits::keep_bytes`] beside that, oldest go first. The file itself does not shrink: it stays
+//! at its largest, about the sum of the limits. Its write-ahead log is emptied beyond 16 MiB.
 //!
 //! # A disk that refuses
 //!
@@ -52,6 +54,8 @@
 //! be given to other items, and its deduplication would throw those away without a trace.
 //!
 //! A file that SQLite calls corrupt is moved aside (`<name>.corrupt-<n>`) and a new epoch begins.
+
+mod tapes;
 
 mod schema;
 
@@ -147,6 +151,8 @@ pub enum JournalError {
     Database { act: &'static str, source: rusqlite::Error },
     #[error(transparent)]
     Pack(#[from] sentry_proto::block::PackError),
+    #[error(transparent)]
+    Tape(#[from] sentry_recording::RecordingError),
     #[error("{act}: the journal's thread has ended; restart the sensor")]
     Closed { act: &'static str },
 }

@@ -10,7 +10,7 @@ use std::{
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _};
 use uuid::Uuid;
 
-use super::JournalError;
+use super::{JournalError, tapes};
 use crate::ledger::lock;
 
 /// `PRAGMA user_version`. In format 1 each event has a row; since 2 a row may hold a block of them.
@@ -161,6 +161,7 @@ fn prepare(path: &Path) -> Result<(Connection, Origin), JournalError> {
         _ => return Err(JournalError::Version { path: path.to_owned(), found, known: FORMAT }),
     };
     connection.execute_batch(INDEX).map_err(JournalError::of("index the journal"))?;
+    connection.execute_batch(tapes::TABLE).map_err(JournalError::of("make the journal's tapes"))?;
     set_meta(&connection, "clean", "0").map_err(JournalError::of(ACT))?;
     Ok((connection, origin))
 }

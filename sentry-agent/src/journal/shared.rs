@@ -13,6 +13,7 @@ use parking_lot::Mutex;
 use rusqlite::Connection;
 use sentry_detect::event::Event;
 use sentry_proto::v1;
+use sentry_recording::Part;
 use sentry_service::progress::Progress;
 use tokio::sync::oneshot;
 
@@ -38,6 +39,8 @@ pub(super) enum Request {
     Item(Box<v1::Item>),
     /// Of one run; they hold a place together.
     Events(Vec<Arc<Event>>),
+    /// Parts of tapes, each with its run.
+    Tapes(Vec<(String, Part)>),
     /// Look for acknowledgements.
     Wake,
     /// A reader met damage.
@@ -76,6 +79,8 @@ pub struct Stats {
     pub corrupt_rows: u64,
     /// Files moved aside because they were corrupt.
     pub files_replaced: u64,
+    /// Parts of tapes that the disk refused.
+    pub lost_tapes: u64,
 }
 
 /// What is kept at the moment.
@@ -135,6 +140,7 @@ pub(super) struct Counters {
     pub(super) refused: AtomicU64,
     pub(super) corrupt_rows: AtomicU64,
     pub(super) files_replaced: AtomicU64,
+    pub(super) lost_tapes: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -161,6 +167,7 @@ impl Counters {
             refused,
             corrupt_rows,
             files_replaced,
+            lost_tapes,
         } = self;
         Stats {
             appended: appended.load(Relaxed),
@@ -171,6 +178,7 @@ impl Counters {
             refused: refused.load(Relaxed),
             corrupt_rows: corrupt_rows.load(Relaxed),
             files_replaced: files_replaced.load(Relaxed),
+            lost_tapes: lost_tapes.load(Relaxed),
         }
     }
 }

@@ -11,6 +11,7 @@ use sentry_proto::{
     block::Packer,
     v1::{self, ItemKind},
 };
+use sentry_recording::{Part, RecordingError};
 use uuid::Uuid;
 
 use super::{
@@ -22,6 +23,7 @@ use super::{
     merge, prune,
     row::sql,
     schema::{self, Origin},
+    tapes,
 };
 
 /// The journal, open for writing. One process has it at a time.
@@ -219,6 +221,20 @@ impl Journal {
         }
         self.merged = found.next;
         Ok(found.more)
+    }
+
+    /// Keeps what runs were judged by beside their events, each part with its run.
+    ///
+    /// # Errors
+    ///
+    /// Nothing was written.
+    pub(super) fn keep_tapes(&mut self, parts: &[(String, Part)]) -> Result<(), JournalError> {
+        let packed = parts.iter().map(|(run, part)| Ok((run.as_str(), part.pack()?)));
+        let packed: Vec<_> = packed.collect::<Result<_, RecordingError>>()?;
+        let keep_bytes = self.limits.keep_bytes;
+        self.transact("keep tapes in the journal", |connection, _, _| {
+            tapes::keep(connection, &packed, keep_bytes)
+        })
     }
 
     /// Marks an orderly end, so that the next start need not read through the file.

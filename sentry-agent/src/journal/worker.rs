@@ -13,6 +13,7 @@ use std::{
 
 use sentry_kernel::{clock::Clock, ring::lanes::TURN_RECORDS};
 use sentry_proto::block::EVENTS;
+use sentry_recording::Part;
 use sentry_service::error_chain;
 use tokio::{
     sync::{mpsc, watch},
@@ -145,6 +146,7 @@ impl Worker {
                 let _place = self.taken_places.try_recv();
                 self.pending.push(events.into_iter().map(Entry::Event).collect(), Instant::now());
             }
+            Request::Tapes(parts) => self.keep_tapes(&parts),
             Request::Wake => self.note_acknowledgement(),
             Request::Suspect => self.inspect(),
             Request::Control(control) => {
@@ -308,6 +310,13 @@ impl Worker {
                 tracing::warn!(error = &error as &dyn std::error::Error, "acknowledgement not written");
                 self.acknowledge_at = Some(Instant::now() + RETRY);
             }
+        }
+    }
+
+    fn keep_tapes(&mut self, parts: &[(String, Part)]) {
+        let kept = self.journal.as_mut().is_some_and(|journal| journal.keep_tapes(parts).is_ok());
+        if !kept && self.shared.counters.lost_tapes.fetch_add(parts.len() as u64, Relaxed) == 0 {
+            tracing::warn!("what runs were judged by is not kept; they cannot be replayed");
         }
     }
 

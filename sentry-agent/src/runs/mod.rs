@@ -1,7 +1,7 @@
 //! Runs: their slots in the kernel's tables, their cgroups, their state.
 //!
-//! - `run`: one run. `before`, `executed`, `flows`, `mode`, `moved`, `reading`, `seen`, `container`:
-//!   what it knows.
+//! - `run`: one run; `life`: what changes in it. `before`, `executed`, `flows`, `mode`, `moved`,
+//!   `reading`, `seen`, `container`: what it knows.
 //! - `wire`: a run as others see it.
 //! - `lists`, `slots`, `candidates`, `canary`: what the registry keeps.
 //! - `registry`: all of them, with the kernel's tables; what can be asked of it.
@@ -30,6 +30,8 @@ mod moved;
 mod seen;
 
 mod before;
+
+mod life;
 
 mod container;
 

@@ -12,20 +12,19 @@ use sentry_common::{abi::ring, counter::RunBlock, table::RunTag};
 use sentry_detect::{
     decision::{Action, Decision},
     event::Event,
-    run::{
-        Account, AgentIdentity, Holds, Input, Mode, Output, RingBooks, RunId, RunMachine, Setup, State, Usage,
-    },
+    run::{Account, AgentIdentity, Holds, Input, Mode, Output, RingBooks, RunId, Setup, State, Usage},
 };
 use sentry_kernel::{cgroup::CpuTime, clock::Clock, kernel::Group};
 use sentry_proto::v1;
+use sentry_recording::Part;
 use tokio::sync::Notify;
 
 use super::{
     before::Before,
     executed::{self, ExecutedFile, ExecutedFiles},
     flows::{self, Flow},
+    life::Life,
     mode::mode_in,
-    moved::Moved,
     reading,
     seen::Seen,
 };
@@ -72,23 +71,6 @@ pub struct Run {
     ended: Notify,
     /// The end is in the journal's queue: who asks for the run from now on gets that.
     announced: AtomicBool,
-}
-
-/// What changes in a run's life.
-struct Life {
-    machine: RunMachine,
-    executed: ExecutedFiles,
-    /// What it exchanged, as last read; final when ended.
-    flows: Vec<Flow>,
-    moved: Moved,
-    /// As last looked at.
-    holds: Holds,
-    /// What is learned of it; `None` where nothing is.
-    seen: Option<Box<Seen>>,
-    /// When it was first seen to be over.
-    over: Option<Instant>,
-    /// Its end is in the act stage's queue.
-    end_asked: bool,
 }
 
 /// What [`Run::new`] needs.
@@ -154,16 +136,7 @@ impl Run {
             command: new.command,
             selected_by: new.selected_by,
             command_truncated: new.command_truncated,
-            life: Mutex::new(Life {
-                machine: RunMachine::new(setup, &usage, now),
-                executed: ExecutedFiles::default(),
-                flows: Vec::new(),
-                moved: Moved::default(),
-                holds: Holds::default(),
-                seen,
-                over: None,
-                end_asked: false,
-            }),
+            life: Mutex::new(Life::new(setup, &usage, now, seen)),
             clock: new.clock,
             reported: Mutex::new(None),
             entered: AtomicBool::new(entered),
@@ -195,7 +168,7 @@ impl Run {
         let now_unix_ns = self.clock.unix_ns();
         let mut life = self.life();
         let is_other = life.machine.mode() != mode;
-        life.machine.step(Input::Settings { settings, mode }, now_unix_ns);
+        life.step(Input::Settings { settings, mode }, now_unix_ns);
         is_other
     }
 
@@ -209,11 +182,7 @@ impl Run {
     pub fn step_and_queue<T>(&self, input: Input<'_>, queue: impl FnOnce(Vec<Output>) -> T) -> T {
         let now_unix_ns = self.clock.unix_ns();
         let mut life = self.life();
-        let outputs = life.machine.step(input, now_unix_ns);
-        if let Some(seen) = &mut life.seen {
-            seen.outputs(&outputs);
-        }
-        queue(outputs)
+        queue(life.step(input, now_unix_ns))
     }
 
     /// Decides what somebody asked for; `queue` as in [`Self::step_and_queue`].
@@ -239,11 +208,15 @@ impl Run {
         for event in events {
             // No clock is asked on this path: an event belongs to the window that the next reading
             // closes.
-            life.machine.step(Input::Event { event, delivered }, event.time_unix_ns);
-            if let Some(seen) = &mut life.seen {
-                seen.event(event);
-            }
+            life.step(Input::Event { event, delivered }, event.time_unix_ns);
         }
+    }
+
+    /// Takes what it was given since the last time off its tape: all of it, or where it is worth a
+    /// row.
+    pub fn tape(&self, all: bool) -> Option<Part> {
+        let tape = &mut self.life().tape;
+        if all || tape.is_due() { tape.take() } else { None }
     }
 
     /// Books records that the run's queue behind the ring had no room for, as throttled.

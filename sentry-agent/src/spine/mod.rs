@@ -49,6 +49,7 @@ mod learning;
 mod life;
 mod members;
 mod recovery;
+mod replay;
 mod runaway;
 
 /// Time between two ticks.

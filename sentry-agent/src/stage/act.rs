@@ -167,6 +167,7 @@ impl Actor {
         }
         // First into the ledger, then the answer.
         self.ledger.settle();
+        self.keep_tape(run);
         self.tell(told, run);
         (last, follows)
     }
@@ -221,11 +222,17 @@ impl Actor {
         self.counted.ended(run.mode());
         self.ledger.note(Note::RunEnded(wire));
         self.ledger.settle();
+        self.keep_tape(run);
         self.tell(Vec::new(), run);
         // First: who is on neither list has not been.
         self.registry.keep_ended(run);
         self.registry.retire(run);
         run.announce_end();
+    }
+
+    /// So that what was found can be judged again, even if this sensor life is killed.
+    fn keep_tape(&self, run: &Run) {
+        self.journal.submit_tapes(run.tape(true).map(|part| (run.id.0.clone(), part)).into_iter().collect());
     }
 
     fn tell(&self, kinds: Vec<Kind>, run: &Run) {

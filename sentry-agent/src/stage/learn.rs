@@ -379,5 +379,6 @@ fn departed(
         }
     };
     let signal = RunawaySignal { rule: DEPARTURE, confidence: CONFIDENCE, severity, summary, arithmetic };
-    Departed { signal, since_unix_ns, event, tags: TAGS }
+    let tags = TAGS.iter().map(|&tag| tag.to_owned()).collect();
+    Departed { signal, since_unix_ns, event, tags }
 }

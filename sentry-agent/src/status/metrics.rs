@@ -63,6 +63,8 @@ metrics! {
         Counter journal_items_total: u64, "Items committed to the journal.";
         Counter journal_lost_items_total ["why"]: Each, "Items that a Gap of the journal stands for.";
         Counter journal_replaced_total: u64, "Corrupt files of the journal that were replaced.";
+        Counter journal_lost_tapes_total: u64,
+            "Parts of what runs were judged by that were not kept: `sentry replay` misses them.";
         Gauge journal_waiting_items: u64, "Items that wait in memory for the disk.";
         Gauge journal_bytes ["part"]: Each, "Bytes of items: of the history, and of the spool for the collector.";
         Gauge journal_limit_bytes ["part"]: Each, "What they may have.";
@@ -194,6 +196,7 @@ impl Meter {
                 (["unreadable"], stats.corrupt_rows),
             ],
             journal_replaced_total: stats.files_replaced,
+            journal_lost_tapes_total: stats.lost_tapes,
             journal_waiting_items: journal.refused().map_or(0, |refused| refused.waiting),
             journal_bytes: vec![(["history"], stored.history_bytes), (["spool"], stored.spool_bytes)],
             journal_limit_bytes: vec![(["history"], limits.keep_bytes), (["spool"], limits.spool_bytes)],

@@ -11,7 +11,12 @@ use sentry_common::{
         process::{ExecRecord, ExitRecord, ForkRecord},
     },
 };
+use sentry_detect::{
+    rule::Settings,
+    run::{AgentIdentity, Counted, Input, Mode, RunId, Setup, Usage, machine::Over},
+};
 use sentry_kernel::decode::Raw;
+use sentry_recording::{Tape, whole_ms};
 
 /// xorshift64*: small, fast, and good enough to choose bytes.
 pub(crate) struct Chance(u64);
@@ -52,6 +57,7 @@ pub(crate) fn corpus() -> Vec<Vec<u8>> {
     ];
     let mut inputs = vec![b"/usr/bin/env\0".repeat(200), dns(), hello(), Vec::new()];
     inputs.push(block());
+    inputs.extend(tape());
     inputs.extend(archive());
     inputs.extend([[&[0, 1][..], &dns()].concat(), [&[1, 0][..], &hello()].concat()]);
     for kind in 0..=u16::from(u8::MAX) {
@@ -81,6 +87,29 @@ fn block() -> Vec<u8> {
     let exits: &[u8] = &[2, 5, 0x92, 1, 2, 8, 1, 5, 0x92, 1, 2, 16, 9];
     let columns: &[u8] = &[1, 1, 2, 4, 10, 0, 2, 0, 0, 1, 1, 1, 1, b'i'];
     [&[2, 2, b'r', b'0'][..], process, exits, columns].concat()
+}
+
+/// A run's tape.
+fn tape() -> Option<Vec<u8>> {
+    let setup = Setup {
+        id: RunId("r".to_owned()),
+        id_prefix: "r".to_owned(),
+        agent: AgentIdentity { id: "a".to_owned(), name: "a".to_owned() },
+        mode: Mode::Observe,
+        owned: true,
+        settings: Settings::default(),
+        before: None,
+    };
+    let (mut tape, mut counted) = (Tape::new(&setup, &Usage::default(), 1 << 60), Counted::default());
+    for reading in 1..9 {
+        let now_unix_ns = whole_ms((1 << 60) + reading * 100_000_000);
+        counted.counts.execs += 40 * reading;
+        tape.input(&Input::Counted { counted, began_boot_ns: 0 }, now_unix_ns);
+        let usage = Usage { cpu_usec: 90_000 * reading, ..Usage::default() };
+        tape.input(&Input::Reading { usage, room: true }, now_unix_ns);
+    }
+    tape.input(&Input::Over(Over::Empty), 1 << 61);
+    tape.take().map(|part| part.plain)
 }
 
 /// An archive, and the tar in it.

@@ -9,17 +9,22 @@ use sentry_archive::{check as check_archive, sealed};
 use sentry_common::record::text::{ArgumentText, ArgvText, PathText};
 use sentry_detect::event::Endpoint;
 use sentry_kernel::decode::{Raw, Record, text};
-use sentry_proto::{block, v1};
+use sentry_proto::{
+    block,
+    v1::{self, item::Item},
+};
+use sentry_recording::{Encoder, Part, Recording, replay};
 use zerocopy::FromBytes as _;
 
 pub(crate) type Target = fn(&[u8]);
 
-pub(crate) const ALL: [(&str, Target); 7] = [
+pub(crate) const ALL: [(&str, Target); 8] = [
     ("record", record),
     ("text", texts),
     ("payload", packet),
     ("server_name", server_name),
     ("block", block),
+    ("recording", recording),
     ("archive", archive),
     ("archive_tar", archive_tar),
 ];
@@ -111,6 +116,23 @@ pub(crate) fn block(bytes: &[u8]) {
     if let Ok(made) = block::with_body(head, plain) {
         unpack(made);
     }
+}
+
+/// The plain part of a run's tape. And the bytes as a recording.
+pub(crate) fn recording(bytes: &[u8]) {
+    if let Ok(found) = Recording::read(bytes.to_vec()) {
+        drop(replay(&found, None));
+    }
+    let Ok(mut encoder) = Encoder::new() else { return };
+    let mut file = encoder.begin("0");
+    file.extend(encoder.item(&v1::Item { item: Some(Item::Run(v1::Run::default())) }));
+    if let Ok(part) = (Part { life: "r".to_owned(), number: 0, plain: bytes.to_vec() }).pack() {
+        file.extend(encoder.part(&part));
+    }
+    file.extend(encoder.end());
+    let read = Recording::read(file);
+    assert!(read.is_ok(), "what was written is read");
+    drop(read.map(|read| replay(&read, None)));
 }
 
 fn unpack(block: v1::Block) {

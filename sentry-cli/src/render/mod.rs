@@ -35,6 +35,8 @@ pub(crate) mod config;
 
 pub(crate) mod archive;
 
+pub(crate) mod replay;
+
 pub(crate) mod table;
 
 use anstyle::{AnsiColor, Style};

@@ -26,8 +26,7 @@ use super::{
     client::{Client, connect},
     error::CliError,
     exit::Exit,
-    explain,
-    out, query,
+    explain, out, query,
     render::{
         finding,
         json::Origin,

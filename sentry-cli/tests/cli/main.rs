@@ -10,6 +10,8 @@ mod config;
 
 mod query;
 
+mod replay;
+
 mod run;
 
 mod server;

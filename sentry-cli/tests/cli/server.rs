@@ -196,6 +196,12 @@ impl Control for Service {
         Ok(Response::new(tokio_stream::empty()))
     }
 
+    type RecordStream = tokio_stream::Empty<Result<v1::RecordedBytes, Status>>;
+
+    async fn record(&self, _request: Request<v1::TargetRequest>) -> Answer<Self::RecordStream> {
+        Ok(Response::new(tokio_stream::empty()))
+    }
+
     async fn note_export(&self, _request: Request<v1::NoteExportRequest>) -> Answer<v1::NoteExportReply> {
         Err(Status::aborted("the ledger's disk has not taken the entry yet"))
     }

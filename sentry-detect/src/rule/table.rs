@@ -166,6 +166,15 @@ impl Limits {
     }
 }
 
+impl Limits {
+    /// The thresholds of a rule alone.
+    #[must_use]
+    pub fn keys_of(rule: &RuleId) -> &'static [Key] {
+        let place = RULES.iter().position(|about| about.id == *rule);
+        place.map_or(&[], |place| SECTIONS[place])
+    }
+}
+
 impl<'de> Deserialize<'de> for Limits {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_struct("Limits", &NAMES, All)

@@ -1,6 +1,7 @@
 //! What a run comes to: in this sensor life, and over all of them.
 
 use sentry_common::counter::Counts;
+use serde::{Deserialize, Serialize};
 
 use super::books::{RINGS, RingBooks};
 use crate::{
@@ -9,7 +10,8 @@ use crate::{
 };
 
 /// Where a run stands for those who ask: what outcomes have verified.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum State {
     #[default]
     Running,

@@ -281,7 +281,7 @@ fn a_departure_is_a_finding_that_is_only_observed_and_none_of_a_run_that_is_over
         signal: signal.clone(),
         since_unix_ns: START,
         event: Some("e".to_owned()),
-        tags: &["t"],
+        tags: vec!["t".to_owned()],
     };
     let found = run.step(Input::Departed(departed()), START + MS);
     let [Output::Found { finding, decisions }] = found.as_slice() else { unreachable!("{found:?}") };

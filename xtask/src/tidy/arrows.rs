@@ -24,13 +24,14 @@ const TREES: [(&str, &[&str]); 6] = [
 ];
 
 /// A member, and the members it may depend on.
-const OWN: [(&str, &[&str]); 13] = [
+const OWN: [(&str, &[&str]); 14] = [
     ("sentry-common", &[]),
     ("sentry-detect", &["sentry-common"]),
     ("sentry-proto", &["sentry-common", "sentry-detect", "sentry-view"]),
     ("sentry-private", &[]),
     ("sentry-archive", &["sentry-view"]),
     ("sentry-baseline", &[]),
+    ("sentry-recording", &["sentry-common", "sentry-detect", "sentry-proto"]),
     ("sentry-story", &["sentry-detect", "sentry-proto", "sentry-view"]),
     ("sentry-view", &["sentry-common"]),
     ("sentry-service", &[]),
@@ -45,6 +46,7 @@ const OWN: [(&str, &[&str]); 13] = [
             "sentry-kernel",
             "sentry-private",
             "sentry-proto",
+            "sentry-recording",
             "sentry-service",
             "sentry-story",
             "sentry-view",
@@ -58,6 +60,7 @@ const OWN: [(&str, &[&str]); 13] = [
             "sentry-kernel",
             "sentry-private",
             "sentry-proto",
+            "sentry-recording",
             "sentry-service",
             "sentry-story",
             "sentry-view",

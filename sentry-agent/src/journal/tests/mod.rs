@@ -8,6 +8,8 @@ mod property;
 
 mod running;
 
+mod tapes;
+
 use std::{
     path::{Path, PathBuf},
     sync::atomic::{AtomicBool, Ordering},

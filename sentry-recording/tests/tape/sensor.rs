@@ -1,0 +1,249 @@
+//! What a sensor does with one run: a machine, its tape, and a store of events.
+
+use proptest::{prelude::*, sample};
+use sentry_detect::{
+    decision::{Action, Decision, Outcome, OutcomeKind},
+    event::{Argv, Event, EventKind, File, Path, PathSource, Process, Ring},
+    rule::Settings,
+    run::{
+        AgentIdentity, Counted, Input, Mode, Output, ProcessKey, RunId, RunMachine, Setup, Usage,
+        machine::Over,
+    },
+};
+use sentry_proto::v1::{self, item::Item};
+use sentry_recording::{Encoder, Judged, Packed, Tape};
+
+const MS: u64 = 1_000_000;
+const RUN: &str = "0198c0de-0000-7000-8000-000000000001";
+
+pub(crate) struct Sensor {
+    machine: RunMachine,
+    tape: Tape,
+    now: u64,
+    counted: Counted,
+    usage: Usage,
+    sequence: u64,
+    pub(crate) stored: Vec<v1::Event>,
+    pub(crate) parts: Vec<Packed>,
+    pub(crate) judged: Vec<Judged>,
+}
+
+/// Something that happens.
+#[derive(Clone, Debug)]
+pub(crate) enum Act {
+    Execs(u8, u8),
+    Reading(u64, u64),
+    Order(Action),
+    Settings(u64),
+    Found,
+    UnseenEnd,
+    Refused(u8),
+    Cut,
+    Over,
+}
+
+impl Arbitrary for Act {
+    type Parameters = ();
+    type Strategy = BoxedStrategy<Self>;
+
+    fn arbitrary_with((): ()) -> BoxedStrategy<Self> {
+        let orders = sample::select(vec![Action::Freeze, Action::Thaw, Action::Kill]);
+        prop_oneof![
+            8 => (0..3_u8, 1..30_u8).prop_map(|(command, count)| Self::Execs(command, count)),
+            16 => (0..2_000_u64, 0..400_000_u64).prop_map(|(ms, usec)| Self::Reading(ms, usec)),
+            1 => orders.prop_map(Self::Order),
+            1 => (500..3_000_u64).prop_map(Self::Settings),
+            1 => Just(Self::Found),
+            1 => Just(Self::UnseenEnd),
+            1 => any::<u8>().prop_map(Self::Refused),
+            1 => Just(Self::Cut),
+            1 => Just(Self::Over),
+        ]
+        .boxed()
+    }
+}
+
+pub(crate) fn settings(json: &str) -> Settings {
+    serde_json::from_str(json).unwrap()
+}
+
+impl Sensor {
+    pub(crate) fn new(mode: Mode) -> Self {
+        let setup = Setup {
+            id: RunId(RUN.to_owned()),
+            id_prefix: RUN.to_owned(),
+            agent: agent(),
+            mode,
+            owned: true,
+            settings: Settings::default(),
+            before: None,
+        };
+        let (now, usage) = (1_700_000_000_000 * MS, Usage::default());
+        Self {
+            tape: Tape::new(&setup, &usage, now),
+            machine: RunMachine::new(setup, &usage, now),
+            now,
+            usage,
+            counted: Counted::default(),
+            sequence: 0,
+            stored: Vec::new(),
+            parts: Vec::new(),
+            judged: Vec::new(),
+        }
+    }
+
+    pub(crate) fn act(&mut self, act: Act) {
+        match act {
+            Act::Execs(command, count) => self.execs(&["/bin/tool", &command.to_string()], count.into()),
+            Act::Reading(ms, usec) => self.reading(ms, usec),
+            Act::Order(action) => self.order(action),
+            Act::Settings(hold_ms) => self.set(settings(&format!(r#"{{"exec_loop_hold_ms": {hold_ms}}}"#))),
+            Act::Found => drop(self.step(Input::Found)),
+            Act::UnseenEnd => drop(self.step(Input::UnseenEnd)),
+            Act::Refused(records) => drop(self.step(Input::Refused([records.into(), 0]))),
+            Act::Cut => self.cut(),
+            Act::Over => self.over(Over::Released),
+        }
+    }
+
+    /// Executes a command, and has the kernel count that.
+    pub(crate) fn execs(&mut self, command: &[&str], count: u64) {
+        for _ in 0..count {
+            self.sequence += 1;
+            let event = event(command, self.sequence, self.now);
+            self.stored.push(v1::Event::from(&event));
+            self.step(Input::Event { event: &event, delivered: true });
+        }
+        self.counted.counts.execs += count;
+        self.counted.rings[0].generated += count;
+    }
+
+    /// After `ms`, in which it has used `usec` of CPU time.
+    pub(crate) fn reading(&mut self, ms: u64, usec: u64) {
+        self.now += ms * MS;
+        self.usage.cpu_usec += usec;
+        let (counted, usage) = (self.counted, self.usage);
+        self.step(Input::Counted { counted, began_boot_ns: self.now });
+        for output in self.step(Input::Reading { usage, room: ms % 5 != 1 }) {
+            if let Output::Found { finding, decisions } = output {
+                self.judged.push(Judged::Found { finding, decisions: decisions.clone() });
+                decisions.iter().for_each(|decision| self.acted(decision));
+            }
+        }
+    }
+
+    pub(crate) fn order(&mut self, action: Action) {
+        let order = Input::Order { action, origin: "user:0".to_owned(), reason: "test".to_owned() };
+        self.ordered(order);
+    }
+
+    pub(crate) fn over(&mut self, over: Over) {
+        self.ordered(Input::Over(over));
+    }
+
+    fn ordered(&mut self, input: Input<'_>) {
+        for output in self.step(input) {
+            if let Output::Decided(decision) = output {
+                self.judged.push(Judged::Ordered(decision.clone()));
+                self.acted(&decision);
+            }
+        }
+    }
+
+    pub(crate) fn set(&mut self, settings: Settings) {
+        let mode = self.machine.mode();
+        self.step(Input::Settings { settings, mode });
+    }
+
+    fn acted(&mut self, decision: &Decision) {
+        let result = match decision.mode {
+            Mode::Observe => OutcomeKind::WouldApply,
+            Mode::Enforce => OutcomeKind::Applied,
+        };
+        let outcome = Outcome {
+            decision: decision.id.clone(),
+            run: decision.run.clone(),
+            action: decision.action,
+            result,
+            time_unix_ns: self.now,
+            took_ns: 5,
+            processes: 1,
+            survivors: 0,
+        };
+        self.step(Input::Outcome { outcome: &outcome, stopped: Vec::new() });
+    }
+
+    fn step(&mut self, input: Input<'_>) -> Vec<Output> {
+        self.tape.input(&input, self.now);
+        self.machine.step(input, self.now)
+    }
+
+    pub(crate) fn cut(&mut self) {
+        self.parts.extend(self.tape.take().map(|part| part.pack().unwrap()));
+    }
+
+    pub(crate) fn cut_if_due(&mut self) {
+        if self.tape.is_due() {
+            self.cut();
+        }
+    }
+
+    /// The file of a recording, with what was found and decided.
+    pub(crate) fn recorded(&mut self) -> Vec<u8> {
+        self.cut();
+        let mut encoder = Encoder::new().unwrap();
+        let run = v1::Run { id: RUN.to_owned(), ended_unix_ns: Some(self.now), ..v1::Run::default() };
+        let mut bytes = encoder.begin("0.0.0");
+        bytes.extend(encoder.item(&v1::Item { item: Some(Item::Run(run)) }));
+        self.parts.iter().for_each(|part| bytes.extend(encoder.part(part)));
+        bytes.extend(encoder.events(&self.stored).unwrap());
+        for judged in &self.judged {
+            let (finding, decisions) = match judged {
+                Judged::Found { finding, decisions } => (Some(finding), decisions.as_slice()),
+                Judged::Ordered(decision) => (None, std::slice::from_ref(decision)),
+            };
+            let finding = finding.map(|finding| Item::Finding(v1::Finding::from(&**finding)));
+            let decisions = decisions.iter().map(|decision| Item::Decision(v1::Decision::from(decision)));
+            for item in finding.into_iter().chain(decisions) {
+                bytes.extend(encoder.item(&v1::Item { item: Some(item) }));
+            }
+        }
+        bytes.extend(encoder.end());
+        bytes
+    }
+}
+
+fn agent() -> AgentIdentity {
+    AgentIdentity { id: "demo".to_owned(), name: "demo".to_owned() }
+}
+
+fn event(command: &[&str], sequence: u64, now: u64) -> Event {
+    let path = Path { text: command[0].to_owned(), source: PathSource::Kernel, truncated: false };
+    let argv = Argv {
+        arguments: command.iter().map(|&argument| argument.to_owned()).collect(),
+        truncated: false,
+        full_length_bytes: command.iter().map(|argument| argument.len() as u64 + 1).sum(),
+    };
+    let process = Process {
+        key: ProcessKey { tgid: 7, start_boot_ns: sequence },
+        tid: 7,
+        parent: None,
+        executable: Some(File { path, key: None }),
+        argv: Some(argv),
+        cwd: None,
+        uid: None,
+        gid: None,
+        euid: None,
+        pre_existing: false,
+    };
+    Event {
+        id: format!("{RUN}-c-{sequence}"),
+        run: RunId(RUN.to_owned()).into(),
+        agent: agent().into(),
+        ring: Ring::Critical,
+        sequence,
+        time_unix_ns: now,
+        process: process.into(),
+        kind: EventKind::Exec { requested: None, script: None, by_thread: None },
+    }
+}
