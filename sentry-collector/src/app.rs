@@ -16,7 +16,7 @@ use sentry_service::{
 use serde_json::json;
 use tokio::{
     net::{TcpListener, UnixListener},
-    sync::{mpsc, watch},
+    sync::{Semaphore, mpsc, watch},
 };
 use tokio_rustls::rustls::ServerConfig;
 use tokio_stream::wrappers::ReceiverStream;
@@ -45,6 +45,10 @@ const DRAIN: Bounds =
     Bounds { sides: Duration::from_secs(10), all: Duration::from_secs(10), last: Duration::from_secs(1) };
 const KEEPALIVE: Duration = Duration::from_secs(20);
 const STREAMS_PER_CONNECTION: u32 = 8;
+/// Live streams of the API at once.
+const STREAMS: usize = 64;
+/// Longest time between two signs of life of such a stream.
+const HEARTBEAT: Duration = Duration::from_secs(5);
 /// Longest time for one commit, or for one step of the removal of old rows. A slow disk takes
 /// seconds. If it takes longer the watchdog restarts the process, and the log shows it.
 const COMMIT: Duration = Duration::from_secs(120);
@@ -233,6 +237,9 @@ impl App {
             names: Names::new(self.http_address, tls.is_some(), &self.config.http_names),
             outbox: Outbox::new(),
             access: self.access,
+            streams: Arc::new(Semaphore::new(STREAMS)),
+            // Often enough that a stream never looks as if its peer took nothing.
+            heartbeat: (self.config.http_patience / 3).min(HEARTBEAT),
             drain: drain.clone(),
         };
         serve(&mut stages, api, tls, self.config.http_patience, (self.http, self.local));

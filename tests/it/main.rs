@@ -94,6 +94,9 @@ mod agree;
 mod metrics;
 
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+mod dashboard;
+
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
 mod replay;
 
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]

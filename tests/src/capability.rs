@@ -67,6 +67,11 @@ fn present(capability: &str) -> bool {
         "image" => podman::has_images(),
         // Helm, kustomize and the schemas of Kubernetes.
         "manifests" => manifests::tool("kubernetes-validate").exists(),
+        // Node, and what `npm ci` puts below the dashboard.
+        "dashboard-tools" => {
+            let vite = concat!(env!("CARGO_MANIFEST_DIR"), "/../sentry-collector/web/node_modules/vite");
+            std::path::Path::new(vite).is_dir() && has_tool("node")
+        }
         "podman" => podman::is_there(),
         "containerd" => has_tool("containerd") && has_tool("ctr") && has_tool("runc"),
         // Scratch directories on a file system that stamps every change.

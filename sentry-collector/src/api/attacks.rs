@@ -10,7 +10,7 @@ use axum::{
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tokio::{runtime::Handle, time::Instant};
+use tokio::{runtime::Handle, sync::Semaphore, time::Instant};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
@@ -35,7 +35,7 @@ const SECRET: [u8; 64] = [b'5'; 64];
 
 /// Who may, by the first letters: admin, operate, readonly, agent (g), nobody. On loopback, and
 /// from elsewhere.
-const TABLE: [(&str, &str, &str, &str); 24] = [
+const TABLE: [(&str, &str, &str, &str); 26] = [
     ("GET", "/api/v1/sensors", "aor", "aor"),
     ("GET", "/api/v1/sessions", "aor", "aor"),
     ("GET", "/api/v1/agents", "aorg", "aorg"),
@@ -46,6 +46,8 @@ const TABLE: [(&str, &str, &str, &str); 24] = [
     ("GET", "/api/v1/outcomes", "aorg", "aorg"),
     ("GET", "/api/v1/gaps", "aor", "aor"),
     ("POST", "/api/v1/runs/{run}/{action}", "ao", "ao"),
+    ("GET", "/api/v1/runs/{run}/activity", "aorg", "aorg"),
+    ("GET", "/api/v1/live", "aor", "aor"),
     ("GET", "/api/v1/commands/{key}", "aor", "aor"),
     ("POST", "/api/v1/session", "aorgn", "aorgn"),
     ("GET", "/api/v1/session", "aorg", "aorg"),
@@ -111,6 +113,8 @@ impl Rig {
             names: Names::new("127.0.0.1:8440".parse().unwrap(), tls, &[]),
             outbox: Outbox::new(),
             access,
+            streams: Arc::new(Semaphore::new(1)),
+            heartbeat: Duration::from_secs(1),
             drain: CancellationToken::new(),
             metrics: Arc::clone(&metrics),
             store,
@@ -156,6 +160,10 @@ impl Rig {
         request.extensions_mut().insert(ends);
         let answer: Response<Body> = self.router.clone().oneshot(request).await.unwrap();
         let (parts, body) = answer.into_parts();
+        // A stream does not end by itself.
+        if parts.headers.get("content-type").is_some_and(|kind| kind == "text/event-stream") {
+            return (parts.status, parts.headers, Value::Null);
+        }
         let bytes = to_bytes(body, 1 << 20).await.unwrap();
         (parts.status, parts.headers, serde_json::from_slice(&bytes).unwrap_or_default())
     }

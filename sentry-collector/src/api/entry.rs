@@ -144,6 +144,11 @@ impl Entry {
         self.parameter(name, ParameterIn::Path, about, String::schema())
     }
 
+    /// Describes a header of the request.
+    pub(crate) fn header_parameter(self, name: &str, about: &str) -> Self {
+        self.parameter(name, ParameterIn::Header, about, String::schema())
+    }
+
     /// Describes the JSON of the request.
     pub(crate) fn takes<B: ToSchema>(mut self) -> Self {
         let body = RequestBodyBuilder::new()

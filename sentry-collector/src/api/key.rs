@@ -1,7 +1,8 @@
 //! Keys of query strings that narrow a listing. Each is declared once, with its condition on rows
 //! and the form of its value.
 
-use sentry_proto::v1::Severity;
+use sentry_proto::v1::{self, Severity};
+use sentry_story::Search;
 use utoipa::{
     PartialSchema as _,
     openapi::{RefOr, Schema},
@@ -9,6 +10,9 @@ use utoipa::{
 
 use super::answer::ApiError;
 use crate::store::{Cell, Condition};
+
+/// Most values of one key.
+const VALUES: usize = 100;
 
 /// A key, for a column of the listed relation.
 #[derive(Debug)]
@@ -29,6 +33,10 @@ enum Says {
     Number(&'static str),
     /// The column is this severity.
     Severity(&'static str),
+    /// The column is like this.
+    Like(&'static str),
+    /// The column is one of these texts, with commas in between.
+    OneOf(&'static str),
     /// The column is at least this.
     From(&'static str),
     /// The column is less than this.
@@ -52,6 +60,27 @@ pub(crate) const UNTIL: Key =
     Key { name: "until", about: "Before this time, in Unix milliseconds.", says: Says::Below("time_ms") };
 pub(crate) const CLASS: Key =
     Key { name: "class_uid", about: "Of this OCSF class.", says: Says::Number("class_uid") };
+pub(crate) const ID: Key = Key {
+    name: "id",
+    about: "With one of these ids, up to 100, with commas in between.",
+    says: Says::OneOf("id"),
+};
+pub(crate) const PATH: Key = Key {
+    name: "path",
+    about: "Of a file that this pattern matches: `/etc/shadow`, `*.pem`, `/home/**/.ssh/*`.",
+    says: Says::Like("path"),
+};
+pub(crate) const PROGRAM: Key = Key {
+    name: "program",
+    about: "By a program that this pattern matches: `curl`, `/usr/bin/*`.",
+    says: Says::Like("program"),
+};
+pub(crate) const DESTINATION: Key = Key {
+    name: "destination",
+    about: "To this address, network, port or name: `192.0.2.1`, `10.0.0.0/8`, `:443`, `*.example.com`. With \
+        order=asc also to the addresses that the name led to.",
+    says: Says::Like("destination"),
+};
 pub(crate) const SEVERITY: Key = Key {
     name: "severity",
     about: "Of this severity: informational, low, medium, high, critical, or 1 to 5.",
@@ -72,6 +101,19 @@ impl Key {
                 Condition::Is(column, Cell::Integer(number::<u32>(self.name, &value)?.into()))
             }
             Says::Severity(column) => Condition::Is(column, Cell::Integer(severity(&value)?.into())),
+            Says::OneOf(column) => {
+                let values: Vec<String> = value.split(',').map(str::to_owned).collect();
+                if values.len() > VALUES {
+                    return Err(ApiError::BadRequest(format!("{} names more than {VALUES}", self.name)));
+                }
+                Condition::IsOneOf(column, values)
+            }
+            Says::Like(column) => {
+                // A search is checked here, so that the store cannot fail with it.
+                let search = v1::Search { paths: vec![value.clone()], ..v1::Search::default() };
+                Search::new(&search).map_err(|error| ApiError::BadRequest(error.to_string()))?;
+                Condition::Like(column, value)
+            }
             Says::From(column) => Condition::From(column, number(self.name, &value)?),
             Says::Below(column) => Condition::Below(column, number(self.name, &value)?),
         })
@@ -79,7 +121,9 @@ impl Key {
 
     pub(crate) fn schema(&self) -> RefOr<Schema> {
         match self.says {
-            Says::Text(_) | Says::TextOf { .. } | Says::Severity(_) => String::schema(),
+            Says::Text(_) | Says::TextOf { .. } | Says::Severity(_) | Says::Like(_) | Says::OneOf(_) => {
+                String::schema()
+            }
             Says::Number(_) => u32::schema(),
             Says::From(_) | Says::Below(_) => i64::schema(),
         }

@@ -3,9 +3,9 @@
 //! `resource::all` lists all entries. The first argument of each handler is the right that it needs
 //! (`right::May`); nobody reads without a key, and `access` says who has which.
 //!
-//! Limits: 64 listings at once and 16 each of commands and questions for commands (more get 503),
-//! 10 s each, bodies of 16 KiB, 64 MiB for all answers that their readers have not taken yet. For
-//! connections see `server` and `places`.
+//! Limits: 64 listings, 64 live streams and 16 each of commands and single questions at once (more
+//! get 503), 10 s each, bodies of 16 KiB, 64 MiB for all answers that their readers have not taken
+//! yet. For connections see `server` and `places`.
 
 mod answer;
 
@@ -30,6 +30,8 @@ mod entry;
 mod resource;
 
 mod description;
+
+mod web;
 
 mod routes;
 

@@ -35,25 +35,34 @@ enum Turn {
         began: Instant,
         /// When the peer last took bytes of the answer.
         moved: Instant,
+        /// The answer is a stream: its peer only has to go on taking it.
+        lasts: bool,
     },
 }
 
 /// It is our turn as long as this lives.
 #[derive(Debug)]
-pub(super) struct Serving(Arc<Pace>);
+pub(super) struct Serving {
+    pace: Arc<Pace>,
+    lasts: bool,
+}
+
+/// Put into the extensions of an answer that is a stream.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Lasting;
 
 // === impl Pace ===
 
 impl Pace {
     pub(super) fn new(now: Instant) -> Arc<Self> {
-        let turn = Mutex::new(Turn::Theirs { began: now, moved: now });
+        let turn = Mutex::new(Turn::Theirs { began: now, moved: now, lasts: false });
         Arc::new(Self { turn, gives_way: CancellationToken::new() })
     }
 
     /// A request has arrived: it is our turn.
     pub(super) fn serve(self: &Arc<Self>) -> Serving {
         self.set(|turn| *turn = Turn::Ours);
-        Serving(Arc::clone(self))
+        Serving { pace: Arc::clone(self), lasts: false }
     }
 
     /// How long the peer has made no progress in its turn; `None` if it is our turn.
@@ -90,7 +99,10 @@ impl Pace {
     fn end(&self, patience: Duration) -> Option<Instant> {
         match self.turn() {
             Turn::Ours => None,
-            Turn::Theirs { began, moved } => Some((moved + patience).min(began + patience * ANSWER)),
+            Turn::Theirs { moved, lasts: true, .. } => Some(moved + patience),
+            Turn::Theirs { began, moved, lasts: false } => {
+                Some((moved + patience).min(began + patience * ANSWER))
+            }
         }
     }
 
@@ -112,10 +124,17 @@ impl Pace {
     }
 }
 
+impl Serving {
+    /// The answer is a stream.
+    pub(super) fn lasts(&mut self) {
+        self.lasts = true;
+    }
+}
+
 impl Drop for Serving {
     fn drop(&mut self) {
-        let now = Instant::now();
-        self.0.set(|turn| *turn = Turn::Theirs { began: now, moved: now });
+        let (now, lasts) = (Instant::now(), self.lasts);
+        self.pace.set(|turn| *turn = Turn::Theirs { began: now, moved: now, lasts });
     }
 }
 
@@ -184,14 +203,32 @@ mod tests {
 
     const PATIENCE: Duration = Duration::from_secs(10);
 
+    fn theirs(began: Instant, moved: Instant, lasts: bool) -> Turn {
+        Turn::Theirs { began, moved, lasts }
+    }
+
+    #[test]
+    fn a_stream_lasts_while_its_peer_takes_it() {
+        let start = Instant::now();
+        let pace = Pace::new(start);
+        let mut serving = pace.serve();
+        serving.lasts();
+        drop(serving);
+        assert!(matches!(pace.turn(), Turn::Theirs { lasts: true, .. }));
+        pace.set(|turn| *turn = theirs(start, start + PATIENCE * 20, true));
+        assert_eq!(pace.end(PATIENCE), Some(start + PATIENCE * 21));
+        drop(pace.serve());
+        assert!(matches!(pace.turn(), Turn::Theirs { lasts: false, .. }), "the next answer is judged anew");
+    }
+
     #[test]
     fn bytes_taken_earn_more_time_but_not_for_ever() {
         let start = Instant::now();
         let pace = Pace::new(start);
         assert_eq!(pace.end(PATIENCE), Some(start + PATIENCE));
-        pace.set(|turn| *turn = Turn::Theirs { began: start, moved: start + PATIENCE });
+        pace.set(|turn| *turn = theirs(start, start + PATIENCE, false));
         assert_eq!(pace.end(PATIENCE), Some(start + PATIENCE * 2));
-        pace.set(|turn| *turn = Turn::Theirs { began: start, moved: start + PATIENCE * 20 });
+        pace.set(|turn| *turn = theirs(start, start + PATIENCE * 20, false));
         assert_eq!(pace.end(PATIENCE), Some(start + PATIENCE * ANSWER));
     }
 

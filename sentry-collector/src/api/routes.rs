@@ -25,6 +25,7 @@ use super::{
     entry::{Entry, Group},
     host, resource,
     state::Api,
+    web,
 };
 use crate::{access::peers::Peers, metrics::Metrics};
 
@@ -66,7 +67,7 @@ pub(crate) fn router(api: Api) -> Router {
         router = router.route(&path, handler);
     }
     router
-        .fallback(async |request: Request| ApiError::NotFound(format!("no path {:?}", request.uri().path())))
+        .fallback(web::serve)
         .method_not_allowed_fallback(async || ApiError::Method)
         .layer(Extension(description))
         .layer(from_fn_with_state(api.names.clone(), host::check))

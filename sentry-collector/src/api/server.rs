@@ -3,7 +3,7 @@
 //! Limits: the places of [`super::places`]; the configured patience (10 s) for a handshake, for a
 //! request's head, and for an answer while the peer takes nothing; six times that for a whole
 //! answer; 64 KiB for a head, or for requests sent ahead; 128 KiB of answers in the kernel's
-//! buffer.
+//! buffer. A stream has no limit for the whole of it: its handler ends it.
 
 use std::{
     io,
@@ -29,7 +29,7 @@ use tower::{ServiceExt as _, service_fn};
 
 use super::{
     ends::Ends,
-    pace::{Pace, Paced},
+    pace::{Lasting, Pace, Paced},
     places::{Full, Place, Places},
 };
 use crate::metrics::Metrics;
@@ -113,9 +113,12 @@ impl Server {
         let pace = Arc::clone(pace);
         let service = service_fn(move |mut request: Request<_>| {
             request.extensions_mut().insert(ends);
-            let (serving, answer) = (pace.serve(), router.clone().oneshot(request));
+            let (mut serving, answer) = (pace.serve(), router.clone().oneshot(request));
             async move {
                 let answer = answer.await;
+                if answer.as_ref().is_ok_and(|answer| answer.extensions().get::<Lasting>().is_some()) {
+                    serving.lasts();
+                }
                 drop(serving);
                 answer
             }

@@ -1,7 +1,8 @@
 //! What the handlers share.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::{access::Access, host::Names, outbox::Outbox};
@@ -16,6 +17,10 @@ pub(crate) struct Api {
     pub(crate) outbox: Outbox,
     /// Whom to let in.
     pub(crate) access: Access,
+    /// Places of live streams.
+    pub(crate) streams: Arc<Semaphore>,
+    /// How often a live stream says that it is alive.
+    pub(crate) heartbeat: Duration,
     /// Set while the collector drains.
     pub(crate) drain: CancellationToken,
 }

@@ -8,7 +8,7 @@
 
 use prost::Message as _;
 use sentry_proto::{
-    block::{BlockError, Checked, Events},
+    block::{BlockError, Checked, Events, Question},
     ocsf,
     v1::{self, item::Item},
 };
@@ -186,11 +186,29 @@ impl Opened {
         }
     }
 
+    /// The id of the event there, without the rest of it.
+    pub(crate) fn id(&self, place: usize) -> Result<String, BadBlock> {
+        match self {
+            Self::Block(events) => Ok(events.id(place)?),
+            Self::Single(event) => Ok(event.id.clone()),
+        }
+    }
+
     pub(crate) fn event(&self, place: usize) -> Result<v1::Event, BadBlock> {
         match self {
             Self::Block(events) => Ok(events.event(place)?),
             Self::Single(event) => Ok(v1::Event::clone(event)),
         }
+    }
+}
+
+/// False: the stored body can be read as far as its summary, and no event of it is one that is
+/// looked for.
+pub(crate) fn may_hold(body: Option<&[u8]>, question: &Question) -> bool {
+    let item = body.and_then(|body| v1::Item::decode(body).ok()).and_then(|item| item.item);
+    match item {
+        Some(Item::Block(block)) => Checked::new(block).map_or(true, |block| question.may_be_in(&block)),
+        Some(_) | None => true,
     }
 }
 

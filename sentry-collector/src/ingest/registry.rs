@@ -6,7 +6,7 @@ use std::{
 };
 
 use parking_lot::{Mutex, MutexGuard};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::metrics::Metrics;
@@ -14,6 +14,8 @@ use crate::metrics::Metrics;
 #[derive(Debug)]
 pub(crate) struct Registry {
     live: Mutex<HashMap<String, Live>>,
+    /// Sent to when a sensor comes or goes.
+    changes: watch::Sender<()>,
     metrics: Arc<Metrics>,
 }
 
@@ -40,7 +42,7 @@ pub(crate) struct Seat {
 
 impl Registry {
     pub(crate) fn new(metrics: Arc<Metrics>) -> Arc<Self> {
-        Arc::new(Self { live: Mutex::default(), metrics })
+        Arc::new(Self { live: Mutex::default(), changes: watch::Sender::new(()), metrics })
     }
 
     /// Takes the sensor's place and ends the stream that held it.
@@ -56,6 +58,7 @@ impl Registry {
         );
         self.metrics.sensors_connected.store(live.len() as u64, Relaxed);
         drop(live);
+        self.changes.send_replace(());
         if let Some(older) = older {
             self.metrics.replaced_streams_total.fetch_add(1, Relaxed);
             older.replaced.cancel();
@@ -68,6 +71,18 @@ impl Registry {
         if let Some(live) = self.lock().get(sensor) {
             live.commands.notify_one();
         }
+    }
+
+    /// Changes when a sensor comes or goes.
+    pub(crate) fn changes(&self) -> watch::Receiver<()> {
+        self.changes.subscribe()
+    }
+
+    /// The ids of the connected sensors, sorted.
+    pub(crate) fn all(&self) -> Vec<String> {
+        let mut all: Vec<String> = self.lock().keys().cloned().collect();
+        all.sort_unstable();
+        all
     }
 
     pub(crate) fn connected(&self, sensor: &str) -> bool {
@@ -89,5 +104,7 @@ impl Drop for Seat {
             live.remove(&self.sensor);
         }
         self.registry.metrics.sensors_connected.store(live.len() as u64, Relaxed);
+        drop(live);
+        self.registry.changes.send_replace(());
     }
 }

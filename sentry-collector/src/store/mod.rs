@@ -15,6 +15,8 @@ mod key;
 
 mod page;
 
+mod marks;
+
 mod sqlite;
 
 pub(crate) use self::{
@@ -22,6 +24,7 @@ pub(crate) use self::{
     error::{ReadError, StoreGone, Trouble},
     feed::{NotOpened, Opened, Progress},
     key::{AuditEntry, KeyChange, KeyReply, KeyRow, MAX_KEYS, NewKey},
+    marks::{Followed, Marks},
     page::{Cell, Condition, FromCell, Listed, Next, Paging, Query, Source, listed},
     sqlite::{
         clock::now_ms,

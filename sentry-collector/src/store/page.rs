@@ -19,6 +19,11 @@ pub(crate) enum Cell {
 pub(crate) enum Condition {
     /// The column has this value.
     Is(&'static str, Cell),
+    /// The column is one of these texts. Events only.
+    IsOneOf(&'static str, Vec<String>),
+    /// The column is a text that this pattern matches, `*` for anything but a slash and `**` for
+    /// anything. Events only.
+    Like(&'static str, String),
     /// The column is at least this.
     From(&'static str, i64),
     /// The column is less than this.

@@ -76,6 +76,26 @@ async fn filters_narrow() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn events_are_found_by_path_program_and_destination() {
+    let collector = Collector::start();
+    let (mut sensor, _) = Sensor::connect(&collector, "s1", "e1").await;
+    // Of every three one opens a connection and one removes `/tmp/N`.
+    sensor.send_block("r1", 1..=300).await;
+    sensor.send_events("r2", 301..=330, 30).await;
+    sensor.acked(330).await;
+    let ids = |query: &str| collector.walk(&format!("/api/v1/events?limit=7&order=asc&{query}"), uid);
+    assert_eq!(ids("path=/tmp/50"), ["r1-e-50"]);
+    assert_eq!(ids("path=50"), ["r1-e-50"], "a name in any directory");
+    assert_eq!(ids("path=/tmp/32*&run=r2"), ["r2-e-320", "r2-e-323", "r2-e-326", "r2-e-329"]);
+    assert_eq!(ids("path=/nowhere"), [] as [&str; 0]);
+    assert_eq!(ids("destination=127.0.0.0/8&run=r2").len(), 10);
+    assert_eq!(ids("destination=:443"), [] as [&str; 0]);
+    assert_eq!(ids("program=curl"), [] as [&str; 0]);
+    let (status, refused) = collector.get("/api/v1/events?path=%5B");
+    assert_eq!(status, 400, "{refused}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn events_and_findings_are_ocsf_and_stay_the_same() {
     let mut collector = Collector::start();
     let (mut sensor, _) = Sensor::connect(&collector, "s1", "e1").await;
@@ -292,9 +312,11 @@ async fn describes_itself_to_everybody() {
         "/api/v1/keys",
         "/api/v1/keys/{prefix}",
         "/api/v1/links",
+        "/api/v1/live",
         "/api/v1/openapi.json",
         "/api/v1/outcomes",
         "/api/v1/runs",
+        "/api/v1/runs/{run}/activity",
         "/api/v1/runs/{run}/{action}",
         "/api/v1/sensors",
         "/api/v1/session",
@@ -314,4 +336,23 @@ async fn describes_itself_to_everybody() {
     assert_eq!(secured("/api/v1/openapi.json", "get"), Value::Null);
     let (head, _) = raw(collector.http, &get_text(collector.http, "/api/v1/openapi.json"));
     assert!(head.contains("application/json"), "{head}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_run_did_is_folded_from_its_events() {
+    let collector = Collector::start();
+    let (mut sensor, _) = Sensor::connect(&collector, "s1", "e1").await;
+    sensor.send(1, vec![run("r1", v1::RunState::Running, books(0, 0, 0))]).await;
+    sensor.send_events("r1", 2..=31, 30).await;
+    sensor.acked(31).await;
+    let made = collector.read("/api/v1/runs/r1/activity");
+    assert_eq!((&made["run"], &made["events"], &made["more"]), (&"r1".into(), &30.into(), &false.into()));
+    let destinations = &made["activity"]["destinations"];
+    assert_eq!(
+        (&destinations[0]["remote"], &destinations[0]["attempts"]),
+        (&"127.0.0.1:80 tcp".into(), &10.into())
+    );
+    assert_eq!(made["activity"]["processes"][0]["pid"], 100);
+    assert_eq!(made["activity"]["changes"].as_array().map(Vec::len), Some(10), "{made:#}");
+    assert_eq!(collector.get("/api/v1/runs/nobody/activity").0, 404);
 }

@@ -22,6 +22,9 @@ mod api;
 mod commands;
 
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+mod live;
+
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
 mod token;
 
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]

@@ -68,7 +68,7 @@ const OWN: [(&str, &[&str]); 14] = [
     ),
     (
         "sentry-collector",
-        &["sentry-detect", "sentry-private", "sentry-proto", "sentry-service", "sentry-view"],
+        &["sentry-detect", "sentry-private", "sentry-proto", "sentry-service", "sentry-story", "sentry-view"],
     ),
 ];
 

@@ -25,7 +25,8 @@ pub(crate) const DECISIONS: Listing = Listing {
 };
 
 listed! {
-    struct DecisionRow of "listed_decisions" {
+    pub(super) struct DecisionRow of "listed_decisions" {
+        pub(super) id: i64,
         sensor: String,
         body: Vec<u8>,
     }
@@ -39,7 +40,7 @@ async fn list(may: May<ReadOwn>, State(api): State<Api>, pairs: QueryPairs) -> R
     DECISIONS.answer(&api, &may, pairs, show).await
 }
 
-fn show(row: DecisionRow) -> Result<CollectedDecision, DecodeError> {
+pub(super) fn show(row: DecisionRow) -> Result<CollectedDecision, DecodeError> {
     let decision = (&v1::Decision::decode(row.body.as_slice())?).into();
     Ok(CollectedDecision { decision, sensor: row.sensor })
 }

@@ -25,7 +25,18 @@ pub(crate) const EVENTS: Listing = Listing {
     name: "events",
     about: "What runs did, as OCSF events.",
     letter: 'e',
-    keys: &[key::RUN, key::AGENT, key::SENSOR, key::SINCE, key::UNTIL, key::CLASS],
+    keys: &[
+        key::RUN,
+        key::AGENT,
+        key::SENSOR,
+        key::SINCE,
+        key::UNTIL,
+        key::CLASS,
+        key::ID,
+        key::PATH,
+        key::PROGRAM,
+        key::DESTINATION,
+    ],
 };
 
 /// An OCSF event of the class that `class_uid` names.

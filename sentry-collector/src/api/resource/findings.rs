@@ -30,12 +30,13 @@ pub(crate) const FINDINGS: Listing = Listing {
 };
 
 listed! {
-    struct FindingRow of "listed_findings" {
+    pub(super) struct FindingRow of "listed_findings" {
+        pub(super) id: i64,
         sensor: String,
         host: String,
         version: String,
         boot_id: String,
-        body: Vec<u8>,
+        pub(super) body: Vec<u8>,
         /// Of the run, encoded.
         container: Option<Vec<u8>>,
     }
@@ -44,7 +45,7 @@ listed! {
 /// An OCSF detection finding, class 2004.
 #[derive(Serialize, ToSchema)]
 #[schema(value_type = Object)]
-struct OcsfFinding(Value);
+pub(super) struct OcsfFinding(Value);
 
 pub(super) fn entry() -> Entry {
     Entry::listing::<OcsfFinding, _, _>(&FINDINGS, list)
@@ -54,7 +55,7 @@ async fn list(may: May<ReadOwn>, State(api): State<Api>, pairs: QueryPairs) -> R
     FINDINGS.answer(&api, &may, pairs, show).await
 }
 
-fn show(row: FindingRow) -> Result<OcsfFinding, DecodeError> {
+pub(super) fn show(row: FindingRow) -> Result<OcsfFinding, DecodeError> {
     let container = row.container.as_deref().map(v1::Container::decode).transpose()?;
     let host = HostContext {
         sensor: &row.sensor,

@@ -1,5 +1,6 @@
 //! What the API offers: a file for each resource, and the one table of them.
 
+pub(crate) mod activity;
 pub(crate) mod agents;
 pub(crate) mod audit;
 pub(crate) mod commands;
@@ -9,6 +10,7 @@ pub(crate) mod findings;
 pub(crate) mod gaps;
 pub(crate) mod health;
 pub(crate) mod keys;
+pub(crate) mod live;
 pub(crate) mod login;
 pub(crate) mod openapi;
 pub(crate) mod outcomes;
@@ -25,6 +27,7 @@ pub(crate) fn all() -> Vec<Entry> {
         sessions::entry(),
         agents::entry(),
         runs::entry(),
+        activity::entry(),
         events::entry(),
         findings::entry(),
         decisions::entry(),
@@ -32,6 +35,7 @@ pub(crate) fn all() -> Vec<Entry> {
         gaps::entry(),
         commands::post(),
         commands::get(),
+        live::entry(),
         login::post(),
         login::get(),
         login::delete(),

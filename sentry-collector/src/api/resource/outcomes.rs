@@ -25,7 +25,8 @@ pub(crate) const OUTCOMES: Listing = Listing {
 };
 
 listed! {
-    struct OutcomeRow of "listed_outcomes" {
+    pub(super) struct OutcomeRow of "listed_outcomes" {
+        pub(super) id: i64,
         sensor: String,
         body: Vec<u8>,
     }
@@ -39,7 +40,7 @@ async fn list(may: May<ReadOwn>, State(api): State<Api>, pairs: QueryPairs) -> R
     OUTCOMES.answer(&api, &may, pairs, show).await
 }
 
-fn show(row: OutcomeRow) -> Result<CollectedOutcome, DecodeError> {
+pub(super) fn show(row: OutcomeRow) -> Result<CollectedOutcome, DecodeError> {
     let outcome = (&v1::Outcome::decode(row.body.as_slice())?).into();
     Ok(CollectedOutcome { outcome, sensor: row.sensor })
 }

@@ -1,5 +1,7 @@
 //! `GET /api/v1/runs`
 
+use std::sync::Arc;
+
 use axum::{extract::State, response::Response};
 use prost::{DecodeError, Message as _};
 use sentry_detect::completeness::{Kept, Record};
@@ -15,7 +17,7 @@ use crate::{
         right::{May, ReadOwn},
         state::Api,
     },
-    store::listed,
+    store::{Cell, Listed, listed},
 };
 
 pub(crate) const RUNS: Listing = Listing {
@@ -26,10 +28,11 @@ pub(crate) const RUNS: Listing = Listing {
 };
 
 listed! {
-    struct RunRow of "listed_runs" {
+    pub(super) struct RunRow of "listed_runs" {
+        pub(super) id: i64,
         sensor: String,
         host: String,
-        body: Vec<u8>,
+        pub(super) body: Vec<u8>,
         updated_ms: i64,
         events_stored: i64,
         findings_stored: i64,
@@ -43,17 +46,34 @@ listed! {
     }
 }
 
+/// A run, in the order of the newest states; its `id` is the number of its state.
+#[derive(Debug)]
+pub(super) struct ChangedRow(pub(super) RunRow);
+
+impl Listed for ChangedRow {
+    const RELATION: &'static str = "changed_runs";
+    const COLUMNS: &'static [&'static str] = RunRow::COLUMNS;
+
+    fn read(next: impl FnMut() -> Cell) -> Result<Self, &'static str> {
+        RunRow::read(next).map(Self)
+    }
+}
+
 pub(super) fn entry() -> Entry {
     Entry::listing::<CollectedRun, _, _>(&RUNS, list)
 }
 
 async fn list(may: May<ReadOwn>, State(api): State<Api>, pairs: QueryPairs) -> Result<Response, ApiError> {
-    let registry = api.registry.clone();
-    let show = move |row: RunRow| {
+    RUNS.answer(&api, &may, pairs, shown(&api)).await
+}
+
+/// Makes an item of a row.
+pub(super) fn shown(api: &Api) -> impl Fn(RunRow) -> Result<CollectedRun, DecodeError> + Send + 'static {
+    let registry = Arc::clone(&api.registry);
+    move |row| {
         let sensor_connected = registry.connected(&row.sensor);
         show(row, sensor_connected)
-    };
-    RUNS.answer(&api, &may, pairs, show).await
+    }
 }
 
 fn show(row: RunRow, sensor_connected: bool) -> Result<CollectedRun, DecodeError> {

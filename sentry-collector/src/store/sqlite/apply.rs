@@ -290,12 +290,16 @@ fn insert<'a>(
 /// jump.
 fn insert_run(tx: &Transaction<'_>, feed: &Opened, seq: i64, state: &RunState) -> rusqlite::Result<()> {
     let now = now_ms();
+    let changed: i64 = tx
+        .prepare_cached("UPDATE run_changes SET next = next + 1 RETURNING next - 1")?
+        .query_row([], |row| row.get(0))?;
     tx.prepare_cached(
         "INSERT INTO runs (sensor, run, agent, state, started_ms, ended_ms, first_feed, feed, session, seq,
-             updated_ms, body, container) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7, ?8, ?9, ?10, ?11, ?12)
+             updated_ms, body, container, changed)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
          ON CONFLICT (run, sensor) DO UPDATE SET agent = ?3, state = ?4, started_ms = ?5, ended_ms = ?6, \
          feed = ?7,
-             session = ?8, seq = ?9, updated_ms = ?10, body = ?11, container = ?12",
+             session = ?8, seq = ?9, updated_ms = ?10, body = ?11, container = ?12, changed = ?13",
     )?
     .execute(params![
         feed.sensor,
@@ -309,7 +313,8 @@ fn insert_run(tx: &Transaction<'_>, feed: &Opened, seq: i64, state: &RunState) -
         seq,
         now,
         state.body,
-        state.container
+        state.container,
+        changed
     ])?;
     tx.prepare_cached(
         "INSERT INTO agents (agent, name, first_seen_ms, last_seen_ms) VALUES (?1, ?2, ?3, ?3)

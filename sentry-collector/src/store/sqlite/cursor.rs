@@ -2,12 +2,17 @@
 
 use std::collections::BinaryHeap;
 
+use sentry_proto::block::Question;
+
 use super::{
     blocks::{self, Damage},
     rows::{BlockRow, Wanted},
     spans::Place,
 };
-use crate::{feed::block::Opened, store::page::Source};
+use crate::{
+    feed::block::{self, Opened},
+    store::page::Source,
+};
 
 /// An opened block.
 #[derive(Debug)]
@@ -30,13 +35,18 @@ pub(super) struct Order {
 // === impl Cursor ===
 
 impl Cursor {
-    /// `None` if all events of the block come before the page.
+    /// `None` if all events of the block come before the page, or none of them is one that is
+    /// looked for.
     pub(super) fn new(
         block: BlockRow,
         order: Order,
         after: Option<i64>,
         wanted: &Wanted,
+        question: Option<&Question>,
     ) -> Result<Option<Self>, Damage> {
+        if question.is_some_and(|question| !block::may_hold(block.body.as_deref(), question)) {
+            return Ok(None);
+        }
         let (opened, spans) = blocks::open(&block.run, &block.spans, block.body.as_deref())?;
         let after = after.map(|after| order.rank(after.unsigned_abs()));
         let is_behind = |place: &Place| after.is_none_or(|after| order.rank(place.number) < after);
@@ -57,6 +67,7 @@ impl Cursor {
         let time_ms = self.opened.time_ms(at);
         wanted.from_ms.is_none_or(|from| time_ms >= from)
             && wanted.below_ms.is_none_or(|below| time_ms < below)
+            && wanted.ids.as_ref().is_none_or(|ids| self.opened.id(at).is_ok_and(|id| ids.contains(&id)))
             && self.of_class.as_ref().is_none_or(|of_class| of_class.get(at).copied().unwrap_or(false))
     }
 

@@ -2,7 +2,8 @@
 //! events in the order of their numbers. The numbers of blocks of several runs may overlap.
 //!
 //! Limits: a page ends early when the text made of its events exceeds 1 MiB, or when it has opened
-//! 256 blocks beyond those that overlap at its beginning. Then it has fewer events than asked for,
+//! 256 blocks beyond those that overlap at its beginning, or when a search has left out 65,536
+//! events of blocks whose summary does not exclude it. Then it has fewer events than asked for,
 //! or none, and its cursor continues from there. Overlapping blocks have at most the events of one
 //! window (`spans.rs`).
 
@@ -10,6 +11,7 @@ use std::collections::BinaryHeap;
 
 use rusqlite::{Connection, Rows, params_from_iter};
 use sentry_proto::v1;
+use sentry_story::Search;
 
 use super::{
     cursor::{Cursor, Order},
@@ -20,6 +22,7 @@ use super::{
 use crate::store::page::{Next, Paging, Query, Source};
 
 const BLOCKS: usize = 256;
+const LOOKED: usize = 65_536;
 /// A page that finds more corrupt blocks than this is given up.
 const CORRUPT: usize = 64;
 
@@ -42,17 +45,19 @@ pub(super) fn page(
     let Paging { after, newest_first, limit } = query.paging;
     let order = Order { newest_first };
     let (sql, values, wanted) = select(query)?;
+    let question = wanted.search.as_ref().map(sentry_story::question);
+    let mut search = wanted.search.as_ref().map(Search::new).transpose()?;
     let mut statement = connection.prepare_cached(&sql)?;
     let mut rows = statement.query(params_from_iter(values))?;
     let mut ahead = advance(&mut rows)?;
     let (mut open, mut corrupt) = (BinaryHeap::new(), Vec::new());
-    let (mut taken, mut bytes, mut last) = (0, 0, None);
+    let (mut taken, mut bytes, mut looked, mut last) = (0, 0, 0, None);
     let (mut opened, mut most) = (0, None);
     loop {
         while let Some(block) = ahead.take_if(|block| order.is_due(block, &open)) {
             let id = block.id;
             opened += 1;
-            match Cursor::new(block, order, after, &wanted) {
+            match Cursor::new(block, order, after, &wanted, question.as_ref()) {
                 Ok(cursor) => open.extend(cursor),
                 Err(damage) => {
                     tracing::debug!(block = id, %damage, "a block is left out of a page");
@@ -69,11 +74,16 @@ pub(super) fn page(
         };
         if let Some(place) = cursor.places.pop() {
             if cursor.has(place, &wanted) {
-                if taken == limit || bytes > PAGE_BYTES {
+                if taken == limit || bytes > PAGE_BYTES || looked == LOOKED {
                     return Ok(Page { next: last, corrupt, given_up: false });
                 }
-                bytes = take(&cursor.source, cursor.opened.event(place.in_body)?);
-                taken += 1;
+                let event = cursor.opened.event(place.in_body)?;
+                if search.as_mut().is_none_or(|search| search.matches(&event)) {
+                    bytes = take(&cursor.source, event);
+                    taken += 1;
+                } else {
+                    looked += 1;
+                }
             }
             last = Some(place.number as i64);
         }

@@ -15,7 +15,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use super::{
     commands, events,
     job::Job,
-    keys, legacy, page,
+    keys, legacy, marks, page,
     pool::Pool,
     schema::{self, FORMAT, of_private},
     writer::{Database, Stop, Writer},
@@ -28,6 +28,7 @@ use crate::{
         error::{ReadError, StoreError, StoreGone, Trouble},
         feed::{NotOpened, Opened, Progress},
         key::{AuditEntry, KeyChange, KeyReply, KeyRow},
+        marks::Marks,
         page::{Listed, Next, Query, Source},
     },
 };
@@ -44,6 +45,7 @@ pub struct Store {
     in_flight: Arc<Semaphore>,
     pool: Pool,
     trouble: watch::Receiver<Trouble>,
+    marks: watch::Receiver<Marks>,
 }
 
 // === impl Store ===
@@ -62,14 +64,19 @@ impl Store {
         let (connection, packer) = legacy::open(&path)?;
         let (jobs, queue) = mpsc::channel(JOBS);
         let (trouble_sender, trouble) = watch::channel(None);
+        let here = marks::read(&connection)
+            .map_err(|source| StoreError::Broken { what: "reading how far it is", source: source.into() })?;
+        let (marks_sender, marks) = watch::channel(here);
         let store = Self {
             jobs,
             in_flight: Arc::new(Semaphore::new(IN_FLIGHT_BYTES)),
             pool: Pool::new(path),
             trouble,
+            marks,
         };
         let database = Database { connection, packer, _claim: lock };
-        let writer = Writer::new(database, queue, trouble_sender, metrics, retention_bytes, stop);
+        let writer =
+            Writer::new(database, queue, (trouble_sender, marks_sender), metrics, retention_bytes, stop);
         Ok((store, writer))
     }
 
@@ -207,6 +214,11 @@ impl Store {
 
     pub(crate) fn trouble(&self) -> watch::Receiver<Trouble> {
         self.trouble.clone()
+    }
+
+    /// How far the store has come, after each commit.
+    pub(crate) fn marks(&self) -> watch::Receiver<Marks> {
+        self.marks.clone()
     }
 
     async fn send(&self, job: Job) -> Result<(), StoreGone> {

@@ -22,7 +22,7 @@ SELECT t.id, t.agent, t.name, t.first_seen_ms, t.last_seen_ms, t.last_seen_ms AS
 FROM agents t;
 
 CREATE TEMP VIEW listed_runs AS
-SELECT t.id, t.run, t.agent, s.sensor, h.host, t.body, t.updated_ms, t.started_ms AS time_ms,
+SELECT t.id, t.run, t.agent, s.sensor, h.host, t.body, t.updated_ms, t.changed, t.started_ms AS time_ms,
     coalesce(y.events, 0) AS events_stored,
     coalesce(y.findings, 0) AS findings_stored,
     coalesce(y.lost_items, 0) AS lost_items,
@@ -34,6 +34,12 @@ SELECT t.id, t.run, t.agent, s.sensor, h.host, t.body, t.updated_ms, t.started_m
         AS lost_unnamed
 FROM runs t JOIN sensors s ON s.id = t.sensor JOIN sessions h ON h.id = t.session
     LEFT JOIN run_tallies y ON y.sensor = t.sensor AND y.run = t.run;
+
+-- Runs in the order of their newest states.
+CREATE TEMP VIEW changed_runs AS
+SELECT l.changed AS id, l.sensor, l.host, l.body, l.updated_ms, l.events_stored, l.findings_stored, l.lost_items,
+    l.lost_unnamed, l.pruned, l.spool_lost
+FROM listed_runs l;
 
 CREATE TEMP VIEW listed_blocks AS
 SELECT t.id, t.upto, t.run, t.agent, t.classes, t.earliest_ms, t.latest_ms, t.spans,

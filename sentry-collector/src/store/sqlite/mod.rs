@@ -24,6 +24,8 @@ mod apply;
 
 mod retention;
 
+mod marks;
+
 mod merge;
 
 mod legacy;

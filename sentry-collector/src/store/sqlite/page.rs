@@ -53,16 +53,22 @@ fn select(relation: &str, columns: &[&str], query: &Query) -> (String, Vec<Value
     let Query { conditions, paging } = query;
     let (mut clauses, mut values) = (Vec::new(), Vec::new());
     for condition in conditions {
-        let (clause, value) = match condition {
-            Condition::Is(column, cell) => (format!("{column} = ?"), value(cell)),
-            Condition::From(column, least) => (format!("{column} >= ?"), Value::from(*least)),
-            Condition::Below(column, bound) => (format!("{column} < ?"), Value::from(*bound)),
+        let (clause, bound) = match condition {
+            Condition::Is(column, cell) => (format!("{column} = ?"), vec![value(cell)]),
+            Condition::IsOneOf(column, texts) => {
+                let places = vec!["?"; texts.len()].join(", ");
+                (format!("{column} IN ({places})"), texts.iter().cloned().map(Value::from).collect())
+            }
+            // The pattern language of the database is close to it.
+            Condition::Like(column, pattern) => (format!("{column} GLOB ?"), vec![pattern.clone().into()]),
+            Condition::From(column, least) => (format!("{column} >= ?"), vec![(*least).into()]),
+            Condition::Below(column, bound) => (format!("{column} < ?"), vec![(*bound).into()]),
             Condition::Has { relation, column, value: cell } => {
-                (format!("id IN (SELECT id FROM {relation} WHERE {column} = ?)"), value(cell))
+                (format!("id IN (SELECT id FROM {relation} WHERE {column} = ?)"), vec![value(cell)])
             }
         };
         clauses.push(clause);
-        values.push(value);
+        values.extend(bound);
     }
     if let Some(after) = paging.after {
         clauses.push(format!("id {} ?", if paging.newest_first { "<" } else { ">" }));
@@ -143,6 +149,13 @@ mod tests {
             assert!(plan.starts_with("SCAN t"), "{of}: {plan}");
             assert!(!plan.contains("B-TREE FOR ORDER BY"), "{of}: {plan}");
         }
+    }
+
+    #[test]
+    fn changes_of_runs_are_read_in_order_and_not_sorted() {
+        let plan = plan("changed_runs", vec![Condition::From("id", 5)]);
+        assert!(plan.contains("USING INDEX runs_changed (changed>?)"), "{plan}");
+        assert!(!plan.contains("B-TREE FOR ORDER BY"), "{plan}");
     }
 
     #[test]

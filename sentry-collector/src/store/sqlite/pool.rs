@@ -9,6 +9,7 @@ use std::{
 
 use parking_lot::Mutex;
 use rusqlite::Connection;
+use sentry_story::SearchError;
 use tokio::{sync::Semaphore, task::spawn_blocking};
 
 use super::schema;
@@ -29,8 +30,16 @@ pub(super) enum Failed {
         relation: &'static str,
         column: &'static str,
     },
+    /// A search was not checked before.
+    Search(SearchError),
     /// An event is damaged although the checksum of its block is right.
     Block(BadBlock),
+}
+
+impl From<SearchError> for Failed {
+    fn from(error: SearchError) -> Self {
+        Self::Search(error)
+    }
 }
 
 impl From<BadBlock> for Failed {
@@ -112,6 +121,7 @@ fn explain(failed: Failed) -> ReadError {
     match failed {
         Failed::Sqlite(source) => of_sqlite(source),
         Failed::Column { relation, column } => ReadError::Column { relation, column },
+        Failed::Search(source) => ReadError::Failed { source: source.into() },
         Failed::Block(source) => ReadError::Failed { source: source.into() },
     }
 }

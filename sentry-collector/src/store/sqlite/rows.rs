@@ -14,11 +14,13 @@ const RELATION: &str = "listed_blocks";
 const COLUMNS: &str = "id, upto, run, sensor, host, version, boot_id, container, spans, body";
 
 /// Conditions that a block's row cannot decide: they are checked for each event.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Wanted {
     pub(super) from_ms: Option<i64>,
     pub(super) below_ms: Option<i64>,
     pub(super) class_uid: Option<u32>,
+    pub(super) ids: Option<Vec<String>>,
+    pub(super) search: Option<v1::Search>,
 }
 
 /// The row of a block.
@@ -51,6 +53,17 @@ pub(super) fn select(query: &Query) -> Result<(String, Vec<Value>, Wanted), Fail
             Condition::Is(column @ ("run" | "agent" | "sensor"), cell) => {
                 add(format!("{column} = ?"), value(cell));
             }
+            Condition::IsOneOf("id", ids) => wanted.ids = Some(ids.clone()),
+            Condition::Like(column, pattern) => {
+                let search = wanted.search.get_or_insert_default();
+                let patterns = match *column {
+                    "path" => &mut search.paths,
+                    "program" => &mut search.programs,
+                    "destination" => &mut search.destinations,
+                    column => return Err(Failed::Column { relation: RELATION, column }),
+                };
+                patterns.push(pattern.clone());
+            }
             Condition::From("time_ms", least) => {
                 wanted.from_ms = Some(*least);
                 add("latest_ms >= ?".to_owned(), (*least).into());
@@ -60,6 +73,7 @@ pub(super) fn select(query: &Query) -> Result<(String, Vec<Value>, Wanted), Fail
                 add("earliest_ms < ?".to_owned(), (*bound).into());
             }
             Condition::Is(column, _)
+            | Condition::IsOneOf(column, _)
             | Condition::From(column, _)
             | Condition::Below(column, _)
             | Condition::Has { column, .. } => {
@@ -196,6 +210,7 @@ mod tests {
             Condition::From("colour", 1),
             Condition::Below("colour", 1),
             Condition::Has { relation: "others", column: "colour", value: Cell::Null },
+            Condition::Like("colour", "r*".to_owned()),
         ];
         for condition in unknown {
             let refused = select(&query(condition));

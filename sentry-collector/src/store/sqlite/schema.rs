@@ -12,12 +12,13 @@ use sentry_private::PrivateError;
 
 use crate::store::error::StoreError;
 
-const MIGRATIONS: [&str; 5] = [
+const MIGRATIONS: [&str; 6] = [
     include_str!("schema/v1.sql"),
     include_str!("schema/v2.sql"),
     include_str!("schema/v3.sql"),
     include_str!("schema/v4.sql"),
     include_str!("schema/v5.sql"),
+    include_str!("schema/v6.sql"),
 ];
 /// Format of the data directory as a whole: for now the same as that of the database.
 pub const FORMAT: u32 = MIGRATIONS.len() as u32;
@@ -101,7 +102,7 @@ mod tests {
         connection.pragma_update(None, "user_version", 99).unwrap();
         drop(connection);
         let refused = open(&path).unwrap_err();
-        assert!(matches!(refused, StoreError::Newer { found: 99, known: 5, .. }), "{refused}");
+        assert!(matches!(refused, StoreError::Newer { found: 99, known: 6, .. }), "{refused}");
     }
 
     #[test]

@@ -27,7 +27,7 @@ use super::{
     apply::{Done, Stored, apply},
     intake::Intake,
     job::{Answered, Job},
-    keys,
+    keys, marks,
     merge::{self, Merged},
     retention,
 };
@@ -38,6 +38,7 @@ use crate::{
         command::CommandReply,
         error::{StoreError, Trouble},
         key::NewKey,
+        marks::Marks,
     },
 };
 
@@ -54,6 +55,7 @@ pub(crate) struct Writer {
     database: Database,
     queue: mpsc::Receiver<Job>,
     trouble: watch::Sender<Trouble>,
+    marks: watch::Sender<Marks>,
     metrics: Arc<Metrics>,
     retention_bytes: Option<u64>,
     stop: Stop,
@@ -84,7 +86,7 @@ impl Writer {
     pub(super) fn new(
         database: Database,
         queue: mpsc::Receiver<Job>,
-        trouble: watch::Sender<Trouble>,
+        (trouble, marks): (watch::Sender<Trouble>, watch::Sender<Marks>),
         metrics: Arc<Metrics>,
         retention_bytes: Option<u64>,
         stop: Stop,
@@ -92,7 +94,7 @@ impl Writer {
         // An earlier life that was killed may have left blocks to merge.
         let small = SMALL_ENOUGH;
         let progress = Arc::default();
-        Self { database, queue, trouble, metrics, retention_bytes, stop, progress, small }
+        Self { database, queue, trouble, marks, metrics, retention_bytes, stop, progress, small }
     }
 
     /// Whether there has ever been a key.
@@ -131,6 +133,7 @@ impl Writer {
             for (job, done) in group.into_iter().zip(done) {
                 tell(&self.metrics, job, done);
             }
+            self.mark();
             self.measure();
             self.keep_size()?;
             self.merge()?;
@@ -277,6 +280,16 @@ impl Writer {
             }
         }
         Ok(())
+    }
+
+    /// Wakes those who follow the store, if there is something for them.
+    fn mark(&self) {
+        match marks::read(&self.database.connection) {
+            Ok(here) => {
+                self.marks.send_if_modified(|marks| std::mem::replace(marks, here) != here);
+            }
+            Err(error) => tracing::warn!(%error, "how far the store is cannot be read"),
+        }
     }
 
     fn measure(&self) {

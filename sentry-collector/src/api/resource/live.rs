@@ -1,0 +1,228 @@
+//! `GET /api/v1/live`: what the store commits, as Server-Sent Events.
+//!
+//! | event | data | id |
+//! |---|---|---|
+//! | `ready` | `{}`: the stream begins here | yes |
+//! | `sensors` | `{"connected":["…"]}`: at the beginning, and when a sensor comes or goes | no |
+//! | `run`, `finding`, `decision`, `outcome` | an item as in the listing of that name | yes |
+//! | `reset` | `{}`: the id is of another store, read the listings again | yes |
+//!
+//! An id is a place in the store: a request with the header `Last-Event-ID` gets everything that
+//! was committed behind it, each item once. A run that changed several times comes in its newest
+//! state. The queue of a stream is the store itself: a stream holds one page, and reads the next
+//! one when its peer has taken it. A peer that takes nothing is ended like any other (`pace`), and
+//! resumes.
+//!
+//! Limits: 64 streams at once, a page of 64 items or 64 KiB, a pause of 100 ms between two looks
+//! at the store, five minutes for a stream: then its reader asks again, and its right is checked
+//! again.
+
+use std::{
+    collections::VecDeque,
+    convert::Infallible,
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::Duration,
+};
+
+use axum::{
+    extract::State,
+    http::HeaderMap,
+    response::{
+        IntoResponse as _, Response, Sse,
+        sse::{Event, KeepAlive},
+    },
+};
+use prost::DecodeError;
+use serde::Serialize;
+use serde_json::json;
+use tokio::{
+    sync::{OwnedSemaphorePermit, watch},
+    time::{Instant, sleep, sleep_until},
+};
+use tokio_stream::Stream;
+
+use super::{decisions, findings, outcomes, runs};
+use crate::{
+    api::{
+        answer::ApiError,
+        entry::{Entry, Group},
+        pace::Lasting,
+        right::{May, Read},
+        state::Api,
+    },
+    store::{Followed, Listed, Marks, Next, Paging, Query},
+};
+
+const LAST_EVENT_ID: &str = "last-event-id";
+const ROWS: usize = 64;
+const BYTES: usize = 64 << 10;
+/// Between two looks at the store: a commit every few milliseconds makes one look.
+const GATHER: Duration = Duration::from_millis(100);
+const LIFE: Duration = Duration::from_secs(300);
+/// When a browser asks again after the end of a stream.
+const RETRY: Duration = Duration::from_millis(500);
+
+/// Items of a page: their numbers, and their text where they can be shown.
+type Items = Vec<(i64, Option<String>)>;
+
+/// A stream.
+struct Follower {
+    api: Api,
+    marks: watch::Receiver<Marks>,
+    sensors: watch::Receiver<()>,
+    /// Everything up to here is in `pending` or was sent.
+    at: Marks,
+    pending: VecDeque<Event>,
+    ends: Instant,
+    _turn: OwnedSemaphorePermit,
+}
+
+pub(super) fn entry() -> Entry {
+    let about =
+        "What is committed from now on, or behind `Last-Event-ID`: runs, findings, decisions, outcomes.";
+    Entry::get("/api/v1/live", Group::Unlimited, "live", about, follow)
+        .header_parameter("Last-Event-ID", "Id of the last event that was received: go on behind it.")
+        .answers_text("200", "Server-Sent Events.", "text/event-stream")
+}
+
+async fn follow(_: May<Read>, State(api): State<Api>, headers: HeaderMap) -> Result<Response, ApiError> {
+    let turn = Arc::clone(&api.streams).try_acquire_owned().map_err(|_none_left| {
+        api.metrics.api_shed_requests_total.fetch_add(1, Relaxed);
+        ApiError::Busy
+    })?;
+    let marks = api.store.marks();
+    let here = *marks.borrow();
+    let (at, first) = match headers.get(LAST_EVENT_ID) {
+        None => (here, Some("ready")),
+        Some(id) => {
+            let asked: Option<Marks> = id.to_str().ok().and_then(|id| id.parse().ok());
+            let asked = asked.ok_or_else(|| {
+                ApiError::BadRequest(format!("Last-Event-ID {id:?} is not an id of this stream"))
+            })?;
+            // A store that was put back from a copy may not have come as far.
+            if here.behind(&asked).is_some() { (here, Some("reset")) } else { (asked, None) }
+        }
+    };
+    let mut follower = Follower {
+        sensors: api.registry.changes(),
+        marks,
+        at,
+        pending: VecDeque::new(),
+        ends: Instant::now() + LIFE,
+        _turn: turn,
+        api,
+    };
+    let heartbeat = follower.api.heartbeat;
+    let first = first.map(|name| Event::default().event(name).id(at.to_string()).data("{}").retry(RETRY));
+    follower.pending.extend(first);
+    follower.push_sensors();
+    let alive = KeepAlive::new().interval(heartbeat).text("alive");
+    let mut response = Sse::new(follower.stream()).keep_alive(alive).into_response();
+    response.extensions_mut().insert(Lasting);
+    Ok(response)
+}
+
+// === impl Follower ===
+
+impl Follower {
+    fn stream(self) -> impl Stream<Item = Result<Event, Infallible>> + Send {
+        futures_util::stream::unfold(self, |mut follower| async move {
+            let event = follower.next().await?;
+            Some((Ok(event), follower))
+        })
+    }
+
+    /// The next event; `None` at the end of the stream.
+    async fn next(&mut self) -> Option<Event> {
+        loop {
+            if let Some(event) = self.pending.pop_front() {
+                return Some(event);
+            }
+            let here = *self.marks.borrow_and_update();
+            match self.at.behind(&here) {
+                Some(kind) => self.fill(kind, &here).await.ok()?,
+                None => self.wait().await?,
+            }
+        }
+    }
+
+    /// Waits until there may be something; `None` when the stream must end.
+    async fn wait(&mut self) -> Option<()> {
+        tokio::select! {
+            biased;
+            () = self.api.drain.cancelled() => None,
+            () = sleep_until(self.ends) => None,
+            changed = self.sensors.changed() => {
+                changed.ok()?;
+                self.push_sensors();
+                Some(())
+            }
+            changed = self.marks.changed() => {
+                changed.ok()?;
+                sleep(GATHER).await;
+                Some(())
+            }
+        }
+    }
+
+    fn push_sensors(&mut self) {
+        let connected = json!({ "connected": self.api.registry.all() });
+        self.pending.push_back(Event::default().event("sensors").data(connected.to_string()));
+    }
+
+    /// Reads the next page of a kind.
+    async fn fill(&mut self, kind: Followed, here: &Marks) -> Result<(), ApiError> {
+        let after = self.at[kind];
+        let (items, next) = match kind {
+            Followed::Run => {
+                let show = runs::shown(&self.api);
+                let row = move |runs::ChangedRow(row)| (row.id, show(row));
+                self.page(after, row).await?
+            }
+            Followed::Finding => {
+                let row = |row: findings::FindingRow| (row.id, findings::show(row));
+                self.page(after, row).await?
+            }
+            Followed::Decision => {
+                let row = |row: decisions::DecisionRow| (row.id, decisions::show(row));
+                self.page(after, row).await?
+            }
+            Followed::Outcome => {
+                let row = |row: outcomes::OutcomeRow| (row.id, outcomes::show(row));
+                self.page(after, row).await?
+            }
+        };
+        for (number, text) in items {
+            self.at[kind] = number;
+            let event =
+                text.map(|text| Event::default().event(kind.name()).id(self.at.to_string()).data(text));
+            self.pending.extend(event);
+        }
+        if next.is_none() {
+            // The rows in between may have been removed.
+            self.at[kind] = self.at[kind].max(here[kind]);
+        }
+        Ok(())
+    }
+
+    async fn page<R: Listed, V: Serialize>(
+        &self,
+        after: i64,
+        show: impl Fn(R) -> (i64, Result<V, DecodeError>) + Send + 'static,
+    ) -> Result<(Items, Next), ApiError> {
+        let paging = Paging { after: Some(after), newest_first: false, limit: ROWS };
+        let query = Query { conditions: Vec::new(), paging };
+        let mut bytes = 0;
+        let step = move |items: &mut Items, row: R| {
+            let (number, item) = show(row);
+            let text = item.map_err(|error| error.to_string());
+            let text = text.and_then(|item| serde_json::to_string(&item).map_err(|error| error.to_string()));
+            let text = text.inspect_err(|error| tracing::error!(error, "a stored item cannot be shown")).ok();
+            bytes += text.as_ref().map_or(0, String::len);
+            items.push((number, text));
+            // More than a page may have, so that it ends.
+            if bytes > BYTES { usize::MAX } else { 0 }
+        };
+        Ok(self.api.store.page(query, Items::new(), step).await?)
+    }
+}

@@ -1,0 +1,9 @@
+import { mount } from "svelte";
+import "uplot/dist/uPlot.min.css";
+import "./app.css";
+import App from "./App.svelte";
+import { applyTheme } from "./lib/theme.svelte";
+
+applyTheme();
+const target = document.getElementById("app");
+if (target) mount(App, { target });
