@@ -3,7 +3,7 @@
 //! The core ([`sentry_detect::run::RunMachine`]) is a function of its inputs. Its events are in the
 //! sensor's journal; all else that it is given goes onto a [`Tape`], of which the journal keeps
 //! [`Part`]s. A [`Recording`] is one file with all of it, and with what was found and decided then;
-//! [`replay`] feeds a new machine with it.
+//! [`replay()`] feeds a new machine with it.
 //!
 //! - [`Tape`]: inputs → parts, in the sensor. A reading in which nothing has changed is one byte.
 //! - [`Encoder`], [`Recording`]: the file, written and read. Its format is described in `file`.

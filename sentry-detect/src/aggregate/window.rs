@@ -2,7 +2,7 @@
 //!
 //! Readings come about every 100 ms, but any spacing will do; one that is not later than the newest
 //! is refused. At most [`CAPACITY`] are kept, of each what windows are made of: readings closer
-//! together than a part of the longest horizon ([`PARTS`]) are merged, the newest always stands. So
+//! together than a part of the longest horizon (`PARTS`) are merged, the newest always stands. So
 //! a horizon is met to within one such part, whatever the rate of readings.
 
 use std::collections::VecDeque;
