@@ -11,10 +11,10 @@
 //! Shells save their history by a rename of a new file over the old one, which is none. What a
 //! package manager or a log rotator of the system does is none.
 //!
-//! Recorded, and never leads to an act. Limits: a program that empties a log of its own below
-//! `/var/log` is one. A history that a shell empties itself (`history -c`) is not in the record,
-//! nor is a change of a file's times, for which the kernel programs have no hook. A state directory
-//! that the configuration names is not known.
+//! Recorded, and never leads to an act: an administrator does this legitimately. Limits: a program
+//! that empties a log of its own below `/var/log` is one. A history that a shell empties itself
+//! (`history -c`) is not in the record, nor is a change of a file's times, for which the kernel
+//! programs have no hook. A state directory that the configuration names is not known.
 
 use super::{
     contract::{About, Rule, Seen, Urgency, Verdict, cut},
@@ -109,16 +109,6 @@ impl Rule for AntiForensics {
 
     fn new(_limits: &Limits, _now_unix_ns: u64) -> Self {
         Self::default()
-    }
-
-    /// Not at readings at all.
-    fn looks_back_ms(_limits: &Limits) -> u64 {
-        0
-    }
-
-    /// Never: an administrator does this legitimately.
-    fn leads_to_acts(_limits: &Limits) -> bool {
-        false
     }
 
     fn event(&mut self, seen: &Seen<'_>) {

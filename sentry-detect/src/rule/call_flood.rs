@@ -63,11 +63,6 @@ impl Rule for CallFlood {
         Self
     }
 
-    /// No further than `cpu-spin` does.
-    fn looks_back_ms(_limits: &Limits) -> u64 {
-        0
-    }
-
     fn leads_to_acts(limits: &Limits) -> bool {
         limits.leads_to_acts
     }

@@ -65,11 +65,6 @@ impl Rule for ConnectStorm {
         limits.hold_ms
     }
 
-    /// Never: clients of a service that restarts do this.
-    fn leads_to_acts(_limits: &Limits) -> bool {
-        false
-    }
-
     fn set(&mut self, before: &Limits, limits: &Limits, now_unix_ns: u64) {
         if before.hold_ms != limits.hold_ms {
             *self = Self::new(limits, now_unix_ns);

@@ -29,11 +29,16 @@ pub(crate) trait Rule: Sized {
     /// For a run that begins at `now_unix_ns`.
     fn new(limits: &Self::Limits, now_unix_ns: u64) -> Self;
 
-    /// The longest time that it looks back, ms.
-    fn looks_back_ms(limits: &Self::Limits) -> u64;
+    /// The longest time that it looks back over readings, ms; 0: not at them at all.
+    fn looks_back_ms(_limits: &Self::Limits) -> u64 {
+        0
+    }
 
     /// The default reaction: whether a finding leads to acts once it is severe and sure enough.
-    fn leads_to_acts(limits: &Self::Limits) -> bool;
+    /// Only where a rule says that it does.
+    fn leads_to_acts(_limits: &Self::Limits) -> bool {
+        false
+    }
 
     /// Other thresholds hold from `now_unix_ns` on.
     fn set(&mut self, _before: &Self::Limits, _limits: &Self::Limits, _now_unix_ns: u64) {}

@@ -2,8 +2,9 @@
 //!
 //! The open descriptors of its processes are counted about every second, of at most 64 of them: a
 //! leak grows in nearly every step of the horizon, and by a number that no ordinary work adds for
-//! so long. Memory is fixed: thirteen values. It never leads to an act. Limits: a leak slower than
-//! that is none; kernels before 6.2 do not say how many there are.
+//! so long. Memory is fixed: thirteen values. It never leads to an act: a server that gets more and
+//! more clients looks the same. Limits: a leak slower than that is none; kernels before 6.2 do not
+//! say how many there are.
 
 use super::{
     contract::{About, Rule, Shown, Urgency, Verdict},
@@ -51,16 +52,6 @@ impl Rule for DescriptorLeak {
 
     fn new(limits: &Limits, _now_unix_ns: u64) -> Self {
         Self { samples: Samples::new(ns(limits.horizon_ms)) }
-    }
-
-    /// Not at readings at all.
-    fn looks_back_ms(_limits: &Limits) -> u64 {
-        0
-    }
-
-    /// Never: a server that gets more and more clients looks the same.
-    fn leads_to_acts(_limits: &Limits) -> bool {
-        false
     }
 
     fn set(&mut self, before: &Limits, limits: &Limits, now_unix_ns: u64) {

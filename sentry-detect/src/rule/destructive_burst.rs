@@ -130,11 +130,6 @@ impl Rule for DestructiveBurst {
         }
     }
 
-    /// Not at readings.
-    fn looks_back_ms(_limits: &Limits) -> u64 {
-        0
-    }
-
     fn leads_to_acts(limits: &Limits) -> bool {
         limits.leads_to_acts
     }

@@ -7,8 +7,8 @@
 //! what is resolved backwards (`.arpa`) does not count. Memory is fixed: about 1.5 KiB.
 //!
 //! The domain is the last two labels, or three below a short one such as `co.uk`. It never leads to
-//! an act. Limits: questions over TLS or HTTPS are not seen; a tunnel slower than the limit per
-//! horizon is none.
+//! an act: how sure it is depends on what the names mean. Limits: questions over TLS or HTTPS are
+//! not seen; a tunnel slower than the limit per horizon is none.
 
 use super::{
     contract::{About, Rule, Seen, Shown, Urgency, Verdict},
@@ -79,16 +79,6 @@ impl Rule for DnsTunnel {
 
     fn new(limits: &Limits, now_unix_ns: u64) -> Self {
         Self { domains: Vec::with_capacity(DOMAINS), horizon_ns: ns(limits.horizon_ms), now_unix_ns }
-    }
-
-    /// Not at readings at all.
-    fn looks_back_ms(_limits: &Limits) -> u64 {
-        0
-    }
-
-    /// Never: how sure it is depends on what the names mean.
-    fn leads_to_acts(_limits: &Limits) -> bool {
-        false
     }
 
     fn set(&mut self, before: &Limits, limits: &Limits, now_unix_ns: u64) {

@@ -124,16 +124,6 @@ impl Rule for LeftControl {
         Self::default()
     }
 
-    /// Not at readings at all.
-    fn looks_back_ms(_limits: &Limits) -> u64 {
-        0
-    }
-
-    /// Never: many agents do this legitimately.
-    fn leads_to_acts(_limits: &Limits) -> bool {
-        false
-    }
-
     fn event(&mut self, seen: &Seen<'_>) {
         let Some(number) = whom(&seen.event.kind) else { return };
         let asked = &mut self.asked[number];

@@ -75,15 +75,6 @@ impl Rule for Leftovers {
         Self { now_unix_ns, ..Self::default() }
     }
 
-    fn looks_back_ms(_limits: &Limits) -> u64 {
-        0
-    }
-
-    /// Never: a server may be left on purpose.
-    fn leads_to_acts(_limits: &Limits) -> bool {
-        false
-    }
-
     fn event(&mut self, seen: &Seen<'_>) {
         let process = &seen.event.process;
         if let Command::Unknown = self.command {

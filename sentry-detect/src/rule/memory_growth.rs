@@ -85,11 +85,6 @@ impl Rule for MemoryGrowth {
         Self { balloon, trend }
     }
 
-    /// Not at readings at all.
-    fn looks_back_ms(_limits: &Limits) -> u64 {
-        0
-    }
-
     fn leads_to_acts(limits: &Limits) -> bool {
         limits.leads_to_acts
     }

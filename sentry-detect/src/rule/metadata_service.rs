@@ -12,24 +12,26 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::{
-    contract::{About, Rule, Seen, Shown, Urgency, Verdict},
+    contract::{About, Rule, Seen, Urgency, Verdict},
     limits::NoLimits,
+    noticed::{LONGEST, Noticed, Weight},
     past::Past,
 };
 use crate::{
     event::EventKind,
-    runaway::{RuleId, RunawaySignal, Severity, Term},
+    runaway::{RuleId, Severity},
 };
 
 /// It has no thresholds.
 pub(super) type Limits = NoLimits;
 
 const METADATA_SERVICE: RuleId = RuleId::new("metadata-service");
-/// Cloud Instance Metadata API.
-const TAGS: &[&str] = &["attack:T1552.005", "owasp-asi:ASI03"];
-const CONFIDENCE: f64 = 0.6;
-/// Longest text kept of a connection, bytes.
-const LONGEST: usize = 256;
+const WEIGHT: Weight = Weight {
+    severity: Severity::Medium,
+    confidence: 0.6,
+    // Cloud Instance Metadata API.
+    tags: &["attack:T1552.005", "owasp-asi:ASI03"],
+};
 /// IANA's number. Google's service is a name server too, over UDP.
 const TCP: u16 = 6;
 const DNS: u16 = 53;
@@ -56,17 +58,7 @@ const fn v6(s: [u16; 8]) -> IpAddr {
 /// What a run asked.
 #[derive(Debug, Default)]
 pub(crate) struct MetadataService {
-    /// In the life of the run.
-    connections: u64,
-    /// The first since the last reading, which a finding would show.
-    first: Option<Box<Connection>>,
-}
-
-#[derive(Debug)]
-struct Connection {
-    event: String,
-    time_unix_ns: u64,
-    summary: String,
+    connections: Noticed,
 }
 
 impl Rule for MetadataService {
@@ -84,16 +76,6 @@ impl Rule for MetadataService {
         Self::default()
     }
 
-    /// Not at readings at all.
-    fn looks_back_ms(_limits: &Limits) -> u64 {
-        0
-    }
-
-    /// Never: programs in a cloud do this legitimately.
-    fn leads_to_acts(_limits: &Limits) -> bool {
-        false
-    }
-
     fn event(&mut self, seen: &Seen<'_>) {
         let EventKind::Connect { destination } = &seen.event.kind else { return };
         if destination.protocol != TCP || destination.port == DNS {
@@ -101,31 +83,16 @@ impl Rule for MetadataService {
         }
         let address = destination.address.to_canonical();
         let Some((_, what)) = SERVICES.iter().find(|(service, _)| *service == address) else { return };
-        self.connections += 1;
-        if self.first.is_none() {
-            let summary = format!("{} connected to {address} ({what}).", seen.by(LONGEST));
-            let (event, time_unix_ns) = (seen.event.id.clone(), seen.event.time_unix_ns);
-            self.first = Some(Box::new(Connection { event, time_unix_ns, summary }));
-        }
+        self.connections
+            .add(seen, WEIGHT, || format!("{} connected to {address} ({what}).", seen.by(LONGEST)));
     }
 
     fn judge(&mut self, _subject: usize, _past: &Past, _limits: &Limits) -> Option<Verdict> {
-        let Connection { event, time_unix_ns, summary } = self.first.as_deref()?;
-        let signal = RunawaySignal {
-            rule: METADATA_SERVICE,
-            confidence: CONFIDENCE,
-            severity: Severity::Medium,
-            summary: summary.clone(),
-            arithmetic: vec![
-                Term::limited("connections so far", self.connections as f64, "", 1.0),
-                Term::given("confidence", CONFIDENCE, ""),
-            ],
-        };
-        Some(Verdict { signal, since_unix_ns: *time_unix_ns, shown: Shown::One(event.clone()), tags: TAGS })
+        self.connections.verdict(METADATA_SERVICE, "connections so far")
     }
 
     fn judged(&mut self) {
-        self.first = None;
+        self.connections.judged();
     }
 }
 
@@ -188,7 +155,7 @@ mod tests {
         let summary = "/usr/bin/curl connected to 169.254.169.254 (the machine's metadata).";
         assert_eq!(finding.signal.summary, summary);
         assert_eq!(finding.evidence, ["r-b-1"]);
-        assert_eq!(finding.tags, TAGS);
+        assert_eq!(finding.tags, WEIGHT.tags);
         assert_eq!(finding.signal.arithmetic[0].value, 2.0);
     }
 

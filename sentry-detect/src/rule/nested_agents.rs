@@ -95,16 +95,6 @@ impl Rule for NestedAgents {
         Self { lines: [None; LINES], next: 0, deepest: None, now_unix_ns }
     }
 
-    /// Not at readings at all.
-    fn looks_back_ms(_limits: &Limits) -> u64 {
-        0
-    }
-
-    /// Never: people have agents ask others.
-    fn leads_to_acts(_limits: &Limits) -> bool {
-        false
-    }
-
     fn event(&mut self, seen: &Seen<'_>) {
         let process = &seen.event.process;
         match &seen.event.kind {

@@ -82,16 +82,6 @@ impl Rule for OtherProcess {
         Self::default()
     }
 
-    /// Not at readings at all.
-    fn looks_back_ms(_limits: &Limits) -> u64 {
-        0
-    }
-
-    /// Never: debuggers do this legitimately.
-    fn leads_to_acts(_limits: &Limits) -> bool {
-        false
-    }
-
     fn event(&mut self, seen: &Seen<'_>) {
         let process = seen.event.process.key.tgid;
         match &seen.event.kind {

@@ -256,16 +256,6 @@ impl Rule for PersistenceWrite {
         Self::default()
     }
 
-    /// Not at readings at all.
-    fn looks_back_ms(_limits: &Limits) -> u64 {
-        0
-    }
-
-    /// Never: agents do this legitimately.
-    fn leads_to_acts(_limits: &Limits) -> bool {
-        false
-    }
-
     fn event(&mut self, seen: &Seen<'_>) {
         let Some(path) = written(&seen.event.kind) else { return };
         let Some(number) = class_of(path).filter(|_| !known::is_manager(seen.program())) else { return };

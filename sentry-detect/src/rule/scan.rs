@@ -80,16 +80,6 @@ impl Rule for Scan {
         }
     }
 
-    /// Not at readings at all.
-    fn looks_back_ms(_limits: &Limits) -> u64 {
-        0
-    }
-
-    /// Never: people have agents check their networks.
-    fn leads_to_acts(_limits: &Limits) -> bool {
-        false
-    }
-
     fn set(&mut self, before: &Limits, limits: &Limits, now_unix_ns: u64) {
         if before.horizon_ms != limits.horizon_ms {
             *self = Self::new(limits, now_unix_ns);

@@ -84,16 +84,6 @@ impl Rule for SecretRead {
         Self::default()
     }
 
-    /// Not at readings at all.
-    fn looks_back_ms(_limits: &Limits) -> u64 {
-        0
-    }
-
-    /// Never: agents do this legitimately.
-    fn leads_to_acts(_limits: &Limits) -> bool {
-        false
-    }
-
     fn event(&mut self, seen: &Seen<'_>) {
         let (Some((number, class)), EventKind::Open { file, .. }) = (seen.secret, &seen.event.kind) else {
             return;

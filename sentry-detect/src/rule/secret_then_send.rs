@@ -113,11 +113,6 @@ impl Rule for SecretThenSend {
         }
     }
 
-    /// Not at readings at all.
-    fn looks_back_ms(_limits: &Limits) -> u64 {
-        0
-    }
-
     fn leads_to_acts(limits: &Limits) -> bool {
         limits.leads_to_acts
     }

@@ -2,8 +2,8 @@
 //!
 //! The threads of its processes are counted about every second, of at most 64 of them. A server
 //! makes a thread for each request, and it ends; a build has some hundred at its widest. Memory is
-//! fixed: thirteen values. It never leads to an act. Limit: threads beside those of the 64
-//! processes with the lowest numbers.
+//! fixed: thirteen values. It never leads to an act: what is meant to have many looks the same.
+//! Limit: threads beside those of the 64 processes with the lowest numbers.
 
 use super::{
     contract::{About, Rule, Shown, Urgency, Verdict},
@@ -49,16 +49,6 @@ impl Rule for ThreadStorm {
 
     fn new(limits: &Limits, _now_unix_ns: u64) -> Self {
         Self { samples: Samples::new(ns(limits.horizon_ms)) }
-    }
-
-    /// Not at readings at all.
-    fn looks_back_ms(_limits: &Limits) -> u64 {
-        0
-    }
-
-    /// Never: what is meant to have many looks the same.
-    fn leads_to_acts(_limits: &Limits) -> bool {
-        false
     }
 
     fn set(&mut self, before: &Limits, limits: &Limits, now_unix_ns: u64) {

@@ -6,7 +6,7 @@
 //! connections, fifty a second, to so many ports that nobody listens at, of so many addresses of
 //! loopback; with 0 ports to one where it listens itself. `asks TIMES ADDRESS long|short`: names of
 //! one domain, of a server at port 53 of ADDRESS. `memory MIB SECONDS`, `descriptors COUNT
-//! SECONDS`: ever more. `threads COUNT`: at once, for eight seconds.
+//! SECONDS`: ever more. `threads COUNT`: fifty a second, each for ten seconds.
 
 use std::{
     fs::{self, File},
@@ -46,8 +46,12 @@ fn main() -> Result<(), Failure> {
             Ok(())
         }
         "threads" => {
-            let threads: Vec<_> =
-                (0..count).map(|_| std::thread::spawn(|| sleep(Duration::from_secs(8)))).collect();
+            let threads: Vec<_> = (0..count)
+                .map(|_| {
+                    sleep(Duration::from_millis(20));
+                    std::thread::spawn(|| sleep(Duration::from_secs(10)))
+                })
+                .collect();
             threads
                 .into_iter()
                 .try_for_each(|thread| thread.join().map_err(|_panic| "a thread panicked".into()))
