@@ -12,9 +12,9 @@ use sentry_detect::{
     rule::Settings,
     run::{Mode, machine::Over},
 };
-use sentry_recording::{Missing, Recording, RecordingError, differences, replay};
+use sentry_recording::{Difference, How, Judged, Missing, Recording, RecordingError, differences, replay};
 
-use crate::sensor::{Act, Sensor, settings};
+use crate::sensor::{Act, RUN, Sensor, recorded, settings};
 
 /// An agent that works, is frozen and thawed by a person, then loops until it is killed.
 fn story() -> Sensor {
@@ -82,6 +82,53 @@ fn what_is_missing_is_counted() {
     let recording = Recording::read(sensor.recorded()).unwrap();
     let missing = replay(&recording, None).unwrap().missing;
     assert_eq!(missing, Missing { parts: 1, lives: 1, ..Missing::default() });
+}
+
+#[test]
+fn a_gap_is_missing_in_the_life_of_the_events_before_it() {
+    for lost in [5..8, 0..3] {
+        let mut lives = ["", ".1f"].map(|life| Sensor::of_life(Mode::Observe, &format!("{RUN}{life}")));
+        for life in &mut lives {
+            life.execs(&["/usr/bin/false"], 20);
+            life.reading(100, 0);
+        }
+        let [first, second] = &mut lives;
+        first.lost = lost.clone();
+        let recording = Recording::read(recorded(&mut [first, second], None)).unwrap();
+        let replay = replay(&recording, None).unwrap();
+        let missing = Missing { events: 3, ..Missing::default() };
+        assert_eq!((replay.missing, replay.events), (missing, 37), "{lost:?}");
+    }
+}
+
+#[test]
+fn a_run_that_lives_is_compared_as_far_as_tape_and_store_both_reach() {
+    let recording = |sensor: &mut Sensor| Recording::read(recorded(&mut [sensor], None)).unwrap();
+    let differences = |recording: &Recording| differences(recording, &replay(recording, None).unwrap());
+    // What was found last is not in the store yet.
+    let mut sensor = story();
+    let last = sensor.judged.pop();
+    assert!(matches!(last, Some(Judged::Found { decisions, .. }) if !decisions.is_empty()));
+    assert_eq!(differences(&recording(&mut sensor)), []);
+    // What is missing before that is a difference.
+    let Judged::Ordered(freeze) = sensor.judged.remove(0) else { unreachable!() };
+    let missing = Difference { id: freeze.id, how: How::OnlyNow };
+    assert_eq!(differences(&recording(&mut sensor)), [missing]);
+
+    // What was found last came after the tape.
+    let mut sensor = Sensor::new(Mode::Observe);
+    sensor.reading(100, 0);
+    sensor.order(Action::Freeze);
+    sensor.cut();
+    let (parts, judged) = (sensor.parts.clone(), sensor.judged.len());
+    for _ in 0..40 {
+        sensor.execs(&["/usr/bin/false"], 12);
+        sensor.reading(100, 90_000);
+    }
+    assert!(sensor.judged.len() > judged);
+    sensor.cut();
+    sensor.parts = parts;
+    assert_eq!(differences(&recording(&mut sensor)), []);
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! What a sensor does with one run: a machine, its tape, and a store of events.
 
+use std::ops::Range;
+
 use proptest::{prelude::*, sample};
 use sentry_detect::{
     decision::{Action, Decision, Outcome, OutcomeKind},
@@ -14,9 +16,10 @@ use sentry_proto::v1::{self, item::Item};
 use sentry_recording::{Encoder, Judged, Packed, Tape};
 
 const MS: u64 = 1_000_000;
-const RUN: &str = "0198c0de-0000-7000-8000-000000000001";
+pub(crate) const RUN: &str = "0198c0de-0000-7000-8000-000000000001";
 
 pub(crate) struct Sensor {
+    life: String,
     machine: RunMachine,
     tape: Tape,
     now: u64,
@@ -24,6 +27,8 @@ pub(crate) struct Sensor {
     usage: Usage,
     sequence: u64,
     pub(crate) stored: Vec<v1::Event>,
+    /// Of the stored ones, those in whose place there is a Gap.
+    pub(crate) lost: Range<usize>,
     pub(crate) parts: Vec<Packed>,
     pub(crate) judged: Vec<Judged>,
 }
@@ -69,9 +74,14 @@ pub(crate) fn settings(json: &str) -> Settings {
 
 impl Sensor {
     pub(crate) fn new(mode: Mode) -> Self {
+        Self::of_life(mode, RUN)
+    }
+
+    /// One that took the run up has another life.
+    pub(crate) fn of_life(mode: Mode, life: &str) -> Self {
         let setup = Setup {
             id: RunId(RUN.to_owned()),
-            id_prefix: RUN.to_owned(),
+            id_prefix: life.to_owned(),
             agent: agent(),
             mode,
             owned: true,
@@ -80,6 +90,7 @@ impl Sensor {
         };
         let (now, usage) = (1_700_000_000_000 * MS, Usage::default());
         Self {
+            life: life.to_owned(),
             tape: Tape::new(&setup, &usage, now),
             machine: RunMachine::new(setup, &usage, now),
             now,
@@ -87,6 +98,7 @@ impl Sensor {
             counted: Counted::default(),
             sequence: 0,
             stored: Vec::new(),
+            lost: 0..0,
             parts: Vec::new(),
             judged: Vec::new(),
         }
@@ -110,7 +122,7 @@ impl Sensor {
     pub(crate) fn execs(&mut self, command: &[&str], count: u64) {
         for _ in 0..count {
             self.sequence += 1;
-            let event = event(command, self.sequence, self.now);
+            let event = event(&self.life, command, self.sequence, self.now);
             self.stored.push(v1::Event::from(&event));
             self.step(Input::Event { event: &event, delivered: true });
         }
@@ -190,34 +202,51 @@ impl Sensor {
 
     /// The file of a recording, with what was found and decided.
     pub(crate) fn recorded(&mut self) -> Vec<u8> {
-        self.cut();
-        let mut encoder = Encoder::new().unwrap();
-        let run = v1::Run { id: RUN.to_owned(), ended_unix_ns: Some(self.now), ..v1::Run::default() };
-        let mut bytes = encoder.begin("0.0.0");
-        bytes.extend(encoder.item(&v1::Item { item: Some(Item::Run(run)) }));
-        self.parts.iter().for_each(|part| bytes.extend(encoder.part(part)));
-        bytes.extend(encoder.events(&self.stored).unwrap());
-        for judged in &self.judged {
-            let (finding, decisions) = match judged {
-                Judged::Found { finding, decisions } => (Some(finding), decisions.as_slice()),
-                Judged::Ordered(decision) => (None, std::slice::from_ref(decision)),
-            };
-            let finding = finding.map(|finding| Item::Finding(v1::Finding::from(&**finding)));
-            let decisions = decisions.iter().map(|decision| Item::Decision(v1::Decision::from(decision)));
-            for item in finding.into_iter().chain(decisions) {
-                bytes.extend(encoder.item(&v1::Item { item: Some(item) }));
-            }
-        }
-        bytes.extend(encoder.end());
-        bytes
+        let ended = self.now;
+        recorded(&mut [self], Some(ended))
     }
+}
+
+/// The file of a recording of one run by these lives of a sensor; it lives where it has no end.
+pub(crate) fn recorded(lives: &mut [&mut Sensor], ended_unix_ns: Option<u64>) -> Vec<u8> {
+    let mut encoder = Encoder::new().unwrap();
+    let run = v1::Run { id: RUN.to_owned(), ended_unix_ns, ..v1::Run::default() };
+    let mut bytes = encoder.begin("0.0.0");
+    bytes.extend(encoder.item(&v1::Item { item: Some(Item::Run(run)) }));
+    for life in lives.iter_mut() {
+        life.cut();
+        life.parts.iter().for_each(|part| bytes.extend(encoder.part(part)));
+    }
+    for life in lives.iter() {
+        let Range { start, end } = life.lost.clone();
+        bytes.extend(encoder.events(&life.stored[..start]).unwrap());
+        if start < end {
+            let items_by_run = [(RUN.to_owned(), (end - start) as u64)].into();
+            let gap = v1::Gap { items_by_run, ..v1::Gap::default() };
+            bytes.extend(encoder.item(&v1::Item { item: Some(Item::Gap(gap)) }));
+        }
+        bytes.extend(encoder.events(&life.stored[end..]).unwrap());
+        life.judged.iter().flat_map(items).for_each(|item| bytes.extend(encoder.item(&item)));
+    }
+    bytes.extend(encoder.end());
+    bytes
+}
+
+fn items(judged: &Judged) -> Vec<v1::Item> {
+    let (finding, decisions) = match judged {
+        Judged::Found { finding, decisions } => (Some(finding), decisions.as_slice()),
+        Judged::Ordered(decision) => (None, std::slice::from_ref(decision)),
+    };
+    let finding = finding.map(|finding| Item::Finding(v1::Finding::from(&**finding)));
+    let decisions = decisions.iter().map(|decision| Item::Decision(v1::Decision::from(decision)));
+    finding.into_iter().chain(decisions).map(|item| v1::Item { item: Some(item) }).collect()
 }
 
 fn agent() -> AgentIdentity {
     AgentIdentity { id: "demo".to_owned(), name: "demo".to_owned() }
 }
 
-fn event(command: &[&str], sequence: u64, now: u64) -> Event {
+fn event(life: &str, command: &[&str], sequence: u64, now: u64) -> Event {
     let path = Path { text: command[0].to_owned(), source: PathSource::Kernel, truncated: false };
     let argv = Argv {
         arguments: command.iter().map(|&argument| argument.to_owned()).collect(),
@@ -237,7 +266,7 @@ fn event(command: &[&str], sequence: u64, now: u64) -> Event {
         pre_existing: false,
     };
     Event {
-        id: format!("{RUN}-c-{sequence}"),
+        id: format!("{life}-c-{sequence}"),
         run: RunId(RUN.to_owned()).into(),
         agent: agent().into(),
         ring: Ring::Critical,
