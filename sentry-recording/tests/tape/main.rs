@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use sentry_detect::{
     decision::Action,
     rule::Settings,
-    run::{Mode, machine::Over},
+    run::{Holds, Mode, machine::Over},
 };
 use sentry_recording::{Difference, How, Judged, Missing, Recording, RecordingError, differences, replay};
 
@@ -146,6 +146,9 @@ fn a_tape_that_nobody_takes_parts_of_ends_and_says_so() {
 fn an_hour_of_an_idle_run_takes_a_few_kilobytes() {
     let mut sensor = Sensor::new(Mode::Observe);
     for n in 0..36_000 {
+        if n % 10 == 0 {
+            sensor.holds(Holds { memory_bytes: Some(300 << 20), threads: Some(9), ..Holds::default() });
+        }
         sensor.reading(100 + u64::from(n % 7 == 0), 0);
         sensor.cut_if_due();
     }
@@ -194,7 +197,10 @@ proptest! {
         acts.into_iter().for_each(|act| sensor.act(act));
         let recording = Recording::read(sensor.recorded()).unwrap();
         let replay = replay(&recording, None).unwrap();
-        prop_assert_eq!(replay.judged, sensor.judged);
-        prop_assert!(replay.missing.is_nothing());
+        // What did not reach the journal may have been found by.
+        if sensor.undelivered == 0 {
+            prop_assert_eq!(replay.judged, sensor.judged);
+        }
+        prop_assert_eq!(replay.missing, Missing { events: sensor.undelivered, ..Missing::default() });
     }
 }

@@ -2,15 +2,17 @@
 
 use std::ops::Range;
 
-use proptest::{prelude::*, sample};
+use proptest::{option, prelude::*, sample};
 use sentry_detect::{
     decision::{Action, Decision, Outcome, OutcomeKind},
     event::{Argv, Event, EventKind, File, Path, PathSource, Process, Ring},
+    finding::Departed,
     rule::Settings,
     run::{
-        AgentIdentity, Counted, Input, Mode, Output, ProcessKey, RunId, RunMachine, Setup, Usage,
+        AgentIdentity, Counted, Holds, Input, Mode, Output, ProcessKey, RunId, RunMachine, Setup, Usage,
         machine::Over,
     },
+    runaway::{RunawaySignal, Severity},
 };
 use sentry_proto::v1::{self, item::Item};
 use sentry_recording::{Encoder, Judged, Packed, Tape};
@@ -26,6 +28,7 @@ pub(crate) struct Sensor {
     counted: Counted,
     usage: Usage,
     sequence: u64,
+    pub(crate) undelivered: u64,
     pub(crate) stored: Vec<v1::Event>,
     /// Of the stored ones, those in whose place there is a Gap.
     pub(crate) lost: Range<usize>,
@@ -37,6 +40,9 @@ pub(crate) struct Sensor {
 #[derive(Clone, Debug)]
 pub(crate) enum Act {
     Execs(u8, u8),
+    Undelivered(u8),
+    Holds(Holds),
+    Departed(f64),
     Reading(u64, u64),
     Order(Action),
     Settings(u64),
@@ -52,10 +58,21 @@ impl Arbitrary for Act {
     type Strategy = BoxedStrategy<Self>;
 
     fn arbitrary_with((): ()) -> BoxedStrategy<Self> {
+        let held = || option::of(0..1_u64 << 40);
+        let holds = (held(), held(), held(), held()).prop_map(|held| Holds {
+            looked_unix_ns: 0,
+            memory_bytes: held.0,
+            memory_limit_bytes: held.1,
+            threads: held.2,
+            descriptors: held.3,
+        });
         let orders = sample::select(vec![Action::Freeze, Action::Thaw, Action::Kill]);
         prop_oneof![
             8 => (0..3_u8, 1..30_u8).prop_map(|(command, count)| Self::Execs(command, count)),
             16 => (0..2_000_u64, 0..400_000_u64).prop_map(|(ms, usec)| Self::Reading(ms, usec)),
+            1 => (1..30_u8).prop_map(Self::Undelivered),
+            8 => holds.prop_map(Self::Holds),
+            1 => (0.0..1.0).prop_map(Self::Departed),
             1 => orders.prop_map(Self::Order),
             1 => (500..3_000_u64).prop_map(Self::Settings),
             1 => Just(Self::Found),
@@ -97,6 +114,7 @@ impl Sensor {
             usage,
             counted: Counted::default(),
             sequence: 0,
+            undelivered: 0,
             stored: Vec::new(),
             lost: 0..0,
             parts: Vec::new(),
@@ -107,6 +125,9 @@ impl Sensor {
     pub(crate) fn act(&mut self, act: Act) {
         match act {
             Act::Execs(command, count) => self.execs(&["/bin/tool", &command.to_string()], count.into()),
+            Act::Undelivered(count) => self.undelivered(count.into()),
+            Act::Holds(holds) => self.holds(holds),
+            Act::Departed(confidence) => self.departed(confidence),
             Act::Reading(ms, usec) => self.reading(ms, usec),
             Act::Order(action) => self.order(action),
             Act::Settings(hold_ms) => self.set(settings(&format!(r#"{{"exec_loop_hold_ms": {hold_ms}}}"#))),
@@ -130,34 +151,63 @@ impl Sensor {
         self.counted.rings[0].generated += count;
     }
 
+    /// Executes something that does not reach the journal.
+    fn undelivered(&mut self, count: u64) {
+        for _ in 0..count {
+            self.sequence += 1;
+            let event = event(&self.life, &["/bin/lost"], self.sequence, self.now);
+            self.step(Input::Event { event: &event, delivered: false });
+        }
+        self.undelivered += count;
+    }
+
+    /// It is looked at now.
+    pub(crate) fn holds(&mut self, holds: Holds) {
+        self.usage.holds = Holds { looked_unix_ns: self.now, ..holds };
+    }
+
+    fn departed(&mut self, confidence: f64) {
+        let signal = RunawaySignal {
+            rule: "first-destination".to_owned().into(),
+            confidence,
+            severity: Severity::Low,
+            summary: "a first time".to_owned(),
+            arithmetic: Vec::new(),
+        };
+        let departed = Departed { signal, since_unix_ns: self.now, event: None, tags: Vec::new() };
+        self.given(Input::Departed(departed));
+    }
+
     /// After `ms`, in which it has used `usec` of CPU time.
     pub(crate) fn reading(&mut self, ms: u64, usec: u64) {
         self.now += ms * MS;
         self.usage.cpu_usec += usec;
         let (counted, usage) = (self.counted, self.usage);
         self.step(Input::Counted { counted, began_boot_ns: self.now });
-        for output in self.step(Input::Reading { usage, room: ms % 5 != 1 }) {
-            if let Output::Found { finding, decisions } = output {
-                self.judged.push(Judged::Found { finding, decisions: decisions.clone() });
-                decisions.iter().for_each(|decision| self.acted(decision));
-            }
-        }
+        self.given(Input::Reading { usage, room: ms % 5 != 1 });
     }
 
     pub(crate) fn order(&mut self, action: Action) {
         let order = Input::Order { action, origin: "user:0".to_owned(), reason: "test".to_owned() };
-        self.ordered(order);
+        self.given(order);
     }
 
     pub(crate) fn over(&mut self, over: Over) {
-        self.ordered(Input::Over(over));
+        self.given(Input::Over(over));
     }
 
-    fn ordered(&mut self, input: Input<'_>) {
+    fn given(&mut self, input: Input<'_>) {
         for output in self.step(input) {
-            if let Output::Decided(decision) = output {
-                self.judged.push(Judged::Ordered(decision.clone()));
-                self.acted(&decision);
+            match output {
+                Output::Found { finding, decisions } => {
+                    self.judged.push(Judged::Found { finding, decisions: decisions.clone() });
+                    decisions.iter().for_each(|decision| self.acted(decision));
+                }
+                Output::Decided(decision) => {
+                    self.judged.push(Judged::Ordered(decision.clone()));
+                    self.acted(&decision);
+                }
+                Output::LeftFrozen | Output::Close => {}
             }
         }
     }
