@@ -102,8 +102,8 @@ FILTER       only tests whose names contain it",
         more: "\
 NAME…    only what begins with one of these
 
-Needs root and a /home/corpus that is not there; takes about ten minutes. docs/detection.md follows from
-what it writes: UPDATE_DOCS=1 with the tests of sentry-recording.",
+Needs root and a /home/corpus that is not there; takes about half an hour. docs/detection.md follows
+from what it writes: UPDATE_DOCS=1 with the tests of sentry-recording.",
         run: corpus::command,
     },
     Command {

@@ -1,5 +1,7 @@
 //! `cargo xtask corpus [NAME…]`: runs what `tests/corpus/plan.toml` lists under a sensor that
-//! observes, and writes a recording of each into `tests/corpus`, and the list of them.
+//! observes, and writes a recording of each into `tests/corpus`, and the list of them. Benign runs
+//! go several at once, as on a busy machine; then runaways one by one, so that none takes from
+//! another what it runs away with.
 //!
 //! Everything happens below `/home/corpus`, which must not be there, with a short environment: what
 //! is recorded says nothing of who made it.
@@ -7,7 +9,12 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::{Command, ExitCode, Stdio},
+    process::{Command, ExitCode, ExitStatus, Stdio},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
     time::Instant,
 };
 
@@ -24,10 +31,14 @@ use crate::{
 
 const AREA: &str = "corpus";
 const HOME: &str = "/home/corpus";
+/// Benign runs that go at once.
+const AT_ONCE: usize = 4;
+/// First port of the first of those; each has so many.
+const PORTS: usize = 18_100;
+const PORTS_EACH: usize = 10;
 
 /// A run of the plan, of one size.
 struct Planned {
-    name: String,
     size: i64,
     label: String,
     kind: String,
@@ -36,12 +47,6 @@ struct Planned {
     half: &'static str,
     before: String,
     script: String,
-}
-
-/// What one run has become.
-struct Recorded<'a> {
-    planned: &'a Planned,
-    seconds: f64,
 }
 
 pub(crate) fn command(mut args: Args) -> Result<ExitCode> {
@@ -55,49 +60,83 @@ pub(crate) fn command(mut args: Args) -> Result<ExitCode> {
     let sentry = home.program(&paths::debug_bin("sentry"))?;
     let sockets = PathBuf::from(HOME).join("run");
     let sensor = Sensor::start(&sentry, &sockets)?;
-    let mut recorded = Vec::new();
-    for planned in &planned {
-        let wanted = chosen.is_empty() || chosen.iter().any(|name| planned.file().starts_with(name.as_str()));
-        if !wanted {
-            continue;
-        }
-        let started = Instant::now();
-        watched(planned, &sentry, &sockets)?;
-        let seconds = started.elapsed().as_secs_f64();
-        let bytes = record(planned, &sentry, &sockets, &dir)?;
-        say(AREA, format_args!("{}: {seconds:.1} s, {bytes} bytes", planned.file()));
-        recorded.push(Recorded { planned, seconds });
-    }
+    let is_wanted = |planned: &&Planned| {
+        chosen.is_empty() || chosen.iter().any(|name| planned.file().starts_with(name.as_str()))
+    };
+    let (benign, runaways): (Vec<_>, Vec<_>) =
+        planned.iter().filter(is_wanted).partition(|planned| planned.label == "benign");
+    let corpus = Corpus { sentry, sockets, dir, manifest: Mutex::default() };
+    corpus.record_all(&benign, AT_ONCE)?;
+    corpus.record_all(&runaways, 1)?;
     sensor.stop()?;
-    fs::remove_dir_all(sensor::state_dir(&sockets)).context("cannot remove the sensor's state")?;
-    write_manifest(&dir.join("manifest.toml"), &recorded)?;
+    fs::remove_dir_all(sensor::state_dir(&corpus.sockets)).context("cannot remove the sensor's state")?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// Runs it under the sensor, to its end.
-fn watched(planned: &Planned, sentry: &Path, sockets: &Path) -> Result<()> {
+/// Where everything is.
+struct Corpus {
+    sentry: PathBuf,
+    sockets: PathBuf,
+    dir: PathBuf,
+    /// Held by whoever writes it.
+    manifest: Mutex<()>,
+}
+
+impl Corpus {
+    /// So many at once, each on ports of its own.
+    fn record_all(&self, planned: &[&Planned], at_once: usize) -> Result<()> {
+        let next = AtomicUsize::new(0);
+        let work = |port: usize| {
+            while let Some(planned) = planned.get(next.fetch_add(1, Ordering::Relaxed)) {
+                self.record(planned, port)?;
+            }
+            Ok(())
+        };
+        thread::scope(|scope| {
+            let all: Vec<_> =
+                (0..at_once).map(|n| scope.spawn(move || work(PORTS + n * PORTS_EACH))).collect();
+            all.into_iter().try_for_each(|one| one.join().unwrap_or_else(|_panic| bail!("a thread died")))
+        })
+    }
+
+    /// Runs it under the sensor, to its end; the recording and its row in the list.
+    fn record(&self, planned: &Planned, port: usize) -> Result<()> {
+        let started = Instant::now();
+        let status = watched(planned, &self.sentry, &self.sockets, port)?;
+        let seconds = started.elapsed().as_secs_f64();
+        let bytes = record(planned, &self.sentry, &self.sockets, &self.dir)?;
+        say(AREA, format_args!("{}: {seconds:.1} s, {bytes} bytes, {status}", planned.file()));
+        let _held = self.manifest.lock().unwrap_or_else(PoisonError::into_inner);
+        write_manifest(&self.dir.join("manifest.toml"), planned)
+    }
+}
+
+/// How it ended.
+fn watched(planned: &Planned, sentry: &Path, sockets: &Path, port: usize) -> Result<ExitStatus> {
     let place = PathBuf::from(HOME).join(&planned.program);
     fs::create_dir_all(&place).with_context(|| format!("cannot make {}", place.display()))?;
-    let log = fs::File::create(step::log_path(&format!("corpus-{}", planned.name))?)?;
-    let mut before = shell(planned, &planned.before, Command::new("/bin/sh"));
+    let log = fs::File::create(step::log_path(&format!("corpus-{}", planned.program))?)?;
+    let mut before = shell(planned, port, &planned.before, Command::new("/bin/sh"));
     let before = before.current_dir(&place).stdout(log.try_clone()?).stderr(log.try_clone()?);
     if !before.status().context("cannot prepare a run")?.success() {
         bail!("what comes before {} failed", planned.file());
     }
-    let mut run = Command::new(sentry);
-    run.arg("run").arg("--socket").arg(sensor::socket(sockets));
+    // Programs look at where their cgroup is, which says whose machine this is.
+    let mut run = Command::new("unshare");
+    run.arg("--cgroup").arg(sentry).arg("run").arg("--socket").arg(sensor::socket(sockets));
     run.args(["--quiet", "--name", &planned.program, "--", "/bin/sh"]);
-    let mut run = shell(planned, &planned.script, run);
+    let mut run = shell(planned, port, &planned.script, run);
     let run = run.current_dir(&place).stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
     // Most runaways fail, and so does what looks for a mistake.
-    run.status().context("cannot run")?;
-    fs::remove_dir_all(&place).with_context(|| format!("cannot remove {}", place.display()))
+    let status = run.status().context("cannot run")?;
+    fs::remove_dir_all(&place).with_context(|| format!("cannot remove {}", place.display()))?;
+    Ok(status)
 }
 
-/// The script, with the size and little else in its environment.
-fn shell(planned: &Planned, script: &str, mut command: Command) -> Command {
+/// The script, with the size, a port and little else in its environment.
+fn shell(planned: &Planned, port: usize, script: &str, mut command: Command) -> Command {
     command.args(["-c", &format!("set -e\n{script}")]);
-    command.env_clear().env("N", planned.size.to_string());
+    command.env_clear().env("N", planned.size.to_string()).env("PORT", port.to_string());
     for (name, value) in [
         ("HOME", HOME),
         ("USER", "dev"),
@@ -124,26 +163,24 @@ fn record(planned: &Planned, sentry: &Path, sockets: &Path, dir: &Path) -> Resul
     Ok(fs::metadata(&file)?.len())
 }
 
-fn write_manifest(path: &Path, recorded: &[Recorded<'_>]) -> Result<()> {
+fn write_manifest(path: &Path, recorded: &Planned) -> Result<()> {
+    let Planned { label, kind, half, .. } = recorded;
     let mut all = manifest(path)?;
-    for Recorded { planned, seconds } in recorded {
-        let mut row = Table::new();
-        let texts = [("label", &planned.label), ("kind", &planned.kind), ("program", &planned.name)];
-        row.extend(texts.map(|(key, text)| (key.to_owned(), Value::from(text.as_str()))));
-        row.insert("half".to_owned(), planned.half.into());
-        row.insert("seconds".to_owned(), ((seconds * 10.0).round() / 10.0).into());
-        all.insert(planned.file(), row.into());
-    }
+    // What limits were set on stays so.
+    let before = all.get(&recorded.file()).and_then(|row| row.get("half")?.as_str().map(str::to_owned));
+    let half = before.unwrap_or_else(|| (*half).to_owned());
+    let row = [("label", label), ("kind", kind), ("half", &half)];
+    let row: Table = row.into_iter().map(|(key, text)| (key.to_owned(), text.clone().into())).collect();
+    all.insert(recorded.file(), row.into());
     let mut text = "# Written by `cargo xtask corpus`: what each recording is of, and whether limits were set on it or\n\
         # are tested on it.\n"
         .to_owned();
     for (file, row) in &all {
         text.push_str(&format!("\n[\"{file}\"]\n"));
-        for key in ["label", "kind", "program", "half", "seconds"] {
-            let value = row.get(key).with_context(|| format!("{file} has no {key}"))?;
-            let number = || value.as_float().unwrap_or_default();
-            let value = value.as_str().map_or_else(|| format!("{:.1}", number()), |text| format!("{text:?}"));
-            text.push_str(&format!("{key} = {value}\n"));
+        for key in ["label", "kind", "half"] {
+            let value = row.get(key).and_then(Value::as_str);
+            let value = value.with_context(|| format!("{file} has no {key}"))?;
+            text.push_str(&format!("{key} = {value:?}\n"));
         }
     }
     fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
@@ -184,7 +221,6 @@ fn planned(plan: &str) -> Result<Vec<Planned>> {
                 kind: text("kind")?,
                 before: run.get("before").and_then(Value::as_str).unwrap_or("true").to_owned(),
                 script: text("script")?,
-                name,
                 size,
                 label,
             });

@@ -108,5 +108,7 @@ fn a_recording_names_no_place_of_who_made_it() {
 fn is_foreign(path: &String) -> bool {
     let is_below =
         |place: &str| path.strip_prefix(place).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-    path.starts_with('/') && path != "/" && !PLACES.iter().any(|place| is_below(place))
+    // A cgroup has the name of what made it.
+    let is_cgroup = path.strip_prefix("/sys/fs/cgroup/").is_some_and(|rest| rest.split('/').count() > 2);
+    path.starts_with('/') && path != "/" && (is_cgroup || !PLACES.iter().any(|place| is_below(place)))
 }

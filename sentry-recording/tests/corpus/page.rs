@@ -10,7 +10,7 @@ use sentry_detect::{
 
 use crate::{
     load::{Half, Label, Seen},
-    score::{Share, cases, interval, precision, recall},
+    score::{Share, by_rule as of_rule, cases, interval, precision, recall},
 };
 
 const HEAD: &str = "\
@@ -22,9 +22,43 @@ with UPDATE_DOCS=1. -->
 What the rules find, by which limits, and what they did with a corpus of recorded runs. Each
 recording is of a real program under a sensor that observed ([the plan](../tests/corpus/plan.toml)
 has the scripts); it is judged here by the rules and the default limits of this version, as if
-`--enforce` had been given. `sentry replay tests/corpus/NAME.rec` shows any of them.
+`--enforce` had been given. `sentry replay tests/corpus/NAME.rec` shows any of them: where the rules
+have changed since it was made, it says what is found otherwise now, and ends with 2.
 
 ";
+
+/// The rule that is to find each kind of runaway, if one is.
+const KINDS: &[(&str, Option<&str>)] = &[
+    ("CPU spin", Some("cpu-spin")),
+    ("DNS tunnel", Some("dns-tunnel")),
+    ("another process", Some("other-process")),
+    ("anti-forensics", Some("anti-forensics")),
+    ("call flood", Some("call-flood")),
+    ("connect storm", Some("connect-storm")),
+    ("descriptor leak", Some("descriptor-leak")),
+    ("disk growth", None),
+    ("exec loop", Some("exec-loop")),
+    ("exec loop, changing arguments", Some("exec-loop")),
+    ("failing command, alternating", Some("exec-loop")),
+    ("failing command, fast", Some("exec-loop")),
+    ("failing command, network", Some("exec-loop")),
+    ("failing command, slow", Some("exec-loop")),
+    ("files emptied", Some("destructive-burst")),
+    ("files encrypted", Some("destructive-burst")),
+    ("fork bomb", Some("spawn-storm")),
+    ("fork chain", None),
+    ("idle polling", None),
+    ("memory", Some("memory-growth")),
+    ("nested agents", Some("nested-agents")),
+    ("persistence", Some("persistence-write")),
+    ("processes left behind", Some("leftovers")),
+    ("recursive delete", Some("destructive-burst")),
+    ("scan", Some("scan")),
+    ("secret read and sent", Some("secret-then-send")),
+    ("secrets swept", Some("secret-read")),
+    ("thread storm", Some("thread-storm")),
+    ("work handed to others", Some("left-control")),
+];
 
 pub(crate) fn of(corpus: &[Seen]) -> String {
     let mut page = HEAD.to_owned();
@@ -32,6 +66,7 @@ pub(crate) fn of(corpus: &[Seen]) -> String {
     page.push_str("Limits were set on one half; only the other says how good they are.\n\n");
     page.push_str(&confusion(corpus));
     page.push_str(&scores(corpus));
+    page.push_str(&rules(corpus));
     page.push_str(&benign(corpus));
     page.push_str(&runaways(corpus));
     page.push_str("## Rules\n\n");
@@ -107,6 +142,37 @@ fn scores(corpus: &[Seen]) -> String {
             let [precision, recall] = [interval(&cases, precision), interval(&cases, recall)].map(percent);
             writeln!(text, "| {half} | {name} | {precision} | {recall} |").ok();
         }
+    }
+    text + "\n"
+}
+
+/// How well each rule does by itself, on the half that no limit was set on.
+fn rules(corpus: &[Seen]) -> String {
+    let runs: Vec<&Seen> = corpus.iter().filter(|seen| seen.row.half == Half::Test).collect();
+    let rule_of = |seen: &Seen| {
+        let known = KINDS.iter().find(|(kind, _)| *kind == seen.row.kind);
+        assert!(known.is_some(), "{} is no kind that is known", seen.row.kind);
+        known.and_then(|(_, rule)| *rule)
+    };
+    let mut text = "### By rule\n\n".to_owned();
+    let none = KINDS.iter().filter(|(_, rule)| rule.is_none()).map(|(kind, _)| *kind);
+    text.push_str(&wrapped(&format!(
+        "On the other half: of the runaways that a rule is for, those that it finds; of all runs in which \
+        it finds something, those that ran away. No rule is for: {}. Two cannot show here what they do: \
+        memory-growth needs growth to half of what the host has, and cpu-spin a processor of its own, \
+        which the busy machine that this was recorded on did not give.",
+        none.collect::<Vec<_>>().join(", "),
+    )));
+    text.push_str("\n| rule | its runaways | found by it | recall | benign runs with it | precision |\n|---|---:|---:|---|---:|---|\n");
+    for about in RULES {
+        let rule = about.id.as_str();
+        let is_its = |seen: &&&Seen| seen.row.label == Label::Runaway && rule_of(seen) == Some(rule);
+        let its = of_rule(runs.iter().filter(is_its).copied(), rule);
+        let all = of_rule(runs.iter().copied(), rule);
+        let found = its.iter().filter(|case| case.is_found).count();
+        let wrong = all.iter().filter(|case| case.is_found && !case.is_runaway).count();
+        let [recall, precision] = [interval(&its, recall), interval(&all, precision)].map(percent);
+        writeln!(text, "| {rule} | {} | {found} | {recall} | {wrong} | {precision} |", its.len()).ok();
     }
     text + "\n"
 }

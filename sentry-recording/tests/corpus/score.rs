@@ -1,6 +1,6 @@
 //! How well runaways are distinguished: precision and recall, with intervals by resampling.
 
-use sentry_detect::runaway::Severity;
+use sentry_detect::{finding::Finding, runaway::Severity};
 
 use crate::load::{Label, Seen};
 
@@ -20,22 +20,25 @@ pub(crate) struct Share {
 /// Whether a run ran away, and whether that was found.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Case {
-    is_runaway: bool,
-    is_found: bool,
+    pub(crate) is_runaway: bool,
+    pub(crate) is_found: bool,
 }
 
 /// A run is found where a finding has at least this severity; of a runaway, since its onset.
 pub(crate) fn cases<'a>(runs: impl Iterator<Item = &'a Seen>, least: Severity) -> Vec<Case> {
-    let case = |seen: &Seen| {
-        let is_runaway = seen.row.label == Label::Runaway;
-        let since = seen.onset.unwrap_or_default();
-        let is_found = seen
-            .findings
-            .iter()
-            .any(|finding| finding.severity() >= least && finding.time_unix_ns + 1_000_000 > since);
-        Case { is_runaway, is_found }
-    };
-    runs.map(case).collect()
+    runs.map(|seen| case(seen, |finding| finding.severity() >= least)).collect()
+}
+
+/// The same by findings of one rule.
+pub(crate) fn by_rule<'a>(runs: impl Iterator<Item = &'a Seen>, rule: &str) -> Vec<Case> {
+    runs.map(|seen| case(seen, |finding| finding.signal.rule.as_str() == rule)).collect()
+}
+
+fn case(seen: &Seen, is_one: impl Fn(&Finding) -> bool) -> Case {
+    let since = seen.onset.unwrap_or_default();
+    let is_found =
+        seen.findings.iter().any(|finding| is_one(finding) && finding.time_unix_ns + 1_000_000 > since);
+    Case { is_runaway: seen.row.label == Label::Runaway, is_found }
 }
 
 /// Of what is found, what is a runaway.
