@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use anyhow::Result;
 
 use crate::{
-    args::Args, bench, build, corpus, coverage, demo, fuzz, image, kubernetes, lint, package, run, setup,
-    test, tidy, verify, vm,
+    args::Args, bench, build, corpus, count, coverage, demo, fuzz, image, kubernetes, lint, package, run,
+    setup, test, tidy, verify, vm,
 };
 
 /// A command.
@@ -112,6 +112,16 @@ what it writes: UPDATE_DOCS=1 with the tests of sentry-recording.",
         what: "the verifier's work for each program, against tests/verifier.toml",
         more: "--update    write what was found there; growth by more than a tenth fails a test",
         run: verify::command,
+    },
+    Command {
+        name: "count",
+        usage: &["[--update]"],
+        what: "instructions that an event takes, against tests/instructions.toml",
+        more: "\
+--update    write what was counted there; what strays from it by more than a twentieth fails a test
+
+Of the pure parts alone, on recordings of tests/corpus. Needs valgrind and no root.",
+        run: count::command,
     },
     Command {
         name: "fuzz",

@@ -9,7 +9,7 @@ use anyhow::{Result, anyhow};
 use crate::{
     args::Args,
     build::{self, What},
-    cargo,
+    cargo, count,
     host::Host,
     image,
     long::long,
@@ -39,6 +39,7 @@ pub(crate) fn command(mut args: Args) -> Result<ExitCode> {
                 report.add("unit", tests_of(Selection::Unit, &filter));
                 if filter.is_empty() {
                     report.add("doc", doc_tests());
+                    report.add("instructions", count::check());
                 }
             }
             // The tests on this kernel wait about half of their time: the guests use it.

@@ -47,6 +47,7 @@ pub(super) struct Facts {
     pub(super) busybox: bool,
     pub(super) xz: bool,
     pub(super) nspawn: bool,
+    pub(super) valgrind: bool,
     /// Wanted where there is an apt, as only there its packages can be installed.
     pub(super) cargo_deb: bool,
     /// As `cargo_deb`.
@@ -80,6 +81,7 @@ impl Facts {
             busybox: host.which("busybox").is_some(),
             xz: host.which("xz").is_some(),
             nspawn: host.which("systemd-nspawn").is_some(),
+            valgrind: host.which("valgrind").is_some(),
             cargo_deb: host.cargo_deb().is_some(),
             lintian: host.which("lintian").is_some(),
             engines: ["podman", "containerd", "runc"].iter().all(|program| host.which(program).is_some()),
@@ -115,7 +117,8 @@ impl Facts {
 
     fn complete(&self) -> bool {
         let deb = !self.apt || self.cargo_deb && self.lintian;
-        let tools = self.qemu && self.cpio && self.busybox && self.xz && self.nspawn && self.engines;
+        let tools = self.qemu && self.cpio && self.busybox && self.xz && self.nspawn;
+        let tools = tools && self.valgrind && self.engines;
         self.bpf_compiler && self.bpf_linker && tools && self.deploy_tools && deb
     }
 }
@@ -167,6 +170,7 @@ mod tests {
             "busybox",
             "xz",
             "systemd-nspawn",
+            "valgrind",
             "lintian",
             "podman",
             "containerd",

@@ -157,6 +157,7 @@ fn missing(facts: &Facts) -> Vec<String> {
         (facts.busybox, "busybox: the user space of the test kernels"),
         (facts.xz, "xz: unpacks the package lists that name the test kernels"),
         (facts.nspawn, "systemd-nspawn: boots systemd for the tests of the units"),
+        (facts.valgrind, "valgrind: counts instructions"),
         (facts.lintian || !facts.apt, "lintian: checks Debian packages"),
         (facts.cargo_deb || !facts.apt, "cargo-deb 3.8.0: packs for Debian"),
         (facts.engines, "podman, containerd and runc: run the images and other containers"),
@@ -169,13 +170,14 @@ fn missing(facts: &Facts) -> Vec<String> {
     table.iter().filter(|(there, _)| !there).map(|(_, what)| (*what).to_owned()).collect()
 }
 
-fn tools(facts: &Facts) -> [(bool, &'static str, &'static str); 8] {
+fn tools(facts: &Facts) -> [(bool, &'static str, &'static str); 9] {
     [
         (facts.qemu, "qemu-system-x86", "qemu-system-x86_64"),
         (facts.cpio, "cpio", "cpio"),
         (facts.busybox, "busybox-static", "busybox (static)"),
         (facts.xz, "xz-utils", "xz"),
         (facts.nspawn, "systemd-container", "systemd-nspawn"),
+        (facts.valgrind, "valgrind", "valgrind"),
         (facts.lintian || !facts.apt, "lintian", "lintian"),
         (facts.engines, "podman containerd runc", "podman, containerd, runc"),
         (facts.python, "python3-venv", "python3 with venv"),
@@ -224,6 +226,7 @@ mod tests {
             busybox: true,
             xz: true,
             nspawn: true,
+            valgrind: true,
             cargo_deb: true,
             lintian: true,
             engines: true,
@@ -243,6 +246,7 @@ mod tests {
             cpio: false,
             busybox: false,
             nspawn: false,
+            valgrind: false,
             cargo_deb: false,
             lintian: false,
             engines: false,
@@ -265,13 +269,13 @@ mod tests {
     fn a_bare_debian_gets_packages_then_the_linker() {
         let plan = plan(&bare());
         assert_eq!(plan.blocked, None);
-        assert_eq!(plan.missing.len(), 11);
+        assert_eq!(plan.missing.len(), 12);
         assert_eq!(
             lines(&plan),
             [
                 "apt-get update",
                 "env DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends \
-                 qemu-system-x86 cpio busybox-static systemd-container lintian podman containerd runc \
+                 qemu-system-x86 cpio busybox-static systemd-container valgrind lintian podman containerd runc \
                  python3-venv rustc-web cargo-web libstd-rust-web-dev-bpf rust-web-clippy llvm-22-dev",
                 "LLVM_PREFIX=/usr/lib/llvm-22 cargo install bpf-linker --version 0.13.0 --locked --force \
                  --no-default-features --features llvm-22",
