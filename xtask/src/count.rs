@@ -1,4 +1,4 @@
-//! `cargo xtask count [--update]`: instructions that the pure parts of the sensor take for an event,
+//! `cargo xtask count [--update]`: instructions that the sensor's pure parts take for an event,
 //! against the table `tests/instructions.toml`. Unlike times they are the same on a busy machine.
 //!
 //! Valgrind counts `sentry-recording/examples/counted.rs` for one and for two rounds of the same

@@ -101,7 +101,7 @@ fn tests_of(selection: Selection, filter: &[String]) -> Result<Tally> {
         let packages = Host::this().cargo_deb().map_or("", |_there| ",debian-packages,lintian");
         command.env(
             "AGENTSENTRY_PROMISED",
-            format!("systemd-nspawn,manifests,image,podman,containerd{packages}"),
+            format!("systemd-nspawn,manifests,image,podman,containerd,chromium{packages}"),
         );
     }
     if selection == Selection::Integration && !Host::this().is_root() {
