@@ -20,6 +20,7 @@ pub(super) const FUNCTIONS: &str = r#"
         echo 'detect: {storm_net_processes: 8, storm_births_per_s: 2}' >>/etc/agentsentry/config.yaml
         systemctl reload agentsentry
     }
+    storm_is_collected() { asked findings | grep -q spawn-storm; }
     traces() {
         find /etc /usr /opt /root /srv /var /run/agentsentry* -not -path '/var/lib/dpkg/*' -not -path '/var/log/*' \
             -not -name '*-' -not -name '.pwd.lock' 2>/dev/null | sort
@@ -67,7 +68,7 @@ fn installed_packages_serve_members_of_the_group_and_leave_nothing_when_purged()
         step ada as_ada sentry run --name hers -- id -un
         step reload low_storm_limits
         step runaway as_ada sentry run --enforce --name storm -- sh -c 'while :; do sleep 600 & done'
-        await sh -c 'curl --silent --fail --header "Authorization: Bearer $(cat /var/lib/agentsentry-collector/admin.key)" http://127.0.0.1:8440/api/v1/findings | grep -q spawn-storm'
+        await storm_is_collected
         step remove dpkg --remove agentsentry agentsentry-collector
         step kept sh -c 'ls /etc/agentsentry; ls -d /var/lib/agentsentry/ledger'
         step purge dpkg --purge agentsentry agentsentry-collector

@@ -42,7 +42,9 @@ fn a_real_runaway_is_judged_again_as_the_sensor_did() {
     }
 
     let blind = sensor.place("blind.yaml");
-    std::fs::write(&blind, "version: 1\ndetect: {exec_loop_execs_per_s: 100000, exec_loop_failures: 100000, exec_loop_failures_to_act: 100000}\n").unwrap();
+    let nothing = "version: 1\ndetect: {exec_loop_execs_per_s: 100000, exec_loop_failures: 100000, \
+                   exec_loop_failures_to_act: 100000}\n";
+    std::fs::write(&blind, nothing).unwrap();
     let other = replay(&["--limits", blind.to_str().unwrap(), "--fail-on", "high"]);
     assert_eq!(other.status.code(), Some(0), "{}", programs::text(&other));
     assert_eq!(replay(&["--fail-on", "high"]).status.code(), Some(2));

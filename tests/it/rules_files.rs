@@ -82,7 +82,8 @@ fn cases(bystander: u32) -> Vec<Case> {
         case(
             "persist",
             &["persistence-write"; 4],
-            "echo >> home/.bashrc; mkdir -p home/.ssh home/.config/systemd/user; echo >> home/.ssh/authorized_keys
+            "echo >> home/.bashrc; mkdir -p home/.ssh home/.config/systemd/user
+             echo >> home/.ssh/authorized_keys
              echo > home/.config/systemd/user/x.service; ln -s /dev/null r/.git/hooks/post-checkout",
         ),
         case("clone", &[], "git clone -q r copy && cat home/.bashrc > read"),
@@ -98,11 +99,16 @@ c.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_voi
 raise SystemExit(c.ptrace(0x4206, {bystander}, None, None))'"
             ),
         ),
-        case("look", &[], "ps -ef > read; cat /proc/self/environ > read; sleep 30 & cat /proc/$!/environ > read; kill $!"),
+        case(
+            "look",
+            &[],
+            "ps -ef > read; cat /proc/self/environ > read
+             sleep 30 & cat /proc/$!/environ > read; kill $!",
+        ),
     ]
 }
 
-/// The title of each finding, sorted, and how long after its act it was found.
+/// The title of each finding, sorted.
 fn rules(findings: &[Value]) -> Vec<&str> {
     let mut rules: Vec<&str> =
         findings.iter().filter_map(|finding| finding["finding_info"]["title"].as_str()).collect();

@@ -35,7 +35,7 @@ fn shell(name: &'static str, program: &Path, script: &str, rules: &'static [&'st
     Case { name, command, rules }
 }
 
-/// The rules that each run was found by, by its agent; and how long it took from when it began.
+/// The rules that each run was found by, with what they say, by its agent.
 fn found(sensor: &Sensor) -> BTreeMap<String, Vec<(String, String)>> {
     let mut all: BTreeMap<String, Vec<(String, String)>> = BTreeMap::new();
     for finding in sensor.json(&["findings"]) {

@@ -34,7 +34,7 @@ const DPKG: &str = "/var/lib/dpkg";
 /// `step NAME COMMAND…` runs a command and keeps its output and exit code under the name; `await
 /// COMMAND…` repeats it until it succeeds, for a minute at most (ten where the machine is
 /// emulated), and then gives up the whole script. `$emulated` is not empty where a sensor takes
-/// most of a minute to start.
+/// most of a minute to start. `asked LISTING` is the answer of the collector to an administrator.
 const PRELUDE: &str = r#"
 limit=60
 emulated=
@@ -50,6 +50,10 @@ await() {
         if [ $SECONDS -ge $end ]; then echo "not within $limit s: $*: $(cat /out/await)"; exit 1; fi
         sleep 0.05
     done
+}
+asked() {
+    local key=$(cat /var/lib/agentsentry-collector/admin.key)
+    curl --silent --fail --header "Authorization: Bearer $key" http://127.0.0.1:8440/api/v1/$1
 }
 ended() {
     echo $1 >/out/script.code
