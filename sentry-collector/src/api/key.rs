@@ -78,7 +78,7 @@ pub(crate) const PROGRAM: Key = Key {
 pub(crate) const DESTINATION: Key = Key {
     name: "destination",
     about: "To this address, network, port or name: `192.0.2.1`, `10.0.0.0/8`, `:443`, `*.example.com`. With \
-        order=asc also to the addresses that the name led to.",
+        order=asc also to the addresses to which the name led before, on the same page.",
     says: Says::Like("destination"),
 };
 pub(crate) const SEVERITY: Key = Key {

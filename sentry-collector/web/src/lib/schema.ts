@@ -1672,7 +1672,7 @@ export interface operations {
                 path?: string;
                 /** @description By a program that this pattern matches: `curl`, `/usr/bin/*`. */
                 program?: string;
-                /** @description To this address, network, port or name: `192.0.2.1`, `10.0.0.0/8`, `:443`, `*.example.com`. With order=asc also to the addresses that the name led to. */
+                /** @description To this address, network, port or name: `192.0.2.1`, `10.0.0.0/8`, `:443`, `*.example.com`. With order=asc also to the addresses to which the name led before, on the same page. */
                 destination?: string;
             };
             header?: never;
