@@ -1674,6 +1674,14 @@ export interface operations {
                 program?: string;
                 /** @description To this address, network, port or name: `192.0.2.1`, `10.0.0.0/8`, `:443`, `*.example.com`. With order=asc also to the addresses to which the name led before, on the same page. */
                 destination?: string;
+                /** @description Of one of these types, with commas in between: those of `sentry events`, such as `exec,write`, and acts, such as `chmod`. */
+                type?: string;
+                /** @description By one of these processes, with commas in between. */
+                pid?: string;
+                /** @description By one of these users, by number, with commas in between. */
+                uid?: string;
+                /** @description `no` leaves out what programs read to start: libraries, locales, name services. */
+                libraries?: string;
             };
             header?: never;
             path?: never;
