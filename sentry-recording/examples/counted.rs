@@ -2,10 +2,12 @@
 //! work for each event of the recording, so many times, and prints the number of events.
 //!
 //! What is prepared is the same for any number of rounds: the difference between two numbers of
-//! rounds is the work alone.
+//! rounds is the work alone. `counted size RECORDING 0` prints the number of events, and the bytes
+//! of all of them in blocks and in compact JSON.
 
 use std::{collections::HashMap, env, error::Error, fs, hint::black_box, sync::Arc};
 
+use prost::Message as _;
 use sentry_baseline::Observed;
 use sentry_detect::{
     event::{Event, EventKind, Process},
@@ -13,7 +15,10 @@ use sentry_detect::{
     rule::Settings,
     run::{Input, Mode, RunId, RunMachine, Setup, Usage},
 };
-use sentry_proto::{block::Packer, v1};
+use sentry_proto::{
+    block::{Packed, Packer},
+    v1,
+};
 use sentry_recording::Recording;
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -24,11 +29,20 @@ fn main() -> Result<(), Box<dyn Error>> {
     let rounds: u32 = rounds.parse()?;
     let recording = Recording::read(fs::read(recording)?)?;
     let events = events(&recording)?;
+    if work == "size" {
+        let (mut blocks, mut json) = (0, 0);
+        pack(&events, |packed| blocks += packed.block.map_or(0, |block| block.encoded_len()))?;
+        for event in &events {
+            json += serde_json::to_vec(event)?.len();
+        }
+        println!("{} {blocks} {json}", events.len());
+        return Ok(());
+    }
     for _ in 0..rounds {
         match work.as_str() {
             "judge" => judge(&events),
             "learn" => learn(&events),
-            "pack" => pack(&events)?,
+            "pack" => pack(&events, |packed| drop(black_box(packed)))?,
             "unpack" => unpack(&recording)?,
             _ => return Err(format!("no work {work}").into()),
         }
@@ -92,13 +106,13 @@ fn learn(events: &[Event]) {
 }
 
 /// What the journal's thread and the feed do with an event.
-fn pack(events: &[Event]) -> Result<(), Box<dyn Error>> {
+fn pack(events: &[Event], mut take: impl FnMut(Packed)) -> Result<(), Box<dyn Error>> {
     let mut packer = Packer::new()?;
     let mut rest = events;
     while !rest.is_empty() {
         let packed = packer.pack(rest)?;
         rest = &rest[packed.events..];
-        black_box(packed);
+        take(packed);
     }
     Ok(())
 }

@@ -116,7 +116,7 @@ what it writes: UPDATE_DOCS=1 with the tests of sentry-recording.",
     Command {
         name: "count",
         usage: &["[--update]"],
-        what: "instructions that an event takes, against tests/instructions.toml",
+        what: "instructions and bytes that an event takes, against tests/counted.toml",
         more: "\
 --update    write what was counted there; what strays from it by more than a twentieth fails a test
 

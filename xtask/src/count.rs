@@ -1,5 +1,6 @@
-//! `cargo xtask count [--update]`: instructions that the sensor's pure parts take for an event,
-//! against the table `tests/instructions.toml`. Unlike times they are the same on a busy machine.
+//! `cargo xtask count [--update]`: instructions that the sensor's pure parts take for an event, and
+//! bytes that it has in a block, against the table `tests/counted.toml`. Unlike times they are the
+//! same on a busy machine.
 //!
 //! Valgrind counts `sentry-recording/examples/counted.rs` for one and for two rounds of the same
 //! work: the difference is the work, without what is prepared before it.
@@ -23,7 +24,7 @@ use crate::{
 };
 
 const AREA: &str = "count";
-const TABLE: &str = "tests/instructions.toml";
+const TABLE: &str = "tests/counted.toml";
 const PROFILE: &str = "counted";
 const WORKS: [&str; 4] = ["judge", "learn", "pack", "unpack"];
 /// A session of an agent that works, and a flood.
@@ -53,7 +54,8 @@ pub(crate) fn command(mut args: Args) -> Result<ExitCode> {
 pub(crate) fn check() -> Result<Tally> {
     let (counts, table) = (count()?, table()?);
     let strays = strays(&counts, &table);
-    let mut tally = Tally { passed: (WORKS.len() * RECORDINGS.len()) as u64, ..Tally::default() };
+    let all = counts.values().map(BTreeMap::len).sum::<usize>();
+    let mut tally = Tally { passed: all as u64, ..Tally::default() };
     for stray in strays {
         say(AREA, &stray);
         tally.passed = tally.passed.saturating_sub(1);
@@ -70,7 +72,7 @@ fn count() -> Result<Counts> {
     let mut counts = Counts::new();
     for work in WORKS {
         for recording in RECORDINGS {
-            let file = paths::root().join(format!("tests/corpus/{recording}.rec"));
+            let file = corpus(recording);
             let (once, events) = instructions(&program, work, &file, "1")?;
             let (twice, _) = instructions(&program, work, &file, "2")?;
             let each = twice.saturating_sub(once) / events.max(1);
@@ -78,11 +80,31 @@ fn count() -> Result<Counts> {
             counts.entry(work.to_owned()).or_default().insert(recording.to_owned(), each);
         }
     }
+    for recording in RECORDINGS {
+        let [events, blocks, json] = sizes(&program, &corpus(recording))?;
+        say(AREA, format_args!("{recording}: {blocks} bytes in blocks, {json} in JSON, {events} events"));
+        let mut note = |what: &str, bytes: u64| {
+            counts.entry(what.to_owned()).or_default().insert(recording.to_owned(), bytes / events.max(1));
+        };
+        note("bytes_in_blocks", blocks);
+        note("bytes_in_json", json);
+    }
     Ok(counts)
 }
 
+fn corpus(recording: &str) -> PathBuf {
+    paths::root().join(format!("tests/corpus/{recording}.rec"))
+}
+
+/// The number of events, and the bytes of all of them in blocks and in compact JSON.
+fn sizes(program: &Path, recording: &Path) -> Result<[u64; 3]> {
+    let printed = step::capture(Command::new(program).arg("size").arg(recording).arg("0"))?;
+    let numbers: Vec<u64> = printed.split_whitespace().map(str::parse).collect::<Result<_, _>>()?;
+    numbers.try_into().ok().context("three numbers were expected")
+}
+
 /// All instructions of the program, and the number of events that it prints.
-fn instructions(program: &Path, work: &str, recording: &PathBuf, rounds: &str) -> Result<(u64, u64)> {
+fn instructions(program: &Path, work: &str, recording: &Path, rounds: &str) -> Result<(u64, u64)> {
     let mut valgrind = Command::new("valgrind");
     valgrind.args(["--tool=callgrind", "--callgrind-out-file=/dev/null"]);
     let output = valgrind
@@ -111,8 +133,8 @@ fn table() -> Result<Counts> {
 
 fn text(counts: &Counts) -> String {
     let mut text = String::from(
-        "# Instructions for an event, by work and recording. Written by `cargo xtask count --update`; a\n\
-         # count that strays by more than a twentieth fails a test.\n",
+        "# Instructions, and bytes, for an event, by work and recording. Written by `cargo xtask count\n\
+         # --update`; a count that strays by more than a twentieth fails a test.\n",
     );
     for (work, counts) in counts {
         writeln!(text, "\n[{work}]").ok();
@@ -134,8 +156,8 @@ fn strays(counts: &Counts, table: &Counts) -> Vec<String> {
             if !is_as_expected {
                 let expected = expected.map_or_else(|| "no number".to_owned(), |number| number.to_string());
                 strays.push(format!(
-                    "{work} {recording} takes {count} instructions for an event, where {TABLE} has \
-                     {expected}; if that is meant, `cargo xtask count --update`"
+                    "{work} {recording} is {count} for an event, where {TABLE} has {expected}; if that is \
+                     meant, `cargo xtask count --update`"
                 ));
             }
         }

@@ -39,7 +39,7 @@ pub(crate) fn command(mut args: Args) -> Result<ExitCode> {
                 report.add("unit", tests_of(Selection::Unit, &filter));
                 if filter.is_empty() {
                     report.add("doc", doc_tests());
-                    report.add("instructions", count::check());
+                    report.add("counted", count::check());
                 }
             }
             // The tests on this kernel wait about half of their time: the guests use it.
