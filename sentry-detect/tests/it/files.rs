@@ -170,6 +170,18 @@ fn a_tree_that_is_moved_into_a_folder_of_the_run_stays_another_s() {
 }
 
 #[test]
+fn a_tree_that_is_moved_to_the_name_of_a_build_is_still_a_burst() {
+    let moved = |from: &str, folder: &str| {
+        let mut kinds = vec![renamed(from, folder)];
+        kinds.extend(removals(folder, 100));
+        rules(&found_by("/usr/bin/rm", kinds)).len()
+    };
+    assert_eq!(moved("/home/u/notes", "/tmp/build"), 1);
+    assert_eq!(moved("/home/u/p/node_modules", "/tmp/build"), 0, "made again before and after");
+    assert_eq!(moved("/home/u/p/build", "/home/u/p/target"), 0);
+}
+
+#[test]
 fn slow_removals_are_no_burst() {
     let mut trace = Trace::new();
     for n in 0..400 {
