@@ -1,7 +1,10 @@
 //! Rules about files, secrets and other processes: what each finds, and the lawful work beside it
 //! that is no finding.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    sync::Arc,
+};
 
 use proptest::prelude::*;
 use sentry_common::record::other::access;
@@ -14,7 +17,7 @@ use sentry_detect::{
     runaway::{Severity, Term},
 };
 
-use crate::support::{Trace, file, findings, settings};
+use crate::support::{Input, Trace, file, findings, settings};
 
 /// The rules that found something, in their order.
 fn rules(found: &[Finding]) -> Vec<&str> {
@@ -273,6 +276,27 @@ fn a_program_that_a_secret_is_made_for_may_go_where_it_likes() {
 }
 
 #[test]
+fn a_grave_read_that_was_followed_often_enough_does_not_silence_a_lighter_one() {
+    let mut trace = Trace::new();
+    trace.event(Ring::Bulk, read("/home/u/.aws/credentials"), &["/opt/agent"]);
+    for n in 1..=5 {
+        trace.event(Ring::Bulk, connected([203, 0, 113, n], 443), &["/opt/agent"]);
+        trace.pass(2_000, 0.0);
+    }
+    trace.event(Ring::Bulk, read("/srv/p/.env"), &["/opt/agent"]);
+    trace.event(Ring::Bulk, connected([203, 0, 113, 9], 443), &["/opt/agent"]);
+    trace.pass(2_000, 0.0);
+    let limits = settings(|limits| limits.common.cool_down_ms = 1_000);
+    let all = findings(limits, &trace.inputs);
+    let sent: Vec<Severity> = (all.iter())
+        .filter(|finding| finding.signal.rule.as_str() == "secret-then-send")
+        .map(|finding| finding.signal.severity)
+        .collect();
+    let high = Severity::High;
+    assert_eq!(sent, [high, high, high, high, Severity::Medium]);
+}
+
+#[test]
 fn one_read_is_at_most_four_findings() {
     let mut trace = Trace::new();
     trace.event(Ring::Bulk, read("/home/u/.aws/credentials"), &["/usr/bin/cat"]);
@@ -416,4 +440,22 @@ fn a_debugger_on_its_child_and_a_list_of_processes_are_none() {
     assert_eq!(found(kinds), []);
     let listed = (1..400).map(|pid| read(&format!("/proc/{pid}/environ"))).collect();
     assert_eq!(found_by("/usr/bin/ps", listed), []);
+}
+
+#[test]
+fn after_a_crowd_of_members_a_foreign_environment_is_found_again() {
+    let mut trace = Trace::new();
+    for _ in 0..300 {
+        trace.fork();
+        trace.exec(&["/bin/sleep"]);
+    }
+    for tgid in 1001..=1300 {
+        trace.exit();
+        let Some(Input::Event { event }) = trace.inputs.last_mut() else { unreachable!() };
+        Arc::make_mut(&mut event.process).key.tgid = tgid;
+    }
+    trace.event(Ring::Bulk, read("/proc/7/environ"), &["/opt/agent"]);
+    trace.pass(100, 0.0);
+    let all = findings(Settings::default(), &trace.inputs);
+    assert!(rules(&all).contains(&"other-process"), "{all:?}");
 }
