@@ -5,7 +5,7 @@
 
 use std::sync::{Arc, LazyLock};
 
-use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
+use globset::{Glob, GlobBuilder, GlobSet, GlobSetBuilder};
 use serde::Deserialize;
 
 use crate::runaway::Severity;
@@ -227,7 +227,12 @@ pub fn check(pattern: &str) -> Result<(), SensitiveError> {
     globs(std::slice::from_ref(&pattern.to_owned())).map(|_good| ())
 }
 
-/// `*` stays within a component, `~` is any folder, and a name without a folder is one in any.
+/// `*` stays within a component.
+pub(crate) fn glob(text: &str) -> Result<Glob, globset::Error> {
+    GlobBuilder::new(text).literal_separator(true).empty_alternates(true).build()
+}
+
+/// `~` is any folder, and a name without a folder is one in any.
 fn globs(texts: &[String]) -> Result<GlobSet, SensitiveError> {
     let broken = |source, text: &str| SensitiveError::Pattern { pattern: text.to_owned(), source };
     let mut set = GlobSetBuilder::new();
@@ -235,13 +240,12 @@ fn globs(texts: &[String]) -> Result<GlobSet, SensitiveError> {
         if !(1..=LONGEST_PATTERN).contains(&text.len()) {
             return Err(SensitiveError::PatternLength);
         }
-        let glob = match text.strip_prefix("~/") {
+        let pattern = match text.strip_prefix("~/") {
             Some(rest) => format!("**/{rest}"),
             None if text.contains('/') => text.clone(),
             None => format!("**/{text}"),
         };
-        let glob = GlobBuilder::new(&glob).literal_separator(true).empty_alternates(true).build();
-        set.add(glob.map_err(|source| broken(source, text))?);
+        set.add(glob(&pattern).map_err(|source| broken(source, text))?);
     }
     set.build().map_err(|source| broken(source, ""))
 }
