@@ -5,7 +5,7 @@
 
 use std::sync::{Arc, LazyLock};
 
-use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
+use globset::{Glob, GlobBuilder, GlobSet, GlobSetBuilder};
 use serde::Deserialize;
 
 use crate::{needles::Needles, runaway::Severity};
@@ -184,7 +184,7 @@ impl SensitiveFiles {
 
 impl Any {
     fn of(patterns: &[String]) -> Result<Self, SensitiveError> {
-        let needles = Needles::of(&patterns.iter().map(|pattern| glob(pattern)).collect::<Vec<_>>());
+        let needles = Needles::of(&patterns.iter().map(|text| pattern(text)).collect::<Vec<_>>());
         Ok(Self { needles, paths: globs(patterns)? })
     }
 
@@ -246,16 +246,20 @@ pub fn check(pattern: &str) -> Result<(), SensitiveError> {
     globs(std::slice::from_ref(&pattern.to_owned())).map(|_good| ())
 }
 
+/// `*` stays within a component.
+pub(crate) fn glob(text: &str) -> Result<Glob, globset::Error> {
+    GlobBuilder::new(text).literal_separator(true).empty_alternates(true).build()
+}
+
 /// `~` is any folder, and a name without a folder is one in any.
-fn glob(pattern: &str) -> String {
-    match pattern.strip_prefix("~/") {
+fn pattern(text: &str) -> String {
+    match text.strip_prefix("~/") {
         Some(rest) => format!("**/{rest}"),
-        None if pattern.contains('/') => pattern.to_owned(),
-        None => format!("**/{pattern}"),
+        None if text.contains('/') => text.to_owned(),
+        None => format!("**/{text}"),
     }
 }
 
-/// `*` stays within a component.
 fn globs(texts: &[String]) -> Result<GlobSet, SensitiveError> {
     let broken = |source, text: &str| SensitiveError::Pattern { pattern: text.to_owned(), source };
     let mut set = GlobSetBuilder::new();
@@ -263,8 +267,7 @@ fn globs(texts: &[String]) -> Result<GlobSet, SensitiveError> {
         if !(1..=LONGEST_PATTERN).contains(&text.len()) {
             return Err(SensitiveError::PatternLength);
         }
-        let glob = GlobBuilder::new(&glob(text)).literal_separator(true).empty_alternates(true).build();
-        set.add(glob.map_err(|source| broken(source, text))?);
+        set.add(glob(&pattern(text)).map_err(|source| broken(source, text))?);
     }
     set.build().map_err(|source| broken(source, ""))
 }
