@@ -154,7 +154,7 @@ async fn what_a_run_did_is_of_its_sensor_and_agent_alone() {
         let (mut feed, _) = Sensor::connect(&collector, sensor, "e1").await;
         let agent = Some(v1::Agent { id: agent.to_owned(), name: agent.to_owned() });
         let state = items::run("r1", v1::RunState::Running, items::books(0, 0, 0));
-        let v1::item::Item::Run(state) = state else { panic!("not a run: {state:?}") };
+        let v1::item::Item::Run(state) = state else { unreachable!() };
         let mut sent = vec![v1::item::Item::Run(v1::Run { agent: agent.clone(), ..state })];
         sent.extend(
             events
