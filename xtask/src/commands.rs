@@ -170,7 +170,7 @@ installed is said and left out.",
         usage: &["[--quick] [--json] [GOAL…]", "--counted [KERNEL…]"],
         what: "what the sensor costs, as ratios, beside the goals",
         more: "\
-GOAL…        only these (p1 p2 p4 p5 p6 p7 p8 p9 p14)
+GOAL…        only these (p1 p2 p4 p5 p6 p7 p8 p9 p14 p15 p16)
 --quick      fewer rounds
 --json       for programs
 --counted    what others pay, in emulated machines whose time is a count of instructions
