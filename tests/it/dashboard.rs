@@ -5,7 +5,7 @@
 use std::{fs, path::PathBuf, process::Command};
 
 use sentry_tests::{
-    browser::Browser, collector::Collector, manifests, procs, programs, require, scratch::Scratch,
+    browser::Browser, collector::Collector, http, manifests, procs, programs, require, scratch::Scratch,
     sensor::Setup, supervised::Order, wait,
 };
 use serde_json::Value;
@@ -110,78 +110,17 @@ fn a_person_watches_a_runaway_stops_it_and_finds_what_it_did() {
     browser.see("No run yet");
     person.look("fleet-empty");
 
-    // A run appears by itself, and then its finding.
     let file = sensor.scratch().join("pid");
     let line = workload("workload_spin", &["2", file.to_str().unwrap()]);
     let run = Order::new(&sensor, "spinner").start(&line);
     let (id, pid) = (run.run(), wait::file(&file).parse::<u32>().unwrap());
-    browser.see("spinner");
-    browser.see("running");
-    browser.has("//main//*[contains(@class, 'found')]");
-    person.look("fleet");
-    browser.press("gi");
-    browser.see("cpu-spin");
-    person.look("findings");
-    browser.press("j\u{E007}");
-    browser.see("The arithmetic");
-    browser.see("observe");
-    person.look("finding");
-
-    // Freeze, thaw, kill, each with its receipt.
-    browser.click("//a[normalize-space()='Stop…']");
-    browser.see("What is held");
-    browser.see("workload_spin");
-    person.stop("freeze", "it spins");
-    browser.has("//section//span[contains(@class, 'state frozen')]");
-    person.look("stop");
-    person.stop("thaw", "it may go on");
-    browser.has("//section//span[contains(@class, 'state running')]");
-    assert!(procs::is_alive(pid));
-    person.stop("kill", "it spins again");
-    browser.see("Survivors");
-    browser.has("//section//span[contains(@class, 'state ended')]");
+    person.sees_the_run_and_its_finding();
+    person.freezes_thaws_and_kills(pid);
     assert_eq!(run.wait().code(), Some(137));
     assert!(!procs::is_alive(pid));
-
-    // What it did, from a link alone.
-    person.go(&format!("/runs/{id}"));
-    browser.see("Timeline");
-    browser.see("ended");
-    browser.see("exec");
-    person.look("run");
-    for (tab, text) in
-        [("processes", "Process tree"), ("files", "Changed files"), ("network", "Destinations")]
-    {
-        browser.click(&format!("//a[@id='tab-{tab}']"));
-        browser.see(text);
-        person.look(&format!("run-{tab}"));
-    }
-    browser.back();
-    browser.see("Changed files");
-
-    person.go("/search");
-    browser.enter("//input[@name='path']", "workload_spin");
-    browser.click("//form//button[@type='submit']");
-    browser.has("//td[normalize-space()='exec']");
-    assert!(browser.url().contains("path=workload_spin"), "{}", browser.url());
-    person.look("search");
-
-    let others = [
-        ("/agents", "spinner", "agents"),
-        ("/honesty", "Tier", "honesty"),
-        ("/settings", "Theme", "settings"),
-        ("/stop", "Nothing to stop", "stop-empty"),
-        ("/none", "Nothing here", "nothing"),
-    ];
-    for (path, text, name) in others {
-        person.go(path);
-        browser.see(text);
-        person.look(name);
-    }
-    browser.prefer("prefers-color-scheme", "light");
-    person.go(&format!("/runs/{id}"));
-    browser.see("exec");
-    person.look("run-light");
+    person.reads_what_it_did(&id);
+    person.makes_a_key_and_revokes_it();
+    person.looks_at_the_rest(&id);
 
     let own = format!("http://{}/", collector.http);
     let elsewhere: Vec<String> = browser
@@ -190,6 +129,105 @@ fn a_person_watches_a_runaway_stops_it_and_finds_what_it_did() {
         .filter(|url| !url.starts_with(&own) && !url.starts_with("data:"))
         .collect();
     assert_eq!(elsewhere, [] as [&str; 0], "no request leaves the origin");
+}
+
+/// What the person does, one after the other.
+impl Person<'_> {
+    /// A run appears by itself, and then its finding.
+    fn sees_the_run_and_its_finding(&self) {
+        let browser = self.browser;
+        browser.see("spinner");
+        browser.see("running");
+        browser.has("//main//*[contains(@class, 'found')]");
+        self.look("fleet");
+        browser.press("gi");
+        browser.see("cpu-spin");
+        self.look("findings");
+        browser.press("j\u{E007}");
+        browser.see("The arithmetic");
+        browser.see("observe");
+        self.look("finding");
+    }
+
+    /// Each with its receipt.
+    fn freezes_thaws_and_kills(&self, pid: u32) {
+        let browser = self.browser;
+        browser.click("//a[normalize-space()='Stop…']");
+        browser.see("What is held");
+        browser.see("workload_spin");
+        self.stop("freeze", "it spins");
+        browser.has("//section//span[contains(@class, 'state frozen')]");
+        self.look("stop");
+        self.stop("thaw", "it may go on");
+        browser.has("//section//span[contains(@class, 'state running')]");
+        assert!(procs::is_alive(pid));
+        self.stop("kill", "it spins again");
+        browser.see("Survivors");
+        browser.has("//section//span[contains(@class, 'state ended')]");
+    }
+
+    /// From a link alone, and by a search.
+    fn reads_what_it_did(&self, run: &str) {
+        let browser = self.browser;
+        self.go(&format!("/runs/{run}"));
+        browser.see("Timeline");
+        browser.see("ended");
+        browser.see("exec");
+        self.look("run");
+        for (tab, text) in
+            [("processes", "Process tree"), ("files", "Changed files"), ("network", "Destinations")]
+        {
+            browser.click(&format!("//a[@id='tab-{tab}']"));
+            browser.see(text);
+            self.look(&format!("run-{tab}"));
+        }
+        browser.back();
+        browser.see("Changed files");
+
+        self.go("/search");
+        browser.enter("//input[@name='path']", "workload_spin");
+        browser.click("//form//button[@type='submit']");
+        browser.has("//td[normalize-space()='exec']");
+        assert!(browser.url().contains("path=workload_spin"), "{}", browser.url());
+        self.look("search");
+    }
+
+    /// It opens the API until then.
+    fn makes_a_key_and_revokes_it(&self) {
+        let browser = self.browser;
+        self.go("/settings");
+        browser.enter("//input[@name='note']", "of the report");
+        browser.click("//button[normalize-space()='Make a key']");
+        browser.has("//output[@name='made']");
+        let key = browser.run("return document.querySelector('output[name=made]').textContent");
+        let key = key.as_str().unwrap();
+        let status = |key: &str| http::get(&self.collector.http, "/api/v1/runs", key).unwrap().0;
+        assert_eq!(status(key), 200);
+        self.look("settings");
+        let prefix = key.split('_').nth(1).unwrap();
+        browser.click(&format!("//button[@aria-label='Revoke {prefix}']"));
+        browser.click(&format!("//button[normalize-space()='Yes, revoke {prefix}']"));
+        browser.has(&format!("//tr[td[normalize-space()='{prefix}']]/td[starts-with(., 'revoked')]"));
+        assert_eq!(status(key), 401);
+    }
+
+    fn looks_at_the_rest(&self, run: &str) {
+        let others = [
+            ("/agents", "spinner", "agents"),
+            ("/honesty", "Tier", "honesty"),
+            ("/stop", "Nothing to stop", "stop-empty"),
+            ("/none", "Nothing here", "nothing"),
+        ];
+        for (path, text, name) in others {
+            self.go(path);
+            self.browser.see(text);
+            self.look(name);
+        }
+        self.browser.prefer("prefers-color-scheme", "light");
+        self.go(&format!("/runs/{run}"));
+        self.browser.see("exec");
+        self.look("run-light");
+    }
 }
 
 /// A name that an agent chose is text, whatever it says.

@@ -1,8 +1,8 @@
 //! What a run made itself, by path: the topmost files and folders of it.
 //!
 //! What lies below a folder that the run made is its own, so that a checkout or a build of any size
-//! is one entry. Something that came from elsewhere by a rename is not, even there; and where its new
-//! name would say less of it than the old one did, that is kept.
+//! is one entry. Something that came from elsewhere by a rename is not, even there; and where its
+//! new name would say less of it than the old one did, that is kept.
 //!
 //! Memory: 96 fingerprints of 30 bits, in [`SETS`] sets by their value; in a set the least recently
 //! used leaves first. What was forgotten counts as not made by the run, as does what was there
