@@ -9,7 +9,7 @@ use utoipa::{
 };
 
 use super::answer::ApiError;
-use crate::store::{Cell, Condition};
+use crate::store::{Cell, Condition, FindingState};
 
 /// Most values of one key.
 const VALUES: usize = 100;
@@ -33,6 +33,8 @@ enum Says {
     Number(&'static str),
     /// The column is this severity.
     Severity(&'static str),
+    /// The column is this state of a finding.
+    FindingState(&'static str),
     /// It is one that this value searches for.
     Searched(Part),
     /// The column is one of these texts, with commas in between.
@@ -116,6 +118,12 @@ pub(crate) const LIBRARIES: Key = Key {
     about: "`no` leaves out what programs read to start: libraries, locales, name services.",
     says: Says::Searched(Part::Libraries),
 };
+pub(crate) const STATE: Key = Key {
+    name: "state",
+    about: "In this state: open, acknowledged, resolved or suppressed.",
+    says: Says::FindingState("state"),
+};
+pub(crate) const RULE: Key = Key { name: "rule", about: "Of this rule.", says: Says::Text("rule") };
 pub(crate) const SEVERITY: Key = Key {
     name: "severity",
     about: "Of this severity: informational, low, medium, high, critical, or 1 to 5.",
@@ -136,6 +144,13 @@ impl Key {
                 Condition::Is(column, Cell::Integer(number::<u32>(self.name, &value)?.into()))
             }
             Says::Severity(column) => Condition::Is(column, Cell::Integer(severity(&value)?.into())),
+            Says::FindingState(column) => {
+                let state = FindingState::named(&value).ok_or_else(|| {
+                    let known = FindingState::ALL.map(FindingState::name).join(", ");
+                    ApiError::BadRequest(format!("state {value:?} is none of {known}"))
+                })?;
+                Condition::Is(column, Cell::Integer(state as i64))
+            }
             Says::OneOf(column) => {
                 let values: Vec<String> = value.split(',').map(str::to_owned).collect();
                 if values.len() > VALUES {
@@ -156,9 +171,12 @@ impl Key {
 
     pub(crate) fn schema(&self) -> RefOr<Schema> {
         match self.says {
-            Says::Text(_) | Says::TextOf { .. } | Says::Severity(_) | Says::Searched(_) | Says::OneOf(_) => {
-                String::schema()
-            }
+            Says::Text(_)
+            | Says::TextOf { .. }
+            | Says::Severity(_)
+            | Says::FindingState(_)
+            | Says::Searched(_)
+            | Says::OneOf(_) => String::schema(),
             Says::Number(_) => u32::schema(),
             Says::From(_) | Says::Below(_) => i64::schema(),
         }

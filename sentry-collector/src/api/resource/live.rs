@@ -8,10 +8,10 @@
 //! | `reset` | `{}`: the id is of another store, read the listings again | yes |
 //!
 //! An id is a place in the store: a request with the header `Last-Event-ID` gets everything that
-//! was committed behind it, each item once. A run that changed several times comes in its newest
-//! state. The queue of a stream is the store itself: a stream holds one page, and reads the next
-//! one when its peer has taken it. A peer that takes nothing is ended like any other (`pace`), and
-//! resumes.
+//! was committed behind it, each item once. A run or a finding that changed several times comes in
+//! its newest state. The queue of a stream is the store itself: a stream holds one page, and reads
+//! the next one when its peer has taken it. A peer that takes nothing is ended like any other
+//! (`pace`), and resumes.
 //!
 //! Limits: 64 streams at once, a page of 64 items or 64 KiB, a pause of 100 ms between two looks
 //! at the store, five minutes for a stream: then its reader asks again, and its right is checked
@@ -199,7 +199,7 @@ impl Follower {
                 self.page(after, row).await?
             }
             Followed::Finding => {
-                let row = |row: findings::FindingRow| (row.id, findings::show(row));
+                let row = |findings::ChangedRow(row)| (row.id, findings::show(row));
                 self.page(after, row).await?
             }
             Followed::Decision => {

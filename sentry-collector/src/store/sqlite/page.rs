@@ -52,8 +52,11 @@ fn cell(value: ValueRef<'_>) -> Cell {
 fn select(relation: &'static str, columns: &[&str], query: &Query) -> Result<(String, Vec<Value>), Failed> {
     let Query { conditions, paging } = query;
     let (mut clauses, mut values) = (Vec::new(), Vec::new());
+    let of_run = conditions.iter().any(|condition| matches!(condition, Condition::Is("run", _)));
     for condition in conditions {
         let (clause, bound) = match condition {
+            // Without the plus the database takes the index of states, and reads those of all runs.
+            Condition::Is("state", cell) if of_run => ("+state = ?".to_owned(), value(cell)),
             Condition::Is(column, cell) => (format!("{column} = ?"), value(cell)),
             Condition::From(column, least) => (format!("{column} >= ?"), (*least).into()),
             Condition::Below(column, bound) => (format!("{column} < ?"), (*bound).into()),
@@ -166,9 +169,12 @@ mod tests {
     }
 
     #[test]
-    fn changes_of_runs_are_read_in_order_and_not_sorted() {
+    fn changes_are_read_in_order_and_not_sorted() {
         let plan = plan("changed_runs", vec![Condition::From("id", 5)]);
         assert!(plan.contains("USING INDEX runs_changed (changed>?)"), "{plan}");
+        assert!(!plan.contains("B-TREE FOR ORDER BY"), "{plan}");
+        let plan = self::plan("changed_findings", vec![Condition::From("id", 5)]);
+        assert!(plan.contains("USING INDEX findings_changed (changed>?)"), "{plan}");
         assert!(!plan.contains("B-TREE FOR ORDER BY"), "{plan}");
     }
 
@@ -180,6 +186,16 @@ mod tests {
             plan_of_run.starts_with("SEARCH t USING INDEX sqlite_autoindex_runs_1 (run=?)"),
             "{plan_of_run}"
         );
+        let of_state = Condition::Is("state", Cell::Integer(1));
+        let plan_of_both = plan("listed_findings", vec![of_state, Condition::Is("run", text("r1"))]);
+        assert!(plan_of_both.contains("USING INDEX findings_run (run=?)"), "{plan_of_both}");
+        // So have those of one finding, as its sensor names it.
+        for (relation, index) in
+            [("listed_findings", "findings_finding"), ("listed_triage", "triage_finding")]
+        {
+            let plan = plan(relation, vec![Condition::Is("finding", text("f1"))]);
+            assert!(plan.contains(&format!("INDEX {index} (finding=?")), "{plan}");
+        }
         let of_run = |relation| (relation, Condition::Is("run", text("r1")), "(run=?");
         let of_sensor = |relation| (relation, Condition::Is("sensor", text("s1")), "(sensor=?");
         let of_agent = |relation| (relation, Condition::Is("agent", text("a1")), "(agent=?");
@@ -191,6 +207,7 @@ mod tests {
             of_agent("listed_agents"),
             of_agent("listed_runs"),
             ("listed_findings", Condition::Is("severity", Cell::Integer(4)), "(severity=?"),
+            ("listed_findings", Condition::Is("state", Cell::Integer(1)), "(state=?"),
         ];
         for (relation, condition, index) in by_index {
             let plan = plan(relation, vec![condition.clone()]);

@@ -5,6 +5,7 @@ import { SvelteMap } from "svelte/reactivity";
 import { all, list } from "./api";
 import { join } from "./join";
 import { session } from "./session.svelte";
+import { stateOf } from "./triage";
 import type { Decision, Finding, Outcome, Run, Sensor } from "./types";
 
 /** Most of each kind that this page holds: the newest ones. */
@@ -77,12 +78,15 @@ class Live {
     });
     this.#on<Run>(source, "run", (run) => this.#putRun(run));
     this.#on<Finding>(source, "finding", (finding) => {
-      this.fresh.set(finding.metadata.uid, Date.now());
+      const id = finding.metadata.uid;
+      const known = this.findings.some((other) => other.metadata.uid === id);
+      // One that comes again was changed by somebody.
+      if (!known && stateOf(finding) === "open") this.fresh.set(id, Date.now());
       for (const oldest of this.fresh.keys()) {
         if (this.fresh.size <= MOST) break;
         this.fresh.delete(oldest);
       }
-      this.findings = put(this.findings, finding, (other) => other.metadata.uid);
+      this.putFinding(finding);
     });
     this.#on<Decision>(source, "decision", (decision) => {
       this.decisions = put(this.decisions, decision, (other) => other.id);
@@ -108,9 +112,10 @@ class Live {
     const timer = this.#timer;
     const follows = this.#source !== null;
     try {
-      const [runs, findings, decisions, outcomes] = await Promise.all([
+      const [runs, findings, open, decisions, outcomes] = await Promise.all([
         all<Run>("runs", {}, MOST / 2),
         all<Finding>("findings", {}, MOST / 4),
+        all<Finding>("findings", { state: "open" }, MOST / 4),
         list<Decision>("decisions", { limit: 500 }),
         list<Outcome>("outcomes", { limit: 500 }),
         follows ? this.#readSensors() : undefined,
@@ -120,7 +125,9 @@ class Live {
       // Newer states of the stream that came meanwhile are not put back.
       for (const run of runs.items.toReversed()) if (!newer(this.runs.get(run.id), run)) this.#putRun(run);
       const [known, decided, ended] = follows ? [this.findings, this.decisions, this.outcomes] : [[], [], []];
-      this.findings = join(known, findings.items, (item) => item.metadata.uid).slice(0, MOST);
+      // Open ones may be older than those that are newest.
+      const read = join(findings.items, open.items, (item) => item.metadata.uid);
+      this.findings = join(known, read, (item) => item.metadata.uid).slice(0, MOST);
       this.decisions = join(decided, decisions.items, (item) => item.id).slice(0, MOST);
       this.outcomes = join(ended, outcomes.items, (item) => `${item.decision} ${item.time_unix_ns}`).slice(0, MOST);
       if (!follows) {
@@ -135,6 +142,16 @@ class Live {
       else this.link = "lost";
     }
     this.loaded = true;
+  }
+
+  /** A newer state of a finding, in its place. */
+  putFinding(finding: Finding): void {
+    const id = finding.metadata.uid;
+    if (stateOf(finding) !== "open") this.fresh.delete(id);
+    const known = this.findings.some((other) => other.metadata.uid === id);
+    this.findings = known
+      ? this.findings.map((other) => (other.metadata.uid === id ? finding : other))
+      : [finding, ...this.findings].slice(0, MOST);
   }
 
   async #readSensors(): Promise<void> {
