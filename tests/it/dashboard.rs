@@ -133,7 +133,7 @@ fn a_person_watches_a_runaway_stops_it_and_finds_what_it_did() {
 
 /// What the person does, one after the other.
 impl Person<'_> {
-    /// A run appears by itself, and then its finding.
+    /// A run appears by itself, and then its finding, which is acknowledged.
     fn sees_the_run_and_its_finding(&self) {
         let browser = self.browser;
         browser.see("spinner");
@@ -147,6 +147,11 @@ impl Person<'_> {
         browser.see("The arithmetic");
         browser.see("observe");
         self.look("finding");
+        browser.press("a");
+        browser.see("acknowledged");
+        let findings = self.collector.all("findings");
+        assert_eq!(findings[0]["unmapped"]["triage"]["state"], "acknowledged", "{findings:?}");
+        self.look("finding-acknowledged");
     }
 
     /// Each with its receipt.
