@@ -38,7 +38,7 @@ const CGROUPS: &str = "/sys/fs/cgroup";
 type Offer = fn(&OsStr) -> Vec<Candidate>;
 
 /// What is offered where: command, argument.
-const OFFERS: [(&str, &str, Offer); 17] = [
+const OFFERS: [(&str, &str, Offer); 19] = [
     ("untag", "target", live_runs),
     ("freeze", "target", live_runs),
     ("thaw", "target", live_runs),
@@ -54,7 +54,9 @@ const OFFERS: [(&str, &str, Offer); 17] = [
     ("diff", "base", any_run),
     ("diff", "run", any_run),
     ("export", "run", any_run),
+    ("record", "run", any_run),
     ("tag", "cgroup", cgroups),
+    ("tag", "name", agents),
     ("run", "name", agents),
 ];
 
@@ -259,6 +261,24 @@ mod tests {
         use clap::CommandFactory as _;
 
         offered(crate::args::Cli::command()).debug_assert();
+    }
+
+    #[test]
+    fn wherever_a_run_or_an_agent_stands_something_is_offered() {
+        use clap::CommandFactory as _;
+
+        let command = offered(crate::args::Cli::command());
+        let mut bare = Vec::new();
+        for below in command.get_subcommands().filter(|below| !below.is_hide_set()) {
+            for argument in below.get_arguments() {
+                let id = argument.get_id().as_str();
+                let is_known = OFFERS.iter().any(|(_, argument, _)| *argument == id);
+                if is_known && argument.get::<ArgValueCompleter>().is_none() {
+                    bare.push(format!("{} {id}", below.get_name()));
+                }
+            }
+        }
+        assert_eq!(bare, [""; 0]);
     }
 
     #[test]

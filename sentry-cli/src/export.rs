@@ -1,11 +1,9 @@
 //! `sentry export`: all that is known of a run in one file, which the ledger has an entry of.
 //!
-//! The file has another name until all of it is on disk and the ledger has the entry: where
-//! something fails before, nothing is left.
+//! The file has another name until all of it is on disk and the ledger has the entry.
 
 use std::{
-    io::{self, BufWriter, IsTerminal as _, Write},
-    path::{Path, PathBuf},
+    io::{self, BufWriter, Write},
     time::{SystemTime, UNIX_EPOCH},
 };
 
@@ -14,14 +12,15 @@ use sentry_archive::{ArchiveError, FORMAT, Kind, LedgerProof as _, Writer};
 use sentry_proto::v1::{self, ItemKind, item::Item, ledger_request::Begins};
 use sentry_view::{Decision, Exact, ExportManifest, ExportManifestType, LedgerPart, Outcome, Report, time};
 use serde_json::json;
-use tempfile::NamedTempFile;
 
 use super::{
     args::ExportArgs,
     client::{Client, block_on, connect},
     error::CliError,
     exit::Exit,
-    local, out, query, recorded,
+    local, out,
+    output::Output,
+    query, recorded,
     render::{
         archive::{self, Made},
         json::{self, Origin},
@@ -32,13 +31,13 @@ use super::{
 
 /// Columns of the report.
 const WIDTH: usize = 120;
-const STDOUT: &str = "-";
 
 pub(super) fn export(args: &ExportArgs) -> Result<Exit, CliError> {
-    let output = Output::open(&args.output)?;
+    let output = Output::open(&args.output, "an archive", true)?;
+    let to_stdout = output.is_stdout();
     let made = block_on(write(args, output))?;
     let text = if args.ask.json { json::line(&archive::made_json(&made)) } else { archive::made(&made) };
-    if args.output == Path::new(STDOUT) {
+    if to_stdout {
         out::note(&text);
     } else {
         out::print(&text)?;
@@ -94,7 +93,7 @@ async fn write(args: &ExportArgs, output: Output) -> Result<Made, CliError> {
     // What the ledger really has, and not what was answered.
     let entry = recorded::by_sensor(&mut client, &manifest_sha256).await?.entry;
     let entry = entry.ok_or(CliError::Incomplete { field: "entries" })?.seq;
-    let path = output.keep().map_err(|source| cannot_write(args, source))?;
+    let path = output.keep()?;
     Ok(Made { path, run, files, bytes, complete: view.complete, manifest_sha256, entry })
 }
 
@@ -179,62 +178,4 @@ fn failed(source: ArchiveError) -> CliError {
 
 fn cannot_write(args: &ExportArgs, source: io::Error) -> CliError {
     CliError::Write { path: args.output.clone(), source }
-}
-
-/// Where the archive goes.
-enum Output {
-    Stdout(io::Stdout),
-    /// Beside the file that it becomes; removed where it does not.
-    File(NamedTempFile, PathBuf),
-}
-
-impl Output {
-    fn open(path: &Path) -> Result<Self, CliError> {
-        if path == Path::new(STDOUT) {
-            let stdout = io::stdout();
-            if stdout.is_terminal() {
-                let what = "an archive is not for a terminal: name a file, or send it to a command".into();
-                return Err(CliError::Other { what, exit: Exit::Usage });
-            }
-            return Ok(Self::Stdout(stdout));
-        }
-        let failed = |source| CliError::Write { path: path.to_owned(), source };
-        if path.file_name().is_none() || path.is_dir() {
-            return Err(failed(io::ErrorKind::IsADirectory.into()));
-        }
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-        let folder = folder.unwrap_or_else(|| Path::new("."));
-        let file = tempfile::Builder::new().prefix(".sentry-export-").tempfile_in(folder).map_err(failed)?;
-        Ok(Self::File(file, path.to_owned()))
-    }
-
-    fn sync(&self) -> io::Result<()> {
-        match self {
-            Self::Stdout(_) => Ok(()),
-            Self::File(file, _) => file.as_file().sync_all(),
-        }
-    }
-
-    /// Gives it its name, in place of what has it; `None` where it has none.
-    fn keep(self) -> io::Result<Option<PathBuf>> {
-        let Self::File(file, path) = self else { return Ok(None) };
-        file.persist(&path).map_err(|error| error.error)?;
-        Ok(Some(path))
-    }
-}
-
-impl Write for Output {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match self {
-            Self::Stdout(stdout) => stdout.write(bytes),
-            Self::File(file, _) => file.write(bytes),
-        }
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        match self {
-            Self::Stdout(stdout) => stdout.flush(),
-            Self::File(file, _) => file.flush(),
-        }
-    }
 }

@@ -4,6 +4,7 @@
 use std::io::{IsTerminal as _, stderr, stdin};
 
 use sentry_proto::v1;
+use sentry_view::Counters;
 
 use super::{args::Leftovers, client::Client, error::CliError, out, render};
 
@@ -15,6 +16,7 @@ pub(super) async fn settle(
     client: &mut Client,
     report: v1::Report,
     how: Leftovers,
+    quiet: bool,
 ) -> Result<v1::Report, CliError> {
     let Some(run) = report.run.as_ref().filter(|run| run.state() != v1::RunState::Ended) else {
         return Ok(report);
@@ -22,7 +24,7 @@ pub(super) async fn settle(
     let are_killed = match how {
         Leftovers::Keep => false,
         Leftovers::Kill => true,
-        Leftovers::Ask => ask(run),
+        Leftovers::Ask => ask(run, quiet),
     };
     if !are_killed {
         return Ok(report);
@@ -37,24 +39,27 @@ pub(super) async fn settle(
             Ok(client.finish(v1::FinishRequest { run: id }).await?.into_inner())
         }
         Err(status) => {
-            let why = render::safe(status.message());
-            out::note(&format!("sentry: what run {id} left was not killed: {why}\n"));
+            if !quiet {
+                let why = render::safe(status.message());
+                out::note(&format!("sentry: what run {id} left was not killed: {why}\n"));
+            }
             Ok(report)
         }
     }
 }
 
-/// Asks whoever sits at the terminal; nobody there says no.
-fn ask(run: &v1::Run) -> bool {
-    let begun = run.processes_born + run.processes_entered;
-    let living = begun.saturating_sub(run.processes_ended);
+/// Asks whoever sits at the terminal, which is a question and no note; nobody there says no.
+fn ask(run: &v1::Run, quiet: bool) -> bool {
+    let living = Counters::from(run).alive();
     let processes =
         if living == 1 { "1 process lives".to_owned() } else { format!("{living} processes live") };
     if !(stdin().is_terminal() && stderr().is_terminal()) {
-        out::note(&format!(
-            "sentry: {processes} on; nobody can be asked without a terminal: `sentry kill {}` ends them\n",
-            run.id
-        ));
+        if !quiet {
+            out::note(&format!(
+                "sentry: {processes} on; nobody can be asked without a terminal: `sentry kill {}` ends them\n",
+                run.id
+            ));
+        }
         return false;
     }
     out::note(&format!("sentry: {processes} on; kill them? [y/N] "));

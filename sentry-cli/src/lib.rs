@@ -21,6 +21,8 @@ mod client;
 
 mod out;
 
+mod output;
+
 mod render;
 
 mod standing;

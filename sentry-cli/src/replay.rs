@@ -8,11 +8,8 @@ use std::{
 
 use sentry_agent::config::{Config, Flags};
 use sentry_proto::v1;
-use sentry_recording::{How, MOST_FILE_BYTES, Recording, RecordingError, Replay, differences};
-use sentry_view::{
-    Action, Decision, Exact, Finding, Judgement, ReplayDifference, ReplayHow, ReplayMissing, ReplayType,
-    Severity,
-};
+use sentry_recording::{MOST_FILE_BYTES, Recording, RecordingError, Replay, differences};
+use sentry_view::{Action, Decision, Exact, Finding, Judgement, ReplayMissing, ReplayType, Severity};
 
 use super::{
     args::{FailOn, ReplayArgs},
@@ -140,17 +137,7 @@ impl Shown {
             missing: ReplayMissing { events, parts, lives },
             then: then.counted(),
             now: now.counted(),
-            differences: differences
-                .into_iter()
-                .map(|difference| ReplayDifference {
-                    id: difference.id,
-                    how: match difference.how {
-                        How::OnlyThen => ReplayHow::OnlyThen,
-                        How::OnlyNow => ReplayHow::OnlyNow,
-                        How::Other => ReplayHow::Other,
-                    },
-                })
-                .collect(),
+            differences,
         };
         Self { sum, then, now }
     }

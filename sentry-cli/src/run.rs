@@ -209,7 +209,7 @@ fn is_away(error: &CliError) -> bool {
 /// Closes the run and shows its report. Whether the sensor's own decision killed it.
 async fn finish(client: &mut Client, run: &str, args: &RunArgs) -> Result<bool, CliError> {
     let report = client.finish(v1::FinishRequest { run: run.to_owned() }).await?.into_inner();
-    let report = leftovers::settle(client, report, args.leftovers).await?;
+    let report = leftovers::settle(client, report, args.leftovers, args.quiet).await?;
     if !args.quiet || args.report.is_some() {
         let origin = if args.json {
             Origin::of(&client.status(v1::StatusRequest::default()).await?.into_inner())

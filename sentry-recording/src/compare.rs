@@ -3,32 +3,15 @@
 use std::collections::BTreeMap;
 
 use sentry_proto::v1;
+use sentry_view::{ReplayDifference, ReplayHow};
 
 use crate::{file::Recording, replay::Replay};
-
-/// A finding or decision that is not the same.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Difference {
-    /// Of the finding or decision.
-    pub id: String,
-    pub how: How,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum How {
-    /// The replay has not made it.
-    OnlyThen,
-    /// The sensor has not.
-    OnlyNow,
-    /// Both have, and it says something else.
-    Other,
-}
 
 /// What a replay by the same limits has made otherwise than the sensor: nothing, where nothing is
 /// missing. What the sensor found by itself, without the core, is left out; of a run that lives, so
 /// is what may not have reached the store yet, and what came behind its tape.
 #[must_use]
-pub fn differences(recording: &Recording, replay: &Replay) -> Vec<Difference> {
+pub fn differences(recording: &Recording, replay: &Replay) -> Vec<ReplayDifference> {
     let until = until(recording, replay);
     let findings: Vec<v1::Finding> = replay.findings().map(v1::Finding::from).collect();
     let is_compared = |finding: &&v1::Finding| finding.time_unix_ns <= until && !finding.id.ends_with("-f-0");
@@ -57,18 +40,18 @@ fn compared<'a, T: PartialEq + 'a>(
     then: impl Iterator<Item = &'a T>,
     now: impl Iterator<Item = &'a T>,
     id: impl Fn(&T) -> String,
-) -> Vec<Difference> {
+) -> Vec<ReplayDifference> {
     let mut then: BTreeMap<String, &T> = then.map(|value| (id(value), value)).collect();
     let mut differences = Vec::new();
     for value in now {
         let id = id(value);
         let how = match then.remove(&id) {
-            None => How::OnlyNow,
-            Some(before) if before != value => How::Other,
+            None => ReplayHow::OnlyNow,
+            Some(before) if before != value => ReplayHow::Other,
             Some(_) => continue,
         };
-        differences.push(Difference { id, how });
+        differences.push(ReplayDifference { id, how });
     }
-    differences.extend(then.into_keys().map(|id| Difference { id, how: How::OnlyThen }));
+    differences.extend(then.into_keys().map(|id| ReplayDifference { id, how: ReplayHow::OnlyThen }));
     differences
 }

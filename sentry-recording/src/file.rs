@@ -155,7 +155,6 @@ pub struct Recording {
     pub(crate) parts: Vec<Packed>,
     findings: Vec<v1::Finding>,
     decisions: Vec<v1::Decision>,
-    outcomes: Vec<v1::Outcome>,
 }
 
 /// Events, or that some are missing.
@@ -208,10 +207,16 @@ impl Recording {
             chunks += 1;
             checksums = next(checksums, stated);
         }
-        let Reading { version, run, stretches, parts, findings, decisions, outcomes } = read;
+        let Reading { version, run, stretches, parts, findings, decisions } = read;
         let version = version.ok_or(RecordingError::Layout { what: "it has no head" })?;
         let run = run.ok_or(RecordingError::Layout { what: "it names no run" })?;
-        Ok(Self { bytes, version, run, stretches, parts, findings, decisions, outcomes })
+        Ok(Self { bytes, version, run, stretches, parts, findings, decisions })
+    }
+
+    /// The whole file.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
     }
 
     /// Of the sensor that wrote it.
@@ -236,12 +241,6 @@ impl Recording {
     #[must_use]
     pub fn decisions(&self) -> &[v1::Decision] {
         &self.decisions
-    }
-
-    /// Outcomes of the decisions.
-    #[must_use]
-    pub fn outcomes(&self) -> &[v1::Outcome] {
-        &self.outcomes
     }
 
     /// Events in it.
@@ -293,7 +292,6 @@ struct Reading {
     parts: Vec<Packed>,
     findings: Vec<v1::Finding>,
     decisions: Vec<v1::Decision>,
-    outcomes: Vec<v1::Outcome>,
 }
 
 impl Reading {
@@ -330,7 +328,8 @@ impl Reading {
             Some(Item::Run(run)) => self.run = Some(run),
             Some(Item::Finding(finding)) => self.findings.push(finding),
             Some(Item::Decision(decision)) => self.decisions.push(decision),
-            Some(Item::Outcome(outcome)) => self.outcomes.push(outcome),
+            // A replay takes them off the tape.
+            Some(Item::Outcome(_)) => {}
             Some(Item::Gap(gap)) => {
                 let of_run = self.run.as_ref().and_then(|run| gap.items_by_run.get(&run.id));
                 self.stretches.extend(of_run.map(|items| Stretch::Missing(*items)));

@@ -30,7 +30,7 @@ mod replay;
 
 mod compare;
 
-pub use compare::{Difference, How, differences};
+pub use compare::differences;
 pub use error::RecordingError;
 pub use file::{Encoder, MOST_FILE_BYTES, Recording, life_of};
 pub use part::{Packed, Part};

@@ -140,6 +140,13 @@ macro_rules! totals {
             pub fn new(counts: &Counts, findings: u64) -> Self {
                 Self { $($reported: counts.$reported,)+ findings }
             }
+
+            /// Processes that live.
+            #[must_use]
+            pub fn alive(&self) -> u64 {
+                let begun = self.processes_born.saturating_add(self.processes_entered);
+                begun.saturating_sub(self.processes_ended)
+            }
         }
     };
 }

@@ -37,15 +37,12 @@ pub(crate) fn table(runs: &[Run], standings: &[Standing], with_ended: bool) -> S
     }
     let mut table = Table::new(&columns);
     for run in runs {
-        let counters = run.counters;
-        let alive =
-            (counters.processes_born + counters.processes_entered).saturating_sub(counters.processes_ended);
         let mut row = vec![
             cell(safe(name(run))),
             (run.state.name().into(), state_style(run.state)),
             cell(run.mode.name()),
             (time::utc(run.started_unix_ns.0), DIM),
-            cell(alive.to_string()),
+            cell(run.counters.alive().to_string()),
             (run.findings.to_string(), if run.findings > 0 { YELLOW } else { Style::new() }),
         ];
         if trusted {

@@ -151,8 +151,7 @@ impl Row {
     }
 
     pub(super) fn alive(&self) -> u64 {
-        let of = self.run.counters;
-        (of.processes_born + of.processes_entered).saturating_sub(of.processes_ended)
+        self.run.counters.alive()
     }
 }
 

@@ -12,7 +12,8 @@ use sentry_detect::{
     rule::Settings,
     run::{Holds, Mode, machine::Over},
 };
-use sentry_recording::{Difference, How, Judged, Missing, Recording, RecordingError, differences, replay};
+use sentry_recording::{Judged, Missing, Recording, RecordingError, differences, replay};
+use sentry_view::{ReplayDifference, ReplayHow};
 
 use crate::sensor::{Act, RUN, Sensor, recorded, settings};
 
@@ -112,7 +113,7 @@ fn a_run_that_lives_is_compared_as_far_as_tape_and_store_both_reach() {
     assert_eq!(differences(&recording(&mut sensor)), []);
     // What is missing before that is a difference.
     let Judged::Ordered(freeze) = sensor.judged.remove(0) else { unreachable!() };
-    let missing = Difference { id: freeze.id, how: How::OnlyNow };
+    let missing = ReplayDifference { id: freeze.id, how: ReplayHow::OnlyNow };
     assert_eq!(differences(&recording(&mut sensor)), [missing]);
 
     // What was found last came after the tape.
