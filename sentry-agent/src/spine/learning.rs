@@ -143,3 +143,14 @@ fn a_first_use_is_found_as_soon_as_there_is_room_for_it() {
     sensor.act();
     assert_eq!(sensor.findings(), ["departure"]);
 }
+
+#[test]
+fn runs_beyond_what_is_kept_for_learning_are_counted() {
+    let mut sensor = Sensor::new();
+    sensor.run(Mode::Observe);
+    let run = sensor.registry.live().pop().unwrap();
+    for _ in 0..1_030 {
+        sensor.registry.keep_ended(&run);
+    }
+    assert_eq!(sensor.registry.not_learned(), 6);
+}
