@@ -48,7 +48,7 @@ mod deviation;
 mod encode;
 
 pub use baseline::{Baseline, Bounds, Normal, RUN_SHARE, Share, Version};
-pub use deviation::{Cause, Departure, Deviation, NO_BASELINE, Term, Window};
+pub use deviation::{Cause, Departure, Deviation, NO_BASELINE, Term, WINDOWS_ADDED_UP, Window};
 pub use drift::Drift;
 pub use encode::DecodeError;
 pub use kind::Kind;

@@ -4,8 +4,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     identity::{AgentIdentity, RunId},
-    runaway::{RunawaySignal, Severity},
+    runaway::{RuleId, RunawaySignal, Severity},
 };
+
+/// The rule of [`Departed`].
+pub const DEPARTURE: RuleId = RuleId::new("departure");
 
 /// A runaway signal tied to a run, with its evidence. OCSF Detection Finding (2004).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -8,7 +8,8 @@ use sentry_baseline::{FINDING_SORTS, FindingSort, Kind, Observed, Posture, RunFa
 use sentry_detect::{
     act::{FileAct, SocketAct},
     event::{Endpoint, Event, EventKind, File},
-    finding::Finding,
+    finding::{DEPARTURE, Finding},
+    rule::{left_control::LEFT_CONTROL, metadata_service::METADATA_SERVICE, secret_read::SECRET_READ},
     run::Output,
     runaway::Severity,
 };
@@ -99,13 +100,18 @@ impl Seen {
     }
 
     fn found(&mut self, finding: &Finding) {
-        match finding.signal.rule.as_str() {
-            "secret-read" => self.facts.note(Posture::SecretRead),
-            "metadata-service" => self.facts.note(Posture::MetadataService),
-            "left-control" => self.facts.note(Posture::LeftControl),
-            // It counts by its windows.
-            "departure" => return,
-            _other_rule => {}
+        let rule = &finding.signal.rule;
+        // It counts by its windows.
+        if *rule == DEPARTURE {
+            return;
+        }
+        let facts = [
+            (SECRET_READ, Posture::SecretRead),
+            (METADATA_SERVICE, Posture::MetadataService),
+            (LEFT_CONTROL, Posture::LeftControl),
+        ];
+        for (_, fact) in facts.into_iter().filter(|(of, _)| of == rule) {
+            self.facts.note(fact);
         }
         let sort = match finding.severity() {
             Severity::Informational => return,
