@@ -170,7 +170,7 @@ installed is said and left out.",
         usage: &["[--quick] [--json] [GOAL…]", "--counted [KERNEL…]"],
         what: "what the sensor costs, as ratios, beside the goals",
         more: "\
-GOAL…        only these (p1 p2 p4 p5 p6 p7 p8 p9 p14 p15 p16)
+GOAL…        only these (p1 p2 p4 p5 p6 p7 p8 p9 p11 p12 p14 p15 p16)
 --quick      fewer rounds
 --json       for programs
 --counted    what others pay, in emulated machines whose time is a count of instructions
@@ -190,4 +190,5 @@ As root, best on a quiet machine. docs/performance.md has the goals.",
 type Run = fn(Args) -> Result<ExitCode>;
 
 /// What the other commands start, and nobody types.
-pub(crate) const HIDDEN: &[(&str, Run)] = &[("workload", bench::workload_command)];
+pub(crate) const HIDDEN: &[(&str, Run)] =
+    &[("workload", bench::workload_command), ("crowd", bench::crowd_command)];

@@ -100,6 +100,32 @@ impl Machine {
         Ok(doctor["tier"].as_str().context("the doctor names no tier")?.to_owned())
     }
 
+    /// So many processes that sleep.
+    pub(super) fn bare_crowd(&self, processes: u64) -> Command {
+        let mut command = Command::new(&self.own);
+        command.args(["crowd", &processes.to_string()]);
+        command
+    }
+
+    /// The same as a run.
+    pub(super) fn crowd(&self, processes: u64) -> Command {
+        let mut run = Command::new(&self.sentry);
+        run.args(["run", "--quiet", "--name", AGENT, "--socket"]).arg(sensor::socket(&self.dir)).arg("--");
+        let crowd = self.bare_crowd(processes);
+        run.arg(crowd.get_program()).args(crowd.get_args());
+        run
+    }
+
+    /// Has the sensor freeze, thaw or kill the run; the outcome.
+    pub(super) fn act(&self, act: &str) -> Result<Value> {
+        let mut command = host::as_root(&self.sentry);
+        command.args([act, AGENT, "--json", "--socket"]).arg(sensor::socket(&self.dir));
+        let printed = step::capture(&mut command)?;
+        let mut lines = printed.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let outcome = lines.rfind(|line| line["type"] == "outcome");
+        outcome.with_context(|| format!("{act} said: {printed}"))
+    }
+
     /// An agent that waits for the end of its input.
     pub(super) fn agent(&self, sensor: &mut Sensor) -> Result<Agent> {
         let mut run = Command::new(&self.sentry);
@@ -152,7 +178,7 @@ fn nanoseconds(kind: &Kind, printed: &str) -> Result<f64> {
 }
 
 /// Where cgroup v2 is mounted.
-fn cgroup_root() -> Result<PathBuf> {
+pub(super) fn cgroup_root() -> Result<PathBuf> {
     let mounts = std::fs::read_to_string("/proc/self/mounts").context("cannot read the mounts")?;
     let mut kinds = mounts.lines().map(|line| line.split(' ').collect::<Vec<_>>());
     let root = kinds.find(|words| words.get(2) == Some(&"cgroup2")).context("cgroup v2 is not mounted")?;
