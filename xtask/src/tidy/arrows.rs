@@ -31,7 +31,7 @@ const OWN: [(&str, &[&str]); 14] = [
     ("sentry-private", &[]),
     ("sentry-archive", &["sentry-view"]),
     ("sentry-baseline", &[]),
-    ("sentry-recording", &["sentry-common", "sentry-detect", "sentry-proto"]),
+    ("sentry-recording", &["sentry-common", "sentry-detect", "sentry-proto", "sentry-view"]),
     ("sentry-story", &["sentry-detect", "sentry-proto", "sentry-view"]),
     ("sentry-view", &["sentry-common"]),
     ("sentry-service", &[]),
