@@ -233,6 +233,7 @@ impl Life<'_> {
                 self.input(Input::Over(over), now_unix_ns);
             }
             Rare::Closed { skipped } => self.input(Input::Closed { skipped }, now_unix_ns),
+            Rare::Ruled { ruled } => self.input(Input::Ruled(ruled), now_unix_ns),
             Rare::Departed { departed } => self.input(Input::Departed(departed), now_unix_ns),
             Rare::Order { action, origin, reason } if is_as_then => {
                 self.input(Input::Order { action, origin, reason }, now_unix_ns);
