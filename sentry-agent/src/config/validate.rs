@@ -9,7 +9,7 @@ use std::{
 };
 
 use sentry_detect::sensitive::SensitiveFiles;
-use sentry_service::yaml::{self, Mistake};
+use sentry_yaml::{self as yaml, Mistake};
 use sha2::{Digest as _, Sha256};
 
 use super::{
