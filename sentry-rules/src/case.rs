@@ -42,6 +42,7 @@ pub struct Tried {
     pub rule: String,
     pub case: String,
     /// Where it stands.
+    pub file: String,
     pub line: u64,
     /// `None`: the rule was not to match.
     pub expected: Option<Verdict>,
@@ -79,6 +80,7 @@ fn tried(set: &Arc<RuleSet>, rule: &Rule, case: &Case) -> Tried {
     Tried {
         rule: rule.id.to_string(),
         case: case.name.clone(),
+        file: rule.file.clone(),
         line: case.line,
         expected: case.expected,
         verdict,

@@ -187,6 +187,19 @@ impl Kind {
     }
 }
 
+impl Kind {
+    /// For programs, and in a list.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::List => "list",
+            Self::Number => "number",
+            Self::Flag => "flag",
+        }
+    }
+}
+
 // === impl Value ===
 
 impl Value<'_> {

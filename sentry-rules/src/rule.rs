@@ -33,6 +33,10 @@ const CONFIDENCE: f64 = 0.9;
 pub struct Rule {
     pub id: RuleId,
     pub title: String,
+    /// The file that it stands in.
+    pub file: String,
+    /// The types of events that it asks for.
+    pub types: Vec<String>,
     pub verdict: Verdict,
     pub severity: Severity,
     pub confidence: f64,
@@ -65,7 +69,8 @@ pub(crate) struct Window {
 pub(crate) type Wrong = Vec<(Location, String)>;
 
 impl Rule {
-    pub(crate) fn new(file: RuleFile) -> Result<Self, Wrong> {
+    /// `name`: of the file.
+    pub(crate) fn new(file: RuleFile, name: &str) -> Result<Self, Wrong> {
         let mut wrong = Wrong::new();
         let id_at = file.id.referenced;
         id(&file.id, &mut wrong);
@@ -106,6 +111,8 @@ impl Rule {
         Ok(Self {
             id: RuleId::from(file.id.value),
             title: file.title.value,
+            file: name.to_owned(),
+            types: file.on.into_iter().map(|on| on.value).collect(),
             verdict,
             severity,
             confidence,
@@ -120,6 +127,34 @@ impl Rule {
             again_ns: file.again.map_or(AGAIN_NS, Time::ns),
             cases,
         })
+    }
+
+    /// How far it goes, as a file says it.
+    #[must_use]
+    pub const fn act(&self) -> &'static str {
+        match self.reach {
+            Reach::Observe => "none",
+            Reach::Freeze => "freeze",
+            Reach::Kill => "kill",
+        }
+    }
+
+    /// As a file says it.
+    #[must_use]
+    pub const fn severity_name(&self) -> &'static str {
+        match self.severity {
+            Severity::Informational => "informational",
+            Severity::Low => "low",
+            Severity::Medium => "medium",
+            Severity::High => "high",
+            Severity::Critical => "critical",
+        }
+    }
+
+    /// How many cases stand beside it.
+    #[must_use]
+    pub fn case_count(&self) -> usize {
+        self.cases.len()
     }
 
     /// Whether it holds for runs of this agent.

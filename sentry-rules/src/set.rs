@@ -40,7 +40,7 @@ impl RuleSet {
     pub fn read(sources: &[Source]) -> Result<Self, Vec<Mistake>> {
         let mut mistakes = Vec::new();
         // Where each id stands.
-        let mut rules: BTreeMap<String, (Rule, String)> = BTreeMap::new();
+        let mut rules: BTreeMap<String, Rule> = BTreeMap::new();
         let mut digest = Sha256::new();
         let mut cost = 0_u64;
         for source in sources {
@@ -52,10 +52,10 @@ impl RuleSet {
             for (line, rule) in read_one(source, &mut found) {
                 let mut wrong = |what| found.push(mistake(source, line, what));
                 cost = cost.saturating_add(rule.when.as_ref().map_or(0, |when| when.cost));
-                if let Some((_, other)) = rules.get(rule.id.as_str()) {
+                if let Some(other) = rules.get(rule.id.as_str()) {
                     wrong(format!(
-                        "the id `{}` is taken by a rule in {other}; give one of them another id",
-                        rule.id
+                        "the id `{}` is taken by a rule in {}; give one of them another id",
+                        rule.id, other.file
                     ));
                 } else if rules.len() == MOST_RULES {
                     wrong(format!("more than {MOST_RULES} rules; leave some out"));
@@ -66,7 +66,7 @@ impl RuleSet {
                         cost::MOST_OF_ALL
                     ));
                 } else {
-                    rules.insert(rule.id.as_str().to_owned(), (rule, source.name.clone()));
+                    rules.insert(rule.id.as_str().to_owned(), rule);
                 }
             }
             found.sort_by_key(|mistake| (mistake.line, mistake.column));
@@ -75,7 +75,7 @@ impl RuleSet {
         if !mistakes.is_empty() {
             return Err(mistakes);
         }
-        let rules: Vec<Rule> = rules.into_values().map(|(rule, _)| rule).collect();
+        let rules: Vec<Rule> = rules.into_values().collect();
         let digest = digest.finalize().iter().take(6).map(|byte| format!("{byte:02x}")).collect();
         Ok(Self { rules, files: sources.len(), digest })
     }
@@ -133,7 +133,7 @@ fn read_one(source: &Source, mistakes: &mut Vec<Mistake>) -> Vec<((u64, u64), Ru
         let end = starts.iter().copied().filter(|start| *start > id.line()).min().unwrap_or(u64::MAX);
         // What the rule lacks as a whole may only be what is mistyped in it.
         let is_partial = of_text.iter().any(|line| (id.line()..end).contains(line));
-        match Rule::new(typed) {
+        match Rule::new(typed, &source.name) {
             Ok(rule) => rules.push(((id.line(), id.column()), rule)),
             Err(wrong) => mistakes.extend(wrong.into_iter().filter_map(|(at, what)| {
                 (at != id || !is_partial).then(|| mistake(source, (at.line(), at.column()), what))
