@@ -51,7 +51,7 @@ pub use baseline::{Baseline, Bounds, Normal, RUN_SHARE, Share, Version};
 pub use deviation::{Cause, Departure, Deviation, NO_BASELINE, Term, Window};
 pub use drift::Drift;
 pub use encode::DecodeError;
-pub use kind::{Kind, path_class};
+pub use kind::Kind;
 pub use observed::{Fresh, Observed, Part};
 pub use posture::{FINDING_SORTS, FindingSort, NOT_LOOKED_AT, Posture};
 pub use rate::{Counts, Rate};

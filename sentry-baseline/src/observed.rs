@@ -3,12 +3,12 @@
 //! In fixed memory. A name or pair that is known costs no allocation; an unknown one takes the
 //! place of the one used longest ago, and where that was not taken yet, its loss is counted.
 
-use std::{fmt, num::NonZeroUsize};
+use std::{fmt, fmt::Write as _, num::NonZeroUsize};
 
 use lru::LruCache;
 
 use crate::{
-    kind::{Kind, Name},
+    kind::{Kind, Name, place},
     things::Use,
     transitions::{Pair, fingerprint},
 };
@@ -75,7 +75,21 @@ impl Observed {
 
     /// Something was used.
     pub fn used(&mut self, kind: Kind, name: fmt::Arguments<'_>, event: &str, time_unix_ns: u64) {
-        let name = self.name.keep(name);
+        let write = |text: &mut String| {
+            let _never_fails = text.write_fmt(name);
+        };
+        self.named(kind, write, event, time_unix_ns);
+    }
+
+    /// A file was read or written. Its place is the first two folders above it, with numbers made
+    /// equal, and of temporary folders the first alone: `read /usr/lib`. A relative or unknown path
+    /// is `?`.
+    pub fn touched(&mut self, path: &str, written: bool, event: &str, time_unix_ns: u64) {
+        self.named(Kind::Place, |text| place(path, written, text), event, time_unix_ns);
+    }
+
+    fn named(&mut self, kind: Kind, write: impl FnOnce(&mut String), event: &str, time_unix_ns: u64) {
+        let name = self.name.keep(write);
         let known = &mut self.used[kind as usize];
         if let Some(how) = known.get_mut(name) {
             how.times += 1;

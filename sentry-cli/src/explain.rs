@@ -5,7 +5,7 @@ mod event;
 use sentry_proto::v1::{self, ItemKind, item::Item};
 use sentry_story::{Causes, EventName, Knowledge};
 use sentry_view::{Cause, Finding};
-use tonic::Code;
+use tonic::{Code, Status};
 
 use self::event::DELETED;
 use super::{
@@ -14,7 +14,7 @@ use super::{
     error::CliError,
     exit::Exit,
     out,
-    query::{all, newest, origin, runs},
+    query::{all, newest, newest_of, origin, runs},
     render::{
         circumstances,
         finding::{self, Explained},
@@ -91,11 +91,41 @@ async fn missing(client: &mut Client, id: String) -> Result<CliError, CliError> 
 }
 
 /// The finding or decision that `id` is, or is the beginning of; of a run or an agent, the newest
-/// finding.
+/// finding, or else the newest decision.
 async fn whole_id(client: &mut Client, id: &str) -> Result<String, CliError> {
     if run_of(id).is_some() {
         return Ok(id.to_owned());
     }
+    for kind in [ItemKind::Finding, ItemKind::Decision] {
+        let newest = match newest_of(client, id, &[kind], 1).await {
+            // No run, or not one alone: only for that is all looked through.
+            Err(CliError::Sensor(status))
+                if matches!(status.code(), Code::NotFound | Code::InvalidArgument) =>
+            {
+                return begun(client, id, *status).await;
+            }
+            newest => newest?,
+        };
+        if let Some(id) = newest.into_iter().find_map(id_of) {
+            return Ok(id);
+        }
+    }
+    Err(CliError::Nothing {
+        what: "finding",
+        next: "nothing was found in that run; `sentry report` says what it did",
+    })
+}
+
+fn id_of(item: Item) -> Option<String> {
+    match item {
+        Item::Finding(finding) => Some(finding.id),
+        Item::Decision(decision) => Some(decision.id),
+        _ => None,
+    }
+}
+
+/// The finding or decision that begins so; `status`: why this is no run.
+async fn begun(client: &mut Client, id: &str, status: Status) -> Result<String, CliError> {
     let mut known: Vec<String> = Vec::new();
     for item in newest(client, &[ItemKind::Finding, ItemKind::Decision], 0).await? {
         match item {
@@ -108,7 +138,12 @@ async fn whole_id(client: &mut Client, id: &str) -> Result<String, CliError> {
         }
     }
     match known.as_slice() {
-        [] => newest_finding_of(client, id).await,
+        [] if status.code() == Code::NotFound => Err(CliError::Unknown {
+            what: "finding, decision, event, run or agent",
+            id: id.to_owned(),
+            next: "`sentry findings` lists the findings, `sentry agents --all` the runs",
+        }),
+        [] => Err(status.into()),
         [one] => Ok(one.clone()),
         // The beginning of a run: of its findings, which come oldest first.
         [one, .., newest] if known.iter().all(|other| run_of(other) == run_of(one)) => Ok(newest.clone()),
@@ -121,42 +156,9 @@ async fn whole_id(client: &mut Client, id: &str) -> Result<String, CliError> {
     }
 }
 
-async fn newest_finding_of(client: &mut Client, target: &str) -> Result<String, CliError> {
-    let request = v1::ItemsRequest {
-        run: Some(target.to_owned()),
-        kinds: vec![ItemKind::Finding.into()],
-        ..v1::ItemsRequest::default()
-    };
-    let mut stream = match client.items(request).await {
-        Ok(stream) => stream.into_inner(),
-        Err(status) if status.code() == Code::NotFound => {
-            return Err(CliError::Unknown {
-                what: "finding, decision, event, run or agent",
-                id: target.to_owned(),
-                next: "`sentry findings` lists the findings, `sentry agents --all` the runs",
-            });
-        }
-        Err(status) => return Err(status.into()),
-    };
-    let mut newest = None;
-    while let Some(stored) = stream.message().await? {
-        if let Some(Item::Finding(finding)) = stored.item.and_then(|item| item.item) {
-            newest = Some(finding.id);
-        }
-    }
-    newest.ok_or(CliError::Nothing {
-        what: "finding",
-        next: "nothing was found in that run; `sentry report` says what it did",
-    })
-}
-
 async fn newest_finding(client: &mut Client) -> Result<String, CliError> {
     let found = newest(client, &[ItemKind::Finding], 1).await?;
-    let id = found.into_iter().find_map(|item| match item {
-        Item::Finding(finding) => Some(finding.id),
-        _ => None,
-    });
-    id.ok_or(CliError::Nothing {
+    found.into_iter().find_map(id_of).ok_or(CliError::Nothing {
         what: "finding",
         next: "nothing was found so far; `sentry agents --all` lists the runs",
     })

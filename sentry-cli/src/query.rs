@@ -76,7 +76,7 @@ pub(super) fn request(args: &HistoryArgs, kinds: &[ItemKind]) -> v1::ItemsReques
     v1::ItemsRequest {
         run: args.run.clone(),
         agent: args.agent.clone(),
-        kinds: kinds.iter().map(|kind| i32::from(*kind)).collect(),
+        kinds: numbers(kinds),
         follow: args.follow,
         limit: args.limit,
         search: None,
@@ -125,23 +125,30 @@ pub(super) async fn newest(
     kinds: &[ItemKind],
     limit: u64,
 ) -> Result<Vec<Item>, CliError> {
-    let kinds = kinds.iter().map(|kind| i32::from(*kind)).collect();
-    let request = v1::ItemsRequest { kinds, limit, ..v1::ItemsRequest::default() };
-    let mut stream = client.items(request).await?.into_inner();
-    let mut items = Vec::new();
-    while let Some(stored) = stream.message().await? {
-        items.extend(stored.item.and_then(|item| item.item));
-    }
-    Ok(items)
+    items(client, v1::ItemsRequest { kinds: numbers(kinds), limit, ..v1::ItemsRequest::default() }).await
 }
 
 /// Everything that is kept of a run, of these kinds.
 pub(super) async fn all(client: &mut Client, run: &str, kinds: &[ItemKind]) -> Result<Vec<Item>, CliError> {
-    let request = v1::ItemsRequest {
-        run: Some(run.to_owned()),
-        kinds: kinds.iter().map(|kind| i32::from(*kind)).collect(),
-        ..v1::ItemsRequest::default()
-    };
+    newest_of(client, run, kinds, 0).await
+}
+
+/// The newest items of these kinds, of the run that `target` means, oldest first; 0 asks for all.
+pub(super) async fn newest_of(
+    client: &mut Client,
+    target: &str,
+    kinds: &[ItemKind],
+    limit: u64,
+) -> Result<Vec<Item>, CliError> {
+    let (run, kinds) = (Some(target.to_owned()), numbers(kinds));
+    items(client, v1::ItemsRequest { run, kinds, limit, ..v1::ItemsRequest::default() }).await
+}
+
+fn numbers(kinds: &[ItemKind]) -> Vec<i32> {
+    kinds.iter().map(|kind| i32::from(*kind)).collect()
+}
+
+async fn items(client: &mut Client, request: v1::ItemsRequest) -> Result<Vec<Item>, CliError> {
     let mut stream = client.items(request).await?.into_inner();
     let mut items = Vec::new();
     while let Some(stored) = stream.message().await? {

@@ -238,12 +238,5 @@ fn secret<'a>(files: &'a SensitiveFiles, kind: &EventKind) -> Option<(usize, &'a
 }
 
 fn endpoint(object: Fingerprint, endpoint: &Endpoint) -> Fingerprint {
-    let address = match endpoint.address {
-        std::net::IpAddr::V4(address) => object.number(u64::from(address.to_bits())),
-        std::net::IpAddr::V6(address) => {
-            let bits = address.to_bits();
-            object.number(bits as u64).number((bits >> 64) as u64)
-        }
-    };
-    address.number(u64::from(endpoint.port))
+    object.address(endpoint.address).number(u64::from(endpoint.port))
 }

@@ -14,6 +14,18 @@ pub(crate) fn put_difference(now: u64, before: u64, to: &mut Vec<u8>) {
     put(((signed << 1) ^ (signed >> 63)).cast_unsigned(), to);
 }
 
+/// A bit for each number that has changed.
+pub(crate) fn changed<const COUNT: usize>(now: &[u64; COUNT], before: &[u64; COUNT]) -> u64 {
+    let places = now.iter().zip(before).enumerate();
+    places.fold(0, |bits, (place, (now, before))| bits | u64::from(now != before) << place)
+}
+
+/// The differences of those.
+pub(crate) fn put_changes<const COUNT: usize>(now: &[u64; COUNT], before: &[u64; COUNT], to: &mut Vec<u8>) {
+    let changes = now.iter().zip(before).filter(|(now, before)| now != before);
+    changes.for_each(|(now, before)| put_difference(*now, *before, to));
+}
+
 pub(crate) fn put_text(text: &[u8], to: &mut Vec<u8>) {
     put(text.len() as u64, to);
     to.extend_from_slice(text);
@@ -37,6 +49,16 @@ impl<'a> Rest<'a> {
         let zigzag = self.number()?;
         let signed = (zigzag >> 1) ^ (zigzag & 1).wrapping_neg();
         Ok(before.wrapping_add(signed))
+    }
+
+    /// Changes the numbers whose bits are set.
+    pub(crate) fn changes(&mut self, bits: u64, row: &mut [u64]) -> Result<(), RecordingError> {
+        for (place, value) in row.iter_mut().enumerate() {
+            if bits & (1 << place) != 0 {
+                *value = self.difference(*value)?;
+            }
+        }
+        Ok(())
     }
 
     pub(crate) fn bytes(&mut self, count: u64) -> Result<&'a [u8], RecordingError> {

@@ -159,10 +159,12 @@ pub fn replay_by(recording: &Recording, other: Other<'_>) -> Result<Replay, Reco
         return Err(RecordingError::Limit { what: "lives of the sensor" });
     }
     let mut replay = Replay::default();
+    let first = order.first().copied().unwrap_or_default();
     for life in order {
         let mut parts = lives.remove(life).unwrap_or_default();
         parts.sort_by_key(|part| part.number);
-        Life { other, replay: &mut replay, machine: None, own: None }.play(recording, life, &parts)?;
+        let events = Feed::new(recording, first, life, given(&parts)?);
+        Life { other, replay: &mut replay, machine: None, own: None }.play(events, &parts)?;
     }
     Ok(replay)
 }
@@ -176,8 +178,7 @@ struct Life<'a> {
 }
 
 impl Life<'_> {
-    fn play(&mut self, recording: &Recording, life: &str, parts: &[&Packed]) -> Result<(), RecordingError> {
-        let mut events = Feed::new(recording, life, given(parts)?);
+    fn play(&mut self, mut events: Feed<'_>, parts: &[&Packed]) -> Result<(), RecordingError> {
         let mut unroll = Unroll::default();
         for (expected, part) in parts.iter().enumerate() {
             let steps = unroll.part(part)?;
@@ -359,17 +360,22 @@ struct Feed<'a> {
 }
 
 impl<'a> Feed<'a> {
-    /// `given`: how many there were. The store forgets the oldest first.
-    fn new(recording: &'a Recording, life: &str, given: u64) -> Self {
-        let (mut stretches, mut known) = (Vec::new(), 0_u64);
+    /// `given`: how many there were. The store forgets the oldest first. What is missing is of the
+    /// life of the events before it, of the `first` where there are none.
+    fn new(recording: &'a Recording, first: &'a str, life: &str, given: u64) -> Self {
+        let (mut stretches, mut known, mut of) = (Vec::new(), 0_u64, first);
         for stretch in &recording.stretches {
-            match stretch {
-                Stretch::Events { life: of, .. } if of != life => continue,
-                Stretch::Events { count, .. } | Stretch::Missing(count) => {
-                    known = known.saturating_add(*count);
+            let count = match stretch {
+                Stretch::Events { life, count, .. } => {
+                    of = life;
+                    *count
                 }
+                Stretch::Missing(count) => *count,
+            };
+            if of == life {
+                known = known.saturating_add(count);
+                stretches.push(stretch);
             }
-            stretches.push(stretch);
         }
         Self { recording, stretches, next: 0, open: None, missing: given.saturating_sub(known) }
     }

@@ -29,7 +29,7 @@
 use sentry_detect::run::{Counted, Holds, Input, Setup, Usage};
 
 use crate::{
-    code::{put, put_difference, put_text},
+    code::{changed, put, put_changes, put_difference, put_text},
     columns,
     part::Part,
     step::{Begin, NO_ROOM, PERIOD_MS, Rare, tag},
@@ -193,46 +193,31 @@ impl Tape {
             1 if still => return self.plain.push(tag::SAME_LATER),
             _ => {}
         }
-        let changes = values(&usage).into_iter().zip(values(&before));
-        let mut flags = if room { 0 } else { NO_ROOM };
-        for (place, (now, before)) in changes.clone().enumerate() {
-            flags |= u64::from(now != before) << (place + 1);
-        }
+        let (now, before) = (values(&usage), values(&before));
         self.plain.push(tag::READING);
-        put(flags, &mut self.plain);
+        put(changed(&now, &before) << 1 | if room { 0 } else { NO_ROOM }, &mut self.plain);
         put_difference(ms, due, &mut self.plain);
-        for (now, before) in changes.filter(|(now, before)| now != before) {
-            put_difference(now, before, &mut self.plain);
-        }
+        put_changes(&now, &before, &mut self.plain);
     }
 
     fn holds(&mut self, holds: Holds) {
-        let changes = held(&holds).into_iter().zip(held(&self.last.usage.holds));
-        let bits = changes.clone().enumerate();
-        let bits = bits.fold(0, |bits, (place, (now, before))| bits | u64::from(now != before) << place);
-        if bits == 0 {
+        let (now, before) = (held(&holds), held(&self.last.usage.holds));
+        if now == before {
             return;
         }
         self.last.usage.holds = holds;
         self.plain.push(tag::HOLDS);
-        put(bits, &mut self.plain);
-        for (now, before) in changes.filter(|(now, before)| now != before) {
-            put_difference(now, before, &mut self.plain);
-        }
+        put(changed(&now, &before), &mut self.plain);
+        put_changes(&now, &before, &mut self.plain);
     }
 
     fn counters(&mut self, counted: &Counted) {
         self.counted = *counted;
         let row = columns::row(counted);
         let before = std::mem::replace(&mut self.last.row, row);
-        let changes = row.into_iter().zip(before);
-        let bits = changes.clone().enumerate();
-        let bits = bits.fold(0, |bits, (place, (now, before))| bits | u64::from(now != before) << place);
         self.plain.push(tag::COUNTED);
-        put(bits, &mut self.plain);
-        for (now, before) in changes.filter(|(now, before)| now != before) {
-            put_difference(now, before, &mut self.plain);
-        }
+        put(changed(&row, &before), &mut self.plain);
+        put_changes(&row, &before, &mut self.plain);
     }
 
     fn rare(&mut self, rare: &Rare, now_unix_ns: u64) {

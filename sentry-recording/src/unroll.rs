@@ -40,23 +40,17 @@ impl Unroll {
                 tag::READING => {
                     let flags = rest.number()?;
                     ms = rest.difference(ms + PERIOD_MS).and_then(time_ms)?;
-                    let mut changed = values(&usage);
-                    for (place, value) in changed.iter_mut().enumerate() {
-                        if flags & (2 << place) != 0 {
-                            *value = bounded(rest.difference(*value)?)?;
-                        }
-                    }
-                    let [cpu_usec, cpu_wait_usec, moved_bytes] = changed;
+                    let mut values = values(&usage);
+                    rest.changes(flags >> 1, &mut values)?;
+                    all_bounded(&values)?;
+                    let [cpu_usec, cpu_wait_usec, moved_bytes] = values;
                     usage = Usage { cpu_usec, cpu_wait_usec, moved_bytes, holds: usage.holds };
                     Step::Reading { now_unix_ns: ms * MS, usage, room: flags & NO_ROOM == 0 }
                 }
                 tag::COUNTED => {
                     let bits = rest.number()?;
-                    for (place, value) in row.iter_mut().enumerate() {
-                        if bits & (1 << place) != 0 {
-                            *value = bounded(rest.difference(*value)?)?;
-                        }
-                    }
+                    rest.changes(bits, &mut row)?;
+                    all_bounded(&row)?;
                     Step::Counted(self.counted(&row))
                 }
                 tag::EVENTS => Step::Events(rest.number()?),
@@ -79,11 +73,9 @@ impl Unroll {
                 tag::HOLDS => {
                     let bits = rest.number()?;
                     let mut held = held(&usage.holds);
-                    for (place, value) in held.iter_mut().enumerate() {
-                        if bits & (1 << place) != 0 {
-                            *value = rest.difference(*value)?;
-                        }
-                    }
+                    rest.changes(bits, &mut held)?;
+                    time_ms(held[0] / MS)?;
+                    all_bounded(&held[1..])?;
                     usage.holds = holding(held);
                     continue;
                 }
@@ -107,6 +99,10 @@ impl Unroll {
 
 fn bounded(number: u64) -> Result<u64, RecordingError> {
     if number <= HIGHEST { Ok(number) } else { Err(RecordingError::Limit { what: "a number" }) }
+}
+
+fn all_bounded(numbers: &[u64]) -> Result<(), RecordingError> {
+    numbers.iter().try_for_each(|number| bounded(*number).map(drop))
 }
 
 /// A time that is one in nanoseconds, too.

@@ -100,11 +100,14 @@ impl Rule {
         if file.cases.len() > MOST_CASES {
             wrong.push((id_at, format!("{} cases; at most {MOST_CASES} are taken", file.cases.len())));
         }
-        let cases = file
+        // Without its types nothing can be said about the events of its cases.
+        let is_known = verbs.len() == file.on.len();
+        let cases: Vec<Case> = file
             .cases
             .into_iter()
-            .filter_map(|case| Case::new(case, &file.on).map_err(|all| wrong.extend(all)).ok());
-        let cases: Vec<Case> = cases.collect();
+            .filter(|_| is_known)
+            .filter_map(|case| Case::new(case, &file.on).map_err(|all| wrong.extend(all)).ok())
+            .collect();
         if !wrong.is_empty() {
             return Err(wrong);
         }

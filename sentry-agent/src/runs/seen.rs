@@ -4,7 +4,7 @@
 //! No allocation for what is known; what a flood of unknown names costs is bounded in
 //! `sentry_baseline`.
 
-use sentry_baseline::{FINDING_SORTS, FindingSort, Kind, Observed, Posture, RunFacts, Version, path_class};
+use sentry_baseline::{FINDING_SORTS, FindingSort, Kind, Observed, Posture, RunFacts, Version};
 use sentry_detect::{
     act::{FileAct, SocketAct},
     event::{Endpoint, Event, EventKind, File},
@@ -142,8 +142,7 @@ impl Seen {
     }
 
     fn touched(&mut self, file: &File, written: bool, event: &Event) {
-        let class = path_class(&file.path.text, written);
-        self.observed.used(Kind::Place, format_args!("{class}"), &event.id, event.time_unix_ns);
+        self.observed.touched(&file.path.text, written, &event.id, event.time_unix_ns);
     }
 }
 

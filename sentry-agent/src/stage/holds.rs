@@ -9,6 +9,7 @@
 use std::time::{Duration, Instant};
 
 use sentry_detect::run::Holds;
+use sentry_recording::whole_ms;
 
 use crate::runs::{Registry, Run};
 
@@ -63,7 +64,7 @@ fn look(registry: &Registry, run: &Run) -> usize {
         ..sum
     });
     run.holds(Holds {
-        looked_unix_ns: registry.clock().unix_ns(),
+        looked_unix_ns: whole_ms(registry.clock().unix_ns()),
         memory_bytes: group.memory_bytes.or(sum.memory_bytes),
         memory_limit_bytes: group.memory_limit_bytes,
         ..sum

@@ -19,6 +19,7 @@ use ratatui::{
 };
 use sentry_proto::v1::{self, ItemKind, item::Item};
 use sentry_view::{Finding, Outcome, Run};
+use tonic::Code;
 
 use self::model::{Ask, Reading, Top};
 use super::{
@@ -152,7 +153,7 @@ impl Sensor {
             let runs = query::runs(&mut client, all).await?.iter().map(Run::from).collect();
             let status = client.status(v1::StatusRequest::default()).await?.into_inner();
             let findings = match selected {
-                Some(run) => newest_findings(&mut client, run, FINDINGS).await?,
+                Some(run) => known(newest_findings(&mut client, run, FINDINGS).await)?,
                 None => Vec::new(),
             };
             Ok(Reading { runs, findings, health: status.health })
@@ -195,20 +196,20 @@ impl Sensor {
 
 /// Oldest first.
 async fn newest_findings(client: &mut Client, run: &str, limit: u64) -> Result<Vec<Finding>, CliError> {
-    let request = v1::ItemsRequest {
-        run: Some(run.to_owned()),
-        kinds: vec![ItemKind::Finding.into()],
-        limit,
-        ..v1::ItemsRequest::default()
+    let findings = query::newest_of(client, run, &[ItemKind::Finding], limit).await?;
+    let finding = |item| match item {
+        Item::Finding(finding) => Some(Finding::from(&finding)),
+        _ => None,
     };
-    let mut items = client.items(request).await?.into_inner();
-    let mut findings = Vec::new();
-    while let Some(stored) = items.message().await? {
-        if let Some(Item::Finding(finding)) = stored.item.and_then(|item| item.item) {
-            findings.push((&finding).into());
-        }
+    Ok(findings.into_iter().filter_map(finding).collect())
+}
+
+/// Of a run that the sensor does not have any more nothing is known.
+fn known(findings: Result<Vec<Finding>, CliError>) -> Result<Vec<Finding>, CliError> {
+    match findings {
+        Err(CliError::Sensor(status)) if status.code() == Code::NotFound => Ok(Vec::new()),
+        findings => findings,
     }
-    Ok(findings)
 }
 
 /// Without the colours of a line of text: cells have their own. What an agent wrote was made
@@ -216,4 +217,20 @@ async fn newest_findings(client: &mut Client, run: &str, limit: u64) -> Result<V
 fn text(answer: &str) -> Result<String, CliError> {
     let plain = out::plain(answer).map_err(|source| CliError::System { what: "read the answer", source })?;
     Ok(plain.lines().map(|line| safe(line) + "\n").collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use tonic::Status;
+
+    use super::*;
+
+    #[test]
+    fn a_run_that_the_sensor_has_deleted_has_no_findings() {
+        let gone = Status::not_found("there is no run of this id");
+        assert!(matches!(known(Err(gone.into())), Ok(findings) if findings.is_empty()));
+        let stopped = Status::unavailable("the sensor stops");
+        assert!(known(Err(stopped.into())).is_err());
+        assert!(matches!(known(Ok(vec![Finding::default()])), Ok(findings) if findings.len() == 1));
+    }
 }

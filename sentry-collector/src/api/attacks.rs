@@ -65,7 +65,8 @@ const TABLE: [(&str, &str, &str, &str); 26] = [
 ];
 
 /// A collector without listeners.
-struct Rig {
+pub(super) struct Rig {
+    pub(super) api: Api,
     router: Router,
     metrics: Arc<Metrics>,
     peers: Arc<Peers>,
@@ -77,7 +78,7 @@ struct Rig {
 }
 
 impl Rig {
-    async fn new() -> Self {
+    pub(super) async fn new() -> Self {
         Self::with(false, None).await
     }
 
@@ -121,7 +122,8 @@ impl Rig {
         };
         let token = std::fs::read_to_string(dir.path().join("command.token")).unwrap();
         Self {
-            router: router(api),
+            router: router(api.clone()),
+            api,
             metrics,
             peers,
             stop,

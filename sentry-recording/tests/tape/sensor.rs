@@ -1,29 +1,37 @@
 //! What a sensor does with one run: a machine, its tape, and a store of events.
 
-use proptest::{prelude::*, sample};
+use std::ops::Range;
+
+use proptest::{option, prelude::*, sample};
 use sentry_detect::{
     decision::{Action, Decision, Outcome, OutcomeKind},
     event::{Argv, Event, EventKind, File, Path, PathSource, Process, Ring},
+    finding::Departed,
     rule::Settings,
     run::{
-        AgentIdentity, Counted, Input, Mode, Output, ProcessKey, RunId, RunMachine, Setup, Usage,
+        AgentIdentity, Counted, Holds, Input, Mode, Output, ProcessKey, RunId, RunMachine, Setup, Usage,
         machine::Over,
     },
+    runaway::{RunawaySignal, Severity},
 };
 use sentry_proto::v1::{self, item::Item};
 use sentry_recording::{Encoder, Judged, Packed, Tape};
 
 const MS: u64 = 1_000_000;
-const RUN: &str = "0198c0de-0000-7000-8000-000000000001";
+pub(crate) const RUN: &str = "0198c0de-0000-7000-8000-000000000001";
 
 pub(crate) struct Sensor {
+    life: String,
     machine: RunMachine,
     tape: Tape,
     now: u64,
     counted: Counted,
     usage: Usage,
     sequence: u64,
+    pub(crate) undelivered: u64,
     pub(crate) stored: Vec<v1::Event>,
+    /// Of the stored ones, those in whose place there is a Gap.
+    pub(crate) lost: Range<usize>,
     pub(crate) parts: Vec<Packed>,
     pub(crate) judged: Vec<Judged>,
 }
@@ -32,6 +40,9 @@ pub(crate) struct Sensor {
 #[derive(Clone, Debug)]
 pub(crate) enum Act {
     Execs(u8, u8),
+    Undelivered(u8),
+    Holds(Holds),
+    Departed(f64),
     Reading(u64, u64),
     Order(Action),
     Settings(u64),
@@ -47,10 +58,21 @@ impl Arbitrary for Act {
     type Strategy = BoxedStrategy<Self>;
 
     fn arbitrary_with((): ()) -> BoxedStrategy<Self> {
+        let held = || option::of(0..1_u64 << 40);
+        let holds = (held(), held(), held(), held()).prop_map(|held| Holds {
+            looked_unix_ns: 0,
+            memory_bytes: held.0,
+            memory_limit_bytes: held.1,
+            threads: held.2,
+            descriptors: held.3,
+        });
         let orders = sample::select(vec![Action::Freeze, Action::Thaw, Action::Kill]);
         prop_oneof![
             8 => (0..3_u8, 1..30_u8).prop_map(|(command, count)| Self::Execs(command, count)),
             16 => (0..2_000_u64, 0..400_000_u64).prop_map(|(ms, usec)| Self::Reading(ms, usec)),
+            1 => (1..30_u8).prop_map(Self::Undelivered),
+            8 => holds.prop_map(Self::Holds),
+            1 => (0.0..1.0).prop_map(Self::Departed),
             1 => orders.prop_map(Self::Order),
             1 => (500..3_000_u64).prop_map(Self::Settings),
             1 => Just(Self::Found),
@@ -69,9 +91,14 @@ pub(crate) fn settings(json: &str) -> Settings {
 
 impl Sensor {
     pub(crate) fn new(mode: Mode) -> Self {
+        Self::of_life(mode, RUN)
+    }
+
+    /// One that took the run up has another life.
+    pub(crate) fn of_life(mode: Mode, life: &str) -> Self {
         let setup = Setup {
             id: RunId(RUN.to_owned()),
-            id_prefix: RUN.to_owned(),
+            id_prefix: life.to_owned(),
             agent: agent(),
             mode,
             owned: true,
@@ -80,13 +107,16 @@ impl Sensor {
         };
         let (now, usage) = (1_700_000_000_000 * MS, Usage::default());
         Self {
+            life: life.to_owned(),
             tape: Tape::new(&setup, &usage, now),
             machine: RunMachine::new(setup, &usage, now),
             now,
             usage,
             counted: Counted::default(),
             sequence: 0,
+            undelivered: 0,
             stored: Vec::new(),
+            lost: 0..0,
             parts: Vec::new(),
             judged: Vec::new(),
         }
@@ -95,6 +125,9 @@ impl Sensor {
     pub(crate) fn act(&mut self, act: Act) {
         match act {
             Act::Execs(command, count) => self.execs(&["/bin/tool", &command.to_string()], count.into()),
+            Act::Undelivered(count) => self.undelivered(count.into()),
+            Act::Holds(holds) => self.holds(holds),
+            Act::Departed(confidence) => self.departed(confidence),
             Act::Reading(ms, usec) => self.reading(ms, usec),
             Act::Order(action) => self.order(action),
             Act::Settings(hold_ms) => self.set(settings(&format!(r#"{{"exec_loop_hold_ms": {hold_ms}}}"#))),
@@ -110,12 +143,39 @@ impl Sensor {
     pub(crate) fn execs(&mut self, command: &[&str], count: u64) {
         for _ in 0..count {
             self.sequence += 1;
-            let event = event(command, self.sequence, self.now);
+            let event = event(&self.life, command, self.sequence, self.now);
             self.stored.push(v1::Event::from(&event));
             self.step(Input::Event { event: &event, delivered: true });
         }
         self.counted.counts.execs += count;
         self.counted.rings[0].generated += count;
+    }
+
+    /// Executes something that does not reach the journal.
+    fn undelivered(&mut self, count: u64) {
+        for _ in 0..count {
+            self.sequence += 1;
+            let event = event(&self.life, &["/bin/lost"], self.sequence, self.now);
+            self.step(Input::Event { event: &event, delivered: false });
+        }
+        self.undelivered += count;
+    }
+
+    /// It is looked at now.
+    pub(crate) fn holds(&mut self, holds: Holds) {
+        self.usage.holds = Holds { looked_unix_ns: self.now, ..holds };
+    }
+
+    fn departed(&mut self, confidence: f64) {
+        let signal = RunawaySignal {
+            rule: "first-destination".to_owned().into(),
+            confidence,
+            severity: Severity::Low,
+            summary: "a first time".to_owned(),
+            arithmetic: Vec::new(),
+        };
+        let departed = Departed { signal, since_unix_ns: self.now, event: None, tags: Vec::new() };
+        self.given(Input::Departed(departed));
     }
 
     /// After `ms`, in which it has used `usec` of CPU time.
@@ -124,28 +184,30 @@ impl Sensor {
         self.usage.cpu_usec += usec;
         let (counted, usage) = (self.counted, self.usage);
         self.step(Input::Counted { counted, began_boot_ns: self.now });
-        for output in self.step(Input::Reading { usage, room: ms % 5 != 1 }) {
-            if let Output::Found { finding, decisions } = output {
-                self.judged.push(Judged::Found { finding, decisions: decisions.clone() });
-                decisions.iter().for_each(|decision| self.acted(decision));
-            }
-        }
+        self.given(Input::Reading { usage, room: ms % 5 != 1 });
     }
 
     pub(crate) fn order(&mut self, action: Action) {
         let order = Input::Order { action, origin: "user:0".to_owned(), reason: "test".to_owned() };
-        self.ordered(order);
+        self.given(order);
     }
 
     pub(crate) fn over(&mut self, over: Over) {
-        self.ordered(Input::Over(over));
+        self.given(Input::Over(over));
     }
 
-    fn ordered(&mut self, input: Input<'_>) {
+    fn given(&mut self, input: Input<'_>) {
         for output in self.step(input) {
-            if let Output::Decided(decision) = output {
-                self.judged.push(Judged::Ordered(decision.clone()));
-                self.acted(&decision);
+            match output {
+                Output::Found { finding, decisions } => {
+                    self.judged.push(Judged::Found { finding, decisions: decisions.clone() });
+                    decisions.iter().for_each(|decision| self.acted(decision));
+                }
+                Output::Decided(decision) => {
+                    self.judged.push(Judged::Ordered(decision.clone()));
+                    self.acted(&decision);
+                }
+                Output::LeftFrozen | Output::Close => {}
             }
         }
     }
@@ -190,34 +252,51 @@ impl Sensor {
 
     /// The file of a recording, with what was found and decided.
     pub(crate) fn recorded(&mut self) -> Vec<u8> {
-        self.cut();
-        let mut encoder = Encoder::new().unwrap();
-        let run = v1::Run { id: RUN.to_owned(), ended_unix_ns: Some(self.now), ..v1::Run::default() };
-        let mut bytes = encoder.begin("0.0.0");
-        bytes.extend(encoder.item(&v1::Item { item: Some(Item::Run(run)) }));
-        self.parts.iter().for_each(|part| bytes.extend(encoder.part(part)));
-        bytes.extend(encoder.events(&self.stored).unwrap());
-        for judged in &self.judged {
-            let (finding, decisions) = match judged {
-                Judged::Found { finding, decisions } => (Some(finding), decisions.as_slice()),
-                Judged::Ordered(decision) => (None, std::slice::from_ref(decision)),
-            };
-            let finding = finding.map(|finding| Item::Finding(v1::Finding::from(&**finding)));
-            let decisions = decisions.iter().map(|decision| Item::Decision(v1::Decision::from(decision)));
-            for item in finding.into_iter().chain(decisions) {
-                bytes.extend(encoder.item(&v1::Item { item: Some(item) }));
-            }
-        }
-        bytes.extend(encoder.end());
-        bytes
+        let ended = self.now;
+        recorded(&mut [self], Some(ended))
     }
+}
+
+/// The file of a recording of one run by these lives of a sensor; it lives where it has no end.
+pub(crate) fn recorded(lives: &mut [&mut Sensor], ended_unix_ns: Option<u64>) -> Vec<u8> {
+    let mut encoder = Encoder::new().unwrap();
+    let run = v1::Run { id: RUN.to_owned(), ended_unix_ns, ..v1::Run::default() };
+    let mut bytes = encoder.begin("0.0.0");
+    bytes.extend(encoder.item(&v1::Item { item: Some(Item::Run(run)) }));
+    for life in lives.iter_mut() {
+        life.cut();
+        life.parts.iter().for_each(|part| bytes.extend(encoder.part(part)));
+    }
+    for life in lives.iter() {
+        let Range { start, end } = life.lost.clone();
+        bytes.extend(encoder.events(&life.stored[..start]).unwrap());
+        if start < end {
+            let items_by_run = [(RUN.to_owned(), (end - start) as u64)].into();
+            let gap = v1::Gap { items_by_run, ..v1::Gap::default() };
+            bytes.extend(encoder.item(&v1::Item { item: Some(Item::Gap(gap)) }));
+        }
+        bytes.extend(encoder.events(&life.stored[end..]).unwrap());
+        life.judged.iter().flat_map(items).for_each(|item| bytes.extend(encoder.item(&item)));
+    }
+    bytes.extend(encoder.end());
+    bytes
+}
+
+fn items(judged: &Judged) -> Vec<v1::Item> {
+    let (finding, decisions) = match judged {
+        Judged::Found { finding, decisions } => (Some(finding), decisions.as_slice()),
+        Judged::Ordered(decision) => (None, std::slice::from_ref(decision)),
+    };
+    let finding = finding.map(|finding| Item::Finding(v1::Finding::from(&**finding)));
+    let decisions = decisions.iter().map(|decision| Item::Decision(v1::Decision::from(decision)));
+    finding.into_iter().chain(decisions).map(|item| v1::Item { item: Some(item) }).collect()
 }
 
 fn agent() -> AgentIdentity {
     AgentIdentity { id: "demo".to_owned(), name: "demo".to_owned() }
 }
 
-fn event(command: &[&str], sequence: u64, now: u64) -> Event {
+fn event(life: &str, command: &[&str], sequence: u64, now: u64) -> Event {
     let path = Path { text: command[0].to_owned(), source: PathSource::Kernel, truncated: false };
     let argv = Argv {
         arguments: command.iter().map(|&argument| argument.to_owned()).collect(),
@@ -237,7 +316,7 @@ fn event(command: &[&str], sequence: u64, now: u64) -> Event {
         pre_existing: false,
     };
     Event {
-        id: format!("{RUN}-c-{sequence}"),
+        id: format!("{life}-c-{sequence}"),
         run: RunId(RUN.to_owned()).into(),
         agent: agent().into(),
         ring: Ring::Critical,

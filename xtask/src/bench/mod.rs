@@ -9,6 +9,7 @@
 
 mod counted;
 mod goal;
+mod idle;
 mod ingest;
 mod machine;
 mod rate;
@@ -37,17 +38,20 @@ struct Size {
     rounds: rounds::Length,
     rate: rate::Length,
     ingest: ingest::Length,
+    idle: idle::Length,
 }
 
 const FULL: Size = Size {
     rounds: rounds::Length { rounds: 15, ms: 200 },
     rate: rate::Length { trial_s: 4, sustain_s: 60 },
     ingest: ingest::Length { rounds: 5, events: 1_000_000 },
+    idle: idle::Length { seconds: 30 },
 };
 const QUICK: Size = Size {
     rounds: rounds::Length { rounds: 3, ms: 60 },
     rate: rate::Length { trial_s: 2, sustain_s: 5 },
     ingest: ingest::Length { rounds: 1, events: 200_000 },
+    idle: idle::Length { seconds: 10 },
 };
 
 pub(crate) fn command(mut args: Args) -> Result<ExitCode> {
@@ -80,6 +84,10 @@ pub(crate) fn command(mut args: Args) -> Result<ExitCode> {
     }
     if wanted(goal::P14.name) {
         rows.push(ingest::durable(&size.ingest)?);
+    }
+    if wanted(goal::P15.name) || wanted(goal::P16.name) {
+        let measured = idle::measure(&machine, &size.idle)?;
+        rows.extend(measured.into_iter().filter(|row| wanted(row.goal.name)));
     }
     if as_json {
         println!("{}", json!({ "bench": rows.iter().map(Row::json).collect::<Vec<_>>() }));

@@ -153,15 +153,7 @@ async fn make(
         tracing::error!(%error, "no key can be made");
         ApiError::Internal
     })?;
-    let row = KeyRow {
-        prefix: new.prefix.clone(),
-        hash: new.hash.to_vec(),
-        scope: new.scope.to_owned(),
-        agent: new.agent.clone(),
-        expires_ms,
-        used_ms: None,
-        revoked: false,
-    };
+    let row = KeyRow::from(&new);
     let entry = may.entry("make_key", format!("{} {}", new.prefix, scope.name()), note);
     match api.store.change_keys(KeyChange::Make(new), entry).await? {
         KeyReply::TooMany | KeyReply::Revoked(_) => {

@@ -1672,8 +1672,16 @@ export interface operations {
                 path?: string;
                 /** @description By a program that this pattern matches: `curl`, `/usr/bin/*`. */
                 program?: string;
-                /** @description To this address, network, port or name: `192.0.2.1`, `10.0.0.0/8`, `:443`, `*.example.com`. With order=asc also to the addresses that the name led to. */
+                /** @description To this address, network, port or name: `192.0.2.1`, `10.0.0.0/8`, `:443`, `*.example.com`. With order=asc also to the addresses to which the name led before, on the same page. */
                 destination?: string;
+                /** @description Of one of these types, with commas in between: those of `sentry events`, such as `exec,write`, and acts, such as `chmod`. */
+                type?: string;
+                /** @description By one of these processes, with commas in between. */
+                pid?: string;
+                /** @description By one of these users, by number, with commas in between. */
+                uid?: string;
+                /** @description `no` leaves out what programs read to start: libraries, locales, name services. */
+                libraries?: string;
             };
             header?: never;
             path?: never;
