@@ -22,12 +22,12 @@ rules:
     title: The plans are read
     on: [read]
     agents: [reader]
-    when: path.endsWith('/plans.txt') && uid >= 0
+    when: path.endsWith('-plans.txt') && uid >= 0
     verdict: block
   - id: own/many
     title: Many files are made
-    on: [create]
-    when: path.contains('/made/')
+    on: [create, write]
+    when: path.contains('-made/')
     window: {count: 5, within: 10s, distinct: path}
 "#;
 
@@ -75,7 +75,8 @@ fn rules_of_ones_own_find_what_they_say_and_a_broken_file_leaves_those_that_hold
     assert_eq!(run.code(), Some(0), "{}", programs::text(&run.output));
     let of_run = found(&sensor, &run.run);
     assert_eq!(names(&of_run), ["own/many", "own/no-dig"], "{of_run:#?}");
-    let explained = programs::text(&sensor.cli(&["explain", &run.run]));
+    let many = of_run[0].1["finding_info"]["uid"].as_str().unwrap();
+    let explained = programs::text(&sensor.cli(&["explain", many]));
     for part in ["different path within 10 s", "(limit 5)", "Evidence: 5 events, 5 still kept"] {
         assert!(explained.contains(part), "{part}: {explained}");
     }
