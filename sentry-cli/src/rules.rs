@@ -5,9 +5,9 @@ use std::sync::Arc;
 use sentry_agent::config::{ConfigError, rules::read};
 use sentry_rules::{
     EXAMPLE, Rule, RuleSet,
-    case::{self, Tried},
     field::Field,
     kind,
+    trial::{self, Tried},
 };
 use serde_json::{Value, json};
 
@@ -72,7 +72,7 @@ fn test(args: &RulesArgs) -> Result<Exit, CliError> {
         Ok(set) => Arc::new(set),
         Err(errors) => return refused(&errors, args.json),
     };
-    let tried = case::run(&set);
+    let tried = trial::run(&set);
     let failed = tried.iter().filter(|tried| !tried.is_as_expected()).count();
     let text: String = if args.json {
         tried

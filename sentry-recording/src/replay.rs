@@ -265,7 +265,7 @@ impl Life<'_> {
             }
             Rare::Closed { skipped } => self.input(Input::Closed { skipped }, now_unix_ns),
             Rare::Ruled { ruled } if self.other.rules.is_none() => {
-                self.input(Input::Ruled(ruled), now_unix_ns)
+                self.input(Input::Ruled(ruled), now_unix_ns);
             }
             Rare::Ruled { .. } => {}
             Rare::Departed { departed } => self.input(Input::Departed(departed), now_unix_ns),

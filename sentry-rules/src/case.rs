@@ -1,91 +1,31 @@
-//! Cases beside a rule: an event, and the verdict that the rule has to have on it.
+//! A case beside a rule: an event, and the verdict that the rule has to have on it.
 
-use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
+use std::{borrow::Cow, collections::BTreeMap};
 
-use sentry_detect::event::Ring;
 use serde_saphyr::{Location, Spanned};
 
 use crate::{
     expression,
     field::{Facts, Field, Kind, Value},
-    file::{CaseFile, CaseValue, Verdict},
-    judge::{Judge, Tally},
+    file::{CaseFile, CaseValue, Verdict, Wrong},
     kind::{self, Act, Types, Verb},
-    rule::{Rule, Wrong},
-    set::RuleSet,
-    window::Mark,
 };
 
 const MOST_TIMES: u64 = 1_000;
 const MOST_VALUE_BYTES: usize = 8 << 10;
 /// Between two events of a case that says nothing else.
 const EVERY_NS: u64 = 1_000_000;
-/// When the first event of a case happens.
-const START_NS: u64 = 1_700_000_000_000_000_000;
-
 /// An event as somebody wrote it.
 #[derive(Debug)]
 pub(crate) struct Case {
-    name: String,
-    line: u64,
-    agent: Option<String>,
+    pub(crate) name: String,
+    pub(crate) line: u64,
+    pub(crate) agent: Option<String>,
     of: (Verb, Option<Act>),
     values: BTreeMap<Field, CaseValue>,
-    times: u64,
-    every_ns: u64,
-    expected: Option<Verdict>,
-}
-
-/// How a case ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Tried {
-    pub rule: String,
-    pub case: String,
-    /// Where it stands.
-    pub file: String,
-    pub line: u64,
-    /// `None`: the rule was not to match.
-    pub expected: Option<Verdict>,
-    pub verdict: Option<Verdict>,
-    /// The condition had no answer.
-    pub has_error: bool,
-}
-
-impl Tried {
-    #[must_use]
-    pub fn is_as_expected(&self) -> bool {
-        self.expected == self.verdict && !self.has_error
-    }
-}
-
-/// Runs the cases of all rules, each with its rule alone.
-#[must_use]
-pub fn run(set: &Arc<RuleSet>) -> Vec<Tried> {
-    set.rules().iter().flat_map(|rule| rule.cases.iter().map(|case| tried(set, rule, case))).collect()
-}
-
-fn tried(set: &Arc<RuleSet>, rule: &Rule, case: &Case) -> Tried {
-    let tally = Arc::new(Tally::default());
-    let is_for = case.agent.as_ref().is_none_or(|agent| rule.is_for(agent));
-    let judge = Judge::of(set, |other| is_for && other.id == rule.id, "case", &tally);
-    let mut verdict = None;
-    if let Some(mut judge) = judge {
-        let types = case.types();
-        for number in (0..case.times).filter(|_| rule.on.meets(types)) {
-            let time_unix_ns = START_NS.saturating_add(case.every_ns.saturating_mul(number));
-            let mark = Mark { time_unix_ns, sequence: number, ring: Ring::Critical };
-            verdict = judge.take(case, types, mark).or(verdict);
-        }
-    }
-    Tried {
-        rule: rule.id.to_string(),
-        case: case.name.clone(),
-        file: rule.file.clone(),
-        line: case.line,
-        expected: case.expected,
-        verdict,
-        has_error: tally.errors.load(std::sync::atomic::Ordering::Relaxed) > 0,
-    }
+    pub(crate) times: u64,
+    pub(crate) every_ns: u64,
+    pub(crate) expected: Option<Verdict>,
 }
 
 impl Case {

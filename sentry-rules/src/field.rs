@@ -127,7 +127,7 @@ fields! {
     Answer = "answer": Flag of [Dns];
     /// addresses and names of the answer
     Answers = "answers": List of [Dns];
-    /// errno of what was refused; 0 where nothing says so
+    /// errno of what was refused; 0 where nothing was
     Error = "error": Number of [Exec, File, Socket, Unix, Process, Kernel];
     /// it is not certain that it happened
     Attempt = "attempt": Flag of [Create, Write, Read, Path, Unlink, Rename, File, Process];

@@ -7,9 +7,12 @@ use serde::{
     Deserialize, Deserializer,
     de::{SeqAccess, Visitor},
 };
-use serde_saphyr::Spanned;
+use serde_saphyr::{Location, Spanned};
 
 use crate::time::Time;
+
+/// What is wrong, and where.
+pub(crate) type Wrong = Vec<(Location, String)>;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]

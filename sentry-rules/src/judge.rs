@@ -1,9 +1,9 @@
 //! The rules in one run: what its events match, and what is newly found.
 //!
 //! Events are judged as they come; what they match waits for the next reading and is a finding
-//! then. A rule that was found is found again once its `again` is over; what it matched meanwhile is
-//! counted in that finding. Where several rules match one event, the strictest verdict holds: rules
-//! of a milder one find nothing by that event.
+//! then. A rule that was found is found again once its `again` is over; what it matched meanwhile
+//! is counted in that finding. Where several rules match one event, the strictest verdict holds:
+//! rules of a milder one find nothing by that event.
 //!
 //! It is a function of the events and of the times of readings, so that a replay finds the same.
 
@@ -260,7 +260,9 @@ fn ruled(rule: &Rule, found: Found, matched: u64, prefix: &str) -> Ruled {
     let term = |name: String, value: f64, limit| Term { name, value, unit: String::new(), limit };
     let mut arithmetic = Vec::new();
     if let Some(window) = rule.window {
-        let of = window.distinct.map_or("events".to_owned(), |field| format!("different {}", field.name()));
+        let of = window
+            .distinct
+            .map_or("events".to_owned(), |field| format!("different values of {}", field.name()));
         arithmetic.push(term(
             format!("{of} within {}", window.within),
             count as f64,
@@ -318,7 +320,9 @@ fn summary(rule: &Rule, facts: &dyn Facts, count: usize) -> String {
         out.push_str(&part);
     });
     if let Some(window) = &rule.window {
-        let of = window.distinct.map_or("times".to_owned(), |field| format!("different {}", field.name()));
+        let of = window
+            .distinct
+            .map_or("times".to_owned(), |field| format!("different values of {}", field.name()));
         out.push_str(&format!(", {count} {of} within {}", window.within));
         if let Some(value) = window.by.and_then(|by| Some((by.name(), text(by)?))) {
             out.push_str(&format!(" by {} {}", value.0, value.1));

@@ -5,7 +5,7 @@
 //! - `file`, `pattern`, `expression`, `rule`: a rule as typed → a rule that is checked.
 //! - [`RuleSet`]: all rules of some files, or all that is wrong with them.
 //! - [`Judge`]: the rules in one run: its windows, and what is newly found.
-//! - [`case`]: the cases that stand beside a rule, run.
+//! - [`trial`]: the cases that stand beside a rule, run.
 //!
 //! # Limits
 //!
@@ -19,15 +19,17 @@ pub mod kind;
 
 pub mod field;
 
-mod file;
-
 mod time;
+
+mod file;
 
 mod pattern;
 
 mod cost;
 
 mod expression;
+
+mod case;
 
 mod tag;
 
@@ -39,7 +41,7 @@ mod window;
 
 mod judge;
 
-pub mod case;
+pub mod trial;
 
 pub use expression::EvalError;
 pub use file::Verdict;

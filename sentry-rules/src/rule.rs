@@ -12,7 +12,7 @@ use crate::{
     case::Case,
     expression::{self, EvalError, Expression},
     field::{Facts, Field, Kind},
-    file::{ActFile, MatchFile, RuleFile, Verdict, WindowFile},
+    file::{ActFile, MatchFile, RuleFile, Verdict, WindowFile, Wrong},
     kind::{self, Types, Verb},
     pattern::{self, MOST_PATTERNS, Match},
     tag,
@@ -64,9 +64,6 @@ pub(crate) struct Window {
     /// Its different values are counted, not the events.
     pub(crate) distinct: Option<Field>,
 }
-
-/// What is wrong, and where.
-pub(crate) type Wrong = Vec<(Location, String)>;
 
 impl Rule {
     /// `name`: of the file.

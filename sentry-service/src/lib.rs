@@ -1,7 +1,7 @@
 //! What the sensor and the collector share as daemons: their stages, notifications to systemd
 //! (`sd_notify(3)`), its watchdog and credentials, the log, metrics, how a check of a
-//! configuration answers, and how errors are written. Without systemd the notifications, the watchdog
-//! and the credentials do nothing, or less.
+//! configuration answers, and how errors are written. Without systemd the notifications, the
+//! watchdog and the credentials do nothing, or less.
 #![forbid(unsafe_code)]
 
 pub mod credential;

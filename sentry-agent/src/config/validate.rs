@@ -11,6 +11,7 @@ use std::{
 use sentry_detect::sensitive::SensitiveFiles;
 use sentry_rules::RuleSet;
 use sentry_yaml::{self as yaml, Mistake};
+use serde_saphyr::Spanned;
 use sha2::{Digest as _, Sha256};
 
 use super::{
@@ -19,7 +20,7 @@ use super::{
     error::invalid,
     file::{AgentFile, BaselinesFile, CollectorFile, DiscoverFile, EnabledFile, File},
     rules,
-    scalar::Identifier,
+    scalar::{AbsolutePath, Identifier},
     select, sensitive,
 };
 use crate::select::Discover;
@@ -110,11 +111,7 @@ impl Config {
             Err(mistakes) => (SensitiveFiles::built_in(), mistakes),
         };
         let detect = file.detect.with_sensitive(sensitive);
-        let rules: Vec<PathBuf> = file.rules.into_iter().map(|path| path.value.0).collect();
-        let (own, of_rules) = match rules::read(&rules) {
-            Ok(own) => (own, Vec::new()),
-            Err(of_rules) => (RuleSet::default(), of_rules),
-        };
+        let (own, of_rules) = own_rules(file.rules);
         let parts = (
             sensor_id(flags, file.sensor.id),
             place("--state-dir", &flags.state_dir, file.sensor.state_dir, defaults::STATE_DIR),
@@ -173,6 +170,15 @@ impl Config {
     }
 }
 
+/// Rules of somebody's own, and all that is wrong with them.
+fn own_rules(paths: Vec<Spanned<AbsolutePath>>) -> (RuleSet, Vec<ConfigError>) {
+    let paths: Vec<PathBuf> = paths.into_iter().map(|path| path.value.0).collect();
+    match rules::read(&paths) {
+        Ok(own) => (own, Vec::new()),
+        Err(wrong) => (RuleSet::default(), wrong),
+    }
+}
+
 fn whole((config, errors): (Option<Config>, Vec<ConfigError>)) -> Result<Config, ConfigError> {
     match config {
         Some(config) if errors.is_empty() => Ok(config),
@@ -218,7 +224,7 @@ fn sensor_id(flags: &Flags, file: Option<Identifier>) -> Result<String, ConfigEr
 fn place(
     name: &'static str,
     flag: &Option<PathBuf>,
-    file: Option<super::scalar::AbsolutePath>,
+    file: Option<AbsolutePath>,
     default: &str,
 ) -> Result<PathBuf, ConfigError> {
     match flag {

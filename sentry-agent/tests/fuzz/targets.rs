@@ -14,7 +14,7 @@ use sentry_proto::{
     v1::{self, item::Item},
 };
 use sentry_recording::{Encoder, Part, Recording, replay};
-use sentry_rules::{RuleSet, Source, case};
+use sentry_rules::{RuleSet, Source, trial};
 use zerocopy::FromBytes as _;
 
 pub(crate) type Target = fn(&[u8]);
@@ -167,7 +167,7 @@ pub(crate) fn rules(bytes: &[u8]) {
     const CONDITION: usize = 48;
     let read = |text: String| RuleSet::read(&[Source { name: "rules".to_owned(), text }]);
     if let Ok(set) = read(String::from_utf8_lossy(bytes).into_owned()) {
-        drop(case::run(&set.into()));
+        drop(trial::run(&set.into()));
     }
     let condition = String::from_utf8_lossy(&bytes[..bytes.len().min(CONDITION)]);
     let head = "version: 1\nrules:\n  - {id: own/x, title: T, on: [exec], when: ";

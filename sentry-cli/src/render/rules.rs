@@ -1,6 +1,6 @@
 //! Rules of somebody's own, as text.
 
-use sentry_rules::{RuleSet, Verdict, case::Tried, field::Field};
+use sentry_rules::{RuleSet, Verdict, field::Field, trial::Tried};
 
 use super::{BOLD, DIM, GREEN, RED, paint, report::many, safe};
 

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 use sentry_detect::event::Event;
-use sentry_rules::{EXAMPLE, RuleSet, Source, case};
+use sentry_rules::{EXAMPLE, RuleSet, Source, trial};
 
 use crate::support::{exec, judge, judged, read, source};
 
@@ -74,7 +74,7 @@ proptest! {
         }
         let text: String = text.into_iter().collect();
         match RuleSet::read(&[source(&text)]) {
-            Ok(set) => drop(case::run(&Arc::new(set))),
+            Ok(set) => drop(trial::run(&Arc::new(set))),
             Err(mistakes) => prop_assert!(!mistakes.is_empty() && mistakes.iter().all(|one| one.line > 0)),
         }
     }
