@@ -10,7 +10,7 @@ use crate::{
     aggregate::{acts::Sort, counters::Counters, holds::Holds},
     event::{Endpoint, Event, EventKind},
     evidence::{Evidence, Show},
-    finding::{Departed, Finding},
+    finding::{Departed, Finding, Ruled},
     fingerprint::Fingerprint,
     identity::{AgentIdentity, RunId},
     rule::{Act, Limits, Past, Rules, Seen, Settings, Shown, Verdict},
@@ -195,6 +195,13 @@ impl RunDetector {
         let Departed { signal, since_unix_ns, event, tags } = departed;
         let shown = event.map_or(Shown::Newest(Show::All), Shown::One);
         let verdict = Verdict { signal, since_unix_ns, shown, tags: &[] };
+        Finding { tags, ..self.finding(verdict, now_unix_ns, complete) }
+    }
+
+    /// The finding of a rule that was judged elsewhere.
+    pub(crate) fn ruled(&mut self, ruled: Ruled, now_unix_ns: u64, complete: bool) -> Finding {
+        let Ruled { signal, since_unix_ns, evidence, tags, reach: _ } = ruled;
+        let verdict = Verdict { signal, since_unix_ns, shown: Shown::Each(evidence), tags: &[] };
         Finding { tags, ..self.finding(verdict, now_unix_ns, complete) }
     }
 

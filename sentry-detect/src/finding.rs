@@ -39,6 +39,26 @@ pub struct Departed {
     pub tags: Vec<String>,
 }
 
+/// What a finding of a rule of somebody's own says. The rule is judged elsewhere.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Ruled {
+    pub signal: RunawaySignal,
+    pub since_unix_ns: u64,
+    /// Ids of the events that match; at most 20.
+    pub evidence: Vec<String>,
+    pub tags: Vec<String>,
+    pub reach: Reach,
+}
+
+/// How far the acts on a finding go, where it is severe and sure enough for any.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Reach {
+    Observe,
+    Freeze,
+    Kill,
+}
+
 impl Finding {
     #[must_use]
     pub fn severity(&self) -> Severity {

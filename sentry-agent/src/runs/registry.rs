@@ -19,6 +19,7 @@ use sentry_kernel::{
     clock::Clock,
     kernel::{Groups, Hooks, Kernel, Processes, Programs},
 };
+use sentry_rules::Tally;
 
 use super::{
     canary::Canary,
@@ -54,6 +55,8 @@ pub struct Registry {
     /// Where names of containers are found.
     pub(super) roots: Roots,
     pub(super) seed_wanted: AtomicBool,
+    /// What rules of somebody's own count.
+    pub(super) tally: Arc<Tally>,
     /// Baselines are learned.
     pub(super) learns: bool,
     /// Runs that have ended since somebody who learns last asked; at most [`ENDED`].
@@ -89,10 +92,23 @@ impl Registry {
             policy,
             roots,
             seed_wanted: AtomicBool::new(false),
+            tally: Arc::default(),
             learns: false,
             ended: Mutex::default(),
             not_learned: AtomicU64::new(0),
         }
+    }
+
+    /// What rules of somebody's own have counted, over all runs.
+    #[must_use]
+    pub fn tally(&self) -> &Tally {
+        &self.tally
+    }
+
+    /// How many such rules hold.
+    #[must_use]
+    pub fn own_rules(&self) -> usize {
+        self.policy.get().own.rules().len()
     }
 
     /// Has the runs keep what baselines are learned from.
