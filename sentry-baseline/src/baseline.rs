@@ -11,7 +11,8 @@
 //! A run that lives for longer than a day begins again in this sense. So a slow ramp needs a run
 //! for each quarter, and each of them is seen.
 //!
-//! **Merging.** Two baselines of one agent add up, in any order and grouping, to the same one.
+//! **Merging.** Two baselines of one agent add up, in any order and grouping, to the same one. No
+//! program does that yet.
 
 use crate::{
     distribution::{Distribution, MOST},
@@ -246,6 +247,13 @@ impl Baseline {
     #[must_use]
     pub fn knows(&self, kind: Kind, name: &str) -> bool {
         self.things[kind as usize].knows(name)
+    }
+
+    /// How much of what a run used the agent has not used, of each kind. Asked before
+    /// [`Self::absorb`].
+    #[must_use]
+    pub fn new_of(&self, part: &Part) -> [u64; Kind::ALL.len()] {
+        Kind::ALL.map(|kind| part.used(kind).filter(|(name, _)| !self.knows(kind, name)).count() as u64)
     }
 
     /// Names of a kind that are remembered, and how many had to go.

@@ -24,6 +24,8 @@ const FAR: f64 = 0.8;
 const UNUSUAL: f64 = 0.5;
 /// Bits per step that an order has to be worth more than usual.
 const MORE_BITS: f64 = 2.0;
+/// What the arithmetic of a drift calls the windows since it began.
+pub const WINDOWS_ADDED_UP: &str = "windows that add up";
 /// Steps that say something about an order.
 const STEPS: u64 = 8;
 
@@ -177,7 +179,7 @@ impl Baseline {
             given("execs in a window, median".to_owned(), normal.median, ""),
             given("spread".to_owned(), normal.spread, ""),
             given("spreads of each window that do not count".to_owned(), SLACK, ""),
-            given("windows that add up".to_owned(), drift.since() as f64, ""),
+            given(WINDOWS_ADDED_UP.to_owned(), drift.since() as f64, ""),
             limited("spreads beyond the median, added up".to_owned(), drift.sum(), "", DRIFT_FAR),
         ];
         (drift.sum() >= DRIFT_FAR).then_some(Departure { cause: Cause::Drift, score: UNUSUAL, terms })
@@ -193,6 +195,7 @@ impl Baseline {
         let limit = usual + MORE_BITS;
         let terms = vec![
             given("steps from program to program".to_owned(), steps as f64, ""),
+            given("pairs forgotten for lack of room".to_owned(), part.pairs_evicted as f64, ""),
             given("usual surprise of a step".to_owned(), usual, "bit"),
             limited("surprise of a step".to_owned(), bits, "bit", limit),
         ];

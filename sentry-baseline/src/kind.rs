@@ -1,6 +1,6 @@
 //! What is remembered by name, and which name it has.
 
-use std::fmt::{self, Write as _};
+use std::fmt::Write as _;
 
 /// A sort of thing that an agent uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -11,7 +11,7 @@ pub enum Kind {
     Address,
     /// Whom it wanted to talk to over TLS: name and port.
     Name,
-    /// Where files are that it read or wrote: see [`path_class`].
+    /// Where files are that it read or wrote: see [`Observed::touched`](crate::Observed::touched).
     Place,
 }
 
@@ -50,11 +50,10 @@ impl Kind {
 pub(crate) struct Name(String);
 
 impl Name {
-    /// The name itself, or its beginning with a digest of all of it behind.
-    pub(crate) fn keep(&mut self, name: fmt::Arguments<'_>) -> &str {
+    /// The name that is written, or its beginning with a digest of all of it behind.
+    pub(crate) fn keep(&mut self, write: impl FnOnce(&mut String)) -> &str {
         self.0.clear();
-        // Writing to a string does not fail.
-        let _never = self.0.write_fmt(name);
+        write(&mut self.0);
         if self.0.len() > LONGEST {
             let digest = twox_hash::XxHash3_64::oneshot(self.0.as_bytes());
             self.0.truncate(self.0.floor_char_boundary(LONGEST - MARK));
@@ -64,48 +63,41 @@ impl Name {
     }
 }
 
-/// Where a file is, coarsely, and whether it was written: the first two folders above it, with
-/// numbers made equal, and of temporary folders the first alone. A relative or unknown path is `?`.
-///
-/// The result displays as `read /usr/lib`.
-#[must_use]
-pub fn path_class(path: &str, written: bool) -> impl fmt::Display + '_ {
-    PathClass { path, written }
-}
-
-struct PathClass<'a> {
-    path: &'a str,
-    written: bool,
-}
-
 /// Folders whose own folders have names that nobody chose.
 const TEMPORARY: [&str; 3] = ["tmp", "run", "dev"];
 
-impl fmt::Display for PathClass<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.written { "write " } else { "read " })?;
-        let Some(path) = self.path.strip_prefix('/') else { return f.write_char('?') };
-        let Some((folder, _file)) = path.rsplit_once('/') else { return f.write_char('/') };
-        let mut folders = folder.split('/');
-        let Some(first) = folders.next() else { return f.write_char('/') };
-        component(first, f)?;
-        match folders.next() {
-            Some(second) if !TEMPORARY.contains(&first) => component(second, f),
-            _ => Ok(()),
-        }
+/// Where a file is, coarsely, and whether it was written, as `read /usr/lib`: the first two folders
+/// above it, with numbers made equal, and of temporary folders the first alone. A relative or
+/// unknown path is `?`.
+pub(crate) fn place(path: &str, written: bool, text: &mut String) {
+    text.push_str(if written { "write " } else { "read " });
+    let Some(path) = path.strip_prefix('/') else { return text.push('?') };
+    let Some((first, below)) = path.split_once('/') else { return text.push('/') };
+    component(first, text);
+    if let Some((second, _below)) = below.split_once('/')
+        && !TEMPORARY.contains(&first)
+    {
+        component(second, text);
     }
 }
 
 /// A folder; one whose name holds a number of three digits or more stands for all of that sort.
-fn component(name: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    let is_numbered = name.bytes().filter(u8::is_ascii_digit).count() >= 3
-        || (!name.is_empty() && name.bytes().all(|byte| byte.is_ascii_digit()));
-    write!(f, "/{}", if is_numbered { "*" } else { name })
+fn component(name: &str, text: &mut String) {
+    let digits = name.bytes().filter(u8::is_ascii_digit).count();
+    let is_numbered = digits >= 3 || (digits > 0 && digits == name.len());
+    text.push('/');
+    text.push_str(if is_numbered { "*" } else { name });
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn place_of(path: &str, written: bool) -> String {
+        let mut text = String::new();
+        place(path, written, &mut text);
+        text
+    }
 
     #[test]
     fn a_place_is_the_first_two_folders() {
@@ -120,18 +112,18 @@ mod tests {
             ("file", "read ?"),
             ("", "read ?"),
         ] {
-            assert_eq!(path_class(path, false).to_string(), class, "{path}");
+            assert_eq!(place_of(path, false), class, "{path}");
         }
-        assert_eq!(path_class("/etc/cron.d/x", true).to_string(), "write /etc/cron.d");
+        assert_eq!(place_of("/etc/cron.d/x", true), "write /etc/cron.d");
     }
 
     #[test]
     fn long_names_stay_apart() {
         let mut name = Name::default();
         let long = "ä".repeat(100);
-        let one = name.keep(format_args!("{long}1")).to_owned();
-        let other = name.keep(format_args!("{long}2")).to_owned();
+        let one = name.keep(|text| text.push_str(&format!("{long}1"))).to_owned();
+        let other = name.keep(|text| text.push_str(&format!("{long}2"))).to_owned();
         assert!(one != other && one.len() <= LONGEST && one[..70] == other[..70], "{one} {other}");
-        assert_eq!(name.keep(format_args!("/bin/sh")), "/bin/sh");
+        assert_eq!(name.keep(|text| text.push_str("/bin/sh")), "/bin/sh");
     }
 }

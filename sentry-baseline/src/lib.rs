@@ -48,10 +48,10 @@ mod deviation;
 mod encode;
 
 pub use baseline::{Baseline, Bounds, Normal, RUN_SHARE, Share, Version};
-pub use deviation::{Cause, Departure, Deviation, NO_BASELINE, Term, Window};
+pub use deviation::{Cause, Departure, Deviation, NO_BASELINE, Term, WINDOWS_ADDED_UP, Window};
 pub use drift::Drift;
 pub use encode::DecodeError;
-pub use kind::{Kind, path_class};
+pub use kind::Kind;
 pub use observed::{Fresh, Observed, Part};
 pub use posture::{FINDING_SORTS, FindingSort, NOT_LOOKED_AT, Posture};
 pub use rate::{Counts, Rate};

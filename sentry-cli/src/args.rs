@@ -10,6 +10,8 @@ mod config;
 
 mod leftovers;
 
+mod rules;
+
 use std::{ffi::OsString, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -22,6 +24,7 @@ pub(crate) use read::{
     TreeArgs, VerifyArgs,
 };
 pub(crate) use replay::{FailOn, RecordArgs, ReplayArgs};
+pub(crate) use rules::{RulesArgs, RulesCommand};
 pub(crate) use socket::{AskArgs, SocketArgs};
 
 use super::exit;
@@ -242,6 +245,9 @@ docs/metrics.md says what each means.")]
     /// Check the configuration, print an example, or have the sensor read it again.
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Check and test rules of your own.
+    #[command(subcommand)]
+    Rules(RulesCommand),
     /// Print completions for a shell.
     #[command(after_help = "\
 Examples:

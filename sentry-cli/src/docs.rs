@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 
 use clap::CommandFactory as _;
 use sentry_detect::rule::settings::Limits;
+use sentry_rules::field::Field;
+use sentry_service::metrics::with_table;
 
 use super::{args::Cli, exit};
 
@@ -99,6 +101,26 @@ fn the_transcript_of_the_readme_has_as_many_objects_as_are_built() {
     let objects = std::fs::read_dir(sources).map_or(0, Iterator::count);
     let expected = format!("[build] {objects} of {objects} BPF objects changed");
     assert!(README.contains(&expected), "{expected}");
+}
+
+/// `UPDATE_DOCS=1` writes the table.
+#[test]
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+fn the_page_of_rules_has_the_fields_that_there_are() {
+    let row = |field: &Field| {
+        let verbs: Vec<String> = field.verbs().iter().map(|verb| format!("`{}`", verb.name())).collect();
+        let verbs = if verbs.is_empty() { "all".to_owned() } else { verbs.join(", ") };
+        format!("| `{}` | {} | {verbs} | {} |", field.name(), field.kind().word(), field.meaning().trim())
+    };
+    let rows: Vec<String> = Field::ALL.iter().map(row).collect();
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/rules.md");
+    let page = std::fs::read_to_string(path).unwrap();
+    let with = with_table(&page, "### Fields", &rows).unwrap();
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(path, &with).unwrap();
+    }
+    let page = std::fs::read_to_string(path).unwrap();
+    assert!(page == with, "docs/rules.md differs; run this test again with UPDATE_DOCS=1");
 }
 
 /// `UPDATE_DOCS=1` writes the page.

@@ -153,7 +153,7 @@ impl From<Status> for CliError {
 
 pub(crate) fn of_config(error: &ConfigError) -> Exit {
     match error {
-        ConfigError::Unreadable { .. } => Exit::NoInput,
+        ConfigError::Unreadable { .. } | ConfigError::Rules { .. } => Exit::NoInput,
         ConfigError::Flag { .. } => Exit::Usage,
         ConfigError::TooLarge { .. } | ConfigError::Invalid { .. } | ConfigError::Several(_) => Exit::Config,
     }

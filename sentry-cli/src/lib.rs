@@ -59,6 +59,8 @@ mod replay;
 
 mod live;
 
+mod rules;
+
 mod leftovers;
 
 mod top;
@@ -132,6 +134,7 @@ fn dispatch(command: Command) -> Result<ExitCode, CliError> {
         Command::Config(ConfigCommand::Check(args)) => local::config_check(args)?,
         Command::Config(ConfigCommand::Reload { socket, json }) => act::config_reload(&socket, json)?,
         Command::Config(ConfigCommand::Example) => local::config_example()?,
+        Command::Rules(command) => rules::rules(&command)?,
         Command::Completions { shell } => local::completions(shell)?,
         Command::Packaging { dir } => packaging::run(&dir)?,
         Command::Demo => demo::run()?,

@@ -1,5 +1,5 @@
-//! Where a file that a command makes goes: standard output, or a name that it gets when all of it is
-//! on disk. Where something fails before, nothing is left.
+//! Where a file that a command makes goes: standard output, or a name that it gets when all of it
+//! is on disk. Where something fails before, nothing is left.
 
 use std::{
     io::{self, IsTerminal as _, Write},

@@ -3,12 +3,14 @@
 use std::{
     fs::File,
     io::{self, Read as _},
-    path::Path,
+    path::{Path, PathBuf},
+    sync::Arc,
 };
 
-use sentry_agent::config::{Config, Flags};
+use sentry_agent::config::{Config, ConfigError, Flags};
 use sentry_proto::v1;
-use sentry_recording::{MOST_FILE_BYTES, Recording, RecordingError, Replay, differences};
+use sentry_recording::{MOST_FILE_BYTES, Other, Recording, RecordingError, Replay, differences};
+use sentry_rules::RuleSet;
 use sentry_view::{Action, Decision, Exact, Finding, Judgement, ReplayMissing, ReplayType, Severity};
 
 use super::{
@@ -30,12 +32,17 @@ pub(super) fn replay(args: &ReplayArgs) -> Result<Exit, CliError> {
     let failed = |source| CliError::Recording { path: args.file.clone(), source };
     let recording = Recording::read(read(&args.file)?).map_err(failed)?;
     let limits = policy.as_ref().map(|policy| move |agent: &str| policy.settings_of(agent).clone());
-    let replay = match &limits {
-        Some(limits) => sentry_recording::replay(&recording, Some(limits)),
-        None => sentry_recording::replay(&recording, None),
-    }
-    .map_err(failed)?;
-    let shown = Shown::new(&recording, &replay, args.limits.is_some());
+    let rules = match args.rules.as_slice() {
+        [] => None,
+        paths => Some(Arc::new(rules(paths)?)),
+    };
+    let rules_alone = Other { limits: None, rules: rules.as_ref() };
+    let other = match &limits {
+        Some(limits) => Other { limits: Some(limits), ..rules_alone },
+        None => rules_alone,
+    };
+    let replay = sentry_recording::replay_by(&recording, other).map_err(failed)?;
+    let shown = Shown::new(&recording, &replay, args.limits.is_some() || rules.is_some());
     let text = if args.json { lines(&shown) } else { render::text(&shown) };
     out::print(&text)?;
     Ok(exit(args.fail_on, &shown))
@@ -75,6 +82,13 @@ fn config(path: &Path) -> Result<Config, CliError> {
             })
         }
     }
+}
+
+fn rules(paths: &[PathBuf]) -> Result<RuleSet, CliError> {
+    sentry_agent::config::rules::read(paths).map_err(|mut errors| match errors.len() {
+        1 => CliError::Config(errors.remove(0)),
+        _ => CliError::Config(ConfigError::Several(errors)),
+    })
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, CliError> {

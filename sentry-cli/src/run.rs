@@ -210,13 +210,15 @@ fn is_away(error: &CliError) -> bool {
 async fn finish(client: &mut Client, run: &str, args: &RunArgs) -> Result<bool, CliError> {
     let report = client.finish(v1::FinishRequest { run: run.to_owned() }).await?.into_inner();
     let report = leftovers::settle(client, report, args.leftovers, args.quiet).await?;
-    let origin = if args.json {
-        Origin::of(&client.status(v1::StatusRequest::default()).await?.into_inner())
-    } else {
-        Origin::default()
-    };
-    let view = folded(client, &report, &origin, args).await?;
-    show(&view, args)?;
+    if !args.quiet || args.report.is_some() {
+        let origin = if args.json {
+            Origin::of(&client.status(v1::StatusRequest::default()).await?.into_inner())
+        } else {
+            Origin::default()
+        };
+        let view = folded(client, &report, &origin, args).await?;
+        show(&view, args)?;
+    }
     let kills: Vec<&str> = report
         .outcomes
         .iter()
@@ -269,7 +271,6 @@ fn show(report: &Report, args: &RunArgs) -> Result<(), CliError> {
     let text = if args.json { json::line(report) } else { report_text::text(report, form) };
     match &args.report {
         Some(Some(path)) => append(path, &text),
-        _ if args.quiet => Ok(()),
         _ => {
             out::note(&if args.json { text } else { format!("\n{text}") });
             Ok(())

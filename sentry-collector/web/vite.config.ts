@@ -1,7 +1,7 @@
 import { svelte } from "@sveltejs/vite-plugin-svelte";
 import { defineConfig } from "vite";
 
-// `npm run dev` talks to a collector at its usual place.
+// `npm run dev` talks to a collector at its usual place, which refuses requests of another origin.
 const collector = "http://127.0.0.1:8440";
 
 export default defineConfig({
@@ -14,5 +14,5 @@ export default defineConfig({
     sourcemap: false,
     reportCompressedSize: false,
   },
-  server: { proxy: { "/api": { target: collector, changeOrigin: true } } },
+  server: { proxy: { "/api": { target: collector, changeOrigin: true, headers: { origin: collector } } } },
 });

@@ -2,8 +2,10 @@
 
 use std::sync::LazyLock;
 
-use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
+use globset::{GlobSet, GlobSetBuilder};
 use serde::Deserialize;
+
+use crate::sensitive::glob;
 
 /// The list, with all that its readers need.
 pub const AGENTS: &str = include_str!("../agents.toml");
@@ -13,7 +15,12 @@ const SCRIPT_WITHIN: usize = 4;
 
 /// How known agents are recognized.
 #[derive(Clone, Debug, Default)]
-pub struct KnownAgents(Vec<Known>);
+pub struct KnownAgents {
+    /// The programs, and the scripts, of all: most programs are no agent's.
+    any_program: GlobSet,
+    any_script: GlobSet,
+    known: Vec<Known>,
+}
 
 #[derive(Clone, Debug)]
 struct Known {
@@ -62,7 +69,12 @@ impl KnownAgents {
         let executable = executable?;
         let may_interpret = !executable.ends_with("/env");
         let arguments = || argv.iter().skip(1).take(SCRIPT_WITHIN);
-        self.0.iter().position(|known| {
+        let any = self.any_program.is_match(executable)
+            || may_interpret && arguments().any(|argument| self.any_script.is_match(argument));
+        if !any {
+            return None;
+        }
+        self.known.iter().position(|known| {
             known.program.is_match(executable)
                 || may_interpret && arguments().any(|argument| known.script.is_match(argument))
         })
@@ -71,7 +83,7 @@ impl KnownAgents {
     /// `Claude Code`.
     #[must_use]
     pub fn title(&self, number: usize) -> Option<&str> {
-        self.0.get(number).map(|known| known.title.as_str())
+        self.known.get(number).map(|known| known.title.as_str())
     }
 
     fn parse(text: &str) -> Result<Self, AgentsError> {
@@ -79,15 +91,18 @@ impl KnownAgents {
         let known = |data: KnownData| {
             Ok(Known { title: data.title, program: globs(&data.program)?, script: globs(&data.script)? })
         };
-        Ok(Self(data.agent.into_iter().map(known).collect::<Result<_, AgentsError>>()?))
+        Ok(Self {
+            any_program: globs(data.agent.iter().flat_map(|agent| &agent.program))?,
+            any_script: globs(data.agent.iter().flat_map(|agent| &agent.script))?,
+            known: data.agent.into_iter().map(known).collect::<Result<_, AgentsError>>()?,
+        })
     }
 }
 
-/// `*` stays within a component.
-fn globs(texts: &[String]) -> Result<GlobSet, globset::Error> {
+fn globs<'a>(texts: impl IntoIterator<Item = &'a String>) -> Result<GlobSet, globset::Error> {
     let mut set = GlobSetBuilder::new();
     for text in texts {
-        set.add(GlobBuilder::new(text).literal_separator(true).empty_alternates(true).build()?);
+        set.add(glob(text)?);
     }
     set.build()
 }
@@ -99,7 +114,7 @@ mod tests {
 
     #[test]
     fn the_list_is_whole() {
-        assert!(KnownAgents::parse(AGENTS).unwrap().0.len() >= 4);
+        assert!(KnownAgents::parse(AGENTS).unwrap().known.len() >= 4);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use crate::{
     aggregate::{acts::Sort, counters::Counters, holds::Holds},
     event::{Endpoint, Event, EventKind},
     evidence::{Evidence, Show},
-    finding::{Departed, Finding},
+    finding::{Departed, Finding, Ruled},
     fingerprint::Fingerprint,
     identity::{AgentIdentity, RunId},
     rule::{Act, Limits, Past, Rules, Seen, Settings, Shown, Verdict},
@@ -198,6 +198,13 @@ impl RunDetector {
         Finding { tags, ..self.finding(verdict, now_unix_ns, complete) }
     }
 
+    /// The finding of a rule that was judged elsewhere.
+    pub(crate) fn ruled(&mut self, ruled: Ruled, now_unix_ns: u64, complete: bool) -> Finding {
+        let Ruled { signal, since_unix_ns, evidence, tags, reach: _ } = ruled;
+        let verdict = Verdict { signal, since_unix_ns, shown: Shown::Each(evidence), tags: &[] };
+        Finding { tags, ..self.finding(verdict, now_unix_ns, complete) }
+    }
+
     fn finding(&mut self, verdict: Verdict, now_unix_ns: u64, complete: bool) -> Finding {
         self.findings += 1;
         let Verdict { signal, since_unix_ns, shown, tags } = verdict;
@@ -231,12 +238,5 @@ fn secret<'a>(files: &'a SensitiveFiles, kind: &EventKind) -> Option<(usize, &'a
 }
 
 fn endpoint(object: Fingerprint, endpoint: &Endpoint) -> Fingerprint {
-    let address = match endpoint.address {
-        std::net::IpAddr::V4(address) => object.number(u64::from(address.to_bits())),
-        std::net::IpAddr::V6(address) => {
-            let bits = address.to_bits();
-            object.number(bits as u64).number((bits >> 64) as u64)
-        }
-    };
-    address.number(u64::from(endpoint.port))
+    object.address(endpoint.address).number(u64::from(endpoint.port))
 }

@@ -53,7 +53,7 @@ impl Evidence {
 
     /// Whether its id can be told from its position.
     fn takes(&mut self, event: &Event) -> bool {
-        let Some(prefix) = prefix(event) else { return false };
+        let Some(prefix) = prefix(event, &self.prefix) else { return false };
         if prefix != self.prefix {
             // Another life of the run: what came before it is of no finding any more.
             *self =
@@ -92,11 +92,21 @@ impl Evidence {
     }
 }
 
-/// `<prefix>-<ring>-<sequence>`.
-fn prefix(event: &Event) -> Option<&str> {
-    let (rest, sequence) = event.id.rsplit_once('-')?;
-    let prefix = rest.strip_suffix(letter(event.ring))?.strip_suffix('-')?;
-    (sequence.parse() == Ok(event.sequence)).then_some(prefix)
+/// Of an id `<prefix>-<ring>-<sequence>`; `expected` is nearly always it.
+fn prefix<'a>(event: &'a Event, expected: &str) -> Option<&'a str> {
+    let is_rest = |rest: &str| {
+        let sequence = rest.strip_prefix('-')?.strip_prefix(letter(event.ring))?.strip_prefix('-')?;
+        (sequence.parse() == Ok(event.sequence)).then_some(())
+    };
+    if let Some((prefix, rest)) = event.id.split_at_checked(expected.len())
+        && prefix == expected
+        && is_rest(rest).is_some()
+    {
+        return Some(prefix);
+    }
+    let letter_at = event.id.rfind('-')?.checked_sub(2)?;
+    let (prefix, rest) = event.id.split_at_checked(letter_at)?;
+    is_rest(rest).map(|()| prefix)
 }
 
 fn letter(ring: Ring) -> char {

@@ -4,8 +4,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     identity::{AgentIdentity, RunId},
-    runaway::{RunawaySignal, Severity},
+    runaway::{RuleId, RunawaySignal, Severity},
 };
+
+/// The rule of [`Departed`].
+pub const DEPARTURE: RuleId = RuleId::new("departure");
 
 /// A runaway signal tied to a run, with its evidence. OCSF Detection Finding (2004).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -34,6 +37,26 @@ pub struct Departed {
     /// Id of the event that it is about; `None`: the newest of that time show it.
     pub event: Option<String>,
     pub tags: Vec<String>,
+}
+
+/// What a finding of a rule of somebody's own says. The rule is judged elsewhere.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Ruled {
+    pub signal: RunawaySignal,
+    pub since_unix_ns: u64,
+    /// Ids of the events that match; at most 20.
+    pub evidence: Vec<String>,
+    pub tags: Vec<String>,
+    pub reach: Reach,
+}
+
+/// How far the acts on a finding go, where it is severe and sure enough for any.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Reach {
+    Observe,
+    Freeze,
+    Kill,
 }
 
 impl Finding {

@@ -6,6 +6,8 @@
 //! costs the watched program variety and gains it nothing, therefore speed counts for more than
 //! strength.
 
+use std::net::IpAddr;
+
 /// A fingerprint in the making. Every part is bounded by its length, so `ab`+`c` differs from
 /// `a`+`bc`.
 #[derive(Clone, Copy, Debug)]
@@ -28,6 +30,16 @@ impl Fingerprint {
             *to = *from;
         }
         state.number(u64::from_le_bytes(last)).number(bytes.len() as u64)
+    }
+
+    pub(crate) fn address(self, address: IpAddr) -> Self {
+        match address {
+            IpAddr::V4(address) => self.number(address.to_bits().into()),
+            IpAddr::V6(address) => {
+                let bits = address.to_bits();
+                self.number(bits as u64).number((bits >> 64) as u64)
+            }
+        }
     }
 
     pub(crate) fn finish(self) -> u64 {

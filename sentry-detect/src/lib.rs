@@ -16,6 +16,8 @@ pub mod event;
 
 mod fingerprint;
 
+mod needles;
+
 pub mod completeness;
 
 pub mod aggregate;

@@ -5,10 +5,10 @@
 
 use std::sync::{Arc, LazyLock};
 
-use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
+use globset::{Glob, GlobBuilder, GlobSet, GlobSetBuilder};
 use serde::Deserialize;
 
-use crate::runaway::Severity;
+use crate::{needles::Needles, runaway::Severity};
 
 /// How many classes come with the program.
 const BUILT_IN: usize = 12;
@@ -26,10 +26,18 @@ const MOST_PATTERNS: usize = 64;
 #[derive(Clone, Debug, Default)]
 pub struct SensitiveFiles {
     /// The paths of all built-in classes, and of all own ones: most files are in none.
-    any: GlobSet,
-    any_own: GlobSet,
+    any: Any,
+    any_own: Option<Any>,
     classes: Vec<Class>,
     own: Vec<OwnClass>,
+}
+
+/// The patterns of several classes.
+#[derive(Clone, Debug, Default)]
+struct Any {
+    /// Asked first: nearly all files end here.
+    needles: Needles,
+    paths: GlobSet,
 }
 
 /// One class.
@@ -127,7 +135,7 @@ impl SensitiveFiles {
             all.classes.push(class.compiled().map_err(at)?);
         }
         let paths: Vec<String> = own.iter().flat_map(|class| class.paths.clone()).collect();
-        all.any_own = globs(&paths).map_err(|error| (0, error))?;
+        all.any_own = Some(Any::of(&paths).map_err(|error| (0, error))?);
         all.own = own;
         Ok(files)
     }
@@ -143,7 +151,7 @@ impl SensitiveFiles {
     pub fn number_of(&self, path: &str) -> Option<usize> {
         let holds = |class: &Class| class.paths.is_match(path) && !class.except.is_match(path);
         let (built_in, own) = self.classes.split_at_checked(BUILT_IN)?;
-        if self.any_own.is_match(path)
+        if self.any_own.as_ref().is_some_and(|any| any.is_match(path))
             && let Some(place) = own.iter().position(holds)
         {
             return Some(BUILT_IN + place);
@@ -170,7 +178,18 @@ impl SensitiveFiles {
             })
         };
         let classes = data.class.into_iter().map(class).collect::<Result<_, SensitiveError>>()?;
-        Ok(Self { any: globs(&all)?, any_own: GlobSet::empty(), classes, own: Vec::new() })
+        Ok(Self { any: Any::of(&all)?, any_own: None, classes, own: Vec::new() })
+    }
+}
+
+impl Any {
+    fn of(patterns: &[String]) -> Result<Self, SensitiveError> {
+        let needles = Needles::of(&patterns.iter().map(|text| pattern(text)).collect::<Vec<_>>());
+        Ok(Self { needles, paths: globs(patterns)? })
+    }
+
+    fn is_match(&self, path: &str) -> bool {
+        self.needles.may_match(path) && self.paths.is_match(path)
     }
 }
 
@@ -227,7 +246,20 @@ pub fn check(pattern: &str) -> Result<(), SensitiveError> {
     globs(std::slice::from_ref(&pattern.to_owned())).map(|_good| ())
 }
 
-/// `*` stays within a component, `~` is any folder, and a name without a folder is one in any.
+/// `*` stays within a component.
+pub(crate) fn glob(text: &str) -> Result<Glob, globset::Error> {
+    GlobBuilder::new(text).literal_separator(true).empty_alternates(true).build()
+}
+
+/// `~` is any folder, and a name without a folder is one in any.
+fn pattern(text: &str) -> String {
+    match text.strip_prefix("~/") {
+        Some(rest) => format!("**/{rest}"),
+        None if text.contains('/') => text.to_owned(),
+        None => format!("**/{text}"),
+    }
+}
+
 fn globs(texts: &[String]) -> Result<GlobSet, SensitiveError> {
     let broken = |source, text: &str| SensitiveError::Pattern { pattern: text.to_owned(), source };
     let mut set = GlobSetBuilder::new();
@@ -235,13 +267,7 @@ fn globs(texts: &[String]) -> Result<GlobSet, SensitiveError> {
         if !(1..=LONGEST_PATTERN).contains(&text.len()) {
             return Err(SensitiveError::PatternLength);
         }
-        let glob = match text.strip_prefix("~/") {
-            Some(rest) => format!("**/{rest}"),
-            None if text.contains('/') => text.clone(),
-            None => format!("**/{text}"),
-        };
-        let glob = GlobBuilder::new(&glob).literal_separator(true).empty_alternates(true).build();
-        set.add(glob.map_err(|source| broken(source, text))?);
+        set.add(glob(&pattern(text)).map_err(|source| broken(source, text))?);
     }
     set.build().map_err(|source| broken(source, ""))
 }
@@ -249,6 +275,8 @@ fn globs(texts: &[String]) -> Result<GlobSet, SensitiveError> {
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]
 mod tests {
+    use proptest::{prop_assert, proptest};
+
     use super::*;
 
     #[test]
@@ -331,6 +359,21 @@ mod tests {
         }
         let many = (0..=MOST_OWN).map(|n| own(&format!("c{n}"), &["/a"])).collect();
         assert!(matches!(SensitiveFiles::with(many), Err((MOST_OWN, SensitiveError::TooMany))));
+    }
+
+    proptest! {
+        #[test]
+        fn the_first_look_lets_each_match_through(
+            parts in proptest::collection::vec(0_usize..1_000, 0..6),
+            starts in proptest::bool::ANY,
+        ) {
+            let files = SensitiveFiles::built_in();
+            let all = include_str!("../sensitive.toml");
+            let words: Vec<&str> = all.split(['/', '"', '*', '{', '}', ',', ' ', '\n']).collect();
+            let names: Vec<&str> = parts.iter().map(|part| words[part % words.len()]).collect();
+            let path = format!("{}{}", if starts { "/" } else { "" }, names.join("/"));
+            prop_assert!(!files.any.paths.is_match(&path) || files.any.needles.may_match(&path), "{path}");
+        }
     }
 
     #[test]

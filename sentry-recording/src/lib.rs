@@ -34,5 +34,5 @@ pub use compare::differences;
 pub use error::RecordingError;
 pub use file::{Encoder, MOST_FILE_BYTES, Recording, life_of};
 pub use part::{Packed, Part};
-pub use replay::{Judged, Missing, Replay, replay};
+pub use replay::{Judged, Missing, Other, Replay, replay, replay_by};
 pub use tape::{DUE_BYTES, MOST_BYTES, Tape, whole_ms};

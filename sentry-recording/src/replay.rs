@@ -1,7 +1,7 @@
 //! A recording → what follows from it: the findings and decisions of a new machine that is given
 //! the same.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use sentry_detect::{
     decision::{Decision, Outcome, OutcomeKind},
@@ -14,6 +14,7 @@ use sentry_detect::{
     },
 };
 use sentry_proto::block::Events;
+use sentry_rules::{Judge, RuleSet, Tally};
 
 use crate::{
     error::RecordingError,
@@ -107,11 +108,24 @@ impl Replay {
     }
 }
 
+/// What holds instead of what held then.
+#[derive(Clone, Copy, Default)]
+pub struct Other<'a> {
+    /// Limits, by the name of the agent.
+    pub limits: Option<&'a dyn Fn(&str) -> Settings>,
+    /// Rules of somebody's own.
+    pub rules: Option<&'a Arc<RuleSet>>,
+}
+
+impl Other<'_> {
+    const fn is_nothing(&self) -> bool {
+        self.limits.is_none() && self.rules.is_none()
+    }
+}
+
 /// Judges the recorded run again, by the limits that held then or, where `limits` gives some for
-/// its agent, by those.
-///
-/// By other limits, acts of then are left out, because nobody knows what would have followed
-/// without them: each decision counts as if it had been done, and nothing stops.
+/// its agent, by those. What rules of somebody's own found then is in the recording, and is found
+/// again without them.
 ///
 /// # Errors
 ///
@@ -120,6 +134,18 @@ pub fn replay(
     recording: &Recording,
     limits: Option<&dyn Fn(&str) -> Settings>,
 ) -> Result<Replay, RecordingError> {
+    replay_by(recording, Other { limits, rules: None })
+}
+
+/// The same, by other limits or other rules.
+///
+/// By others, acts of then are left out, because nobody knows what would have followed without
+/// them: each decision counts as if it had been done, and nothing stops.
+///
+/// # Errors
+///
+/// The recording is damaged in a way that no checksum shows.
+pub fn replay_by(recording: &Recording, other: Other<'_>) -> Result<Replay, RecordingError> {
     let mut lives: BTreeMap<&str, Vec<&Packed>> = BTreeMap::new();
     let mut order = Vec::new();
     for part in &recording.parts {
@@ -138,16 +164,17 @@ pub fn replay(
         let mut parts = lives.remove(life).unwrap_or_default();
         parts.sort_by_key(|part| part.number);
         let events = Feed::new(recording, first, life, given(&parts)?);
-        Life { limits, replay: &mut replay, machine: None }.play(events, &parts)?;
+        Life { other, replay: &mut replay, machine: None, own: None }.play(events, &parts)?;
     }
     Ok(replay)
 }
 
 /// One life of the sensor.
 struct Life<'a> {
-    limits: Option<&'a dyn Fn(&str) -> Settings>,
+    other: Other<'a>,
     replay: &'a mut Replay,
     machine: Option<(RunMachine, String)>,
+    own: Option<Judge>,
 }
 
 impl Life<'_> {
@@ -205,21 +232,24 @@ impl Life<'_> {
     }
 
     fn rare(&mut self, rare: Rare, now_unix_ns: u64) {
-        let is_as_then = self.limits.is_none();
+        let is_as_then = self.other.is_nothing();
         match rare {
             Rare::Begin(begin) => {
                 let agent = begin.agent().to_owned();
                 let (mut setup, usage) = begin.into_setup();
-                if let Some(limits) = self.limits {
+                if let Some(limits) = self.other.limits {
                     setup.settings = limits(&agent);
                 }
                 if self.replay.began_unix_ns == 0 {
                     self.replay.began_unix_ns = now_unix_ns;
                 }
+                let rules = self.other.rules;
+                self.own = rules
+                    .and_then(|rules| Judge::new(rules, &agent, &setup.id_prefix, &Arc::<Tally>::default()));
                 self.machine = Some((RunMachine::new(setup, &usage, now_unix_ns), agent));
             }
             Rare::Settings { settings, mode } => {
-                let settings = match (self.limits, &self.machine) {
+                let settings = match (self.other.limits, &self.machine) {
                     (Some(limits), Some((_, agent))) => limits(agent),
                     (None, _) | (_, None) => *settings,
                 };
@@ -234,6 +264,10 @@ impl Life<'_> {
                 self.input(Input::Over(over), now_unix_ns);
             }
             Rare::Closed { skipped } => self.input(Input::Closed { skipped }, now_unix_ns),
+            Rare::Ruled { ruled } if self.other.rules.is_none() => {
+                self.input(Input::Ruled(ruled), now_unix_ns);
+            }
+            Rare::Ruled { .. } => {}
             Rare::Departed { departed } => self.input(Input::Departed(departed), now_unix_ns),
             Rare::Order { action, origin, reason } if is_as_then => {
                 self.input(Input::Order { action, origin, reason }, now_unix_ns);
@@ -257,13 +291,24 @@ impl Life<'_> {
 
     fn input(&mut self, input: Input<'_>, now_unix_ns: u64) {
         let Some((machine, _)) = &mut self.machine else { return };
+        let is_due = matches!(input, Input::Reading { room: true, .. });
+        if let Some(own) = &mut self.own {
+            own.input(&input, machine.mode());
+        }
+        self.machine_input(input, now_unix_ns);
+        let due = self.own.as_mut().filter(|_| is_due).map(|own| own.due(now_unix_ns));
+        due.into_iter().flatten().for_each(|ruled| self.machine_input(Input::Ruled(ruled), now_unix_ns));
+    }
+
+    fn machine_input(&mut self, input: Input<'_>, now_unix_ns: u64) {
+        let Some((machine, _)) = &mut self.machine else { return };
         for output in machine.step(input, now_unix_ns) {
             let judged = match output {
                 Output::Found { finding, decisions } => Judged::Found { finding, decisions },
                 Output::Decided(decision) => Judged::Ordered(decision),
                 Output::LeftFrozen | Output::Close => continue,
             };
-            if self.limits.is_some() {
+            if !self.other.is_nothing() {
                 let decisions = match &judged {
                     Judged::Found { decisions, .. } => decisions.as_slice(),
                     Judged::Ordered(decision) => std::slice::from_ref(decision),

@@ -2,7 +2,7 @@
 
 use sentry_detect::{
     decision::{Action, Outcome},
-    finding::Departed,
+    finding::{Departed, Ruled},
     rule::Settings,
     run::{
         Account, AgentIdentity, Counted, Holds, Mode, ProcessKey, RINGS, RingBooks, RunId, Setup, State,
@@ -70,6 +70,7 @@ pub(crate) enum Step {
 pub(crate) enum Rare {
     Begin(Box<Begin>),
     Departed { departed: Departed },
+    Ruled { ruled: Ruled },
     Order { action: Action, origin: String, reason: String },
     Outcome { outcome: Outcome, stopped: Vec<ProcessKey> },
     Settings { settings: Box<Settings>, mode: Mode },

@@ -124,6 +124,7 @@ impl Tape {
             Input::Departed(departed) => {
                 self.rare(&Rare::Departed { departed: departed.clone() }, now_unix_ns);
             }
+            Input::Ruled(ruled) => self.rare(&Rare::Ruled { ruled: ruled.clone() }, now_unix_ns),
             Input::Order { action, origin, reason } => {
                 let (origin, reason) = (origin.clone(), reason.clone());
                 self.rare(&Rare::Order { action: *action, origin, reason }, now_unix_ns);

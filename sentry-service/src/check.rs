@@ -98,7 +98,8 @@ impl Problem {
         Self { what, file: Some(file.to_owned()), place }
     }
 
-    fn json(&self) -> Value {
+    #[must_use]
+    pub fn json(&self) -> Value {
         let (line, column) = self.place.unzip();
         json!({"what": self.what, "file": self.file, "line": line, "column": column})
     }

@@ -1,7 +1,7 @@
 //! What the sensor and the collector share as daemons: their stages, notifications to systemd
-//! (`sd_notify(3)`), its watchdog and credentials, the log, metrics, how configuration files are
-//! read and checked, and how errors are written. Without systemd the notifications, the watchdog
-//! and the credentials do nothing, or less.
+//! (`sd_notify(3)`), its watchdog and credentials, the log, metrics, how a check of a
+//! configuration answers, and how errors are written. Without systemd the notifications, the
+//! watchdog and the credentials do nothing, or less.
 #![forbid(unsafe_code)]
 
 pub mod credential;
@@ -22,8 +22,6 @@ pub mod log;
 
 pub mod metrics;
 
-mod nearest;
-
 pub mod notify;
 
 pub mod progress;
@@ -35,7 +33,5 @@ pub mod stages;
 pub mod style;
 
 pub mod watchdog;
-
-pub mod yaml;
 
 pub use error::error_chain;

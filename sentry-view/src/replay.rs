@@ -21,7 +21,7 @@ pub struct Replay {
     pub agent: String,
     /// Of the sensor that made the recording.
     pub version: String,
-    /// By other limits than those of then.
+    /// By other limits, or other rules of somebody's own, than those of then.
     pub other_limits: bool,
     pub began_unix_ns: Exact,
     /// Between the beginning and the last reading of the counters.

@@ -170,6 +170,10 @@ fn the_chart_refuses_values_that_it_does_not_know_or_that_do_not_go_together() {
             "collector: {serviceMonitor: {enabled: true}}",
             "collector.serviceMonitor.enabled needs collector.http.expose",
         ),
+        (
+            "collector: {http: {expose: true}, serviceMonitor: {enabled: true}}",
+            "collector.serviceMonitor.enabled needs collector.serviceMonitor.keySecret",
+        ),
     ];
     let scratch = Scratch::new();
     let files: Vec<_> = (0..refused.len()).map(|n| scratch.join(&format!("{n}.yaml"))).collect();

@@ -43,6 +43,9 @@ mod baseline;
 mod ordinary_work;
 
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+mod own_rules;
+
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
 mod rules_files;
 
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]

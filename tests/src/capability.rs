@@ -67,6 +67,8 @@ fn present(capability: &str) -> bool {
         "image" => podman::has_images(),
         // Helm, kustomize and the schemas of Kubernetes.
         "manifests" => manifests::tool("kubernetes-validate").exists(),
+        // And axe-core, which looks for what keeps people from using a page.
+        "chromium" => has_tool("chromium") && has_tool("chromedriver") && manifests::axe().is_ok(),
         // Node, and what `npm ci` puts below the dashboard.
         "dashboard-tools" => {
             let vite = concat!(env!("CARGO_MANIFEST_DIR"), "/../sentry-collector/web/node_modules/vite");

@@ -4,6 +4,7 @@
 //! - `programs`: where the binaries are, and how to run one to its end.
 //! - `sensor`, `supervised`, `collector`, `proxy`, `http`: what is tested, running, and what stands
 //!   between; `openmetrics`: a strict reader of what they count; `pki`: certificates of one test.
+//! - `browser`: a real one, for the collector's dashboard.
 //! - `story`: what a run did, as short lines that a test can compare.
 //! - `cgroup`, `procs`, `holdings`: what the kernel says, read without the product's own code;
 //!   `links`, `tables`: what a sensor holds in it, changed behind its back.
@@ -65,6 +66,9 @@ pub mod http;
 
 #[expect(clippy::unwrap_used, clippy::panic, reason = "a failed test may panic")]
 pub mod collector;
+
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+pub mod browser;
 
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]
 pub mod pki;

@@ -3,7 +3,7 @@
 //! `cargo xtask setup` puts below `target/deploy-tools`.
 
 use std::{
-    fs,
+    fs, io,
     path::{Path, PathBuf},
     process::{Command, Output},
 };
@@ -19,6 +19,14 @@ const CUSTOM: [&str; 2] = ["cert-manager.io/", "monitoring.coreos.com/"];
 #[must_use]
 pub fn checkout(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("/")).join(path)
+}
+
+/// The script of axe-core, which set-up puts there.
+///
+/// # Errors
+/// It is not there.
+pub fn axe() -> io::Result<String> {
+    fs::read_to_string(checkout("target/deploy-tools/axe.min.js"))
 }
 
 /// A program of the tools.

@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use anyhow::Result;
 
 use crate::{
-    args::Args, bench, build, corpus, coverage, demo, fuzz, image, kubernetes, lint, package, run, setup,
-    test, tidy, verify, vm,
+    args::Args, bench, build, corpus, count, coverage, demo, fuzz, image, kubernetes, lint, package, run,
+    setup, test, tidy, verify, vm,
 };
 
 /// A command.
@@ -114,6 +114,16 @@ from what it writes: UPDATE_DOCS=1 with the tests of sentry-recording.",
         run: verify::command,
     },
     Command {
+        name: "count",
+        usage: &["[--update]"],
+        what: "instructions and bytes that an event takes, against tests/counted.toml",
+        more: "\
+--update    write what was counted there; what strays from it by more than a twentieth fails a test
+
+Of the pure parts alone, on recordings of tests/corpus. Needs valgrind and no root.",
+        run: count::command,
+    },
+    Command {
         name: "fuzz",
         usage: &["[--executions N] [TARGET…]"],
         what: "foreign bytes for everything that reads them",
@@ -160,7 +170,7 @@ installed is said and left out.",
         usage: &["[--quick] [--json] [GOAL…]", "--counted [KERNEL…]"],
         what: "what the sensor costs, as ratios, beside the goals",
         more: "\
-GOAL…        only these (p1 p2 p4 p5 p6 p7 p8 p9 p14)
+GOAL…        only these (p1 p2 p4 p5 p6 p7 p8 p9 p11 p12 p14 p15 p16)
 --quick      fewer rounds
 --json       for programs
 --counted    what others pay, in emulated machines whose time is a count of instructions
@@ -180,4 +190,5 @@ As root, best on a quiet machine. docs/performance.md has the goals.",
 type Run = fn(Args) -> Result<ExitCode>;
 
 /// What the other commands start, and nobody types.
-pub(crate) const HIDDEN: &[(&str, Run)] = &[("workload", bench::workload_command)];
+pub(crate) const HIDDEN: &[(&str, Run)] =
+    &[("workload", bench::workload_command), ("crowd", bench::crowd_command)];

@@ -12,6 +12,7 @@ mod build;
 mod cargo;
 mod commands;
 mod corpus;
+mod count;
 mod coverage;
 mod demo;
 mod fuzz;

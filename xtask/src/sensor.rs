@@ -94,6 +94,15 @@ impl Sensor {
         Ok((user + system) / TICKS_PER_SECOND)
     }
 
+    /// What of its memory is in the machine's.
+    pub(crate) fn resident_kib(&self) -> Result<f64> {
+        let path = format!("/proc/{}/status", self.child.id());
+        let text = fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))?;
+        let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let number = line.and_then(|line| line.trim().strip_suffix("kB")?.trim().parse().ok());
+        number.with_context(|| format!("{path} has no VmRSS"))
+    }
+
     /// Asks it to end, and makes it end if it does not.
     pub(crate) fn stop(mut self) -> Result<()> {
         self.end()

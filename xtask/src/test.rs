@@ -9,7 +9,7 @@ use anyhow::{Result, anyhow};
 use crate::{
     args::Args,
     build::{self, What},
-    cargo,
+    cargo, count,
     host::Host,
     image,
     long::long,
@@ -39,6 +39,7 @@ pub(crate) fn command(mut args: Args) -> Result<ExitCode> {
                 report.add("unit", tests_of(Selection::Unit, &filter));
                 if filter.is_empty() {
                     report.add("doc", doc_tests());
+                    report.add("counted", count::check());
                 }
             }
             // The tests on this kernel wait about half of their time: the guests use it.
@@ -100,7 +101,7 @@ fn tests_of(selection: Selection, filter: &[String]) -> Result<Tally> {
         let packages = Host::this().cargo_deb().map_or("", |_there| ",debian-packages,lintian");
         command.env(
             "AGENTSENTRY_PROMISED",
-            format!("systemd-nspawn,manifests,image,podman,containerd{packages}"),
+            format!("systemd-nspawn,manifests,image,podman,containerd,chromium{packages}"),
         );
     }
     if selection == Selection::Integration && !Host::this().is_root() {

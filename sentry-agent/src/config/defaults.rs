@@ -48,6 +48,7 @@ pub fn example() -> String {
     out.push_str(&metrics());
     out.push_str(&detect());
     out.push_str(SENSITIVE);
+    out.push_str(RULES);
     out.push_str(CONTAINERS);
     out.push_str(AGENTS);
     out
@@ -170,6 +171,13 @@ const SENSITIVE: &str = "
 #     paths: [/srv/customers/**, ~/exports/*.csv]     # ~ is any folder, * stays within a name
 #     except: [\"*.md\"]        # a name without a folder is one in any
 sensitive: []
+";
+
+const RULES: &str = "
+# Rules of your own, beside those that are built in: files, or directories with files that end in
+# .yaml. `sentry rules example` prints one, `sentry rules check` says what is wrong with one.
+# rules: [/etc/agentsentry/rules.d]
+rules: []
 ";
 
 const CONTAINERS: &str = "

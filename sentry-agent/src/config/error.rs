@@ -20,6 +20,14 @@ pub enum ConfigError {
     TooLarge { path: PathBuf, limit_bytes: u64 },
     #[error("{}:{line}:{column}: {what}", path.display())]
     Invalid { path: PathBuf, line: u64, column: u64, what: String },
+    #[error(
+        "cannot read the rules {}; name a file, or a directory with files that end in .yaml", path.display()
+    )]
+    Rules {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
     #[error("invalid value {value:?} for {flag}: {what}")]
     Flag { flag: &'static str, value: String, what: String },
     #[error("{}", in_one(.0))]
@@ -35,7 +43,11 @@ impl ConfigError {
     pub(super) fn line(&self) -> Option<u64> {
         match self {
             Self::Invalid { line, .. } => Some(*line),
-            Self::Unreadable { .. } | Self::TooLarge { .. } | Self::Flag { .. } | Self::Several(_) => None,
+            Self::Unreadable { .. }
+            | Self::TooLarge { .. }
+            | Self::Rules { .. }
+            | Self::Flag { .. }
+            | Self::Several(_) => None,
         }
     }
 
@@ -45,7 +57,9 @@ impl ConfigError {
         let what = sentry_service::error_chain(self);
         match self {
             Self::Invalid { path, line, column, .. } => Problem::in_file(what, path, Some((*line, *column))),
-            Self::Unreadable { path, .. } | Self::TooLarge { path, .. } => Problem::in_file(what, path, None),
+            Self::Unreadable { path, .. } | Self::TooLarge { path, .. } | Self::Rules { path, .. } => {
+                Problem::in_file(what, path, None)
+            }
             Self::Flag { .. } | Self::Several(_) => Problem::new(what),
         }
     }

@@ -38,6 +38,10 @@ keys! {
             || "none".into(),
             || "[classes of sensitive files](#sensitive-files) beside the built-in ones: `name`, `title`, `severity`, \
                 `paths`, `except`".into();
+        rules: Vec<Spanned<AbsolutePath>>,
+            || "none".into(),
+            || "files with [rules of your own](rules.md), or directories, whose `*.yaml` files are taken; read again \
+                with the configuration, and all of them hold or none".into();
         containers: ContainersFile,
             || "none".into(),
             || "[below](#what-names-containers): `docker`, `containerd`, `storage`, `node`, `kubelet`, `ca`, \

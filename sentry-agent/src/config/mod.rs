@@ -4,6 +4,7 @@
 //! - `file`: the YAML as typed, where wrong values are found with their line and column.
 //! - `defaults`: the one table of defaults; the example file is printed from it.
 //! - `select`: which cgroups are agents.
+//! - `rules`: rules of somebody's own, out of the files that it names.
 //! - `sensitive`: which files are sensitive, beside those that are anyway.
 //! - `validate`: the layers put together and checked against each other.
 //! - `policy`: what holds for runs; `current`: the one that holds now, and how it is replaced.
@@ -43,6 +44,8 @@ pub mod defaults;
 mod containers;
 
 mod file;
+
+pub mod rules;
 
 mod select;
 

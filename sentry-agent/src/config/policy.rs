@@ -8,6 +8,7 @@ use sentry_detect::{
     run::Mode,
     sensitive::{OwnClass, SensitiveFiles},
 };
+use sentry_rules::RuleSet;
 use sentry_view::KeyChange;
 use serde_json::Value;
 
@@ -25,6 +26,8 @@ pub struct Policy {
     pub discover: Discover,
     /// Which cgroups are agents.
     pub selection: Arc<Selection>,
+    /// Rules of somebody's own.
+    pub own: Arc<RuleSet>,
 }
 
 impl Policy {
@@ -34,7 +37,13 @@ impl Policy {
             .iter()
             .map(|agent| Selected { agent: agent.name.clone().into(), selectors: agent.selectors.clone() });
         let selection = Arc::new(Selection { agents: selected.collect(), labelled_pods });
-        Self { detect, agents, labelled_pods, discover, selection }
+        Self { detect, agents, labelled_pods, discover, selection, own: Arc::default() }
+    }
+
+    /// The same, with rules of somebody's own.
+    #[must_use]
+    pub fn with_own(self, own: RuleSet) -> Self {
+        Self { own: Arc::new(own), ..self }
     }
 
     /// What holds for an agent of this name.
@@ -78,6 +87,7 @@ impl Policy {
             Some(classes(before.detect.sensitive())),
             Some(classes(self.detect.sensitive())),
         );
+        note(&mut changes, "rules", Some(rules(&before.own)), Some(rules(&self.own)));
         for agent in &self.agents {
             match before.agent(agent.name.as_str()) {
                 None => note(&mut changes, &key_of(agent, ""), None, Some(mode(agent.mode))),
@@ -131,6 +141,18 @@ fn classes(files: &SensitiveFiles) -> String {
         format!("{name} ({title}, {severity:?}): {} but {}", paths.join(" "), except.join(" "))
     };
     files.own().iter().map(class).collect::<Vec<_>>().join("; ")
+}
+
+/// How many there are, and the digest that changes with each of them.
+fn rules(own: &RuleSet) -> String {
+    match own.rules().len() {
+        0 => "none".to_owned(),
+        count => format!("{count} in {} of digest {}", files(own.files()), own.digest()),
+    }
+}
+
+fn files(count: usize) -> String {
+    if count == 1 { "1 file".to_owned() } else { format!("{count} files") }
 }
 
 fn selectors(agent: &Agent) -> String {

@@ -9,7 +9,9 @@ use std::{
 };
 
 use sentry_detect::sensitive::SensitiveFiles;
-use sentry_service::yaml::{self, Mistake};
+use sentry_rules::RuleSet;
+use sentry_yaml::{self as yaml, Mistake};
+use serde_saphyr::Spanned;
 use sha2::{Digest as _, Sha256};
 
 use super::{
@@ -17,7 +19,8 @@ use super::{
     Rings, Sensor, Settings, TlsFiles, containers, defaults,
     error::invalid,
     file::{AgentFile, BaselinesFile, CollectorFile, DiscoverFile, EnabledFile, File},
-    scalar::Identifier,
+    rules,
+    scalar::{AbsolutePath, Identifier},
     select, sensitive,
 };
 use crate::select::Discover;
@@ -85,7 +88,7 @@ impl Config {
         let Some(rest) = rest else { return (None, errors) };
         let (config, more) = Self::put_together(path, rest, flags);
         errors.extend(more.into_iter().filter(|error| match error {
-            ConfigError::Invalid { line, .. } => !mistakes.is_doubtful(*line),
+            ConfigError::Invalid { path: of, line, .. } => of != path || !mistakes.is_doubtful(*line),
             // It takes its proof from the file.
             ConfigError::Flag { flag, .. } => *flag != COLLECTOR,
             _ => true,
@@ -108,6 +111,7 @@ impl Config {
             Err(mistakes) => (SensitiveFiles::built_in(), mistakes),
         };
         let detect = file.detect.with_sensitive(sensitive);
+        let (own, of_rules) = own_rules(file.rules);
         let parts = (
             sensor_id(flags, file.sensor.id),
             place("--state-dir", &flags.state_dir, file.sensor.state_dir, defaults::STATE_DIR),
@@ -121,14 +125,15 @@ impl Config {
         );
         let (id, state_dir, socket, collector, containers, agents) = match parts {
             (Ok(id), Ok(state_dir), Ok(socket), Ok(collector), Ok(containers), Ok(agents))
-                if mistakes.is_empty() =>
+                if mistakes.is_empty() && of_rules.is_empty() =>
             {
                 (id, state_dir, socket, collector, containers, agents)
             }
             (id, state_dir, socket, collector, containers, agents) => {
                 let places = [id.err(), state_dir.err(), socket.err()];
                 let errors = places.into_iter().chain([collector.err(), containers.err()]).flatten();
-                return (None, errors.chain(agents.err().into_iter().flatten()).chain(mistakes).collect());
+                let errors = errors.chain(agents.err().into_iter().flatten()).chain(mistakes);
+                return (None, errors.chain(of_rules).collect());
             }
         };
         let config = Self {
@@ -158,9 +163,19 @@ impl Config {
                 agents,
                 file.pods.labelled.unwrap_or(defaults::LABELLED_PODS),
                 discover,
-            ),
+            )
+            .with_own(own),
         };
         (Some(config), Vec::new())
+    }
+}
+
+/// Rules of somebody's own, and all that is wrong with them.
+fn own_rules(paths: Vec<Spanned<AbsolutePath>>) -> (RuleSet, Vec<ConfigError>) {
+    let paths: Vec<PathBuf> = paths.into_iter().map(|path| path.value.0).collect();
+    match rules::read(&paths) {
+        Ok(own) => (own, Vec::new()),
+        Err(wrong) => (RuleSet::default(), wrong),
     }
 }
 
@@ -209,7 +224,7 @@ fn sensor_id(flags: &Flags, file: Option<Identifier>) -> Result<String, ConfigEr
 fn place(
     name: &'static str,
     flag: &Option<PathBuf>,
-    file: Option<super::scalar::AbsolutePath>,
+    file: Option<AbsolutePath>,
     default: &str,
 ) -> Result<PathBuf, ConfigError> {
     match flag {

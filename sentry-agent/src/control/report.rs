@@ -6,7 +6,10 @@ use sentry_detect::{
     completeness::{Kept, Record},
     sensitive::OwnClass,
 };
-use sentry_proto::v1::{self, event::Kind, item::Item};
+use sentry_proto::{
+    block::{Checked, Events},
+    v1::{self, event::Kind, item::Item},
+};
 
 /// Lines of one list; the rest is summed up in a last line.
 const LINES: usize = 200;
@@ -36,8 +39,11 @@ impl Gather {
             Some(Item::Finding(finding)) => self.left_out += keep_newest(&mut self.findings, finding),
             Some(Item::Outcome(outcome)) => self.left_out += keep_newest(&mut self.outcomes, outcome),
             Some(Item::Gap(_)) => self.gaps += 1,
-            // The journal hands out the events of a block one by one.
-            Some(Item::Decision(_) | Item::Run(_) | Item::Block(_)) | None => {}
+            Some(Item::Block(block)) => match Checked::new(block).and_then(Checked::open) {
+                Ok(events) => self.events(&events),
+                Err(_damaged) => self.gaps += 1,
+            },
+            Some(Item::Decision(_) | Item::Run(_)) | None => {}
         }
     }
 
@@ -77,29 +83,70 @@ impl Gather {
     fn event(&mut self, event: &v1::Event) {
         self.events += 1;
         match &event.kind {
-            Some(Kind::Exec(_)) => {
-                let program = event.process.as_ref().and_then(|process| process.executable.as_ref());
-                count(&mut self.programs, &file_text(program));
+            Some(Kind::Exec(_)) => self.program(event.process.as_ref(), 1),
+            Some(kind) => self.kind(kind, 1),
+            None => {}
+        }
+    }
+
+    /// Each kind, and the process of each program, is decoded once.
+    fn events(&mut self, events: &Events) {
+        self.events += events.len() as u64;
+        let kinds: Vec<_> = events.kinds().collect();
+        let (mut of_kind, mut programs) = (vec![0; kinds.len()], BTreeMap::<_, u64>::new());
+        for place in 0..events.len() {
+            let kind = events.kind_place(place).unwrap_or(kinds.len());
+            match kinds.get(kind) {
+                Some(Ok(Some(Kind::Exec(_)))) => {
+                    *programs.entry(events.process_place(place)).or_default() += 1;
+                }
+                Some(_) => of_kind[kind] += 1,
+                None => {}
             }
-            Some(Kind::Connect(v1::Connect { destination }) | Kind::Send(v1::Send { destination })) => {
-                count(&mut self.destinations, &endpoint_text(destination.as_ref()));
+        }
+        for (kind, count) in kinds.into_iter().zip(of_kind).filter(|(_, count)| *count > 0) {
+            match kind {
+                Ok(Some(kind)) => self.kind(&kind, count),
+                Ok(None) => {}
+                Err(_damaged) => self.gaps += 1,
             }
-            Some(Kind::Open(open)) => {
+        }
+        let mut processes = events.processes().enumerate();
+        for (place, count) in programs {
+            let of_place = place.and_then(|place| processes.find(|(at, _)| *at == place));
+            match of_place.map(|(_, process)| process).transpose() {
+                Ok(process) => self.program(process.as_ref(), count),
+                Err(_damaged) => self.gaps += 1,
+            }
+        }
+    }
+
+    fn program(&mut self, process: Option<&v1::Process>, times: u64) {
+        let program = process.and_then(|process| process.executable.as_ref());
+        count(&mut self.programs, &file_text(program), times);
+    }
+
+    fn kind(&mut self, kind: &Kind, times: u64) {
+        match kind {
+            Kind::Connect(v1::Connect { destination }) | Kind::Send(v1::Send { destination }) => {
+                count(&mut self.destinations, &endpoint_text(destination.as_ref()), times);
+            }
+            Kind::Open(open) => {
                 let writes = open.intent.as_ref().is_some_and(|intent| intent.write);
                 if open.created || (writes && is_regular(open.file.as_ref())) {
                     let verb = if open.created { "created" } else { "written" };
-                    count(&mut self.files_changed, &format!("{verb} {}", file_text(open.file.as_ref())));
+                    let what = format!("{verb} {}", file_text(open.file.as_ref()));
+                    count(&mut self.files_changed, &what, times);
                 }
             }
-            Some(Kind::Unlink(unlink)) => {
-                count(&mut self.files_changed, &format!("removed {}", file_text(unlink.file.as_ref())));
+            Kind::Unlink(unlink) => {
+                let what = format!("removed {}", file_text(unlink.file.as_ref()));
+                count(&mut self.files_changed, &what, times);
             }
-            Some(Kind::Rename(rename)) => {
+            Kind::Rename(rename) => {
                 let to = rename.new_path.as_ref().map_or("?", |path| &path.text);
-                count(
-                    &mut self.files_changed,
-                    &format!("renamed {} to {to}", file_text(rename.file.as_ref())),
-                );
+                let what = format!("renamed {} to {to}", file_text(rename.file.as_ref()));
+                count(&mut self.files_changed, &what, times);
             }
             _ => {}
         }
@@ -120,17 +167,17 @@ fn keep_newest<T>(items: &mut VecDeque<T>, item: T) -> usize {
     items.drain(..beyond).count()
 }
 
-fn count(tallies: &mut BTreeMap<String, u64>, what: &str) {
+fn count(tallies: &mut BTreeMap<String, u64>, what: &str, times: u64) {
     // A run that touches a million files is no reason to hold them all: new names beyond the cap go
     // into one line.
     const CAP: usize = 20_000;
     let what = &what[..what.floor_char_boundary(NAME_BYTES)];
     if let Some(count) = tallies.get_mut(what) {
-        *count += 1;
+        *count += times;
     } else if tallies.len() < CAP {
-        tallies.insert(what.into(), 1);
+        tallies.insert(what.into(), times);
     } else {
-        *tallies.entry("(others)".into()).or_default() += 1;
+        *tallies.entry("(others)".into()).or_default() += times;
     }
 }
 
@@ -173,8 +220,11 @@ fn endpoint_text(endpoint: Option<&v1::Endpoint>) -> String {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
 mod tests {
-    use super::{Gather, Item, v1};
+    use sentry_proto::block::Packer;
+
+    use super::{Gather, Item, Kind, v1};
 
     fn event() -> v1::Item {
         v1::Item { item: Some(Item::Event(v1::Event::default())) }
@@ -188,12 +238,45 @@ mod tests {
             let finding = v1::Finding { id: number.to_string(), ..v1::Finding::default() };
             gather.item(v1::Item { item: Some(Item::Finding(finding)) });
         }
-        super::count(&mut gather.programs, &"é".repeat(2_000));
+        super::count(&mut gather.programs, &"é".repeat(2_000), 1);
         let report = gather.report(v1::Run::default(), Vec::new(), &[]);
         let ids: Vec<String> = report.findings.into_iter().map(|finding| finding.id).collect();
         assert_eq!(ids, (3..findings).map(|number| number.to_string()).collect::<Vec<_>>());
         assert_eq!(report.programs[0].what.len(), super::NAME_BYTES);
         assert!(report.limits[0].starts_with("3 older findings"), "{:?}", report.limits);
+    }
+
+    #[test]
+    fn a_block_counts_as_its_events_do() {
+        let file = |text: &str| {
+            let path = v1::Path { text: text.to_owned(), ..v1::Path::default() };
+            Some(v1::File { path: Some(path), ..v1::File::default() })
+        };
+        let process = |name: &str| Some(v1::Process { executable: file(name), ..v1::Process::default() });
+        let unlink = |name: &str| Kind::Unlink(v1::Unlink { file: file(name), ..v1::Unlink::default() });
+        let exec = || Kind::Exec(v1::Exec::default());
+        let events: Vec<v1::Event> = [
+            (process("/bin/b"), exec()),
+            (process("/bin/a"), exec()),
+            (process("/bin/a"), unlink("/x")),
+            (process("/bin/b"), unlink("/x")),
+            (None, exec()),
+            (process("/bin/a"), exec()),
+            (process("/bin/a"), unlink("/y")),
+        ]
+        .into_iter()
+        .map(|(process, kind)| v1::Event { process, kind: Some(kind), ..v1::Event::default() })
+        .collect();
+        let block = Packer::new().unwrap().pack(&events).unwrap().block.unwrap();
+        let report = |items: Vec<Item>| {
+            let mut gather = Gather::default();
+            items.into_iter().for_each(|item| gather.item(v1::Item { item: Some(item) }));
+            gather.report(v1::Run::default(), Vec::new(), &[])
+        };
+        let by_block = report(vec![Item::Block(block)]);
+        assert_eq!(by_block, report(events.into_iter().map(Item::Event).collect()));
+        let counts: Vec<_> = by_block.programs.iter().map(|line| (&*line.what, line.count)).collect();
+        assert_eq!(counts, [("/bin/a", 2), ("(unknown)", 1), ("/bin/b", 1)]);
     }
 
     fn is_complete(run: v1::Run, items: impl IntoIterator<Item = v1::Item>) -> bool {

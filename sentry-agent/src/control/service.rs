@@ -27,7 +27,7 @@ use super::{
 use crate::{
     AgentName,
     config::{Asked, Change},
-    journal::{Filter, JournalHandle},
+    journal::{Filter, Form, JournalHandle},
     learn::agents::Agents,
     runs::{self, Registry, Run, Start},
     stage::{act::Case, by_hand::act_by_hand},
@@ -194,7 +194,7 @@ impl Control for ControlService {
         let search = search.map_err(|error| Status::invalid_argument(error_chain(&error)))?;
         let kinds = request.kinds().collect();
         let (question, sieve) = (asked.map(question), search.as_ref().and_then(Search::sieve));
-        let filter = Filter { run, agent: request.agent, kinds, question, sieve };
+        let filter = Filter { run, agent: request.agent, kinds, question, sieve, ..Filter::default() };
         let (sender, receiver) = mpsc::channel(STREAM_QUEUE);
         let stopping = self.stopping.clone();
         let pump = super::pump::Pump { journal: self.journal.clone(), filter, search, sender, stopping };
@@ -379,7 +379,8 @@ impl ControlService {
             self.registry.read_flows(&run);
         }
         let run = find(&self.registry, &self.journal, &id).await?;
-        let filter = Filter { run: Some(run.id.clone()), ..Filter::default() };
+        let form = Form::Blocks;
+        let filter = Filter { run: Some(run.id.clone()), form, ..Filter::default() };
         let mut gather = Gather::default();
         let mut from = Some(0);
         while let Some(start) = from {

@@ -53,10 +53,6 @@ impl Enricher {
         let actor = ProcessKey { tgid: header.tgid, start_boot_ns: header.start_boot_ns };
         let kind = self.kind(actor, record);
         let ring = if header.ring as usize == ring::CRITICAL { Ring::Critical } else { Ring::Bulk };
-        let letter = match ring {
-            Ring::Critical => 'c',
-            Ring::Bulk => 'b',
-        };
         let process = match record {
             // Not a member: its end is not reported, so it would stay in the table for ever.
             Record::StartedOutside(exec) => Arc::new(Process { tid: header.tid, ..process(actor, exec) }),
@@ -66,7 +62,7 @@ impl Enricher {
             self.processes.end(actor);
         }
         Event {
-            id: format!("{}-{letter}-{}", owner.event_prefix, header.sequence),
+            id: id(owner.event_prefix, ring, header.sequence),
             run: Arc::clone(&owner.run),
             agent: Arc::clone(&owner.agent),
             ring,
@@ -173,6 +169,17 @@ impl Enricher {
             self.processes.set(process);
         }
     }
+}
+
+/// `<prefix>-<letter of the ring>-<sequence>`; every event has one, so that it is put together by
+/// hand.
+fn id(prefix: &str, ring: Ring, sequence: u64) -> String {
+    let letter = match ring {
+        Ring::Critical => "-c-",
+        Ring::Bulk => "-b-",
+    };
+    let mut number = itoa::Buffer::new();
+    [prefix, letter, number.format(sequence)].concat()
 }
 
 /// The process that an exec record shows.

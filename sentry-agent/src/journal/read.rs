@@ -38,9 +38,10 @@ pub struct Batch {
 }
 
 /// How events that are stored together are read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Form {
     /// Each is an item.
+    #[default]
     Single,
     /// As blocks, where a read begins with the first of their events.
     Blocks,
@@ -57,6 +58,8 @@ pub struct Filter {
     pub question: Option<Question>,
     /// Events of blocks that it does not let through are left out.
     pub sieve: Option<Sieve>,
+    /// Neither question nor sieve is asked about blocks that come out whole.
+    pub form: Form,
 }
 
 /// Reads on from position `seq` of the epoch that begins behind `base`: at least one item if there
@@ -272,7 +275,7 @@ pub(super) fn page(
             is_earlier || take(part)
         };
         let asked = (filter.question.as_ref(), filter.sieve.as_ref());
-        if !row.parts((row.first.max(from), 0), Form::Single, asked, &mut take) {
+        if !row.parts((row.first.max(from), 0), filter.form, asked, &mut take) {
             return Ok(page);
         }
         end = row.last + 1;

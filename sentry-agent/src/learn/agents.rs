@@ -1,7 +1,8 @@
 //! The baselines of all agents: those of live runs in memory, the others on the shelf.
 //!
 //! One lock, which is held while a file is written: whoever sees a number here finds it on the disk
-//! after a crash, or a moment before it.
+//! after a crash, or a moment before it. What is wrong has another one: who asks for that does not
+//! wait for the disk.
 
 use std::collections::BTreeMap;
 
@@ -19,7 +20,9 @@ use crate::config::Baselines;
 
 /// All agents.
 pub struct Agents {
+    /// Taken before `troubles`, where both are.
     held: Mutex<Held>,
+    troubles: Mutex<Troubles>,
     config: Baselines,
     clock: Clock,
 }
@@ -27,8 +30,11 @@ pub struct Agents {
 struct Held {
     shelf: Shelf,
     live: BTreeMap<String, Agent>,
+}
+
+struct Troubles {
     /// What was set aside in this sensor life.
-    troubles: Vec<String>,
+    aside: Vec<String>,
     /// Why the last write failed, until one succeeds.
     unwritten: Option<String>,
 }
@@ -44,8 +50,9 @@ impl Agents {
     /// `troubles`: what the shelf said when it was opened.
     #[must_use]
     pub fn new((shelf, troubles): (Shelf, Vec<String>), config: Baselines, clock: Clock) -> Self {
-        let held = Held { shelf, live: BTreeMap::new(), troubles, unwritten: None };
-        Self { held: Mutex::new(held), config, clock }
+        let troubles = Troubles { aside: troubles, unwritten: None };
+        let held = Held { shelf, live: BTreeMap::new() };
+        Self { held: Mutex::new(held), troubles: Mutex::new(troubles), config, clock }
     }
 
     /// When an agent is known.
@@ -67,7 +74,7 @@ impl Agents {
             agent.runs += 1;
             return;
         }
-        let baseline = held.read(name).unwrap_or_else(|| Baseline::new(name, now_unix_ns));
+        let baseline = held.read(name, &self.troubles).unwrap_or_else(|| Baseline::new(name, now_unix_ns));
         held.live.insert(name.to_owned(), Agent { baseline, runs: 1, changed: false });
     }
 
@@ -89,31 +96,34 @@ impl Agents {
             agent.changed = true;
             change(&mut agent.baseline);
         }
-        held.write_changed();
+        held.write_changed(&self.troubles);
     }
 
     /// Writes what has changed. What cannot be written is kept, and tried again.
     pub fn write_changed(&self) {
-        self.held.lock().write_changed();
+        self.held.lock().write_changed(&self.troubles);
     }
 
     /// What is wrong, one line each.
     #[must_use]
     pub fn troubles(&self) -> Vec<String> {
-        let held = self.held.lock();
-        held.troubles.iter().chain(&held.unwritten).cloned().collect()
+        let troubles = self.troubles.lock();
+        troubles.aside.iter().chain(&troubles.unwritten).cloned().collect()
     }
 
     /// The standing of these agents, of those that something was learned of.
     #[must_use]
     pub fn standings(&self, names: &[String]) -> Vec<v1::Standing> {
         let now_unix_ns = self.clock.unix_ns();
-        let mut held = self.held.lock();
         let mut standings = Vec::new();
         for name in names {
+            let held = self.held.lock();
             let standing = match held.live.get(name) {
                 Some(agent) => Some(wire::standing(&agent.baseline, &self.config, now_unix_ns)),
-                None => held.read(name).map(|baseline| wire::standing(&baseline, &self.config, now_unix_ns)),
+                None => {
+                    let baseline = held.read(name, &self.troubles);
+                    baseline.map(|baseline| wire::standing(&baseline, &self.config, now_unix_ns))
+                }
             };
             standings.extend(standing);
         }
@@ -122,13 +132,13 @@ impl Agents {
 }
 
 impl Held {
-    fn read(&mut self, name: &str) -> Option<Baseline> {
+    fn read(&self, name: &str, troubles: &Mutex<Troubles>) -> Option<Baseline> {
         match self.shelf.read(name) {
             Ok(Kept::Nothing) => None,
             Ok(Kept::Baseline(baseline)) => Some(*baseline),
             Ok(Kept::Aside(trouble)) => {
                 tracing::error!(agent = name, trouble, "a baseline is set aside");
-                self.troubles.push(trouble);
+                troubles.lock().aside.push(trouble);
                 None
             }
             Err(error) => {
@@ -138,7 +148,7 @@ impl Held {
         }
     }
 
-    fn write_changed(&mut self) {
+    fn write_changed(&mut self, troubles: &Mutex<Troubles>) {
         let mut refused = None;
         for agent in self.live.values_mut().filter(|agent| agent.changed) {
             match self.shelf.write(&agent.baseline) {
@@ -146,10 +156,43 @@ impl Held {
                 Err(error) => refused = Some(format!("baselines wait for the disk: {}", error_chain(&error))),
             }
         }
-        if let (Some(why), None) = (&refused, &self.unwritten) {
+        let mut troubles = troubles.lock();
+        if let (Some(why), None) = (&refused, &troubles.unwritten) {
             tracing::error!(why, "a baseline cannot be written");
         }
-        self.unwritten = refused;
+        troubles.unwritten = refused;
+        drop(troubles);
         self.live.retain(|_, agent| agent.runs > 0 || agent.changed);
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+mod tests {
+    use std::{sync::mpsc, time::Duration};
+
+    use super::*;
+
+    #[test]
+    fn who_asks_what_is_wrong_does_not_wait_for_the_disk() {
+        let dir = tempfile::tempdir().unwrap();
+        let (shelf, _) = Shelf::open(dir.path()).unwrap();
+        let config = Baselines {
+            learn: true,
+            window: Duration::from_secs(1),
+            min_runs: 1,
+            min_windows: 1,
+            cool_down: Duration::ZERO,
+        };
+        let agents = Agents::new((shelf, vec!["torn".to_owned()]), config, Clock::real());
+        let (says, said) = mpsc::channel();
+        std::thread::scope(|scope| {
+            // As while a file is written.
+            let held = agents.held.lock();
+            scope.spawn(|| says.send(agents.troubles()));
+            let troubles = said.recv_timeout(Duration::from_secs(30));
+            drop(held);
+            assert_eq!(troubles, Ok(vec!["torn".to_owned()]));
+        });
     }
 }

@@ -197,6 +197,7 @@ impl Registry {
             selected_by: start.selected_by,
             skipped: self.skipped(),
             learns: self.learns,
+            tally: Arc::clone(&self.tally),
             clock: self.clock.clone(),
         }));
         self.mark(&run, Some(run.mode()));

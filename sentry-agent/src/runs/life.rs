@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use sentry_detect::run::{Holds, Input, Output, RunMachine, Setup, Usage};
 use sentry_recording::{Tape, whole_ms};
+use sentry_rules::Judge;
 
 use super::{executed::ExecutedFiles, flows::Flow, moved::Moved, seen::Seen};
 
@@ -17,6 +18,8 @@ pub(super) struct Life {
     pub(super) moved: Moved,
     /// As last looked at.
     pub(super) holds: Holds,
+    /// Rules of somebody's own; `None` where none is for it.
+    pub(super) own: Option<Box<Judge>>,
     /// What is learned of it; `None` where nothing is.
     pub(super) seen: Option<Box<Seen>>,
     /// When it was first seen to be over.
@@ -26,7 +29,13 @@ pub(super) struct Life {
 }
 
 impl Life {
-    pub(super) fn new(setup: Setup, usage: &Usage, now_unix_ns: u64, seen: Option<Box<Seen>>) -> Self {
+    pub(super) fn new(
+        setup: Setup,
+        usage: &Usage,
+        now_unix_ns: u64,
+        own: Option<Box<Judge>>,
+        seen: Option<Box<Seen>>,
+    ) -> Self {
         let now_unix_ns = whole_ms(now_unix_ns);
         Self {
             tape: Tape::new(&setup, usage, now_unix_ns),
@@ -35,6 +44,7 @@ impl Life {
             flows: Vec::new(),
             moved: Moved::default(),
             holds: Holds::default(),
+            own,
             seen,
             over: None,
             end_asked: false,
@@ -48,7 +58,18 @@ impl Life {
         if let (Some(seen), Input::Event { event, .. }) = (&mut self.seen, &input) {
             seen.event(event);
         }
-        let outputs = self.machine.step(input, now_unix_ns);
+        if let Some(own) = &mut self.own {
+            own.input(&input, self.machine.mode());
+        }
+        let is_due = matches!(input, Input::Reading { room: true, .. });
+        let mut outputs = self.machine.step(input, now_unix_ns);
+        if let (Some(own), true) = (&mut self.own, is_due) {
+            for ruled in own.due(now_unix_ns) {
+                let input = Input::Ruled(ruled);
+                self.tape.input(&input, now_unix_ns);
+                outputs.extend(self.machine.step(input, now_unix_ns));
+            }
+        }
         if let Some(seen) = &mut self.seen {
             seen.outputs(&outputs);
         }

@@ -3,7 +3,10 @@
 use std::{
     collections::HashMap,
     path::PathBuf,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicBool},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+    },
     time::Instant,
 };
 
@@ -16,6 +19,7 @@ use sentry_kernel::{
     clock::Clock,
     kernel::{Groups, Hooks, Kernel, Processes, Programs},
 };
+use sentry_rules::Tally;
 
 use super::{
     canary::Canary,
@@ -51,10 +55,14 @@ pub struct Registry {
     /// Where names of containers are found.
     pub(super) roots: Roots,
     pub(super) seed_wanted: AtomicBool,
+    /// What rules of somebody's own count.
+    pub(super) tally: Arc<Tally>,
     /// Baselines are learned.
     pub(super) learns: bool,
     /// Runs that have ended since somebody who learns last asked; at most [`ENDED`].
     ended: Mutex<Vec<Arc<Run>>>,
+    /// Those for which there was no room.
+    not_learned: AtomicU64,
 }
 
 /// Ended runs kept for who learns of them.
@@ -84,9 +92,23 @@ impl Registry {
             policy,
             roots,
             seed_wanted: AtomicBool::new(false),
+            tally: Arc::default(),
             learns: false,
             ended: Mutex::default(),
+            not_learned: AtomicU64::new(0),
         }
+    }
+
+    /// What rules of somebody's own have counted, over all runs.
+    #[must_use]
+    pub fn tally(&self) -> &Tally {
+        &self.tally
+    }
+
+    /// How many such rules hold.
+    #[must_use]
+    pub fn own_rules(&self) -> usize {
+        self.policy.get().own.rules().len()
     }
 
     /// Has the runs keep what baselines are learned from.
@@ -96,11 +118,16 @@ impl Registry {
     }
 
     /// Keeps a run that has ended for who learns of it. Where that one does not come, the run is
-    /// not learned of.
+    /// not learned of, and counted.
     pub fn keep_ended(&self, run: &Arc<Run>) {
+        if !self.learns {
+            return;
+        }
         let mut ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.learns && ended.len() < ENDED {
+        if ended.len() < ENDED {
             ended.push(Arc::clone(run));
+        } else {
+            self.not_learned.fetch_add(1, Relaxed);
         }
     }
 
@@ -108,6 +135,12 @@ impl Registry {
     #[must_use]
     pub fn take_ended(&self) -> Vec<Arc<Run>> {
         std::mem::take(&mut *self.ended.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Runs that had ended and were not kept for who learns of them.
+    #[must_use]
+    pub fn not_learned(&self) -> u64 {
+        self.not_learned.load(Relaxed)
     }
 
     /// Where names of containers are found.

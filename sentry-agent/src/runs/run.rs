@@ -17,6 +17,7 @@ use sentry_detect::{
 use sentry_kernel::{cgroup::CpuTime, clock::Clock, kernel::Group};
 use sentry_proto::v1;
 use sentry_recording::Part;
+use sentry_rules::{Judge, Tally};
 use tokio::sync::Notify;
 
 use super::{
@@ -60,6 +61,8 @@ pub struct Run {
     /// Calls of programs that the kernel had left out when the run began.
     pub(super) skipped_before: u64,
     clock: Clock,
+    /// What rules of somebody's own count, over all runs.
+    tally: Arc<Tally>,
     /// All that changes.
     life: Mutex<Life>,
     /// The run as the journal last got it. A lock of its own: it is held while the journal's queue
@@ -94,6 +97,7 @@ pub(super) struct NewRun<'a> {
     pub skipped: Option<u64>,
     /// Its agent's baseline is learned.
     pub learns: bool,
+    pub tally: Arc<Tally>,
     pub clock: Clock,
 }
 
@@ -117,6 +121,7 @@ impl Run {
         // clock, began it.
         let usage = reading::usage(new.cgroup.cpu_time().unwrap_or_default(), 0, Holds::default());
         let seen = new.learns.then(|| Box::new(Seen::new(new.owned && new.before.is_none())));
+        let own = Judge::new(&new.policy.own, &new.agent.name, &event_prefix, &new.tally).map(Box::new);
         let entered = !new.owned || new.before.is_some();
         Self {
             event_prefix,
@@ -136,8 +141,9 @@ impl Run {
             command: new.command,
             selected_by: new.selected_by,
             command_truncated: new.command_truncated,
-            life: Mutex::new(Life::new(setup, &usage, now, seen)),
+            life: Mutex::new(Life::new(setup, &usage, now, own, seen)),
             clock: new.clock,
+            tally: new.tally,
             reported: Mutex::new(None),
             entered: AtomicBool::new(entered),
             ended: Notify::new(),
@@ -169,6 +175,11 @@ impl Run {
         let mut life = self.life();
         let is_other = life.machine.mode() != mode;
         life.step(Input::Settings { settings, mode }, now_unix_ns);
+        let held = life.own.as_ref().map(|own| own.set());
+        if held.map_or(!policy.own.is_empty(), |held| **held != *policy.own) {
+            let (prefix, tally) = (&self.event_prefix, &self.tally);
+            life.own = Judge::new(&policy.own, &self.agent.name, prefix, tally).map(Box::new);
+        }
         is_other
     }
 

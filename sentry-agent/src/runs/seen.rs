@@ -4,11 +4,12 @@
 //! No allocation for what is known; what a flood of unknown names costs is bounded in
 //! `sentry_baseline`.
 
-use sentry_baseline::{FINDING_SORTS, FindingSort, Kind, Observed, Posture, RunFacts, Version, path_class};
+use sentry_baseline::{FINDING_SORTS, FindingSort, Kind, Observed, Posture, RunFacts, Version};
 use sentry_detect::{
     act::{FileAct, SocketAct},
     event::{Endpoint, Event, EventKind, File},
-    finding::Finding,
+    finding::{DEPARTURE, Finding},
+    rule::{left_control::LEFT_CONTROL, metadata_service::METADATA_SERVICE, secret_read::SECRET_READ},
     run::Output,
     runaway::Severity,
 };
@@ -99,13 +100,18 @@ impl Seen {
     }
 
     fn found(&mut self, finding: &Finding) {
-        match finding.signal.rule.as_str() {
-            "secret-read" => self.facts.note(Posture::SecretRead),
-            "metadata-service" => self.facts.note(Posture::MetadataService),
-            "left-control" => self.facts.note(Posture::LeftControl),
-            // It counts by its windows.
-            "departure" => return,
-            _other_rule => {}
+        let rule = &finding.signal.rule;
+        // It counts by its windows.
+        if *rule == DEPARTURE {
+            return;
+        }
+        let facts = [
+            (SECRET_READ, Posture::SecretRead),
+            (METADATA_SERVICE, Posture::MetadataService),
+            (LEFT_CONTROL, Posture::LeftControl),
+        ];
+        for (_, fact) in facts.into_iter().filter(|(of, _)| of == rule) {
+            self.facts.note(fact);
         }
         let sort = match finding.severity() {
             Severity::Informational => return,
@@ -142,8 +148,7 @@ impl Seen {
     }
 
     fn touched(&mut self, file: &File, written: bool, event: &Event) {
-        let class = path_class(&file.path.text, written);
-        self.observed.used(Kind::Place, format_args!("{class}"), &event.id, event.time_unix_ns);
+        self.observed.touched(&file.path.text, written, &event.id, event.time_unix_ns);
     }
 }
 

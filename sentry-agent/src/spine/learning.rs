@@ -1,6 +1,8 @@
 //! What is normal for an agent, over its runs and over a kill of the sensor.
 
 use super::*;
+use sentry_detect::event::{Event, EventKind, File, PathSource, Process};
+
 use crate::{
     config::Baselines,
     learn::{agents::Agents, shelf::Shelf},
@@ -103,4 +105,52 @@ fn a_run_between_two_looks_is_learned() {
     sensor.until("the run ends", |sensor| sensor.is_over(&run));
     stage.pass(&sensor.stats);
     assert_eq!(learned(&agents), (1, 1));
+}
+
+/// The live run executes a program.
+fn execute(sensor: &Sensor, path: &str) {
+    let run = sensor.registry.live().pop().unwrap();
+    let text = path.to_owned();
+    let image = File { path: event::Path { text, source: PathSource::Kernel, truncated: false }, key: None };
+    let process = Process { executable: Some(image), ..unknown(ProcessKey { tgid: 7, start_boot_ns: 7 }) };
+    let event = Event {
+        id: "e".to_owned(),
+        run: Arc::new(run.id.clone()),
+        agent: Arc::new(run.agent.clone()),
+        ring: event::Ring::Critical,
+        sequence: 1,
+        time_unix_ns: sensor.world.clock().unix_ns(),
+        process: Arc::new(process),
+        kind: EventKind::Exec { requested: None, script: None, by_thread: None },
+    };
+    run.events(&[Arc::new(event)], true);
+}
+
+#[test]
+fn a_first_use_is_found_as_soon_as_there_is_room_for_it() {
+    let mut sensor = Sensor::new();
+    let (mut stage, _agents) = learn(&sensor);
+    for _ in 0..3 {
+        run(&mut sensor, &mut stage, 4, 5);
+    }
+    sensor.run(Mode::Observe);
+    stage.pass(&sensor.stats);
+    execute(&sensor, "/bin/new");
+    let taken: Vec<_> = std::iter::from_fn(|| sensor.cases.try_reserve().ok()).collect();
+    stage.pass(&sensor.stats);
+    drop(taken);
+    stage.pass(&sensor.stats);
+    sensor.act();
+    assert_eq!(sensor.findings(), ["departure"]);
+}
+
+#[test]
+fn runs_beyond_what_is_kept_for_learning_are_counted() {
+    let mut sensor = Sensor::new();
+    sensor.run(Mode::Observe);
+    let run = sensor.registry.live().pop().unwrap();
+    for _ in 0..1_030 {
+        sensor.registry.keep_ended(&run);
+    }
+    assert_eq!(sensor.registry.not_learned(), 6);
 }

@@ -48,6 +48,7 @@ mod faults;
 mod learning;
 mod life;
 mod members;
+mod own_rules;
 mod recovery;
 mod replay;
 mod runaway;

@@ -6,7 +6,7 @@ use sentry_recording::{Encoder, Recording, differences, replay};
 use super::*;
 
 /// What `sentry record` gets. The fake kernel's events reach no journal; detection ignores them.
-fn recorded(sensor: &Sensor, run: &Run) -> Recording {
+pub(super) fn recorded(sensor: &Sensor, run: &Run) -> Recording {
     let mut encoder = Encoder::new().unwrap();
     let mut bytes = encoder.begin("0");
     bytes.extend(encoder.item(&v1::Item { item: Some(Kind::Run(sensor.stored(run))) }));

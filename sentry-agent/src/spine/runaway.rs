@@ -1,7 +1,5 @@
 //! A runaway: what is found, decided and done about it.
 
-use sentry_detect::rule::MOST_FINDINGS;
-
 use super::*;
 
 const APPLIED: &str = "applied";
@@ -119,7 +117,7 @@ fn a_process_that_cannot_be_killed_is_reported_and_killed_once_it_can() {
 
 #[test]
 fn what_is_found_while_no_case_finds_room_is_found_again() {
-    let mut sensor = Sensor::with_room(MOST_FINDINGS);
+    let mut sensor = Sensor::with_room(watch::MOST);
     let (run, pid) = sensor.run(Mode::Enforce);
     // The act stage hangs, and what it is asked piles up.
     while sensor.cases.capacity() > 0 {

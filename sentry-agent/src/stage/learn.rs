@@ -12,14 +12,14 @@ use std::{
 };
 
 use sentry_baseline::{
-    Baseline, Bounds, Cause, Counts, Departure, Drift, FINDING_SORTS, FindingSort, Fresh, Kind, Posture,
-    Rate, RunFacts, Share, Window, Windows,
+    Baseline, Bounds, Cause, Closed, Counts, Departure, Drift, FINDING_SORTS, FindingSort, Fresh, Kind, Part,
+    Posture, Rate, RunFacts, Share, WINDOWS_ADDED_UP, Window, Windows,
 };
 use sentry_common::counter;
 use sentry_detect::{
-    finding::Departed,
+    finding::{DEPARTURE, Departed},
     run::{Input, Output, RunId},
-    runaway::{RuleId, RunawaySignal, Severity, Term},
+    runaway::{RunawaySignal, Severity, Term},
 };
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -35,11 +35,12 @@ const PERIOD: Duration = Duration::from_secs(1);
 /// Time between two writes of what was learned of live runs: what a kill of the sensor costs.
 const WRITE_EVERY: Duration = Duration::from_secs(60);
 
-pub const DEPARTURE: RuleId = RuleId::new("departure");
 /// Rogue agents: behaviour that deviates from what is expected.
 const TAGS: &[&str] = &["owasp-asi:ASI10"];
 const CONFIDENCE: f64 = 0.5;
 const KINDS: usize = Kind::ALL.len();
+/// Most causes that one look finds: each rate and kind, and drift.
+const MOST_FOUND: usize = Rate::ALL.len() + KINDS + 1;
 const SORTS: [FindingSort; FINDING_SORTS] = [FindingSort::Low, FindingSort::Medium, FindingSort::High];
 
 /// The stage.
@@ -164,6 +165,11 @@ impl Learn {
     }
 
     fn look(&mut self, id: &RunId, stats: &StageStats) {
+        // A look learns what it saw, and what was learned departs no more: without room for what it
+        // may find, the next one has to see it.
+        if self.cases.capacity() < MOST_FOUND {
+            return;
+        }
         let now = self.registry.clock().unix_ns();
         let Some(learned) = self.runs.get_mut(id) else { return };
         let name = learned.run.agent.name.clone();
@@ -176,7 +182,7 @@ impl Learn {
             if last.is_some_and(|last| now.saturating_sub(*last) < cool_down) {
                 continue;
             }
-            // Without room it is found at a later look, where it still departs.
+            // Others took the room meanwhile.
             let Ok(place) = self.cases.try_reserve() else {
                 stats.lost(1);
                 continue;
@@ -223,7 +229,8 @@ impl Learned {
             Some(closed) => (closed.counts, closed.began_unix_ns),
             None => self.windows.under_way(&look.total),
         };
-        let new = self.note_new(baseline, &look.fresh);
+        let part = self.part(closed.is_some());
+        let new = self.note_new(baseline, &part);
         let deviation = baseline.deviation(&Window { counts: &counts, new, part: None }, bounds);
         let mut departures = deviation.departures;
         if let Some(closed) = closed.as_ref().filter(|_| deviation.is_known) {
@@ -232,9 +239,11 @@ impl Learned {
         }
         let far = departures.iter().filter(|departure| deviation.is_known && departure.is_far());
         let found = far
-            .map(|departure| (departure.cause, departed(departure, baseline, &look.fresh, (since, now))))
+            .map(|departure| {
+                (departure.cause, departed(departure, baseline, (&look.fresh, &part), (since, now)))
+            })
             .collect();
-        self.learn(baseline, closed.as_ref(), bounds, now);
+        self.learn(baseline, (&part, closed.as_ref()), bounds, now);
         found
     }
 
@@ -243,8 +252,9 @@ impl Learned {
         let now = self.run.account().ended_unix_ns.unwrap_or(now);
         let Some(look) = self.take(baseline, now) else { return };
         let closed = self.windows.end(now, &look.total);
-        self.note_new(baseline, &look.fresh);
-        self.learn(baseline, closed.as_ref(), bounds, now);
+        let part = self.part(true);
+        self.note_new(baseline, &part);
+        self.learn(baseline, (&part, closed.as_ref()), bounds, now);
         baseline.run_ended(self.was_known.then_some(self.new));
     }
 
@@ -254,7 +264,7 @@ impl Learned {
         let (look, version) = self.run.seen(|seen| {
             let look = Look {
                 total,
-                fresh: seen.observed.take_fresh().0,
+                fresh: seen.observed.take_fresh(),
                 facts: seen.facts,
                 findings: std::mem::take(&mut seen.findings),
             };
@@ -274,12 +284,14 @@ impl Learned {
         Some(look)
     }
 
-    /// How many of them the agent has not used before, of each kind.
-    fn note_new(&mut self, baseline: &Baseline, fresh: &[Fresh]) -> [u64; KINDS] {
-        let mut new = [0; KINDS];
-        for fresh in fresh.iter().filter(|fresh| !baseline.knows(fresh.kind, &fresh.name)) {
-            new[fresh.kind as usize] += 1;
-        }
+    /// What was used since the last look, and in which order in a window that has closed.
+    fn part(&self, has_closed: bool) -> Part {
+        self.run.seen(|seen| seen.observed.take(has_closed)).unwrap_or_default()
+    }
+
+    /// How much of it the agent has not used before, of each kind.
+    fn note_new(&mut self, baseline: &Baseline, part: &Part) -> [u64; KINDS] {
+        let new = baseline.new_of(part);
         for (kind, count) in new.iter().enumerate() {
             self.new[kind] |= *count > 0;
             self.new_in_window[kind] += count;
@@ -290,20 +302,19 @@ impl Learned {
     fn learn(
         &mut self,
         baseline: &mut Baseline,
-        closed: Option<&sentry_baseline::Closed>,
+        (part, closed): (&Part, Option<&Closed>),
         bounds: &Bounds,
         now: u64,
     ) {
-        let part = self.run.seen(|seen| seen.observed.take()).unwrap_or_default();
         if let Some(closed) = closed {
             let new = std::mem::take(&mut self.new_in_window);
-            let window = Window { counts: &closed.counts, new, part: Some(&part) };
+            let window = Window { counts: &closed.counts, new, part: Some(part) };
             // One in which nothing was done says nothing about how it behaves.
             if closed.counts.iter().any(|count| *count > 0) {
                 baseline.standing.window(closed.ended_unix_ns, baseline.deviation(&window, bounds).score);
             }
         }
-        baseline.absorb(&part, closed, &mut self.share, bounds, now);
+        baseline.absorb(part, closed, &mut self.share, bounds, now);
     }
 }
 
@@ -336,7 +347,7 @@ fn total(run: &Run) -> Counts {
 fn departed(
     departure: &Departure,
     baseline: &Baseline,
-    fresh: &[Fresh],
+    (fresh, part): (&[Fresh], &Part),
     (since, now): (u64, u64),
 ) -> Departed {
     let term = |term: &sentry_baseline::Term| {
@@ -354,14 +365,19 @@ fn departed(
     let (severity, summary, since_unix_ns, event) = match departure.cause {
         Cause::New(kind) => {
             let first = fresh.iter().find(|fresh| fresh.kind == kind && !baseline.knows(kind, &fresh.name));
-            let name = first.map_or("?", |fresh| &fresh.name);
+            // Beside much else that was new to the run its event is not known.
+            let mut used = part.used(kind).filter(|(name, _)| !baseline.knows(kind, name));
+            let (name, since) = match first {
+                Some(first) => (&*first.name, first.time_unix_ns),
+                None => used.next().unwrap_or(("?", since)),
+            };
             let summary = format!("first use by this agent: {} {name} (learned: {learned}).", kind.name());
-            let (since, event) =
-                first.map_or((since, None), |first| (first.time_unix_ns, Some(first.event.to_string())));
+            let event = first.map(|first| first.event.to_string());
             (Severity::Low, summary, since, event)
         }
         Cause::Drift => {
-            let windows = departure.terms.iter().rev().nth(1).map_or(0.0, |term| term.value);
+            let windows = departure.terms.iter().find(|term| term.name == WINDOWS_ADDED_UP);
+            let windows = windows.map_or(0.0, |term| term.value);
             let summary = format!(
                 "more execs than usual for {windows} windows, none of which departs far (learned: {learned})."
             );

@@ -8,6 +8,7 @@ use sentry_detect::{
     run::{Input, Output, machine::Over},
 };
 use sentry_kernel::cgroup::CpuTime;
+use sentry_rules::MOST_AT_ONCE;
 use sentry_service::error_chain;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -17,6 +18,8 @@ use crate::runs::{NEVER_ENTERED, Registry, Run};
 
 /// Time between two readings of the counters.
 pub const PERIOD: Duration = Duration::from_millis(100);
+/// Most findings of one reading.
+pub(crate) const MOST: usize = MOST_FINDINGS + MOST_AT_ONCE;
 /// A reading that comes this much later than it should is logged: a run that ran away meanwhile was
 /// not stopped.
 const LATE: Duration = Duration::from_secs(1);
@@ -65,7 +68,7 @@ fn read(registry: &Registry, run: &Arc<Run>, cases: &mpsc::Sender<Case>, stats: 
     let settled = run.is_settled();
     // Room first: what is found and decided is acted on. Without room it is found at a later
     // reading.
-    let room = cases.try_reserve_many(MOST_FINDINGS).ok();
+    let room = cases.try_reserve_many(MOST).ok();
     if room.is_none() {
         stats.lost(1);
     }

@@ -208,6 +208,8 @@ impl StatusBoard {
         limits.extend(self.sensor_limits.iter().cloned());
         let unreadable = self.ring.unreadable.load(Relaxed);
         faults.extend((unreadable > 0).then(|| ("records_unreadable".into(), unreadable)));
+        let not_learned = registry.not_learned();
+        faults.extend((not_learned > 0).then(|| ("runs_not_learned".into(), not_learned)));
         faults.extend(skipped().map(|count| ("programs_skipped".into(), count)));
         let position = journal.position();
         let collector = self.collector();

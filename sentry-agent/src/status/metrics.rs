@@ -43,6 +43,11 @@ metrics! {
             "Since all of a canary last came back. Canaries fly while runs exist; absent before the first.";
         Gauge canary_silent_hooks: u64, "Hooks that were silent for the last canary.";
         Gauge runs ["phase", "mode"]: Each<2>, "Runs that have not ended.";
+        Gauge rules: u64, "Rules of your own that hold.";
+        Counter rules_judged_events_total: u64, "Events that such a rule asks for.";
+        Counter rules_errors_total: u64,
+            "Conditions of such rules that had no answer for an event: the rule did not match.";
+        Counter rules_given_up_events_total: u64, "Events that the windows of such rules had no room for.";
         Gauge unwatched_agents: u64, "Running agents that are known by name and that nobody selected.";
         Counter selected_late_total: u64,
             "Selected cgroups that were watched only after something had been executed in them.";
@@ -159,6 +164,10 @@ impl Meter {
             canary_age_seconds: status.canary.age().map(|age| age.as_secs_f64()),
             canary_silent_hooks: status.canary.silent_hooks() as u64,
             runs: runs(registry),
+            rules: registry.own_rules() as u64,
+            rules_judged_events_total: registry.tally().judged.load(Relaxed),
+            rules_errors_total: registry.tally().errors.load(Relaxed),
+            rules_given_up_events_total: registry.tally().given_up.load(Relaxed),
             unwatched_agents: status.selecting.unwatched().len() as u64,
             selected_late_total: status.selecting.late(),
             records_total: Classes(Arc::clone(&status.ring)),

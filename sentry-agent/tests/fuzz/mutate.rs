@@ -57,6 +57,7 @@ pub(crate) fn corpus() -> Vec<Vec<u8>> {
     ];
     let mut inputs = vec![b"/usr/bin/env\0".repeat(200), dns(), hello(), Vec::new()];
     inputs.push(block());
+    inputs.push(sentry_rules::EXAMPLE.into());
     inputs.extend(tape());
     inputs.extend(archive());
     inputs.extend([[&[0, 1][..], &dns()].concat(), [&[1, 0][..], &hello()].concat()]);

@@ -162,10 +162,28 @@ fn a_name_is_known_once_a_part_has_it() {
     observed.used(Kind::Name, format_args!("api.example:443"), "e", 3);
     assert!(!baseline.knows(Kind::Name, "api.example:443"));
     let mut share = baseline.share(&BOUNDS, 0);
-    baseline.absorb(&observed.take(), None, &mut share, &BOUNDS, 0);
+    baseline.absorb(&observed.take(true), None, &mut share, &BOUNDS, 0);
     assert!(
         baseline.knows(Kind::Name, "api.example:443") && !baseline.knows(Kind::Address, "api.example:443")
     );
+}
+
+#[test]
+fn one_new_program_behind_many_known_places_is_new() {
+    let mut baseline = learned(Rate::Execs, 5);
+    let places = |observed: &mut Observed| {
+        (0..20).for_each(|n| observed.used(Kind::Place, format_args!("read /srv/{n}"), "e", n));
+    };
+    let mut earlier = Observed::default();
+    places(&mut earlier);
+    let mut share = baseline.share(&BOUNDS, 0);
+    baseline.absorb(&earlier.take(true), None, &mut share, &BOUNDS, 0);
+    let mut run = Observed::default();
+    places(&mut run);
+    run.executed("/bin/new", "e", 20);
+    let part = run.take(false);
+    assert_eq!(baseline.new_of(&part), [1, 0, 0, 0]);
+    assert_eq!(part.used(Kind::Executable).collect::<Vec<_>>(), [("/bin/new", 20)]);
 }
 
 #[test]
@@ -174,7 +192,7 @@ fn programs_in_another_order_are_unusual() {
     let sequence = |names: &[&str]| {
         let mut observed = Observed::default();
         names.iter().cycle().take(40).for_each(|name| observed.executed(name, "e", 0));
-        observed.take()
+        observed.take(true)
     };
     let mut share = baseline.share(&BOUNDS, 0);
     let usual = sequence(&["/a", "/b", "/c"]);
@@ -231,7 +249,7 @@ fn largest() -> Baseline {
         let each = std::array::from_fn(|_| 1_u64 << (n % 37));
         for step in 0..16 {
             let counts = each.map(|count: u64| count + count / 16 * step);
-            baseline.absorb(&observed.take(), Some(&closed(counts, 1_000)), &mut share, &never, 0);
+            baseline.absorb(&observed.take(true), Some(&closed(counts, 1_000)), &mut share, &never, 0);
         }
     }
     baseline
@@ -272,7 +290,7 @@ fn the_first_format_is_read() {
     observed.executed("/bin/ls", "e", 6);
     observed.used(Kind::Name, format_args!("api.example:443"), "e", 7);
     let mut share = baseline.share(&BOUNDS, 0);
-    baseline.absorb(&observed.take(), None, &mut share, &BOUNDS, 0);
+    baseline.absorb(&observed.take(true), None, &mut share, &BOUNDS, 0);
     baseline.standing.window(1_700_000_000 * SECOND, 0.5);
     let mut facts = sentry_baseline::RunFacts::default();
     facts.note(sentry_baseline::Posture::Root);

@@ -21,7 +21,7 @@ pub(crate) fn closed(counts: Counts, windows: u32) -> Closed {
 pub(crate) fn run(baseline: &mut Baseline, windows: impl IntoIterator<Item = Counts>) {
     let mut share = baseline.share(&BOUNDS, 0);
     for counts in windows {
-        let part = Observed::default().take();
+        let part = Observed::default().take(true);
         baseline.absorb(&part, Some(&closed(counts, 1)), &mut share, &BOUNDS, 0);
     }
     baseline.run_ended(None);
@@ -77,11 +77,11 @@ pub(crate) fn of(works: &[Work]) -> Baseline {
         work.programs.iter().for_each(|program| observed.executed(&format!("/bin/{program}"), "e", start));
         baseline.begins(Version { path: "/bin/agent".into(), mark: format!("{:?}", work.version) }, start);
         let mut share = baseline.share(&BOUNDS, start);
-        let part = observed.take();
+        let part = observed.take(true);
         baseline.absorb(&part, None, &mut share, &BOUNDS, start);
         for counts in &work.windows {
             baseline.absorb(
-                &Observed::default().take(),
+                &Observed::default().take(true),
                 Some(&closed(*counts, 2)),
                 &mut share,
                 &BOUNDS,

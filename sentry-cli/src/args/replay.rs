@@ -20,10 +20,12 @@ pub(crate) const REPLAY_HELP: &str = "\
 Examples:
   sentry replay run.rec                          # what was found and decided, again
   sentry replay run.rec --limits strict.yaml     # and what other limits would have found
+  sentry replay run.rec --rules own.yaml         # and what rules of your own would have found
   sentry replay run.rec --limits new.yaml --fail-on high
 
 Needs no sensor and no root. By the limits of then, findings and decisions are byte for byte what the sensor
-had made. By others, nothing is done: each decision counts as if it had been done, and the run goes on as it did.
+had made, also what rules of your own found. By others, nothing is done: each decision counts as if it had been
+done, and the run goes on as it did.
 
 Exit codes:
   0  the same as then; with --fail-on: nothing of that severity, or above it, is found
@@ -51,6 +53,9 @@ pub(crate) struct ReplayArgs {
     /// Configuration of a sensor whose limits hold instead of those of then.
     #[arg(long, value_name = "CONFIG")]
     pub(crate) limits: Option<PathBuf>,
+    /// Rules of your own that hold instead of those of then: files, or directories of files.
+    #[arg(long, value_name = "FILE|DIR")]
+    pub(crate) rules: Vec<PathBuf>,
     /// Exit code 2 where a finding of this severity, or above it, is made.
     #[arg(long, value_enum, value_name = "SEVERITY")]
     pub(crate) fail_on: Option<FailOn>,

@@ -37,6 +37,8 @@ pub(crate) mod archive;
 
 pub(crate) mod replay;
 
+pub(crate) mod rules;
+
 pub(crate) mod table;
 
 use anstyle::{AnsiColor, Style};

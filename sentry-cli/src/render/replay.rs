@@ -34,7 +34,7 @@ pub(crate) fn text(shown: &Shown) -> String {
         out.push_str(&judged(&shown.then));
         out.push_str(&format!(
             "\n{}\n",
-            paint(BOLD, &format!("By the other limits: {}", judgement(&sum.now)))
+            paint(BOLD, &format!("By other limits or rules: {}", judgement(&sum.now)))
         ));
         out.push_str(&judged(&shown.now));
         out.push_str(&missing(&sum.missing));

@@ -12,6 +12,7 @@ mod query;
 
 mod replay;
 
+mod rules;
 mod run;
 
 mod server;

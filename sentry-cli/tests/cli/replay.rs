@@ -39,7 +39,7 @@ fn other_limits_stand_beside_what_was_found_then() {
     let config = config.display().to_string();
     let (code, said, wrong) = replay(&[&recording(), "--limits", &config]);
     assert_eq!((code, wrong.as_str()), (Some(0), ""));
-    let (then, now) = said.split_once("By the other limits: ").unwrap();
+    let (then, now) = said.split_once("By other limits or rules: ").unwrap();
     assert!(then.contains("Then: 3 findings") && then.contains("exec-loop"), "{said}");
     assert!(!now.contains("exec-loop"), "{said}");
 

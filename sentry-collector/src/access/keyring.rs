@@ -190,15 +190,7 @@ mod tests {
 
     fn add(ring: &Keyring, scope: &Scope, expires_ms: Option<i64>) -> ApiKey {
         let (key, new) = ring.make(scope, String::new(), String::new(), expires_ms).unwrap();
-        ring.add(KeyRow {
-            prefix: new.prefix,
-            hash: new.hash.to_vec(),
-            scope: new.scope.to_owned(),
-            agent: new.agent,
-            expires_ms,
-            used_ms: None,
-            revoked: false,
-        });
+        ring.add(KeyRow::from(&new));
         key
     }
 

@@ -36,8 +36,9 @@ const SCHEME: &[u8] = b"bearer ";
 /// The session's cookie.
 pub(crate) const SESSION: &str = "agentsentry_session";
 const CSRF: &str = "x-csrf-token";
-/// How many refusals the audit has at most, so that nobody fills it. The metrics count them all.
-const REFUSALS: Rate = Rate { every: Duration::from_secs(1), burst: 60 };
+/// How many refusals the audit has at most: in the 90 days that a row is kept these are fewer than
+/// the audit has rows, so that nobody who is refused washes others out. The metrics count them all.
+const REFUSALS: Rate = Rate { every: Duration::from_secs(60), burst: 60 };
 
 /// Whom to let in.
 #[derive(Clone, Debug)]
@@ -228,6 +229,17 @@ mod tests {
 
     fn headers(pairs: &[(HeaderName, &str)]) -> HeaderMap {
         pairs.iter().map(|(name, value)| (name.clone(), HeaderValue::from_str(value).unwrap())).collect()
+    }
+
+    #[test]
+    fn refusals_alone_never_fill_the_audit() {
+        let start = Instant::now();
+        let mut bucket = Bucket::new(start);
+        let kept_seconds = 90 * 24 * 60 * 60;
+        let noted = (0..kept_seconds)
+            .filter(|second| bucket.take(REFUSALS, start + Duration::from_secs(*second)).is_ok())
+            .count();
+        assert_eq!(noted, 90 * 24 * 60 + 59, "of 200,000 rows");
     }
 
     #[test]

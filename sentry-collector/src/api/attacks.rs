@@ -35,13 +35,18 @@ const SECRET: [u8; 64] = [b'5'; 64];
 
 /// Who may, by the first letters: admin, operate, readonly, agent (g), nobody. On loopback, and
 /// from elsewhere.
-const TABLE: [(&str, &str, &str, &str); 26] = [
+const TABLE: [(&str, &str, &str, &str); 31] = [
     ("GET", "/api/v1/sensors", "aor", "aor"),
     ("GET", "/api/v1/sessions", "aor", "aor"),
     ("GET", "/api/v1/agents", "aorg", "aorg"),
     ("GET", "/api/v1/runs", "aorg", "aorg"),
     ("GET", "/api/v1/events", "aorg", "aorg"),
     ("GET", "/api/v1/findings", "aorg", "aorg"),
+    ("GET", "/api/v1/findings/{sensor}/{run}/{id}", "aor", "aor"),
+    ("POST", "/api/v1/findings/{sensor}/{run}/{id}/{action}", "ao", "ao"),
+    ("GET", "/api/v1/suppressions", "aor", "aor"),
+    ("POST", "/api/v1/suppressions", "ao", "ao"),
+    ("DELETE", "/api/v1/suppressions/{id}", "ao", "ao"),
     ("GET", "/api/v1/decisions", "aorg", "aorg"),
     ("GET", "/api/v1/outcomes", "aorg", "aorg"),
     ("GET", "/api/v1/gaps", "aor", "aor"),
@@ -65,7 +70,8 @@ const TABLE: [(&str, &str, &str, &str); 26] = [
 ];
 
 /// A collector without listeners.
-struct Rig {
+pub(super) struct Rig {
+    pub(super) api: Api,
     router: Router,
     metrics: Arc<Metrics>,
     peers: Arc<Peers>,
@@ -77,7 +83,7 @@ struct Rig {
 }
 
 impl Rig {
-    async fn new() -> Self {
+    pub(super) async fn new() -> Self {
         Self::with(false, None).await
     }
 
@@ -121,7 +127,8 @@ impl Rig {
         };
         let token = std::fs::read_to_string(dir.path().join("command.token")).unwrap();
         Self {
-            router: router(api),
+            router: router(api.clone()),
+            api,
             metrics,
             peers,
             stop,
@@ -212,7 +219,14 @@ fn far() -> Ends {
 
 /// A path with values for what it leaves open.
 fn filled(path: &str) -> String {
-    let values = [("{run}", "r1"), ("{action}", "freeze"), ("{key}", "k1"), ("{prefix}", "0123456789ab")];
+    let values = [
+        ("{run}", "r1"),
+        ("{action}", "freeze"),
+        ("{key}", "k1"),
+        ("{prefix}", "0123456789ab"),
+        ("{sensor}", "s1"),
+        ("{id}", "1"),
+    ];
     values.iter().fold(path.to_owned(), |path, (name, value)| path.replace(name, value))
 }
 

@@ -9,7 +9,7 @@ use utoipa::{
 };
 
 use super::answer::ApiError;
-use crate::store::{Cell, Condition};
+use crate::store::{Cell, Condition, FindingState};
 
 /// Most values of one key.
 const VALUES: usize = 100;
@@ -33,14 +33,30 @@ enum Says {
     Number(&'static str),
     /// The column is this severity.
     Severity(&'static str),
-    /// The column is like this.
-    Like(&'static str),
+    /// The column is this state of a finding.
+    FindingState(&'static str),
+    /// It is one that this value searches for.
+    Searched(Part),
     /// The column is one of these texts, with commas in between.
     OneOf(&'static str),
     /// The column is at least this.
     From(&'static str),
     /// The column is less than this.
     Below(&'static str),
+}
+
+/// What a search has of a value of its key.
+#[derive(Debug)]
+enum Part {
+    /// One pattern.
+    Path,
+    Program,
+    Destination,
+    /// With commas in between.
+    Types,
+    Pids,
+    Uids,
+    Libraries,
 }
 
 pub(crate) const RUN: Key = Key { name: "run", about: "Of this run.", says: Says::Text("run") };
@@ -68,19 +84,46 @@ pub(crate) const ID: Key = Key {
 pub(crate) const PATH: Key = Key {
     name: "path",
     about: "Of a file that this pattern matches: `/etc/shadow`, `*.pem`, `/home/**/.ssh/*`.",
-    says: Says::Like("path"),
+    says: Says::Searched(Part::Path),
 };
 pub(crate) const PROGRAM: Key = Key {
     name: "program",
     about: "By a program that this pattern matches: `curl`, `/usr/bin/*`.",
-    says: Says::Like("program"),
+    says: Says::Searched(Part::Program),
 };
 pub(crate) const DESTINATION: Key = Key {
     name: "destination",
     about: "To this address, network, port or name: `192.0.2.1`, `10.0.0.0/8`, `:443`, `*.example.com`. With \
-        order=asc also to the addresses that the name led to.",
-    says: Says::Like("destination"),
+        order=asc also to the addresses to which the name led before, on the same page.",
+    says: Says::Searched(Part::Destination),
 };
+pub(crate) const TYPE: Key = Key {
+    name: "type",
+    about: "Of one of these types, with commas in between: those of `sentry events`, such as `exec,write`, \
+        and acts, such as `chmod`.",
+    says: Says::Searched(Part::Types),
+};
+pub(crate) const PID: Key = Key {
+    name: "pid",
+    about: "By one of these processes, with commas in between.",
+    says: Says::Searched(Part::Pids),
+};
+pub(crate) const UID: Key = Key {
+    name: "uid",
+    about: "By one of these users, by number, with commas in between.",
+    says: Says::Searched(Part::Uids),
+};
+pub(crate) const LIBRARIES: Key = Key {
+    name: "libraries",
+    about: "`no` leaves out what programs read to start: libraries, locales, name services.",
+    says: Says::Searched(Part::Libraries),
+};
+pub(crate) const STATE: Key = Key {
+    name: "state",
+    about: "In this state: open, acknowledged, resolved or suppressed.",
+    says: Says::FindingState("state"),
+};
+pub(crate) const RULE: Key = Key { name: "rule", about: "Of this rule.", says: Says::Text("rule") };
 pub(crate) const SEVERITY: Key = Key {
     name: "severity",
     about: "Of this severity: informational, low, medium, high, critical, or 1 to 5.",
@@ -101,6 +144,13 @@ impl Key {
                 Condition::Is(column, Cell::Integer(number::<u32>(self.name, &value)?.into()))
             }
             Says::Severity(column) => Condition::Is(column, Cell::Integer(severity(&value)?.into())),
+            Says::FindingState(column) => {
+                let state = FindingState::named(&value).ok_or_else(|| {
+                    let known = FindingState::ALL.map(FindingState::name).join(", ");
+                    ApiError::BadRequest(format!("state {value:?} is none of {known}"))
+                })?;
+                Condition::Is(column, Cell::Integer(state as i64))
+            }
             Says::OneOf(column) => {
                 let values: Vec<String> = value.split(',').map(str::to_owned).collect();
                 if values.len() > VALUES {
@@ -108,11 +158,11 @@ impl Key {
                 }
                 Condition::IsOneOf(column, values)
             }
-            Says::Like(column) => {
-                // A search is checked here, so that the store cannot fail with it.
-                let search = v1::Search { paths: vec![value.clone()], ..v1::Search::default() };
+            Says::Searched(ref part) => {
+                let search = part.read(self.name, value)?;
+                // It is checked here, so that the store cannot fail with it.
                 Search::new(&search).map_err(|error| ApiError::BadRequest(error.to_string()))?;
-                Condition::Like(column, value)
+                Condition::Searched(search)
             }
             Says::From(column) => Condition::From(column, number(self.name, &value)?),
             Says::Below(column) => Condition::Below(column, number(self.name, &value)?),
@@ -121,12 +171,44 @@ impl Key {
 
     pub(crate) fn schema(&self) -> RefOr<Schema> {
         match self.says {
-            Says::Text(_) | Says::TextOf { .. } | Says::Severity(_) | Says::Like(_) | Says::OneOf(_) => {
-                String::schema()
-            }
+            Says::Text(_)
+            | Says::TextOf { .. }
+            | Says::Severity(_)
+            | Says::FindingState(_)
+            | Says::Searched(_)
+            | Says::OneOf(_) => String::schema(),
             Says::Number(_) => u32::schema(),
             Says::From(_) | Says::Below(_) => i64::schema(),
         }
+    }
+}
+
+// === impl Part ===
+
+impl Part {
+    fn read(&self, key: &str, value: String) -> Result<v1::Search, ApiError> {
+        let mut search = v1::Search::default();
+        let numbers = || -> Result<Vec<u32>, ApiError> {
+            value.split(',').map(|number| self::number(key, number)).collect()
+        };
+        match self {
+            Self::Path => search.paths.push(value),
+            Self::Program => search.programs.push(value),
+            Self::Destination => search.destinations.push(value),
+            Self::Types => search.types = value.split(',').map(str::to_owned).collect(),
+            Self::Pids => search.pids = numbers()?,
+            Self::Uids => search.uids = numbers()?,
+            Self::Libraries => {
+                search.without_libraries = match value.as_str() {
+                    "no" => true,
+                    "yes" => false,
+                    _ => {
+                        return Err(ApiError::BadRequest(format!("{key} {value:?} is neither yes nor no")));
+                    }
+                }
+            }
+        }
+        Ok(search)
     }
 }
 

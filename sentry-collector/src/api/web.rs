@@ -25,6 +25,7 @@ use flate2::{Compression, write::GzEncoder};
 use rust_embed::Embed;
 
 use super::answer::ApiError;
+use crate::access::secret::hex;
 
 const PAGE: &str = "index.html";
 const POLICY: &str = "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; \
@@ -90,7 +91,7 @@ impl Asset {
     fn read(name: &str) -> Option<Self> {
         let file = Dist::get(name)?;
         let hash = file.metadata.sha256_hash();
-        let hash: String = hash[..16].iter().map(|byte| format!("{byte:02x}")).collect();
+        let hash = hex(&hash[..16]);
         let plain = Bytes::from(file.data.into_owned());
         let (_, ending) = name.rsplit_once('.').unwrap_or_default();
         let media_type = match ending {

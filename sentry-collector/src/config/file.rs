@@ -11,11 +11,8 @@ use std::{
     time::Duration,
 };
 
-use sentry_service::{
-    keys,
-    size::Bytes,
-    yaml::{self, Mistake},
-};
+use sentry_service::{keys, size::Bytes};
+use sentry_yaml::{self as yaml, Mistake};
 use serde::Deserialize;
 
 use super::error::{ConfigError, MAX_FILE_BYTES};

@@ -142,10 +142,17 @@ impl Block {
 // === impl Opened ===
 
 impl Opened {
-    pub(crate) fn open(body: &[u8]) -> Result<Self, BadBlock> {
+    /// `None`: by its summary, the block has no event that the question looks for.
+    pub(crate) fn open(body: &[u8], question: Option<&Question>) -> Result<Option<Self>, BadBlock> {
         match v1::Item::decode(body)?.item {
-            Some(Item::Block(block)) => Ok(Self::Block(Box::new(Checked::new(block)?.open()?))),
-            Some(Item::Event(event)) => Ok(Self::Single(Box::new(event))),
+            Some(Item::Block(block)) => {
+                let block = Checked::new(block)?;
+                if question.is_some_and(|question| !question.may_be_in(&block)) {
+                    return Ok(None);
+                }
+                Ok(Some(Self::Block(Box::new(block.open()?))))
+            }
+            Some(Item::Event(event)) => Ok(Some(Self::Single(Box::new(event)))),
             Some(Item::Finding(_) | Item::Decision(_) | Item::Outcome(_) | Item::Run(_) | Item::Gap(_))
             | None => Err(BadBlock::Kind),
         }
@@ -199,16 +206,6 @@ impl Opened {
             Self::Block(events) => Ok(events.event(place)?),
             Self::Single(event) => Ok(v1::Event::clone(event)),
         }
-    }
-}
-
-/// False: the stored body can be read as far as its summary, and no event of it is one that is
-/// looked for.
-pub(crate) fn may_hold(body: Option<&[u8]>, question: &Question) -> bool {
-    let item = body.and_then(|body| v1::Item::decode(body).ok()).and_then(|item| item.item);
-    match item {
-        Some(Item::Block(block)) => Checked::new(block).map_or(true, |block| question.may_be_in(&block)),
-        Some(_) | None => true,
     }
 }
 

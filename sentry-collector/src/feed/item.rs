@@ -40,11 +40,22 @@ pub(crate) struct Entry {
 pub(crate) enum Content {
     Event(Box<v1::Event>),
     Block(Block),
-    Finding { run: String, agent: String, severity: i32, time_ms: i64, body: Vec<u8> },
+    Finding(Finding),
     Decision { run: String, time_ms: i64, body: Vec<u8> },
     Outcome { run: String, time_ms: i64, body: Vec<u8> },
     Run(RunState),
     Gap(Gap),
+}
+
+#[derive(Debug)]
+pub(crate) struct Finding {
+    pub(crate) id: String,
+    pub(crate) run: String,
+    pub(crate) agent: String,
+    pub(crate) rule: String,
+    pub(crate) severity: i32,
+    pub(crate) time_ms: i64,
+    pub(crate) body: Vec<u8>,
 }
 
 #[derive(Debug)]
@@ -124,7 +135,7 @@ impl Entry {
                 }
                 Content::Block(block)
             }
-            Item::Finding(finding) => check_finding(finding)?,
+            Item::Finding(finding) => Content::Finding(check_finding(finding)?),
             Item::Decision(decision) => {
                 check::id(&decision.id, "the decision has no id, or one over 1024 bytes")?;
                 check::run_id(&decision.run)?;
@@ -152,7 +163,7 @@ impl Content {
     pub(crate) fn kind(&self) -> ItemKind {
         match self {
             Self::Event(_) | Self::Block(_) => ItemKind::Event,
-            Self::Finding { .. } => ItemKind::Finding,
+            Self::Finding(_) => ItemKind::Finding,
             Self::Decision { .. } => ItemKind::Decision,
             Self::Outcome { .. } => ItemKind::Outcome,
             Self::Run(_) => ItemKind::Run,
@@ -194,7 +205,7 @@ fn check_event(event: v1::Event) -> Result<Content, BadItem> {
     Ok(Content::Event(Box::new(event)))
 }
 
-fn check_finding(finding: v1::Finding) -> Result<Content, BadItem> {
+fn check_finding(finding: v1::Finding) -> Result<Finding, BadItem> {
     check::id(&finding.id, "the finding has no id, or one over 1024 bytes")?;
     if v1::Severity::try_from(finding.severity).is_err() {
         return Err("the severity of the finding is not known to this collector".into());
@@ -203,7 +214,8 @@ fn check_finding(finding: v1::Finding) -> Result<Content, BadItem> {
     let agent = check::agent(finding.agent.as_ref())?.id.clone();
     let body = finding.encode_to_vec();
     let time_ms = ms(finding.time_unix_ns);
-    Ok(Content::Finding { run: finding.run, agent, severity: finding.severity, time_ms, body })
+    let v1::Finding { id, run, rule, severity, .. } = finding;
+    Ok(Finding { id, run, agent, rule, severity, time_ms, body })
 }
 
 fn check_run(run: v1::Run) -> Result<RunState, BadItem> {

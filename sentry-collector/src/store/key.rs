@@ -28,6 +28,20 @@ pub(crate) struct KeyRow {
     pub(crate) revoked: bool,
 }
 
+impl From<&NewKey> for KeyRow {
+    fn from(key: &NewKey) -> Self {
+        Self {
+            prefix: key.prefix.clone(),
+            hash: key.hash.to_vec(),
+            scope: key.scope.to_owned(),
+            agent: key.agent.clone(),
+            expires_ms: key.expires_ms,
+            used_ms: None,
+            revoked: false,
+        }
+    }
+}
+
 /// A change of keys.
 #[derive(Clone, Debug)]
 pub(crate) enum KeyChange {

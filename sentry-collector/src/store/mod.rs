@@ -13,6 +13,8 @@ mod command;
 
 mod key;
 
+mod triage;
+
 mod page;
 
 mod marks;
@@ -29,6 +31,10 @@ pub(crate) use self::{
     sqlite::{
         clock::now_ms,
         writer::{Stop, Writer},
+    },
+    triage::{
+        Act, FindingId, FindingState, MAX_ACTS, MAX_SUPPRESSIONS, NewSuppression, SuppressionChange,
+        SuppressionReply, Triage, TriageReply,
     },
 };
 pub use self::{

@@ -15,15 +15,14 @@ pub(crate) enum Cell {
 }
 
 /// A condition on rows.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Condition {
     /// The column has this value.
     Is(&'static str, Cell),
     /// The column is one of these texts. Events only.
     IsOneOf(&'static str, Vec<String>),
-    /// The column is a text that this pattern matches, `*` for anything but a slash and `**` for
-    /// anything. Events only.
-    Like(&'static str, String),
+    /// It is one that is searched for. Events only.
+    Searched(v1::Search),
     /// The column is at least this.
     From(&'static str, i64),
     /// The column is less than this.

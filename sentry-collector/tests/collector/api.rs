@@ -91,8 +91,16 @@ async fn events_are_found_by_path_program_and_destination() {
     assert_eq!(ids("destination=127.0.0.0/8&run=r2").len(), 10);
     assert_eq!(ids("destination=:443"), [] as [&str; 0]);
     assert_eq!(ids("program=curl"), [] as [&str; 0]);
-    let (status, refused) = collector.get("/api/v1/events?path=%5B");
-    assert_eq!(status, 400, "{refused}");
+    assert_eq!(ids("type=unlink&path=/tmp/50"), ["r1-e-50"]);
+    assert_eq!(ids("type=exec,connect&run=r2").len(), 20);
+    assert_eq!(ids("pid=7,100&uid=0"), [] as [&str; 0], "nothing is known of the user");
+    assert_eq!(ids("pid=7,100&run=r2").len(), 30);
+    assert_eq!(ids("libraries=no&run=r2").len(), 30);
+    assert_eq!(ids("libraries=yes&run=r2").len(), 30);
+    for wrong in ["path=%5B", "type=reed", "pid=x", "uid=-1", "libraries=maybe"] {
+        let (status, refused) = collector.get(&format!("/api/v1/events?{wrong}"));
+        assert_eq!(status, 400, "{wrong}: {refused}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -308,6 +316,8 @@ async fn describes_itself_to_everybody() {
         "/api/v1/decisions",
         "/api/v1/events",
         "/api/v1/findings",
+        "/api/v1/findings/{sensor}/{run}/{id}",
+        "/api/v1/findings/{sensor}/{run}/{id}/{action}",
         "/api/v1/gaps",
         "/api/v1/keys",
         "/api/v1/keys/{prefix}",
@@ -321,6 +331,8 @@ async fn describes_itself_to_everybody() {
         "/api/v1/sensors",
         "/api/v1/session",
         "/api/v1/sessions",
+        "/api/v1/suppressions",
+        "/api/v1/suppressions/{id}",
         "/healthz",
         "/metrics",
         "/readyz",

@@ -27,6 +27,13 @@ fn json_of(collector: &Collector, command: &[&str]) -> Value {
     serde_json::from_str(&told(collector, &[command, &["--json"]].concat())).unwrap()
 }
 
+/// A new key that reads the rows of this agent.
+fn key_of(collector: &Collector, agent: &str) -> String {
+    let (status, made) = collector.post("/api/v1/keys", &json!({"scope": "agent", "agent": agent}));
+    assert_eq!(status, 201, "{made}");
+    made["key"].as_str().unwrap().to_owned()
+}
+
 fn status(collector: &Collector, key: &str, path: &str) -> u16 {
     request(collector.http, "GET", path, &bearer(key), None).0
 }
@@ -125,11 +132,6 @@ async fn an_agents_key_reads_its_agents_rows_only() {
     sensor.send_events("r1", 4..=13, 5).await;
     sensor.send(14, vec![items::finding("r1", 1, v1::Severity::High)]).await;
     sensor.acked(14).await;
-    let key_of = |agent: &str| {
-        let (status, made) = collector.post("/api/v1/keys", &json!({"scope": "agent", "agent": agent}));
-        assert_eq!(status, 201, "{made}");
-        made["key"].as_str().unwrap().to_owned()
-    };
     let listings = ["agents", "runs", "events", "findings", "decisions", "outcomes"];
     let counts = |key: &str| {
         listings.map(|listing| {
@@ -139,6 +141,36 @@ async fn an_agents_key_reads_its_agents_rows_only() {
             page["items"].as_array().unwrap().len()
         })
     };
-    assert_eq!(counts(&key_of("claude")), [1, 1, 10, 1, 1, 1]);
-    assert_eq!(counts(&key_of("codex")), [0; 6]);
+    let (own, other) = (key_of(&collector, "claude"), key_of(&collector, "codex"));
+    assert_eq!((counts(&own), counts(&other)), ([1, 1, 10, 1, 1, 1], [0; 6]));
+    let activity = "/api/v1/runs/r1/activity";
+    assert_eq!([status(&collector, &own, activity), status(&collector, &other, activity)], [200, 404]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_run_did_is_of_its_sensor_and_agent_alone() {
+    let collector = Collector::start();
+    for (sensor, agent, events) in [("s1", "claude", 1..=10), ("s2", "codex", 11..=13)] {
+        let (mut feed, _) = Sensor::connect(&collector, sensor, "e1").await;
+        let agent = Some(v1::Agent { id: agent.to_owned(), name: agent.to_owned() });
+        let state = items::run("r1", v1::RunState::Running, items::books(0, 0, 0));
+        let v1::item::Item::Run(state) = state else { unreachable!() };
+        let mut sent = vec![v1::item::Item::Run(v1::Run { agent: agent.clone(), ..state })];
+        sent.extend(
+            events
+                .map(|n| v1::item::Item::Event(v1::Event { agent: agent.clone(), ..items::event("r1", n) })),
+        );
+        let last = sent.len() as u64;
+        feed.send(1, sent).await;
+        feed.acked(last).await;
+    }
+    let events = |key: &str| {
+        let path = "/api/v1/runs/r1/activity";
+        let (status, made) = request(collector.http, "GET", path, &bearer(key), None);
+        assert_eq!(status, 200, "{made}");
+        made["events"].clone()
+    };
+    let keys = [key_of(&collector, "claude"), key_of(&collector, "codex"), collector.admin_key()];
+    // Who may read both runs of this id gets the one of the newest state.
+    assert_eq!(keys.map(|key| events(&key)), [10, 3, 3].map(Value::from));
 }

@@ -109,6 +109,15 @@ async fn what_is_committed_comes_as_the_listings_have_it() {
     sensor.send(5, vec![run("r1", RunState::Ended, books(0, 0, 0))]).await;
     let ended = block_in_place(|| stream.next());
     assert_eq!((ended.id.as_str(), &ended.data["state"]), ("2-1-1-1", &"ended".into()));
+    // So is what somebody does with a finding.
+    block_in_place(|| {
+        let (status, done) = collector.post("/api/v1/findings/s1/r1/r1-f-1/acknowledge", &json!({}));
+        assert_eq!(status, 200, "{done}");
+        let event = stream.next();
+        assert_eq!((event.name.as_str(), event.id.as_str()), ("finding", "2-2-1-1"));
+        assert_eq!(event.data, done["finding"]);
+        assert_eq!(event.data["unmapped"]["triage"]["state"], "acknowledged");
+    });
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -25,6 +25,9 @@ mod commands;
 mod live;
 
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+mod triage;
+
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
 mod token;
 
 #[expect(clippy::unwrap_used, reason = "a failed test may panic")]

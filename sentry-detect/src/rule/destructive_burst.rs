@@ -8,7 +8,8 @@
 //!
 //! Not counted:
 //! - what the run made, and what is below a folder that it made ([`crate::aggregate::made`]);
-//! - what any build makes again: `node_modules`, `target`, object files, caches;
+//! - what any build makes again: `node_modules`, `target`, object files, caches; but for what was
+//!   moved there by the run from elsewhere;
 //! - what a package manager removes, or Git (but for `git clean`), or a program that keeps the
 //!   content elsewhere, such as `mv` to another file system.
 //!
@@ -151,7 +152,10 @@ impl Rule for DestructiveBurst {
                 ..
             } => self.makes(&file.path),
             EventKind::File { act: FileAct::Link, new_path: Some(path), error: None, .. } => self.makes(path),
-            EventKind::Rename { file, new_path, .. } => self.made.rename(&file.path, new_path),
+            EventKind::Rename { file, new_path, .. } => {
+                let hides = || !is_made_again(&file.path.text) && is_made_again(&new_path.text);
+                self.made.rename(&file.path, new_path, hides);
+            }
             EventKind::Unlink { file, .. } => self.removes(seen, &file.path),
             EventKind::Kernel {
                 act: KernelAct::IoOperation,
@@ -225,16 +229,16 @@ impl Rule for DestructiveBurst {
 
 impl DestructiveBurst {
     fn makes(&mut self, path: &Path) {
-        if self.made.whose(path) == Some(Whose::Other) && !is_made_again(&path.text) {
-            self.made.make(path);
-        }
+        self.made.make_where(path, |text| !is_made_again(text));
     }
 
     fn removes(&mut self, seen: &Seen<'_>, path: &Path) {
-        if self.made.remove(path) != Some(Whose::Other)
-            || is_made_again(&path.text)
-            || known::keeps_what_it_removes(seen)
-        {
+        let counts = match self.made.remove(path) {
+            None | Some(Whose::Run) => false,
+            Some(Whose::Other) => !is_made_again(&path.text),
+            Some(Whose::Hidden) => true,
+        };
+        if !counts || known::keeps_what_it_removes(seen) {
             return;
         }
         let count = &mut self.removed[self.slices.position()];

@@ -25,7 +25,7 @@ use crate::{
 /// It has no thresholds.
 pub(super) type Limits = NoLimits;
 
-const METADATA_SERVICE: RuleId = RuleId::new("metadata-service");
+pub const METADATA_SERVICE: RuleId = RuleId::new("metadata-service");
 const WEIGHT: Weight = Weight {
     severity: Severity::Medium,
     confidence: 0.6,

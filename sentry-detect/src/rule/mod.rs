@@ -39,7 +39,7 @@ mod leftovers;
 
 mod memory_growth;
 
-mod metadata_service;
+pub mod metadata_service;
 
 mod other_process;
 

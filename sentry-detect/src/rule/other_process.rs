@@ -86,7 +86,8 @@ impl Rule for OtherProcess {
         let process = seen.event.process.key.tgid;
         match &seen.event.kind {
             EventKind::Fork { child } => self.enters(child.tgid),
-            EventKind::Exec { .. } | EventKind::Seed => self.enters(process),
+            EventKind::Seed => self.enters(process),
+            EventKind::Exec { .. } => self.is_seen(process),
             EventKind::Exit { .. } => self.leaves(process),
             EventKind::Target { act, target, code, target_in_run: false, error: None, .. } => {
                 if let Some(verb) = reached(*act, *code) {
@@ -128,6 +129,14 @@ impl OtherProcess {
             self.members.push(process);
         } else {
             self.unlisted += 1;
+        }
+    }
+
+    /// It was counted when it was born: where it had no room then and has some now, it takes it.
+    fn is_seen(&mut self, process: u32) {
+        if self.members.len() < MOST_MEMBERS && !self.members.contains(&process) {
+            self.members.push(process);
+            self.unlisted = self.unlisted.saturating_sub(1);
         }
     }
 

@@ -64,7 +64,7 @@ pub(crate) struct SecretThenSend {
     reads: u64,
     /// New ones after a read, in the life of the run.
     destinations: u64,
-    /// The gravest, and of equal ones the newest.
+    /// The gravest that may still be a finding, and of equal ones the newest.
     read: Option<Box<Read>>,
     sent: Option<Box<Sent>>,
 }
@@ -169,7 +169,7 @@ impl SecretThenSend {
         }
         self.reads += 1;
         let severity = one_step_above(severity);
-        if self.read.as_ref().is_some_and(|read| read.severity > severity) {
+        if self.read.as_ref().is_some_and(|read| read.left > 0 && read.severity > severity) {
             return;
         }
         self.read = Some(Box::new(Read {
@@ -230,10 +230,7 @@ fn one_step_above(severity: Severity) -> Severity {
 }
 
 fn print(address: IpAddr) -> u32 {
-    match address.to_canonical() {
-        IpAddr::V4(address) => Fingerprint::seeded(4).number(address.to_bits().into()).finish() as u32,
-        IpAddr::V6(address) => Fingerprint::seeded(6).bytes(&address.octets()).finish() as u32,
-    }
+    Fingerprint::seeded(1).address(address.to_canonical()).finish() as u32
 }
 
 /// The newest values.

@@ -21,7 +21,7 @@
 
 use crate::{
     decision::{Action, Decision, Outcome, OutcomeKind},
-    finding::Finding,
+    finding::{Finding, Reach},
     identity::{Mode, RunId},
     rule::Settings,
     runaway::ACT_SEVERITY,
@@ -160,17 +160,25 @@ impl Fate {
         self.still != Stillness::Moving
     }
 
-    /// Decisions on a finding, in the order to act in.
-    pub fn on_finding(&mut self, finding: &Finding, settings: &Settings, now_unix_ns: u64) -> Vec<Decision> {
+    /// Decisions on a finding, in the order to act in; at most as far as `reach`.
+    pub fn on_finding(
+        &mut self,
+        finding: &Finding,
+        reach: Reach,
+        settings: &Settings,
+        now_unix_ns: u64,
+    ) -> Vec<Decision> {
         let signal = &finding.signal;
         let sure = signal.confidence >= settings.limits().common.act_min_confidence;
         let acts = sure && signal.severity >= ACT_SEVERITY && settings.leads_to_acts(&signal.rule);
         let why = format!("{} (confidence {:.2}): {}", signal.rule, signal.confidence, signal.summary);
-        let ladder: &[Action] = match (self.heading(), acts) {
+        let reach = if acts { reach } else { Reach::Observe };
+        let ladder: &[Action] = match (self.heading(), reach) {
             (Standing::Killed, _) => &[],
-            (_, false) => &[Action::Observe],
-            (Standing::Running, true) => &[Action::Freeze, Action::Kill],
-            (Standing::Frozen, true) => &[Action::Kill],
+            (_, Reach::Observe) | (Standing::Frozen, Reach::Freeze) => &[Action::Observe],
+            (Standing::Running, Reach::Freeze) => &[Action::Freeze],
+            (Standing::Running, Reach::Kill) => &[Action::Freeze, Action::Kill],
+            (Standing::Frozen, Reach::Kill) => &[Action::Kill],
         };
         let origin = format!("detector:{}", signal.rule);
         let decide = |&action| {

@@ -9,7 +9,7 @@ use crate::{
     decision::{Action, Decision, Outcome, OutcomeKind},
     detector::RunDetector,
     event::Event,
-    finding::{Departed, Finding},
+    finding::{Departed, Finding, Reach, Ruled},
     identity::{AgentIdentity, Mode, ProcessKey, RunId},
     rule::Settings,
 };
@@ -48,6 +48,8 @@ pub enum Input<'a> {
     Found,
     /// It departs from what is normal for its agent.
     Departed(Departed),
+    /// A rule of somebody's own holds.
+    Ruled(Ruled),
     /// Somebody decided: a person here or at the collector.
     Order { action: Action, origin: String, reason: String },
     /// The outcome of a decision, and the members outside of the cgroup that stand still since.
@@ -174,6 +176,7 @@ impl RunMachine {
             Input::UnseenEnd => self.books.unseen_end(),
             Input::Found => self.findings += 1,
             Input::Departed(departed) => return self.departed(departed, now_unix_ns),
+            Input::Ruled(ruled) => return self.ruled(ruled, now_unix_ns),
             Input::Order { action, origin, reason } => {
                 return vec![Output::Decided(self.fate.by_hand(action, origin, reason, now_unix_ns))];
             }
@@ -291,7 +294,7 @@ impl RunMachine {
         let findings = self.detector.reading(now_unix_ns, counters);
         self.findings += findings.len() as u64;
         let decided = findings.into_iter().map(|finding| {
-            let decisions = self.fate.on_finding(&finding, &self.settings, now_unix_ns);
+            let decisions = self.fate.on_finding(&finding, Reach::Kill, &self.settings, now_unix_ns);
             Output::Found { finding: Box::new(finding), decisions }
         });
         decided.collect()
@@ -303,8 +306,22 @@ impl RunMachine {
         }
         let complete = self.books.reading(&Usage::default()).complete();
         let finding = self.detector.departed(departed, now_unix_ns, complete);
+        self.found(finding, Reach::Kill, now_unix_ns)
+    }
+
+    fn ruled(&mut self, ruled: Ruled, now_unix_ns: u64) -> Vec<Output> {
+        if self.end != End::No {
+            return Vec::new();
+        }
+        let reach = ruled.reach;
+        let complete = self.books.reading(&Usage::default()).complete();
+        let finding = self.detector.ruled(ruled, now_unix_ns, complete);
+        self.found(finding, reach, now_unix_ns)
+    }
+
+    fn found(&mut self, finding: Finding, reach: Reach, now_unix_ns: u64) -> Vec<Output> {
         self.findings += 1;
-        let decisions = self.fate.on_finding(&finding, &self.settings, now_unix_ns);
+        let decisions = self.fate.on_finding(&finding, reach, &self.settings, now_unix_ns);
         vec![Output::Found { finding: Box::new(finding), decisions }]
     }
 

@@ -7,7 +7,7 @@ use sentry_detect::{
     act::{FileAct, SocketAct},
     decision::Action,
     event::{Endpoint, EventKind, OpenIntent, Ring},
-    finding::Finding,
+    finding::{Finding, Reach},
     rule::left_control::LEFT_CONTROL,
     rule::settings::Settings,
     run::{Mode, ProcessKey, fate::Fate},
@@ -182,7 +182,7 @@ fn a_request_that_nobody_can_take_is_found_later() {
 fn it_is_only_recorded() {
     let all = found(vec![unix(Some("docker"), false, None)]);
     let mut fate = Fate::new(run_id(), run_id().0, Mode::Enforce, true);
-    let decisions = fate.on_finding(&all[0], &Settings::default(), START);
+    let decisions = fate.on_finding(&all[0], Reach::Kill, &Settings::default(), START);
     assert_eq!(decisions.iter().map(|decision| decision.action).collect::<Vec<_>>(), [Action::Observe]);
 }
 

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use sentry_detect::{
     decision::{Action, Decision, Outcome, OutcomeKind},
-    finding::Finding,
+    finding::{Finding, Reach},
     rule::{Limits, Settings},
     run::{Mode, Phase, fate::Fate},
     runaway::{RuleId, RunawaySignal, Severity},
@@ -44,7 +44,7 @@ fn fate(mode: Mode) -> Fate {
 }
 
 fn found(fate: &mut Fate, finding: &Finding) -> Vec<Decision> {
-    fate.on_finding(finding, &Settings::default(), START)
+    fate.on_finding(finding, Reach::Kill, &Settings::default(), START)
 }
 
 fn outcome(decision: &Decision, result: OutcomeKind) -> Outcome {
@@ -63,7 +63,7 @@ fn outcome(decision: &Decision, result: OutcomeKind) -> Outcome {
 #[test]
 fn a_sure_finding_goes_down_the_ladder() {
     let mut fate = fate(Mode::Enforce);
-    let decisions = fate.on_finding(&sure(), &Settings::default(), START + 5);
+    let decisions = fate.on_finding(&sure(), Reach::Kill, &Settings::default(), START + 5);
     assert_eq!(actions(&decisions), [Action::Freeze, Action::Kill]);
     for (n, decision) in (1..).zip(&decisions) {
         assert_eq!(decision.id, format!("{}-d-{n}", run_id()));
@@ -91,7 +91,7 @@ fn an_unsure_or_mild_finding_is_observed() {
     }
     assert_eq!(fate.phase(), Phase::Running);
     let bold = settings(|limits| limits.common.act_min_confidence = 0.7);
-    let decisions = fate.on_finding(&finding(Severity::High, 0.79), &bold, START);
+    let decisions = fate.on_finding(&finding(Severity::High, 0.79), Reach::Kill, &bold, START);
     assert_eq!(actions(&decisions), [Action::Freeze, Action::Kill]);
 }
 
@@ -100,7 +100,7 @@ fn cpu_and_calls_lead_to_acts_only_where_the_settings_have_it_so() {
     let of = |rule: &str, change: fn(&mut Limits)| {
         let mut finding = sure();
         finding.signal.rule = rule.to_owned().into();
-        actions(&fate(Mode::Enforce).on_finding(&finding, &settings(change), START))
+        actions(&fate(Mode::Enforce).on_finding(&finding, Reach::Kill, &settings(change), START))
     };
     let ladder = vec![Action::Freeze, Action::Kill];
     for rule in ["spawn-storm", "exec-loop"] {

@@ -1,7 +1,10 @@
 //! Rules about files, secrets and other processes: what each finds, and the lawful work beside it
 //! that is no finding.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    sync::Arc,
+};
 
 use proptest::prelude::*;
 use sentry_common::record::other::access;
@@ -14,7 +17,7 @@ use sentry_detect::{
     runaway::{Severity, Term},
 };
 
-use crate::support::{Trace, file, findings, settings};
+use crate::support::{Input, Trace, file, findings, settings};
 
 /// The rules that found something, in their order.
 fn rules(found: &[Finding]) -> Vec<&str> {
@@ -170,6 +173,18 @@ fn a_tree_that_is_moved_into_a_folder_of_the_run_stays_another_s() {
 }
 
 #[test]
+fn a_tree_that_is_moved_to_the_name_of_a_build_is_still_a_burst() {
+    let moved = |from: &str, folder: &str| {
+        let mut kinds = vec![renamed(from, folder)];
+        kinds.extend(removals(folder, 100));
+        rules(&found_by("/usr/bin/rm", kinds)).len()
+    };
+    assert_eq!(moved("/home/u/notes", "/tmp/build"), 1);
+    assert_eq!(moved("/home/u/p/node_modules", "/tmp/build"), 0, "made again before and after");
+    assert_eq!(moved("/home/u/p/build", "/home/u/p/target"), 0);
+}
+
+#[test]
 fn slow_removals_are_no_burst() {
     let mut trace = Trace::new();
     for n in 0..400 {
@@ -258,6 +273,27 @@ fn a_program_that_a_secret_is_made_for_may_go_where_it_likes() {
     let kinds = || vec![read("/home/u/.aws/credentials"), connected([203, 0, 113, 7], 443)];
     assert_eq!(rules(&found_by("/usr/local/bin/aws", kinds())), ["secret-read"]);
     assert_eq!(rules(&found_by("/usr/local/bin/other", kinds())), ["secret-read", "secret-then-send"]);
+}
+
+#[test]
+fn a_grave_read_that_was_followed_often_enough_does_not_silence_a_lighter_one() {
+    let mut trace = Trace::new();
+    trace.event(Ring::Bulk, read("/home/u/.aws/credentials"), &["/opt/agent"]);
+    for n in 1..=5 {
+        trace.event(Ring::Bulk, connected([203, 0, 113, n], 443), &["/opt/agent"]);
+        trace.pass(2_000, 0.0);
+    }
+    trace.event(Ring::Bulk, read("/srv/p/.env"), &["/opt/agent"]);
+    trace.event(Ring::Bulk, connected([203, 0, 113, 9], 443), &["/opt/agent"]);
+    trace.pass(2_000, 0.0);
+    let limits = settings(|limits| limits.common.cool_down_ms = 1_000);
+    let all = findings(limits, &trace.inputs);
+    let sent: Vec<Severity> = (all.iter())
+        .filter(|finding| finding.signal.rule.as_str() == "secret-then-send")
+        .map(|finding| finding.signal.severity)
+        .collect();
+    let high = Severity::High;
+    assert_eq!(sent, [high, high, high, high, Severity::Medium]);
 }
 
 #[test]
@@ -404,4 +440,22 @@ fn a_debugger_on_its_child_and_a_list_of_processes_are_none() {
     assert_eq!(found(kinds), []);
     let listed = (1..400).map(|pid| read(&format!("/proc/{pid}/environ"))).collect();
     assert_eq!(found_by("/usr/bin/ps", listed), []);
+}
+
+#[test]
+fn after_a_crowd_of_members_a_foreign_environment_is_found_again() {
+    let mut trace = Trace::new();
+    for _ in 0..300 {
+        trace.fork();
+        trace.exec(&["/bin/sleep"]);
+    }
+    for tgid in 1001..=1300 {
+        trace.exit();
+        let Some(Input::Event { event }) = trace.inputs.last_mut() else { unreachable!() };
+        Arc::make_mut(&mut event.process).key.tgid = tgid;
+    }
+    trace.event(Ring::Bulk, read("/proc/7/environ"), &["/opt/agent"]);
+    trace.pass(100, 0.0);
+    let all = findings(Settings::default(), &trace.inputs);
+    assert!(rules(&all).contains(&"other-process"), "{all:?}");
 }

@@ -25,9 +25,12 @@ impl Raw {
     /// When the bytes have no header of this schema.
     pub fn read(bytes: &[u8]) -> Result<Self, DecodeError> {
         let header = super::header(bytes)?;
-        let mut words = vec![0; bytes.len().div_ceil(size_of::<u64>())].into_boxed_slice();
-        let whole: &mut [u8] = words.as_mut_bytes();
-        whole[..bytes.len()].copy_from_slice(bytes);
+        let (whole, rest) = bytes.as_chunks::<{ size_of::<u64>() }>();
+        // Records are padded to words, so that there is no rest.
+        let mut last = [0; size_of::<u64>()];
+        last[..rest.len()].copy_from_slice(rest);
+        let last = (!rest.is_empty()).then_some(&last);
+        let words = whole.iter().chain(last).map(|word| u64::from_ne_bytes(*word)).collect();
         Ok(Self { header, words, length: bytes.len() })
     }
 

@@ -26,6 +26,15 @@ pub fn escape(bytes: &[u8]) -> String {
     text
 }
 
+/// The same; most bytes are such a text already.
+fn escaped(bytes: Vec<u8>) -> String {
+    match String::from_utf8(bytes) {
+        Ok(text) if !text.contains('\\') => text,
+        Ok(text) => escape(text.as_bytes()),
+        Err(other) => escape(other.as_bytes()),
+    }
+}
+
 /// The bytes that [`escape`] was given. `None` if it never returns such a text.
 #[must_use]
 pub fn unescape(text: &str) -> Option<PathBuf> {
@@ -57,26 +66,26 @@ pub fn path(text: &PathText) -> Option<Path> {
         return None;
     }
     let bytes = clamp(&text.bytes, text.length);
-    let components: Vec<&[u8]> = bytes.split(|byte| *byte == 0).filter(|name| !name.is_empty()).collect();
+    let components = bytes.rsplit(|byte| *byte == 0).filter(|name| !name.is_empty());
     let mut whole = Vec::with_capacity(bytes.len() + 1);
     let truncated = text.flags & (TRUNCATED | UNREADABLE) != 0;
     if truncated {
         // The part towards the root is missing.
         whole.extend(b"...");
     }
-    for component in components.iter().rev() {
+    for component in components {
         // The root of a pseudo file system is called "/" itself.
-        if *component != b"/" {
+        if component != b"/" {
             if !(whole.is_empty() && text.flags & DETACHED != 0) {
                 whole.push(b'/');
             }
-            whole.extend(*component);
+            whole.extend(component);
         }
     }
     if whole.is_empty() {
         whole.push(b'/');
     }
-    Some(Path { text: escape(&whole), source: PathSource::Kernel, truncated })
+    Some(Path { text: escaped(whole), source: PathSource::Kernel, truncated })
 }
 
 /// A syscall's path argument, made absolute by text alone.

@@ -106,6 +106,7 @@ impl Packer {
         let mut before: Option<&E> = None;
         let (mut prefix, mut nexts, mut process, mut since_id) = ("", [0; 4], 0, 0);
         let (mut count, mut unpacked) = (0, 0);
+        let mut recent = Recent::default();
         for event in events {
             let same =
                 before.is_none_or(|before| before.run() == event.run() && before.agent() == event.agent());
@@ -120,7 +121,7 @@ impl Packer {
             if !before.is_some_and(|before| event.shares_process_of(before)) {
                 process = self.process(event);
             }
-            let (kind, bit) = self.kind(event);
+            let (kind, bit) = recent.kind(event, || self.kind(event));
             let own = process.checked_sub(1).map_or(0, |place| self.processes.length(place))
                 + self.kinds.length(kind)
                 + event.id().len();
@@ -267,6 +268,37 @@ fn block_of(
     body.shrink_to_fit();
     let checksum = checksum(&head, &body);
     Ok(v1::Block { head, body, checksum })
+}
+
+/// How many kinds are kept as [`Recent`].
+const RECENT: usize = 512;
+
+/// Events whose kind is in the table, by [`Packable::kind_hash`]: its place there, and its bit.
+struct Recent<'a, E>(Vec<Option<(&'a E, usize, u64)>>);
+
+impl<E> Default for Recent<'_, E> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<'a, E: Packable> Recent<'a, E> {
+    /// The kind's place and bit, which are made where they are not known.
+    fn kind(&mut self, event: &'a E, make: impl FnOnce() -> (usize, u64)) -> (usize, u64) {
+        let Some(hash) = event.kind_hash() else { return make() };
+        if self.0.is_empty() {
+            self.0.resize(RECENT, None);
+        }
+        let slot = &mut self.0[hash as usize % RECENT];
+        if let Some((other, place, bit)) = *slot
+            && event.has_kind_of(other)
+        {
+            return (place, bit);
+        }
+        let (place, bit) = make();
+        *slot = Some((event, place, bit));
+        (place, bit)
+    }
 }
 
 impl Table {

@@ -2,7 +2,8 @@
 
 use std::{borrow::Cow, sync::Arc};
 
-use sentry_detect::event::Event;
+use sentry_detect::event::{Event, EventKind};
+use twox_hash::XxHash3_64;
 
 use crate::v1::{
     self,
@@ -31,6 +32,12 @@ pub trait Packable {
     fn shares_process_of(&self, other: &Self) -> bool;
 
     fn kind(&self) -> Option<Cow<'_, Kind>>;
+
+    /// A number that is the same for events of equal kinds, where that is cheaper than to make the
+    /// kind. Others may have it, too.
+    fn kind_hash(&self) -> Option<u64>;
+
+    fn has_kind_of(&self, other: &Self) -> bool;
 }
 
 impl Packable for v1::Event {
@@ -74,6 +81,15 @@ impl Packable for v1::Event {
     fn kind(&self) -> Option<Cow<'_, Kind>> {
         self.kind.as_ref().map(Cow::Borrowed)
     }
+
+    /// It is made already.
+    fn kind_hash(&self) -> Option<u64> {
+        None
+    }
+
+    fn has_kind_of(&self, other: &Self) -> bool {
+        self.kind == other.kind
+    }
 }
 
 impl Packable for Event {
@@ -115,5 +131,15 @@ impl Packable for Event {
 
     fn kind(&self) -> Option<Cow<'_, Kind>> {
         Some(Cow::Owned((&self.kind).into()))
+    }
+
+    /// Of opens, which are most events: programs open the same files again and again.
+    fn kind_hash(&self) -> Option<u64> {
+        let EventKind::Open { file, .. } = &self.kind else { return None };
+        Some(XxHash3_64::oneshot(file.path.text.as_bytes()))
+    }
+
+    fn has_kind_of(&self, other: &Self) -> bool {
+        self.kind == other.kind
     }
 }

@@ -60,9 +60,23 @@ pub(super) const P7: Goal =
 pub(super) const P8: Goal = goal("P8", "events per wake-up at 100 000 per second", Target::AtLeast(64.0));
 pub(super) const P9: Goal =
     goal("P9", "sensor's processor time per event, journal included ÷ bare drain", Target::AtMost(10.0));
+pub(super) const P11: Goal =
+    goal("P11", "freeze of ten processes, verified and noted ÷ by hand", Target::AtMost(6.0));
+pub(super) const P12: Goal =
+    goal("P12", "kill of 1,000 processes, verified and noted ÷ by hand", Target::AtMost(1.15));
 pub(super) const P14: Goal =
     goal("P14", "events per second to the collector's store ÷ a bare tonic sink", Target::AtLeast(0.5));
-pub(super) const GOALS: [Goal; 9] = [P1, P2, P4, P5, P6, P7, P8, P9, P14];
+pub(super) const P15: Goal =
+    goal("P15", "resident memory of a sensor without runs, MiB", Target::AtMost(30.0));
+pub(super) const P15_RUN: Goal =
+    goal("P15", "resident memory of each of 50 idle runs, KiB", Target::AtMost(32.0));
+pub(super) const P16: Goal =
+    goal("P16", "processor time without runs, percent of a core", Target::AtMost(0.1));
+pub(super) const P16_RUNS: Goal =
+    goal("P16", "processor time with 50 idle runs, percent of a core", Target::AtMost(0.5));
+pub(super) const P16_START: Goal = goal("P16", "from start to healthy, ms", Target::AtMost(400.0));
+/// By what each is asked for, and one of that name.
+pub(super) const GOALS: [Goal; 13] = [P1, P2, P4, P5, P6, P7, P8, P9, P11, P12, P14, P15, P16];
 
 /// What was measured for a goal.
 pub(super) struct Row {

@@ -61,21 +61,21 @@ impl Machine {
         nanoseconds(kind, &step::capture(&mut self.workload(kind, &[repetitions]))?)
     }
 
-    /// The same in a run of its own; also what its report says.
+    /// The same in a run of its own; also what the sensor says of the run. Its report is not asked
+    /// for: the sensor would read all events again for that, in time that is not theirs.
     pub(super) fn measure_tagged(&self, kind: &Kind, numbers: &[u64]) -> Result<(f64, Value)> {
-        let report = self.dir.join("report.json");
         let mut run = Command::new(&self.sentry);
-        run.args(["run", "--json", "--name", AGENT, "--socket"]).arg(sensor::socket(&self.dir));
-        run.arg(format!("--report={}", report.display())).arg("--");
+        run.args(["run", "--quiet", "--name", AGENT, "--socket"]).arg(sensor::socket(&self.dir)).arg("--");
         let workload = self.workload(kind, numbers);
         run.arg(workload.get_program()).args(workload.get_args());
         let printed = step::capture(&mut run)?;
-        let text =
-            std::fs::read_to_string(&report).with_context(|| format!("cannot read {}", report.display()))?;
-        // Reports are appended to the file; the last one is of this run.
-        let mut lines = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        let report = lines.next_back().context("there is no report")?;
-        Ok((nanoseconds(kind, &printed)?, report))
+        let mut agents = Command::new(&self.sentry);
+        agents.args(["agents", "--all", "--json", "--socket"]).arg(sensor::socket(&self.dir));
+        let listed = step::capture(&mut agents)?;
+        let runs = listed.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        // Ids are UUIDv7: the newest is the greatest.
+        let newest = runs.max_by_key(|run| run["id"].as_str().map(str::to_owned));
+        Ok((nanoseconds(kind, &printed)?, newest.context("the sensor lists no run")?))
     }
 
     /// A sensor with an empty journal: one that is full has to make room for what comes.
@@ -98,6 +98,32 @@ impl Machine {
         let text = step::capture(host::as_root(&self.sentry).args(["doctor", "--json"]))?;
         let doctor: Value = serde_json::from_str(&text).context("the doctor's answer is not JSON")?;
         Ok(doctor["tier"].as_str().context("the doctor names no tier")?.to_owned())
+    }
+
+    /// So many processes that sleep.
+    pub(super) fn bare_crowd(&self, processes: u64) -> Command {
+        let mut command = Command::new(&self.own);
+        command.args(["crowd", &processes.to_string()]);
+        command
+    }
+
+    /// The same as a run.
+    pub(super) fn crowd(&self, processes: u64) -> Command {
+        let mut run = Command::new(&self.sentry);
+        run.args(["run", "--quiet", "--name", AGENT, "--socket"]).arg(sensor::socket(&self.dir)).arg("--");
+        let crowd = self.bare_crowd(processes);
+        run.arg(crowd.get_program()).args(crowd.get_args());
+        run
+    }
+
+    /// Has the sensor freeze, thaw or kill the run; the outcome.
+    pub(super) fn act(&self, act: &str) -> Result<Value> {
+        let mut command = host::as_root(&self.sentry);
+        command.args([act, AGENT, "--json", "--socket"]).arg(sensor::socket(&self.dir));
+        let printed = step::capture(&mut command)?;
+        let mut lines = printed.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let outcome = lines.rfind(|line| line["type"] == "outcome");
+        outcome.with_context(|| format!("{act} said: {printed}"))
     }
 
     /// An agent that waits for the end of its input.
@@ -152,7 +178,7 @@ fn nanoseconds(kind: &Kind, printed: &str) -> Result<f64> {
 }
 
 /// Where cgroup v2 is mounted.
-fn cgroup_root() -> Result<PathBuf> {
+pub(super) fn cgroup_root() -> Result<PathBuf> {
     let mounts = std::fs::read_to_string("/proc/self/mounts").context("cannot read the mounts")?;
     let mut kinds = mounts.lines().map(|line| line.split(' ').collect::<Vec<_>>());
     let root = kinds.find(|words| words.get(2) == Some(&"cgroup2")).context("cgroup v2 is not mounted")?;

@@ -9,11 +9,13 @@
 
 mod counted;
 mod goal;
+mod idle;
 mod ingest;
 mod machine;
 mod rate;
 mod rounds;
 mod stats;
+mod stop;
 mod workload;
 
 use std::process::ExitCode;
@@ -21,11 +23,11 @@ use std::process::ExitCode;
 use anyhow::Result;
 use serde_json::json;
 
-pub(crate) use self::workload::command as workload_command;
 use self::{
     goal::{GOALS, Row},
     machine::Machine,
 };
+pub(crate) use self::{stop::crowd_command, workload::command as workload_command};
 use crate::{
     args::{Args, Usage},
     build::{self, What},
@@ -37,17 +39,23 @@ struct Size {
     rounds: rounds::Length,
     rate: rate::Length,
     ingest: ingest::Length,
+    idle: idle::Length,
+    stop: stop::Length,
 }
 
 const FULL: Size = Size {
     rounds: rounds::Length { rounds: 15, ms: 200 },
     rate: rate::Length { trial_s: 4, sustain_s: 60 },
     ingest: ingest::Length { rounds: 5, events: 1_000_000 },
+    idle: idle::Length { seconds: 30 },
+    stop: stop::Length { rounds: 5, freezes: 20 },
 };
 const QUICK: Size = Size {
     rounds: rounds::Length { rounds: 3, ms: 60 },
     rate: rate::Length { trial_s: 2, sustain_s: 5 },
     ingest: ingest::Length { rounds: 1, events: 200_000 },
+    idle: idle::Length { seconds: 10 },
+    stop: stop::Length { rounds: 1, freezes: 5 },
 };
 
 pub(crate) fn command(mut args: Args) -> Result<ExitCode> {
@@ -78,8 +86,16 @@ pub(crate) fn command(mut args: Args) -> Result<ExitCode> {
     if wanted(goal::P8.name) {
         rows.push(rate::wakeups(&machine, &size.rate)?);
     }
+    if wanted(goal::P11.name) || wanted(goal::P12.name) {
+        let measured = stop::measure(&machine, &size.stop)?;
+        rows.extend(measured.into_iter().filter(|row| wanted(row.goal.name)));
+    }
     if wanted(goal::P14.name) {
         rows.push(ingest::durable(&size.ingest)?);
+    }
+    if wanted(goal::P15.name) || wanted(goal::P16.name) {
+        let measured = idle::measure(&machine, &size.idle)?;
+        rows.extend(measured.into_iter().filter(|row| wanted(row.goal.name)));
     }
     if as_json {
         println!("{}", json!({ "bench": rows.iter().map(Row::json).collect::<Vec<_>>() }));

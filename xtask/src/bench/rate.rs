@@ -40,9 +40,9 @@ struct Outcome {
 
 fn run(machine: &Machine, numbers: &[u64]) -> Result<Outcome> {
     let started = Instant::now();
-    let (ns, report) = machine.measure_tagged(&OPEN_CLOSE, numbers)?;
-    let books = &report["run"]["rings"]["bulk"];
-    let book = |name: &str| books[name].as_f64().with_context(|| format!("the report has no {name}"));
+    let (ns, run) = machine.measure_tagged(&OPEN_CLOSE, numbers)?;
+    let books = &run["rings"]["bulk"];
+    let book = |name: &str| books[name].as_f64().with_context(|| format!("the run has no {name}"));
     Ok(Outcome {
         per_second: 1e9 / ns,
         delivered: book("delivered")?,

@@ -165,11 +165,11 @@ impl Measure<'_> {
     /// Time in all of the sensor's programs per event: also what they spend on calls that are none.
     fn in_kernel(&self, pair: &Pair, loops: u64) -> Result<f64> {
         let side = self.machine.stats()?;
-        let (_, report) = self.machine.measure_tagged(&pair.kind, &[loops])?;
+        let (_, run) = self.machine.measure_tagged(&pair.kind, &[loops])?;
         let figures = side.finish()?;
         let ns =
             figures["programs"].as_array().context("no programs")?.iter().filter_map(|p| p["ns"].as_f64());
-        let rings = &report["run"]["rings"];
+        let rings = &run["rings"];
         let events = ["critical", "bulk"].map(|ring| rings[ring]["generated"].as_f64().unwrap_or(0.0));
         per(&ns.sum::<f64>().into(), Some(events.iter().sum()))
     }

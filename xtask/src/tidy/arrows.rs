@@ -14,9 +14,11 @@ const DIRECT: [(&str, &[&str]); 3] = [
 ];
 
 /// A member, and what must not be anywhere below it.
-const TREES: [(&str, &[&str]); 6] = [
+const TREES: [(&str, &[&str]); 8] = [
     ("sentry-archive", &["tokio", "aya", "tonic", "nix", "rustix", "rusqlite"]),
     ("sentry-baseline", &["tokio", "aya", "tonic", "nix", "rustix", "rusqlite"]),
+    ("sentry-rules", &["tokio", "aya", "tonic", "nix", "rustix", "rusqlite"]),
+    ("sentry-yaml", &["tokio", "aya", "tonic", "nix", "rustix", "rusqlite"]),
     ("sentry-view", &["tokio", "aya", "tonic", "nix", "rustix", "rusqlite"]),
     ("sentry-detect", &["tokio", "aya", "tonic", "nix", "rustix", "rusqlite"]),
     ("sentry-common", &["aya", "tokio", "tonic"]),
@@ -24,17 +26,19 @@ const TREES: [(&str, &[&str]); 6] = [
 ];
 
 /// A member, and the members it may depend on.
-const OWN: [(&str, &[&str]); 14] = [
+const OWN: [(&str, &[&str]); 16] = [
     ("sentry-common", &[]),
     ("sentry-detect", &["sentry-common"]),
     ("sentry-proto", &["sentry-common", "sentry-detect", "sentry-view"]),
     ("sentry-private", &[]),
     ("sentry-archive", &["sentry-view"]),
     ("sentry-baseline", &[]),
-    ("sentry-recording", &["sentry-common", "sentry-detect", "sentry-proto"]),
+    ("sentry-recording", &["sentry-common", "sentry-detect", "sentry-proto", "sentry-rules", "sentry-view"]),
     ("sentry-story", &["sentry-detect", "sentry-proto", "sentry-view"]),
     ("sentry-view", &["sentry-common"]),
+    ("sentry-rules", &["sentry-common", "sentry-detect", "sentry-yaml"]),
     ("sentry-service", &[]),
+    ("sentry-yaml", &[]),
     ("sentry-kernel", &["sentry-common", "sentry-detect", "sentry-service"]),
     (
         "sentry-agent",
@@ -47,9 +51,11 @@ const OWN: [(&str, &[&str]); 14] = [
             "sentry-private",
             "sentry-proto",
             "sentry-recording",
+            "sentry-rules",
             "sentry-service",
             "sentry-story",
             "sentry-view",
+            "sentry-yaml",
         ],
     ),
     (
@@ -61,14 +67,24 @@ const OWN: [(&str, &[&str]); 14] = [
             "sentry-private",
             "sentry-proto",
             "sentry-recording",
+            "sentry-rules",
             "sentry-service",
             "sentry-story",
             "sentry-view",
+            "sentry-yaml",
         ],
     ),
     (
         "sentry-collector",
-        &["sentry-detect", "sentry-private", "sentry-proto", "sentry-service", "sentry-story", "sentry-view"],
+        &[
+            "sentry-detect",
+            "sentry-private",
+            "sentry-proto",
+            "sentry-service",
+            "sentry-story",
+            "sentry-view",
+            "sentry-yaml",
+        ],
     ),
 ];
 

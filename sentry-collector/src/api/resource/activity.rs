@@ -2,7 +2,7 @@
 //!
 //! Limits: the first 50,000 events of the run; `more` says that there are further ones.
 
-use std::sync::{Arc, LazyLock, atomic::Ordering::Relaxed};
+use std::sync::{Arc, LazyLock};
 
 use axum::{
     extract::{Path, State},
@@ -23,7 +23,7 @@ use crate::{
         right::{May, ReadOwn},
         state::Api,
     },
-    store::{Cell, Condition, Listed, Paging, Query, Source},
+    store::{Cell, Condition, Paging, Query, Source},
 };
 
 const EVENTS: usize = 50_000;
@@ -61,13 +61,16 @@ async fn find(
     State(api): State<Api>,
     Path(run): Path<String>,
 ) -> Result<Response, ApiError> {
-    let of_run = || vec![Condition::Is("run", Cell::Text(run.clone()))];
+    let is = |column, text: &str| Condition::Is(column, Cell::Text(text.to_owned()));
+    let mut of_run = vec![is("run", &run)];
     // To whom reads one agent only, runs of others are not there.
-    let of_agent = may.agent().map(|agent| Condition::Is("agent", Cell::Text(agent.to_owned())));
-    let states: Vec<RunRow> = rows(&api, of_run().into_iter().chain(of_agent).collect(), 1).await?;
+    of_run.extend(may.agent().map(|agent| is("agent", agent)));
+    let states: Vec<RunRow> = api.rows(of_run.clone(), 1).await?;
     let Some(state) = states.first() else { return Err(ApiError::NotFound(format!("no run {run:?}"))) };
+    // Another sensor may have a run of the same id.
+    of_run.push(is("sensor", &state.sensor));
     let flows = v1::Run::decode(state.body.as_slice()).map_err(internal)?.flows;
-    let found: Vec<FindingRow> = rows(&api, of_run(), FINDINGS).await?;
+    let found: Vec<FindingRow> = api.rows(of_run.clone(), FINDINGS).await?;
     let found: Vec<v1::Finding> = found
         .iter()
         .map(|row| v1::Finding::decode(row.body.as_slice()))
@@ -83,7 +86,8 @@ async fn find(
             folded.events += 1;
             0
         };
-        let (so_far, next) = api.store.events(Query { conditions: of_run(), paging }, folded, step).await?;
+        let query = Query { conditions: of_run.clone(), paging };
+        let (so_far, next) = api.store.events(query, folded, step).await?;
         (folded, after) = (so_far, next);
         if next.is_none() || folded.events >= EVENTS {
             break next.is_some();
@@ -91,25 +95,7 @@ async fn find(
     };
     let Folded { story, events } = folded;
     let made = RunActivity { run, events, more, activity: story.finish(&flows) };
-    let text = serde_json::to_string(&made).map_err(internal)?;
-    api.outbox.json(text).ok_or_else(|| {
-        api.metrics.api_shed_requests_total.fetch_add(1, Relaxed);
-        ApiError::Busy
-    })
-}
-
-/// The newest rows of a relation.
-async fn rows<R: Listed + Send>(
-    api: &Api,
-    conditions: Vec<Condition>,
-    limit: usize,
-) -> Result<Vec<R>, ApiError> {
-    let query = Query { conditions, paging: Paging { after: None, newest_first: true, limit } };
-    let step = |rows: &mut Vec<R>, row| {
-        rows.push(row);
-        0
-    };
-    Ok(api.store.page(query, Vec::new(), step).await?.0)
+    api.json(&made)
 }
 
 /// What is known of agents and files, read once.

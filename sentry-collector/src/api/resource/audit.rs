@@ -18,7 +18,7 @@ use crate::{
 
 pub(crate) const AUDIT: Listing = Listing {
     name: "audit",
-    about: "Who did what: commands, keys, log-ins and refusals of 90 days.",
+    about: "Who did what: commands, findings, keys, log-ins and refusals of 90 days.",
     letter: 'u',
     keys: &[key::WHO, key::ACTION, key::SINCE, key::UNTIL],
 };
@@ -44,7 +44,8 @@ struct Shown {
     who: String,
     /// The address that it came from, or `unix socket`.
     source: String,
-    /// freeze, thaw, kill, make_key, revoke_key, log_in, log_out, make_link or refusal.
+    /// freeze, thaw, kill, acknowledge, resolve, reopen, assign, comment, suppress,
+    /// end_suppression, make_key, revoke_key, log_in, log_out, make_link or refusal.
     action: String,
     /// What it was done to; of a refusal the method and the path.
     target: String,

@@ -29,7 +29,7 @@ use crate::{
 };
 
 const MAX_KEY_BYTES: usize = 128;
-const MAX_REASON_BYTES: usize = 4096;
+pub(super) const MAX_REASON_BYTES: usize = 4096;
 
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -90,11 +90,7 @@ async fn create(
     };
     let Json(wanted) = body.map_err(refuse_body)?;
     let request = request(run, action, wanted)?;
-    // A commit that cannot happen now would only hold the caller until the timeout.
-    let trouble = api.store.trouble().borrow().clone();
-    if let Some(trouble) = trouble {
-        return Err(ApiError::Unavailable(trouble));
-    }
+    api.may_commit()?;
     let run = request.run.clone();
     let target: String = run.chars().take(MAX_KEY_BYTES).collect();
     let entry = may.entry(name, format!("run {target}"), request.reason.clone());

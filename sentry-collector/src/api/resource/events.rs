@@ -36,6 +36,10 @@ pub(crate) const EVENTS: Listing = Listing {
         key::PATH,
         key::PROGRAM,
         key::DESTINATION,
+        key::TYPE,
+        key::PID,
+        key::UID,
+        key::LIBRARIES,
     ],
 };
 

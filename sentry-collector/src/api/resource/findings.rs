@@ -7,7 +7,7 @@ use sentry_proto::{
     v1,
 };
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 use crate::{
@@ -19,14 +19,14 @@ use crate::{
         right::{May, ReadOwn},
         state::Api,
     },
-    store::listed,
+    store::{Cell, FindingState, Listed, listed},
 };
 
 pub(crate) const FINDINGS: Listing = Listing {
     name: "findings",
     about: "Findings, as OCSF detection findings (class 2004).",
     letter: 'f',
-    keys: &[key::RUN, key::AGENT, key::SENSOR, key::SINCE, key::UNTIL, key::SEVERITY],
+    keys: &[key::RUN, key::AGENT, key::SENSOR, key::SINCE, key::UNTIL, key::SEVERITY, key::STATE],
 };
 
 listed! {
@@ -37,12 +37,32 @@ listed! {
         version: String,
         boot_id: String,
         pub(super) body: Vec<u8>,
+        state: i64,
+        assignee: Option<String>,
+        suppression: Option<i64>,
+        triaged_ms: Option<i64>,
         /// Of the run, encoded.
         container: Option<Vec<u8>>,
     }
 }
 
-/// An OCSF detection finding, class 2004.
+/// A finding, in the order of the newest states; its `id` is the number of its state.
+#[derive(Debug)]
+pub(super) struct ChangedRow(pub(super) FindingRow);
+
+impl Listed for ChangedRow {
+    const RELATION: &'static str = "changed_findings";
+    const COLUMNS: &'static [&'static str] = FindingRow::COLUMNS;
+
+    fn read(next: impl FnMut() -> Cell) -> Result<Self, &'static str> {
+        FindingRow::read(next).map(Self)
+    }
+}
+
+/// An OCSF detection finding, class 2004. What people made of it is its `status`, and exactly
+/// `unmapped.triage`: `state` (open, acknowledged, resolved or suppressed), `assignee`,
+/// `changed_ms` (of the last act or comment) and `suppression` (the id of the one that suppressed
+/// it).
 #[derive(Serialize, ToSchema)]
 #[schema(value_type = Object)]
 pub(super) struct OcsfFinding(Value);
@@ -65,5 +85,26 @@ pub(super) fn show(row: FindingRow) -> Result<OcsfFinding, DecodeError> {
         container: container.as_ref(),
     };
     let finding = v1::Finding::decode(row.body.as_slice())?;
-    Ok(OcsfFinding(ocsf::finding(&(&finding).into(), &host)))
+    let mut shown = ocsf::finding(&(&finding).into(), &host);
+    let state = FindingState::stored(row.state).unwrap_or(FindingState::Open);
+    let (status_id, status) = status(state);
+    shown["status_id"] = status_id.into();
+    shown["status"] = status.into();
+    shown["unmapped"]["triage"] = json!({
+        "state": state.name(),
+        "assignee": row.assignee,
+        "changed_ms": row.triaged_ms,
+        "suppression": row.suppression,
+    });
+    Ok(OcsfFinding(shown))
+}
+
+/// As OCSF has it.
+fn status(state: FindingState) -> (u8, &'static str) {
+    match state {
+        FindingState::Open => (1, "New"),
+        FindingState::Acknowledged => (2, "In Progress"),
+        FindingState::Suppressed => (3, "Suppressed"),
+        FindingState::Resolved => (4, "Resolved"),
+    }
 }

@@ -147,21 +147,13 @@ async fn make(
     if expires_ms.is_some_and(|expires_ms| expires_ms <= now_ms()) {
         return Err(ApiError::BadRequest("expires_ms is not in the future".to_owned()));
     }
-    may_commit(&api)?;
+    api.may_commit()?;
     let made = api.access.keyring.make(&scope, note.clone(), may.who(), expires_ms);
     let (key, new) = made.map_err(|error| {
         tracing::error!(%error, "no key can be made");
         ApiError::Internal
     })?;
-    let row = KeyRow {
-        prefix: new.prefix.clone(),
-        hash: new.hash.to_vec(),
-        scope: new.scope.to_owned(),
-        agent: new.agent.clone(),
-        expires_ms,
-        used_ms: None,
-        revoked: false,
-    };
+    let row = KeyRow::from(&new);
     let entry = may.entry("make_key", format!("{} {}", new.prefix, scope.name()), note);
     match api.store.change_keys(KeyChange::Make(new), entry).await? {
         KeyReply::TooMany | KeyReply::Revoked(_) => {
@@ -201,7 +193,7 @@ async fn change(
     change: KeyChange,
     target: String,
 ) -> Result<Vec<String>, ApiError> {
-    may_commit(api)?;
+    api.may_commit()?;
     let entry = may.entry("revoke_key", target.chars().take(MAX_NOTE_BYTES).collect(), String::new());
     match api.store.change_keys(change, entry).await? {
         KeyReply::Revoked(revoked) => {
@@ -211,10 +203,4 @@ async fn change(
         }
         KeyReply::Made | KeyReply::TooMany => Err(ApiError::Internal),
     }
-}
-
-/// A commit that cannot happen now would only hold the caller until the timeout.
-fn may_commit(api: &Api) -> Result<(), ApiError> {
-    let trouble = api.store.trouble().borrow().clone();
-    trouble.map_or(Ok(()), |trouble| Err(ApiError::Unavailable(trouble)))
 }

@@ -8,10 +8,10 @@
 //! | `reset` | `{}`: the id is of another store, read the listings again | yes |
 //!
 //! An id is a place in the store: a request with the header `Last-Event-ID` gets everything that
-//! was committed behind it, each item once. A run that changed several times comes in its newest
-//! state. The queue of a stream is the store itself: a stream holds one page, and reads the next
-//! one when its peer has taken it. A peer that takes nothing is ended like any other (`pace`), and
-//! resumes.
+//! was committed behind it, each item once. A run or a finding that changed several times comes in
+//! its newest state. The queue of a stream is the store itself: a stream holds one page, and reads
+//! the next one when its peer has taken it. A peer that takes nothing is ended like any other
+//! (`pace`), and resumes.
 //!
 //! Limits: 64 streams at once, a page of 64 items or 64 KiB, a pause of 100 ms between two looks
 //! at the store, five minutes for a stream: then its reader asks again, and its right is checked
@@ -72,6 +72,9 @@ struct Follower {
     sensors: watch::Receiver<()>,
     /// Everything up to here is in `pending` or was sent.
     at: Marks,
+    /// How far the store was: what is newer waits until all of this is read, so that a kind with
+    /// many changes keeps no other one back.
+    goal: Marks,
     pending: VecDeque<Event>,
     ends: Instant,
     _turn: OwnedSemaphorePermit,
@@ -90,8 +93,7 @@ async fn follow(_: May<Read>, State(api): State<Api>, headers: HeaderMap) -> Res
         api.metrics.api_shed_requests_total.fetch_add(1, Relaxed);
         ApiError::Busy
     })?;
-    let marks = api.store.marks();
-    let here = *marks.borrow();
+    let here = *api.store.marks().borrow();
     let (at, first) = match headers.get(LAST_EVENT_ID) {
         None => (here, Some("ready")),
         Some(id) => {
@@ -103,15 +105,7 @@ async fn follow(_: May<Read>, State(api): State<Api>, headers: HeaderMap) -> Res
             if here.behind(&asked).is_some() { (here, Some("reset")) } else { (asked, None) }
         }
     };
-    let mut follower = Follower {
-        sensors: api.registry.changes(),
-        marks,
-        at,
-        pending: VecDeque::new(),
-        ends: Instant::now() + LIFE,
-        _turn: turn,
-        api,
-    };
+    let mut follower = Follower::new(api, at, turn);
     let heartbeat = follower.api.heartbeat;
     let first = first.map(|name| Event::default().event(name).id(at.to_string()).data("{}").retry(RETRY));
     follower.pending.extend(first);
@@ -125,6 +119,22 @@ async fn follow(_: May<Read>, State(api): State<Api>, headers: HeaderMap) -> Res
 // === impl Follower ===
 
 impl Follower {
+    /// Everything behind `at`.
+    fn new(api: Api, at: Marks, turn: OwnedSemaphorePermit) -> Self {
+        let mut marks = api.store.marks();
+        let goal = *marks.borrow_and_update();
+        Self {
+            sensors: api.registry.changes(),
+            marks,
+            at,
+            goal,
+            pending: VecDeque::new(),
+            ends: Instant::now() + LIFE,
+            _turn: turn,
+            api,
+        }
+    }
+
     fn stream(self) -> impl Stream<Item = Result<Event, Infallible>> + Send {
         futures_util::stream::unfold(self, |mut follower| async move {
             let event = follower.next().await?;
@@ -135,12 +145,20 @@ impl Follower {
     /// The next event; `None` at the end of the stream.
     async fn next(&mut self) -> Option<Event> {
         loop {
+            // Also before it has sent what it holds: a stream that is always behind ends, too.
+            if self.api.drain.is_cancelled() || Instant::now() >= self.ends {
+                return None;
+            }
             if let Some(event) = self.pending.pop_front() {
                 return Some(event);
             }
-            let here = *self.marks.borrow_and_update();
-            match self.at.behind(&here) {
-                Some(kind) => self.fill(kind, &here).await.ok()?,
+            if self.sensors.has_changed().ok()? {
+                self.sensors.mark_unchanged();
+                self.push_sensors();
+                continue;
+            }
+            match self.at.behind(&self.goal) {
+                Some(kind) => self.fill(kind).await.ok()?,
                 None => self.wait().await?,
             }
         }
@@ -160,6 +178,7 @@ impl Follower {
             changed = self.marks.changed() => {
                 changed.ok()?;
                 sleep(GATHER).await;
+                self.goal = *self.marks.borrow_and_update();
                 Some(())
             }
         }
@@ -171,7 +190,7 @@ impl Follower {
     }
 
     /// Reads the next page of a kind.
-    async fn fill(&mut self, kind: Followed, here: &Marks) -> Result<(), ApiError> {
+    async fn fill(&mut self, kind: Followed) -> Result<(), ApiError> {
         let after = self.at[kind];
         let (items, next) = match kind {
             Followed::Run => {
@@ -180,7 +199,7 @@ impl Follower {
                 self.page(after, row).await?
             }
             Followed::Finding => {
-                let row = |row: findings::FindingRow| (row.id, findings::show(row));
+                let row = |findings::ChangedRow(row)| (row.id, findings::show(row));
                 self.page(after, row).await?
             }
             Followed::Decision => {
@@ -200,7 +219,7 @@ impl Follower {
         }
         if next.is_none() {
             // The rows in between may have been removed.
-            self.at[kind] = self.at[kind].max(here[kind]);
+            self.at[kind] = self.at[kind].max(self.goal[kind]);
         }
         Ok(())
     }
@@ -224,5 +243,112 @@ impl Follower {
             if bytes > BYTES { usize::MAX } else { 0 }
         };
         Ok(self.api.store.page(query, Items::new(), step).await?)
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a failed test may panic")]
+mod tests {
+    use sentry_proto::v1::{self, item::Item};
+
+    use super::*;
+    use crate::{
+        api::attacks::Rig,
+        feed::{item::Batch, way::Way},
+        store::{Opened, Progress},
+    };
+
+    /// What one sensor reports, one item to a position.
+    struct Feed {
+        opened: Opened,
+        acked: u64,
+    }
+
+    impl Feed {
+        async fn open(api: &Api) -> Self {
+            let hello = v1::Hello { sensor: "s1".to_owned(), epoch: "e1".to_owned(), ..v1::Hello::default() };
+            Self { opened: api.store.open_feed(hello, Way::Key).await.unwrap().unwrap(), acked: 0 }
+        }
+
+        /// Returns once they are committed.
+        async fn put(&mut self, api: &Api, items: impl IntoIterator<Item = Item>) {
+            let items = items.into_iter().map(|item| v1::Item { item: Some(item) }).collect();
+            let batch = Batch::check(v1::Items { first_seq: self.acked + 1, items }).unwrap().unwrap();
+            self.acked = batch.last;
+            let (sender, mut progress) = watch::channel(Progress { acked: 0, refused: None });
+            api.store.apply(&self.opened, batch, 1, Arc::new(sender)).await.unwrap();
+            progress.wait_for(|progress| progress.acked == self.acked).await.unwrap();
+        }
+    }
+
+    fn agent() -> Option<v1::Agent> {
+        Some(v1::Agent { id: "claude".to_owned(), name: "Claude".to_owned() })
+    }
+
+    fn run(n: u64) -> Item {
+        let (id, state) = (format!("r{n}"), v1::RunState::Running as i32);
+        Item::Run(v1::Run { id, agent: agent(), state, ..v1::Run::default() })
+    }
+
+    fn finding() -> Item {
+        let (id, severity) = ("f1".to_owned(), v1::Severity::High as i32);
+        let (rule, run) = ("spawn-storm".to_owned(), "r1".to_owned());
+        Item::Finding(v1::Finding { id, run, agent: agent(), rule, severity, ..v1::Finding::default() })
+    }
+
+    /// A stream from the beginning of the store on.
+    fn follower(api: &Api) -> Follower {
+        let streams = Arc::clone(&api.streams);
+        Follower::new(api.clone(), Marks::default(), streams.try_acquire_owned().unwrap())
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_stream_that_is_behind_ends_when_its_time_is_over() {
+        let rig = Rig::new().await;
+        Feed::open(&rig.api).await.put(&rig.api, (1..=200).map(run)).await;
+        let mut follower = follower(&rig.api);
+        assert!(follower.next().await.is_some());
+        follower.ends = Instant::now();
+        assert!(follower.next().await.is_none());
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_stream_that_is_behind_ends_with_the_collector() {
+        let rig = Rig::new().await;
+        Feed::open(&rig.api).await.put(&rig.api, (1..=200).map(run)).await;
+        let mut follower = follower(&rig.api);
+        assert!(follower.next().await.is_some());
+        rig.api.drain.cancel();
+        assert!(follower.next().await.is_none());
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn runs_that_go_on_changing_keep_nothing_else_back() {
+        let rig = Rig::new().await;
+        let mut feed = Feed::open(&rig.api).await;
+        feed.put(&rig.api, (1..=65).map(run).chain([finding()])).await;
+        let mut follower = follower(&rig.api);
+        let mut changed = 65;
+        while follower.at[Followed::Finding] == 0 {
+            assert!(changed < 65 * 10, "the finding does not come");
+            // Each page that it reads is followed by a page of newer states.
+            feed.put(&rig.api, (1..=65).map(run)).await;
+            changed += 65;
+            for _ in 0..64 {
+                assert!(follower.next().await.is_some());
+            }
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_stream_that_is_behind_shows_the_sensors() {
+        let rig = Rig::new().await;
+        Feed::open(&rig.api).await.put(&rig.api, (1..=200).map(run)).await;
+        let mut follower = follower(&rig.api);
+        assert!(follower.next().await.is_some());
+        let _seat = rig.api.registry.seat("s1");
+        follower.pending.clear();
+        let shown = format!("{:?}", follower.next().await.unwrap());
+        assert!(shown.contains("sensors"), "{shown}");
     }
 }

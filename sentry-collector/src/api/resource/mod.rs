@@ -17,6 +17,8 @@ pub(crate) mod outcomes;
 pub(crate) mod runs;
 pub(crate) mod sensors;
 pub(crate) mod sessions;
+pub(crate) mod suppressions;
+pub(crate) mod triage;
 
 use super::entry::Entry;
 
@@ -30,6 +32,11 @@ pub(crate) fn all() -> Vec<Entry> {
         activity::entry(),
         events::entry(),
         findings::entry(),
+        triage::get(),
+        triage::post(),
+        suppressions::list(),
+        suppressions::post(),
+        suppressions::delete(),
         decisions::entry(),
         outcomes::entry(),
         gaps::entry(),

@@ -30,7 +30,7 @@ pub(crate) const RUNS: Listing = Listing {
 listed! {
     pub(super) struct RunRow of "listed_runs" {
         pub(super) id: i64,
-        sensor: String,
+        pub(super) sensor: String,
         host: String,
         pub(super) body: Vec<u8>,
         updated_ms: i64,

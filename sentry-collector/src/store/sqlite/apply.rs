@@ -10,11 +10,11 @@ use super::{
     audit,
     blocks::Owner,
     clock::now_ms,
-    commands,
+    commands, findings,
     gaps::{self, Missing},
     intake::Intake,
     job::{Answered, Job},
-    keys,
+    keys, suppressions,
 };
 use crate::{
     feed::{
@@ -28,6 +28,7 @@ use crate::{
         command::CommandReply,
         feed::{Hole, NotOpened, Opened},
         key::{AuditEntry, KeyReply},
+        triage::{SuppressionReply, TriageReply},
     },
 };
 
@@ -39,6 +40,8 @@ pub(super) enum Done {
     Hole(Hole),
     Command(CommandReply),
     Keys(KeyReply),
+    Triage(TriageReply),
+    Suppression(SuppressionReply),
     Noted,
     Delivered,
     Result(Answered),
@@ -82,6 +85,16 @@ pub(super) fn apply<'a>(
             let reply = keys::change(tx, change)?;
             note(tx, audit, &reply.result())?;
             Ok(Done::Keys(reply))
+        }
+        Job::Triage { triage, audit, .. } => {
+            let reply = findings::triage(tx, triage)?;
+            note(tx, audit, reply.result())?;
+            Ok(Done::Triage(reply))
+        }
+        Job::Suppression { change, audit, .. } => {
+            let reply = suppressions::change(tx, change)?;
+            note(tx, audit, &reply.result())?;
+            Ok(Done::Suppression(reply))
         }
         Job::KeyUsed { prefix, used_ms } => keys::used(tx, prefix, *used_ms).map(|()| Done::Noted),
         Job::Audit { entry } => audit::add(tx, entry).map(|()| Done::Noted),
@@ -235,7 +248,7 @@ fn tally<'a>(tallies: &mut BTreeMap<&'a str, Tally>, entry: &'a Entry, from: u64
         Content::Block(block) => {
             tallies.entry(&block.run).or_default().events += (entry.last - from + 1) as i64;
         }
-        Content::Finding { run, .. } => tallies.entry(run).or_default().findings += 1,
+        Content::Finding(finding) => tallies.entry(&finding.run).or_default().findings += 1,
         Content::Gap(gap) => {
             let lost = entry.last - from + 1;
             for (run, items) in &gap.items_by_run {
@@ -259,12 +272,7 @@ fn insert<'a>(
     match &entry.content {
         Content::Event(event) => return intake.event(owner, from, event),
         Content::Block(block) => return intake.block(owner, block, entry.first, from),
-        Content::Finding { run, agent, severity, time_ms, body } => tx
-            .prepare_cached(
-                "INSERT INTO findings (feed, seq, sensor, session, run, agent, severity, time_ms, body)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
-            )?
-            .execute(params![feed_id, seq, sensor, session, run, agent, severity, time_ms, body])?,
+        Content::Finding(finding) => return findings::insert(tx, owner, seq, finding),
         Content::Decision { run, time_ms, body } => tx
             .prepare_cached(
                 "INSERT INTO decisions (feed, seq, sensor, session, run, time_ms, body)

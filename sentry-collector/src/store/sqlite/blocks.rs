@@ -2,7 +2,7 @@
 //! columns for queries.
 
 use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
-use sentry_proto::v1;
+use sentry_proto::{block::Question, v1};
 
 use super::spans::{Place, Spans, WINDOW};
 use crate::feed::block::{BadBlock, Block, Opened};
@@ -120,13 +120,19 @@ pub(super) fn remove(tx: &Transaction<'_>, id: i64) -> rusqlite::Result<()> {
 }
 
 /// The events of a block with their numbers and positions, if the block agrees with its row.
-pub(super) fn open(run: &str, spans: &[u8], body: Option<&[u8]>) -> Result<(Opened, Spans), Damage> {
+/// `None`: by its summary, it has no event that the question looks for.
+pub(super) fn open(
+    run: &str,
+    spans: &[u8],
+    body: Option<&[u8]>,
+    question: Option<&Question>,
+) -> Result<Option<(Opened, Spans)>, Damage> {
     let spans = Spans::decode(spans).ok_or(Damage::Spans)?;
-    let opened = Opened::open(body.ok_or(Damage::NoBody)?)?;
+    let Some(opened) = Opened::open(body.ok_or(Damage::NoBody)?, question)? else { return Ok(None) };
     if opened.run() != run || opened.len() as u64 != spans.in_body() {
         return Err(Damage::Foreign);
     }
-    Ok((opened, spans))
+    Ok(Some((opened, spans)))
 }
 
 // === impl Stored ===
@@ -134,7 +140,8 @@ pub(super) fn open(run: &str, spans: &[u8], body: Option<&[u8]>) -> Result<(Open
 impl Stored {
     /// All events of the block that count.
     pub(super) fn read(&self) -> Result<Vec<Event>, Damage> {
-        let (opened, spans) = open(&self.run, &self.spans, self.body.as_deref())?;
+        let opened = open(&self.run, &self.spans, self.body.as_deref(), None)?;
+        let Some((opened, spans)) = opened else { return Ok(Vec::new()) };
         let event = |place: Place| {
             let event = opened.event(place.in_body)?;
             Ok(Event { number: place.number, position: place.position, event })

@@ -9,10 +9,7 @@ use super::{
     rows::{BlockRow, Wanted},
     spans::Place,
 };
-use crate::{
-    feed::block::{self, Opened},
-    store::page::Source,
-};
+use crate::{feed::block::Opened, store::page::Source};
 
 /// An opened block.
 #[derive(Debug)]
@@ -44,10 +41,8 @@ impl Cursor {
         wanted: &Wanted,
         question: Option<&Question>,
     ) -> Result<Option<Self>, Damage> {
-        if question.is_some_and(|question| !block::may_hold(block.body.as_deref(), question)) {
-            return Ok(None);
-        }
-        let (opened, spans) = blocks::open(&block.run, &block.spans, block.body.as_deref())?;
+        let opened = blocks::open(&block.run, &block.spans, block.body.as_deref(), question)?;
+        let Some((opened, spans)) = opened else { return Ok(None) };
         let after = after.map(|after| order.rank(after.unsigned_abs()));
         let is_behind = |place: &Place| after.is_none_or(|after| order.rank(place.number) < after);
         let mut places: Vec<Place> = spans.places().filter(is_behind).collect();

@@ -30,6 +30,7 @@ use crate::{
         key::{AuditEntry, KeyChange, KeyReply, KeyRow},
         marks::Marks,
         page::{Listed, Next, Query, Source},
+        triage::{SuppressionChange, SuppressionReply, Triage, TriageReply},
     },
 };
 
@@ -124,6 +125,24 @@ impl Store {
     ) -> Result<KeyReply, StoreGone> {
         let (reply, answer) = oneshot::channel();
         self.send(Job::Keys { change, audit, reply }).await?;
+        answer.await.map_err(|_dropped| StoreGone)
+    }
+
+    /// Does something with a finding, and notes that it was asked for.
+    pub(crate) async fn triage(&self, triage: Triage, audit: AuditEntry) -> Result<TriageReply, StoreGone> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Job::Triage { triage, audit, reply }).await?;
+        answer.await.map_err(|_dropped| StoreGone)
+    }
+
+    /// Makes or ends a suppression, and notes that it was asked for.
+    pub(crate) async fn change_suppressions(
+        &self,
+        change: SuppressionChange,
+        audit: AuditEntry,
+    ) -> Result<SuppressionReply, StoreGone> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Job::Suppression { change, audit, reply }).await?;
         answer.await.map_err(|_dropped| StoreGone)
     }
 

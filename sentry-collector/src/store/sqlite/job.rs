@@ -11,6 +11,7 @@ use crate::{
         command::{CommandReply, CommandRequest},
         feed::{NotOpened, Opened, Progress},
         key::{AuditEntry, KeyChange, KeyReply},
+        triage::{SuppressionChange, SuppressionReply, Triage, TriageReply},
     },
 };
 
@@ -47,6 +48,18 @@ pub(crate) enum Job {
         /// Without its result.
         audit: AuditEntry,
         reply: oneshot::Sender<KeyReply>,
+    },
+    Triage {
+        triage: Triage,
+        /// Without its result.
+        audit: AuditEntry,
+        reply: oneshot::Sender<TriageReply>,
+    },
+    Suppression {
+        change: SuppressionChange,
+        /// Without its result.
+        audit: AuditEntry,
+        reply: oneshot::Sender<SuppressionReply>,
     },
     /// The hour of a key's last use.
     KeyUsed {

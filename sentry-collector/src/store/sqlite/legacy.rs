@@ -175,7 +175,11 @@ mod tests {
         assert_eq!(listed(&path, Some(45), true), old[..44].iter().rev().cloned().collect::<Vec<_>>());
         assert_eq!(count(&connection, "SELECT count(*) FROM blocks"), 2);
         assert_eq!(count(&connection, "SELECT next FROM numbers"), 61);
-        assert_eq!(count(&connection, "SELECT count(*) FROM findings"), 3);
+        let findings =
+            "SELECT count(*) FROM findings WHERE rule = 'spawn-storm' AND state = 1 AND changed = id";
+        assert_eq!(count(&connection, findings), 3);
+        assert_eq!(count(&connection, "SELECT count(DISTINCT finding) FROM findings"), 3);
+        assert_eq!(count(&connection, "SELECT next FROM finding_changes"), 4);
         assert_eq!(count(&connection, "SELECT count(*) FROM sqlite_schema WHERE name = 'events'"), 0);
     }
 

@@ -49,9 +49,24 @@ SELECT t.id, t.upto, t.run, t.agent, t.classes, t.earliest_ms, t.latest_ms, t.sp
 FROM blocks t JOIN sensors s ON s.id = t.sensor JOIN sessions h ON h.id = t.session;
 
 CREATE TEMP VIEW listed_findings AS
-SELECT t.id, t.run, t.agent, t.severity, t.time_ms, s.sensor, h.host, h.version, h.boot_id, t.body,
+SELECT t.id, t.run, t.agent, t.severity, t.time_ms, s.sensor, h.host, h.version, h.boot_id, t.body, t.finding,
+    t.state, t.assignee, t.suppression, t.triaged_ms, t.changed,
     (SELECT r.container FROM runs r WHERE r.run = t.run AND r.sensor = t.sensor) AS container
 FROM findings t JOIN sensors s ON s.id = t.sensor JOIN sessions h ON h.id = t.session;
+
+-- Findings in the order of their newest states.
+CREATE TEMP VIEW changed_findings AS
+SELECT l.changed AS id, l.sensor, l.host, l.version, l.boot_id, l.body, l.state, l.assignee, l.suppression,
+    l.triaged_ms, l.container
+FROM listed_findings l;
+
+CREATE TEMP VIEW listed_triage AS
+SELECT t.id, s.sensor, t.run, t.finding, t.time_ms, t.who, t.action, t.assignee, t.comment
+FROM triage t JOIN sensors s ON s.id = t.sensor;
+
+CREATE TEMP VIEW listed_suppressions AS
+SELECT t.id, t.rule, t.agent, t.until_ms, t.why, t.made_by, t.created_ms, t.ended_ms, t.ended_by, t.findings
+FROM suppressions t;
 
 -- Neither decisions nor outcomes name an agent: it is the one of their run.
 CREATE TEMP VIEW listed_decisions AS

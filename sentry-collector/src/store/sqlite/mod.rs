@@ -12,6 +12,10 @@ mod keys;
 
 mod audit;
 
+mod suppressions;
+
+mod findings;
+
 mod spans;
 
 mod blocks;

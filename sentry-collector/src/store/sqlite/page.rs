@@ -18,7 +18,7 @@ pub(super) fn page<R: Listed>(
     query: &Query,
     mut take: impl FnMut(R) -> usize,
 ) -> Result<Next, Failed> {
-    let (sql, values) = select(R::RELATION, R::COLUMNS, query);
+    let (sql, values) = select(R::RELATION, R::COLUMNS, query)?;
     let mut statement = connection.prepare_cached(&sql)?;
     let mut found = statement.query(params_from_iter(values))?;
     let (mut rows, mut bytes, mut last) = (0, 0, None);
@@ -49,26 +49,25 @@ fn cell(value: ValueRef<'_>) -> Cell {
 }
 
 /// The statement and its values. It selects one row more than the page has.
-fn select(relation: &str, columns: &[&str], query: &Query) -> (String, Vec<Value>) {
+fn select(relation: &'static str, columns: &[&str], query: &Query) -> Result<(String, Vec<Value>), Failed> {
     let Query { conditions, paging } = query;
     let (mut clauses, mut values) = (Vec::new(), Vec::new());
+    let of_run = conditions.iter().any(|condition| matches!(condition, Condition::Is("run", _)));
     for condition in conditions {
         let (clause, bound) = match condition {
-            Condition::Is(column, cell) => (format!("{column} = ?"), vec![value(cell)]),
-            Condition::IsOneOf(column, texts) => {
-                let places = vec!["?"; texts.len()].join(", ");
-                (format!("{column} IN ({places})"), texts.iter().cloned().map(Value::from).collect())
-            }
-            // The pattern language of the database is close to it.
-            Condition::Like(column, pattern) => (format!("{column} GLOB ?"), vec![pattern.clone().into()]),
-            Condition::From(column, least) => (format!("{column} >= ?"), vec![(*least).into()]),
-            Condition::Below(column, bound) => (format!("{column} < ?"), vec![(*bound).into()]),
+            // Without the plus the database takes the index of states, and reads those of all runs.
+            Condition::Is("state", cell) if of_run => ("+state = ?".to_owned(), value(cell)),
+            Condition::Is(column, cell) => (format!("{column} = ?"), value(cell)),
+            Condition::From(column, least) => (format!("{column} >= ?"), (*least).into()),
+            Condition::Below(column, bound) => (format!("{column} < ?"), (*bound).into()),
             Condition::Has { relation, column, value: cell } => {
-                (format!("id IN (SELECT id FROM {relation} WHERE {column} = ?)"), vec![value(cell)])
+                (format!("id IN (SELECT id FROM {relation} WHERE {column} = ?)"), value(cell))
             }
+            Condition::IsOneOf(column, _) => return Err(Failed::Column { relation, column }),
+            Condition::Searched(_) => return Err(Failed::Column { relation, column: "search" }),
         };
         clauses.push(clause);
-        values.extend(bound);
+        values.push(bound);
     }
     if let Some(after) = paging.after {
         clauses.push(format!("id {} ?", if paging.newest_first { "<" } else { ">" }));
@@ -81,7 +80,7 @@ fn select(relation: &str, columns: &[&str], query: &Query) -> (String, Vec<Value
     }
     sql.push_str(if paging.newest_first { " ORDER BY id DESC LIMIT ?" } else { " ORDER BY id LIMIT ?" });
     values.push(Value::from(i64::try_from(paging.limit + 1).unwrap_or(i64::MAX)));
-    (sql, values)
+    Ok((sql, values))
 }
 
 pub(super) fn value(cell: &Cell) -> Value {
@@ -112,7 +111,7 @@ mod tests {
             Condition::Has { relation: "others", column: "run", value: text("r2") },
         ];
         let paging = Paging { after: Some(9), newest_first: true, limit: 10 };
-        let (sql, values) = select("listed_x", &["body", "run"], &Query { conditions, paging });
+        let (sql, values) = select("listed_x", &["body", "run"], &Query { conditions, paging }).unwrap();
         assert_eq!(
             sql,
             "SELECT id, body, run FROM listed_x WHERE run = ? AND time_ms >= ? AND time_ms < ? \
@@ -125,18 +124,28 @@ mod tests {
     #[test]
     fn asks_for_everything_without_a_condition() {
         let paging = Paging { after: None, newest_first: false, limit: 1 };
-        let (sql, _) = select("listed_x", &["run"], &Query { conditions: Vec::new(), paging });
+        let (sql, _) = select("listed_x", &["run"], &Query { conditions: Vec::new(), paging }).unwrap();
         assert_eq!(sql, "SELECT id, run FROM listed_x ORDER BY id LIMIT ?");
     }
 
+    #[test]
+    fn conditions_of_events_are_refused() {
+        let one_of = Condition::IsOneOf("id", vec!["f1".to_owned()]);
+        for condition in [one_of, Condition::Searched(sentry_proto::v1::Search::default())] {
+            let paging = Paging { after: None, newest_first: true, limit: 1 };
+            let refused = select("listed_x", &["id"], &Query { conditions: vec![condition], paging });
+            assert!(matches!(refused, Err(Failed::Column { relation: "listed_x", .. })), "{refused:?}");
+        }
+    }
+
     /// The query plan of the database, step by step.
-    fn plan(relation: &str, conditions: Vec<Condition>) -> String {
+    fn plan(relation: &'static str, conditions: Vec<Condition>) -> String {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a.db");
         drop(schema::open(&path).unwrap());
         let connection = schema::open_reader(&path).unwrap();
         let paging = Paging { after: None, newest_first: true, limit: 100 };
-        let (sql, values) = select(relation, &["id"], &Query { conditions, paging });
+        let (sql, values) = select(relation, &["id"], &Query { conditions, paging }).unwrap();
         let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
         let steps = statement.query_map(params_from_iter(values), |row| row.get::<_, String>(3)).unwrap();
         steps.map(Result::unwrap).collect::<Vec<_>>().join("\n")
@@ -144,17 +153,28 @@ mod tests {
 
     #[test]
     fn a_page_is_read_in_order_and_not_sorted() {
-        for of in ["sensors", "agents", "runs", "findings", "decisions", "outcomes", "gaps"] {
-            let plan = plan(&format!("listed_{of}"), Vec::new());
-            assert!(plan.starts_with("SCAN t"), "{of}: {plan}");
-            assert!(!plan.contains("B-TREE FOR ORDER BY"), "{of}: {plan}");
+        for relation in [
+            "listed_sensors",
+            "listed_agents",
+            "listed_runs",
+            "listed_findings",
+            "listed_decisions",
+            "listed_outcomes",
+            "listed_gaps",
+        ] {
+            let plan = plan(relation, Vec::new());
+            assert!(plan.starts_with("SCAN t"), "{relation}: {plan}");
+            assert!(!plan.contains("B-TREE FOR ORDER BY"), "{relation}: {plan}");
         }
     }
 
     #[test]
-    fn changes_of_runs_are_read_in_order_and_not_sorted() {
+    fn changes_are_read_in_order_and_not_sorted() {
         let plan = plan("changed_runs", vec![Condition::From("id", 5)]);
         assert!(plan.contains("USING INDEX runs_changed (changed>?)"), "{plan}");
+        assert!(!plan.contains("B-TREE FOR ORDER BY"), "{plan}");
+        let plan = self::plan("changed_findings", vec![Condition::From("id", 5)]);
+        assert!(plan.contains("USING INDEX findings_changed (changed>?)"), "{plan}");
         assert!(!plan.contains("B-TREE FOR ORDER BY"), "{plan}");
     }
 
@@ -166,6 +186,16 @@ mod tests {
             plan_of_run.starts_with("SEARCH t USING INDEX sqlite_autoindex_runs_1 (run=?)"),
             "{plan_of_run}"
         );
+        let of_state = Condition::Is("state", Cell::Integer(1));
+        let plan_of_both = plan("listed_findings", vec![of_state, Condition::Is("run", text("r1"))]);
+        assert!(plan_of_both.contains("USING INDEX findings_run (run=?)"), "{plan_of_both}");
+        // So have those of one finding, as its sensor names it.
+        for (relation, index) in
+            [("listed_findings", "findings_finding"), ("listed_triage", "triage_finding")]
+        {
+            let plan = plan(relation, vec![Condition::Is("finding", text("f1"))]);
+            assert!(plan.contains(&format!("INDEX {index} (finding=?")), "{plan}");
+        }
         let of_run = |relation| (relation, Condition::Is("run", text("r1")), "(run=?");
         let of_sensor = |relation| (relation, Condition::Is("sensor", text("s1")), "(sensor=?");
         let of_agent = |relation| (relation, Condition::Is("agent", text("a1")), "(agent=?");
@@ -177,6 +207,7 @@ mod tests {
             of_agent("listed_agents"),
             of_agent("listed_runs"),
             ("listed_findings", Condition::Is("severity", Cell::Integer(4)), "(severity=?"),
+            ("listed_findings", Condition::Is("state", Cell::Integer(1)), "(state=?"),
         ];
         for (relation, condition, index) in by_index {
             let plan = plan(relation, vec![condition.clone()]);

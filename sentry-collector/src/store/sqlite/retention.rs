@@ -6,7 +6,7 @@
 
 use rusqlite::{Connection, Transaction, params};
 
-use super::blocks;
+use super::{blocks, findings};
 
 /// Events or rows per step: few enough to keep the writer's turn short.
 const ROWS: i64 = 2048;
@@ -29,6 +29,9 @@ pub(super) fn prune(connection: &mut Connection, excess: u64) -> rusqlite::Resul
     for table in TABLES {
         if removed == 0 {
             removed = prune_rows(&tx, table)?;
+            if table == "findings" && removed > 0 {
+                findings::forget(&tx)?;
+            }
         }
     }
     tx.commit()?;

@@ -35,6 +35,29 @@ pub(super) struct BlockRow {
     pub(super) body: Option<Vec<u8>>,
 }
 
+/// Both searches: of several values of one sort one has to hold, of several sorts each. Times are
+/// conditions of their own.
+fn join(search: &mut v1::Search, part: v1::Search) {
+    let v1::Search {
+        types,
+        paths,
+        programs,
+        destinations,
+        pids,
+        uids,
+        without_libraries,
+        since_unix_ns: _,
+        until_unix_ns: _,
+    } = part;
+    search.types.extend(types);
+    search.paths.extend(paths);
+    search.programs.extend(programs);
+    search.destinations.extend(destinations);
+    search.pids.extend(pids);
+    search.uids.extend(uids);
+    search.without_libraries |= without_libraries;
+}
+
 /// The statement, its values, and the conditions left for each event.
 pub(super) fn select(query: &Query) -> Result<(String, Vec<Value>, Wanted), Failed> {
     let (mut clauses, mut values, mut wanted) = (Vec::new(), Vec::new(), Wanted::default());
@@ -54,16 +77,7 @@ pub(super) fn select(query: &Query) -> Result<(String, Vec<Value>, Wanted), Fail
                 add(format!("{column} = ?"), value(cell));
             }
             Condition::IsOneOf("id", ids) => wanted.ids = Some(ids.clone()),
-            Condition::Like(column, pattern) => {
-                let search = wanted.search.get_or_insert_default();
-                let patterns = match *column {
-                    "path" => &mut search.paths,
-                    "program" => &mut search.programs,
-                    "destination" => &mut search.destinations,
-                    column => return Err(Failed::Column { relation: RELATION, column }),
-                };
-                patterns.push(pattern.clone());
-            }
+            Condition::Searched(part) => join(wanted.search.get_or_insert_default(), part.clone()),
             Condition::From("time_ms", least) => {
                 wanted.from_ms = Some(*least);
                 add("latest_ms >= ?".to_owned(), (*least).into());
@@ -210,7 +224,6 @@ mod tests {
             Condition::From("colour", 1),
             Condition::Below("colour", 1),
             Condition::Has { relation: "others", column: "colour", value: Cell::Null },
-            Condition::Like("colour", "r*".to_owned()),
         ];
         for condition in unknown {
             let refused = select(&query(condition));

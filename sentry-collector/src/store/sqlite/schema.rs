@@ -10,16 +10,20 @@ use std::{path::Path, time::Duration};
 use rusqlite::{Connection, OpenFlags};
 use sentry_private::PrivateError;
 
+use super::findings;
 use crate::store::error::StoreError;
 
-const MIGRATIONS: [&str; 6] = [
+const MIGRATIONS: [&str; 7] = [
     include_str!("schema/v1.sql"),
     include_str!("schema/v2.sql"),
     include_str!("schema/v3.sql"),
     include_str!("schema/v4.sql"),
     include_str!("schema/v5.sql"),
     include_str!("schema/v6.sql"),
+    include_str!("schema/v7.sql"),
 ];
+/// The version of which the new columns are filled by what is in bodies.
+const WITH_NAMES_OF_FINDINGS: i64 = 7;
 /// Format of the data directory as a whole: for now the same as that of the database.
 pub const FORMAT: u32 = MIGRATIONS.len() as u32;
 /// Views of one connection: they change without a migration.
@@ -84,6 +88,9 @@ fn set_up(connection: &Connection) -> rusqlite::Result<()> {
 fn migrate(connection: &mut Connection, migration: &str, version: i64) -> rusqlite::Result<()> {
     let transaction = connection.transaction()?;
     transaction.execute_batch(migration)?;
+    if version == WITH_NAMES_OF_FINDINGS {
+        findings::fill(&transaction)?;
+    }
     transaction.pragma_update(None, "user_version", version)?;
     transaction.commit()
 }
@@ -102,7 +109,7 @@ mod tests {
         connection.pragma_update(None, "user_version", 99).unwrap();
         drop(connection);
         let refused = open(&path).unwrap_err();
-        assert!(matches!(refused, StoreError::Newer { found: 99, known: 6, .. }), "{refused}");
+        assert!(matches!(refused, StoreError::Newer { found: 99, known: 7, .. }), "{refused}");
     }
 
     #[test]

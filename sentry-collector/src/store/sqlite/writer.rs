@@ -337,6 +337,8 @@ fn tell(metrics: &Metrics, job: Job, done: Done) {
         (Job::Keys { reply, .. }, Done::Keys(answer)) => {
             reply.send(answer).ok();
         }
+        (Job::Triage { reply, .. }, Done::Triage(answer)) => drop(reply.send(answer)),
+        (Job::Suppression { reply, .. }, Done::Suppression(answer)) => drop(reply.send(answer)),
         (Job::KeyUsed { .. } | Job::Audit { .. }, Done::Noted) => {}
         (Job::Result { sensor, key, .. }, Done::Result(answered)) => match answered {
             Answered::First => {
@@ -371,6 +373,8 @@ fn size(job: &Job) -> u64 {
         Job::Open { .. }
         | Job::Command { .. }
         | Job::Keys { .. }
+        | Job::Triage { .. }
+        | Job::Suppression { .. }
         | Job::KeyUsed { .. }
         | Job::Audit { .. }
         | Job::Delivered { .. }

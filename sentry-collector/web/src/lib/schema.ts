@@ -28,7 +28,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Who did what: commands, keys, log-ins and refusals of 90 days. */
+        /** Who did what: commands, findings, keys, log-ins and refusals of 90 days. */
         get: operations["audit"];
         put?: never;
         post?: never;
@@ -100,6 +100,40 @@ export interface paths {
         get: operations["findings"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/findings/{sensor}/{run}/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A finding, and what people did with it. */
+        get: operations["find_finding"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/findings/{sensor}/{run}/{id}/{action}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Changes the state of a finding, assigns it, or comments on it. */
+        post: operations["triage"];
         delete?: never;
         options?: never;
         head?: never;
@@ -331,6 +365,41 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/suppressions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Suppressions of findings, also those that have ended. */
+        get: operations["suppressions"];
+        put?: never;
+        /** Suppresses what a rule finds of an agent, for a time; also what is open now. */
+        post: operations["suppress"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/suppressions/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Ends a suppression. What it has suppressed stays so until somebody reopens it. */
+        delete: operations["end_suppression"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/healthz": {
         parameters: {
             query?: never;
@@ -481,7 +550,10 @@ export interface components {
             runs_live: number;
         };
         AuditEntry: {
-            /** @description freeze, thaw, kill, make_key, revoke_key, log_in, log_out, make_link or refusal. */
+            /**
+             * @description freeze, thaw, kill, acknowledge, resolve, reopen, assign, comment, suppress,
+             *     end_suppression, make_key, revoke_key, log_in, log_out, make_link or refusal.
+             */
             action: string;
             result: string;
             /** @description The address that it came from, or `unix socket`. */
@@ -974,8 +1046,18 @@ export interface components {
             prefix: string;
             scope: string;
         };
+        MadeSuppression: {
+            /** Format: int64 */
+            id: number;
+        };
         /** @enum {string} */
         Mode: "unknown" | "observe" | "enforce";
+        NewAct: {
+            /** @description Of `assign`: to whom; null or left out: to nobody. */
+            assignee?: string | null;
+            /** @description What there is to say about it; `comment` needs one. */
+            comment?: string;
+        };
         NewCommand: {
             /** @description The same key is the same command, however often it is sent; without one it is new. */
             key?: string | null;
@@ -1001,11 +1083,28 @@ export interface components {
             /** @description admin, operate, readonly or agent. */
             scope: string;
         };
+        NewSuppression: {
+            /** @description Id of the agent. */
+            agent: string;
+            rule: string;
+            /**
+             * Format: int64
+             * @description Unix milliseconds, in the future, at most 30 days from now.
+             */
+            until_ms: number;
+            /** @description Why, for whoever asks later. */
+            why: string;
+        };
         /** @description An object of OCSF 1.9.0 (<https://schema.ocsf.io>). */
         Ocsf: Record<string, never>;
         /** @description An OCSF event of the class that `class_uid` names. */
         OcsfEvent: Record<string, never>;
-        /** @description An OCSF detection finding, class 2004. */
+        /**
+         * @description An OCSF detection finding, class 2004. What people made of it is its `status`, and exactly
+         *     `unmapped.triage`: `state` (open, acknowledged, resolved or suppressed), `assignee`,
+         *     `changed_ms` (of the last act or comment) and `suppression` (the id of the one that suppressed
+         *     it).
+         */
         OcsfFinding: Record<string, never>;
         /** @description The outcome of a decision, as the sensor verified it. */
         Outcome: {
@@ -1345,10 +1444,56 @@ export interface components {
              */
             pruned: number;
         };
+        /** @description Findings of a rule and an agent are not open while it is in force. */
+        Suppression: {
+            /** @description Id of the agent. */
+            agent: string;
+            /** Format: int64 */
+            created_ms: number;
+            ended_by?: string | null;
+            /**
+             * Format: int64
+             * @description When it was ended before its time, and by whom.
+             */
+            ended_ms?: number | null;
+            /**
+             * Format: int64
+             * @description How many findings it has suppressed.
+             */
+            findings: number;
+            /** Format: int64 */
+            id: number;
+            made_by: string;
+            rule: string;
+            /**
+             * Format: int64
+             * @description It is in force until then, unless it was ended before.
+             */
+            until_ms: number;
+            why: string;
+        };
         Tally: {
             /** Format: int64 */
             count: number;
             what: string;
+        };
+        /** @description What somebody did with a finding. */
+        TriageAct: {
+            /** @description acknowledge, resolve, reopen, assign or comment. */
+            action: string;
+            /** @description Of `assign`: to whom; null: to nobody. */
+            assignee?: string | null;
+            comment: string;
+            /** Format: int64 */
+            time_ms: number;
+            /** @description As in the audit. */
+            who: string;
+        };
+        /** @description A finding, and what people did with it. */
+        TriagedFinding: {
+            finding: components["schemas"]["OcsfFinding"];
+            /** @description Oldest first. */
+            history: components["schemas"]["TriageAct"][];
         };
         /**
          * @description Why an executed file has no digest.
@@ -1672,8 +1817,16 @@ export interface operations {
                 path?: string;
                 /** @description By a program that this pattern matches: `curl`, `/usr/bin/*`. */
                 program?: string;
-                /** @description To this address, network, port or name: `192.0.2.1`, `10.0.0.0/8`, `:443`, `*.example.com`. With order=asc also to the addresses that the name led to. */
+                /** @description To this address, network, port or name: `192.0.2.1`, `10.0.0.0/8`, `:443`, `*.example.com`. With order=asc also to the addresses to which the name led before, on the same page. */
                 destination?: string;
+                /** @description Of one of these types, with commas in between: those of `sentry events`, such as `exec,write`, and acts, such as `chmod`. */
+                type?: string;
+                /** @description By one of these processes, with commas in between. */
+                pid?: string;
+                /** @description By one of these users, by number, with commas in between. */
+                uid?: string;
+                /** @description `no` leaves out what programs read to start: libraries, locales, name services. */
+                libraries?: string;
             };
             header?: never;
             path?: never;
@@ -1752,6 +1905,8 @@ export interface operations {
                 until?: number;
                 /** @description Of this severity: informational, low, medium, high, critical, or 1 to 5. */
                 severity?: string;
+                /** @description In this state: open, acknowledged, resolved or suppressed. */
+                state?: string;
             };
             header?: never;
             path?: never;
@@ -1769,6 +1924,138 @@ export interface operations {
                         items: components["schemas"]["OcsfFinding"][];
                         next_cursor: null | string;
                     };
+                };
+            };
+            /** @description There is no key, or a wrong one. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key lacks the right, or a web page of another origin asks. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The address is locked, or asks too often; `Retry-After` says how long to wait. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description What went wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    find_finding: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id of the sensor that reported it. */
+                sensor: string;
+                /** @description Id of its run. */
+                run: string;
+                /** @description Id of the finding. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The finding. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TriagedFinding"];
+                };
+            };
+            /** @description There is no key, or a wrong one. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key lacks the right, or a web page of another origin asks. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The address is locked, or asks too often; `Retry-After` says how long to wait. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description What went wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    triage: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id of the sensor that reported it. */
+                sensor: string;
+                /** @description Id of its run. */
+                run: string;
+                /** @description Id of the finding. */
+                id: string;
+                /** @description acknowledge, resolve, reopen, assign or comment. */
+                action: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewAct"];
+            };
+        };
+        responses: {
+            /** @description The finding as it is now. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TriagedFinding"];
                 };
             };
             /** @description There is no key, or a wrong one. */
@@ -2825,6 +3112,193 @@ export interface operations {
                         next_cursor: null | string;
                     };
                 };
+            };
+            /** @description There is no key, or a wrong one. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key lacks the right, or a web page of another origin asks. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The address is locked, or asks too often; `Retry-After` says how long to wait. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description What went wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    suppressions: {
+        parameters: {
+            query?: {
+                /** @description Most items of a page, from 1 to 1000 (default: 100). */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+                /** @description desc (newest first, the default) or asc. */
+                order?: string;
+                /** @description Of this rule. */
+                rule?: string;
+                /** @description Of this agent. */
+                agent?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        items: components["schemas"]["Suppression"][];
+                        next_cursor: null | string;
+                    };
+                };
+            };
+            /** @description There is no key, or a wrong one. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key lacks the right, or a web page of another origin asks. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The address is locked, or asks too often; `Retry-After` says how long to wait. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description What went wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    suppress: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewSuppression"];
+            };
+        };
+        responses: {
+            /** @description It is in force. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MadeSuppression"];
+                };
+            };
+            /** @description There is no key, or a wrong one. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key lacks the right, or a web page of another origin asks. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The address is locked, or asks too often; `Retry-After` says how long to wait. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description What went wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    end_suppression: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id of the suppression. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is in force no more. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description There is no key, or a wrong one. */
             401: {

@@ -55,6 +55,11 @@ class Sessions {
     return this.current?.scopes.some((scope) => scope === "admin" || scope === "operate") ?? false;
   }
 
+  /** Whether everything may be read, and the live stream: a key of one agent may not. */
+  get mayFollow(): boolean {
+    return this.current?.scopes.includes("readonly") ?? false;
+  }
+
   get isAdmin(): boolean {
     return this.current?.scopes.includes("admin") ?? false;
   }

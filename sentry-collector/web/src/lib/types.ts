@@ -13,7 +13,12 @@ export type Command = Schemas["Command"];
 export type RunActivity = Schemas["RunActivity"];
 export type Activity = Schemas["Activity"];
 export type Key = Schemas["Key"];
+export type MadeKey = Schemas["MadeKey"];
+export type NewKey = Schemas["NewKey"];
 export type ProcessRow = Schemas["ProcessRow"];
+export type TriageAct = Schemas["TriageAct"];
+export type Suppression = Schemas["Suppression"];
+export type FindingState = "open" | "acknowledged" | "resolved" | "suppressed";
 
 export interface Page<T> {
   items: T[];
@@ -48,7 +53,21 @@ export interface Finding {
   evidences: { uid: string }[];
   ai_agent?: AiAgent;
   device?: { hostname?: string };
-  unmapped: { rule: string; arithmetic: Term[]; complete: boolean; tags: string[]; sensor: string };
+  unmapped: { rule: string; arithmetic: Term[]; complete: boolean; tags: string[]; sensor: string; triage: Made };
+}
+
+/** What people made of a finding. */
+interface Made {
+  state: FindingState;
+  assignee: string | null;
+  changed_ms: number | null;
+  suppression: number | null;
+}
+
+/** A finding, and what people did with it, oldest first. */
+export interface Triaged {
+  finding: Finding;
+  history: TriageAct[];
 }
 
 interface OcsfFile {

@@ -1,10 +1,15 @@
-//! A configuration in YAML, and every mistake in it.
+//! A file in YAML that somebody wrote by hand, and every mistake in it.
 //!
 //! A parser that fills a type ends at the first mistake. Here the pair or item that is wrong is
 //! taken out of the text and the rest is read again, until nothing is wrong or nothing can be taken
 //! out. A mistake that is there only because something was taken out is not reported.
+//!
+//! No I/O: the text is an argument.
+#![forbid(unsafe_code)]
 
 mod entries;
+
+mod nearest;
 
 use std::ops::RangeInclusive;
 
@@ -12,7 +17,7 @@ use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_saphyr::{Error, Location};
 
 use self::entries::{Entry, blank, entries};
-use crate::nearest::nearest;
+pub use self::nearest::nearest;
 
 /// Mistakes that are reported; who has made more begins with these.
 const MOST: usize = 20;

@@ -1,7 +1,8 @@
 //! What somebody meant who has mistyped a word.
 
 /// The known word that is nearest to this one, if one in three letters or fewer differ.
-pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+#[must_use]
+pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let distance = |known: &&str| strsim::damerau_levenshtein(word, known);
     let near = known.into_iter().filter(|known| {
         let longest = word.chars().count().max(known.chars().count());
