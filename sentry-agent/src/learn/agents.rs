@@ -185,7 +185,7 @@ mod tests {
             cool_down: Duration::ZERO,
         };
         let agents = Agents::new((shelf, vec!["torn".to_owned()]), config, Clock::real());
-        let (says, said) = mpsc::channel();
+        let (says, said) = mpsc::sync_channel(1);
         std::thread::scope(|scope| {
             // As while a file is written.
             let held = agents.held.lock();

@@ -190,7 +190,7 @@ mod tests {
         put(root.path(), "usr/bin/bpf-linker", "#!/bin/sh\necho bpf-linker 0.13.0\n");
         put(root.path(), "usr/bin/cargo-deb", "#!/bin/sh\necho cargo-deb 3.8.0\n");
         let list = format!("checkout/{DEPLOY_TOOLS}/packages");
-        put(root.path(), &list, &DEPLOY_PACKAGES.join("\n"));
+        put(root.path(), &list, &[DEPLOY_PACKAGES.join("\n"), AXE_PACKAGE.to_owned()].join("\n"));
         put(root.path(), "usr/lib/rustlib/bpfel-unknown-none/lib/libcore-1.rlib", "");
         let facts = Facts::gather(&machine(root.path()));
         assert!(facts.complete(), "{facts:?}");
