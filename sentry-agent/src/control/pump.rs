@@ -104,7 +104,8 @@ impl Pump {
             }
             from = page.next;
         }
-        Ok(wanted.front().copied().unwrap_or(first))
+        // Without any, all of it was looked at in vain: it is not looked at again.
+        Ok(wanted.front().copied().unwrap_or(end + 1))
     }
 
     fn is_wanted(&mut self, item: &v1::Item) -> bool {
