@@ -16,7 +16,7 @@ pub mod event;
 
 mod fingerprint;
 
-mod needles;
+pub mod needles;
 
 pub mod completeness;
 

@@ -13,7 +13,8 @@ pub(crate) struct Needles(Option<AhoCorasick>);
 impl Needles {
     /// Of globs in which `*` and `?` stay within a name.
     pub(crate) fn of(globs: &[String]) -> Self {
-        let texts: Option<Vec<&str>> = globs.iter().map(|glob| needed(glob)).collect();
+        let needed = |glob: &String| literal(glob).filter(|text| text.len() >= SHORTEST);
+        let texts: Option<Vec<String>> = globs.iter().map(needed).collect();
         Self(texts.and_then(|texts| AhoCorasick::new(texts).ok()))
     }
 
@@ -23,30 +24,28 @@ impl Needles {
     }
 }
 
-/// The longest text outside of wildcards and alternatives, without the slashes at its ends: `**`
-/// may take those with it.
-fn needed(glob: &str) -> Option<&str> {
-    let mut longest = "";
-    let (mut from, mut depth, mut escaped) = (0, 0_u32, false);
-    let ends = glob.char_indices().chain([(glob.len(), '*')]);
-    for (at, c) in ends {
-        let is_plain = depth == 0 && !escaped && !matches!(c, '*' | '?' | '[' | ']' | '{' | '}' | '\\');
-        if !is_plain {
-            let text = glob[from.min(at)..at].trim_matches('/');
-            if text.len() > longest.len() {
-                longest = text;
+/// The longest text that a glob has in every path that it matches; none where it has none.
+/// Alternatives are passed over, and what stands behind a class or an escaped letter. Slashes at
+/// the ends are left out: beside `**` a path may do without.
+#[must_use]
+pub fn literal(pattern: &str) -> Option<String> {
+    let end = pattern.find(['[', '\\']).unwrap_or(pattern.len());
+    let (mut pieces, mut alternatives) = (vec![String::new()], 0_u32);
+    for letter in pattern[..end].chars() {
+        match letter {
+            '{' => alternatives += 1,
+            '}' => alternatives = alternatives.saturating_sub(1),
+            '*' | '?' => {}
+            _ if alternatives > 0 => {}
+            _ => {
+                pieces.last_mut()?.push(letter);
+                continue;
             }
-            from = at + c.len_utf8();
         }
-        (depth, escaped) = match c {
-            _ if escaped => (depth, false),
-            '\\' => (depth, true),
-            '{' | '[' => (depth + 1, false),
-            '}' | ']' => (depth.saturating_sub(1), false),
-            _ => (depth, false),
-        };
+        pieces.push(String::new());
     }
-    (longest.len() >= SHORTEST).then_some(longest)
+    let trimmed = pieces.iter().map(|piece| piece.trim_matches('/'));
+    trimmed.max_by_key(|piece| piece.len()).filter(|piece| !piece.is_empty()).map(str::to_owned)
 }
 
 #[cfg(test)]
@@ -54,20 +53,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_text_that_each_match_has_is_outside_of_what_may_vary() {
-        for (glob, text) in [
+    fn the_literal_of_a_glob_stands_in_all_that_it_matches() {
+        for (glob, expected) in [
             ("**/.ssh/id_*", Some(".ssh/id_")),
             ("/etc/ssh/ssh_host_*_key", Some("etc/ssh/ssh_host_")),
             ("/{var/,}run/secrets/**", Some("run/secrets")),
-            ("**/.config/{chrome,edge}/**/{Cookies,State}", Some(".config")),
-            ("a/**/long/name", Some("long/name")),
-            ("**/[abcdef]/.env", Some(".env")),
-            (r"name\*more", Some("name")),
-            ("**/{Cookies,Login Data}", None),
+            ("*/module-7/*", Some("module-7")),
+            ("**/.aws/*", Some(".aws")),
+            ("*.rs", Some(".rs")),
+            ("/srv/**", Some("srv")),
+            ("/a/{long,longer}/bc*d", Some("bc")),
+            ("ab[]cdef]gh", Some("ab")),
+            ("x\\*yyyy", Some("x")),
+            ("{a,b{c,d}}e", Some("e")),
             ("*", None),
-            ("/a/*", None),
+            ("/**", None),
         ] {
-            assert_eq!(needed(glob), text, "{glob}");
+            assert_eq!(literal(glob).as_deref(), expected, "{glob}");
         }
     }
 
@@ -78,5 +80,6 @@ mod tests {
         assert!(of(&["**/.ssh/id_*"]).may_match("/root/.ssh/id_rsa"));
         assert!(of(&["**/.ssh/id_*", "*"]).may_match("/etc/passwd"));
         assert!(!of(&[]).may_match("/etc/passwd"));
+        assert!(of(&["**/key[]abcd]"]).may_match("/srv/keya"), "a class may begin with its own end");
     }
 }

@@ -283,6 +283,7 @@ mod tests {
     fn the_list_is_whole() {
         let files = SensitiveFiles::parse(include_str!("../sensitive.toml")).unwrap();
         assert_eq!(files.classes.len(), BUILT_IN);
+        assert!(!files.any.needles.may_match("/etc/passwd"), "each pattern has a text to look for first");
     }
 
     #[test]

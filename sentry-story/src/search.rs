@@ -7,7 +7,7 @@
 use std::{collections::HashSet, net::IpAddr, sync::Arc};
 
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
-use sentry_detect::act::FileAct;
+use sentry_detect::{act::FileAct, needles::literal};
 use sentry_proto::{
     block::{Sieve, Sift},
     v1::{self, event::Kind},
@@ -192,28 +192,6 @@ fn literals(patterns: &[String]) -> Option<Vec<String>> {
     patterns.iter().map(|text| literal(&pattern(text))).collect()
 }
 
-/// Alternatives are passed over, and what stands behind a class or an escaped letter. Slashes at
-/// the ends are left out: beside `**` a path may do without.
-fn literal(pattern: &str) -> Option<String> {
-    let end = pattern.find(['[', '\\']).unwrap_or(pattern.len());
-    let (mut pieces, mut alternatives) = (vec![String::new()], 0_u32);
-    for letter in pattern[..end].chars() {
-        match letter {
-            '{' => alternatives += 1,
-            '}' => alternatives = alternatives.saturating_sub(1),
-            '*' | '?' => {}
-            _ if alternatives > 0 => {}
-            _ => {
-                pieces.last_mut()?.push(letter);
-                continue;
-            }
-        }
-        pieces.push(String::new());
-    }
-    let trimmed = pieces.iter().map(|piece| piece.trim_matches('/'));
-    trimmed.max_by_key(|piece| piece.len()).filter(|piece| !piece.is_empty()).map(str::to_owned)
-}
-
 /// `None` where there are none.
 fn globs(texts: &[String]) -> Result<Option<GlobSet>, SearchError> {
     if texts.is_empty() {
@@ -382,24 +360,6 @@ mod tests {
         assert!(matches(asked.clone(), &read("/srv/a")));
         let map = v1::FileAct { act: "map_exec".into(), ..v1::FileAct::default() };
         assert!(!matches(asked, &event(Kind::File(map))));
-    }
-
-    #[test]
-    fn the_literal_of_a_pattern_stands_in_all_that_it_matches() {
-        for (glob, expected) in [
-            ("*/module-7/*", Some("module-7")),
-            ("~/.aws/*", Some(".aws")),
-            ("*.rs", Some(".rs")),
-            ("/srv/", Some("srv")),
-            ("/a/{long,longer}/bc*d", Some("bc")),
-            ("ab[]cdef]gh", Some("ab")),
-            ("x\\*yyyy", Some("x")),
-            ("{a,b{c,d}}e", Some("e")),
-            ("*", None),
-            ("/**", None),
-        ] {
-            assert_eq!(literal(&pattern(glob)).as_deref(), expected, "{glob}");
-        }
     }
 
     #[test]
